@@ -1,0 +1,109 @@
+//! Configuration, read once at init.
+//!
+//! Every function names what it needs; a variable that is missing or wrong stops it there with one line that names the
+//! variable, so nothing ever runs half configured.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+/// The variables a function starts with: the process's own in a deployment, a map of its own on one machine.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+/// A variable that is missing or holds a value that cannot be used. Its text never holds the value, which may be a
+/// secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The variable is not set, or empty.
+    #[error("the environment variable {name} is missing")]
+    Missing {
+        /// The variable's name.
+        name: String,
+    },
+    /// The variable is set to something else than it may hold.
+    #[error("the environment variable {name} is wrong: it must be {expected}")]
+    Invalid {
+        /// The variable's name.
+        name: String,
+        /// What it may hold, in words.
+        expected: String,
+    },
+}
+
+impl Environment {
+    /// The process's own variables. One that is not valid UTF-8 counts as missing.
+    #[must_use]
+    pub fn from_process() -> Self {
+        Self(
+            std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
+        )
+    }
+
+    /// The same environment with one variable set.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.0.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The same environment with one variable set unless it already is.
+    #[must_use]
+    pub fn or(self, name: &str, value: impl Into<String>) -> Self {
+        if self.get(name).is_some() { self } else { self.with(name, value) }
+    }
+
+    /// A variable's value; an empty one counts as missing, as an optional template parameter arrives empty.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A variable that has to be there.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`] if it is not.
+    pub fn require(&self, name: &str) -> Result<&str, ConfigError> {
+        self.get(name).ok_or_else(|| ConfigError::Missing { name: name.to_owned() })
+    }
+
+    /// A variable read as `T`, or `default` if it is not set.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] if it is set to something that is not a `T`, or that `accept` refuses.
+    pub fn parse_or<T: FromStr>(
+        &self,
+        name: &str,
+        default: T,
+        expected: &str,
+        accept: impl FnOnce(&T) -> bool,
+    ) -> Result<T, ConfigError> {
+        let Some(text) = self.get(name) else { return Ok(default) };
+        text.parse().ok().filter(accept).ok_or_else(|| Self::invalid(name, expected))
+    }
+
+    /// The error for a variable whose value cannot be used.
+    #[must_use]
+    pub fn invalid(name: &str, expected: &str) -> ConfigError {
+        ConfigError::Invalid { name: name.to_owned(), expected: expected.to_owned() }
+    }
+
+    /// Every variable, for handing on to a function that runs elsewhere.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+impl FromIterator<(String, String)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
+        Self(variables.into_iter().collect())
+    }
+}
+
+/// Only the names: values may be secrets.
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_set().entries(self.0.keys()).finish()
+    }
+}
