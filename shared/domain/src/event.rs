@@ -1,0 +1,137 @@
+//! What is announced on the bus: one event per history entry.
+
+use crate::{
+    Actor, Agent, Amount, ConversationId, Currency, Customer, Metadata, Money, OrderNumber, PaymentRequest,
+    PaymentRequestId, Reason, Status, Timestamp, WorkspaceId,
+};
+use serde::{Deserialize, Serialize};
+
+/// The `source` of every event.
+pub const SOURCE: &str = "chat2pay";
+
+/// The kinds of events, in EventBridge's `detail-type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DetailType {
+    /// A history entry that changes the status.
+    PaymentRequestStatusChanged,
+    /// A history entry for an attempt to pay that failed.
+    PaymentAttemptFailed,
+}
+
+impl DetailType {
+    /// Its name on the bus.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PaymentRequestStatusChanged => "PaymentRequestStatusChanged",
+            Self::PaymentAttemptFailed => "PaymentAttemptFailed",
+        }
+    }
+}
+
+/// The customer's link while it is live.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// Where it leads.
+    pub url: String,
+    /// The deadline that runs.
+    pub expires_at: Timestamp,
+}
+
+/// An event's `detail`. Its schemas are the files under `events/schemas`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentRequestEvent {
+    /// `<id>#<version>`: a consumer drops what it has seen.
+    pub event_id: String,
+    /// Which request.
+    pub id: PaymentRequestId,
+    /// The history entry's place, counted from 1.
+    pub version: usize,
+    /// The status after it.
+    pub status: Status,
+    /// The status before it; none for the first.
+    pub previous_status: Option<Status>,
+    /// When.
+    pub occurred_at: Timestamp,
+    /// By whom.
+    pub actor: Actor,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// Whose.
+    pub workspace: WorkspaceId,
+    /// Who sent the request.
+    pub agent: Agent,
+    /// The order.
+    pub order_number: OrderNumber,
+    /// How much, in minor units.
+    pub amount: Amount,
+    /// Of what.
+    pub currency: Currency,
+    /// Who is to pay.
+    pub customer: Customer,
+    /// The conversation.
+    pub conversation_id: Option<ConversationId>,
+    /// What the integrator attached.
+    pub metadata: Metadata,
+    /// The link, in the `sent` event alone.
+    pub link: Option<Link>,
+}
+
+impl PaymentRequestEvent {
+    /// The events of a request's history from the entry after `seen` entries on, oldest first.
+    ///
+    /// `public_base_url` is where the customer's pages are, without a slash at its end.
+    pub fn of_history<'a>(
+        request: &'a PaymentRequest,
+        seen: usize,
+        public_base_url: &'a str,
+    ) -> impl Iterator<Item = Self> + 'a {
+        let previous = std::iter::once(None).chain(request.history.iter().map(|entry| Some(entry.status)));
+        request.history.iter().zip(previous).enumerate().skip(seen).map(move |(index, (entry, previous_status))| {
+            let version = index + 1;
+            let link = (version == 1)
+                .then(|| Link { url: link_url(request, public_base_url), expires_at: request.link_deadline });
+            Self {
+                event_id: format!("{}#{version}", request.id),
+                id: request.id,
+                version,
+                status: entry.status,
+                previous_status,
+                occurred_at: entry.at,
+                actor: entry.actor.clone(),
+                reason: entry.reason.clone(),
+                workspace: request.workspace.clone(),
+                agent: request.agent.clone(),
+                order_number: request.details.order_number.clone(),
+                amount: request.details.money.amount,
+                currency: request.details.money.currency,
+                customer: request.details.customer.clone(),
+                conversation_id: request.details.conversation_id.clone(),
+                metadata: request.details.metadata.clone(),
+                link,
+            }
+        })
+    }
+
+    /// Which kind of event it is.
+    #[must_use]
+    pub fn detail_type(&self) -> DetailType {
+        if self.previous_status == Some(self.status) {
+            DetailType::PaymentAttemptFailed
+        } else {
+            DetailType::PaymentRequestStatusChanged
+        }
+    }
+
+    /// The amount in its currency.
+    #[must_use]
+    pub fn money(&self) -> Money {
+        Money { amount: self.amount, currency: self.currency }
+    }
+}
+
+/// The customer's link.
+#[must_use]
+pub fn link_url(request: &PaymentRequest, public_base_url: &str) -> String {
+    format!("{public_base_url}/p/{}", request.token.reveal())
+}

@@ -1,0 +1,199 @@
+//! Identifiers, each a type of its own so that none is taken for another.
+
+use crate::{Invalid, WorkspaceId};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::str::FromStr;
+use uuid::Uuid;
+
+/// A payment request's identifier, a UUID (RFC 9562).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PaymentRequestId(Uuid);
+
+impl PaymentRequestId {
+    /// A new identifier, version 7: it sorts by time of creation.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Uuid::now_v7())
+    }
+
+    /// The identifier that a workspace's idempotency key stands for, version 8: 122 bits of a SHA-256.
+    ///
+    /// The same key always gives the same identifier, so that an idempotent create is one conditional put and needs no
+    /// record of keys.
+    #[must_use]
+    pub fn from_key(workspace: &WorkspaceId, key: &IdempotencyKey) -> Self {
+        let digest = Sha256::new()
+            .chain_update(b"chat2pay payment request\0")
+            .chain_update(workspace.as_str())
+            // A workspace has no control characters, so nothing else gives the same bytes.
+            .chain_update(b"\0")
+            .chain_update(&key.0)
+            .finalize();
+        let mut bytes = [0; 16];
+        for (to, from) in bytes.iter_mut().zip(digest) {
+            *to = from;
+        }
+        Self(Uuid::new_v8(bytes))
+    }
+
+    /// The identifier's sixteen bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+}
+
+impl Default for PaymentRequestId {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Display for PaymentRequestId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(formatter)
+    }
+}
+
+/// Reads the one form that is given out: hyphenated, in lower case.
+impl FromStr for PaymentRequestId {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        const WRONG: Invalid = Invalid("is not a payment request's identifier");
+        let id = Self(Uuid::try_parse(text).map_err(|_| WRONG)?);
+        if id.to_string() == text { Ok(id) } else { Err(WRONG) }
+    }
+}
+
+/// What a client names one create with, so that sending it again makes no second request: 1 to 255 printable ASCII
+/// characters.
+///
+/// ASCII alone, because bytes beyond it reach a function decoded in ways that would make two different keys one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey(String);
+
+impl FromStr for IdempotencyKey {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        if (1..=255).contains(&text.len()) && text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Invalid("must be 1 to 255 printable ASCII characters"))
+        }
+    }
+}
+
+/// The digest of what a create asked for, kept to tell the same body from another under one idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fingerprint(String);
+
+impl Fingerprint {
+    /// The digest of these fields, in this order. Each is preceded by its length, so that no two lists run together.
+    pub fn of<'a>(fields: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut digest = Sha256::new();
+        for field in fields {
+            digest.update((field.len() as u64).to_be_bytes());
+            digest.update(field);
+        }
+        Self(shortened::<16>(digest))
+    }
+}
+
+/// One logical change, however often it is sent.
+///
+/// The AWS SDK sends a write again when its answer was lost; the second one then fails its own condition. A returned item
+/// that holds this identifier means: it was us, and it worked.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OperationId(String);
+
+impl OperationId {
+    /// A new identifier of 72 random bits: it only has to be unique within one request's history.
+    ///
+    /// # Errors
+    /// The operating system's random source failed.
+    pub fn random() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 9];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(bs58::encode(bytes).into_string()))
+    }
+
+    /// The identifier of the change that a message from elsewhere asks for: the same message gives the same change,
+    /// however often it is delivered.
+    #[must_use]
+    pub fn of_message(message_id: &str) -> Self {
+        Self(shortened::<9>(Sha256::new().chain_update(message_id)))
+    }
+
+    /// The identifier's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn shortened<const BYTES: usize>(digest: Sha256) -> String {
+    bs58::encode(digest.finalize().iter().copied().take(BYTES).collect::<Vec<_>>()).into_string()
+}
+
+/// A checkout's identifier at the payment provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CheckoutId(pub String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(text: &str) -> IdempotencyKey {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_key_stands_for_one_request_of_its_own_workspace() {
+        let (acme, other): (WorkspaceId, WorkspaceId) = ("acme".parse().unwrap(), "other".parse().unwrap());
+        let id = PaymentRequestId::from_key(&acme, &key("k-1"));
+        assert_eq!(id, PaymentRequestId::from_key(&acme, &key("k-1")));
+        assert_ne!(id, PaymentRequestId::from_key(&acme, &key("k-2")));
+        assert_ne!(id, PaymentRequestId::from_key(&other, &key("k-1")));
+        assert_eq!(id.to_string().as_bytes()[14], b'8', "the version of RFC 9562 is 8");
+    }
+
+    #[test]
+    fn keys_are_printable_ascii_of_1_to_255_characters() {
+        assert!("".parse::<IdempotencyKey>().is_err());
+        assert!("a\nb".parse::<IdempotencyKey>().is_err());
+        assert!("schlüssel".parse::<IdempotencyKey>().is_err());
+        assert!("k".repeat(256).parse::<IdempotencyKey>().is_err());
+        assert!("k".repeat(255).parse::<IdempotencyKey>().is_ok());
+    }
+
+    #[test]
+    fn only_the_given_form_of_an_identifier_is_read() {
+        let id = PaymentRequestId::new().to_string();
+        assert!(id.parse::<PaymentRequestId>().is_ok());
+        for other in [id.to_uppercase(), id.replace('-', ""), format!("{{{id}}}"), format!("urn:uuid:{id}"), "x".into()]
+        {
+            assert!(other.parse::<PaymentRequestId>().is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn lists_of_fields_do_not_run_together() {
+        assert_ne!(Fingerprint::of(["ab", "c"]), Fingerprint::of(["a", "bc"]));
+        assert_ne!(Fingerprint::of(["a"]), Fingerprint::of(["a", ""]));
+    }
+
+    #[test]
+    fn one_message_asks_for_one_change() {
+        assert_eq!(OperationId::of_message("m-1"), OperationId::of_message("m-1"));
+        assert_ne!(OperationId::of_message("m-1"), OperationId::of_message("m-2"));
+        assert_ne!(OperationId::random().unwrap(), OperationId::random().unwrap());
+    }
+}

@@ -1,0 +1,35 @@
+//! The configured time limits.
+
+use std::time::Duration;
+
+/// How long each part of a request's life lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// From creation until the link ends unclicked.
+    pub link: Duration,
+    /// From the click until the payment page ends unpaid.
+    pub checkout: Duration,
+    /// From a request's end until it is removed.
+    pub retention: Duration,
+}
+
+/// How long an expired, unpaid request waits for a provider that cannot be reached before it is ended without its word.
+pub const PROVIDER_GRACE: Duration = Duration::from_mins(10);
+
+/// How long after both time limits a link stays known. Its removal is the second, independent mechanism of expiry.
+pub const LINK_MARGIN: Duration = Duration::from_mins(1);
+
+impl Limits {
+    /// How long a link stays known after its creation.
+    #[must_use]
+    pub fn link_kept(&self) -> Duration {
+        self.link + self.checkout + LINK_MARGIN
+    }
+
+    /// How often what is due has to be looked up so that a request made right after one look is still seen, by another,
+    /// before its deadline: a third of the shortest limit, from one second to a minute.
+    #[must_use]
+    pub fn lookup_interval(&self) -> Duration {
+        Duration::from_secs((self.link.min(self.checkout).as_secs() / 3).clamp(1, 60))
+    }
+}

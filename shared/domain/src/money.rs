@@ -1,0 +1,170 @@
+//! Amounts of money, always whole numbers of a currency's minor unit.
+
+use crate::Invalid;
+use crate::currency_symbol::symbol;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// An ISO 4217 currency that has a minor unit: one that something can be priced in, so no precious metals, no special
+/// drawing rights, no codes for testing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Currency {
+    code: iso_currency::Currency,
+    decimals: u16,
+}
+
+impl Currency {
+    /// The three letters of ISO 4217.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        self.code.code()
+    }
+
+    /// How many decimals its amounts are written with: 0 for JPY, 2 for ZAR, 3 for KWD (ISO 4217 exponent).
+    #[must_use]
+    pub fn decimals(self) -> u16 {
+        self.decimals
+    }
+}
+
+impl FromStr for Currency {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        const WRONG: Invalid = Invalid("must be an ISO 4217 currency code in capital letters, such as ZAR");
+        let code = iso_currency::Currency::from_code(text).ok_or(WRONG)?;
+        // ISO 4217 gives XXX (no currency) and XTS (testing) no exponent either.
+        let decimals = code.exponent().ok_or(WRONG)?;
+        Ok(Self { code, decimals })
+    }
+}
+
+impl fmt::Debug for Currency {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.code())
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.code())
+    }
+}
+
+impl Serialize for Currency {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}
+
+impl<'de> Deserialize<'de> for Currency {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A number of minor units (cents, yen, fils) from 1 to 99,999,999.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "i64", into = "i64")]
+pub struct Amount(i64);
+
+impl Amount {
+    /// The amount of so many minor units.
+    ///
+    /// # Errors
+    /// Below 1 or above 99,999,999.
+    pub fn new(minor_units: i64) -> Result<Self, Invalid> {
+        if (1..=99_999_999).contains(&minor_units) {
+            Ok(Self(minor_units))
+        } else {
+            Err(Invalid("must be a whole number of the currency's minor unit from 1 to 99999999"))
+        }
+    }
+
+    /// How many minor units.
+    #[must_use]
+    pub const fn minor_units(self) -> i64 {
+        self.0
+    }
+}
+
+impl TryFrom<i64> for Amount {
+    type Error = Invalid;
+
+    fn try_from(minor_units: i64) -> Result<Self, Invalid> {
+        Self::new(minor_units)
+    }
+}
+
+impl From<Amount> for i64 {
+    fn from(amount: Amount) -> Self {
+        amount.0
+    }
+}
+
+/// An amount in its currency. Its text is what a customer reads: `R250.00`, `¥25,000`, `KWD 25.000`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Money {
+    /// How much, in minor units.
+    pub amount: Amount,
+    /// Of what.
+    pub currency: Currency,
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match symbol(self.currency.code) {
+            Some(symbol) => formatter.write_str(symbol)?,
+            // No line may break between the code and the amount.
+            None => write!(formatter, "{}\u{a0}", self.currency.code())?,
+        }
+        let scale = 10_i64.pow(u32::from(self.currency.decimals));
+        let whole = (self.amount.0 / scale).to_string();
+        for (index, digit) in whole.char_indices() {
+            if index > 0 && (whole.len() - index).is_multiple_of(3) {
+                formatter.write_str(",")?;
+            }
+            write!(formatter, "{digit}")?;
+        }
+        if self.currency.decimals > 0 {
+            let width = usize::from(self.currency.decimals);
+            write!(formatter, ".{:0width$}", self.amount.0 % scale)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(amount: i64, currency: &str) -> String {
+        Money { amount: Amount::new(amount).unwrap(), currency: currency.parse().unwrap() }.to_string()
+    }
+
+    #[test]
+    fn an_amount_is_written_with_its_currencys_own_number_of_decimals() {
+        assert_eq!(written(25_000, "ZAR"), "R250.00");
+        assert_eq!(written(25_000, "JPY"), "¥25,000");
+        assert_eq!(written(25_000, "KWD"), "KWD\u{a0}25.000");
+        assert_eq!(written(1, "USD"), "$0.01");
+        assert_eq!(written(99_999_999, "EUR"), "€999,999.99");
+        assert_eq!(written(5, "KWD"), "KWD\u{a0}0.005");
+    }
+
+    #[test]
+    fn what_nothing_can_be_priced_in_is_no_currency() {
+        for code in ["", "zar", "ZA", "ZARR", "XAU", "XXX", "XTS", "ABC", "Z\u{410}R"] {
+            assert!(code.parse::<Currency>().is_err(), "{code}");
+        }
+    }
+
+    #[test]
+    fn an_amount_lies_within_its_limits() {
+        assert!(Amount::new(0).is_err());
+        assert!(Amount::new(-1).is_err());
+        assert!(Amount::new(100_000_000).is_err());
+        assert!(Amount::new(1).is_ok() && Amount::new(99_999_999).is_ok());
+    }
+}

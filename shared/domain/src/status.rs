@@ -1,0 +1,75 @@
+//! Where a payment request stands.
+
+use crate::Invalid;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// A payment request's status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// The link is out and nobody has clicked.
+    Sent,
+    /// The customer went on to the payment page.
+    Clicked,
+    /// The provider confirmed the money.
+    Paid,
+    /// The agent canceled it.
+    Canceled,
+    /// Its time ran out.
+    Expired,
+    /// Money arrived although the request had already ended.
+    RefundDue,
+    /// That money went back.
+    Refunded,
+}
+
+impl Status {
+    /// Every status, in the order of a request's life.
+    pub const ALL: [Self; 7] =
+        [Self::Sent, Self::Clicked, Self::Paid, Self::Canceled, Self::Expired, Self::RefundDue, Self::Refunded];
+
+    /// The word for it in the interface, the store and the events.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Clicked => "clicked",
+            Self::Paid => "paid",
+            Self::Canceled => "canceled",
+            Self::Expired => "expired",
+            Self::RefundDue => "refund_due",
+            Self::Refunded => "refunded",
+        }
+    }
+
+    /// Whether a deadline still runs: the customer can act, and time can end it.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Sent | Self::Clicked)
+    }
+
+    /// Whether the request has come to rest, so that its retention begins. Late money can still move it on.
+    #[must_use]
+    pub const fn is_settled(self) -> bool {
+        matches!(self, Self::Paid | Self::Canceled | Self::Expired | Self::Refunded)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Status {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Self::ALL
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or(Invalid("must be one of sent, clicked, paid, canceled, expired, refund_due, refunded"))
+    }
+}

@@ -1,0 +1,43 @@
+//! What the tests of this crate build requests with.
+
+use crate::{
+    Agent, Amount, Caller, Customer, Details, LinkToken, Metadata, Money, OperationId, PaymentRequest,
+    PaymentRequestId, Phone, Role, Status, Timestamp,
+};
+use std::time::Duration;
+
+pub(crate) fn at(milliseconds: i64) -> Timestamp {
+    Timestamp::from_milliseconds(milliseconds).unwrap()
+}
+
+pub(crate) fn money(amount: i64, currency: &str) -> Money {
+    Money { amount: Amount::new(amount).unwrap(), currency: currency.parse().unwrap() }
+}
+
+/// A request over R250.00 in this stored status, created at 0, with this deadline in milliseconds.
+pub(crate) fn request(status: Status, deadline: i64) -> PaymentRequest {
+    let details = Details {
+        order_number: "10045".parse().unwrap(),
+        money: money(25_000, "ZAR"),
+        customer: Customer { phone: Phone::parse("+27831234567").unwrap(), name: Some("Thandi".parse().unwrap()) },
+        description: None,
+        conversation_id: None,
+        metadata: Metadata::default(),
+    };
+    let sender = Caller {
+        workspace: "acme".parse().unwrap(),
+        agent: Agent { id: "alice".parse().unwrap(), name: "Alice".parse().unwrap() },
+        role: Role::Agent,
+    };
+    let mut request = PaymentRequest::new(
+        PaymentRequestId::new(),
+        sender,
+        details,
+        LinkToken::random().unwrap(),
+        at(0),
+        Duration::from_millis(u64::try_from(deadline).unwrap()),
+        OperationId::of_message("created"),
+    );
+    request.status = status;
+    request
+}

@@ -1,0 +1,192 @@
+//! Moments, to the millisecond, in UTC.
+
+use crate::Invalid;
+use jiff::fmt::temporal::DateTimePrinter;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// A moment between the years 1 and 9999, to the millisecond.
+///
+/// Its text is RFC 3339 in UTC with exactly three decimals, which therefore sorts as the moments do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Timestamp(i64);
+
+/// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59.999Z in milliseconds since the Unix epoch.
+const RANGE: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_300_799_999;
+
+impl Timestamp {
+    /// The moment so many milliseconds after the Unix epoch.
+    ///
+    /// # Errors
+    /// Outside the years 1 to 9999.
+    pub fn from_milliseconds(milliseconds: i64) -> Result<Self, Invalid> {
+        if RANGE.contains(&milliseconds) {
+            Ok(Self(milliseconds))
+        } else {
+            Err(Invalid("must lie between the years 1 and 9999"))
+        }
+    }
+
+    /// Milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_milliseconds(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the Unix epoch, rounded up, so that a time to live never ends early.
+    #[must_use]
+    pub const fn as_seconds_ceiling(self) -> i64 {
+        self.0.div_euclid(1000) + if self.0.rem_euclid(1000) > 0 { 1 } else { 0 }
+    }
+
+    /// The moment so much later, at most the end of the year 9999.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        let milliseconds = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(milliseconds).min(*RANGE.end()))
+    }
+
+    /// The moment so much earlier, at least the start of the year 1.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        let milliseconds = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(milliseconds).max(*RANGE.start()))
+    }
+
+    /// How long after `earlier` this is; nothing if it is not after it.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// The day this moment lies on in UTC, as `yyyy-mm-dd`.
+    #[must_use]
+    pub fn day(self) -> String {
+        self.to_string().chars().take(10).collect()
+    }
+
+    /// Midnight UTC at the start of this moment's day.
+    #[must_use]
+    pub fn start_of_day(self) -> Self {
+        const DAY: i64 = 24 * 60 * 60 * 1000;
+        Self(self.0.div_euclid(DAY) * DAY)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let moment = jiff::Timestamp::from_millisecond(self.0).map_err(|_| fmt::Error)?;
+        formatter.write_str(&DateTimePrinter::new().precision(Some(3)).timestamp_to_string(&moment))
+    }
+}
+
+/// Reads an RFC 3339 time with any offset and any number of decimals, cut to the millisecond, or a date alone, which is
+/// its midnight UTC.
+impl FromStr for Timestamp {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        const WRONG: Invalid = Invalid("must be a date such as 2026-01-31 or a time such as 2026-01-31T10:00:00.000Z");
+        // jiff reads more than RFC 3339 (ISO weeks, names of zones); ten plain characters or a `T` in eleventh place is
+        // what this interface promises.
+        let bytes = text.as_bytes();
+        let plain = bytes.len() <= 40
+            && bytes
+                .iter()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'-' | b':' | b'.' | b'+' | b'T' | b'Z' | b't' | b'z'));
+        let date = bytes.get(4) == Some(&b'-') && bytes.get(7) == Some(&b'-');
+        if !plain || !date {
+            return Err(WRONG);
+        }
+        let moment = if bytes.len() == 10 {
+            format!("{text}T00:00:00Z").parse::<jiff::Timestamp>()
+        } else if matches!(bytes.get(10), Some(b'T' | b't')) {
+            text.parse::<jiff::Timestamp>()
+        } else {
+            return Err(WRONG);
+        };
+        // Cut, not rounded: a payment made within the last millisecond before a deadline was made before it.
+        let moment = moment.map_err(|_| WRONG)?;
+        Self::from_milliseconds(moment.as_nanosecond().div_euclid(1_000_000).try_into().map_err(|_| WRONG)?)
+    }
+}
+
+impl TryFrom<String> for Timestamp {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        text.parse()
+    }
+}
+
+impl From<Timestamp> for String {
+    fn from(timestamp: Timestamp) -> Self {
+        timestamp.to_string()
+    }
+}
+
+/// Where the time comes from. Deadlines are exact, so tests set it.
+pub trait Clock: Send + Sync {
+    /// The present moment.
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's own clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(jiff::Timestamp::now().as_millisecond().clamp(*RANGE.start(), *RANGE.end()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_written_in_utc_with_three_decimals() {
+        for (given, written) in [
+            ("2026-01-05T10:00:00Z", "2026-01-05T10:00:00.000Z"),
+            ("2026-01-05T12:00:00.5+02:00", "2026-01-05T10:00:00.500Z"),
+            ("2026-01-05T10:00:00.123999Z", "2026-01-05T10:00:00.123Z"),
+            ("2026-01-05", "2026-01-05T00:00:00.000Z"),
+        ] {
+            assert_eq!(given.parse::<Timestamp>().unwrap().to_string(), written);
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_time_is_refused() {
+        for text in [
+            "",
+            "now",
+            "2026",
+            "2026-13-01",
+            "2026-01-05 10:00:00Z",
+            "2026-01-05T10:00:00",
+            "2026-W01-1",
+            "-000001-01-01",
+            "+12026-01-01T00:00:00Z",
+        ] {
+            assert!(text.parse::<Timestamp>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_day_starts_at_midnight_utc() {
+        let late: Timestamp = "2026-01-05T23:59:59.999Z".parse().unwrap();
+        assert_eq!(late.day(), "2026-01-05");
+        assert_eq!(late.start_of_day().to_string(), "2026-01-05T00:00:00.000Z");
+    }
+
+    #[test]
+    fn seconds_round_up_so_that_nothing_ends_early() {
+        assert_eq!(Timestamp(1_001).as_seconds_ceiling(), 2);
+        assert_eq!(Timestamp(1_000).as_seconds_ceiling(), 1);
+    }
+}

@@ -1,0 +1,110 @@
+//! The secret in a customer's link.
+
+use crate::Invalid;
+use std::fmt;
+use std::str::FromStr;
+
+/// 128 random bits in base58, always 22 characters. Whoever holds it may see and pay the request, so `Debug` redacts it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LinkToken([u8; 16]);
+
+const LENGTH: usize = 22;
+
+impl LinkToken {
+    /// A new token from the operating system's random source.
+    ///
+    /// # Errors
+    /// The source failed.
+    pub fn random() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+
+    /// The token's text, for the link alone.
+    #[must_use]
+    pub fn reveal(&self) -> String {
+        let text = bs58::encode(self.0).into_string();
+        // Base58 drops leading zeros that carry no byte of their own; `1` is its zero, and a constant length is part of
+        // what makes a link recognisable.
+        format!("{text:1>LENGTH$}")
+    }
+}
+
+impl FromStr for LinkToken {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        const WRONG: Invalid = Invalid("is not a link token");
+        if text.len() != LENGTH {
+            return Err(WRONG);
+        }
+        // Decoding into a fixed buffer refuses numbers of more than 128 bits; leading `1`s each decode to a byte of
+        // zero, so only the last sixteen bytes count.
+        let bytes = bs58::decode(text).into_vec().map_err(|_| WRONG)?;
+        let (padding, value) = bytes.split_at_checked(bytes.len().saturating_sub(16)).ok_or(WRONG)?;
+        if padding.iter().any(|byte| *byte != 0) {
+            return Err(WRONG);
+        }
+        let mut token = [0; 16];
+        token.get_mut(16 - value.len()..).ok_or(WRONG)?.copy_from_slice(value);
+        let token = Self(token);
+        // One text per token: what does not read back the same is not a token that was ever given out.
+        if token.reveal() == text { Ok(token) } else { Err(WRONG) }
+    }
+}
+
+impl fmt::Debug for LinkToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("LinkToken(redacted)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_token_is_22_characters_and_reads_back_as_itself(bytes: [u8; 16]) {
+            let text = LinkToken(bytes).reveal();
+            prop_assert_eq!(text.len(), 22);
+            prop_assert!(text.parse::<LinkToken>().unwrap() == LinkToken(bytes));
+        }
+
+        #[test]
+        fn no_text_breaks_the_reader(text in ".{0,40}") {
+            if let Ok(token) = text.parse::<LinkToken>() {
+                prop_assert_eq!(token.reveal(), text);
+            }
+        }
+    }
+
+    #[test]
+    fn tokens_with_leading_zeros_keep_their_length() {
+        for bytes in [
+            [0; 16],
+            [0xff; 16],
+            {
+                let mut b = [0; 16];
+                b[15] = 1;
+                b
+            },
+            {
+                let mut b = [7; 16];
+                b[0] = 0;
+                b
+            },
+        ] {
+            let text = LinkToken(bytes).reveal();
+            assert_eq!(text.len(), 22);
+            assert_eq!(text.parse::<LinkToken>().unwrap(), LinkToken(bytes));
+        }
+    }
+
+    #[test]
+    fn a_token_never_shows_itself_to_a_log() {
+        assert_eq!(format!("{:?}", LinkToken([1; 16])), "LinkToken(redacted)");
+    }
+}

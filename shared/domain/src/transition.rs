@@ -1,0 +1,426 @@
+//! What may happen to a payment request: the one place where it is written down.
+//!
+//! [`TRANSITIONS`] is the table of the specification. The use cases decide by it, and the store derives from it the
+//! condition of every write, so that the two cannot disagree.
+
+use crate::limits::PROVIDER_GRACE;
+use crate::{Actor, Money, OperationId, Payment, PaymentRequest, Reason, Scope, Status, Timestamp};
+use std::time::Duration;
+
+/// What someone wants to happen to a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// The customer goes on to the payment page, which then stays open for so long.
+    Click {
+        /// How long there is to pay.
+        checkout_limit: Duration,
+    },
+    /// The agent takes the request back.
+    Cancel,
+    /// Time ended a link that nobody had clicked.
+    ExpireUnclicked,
+    /// Time ended a payment page that nobody had paid on, and the provider has closed it.
+    ExpireUnpaid(CheckoutClosed),
+    /// The provider says that so much money has arrived.
+    Pay {
+        /// The payment.
+        payment: Payment,
+        /// How much it was. A payment of anything else than was asked for is not a payment of the request.
+        money: Money,
+    },
+    /// The provider says that an attempt to pay failed.
+    FailAttempt {
+        /// Why, in the provider's words.
+        reason: Option<Reason>,
+    },
+    /// The provider has sent the late money back.
+    CompleteRefund,
+}
+
+/// The kinds of [`Command`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CommandKind {
+    /// [`Command::Click`]
+    Click,
+    /// [`Command::Cancel`]
+    Cancel,
+    /// [`Command::ExpireUnclicked`]
+    ExpireUnclicked,
+    /// [`Command::ExpireUnpaid`]
+    ExpireUnpaid,
+    /// [`Command::Pay`]
+    Pay,
+    /// [`Command::FailAttempt`]
+    FailAttempt,
+    /// [`Command::CompleteRefund`]
+    CompleteRefund,
+}
+
+impl Command {
+    /// Which kind of command it is.
+    #[must_use]
+    pub const fn kind(&self) -> CommandKind {
+        match self {
+            Self::Click { .. } => CommandKind::Click,
+            Self::Cancel => CommandKind::Cancel,
+            Self::ExpireUnclicked => CommandKind::ExpireUnclicked,
+            Self::ExpireUnpaid(_) => CommandKind::ExpireUnpaid,
+            Self::Pay { .. } => CommandKind::Pay,
+            Self::FailAttempt { .. } => CommandKind::FailAttempt,
+            Self::CompleteRefund => CommandKind::CompleteRefund,
+        }
+    }
+}
+
+/// The proof that an unpaid request may expire. It cannot be made but by asking the provider, or by having waited for it
+/// long enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CheckoutClosed(());
+
+impl CheckoutClosed {
+    /// The provider said so.
+    pub(crate) const fn confirmed() -> Self {
+        Self(())
+    }
+
+    /// The provider has not answered for [`PROVIDER_GRACE`] since the deadline, if that is so.
+    pub(crate) fn unconfirmed(request: &PaymentRequest, now: Timestamp) -> Option<Self> {
+        (now >= request.deadline.plus(PROVIDER_GRACE)).then_some(Self(()))
+    }
+}
+
+/// A command with who gave it, when, about which requests, and what to know it again by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// What.
+    pub command: Command,
+    /// The moment that deadlines are held against, and that the history shows.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: Actor,
+    /// What to know it again by.
+    pub operation: OperationId,
+    /// The requests it can reach.
+    pub scope: Scope,
+}
+
+impl Change {
+    /// A change that the system, the customer or the provider makes: it reaches every request.
+    #[must_use]
+    pub fn new(command: Command, at: Timestamp, actor: Actor, operation: OperationId) -> Self {
+        Self { command, at, actor, operation, scope: Scope::Everything }
+    }
+}
+
+/// What besides the status a transition depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Guard {
+    /// The command came before the deadline.
+    BeforeDeadline,
+    /// The deadline had come when the command did.
+    DeadlinePassed,
+    /// The provider's own time of the payment is not after the deadline.
+    PaidInTime,
+    /// The provider's own time of the payment is after the deadline.
+    PaidLate,
+    /// The history has room for another failed attempt. Without this bound, someone pressing "pay" with a bad card over
+    /// and over could grow a request until it cannot be written any more, and be paid no more.
+    RoomForAttempt,
+}
+
+/// With this many entries in a history, further failed attempts are logged but no longer kept.
+pub const ATTEMPTS_END_AT: usize = 100;
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transition {
+    /// The stored status it starts from.
+    pub from: Status,
+    /// The command that makes it.
+    pub on: CommandKind,
+    /// What else has to hold, all of it.
+    pub when: &'static [Guard],
+    /// The status it leads to.
+    pub to: Status,
+    /// The reason it leaves in the history, unless the command brings its own.
+    pub reason: Option<&'static str>,
+}
+
+const fn row(from: Status, on: CommandKind, when: &'static [Guard], to: Status) -> Transition {
+    Transition { from, on, when, to, reason: None }
+}
+
+const fn row_because(
+    from: Status,
+    on: CommandKind,
+    when: &'static [Guard],
+    to: Status,
+    reason: &'static str,
+) -> Transition {
+    Transition { from, on, when, to, reason: Some(reason) }
+}
+
+/// Every transition there is; what is not here does not happen. For one status and command at most one row's guards can
+/// hold.
+///
+/// A `Sent` whose deadline has passed counts as expired whether or not that was written, so money for it is judged as
+/// for an expired request.
+#[rustfmt::skip]
+pub const TRANSITIONS: &[Transition] = {
+    use CommandKind as On;
+    use Guard::{BeforeDeadline, DeadlinePassed, PaidInTime, PaidLate, RoomForAttempt};
+    use Status::{Canceled, Clicked, Expired, Paid, RefundDue, Refunded, Sent};
+    &[
+        row(Sent,              On::Click,           &[BeforeDeadline],             Clicked),
+        row(Sent,              On::Cancel,          &[BeforeDeadline],             Canceled),
+        row_because(Sent,      On::ExpireUnclicked, &[DeadlinePassed],             Expired,   "not_clicked"),
+        row_because(Clicked,   On::ExpireUnpaid,    &[DeadlinePassed],             Expired,   "not_paid"),
+        row(Sent,              On::Pay,             &[BeforeDeadline],             Paid),
+        row(Sent,              On::Pay,             &[DeadlinePassed, PaidInTime], Paid),
+        row(Clicked,           On::Pay,             &[],                           Paid),
+        row(Expired,           On::Pay,             &[PaidInTime],                 Paid),
+        row_because(Sent,      On::Pay,             &[DeadlinePassed, PaidLate],   RefundDue, "paid_after_expiry"),
+        row_because(Expired,   On::Pay,             &[PaidLate],                   RefundDue, "paid_after_expiry"),
+        row_because(Canceled,  On::Pay,             &[],                           RefundDue, "paid_after_cancellation"),
+        row(Clicked,           On::FailAttempt,     &[RoomForAttempt],             Clicked),
+        row(RefundDue,         On::CompleteRefund,  &[],                           Refunded),
+    ]
+};
+
+impl Guard {
+    /// Whether it holds.
+    fn holds(self, request: &PaymentRequest, change: &Change) -> bool {
+        match self {
+            Self::BeforeDeadline => !request.is_overdue(change.at),
+            Self::DeadlinePassed => request.is_overdue(change.at),
+            Self::PaidInTime => change.paid_at().is_some_and(|paid_at| paid_at <= request.deadline),
+            Self::PaidLate => change.paid_at().is_some_and(|paid_at| paid_at > request.deadline),
+            Self::RoomForAttempt => request.version() < ATTEMPTS_END_AT,
+        }
+    }
+}
+
+impl Change {
+    /// The provider's own time of the payment, if the command is about one.
+    #[must_use]
+    pub fn paid_at(&self) -> Option<Timestamp> {
+        match &self.command {
+            Command::Pay { payment, .. } => Some(payment.paid_at),
+            _ => None,
+        }
+    }
+
+    /// The row of the table that this change follows for a request as it stands; none if nothing happens.
+    #[must_use]
+    pub fn transition(&self, request: &PaymentRequest) -> Option<&'static Transition> {
+        if let Command::Pay { money, .. } = &self.command
+            && *money != request.details.money
+        {
+            return None;
+        }
+        TRANSITIONS.iter().find(|row| {
+            row.from == request.status
+                && row.on == self.command.kind()
+                && row.when.iter().all(|guard| guard.holds(request, self))
+        })
+    }
+}
+
+/// The rows that one write can carry out: they lead to the same status for the same reason. The first group is the
+/// outcome a command usually has.
+pub fn alternatives(on: CommandKind) -> impl Iterator<Item = Vec<&'static Transition>> {
+    let mut groups: Vec<Vec<&'static Transition>> = Vec::new();
+    for row in TRANSITIONS.iter().filter(|row| row.on == on) {
+        match groups.iter_mut().find(|group| group.iter().all(|other| other.leads_as(row))) {
+            Some(group) => group.push(row),
+            None => groups.push(vec![row]),
+        }
+    }
+    groups.into_iter()
+}
+
+impl Transition {
+    /// Whether another row has the same outcome.
+    #[must_use]
+    pub fn leads_as(&self, other: &Self) -> bool {
+        self.on == other.on && self.to == other.to && self.reason == other.reason
+    }
+}
+
+/// Why a request can no longer be canceled. Its `Display` is the sentence the agent reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CancelRefusal {
+    /// The customer was faster.
+    #[error("The customer has already clicked the link, so this request can no longer be canceled.")]
+    AlreadyClicked,
+    /// Someone else was.
+    #[error("This request is already canceled.")]
+    AlreadyCanceled,
+    /// Time was.
+    #[error("The link has expired, so there is nothing left to cancel.")]
+    LinkExpired,
+    /// The money was.
+    #[error("The customer has already paid.")]
+    AlreadyPaid,
+}
+
+impl CancelRefusal {
+    /// Why a request in this true status cannot be canceled; nothing for one that can.
+    #[must_use]
+    pub const fn of(status: Status) -> Option<Self> {
+        match status {
+            Status::Sent => None,
+            Status::Clicked => Some(Self::AlreadyClicked),
+            Status::Canceled => Some(Self::AlreadyCanceled),
+            Status::Expired => Some(Self::LinkExpired),
+            Status::Paid | Status::RefundDue | Status::Refunded => Some(Self::AlreadyPaid),
+        }
+    }
+
+    /// Its code in the interface.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::AlreadyClicked => "already_clicked",
+            Self::AlreadyCanceled => "already_canceled",
+            Self::LinkExpired => "link_expired",
+            Self::AlreadyPaid => "already_paid",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::{at, money, request};
+    use CommandKind as On;
+    use Status::{Canceled, Clicked, Expired, Paid, RefundDue, Refunded, Sent};
+
+    const KINDS: [CommandKind; 7] =
+        [On::Click, On::Cancel, On::ExpireUnclicked, On::ExpireUnpaid, On::Pay, On::FailAttempt, On::CompleteRefund];
+
+    fn change(kind: CommandKind, now: i64, paid_at: i64) -> Change {
+        let command = match kind {
+            On::Click => Command::Click { checkout_limit: Duration::from_mins(15) },
+            On::Cancel => Command::Cancel,
+            On::ExpireUnclicked => Command::ExpireUnclicked,
+            On::ExpireUnpaid => Command::ExpireUnpaid(CheckoutClosed::confirmed()),
+            On::Pay => Command::Pay {
+                payment: Payment { provider: "sandbox".into(), reference: "p".into(), paid_at: at(paid_at) },
+                money: money(25_000, "ZAR"),
+            },
+            On::FailAttempt => Command::FailAttempt { reason: None },
+            On::CompleteRefund => Command::CompleteRefund,
+        };
+        Change::new(command, at(now), Actor::System, OperationId::of_message("test"))
+    }
+
+    /// The specification's table, written out once more by hand: the outcome of every command in every status, before
+    /// and at the deadline (1000), with money that came in time (1000) and late (1001).
+    #[test]
+    fn every_command_in_every_status_does_what_the_specification_says() {
+        const DEADLINE: i64 = 1_000;
+        for status in Status::ALL {
+            for kind in KINDS {
+                for now in [DEADLINE - 1, DEADLINE, DEADLINE + 1] {
+                    for paid_at in [DEADLINE, DEADLINE + 1] {
+                        let (early, in_time) = (now < DEADLINE, paid_at <= DEADLINE);
+                        let expected = match (kind, status) {
+                            (On::Click, Sent) if early => Some((Clicked, None)),
+                            (On::Cancel, Sent) if early => Some((Canceled, None)),
+                            (On::ExpireUnclicked, Sent) if !early => Some((Expired, Some("not_clicked"))),
+                            (On::ExpireUnpaid, Clicked) if !early => Some((Expired, Some("not_paid"))),
+                            (On::Pay, Sent) if early || in_time => Some((Paid, None)),
+                            (On::Pay, Clicked) => Some((Paid, None)),
+                            (On::Pay, Expired) if in_time => Some((Paid, None)),
+                            (On::Pay, Sent | Expired) => Some((RefundDue, Some("paid_after_expiry"))),
+                            (On::Pay, Canceled) => Some((RefundDue, Some("paid_after_cancellation"))),
+                            (On::FailAttempt, Clicked) => Some((Clicked, None)),
+                            (On::CompleteRefund, RefundDue) => Some((Refunded, None)),
+                            _ => None,
+                        };
+                        let request = request(status, DEADLINE);
+                        let found = change(kind, now, paid_at).transition(&request).map(|row| (row.to, row.reason));
+                        assert_eq!(found, expected, "{kind:?} of {status} at {now}, paid at {paid_at}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn at_most_one_row_applies_so_the_order_of_rows_decides_nothing() {
+        for status in Status::ALL {
+            for kind in KINDS {
+                for (now, paid_at) in [(999, 1_000), (999, 1_001), (1_000, 1_000), (1_000, 1_001)] {
+                    let (request, change) = (request(status, 1_000), change(kind, now, paid_at));
+                    let applying = TRANSITIONS
+                        .iter()
+                        .filter(|row| row.from == status && row.on == kind)
+                        .filter(|row| row.when.iter().all(|guard| guard.holds(&request, &change)))
+                        .count();
+                    assert!(applying <= 1, "{kind:?} of {status} at {now}, paid at {paid_at}: {applying} rows");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_payment_of_another_amount_or_currency_is_no_payment_of_the_request() {
+        for wrong in [money(24_999, "ZAR"), money(25_000, "USD")] {
+            for status in Status::ALL {
+                let mut change = change(On::Pay, 0, 0);
+                if let Command::Pay { money, .. } = &mut change.command {
+                    *money = wrong;
+                }
+                assert_eq!(change.transition(&request(status, 1_000)), None, "{status}");
+            }
+        }
+    }
+
+    #[test]
+    fn failed_attempts_stop_growing_the_history_but_money_still_gets_in() {
+        let mut full = request(Clicked, 1_000);
+        let entry = full.history[0].clone();
+        full.history.resize(ATTEMPTS_END_AT, entry);
+        assert_eq!(change(On::FailAttempt, 0, 0).transition(&full), None);
+        assert!(change(On::Pay, 0, 0).transition(&full).is_some());
+    }
+
+    #[test]
+    fn a_cancel_is_refused_with_the_reason_of_the_true_status() {
+        use CancelRefusal::{AlreadyCanceled, AlreadyClicked, AlreadyPaid, LinkExpired};
+        let expected = [
+            None,
+            Some(AlreadyClicked),
+            Some(AlreadyPaid),
+            Some(AlreadyCanceled),
+            Some(LinkExpired),
+            Some(AlreadyPaid),
+            Some(AlreadyPaid),
+        ];
+        assert_eq!(Status::ALL.map(CancelRefusal::of), expected);
+        // A status that refuses and a row that allows would contradict each other.
+        for status in Status::ALL {
+            let request = request(status, 1_000);
+            let allowed = change(On::Cancel, 0, 0).transition(&request).is_some();
+            assert_eq!(allowed, CancelRefusal::of(request.status_at(at(0))).is_none(), "{status}");
+        }
+        assert_eq!(CancelRefusal::of(request(Sent, 1_000).status_at(at(1_000))), Some(LinkExpired));
+    }
+
+    #[test]
+    fn every_row_is_in_exactly_one_alternative_and_the_usual_outcome_comes_first() {
+        let grouped: usize = KINDS.iter().flat_map(|kind| alternatives(*kind)).map(|group| group.len()).sum();
+        assert_eq!(grouped, TRANSITIONS.len());
+        assert_eq!(alternatives(On::Pay).next().unwrap()[0].to, Paid);
+    }
+
+    #[test]
+    fn an_unpaid_request_expires_without_the_providers_word_only_after_the_grace() {
+        let request = request(Clicked, 1_000);
+        let grace = i64::try_from(PROVIDER_GRACE.as_millis()).unwrap();
+        assert_eq!(CheckoutClosed::unconfirmed(&request, at(999 + grace)), None);
+        assert!(CheckoutClosed::unconfirmed(&request, at(1_000 + grace)).is_some());
+    }
+}

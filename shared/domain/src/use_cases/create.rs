@@ -1,0 +1,46 @@
+//! An agent sends a payment request.
+
+use super::{UseCaseError, operation};
+use crate::ports::{Inserted, Store};
+use crate::{Caller, Clock, Details, IdempotencyKey, Limits, LinkToken, PaymentRequest, PaymentRequestId};
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Created {
+    /// There is a new request.
+    New(Box<PaymentRequest>),
+    /// The same was asked for before under this key; this is what it became.
+    Replayed(Box<PaymentRequest>),
+    /// Something else was asked for before under this key.
+    KeyReused,
+}
+
+/// Creates a request, once per workspace and key: two writes, the link first.
+///
+/// # Errors
+/// The store failed; under a key, the same call again is safe.
+pub async fn create(
+    store: &impl Store,
+    clock: &impl Clock,
+    limits: &Limits,
+    caller: Caller,
+    details: Details,
+    key: Option<&IdempotencyKey>,
+) -> Result<Created, UseCaseError> {
+    let now = clock.now();
+    let id = key.map_or_else(PaymentRequestId::new, |key| PaymentRequestId::from_key(&caller.workspace, key));
+    let fingerprint = key.map(|_| details.fingerprint());
+    let operation = operation()?;
+    let mut request =
+        PaymentRequest::new(id, caller, details, LinkToken::random()?, now, limits.link, operation.clone());
+    request.fingerprint = fingerprint;
+
+    store.insert_link(&request.token, id, now.plus(limits.link_kept())).await?;
+    Ok(match store.insert(&request).await? {
+        Inserted::New => Created::New(Box::new(request)),
+        // The first try was applied and its answer lost; the second one met what it had written.
+        Inserted::Existing(existing) if existing.operations.contains(&operation) => Created::New(existing),
+        Inserted::Existing(existing) if existing.fingerprint == request.fingerprint => Created::Replayed(existing),
+        Inserted::Existing(_) => Created::KeyReused,
+    })
+}

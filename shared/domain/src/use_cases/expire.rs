@@ -1,0 +1,106 @@
+//! Time ends a payment request.
+
+use super::pay::paid_change;
+use super::{UseCaseError, operation};
+use crate::event::link_url;
+use crate::ports::{Changed, Closing, PaymentProvider, ProviderError, Store};
+use crate::transition::CheckoutClosed;
+use crate::{Actor, Change, Clock, Command, PaymentRequest, PaymentRequestId, Status};
+
+/// What became of a request whose time was up.
+#[derive(Debug)]
+pub enum Settled {
+    /// It has expired.
+    Expired(Box<PaymentRequest>),
+    /// The provider says it was paid.
+    Paid(Box<PaymentRequest>),
+    /// There was nothing to do: it is not due, or has ended otherwise.
+    Nothing,
+    /// The provider does not answer; try again later.
+    Postponed(ProviderError),
+    /// The provider says that it was paid with another amount or currency; it expired, and a person has to look.
+    Mismatched(Box<PaymentRequest>),
+    /// It has expired without the provider's word, which had not come for ten minutes.
+    ExpiredUnconfirmed(Box<PaymentRequest>, ProviderError),
+}
+
+/// Ends a request if its deadline has come. A clicked one is closed at the provider first, so that nobody can pay for
+/// what has ended; if it was paid meanwhile, it is paid.
+///
+/// An unclicked one costs a single write, because that is what most of those are that end.
+///
+/// # Errors
+/// The store failed.
+pub async fn expire(
+    store: &impl Store,
+    provider: &impl PaymentProvider,
+    clock: &impl Clock,
+    public_base_url: &str,
+    id: PaymentRequestId,
+) -> Result<Settled, UseCaseError> {
+    let now = clock.now();
+    let change = Change::new(Command::ExpireUnclicked, now, Actor::System, operation()?);
+    match store.change(id, &change).await? {
+        Changed::Applied(request) => Ok(Settled::Expired(request)),
+        Changed::Unchanged(request) if request.status == Status::Clicked && request.is_overdue(now) => {
+            settle_unpaid(store, provider, clock, public_base_url, *request).await
+        }
+        Changed::Unchanged(_) | Changed::NotFound => Ok(Settled::Nothing),
+    }
+}
+
+async fn settle_unpaid(
+    store: &impl Store,
+    provider: &impl PaymentProvider,
+    clock: &impl Clock,
+    public_base_url: &str,
+    request: PaymentRequest,
+) -> Result<Settled, UseCaseError> {
+    let closing = close(provider, public_base_url, &request).await;
+    let now = clock.now();
+    let (proof, note) = match closing {
+        Ok(Closing::Closed) => (CheckoutClosed::confirmed(), Note::None),
+        Ok(Closing::Paid { payment, money }) if money == request.details.money => {
+            // The same operation as the provider's webhook for this payment would be: whichever comes second changes
+            // nothing.
+            return Ok(match store.change(request.id, &paid_change(payment, money, now)).await? {
+                Changed::Applied(request) => Settled::Paid(request),
+                Changed::Unchanged(_) | Changed::NotFound => Settled::Nothing,
+            });
+        }
+        // Paid, but not what was asked for: it is never taken as payment of the request, which has ended all the same.
+        Ok(Closing::Paid { .. }) => (CheckoutClosed::confirmed(), Note::Mismatched),
+        Err(error) => match CheckoutClosed::unconfirmed(&request, now) {
+            Some(proof) => (proof, Note::Unconfirmed(error)),
+            None => return Ok(Settled::Postponed(error)),
+        },
+    };
+    let change = Change::new(Command::ExpireUnpaid(proof), now, Actor::System, operation()?);
+    Ok(match (store.change(request.id, &change).await?, note) {
+        (Changed::Applied(request), Note::None) => Settled::Expired(request),
+        (Changed::Applied(request), Note::Mismatched) => Settled::Mismatched(request),
+        (Changed::Applied(request), Note::Unconfirmed(error)) => Settled::ExpiredUnconfirmed(request, error),
+        (Changed::Unchanged(_) | Changed::NotFound, _) => Settled::Nothing,
+    })
+}
+
+/// What there is to say about an expiry besides that it happened.
+enum Note {
+    None,
+    Mismatched,
+    Unconfirmed(ProviderError),
+}
+
+/// Closes a request's checkout. One that was claimed and not yet known to have a checkout may be about to get one: asking
+/// for it and closing it is what makes sure that it cannot be paid.
+async fn close(
+    provider: &impl PaymentProvider,
+    public_base_url: &str,
+    request: &PaymentRequest,
+) -> Result<Closing, ProviderError> {
+    if let Some(checkout) = &request.checkout {
+        return provider.close_checkout(checkout).await;
+    }
+    let checkout = provider.create_checkout(request, &link_url(request, public_base_url)).await?;
+    provider.close_checkout(&checkout.id).await
+}

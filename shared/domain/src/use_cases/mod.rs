@@ -1,0 +1,31 @@
+//! What people and time do with payment requests, one module each.
+
+pub mod cancel;
+pub mod click;
+pub mod create;
+pub mod expire;
+pub mod list;
+pub mod notify;
+pub mod pay;
+pub mod refund;
+
+use crate::OperationId;
+use crate::ports::{ProviderError, StoreError};
+
+/// A use case did not come to its end. Every one of them can be run again from its start.
+#[derive(Debug, thiserror::Error)]
+pub enum UseCaseError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The payment provider failed.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// The operating system gave no random numbers.
+    #[error("no random numbers: {0}")]
+    Random(#[from] getrandom::Error),
+}
+
+fn operation() -> Result<OperationId, UseCaseError> {
+    Ok(OperationId::random()?)
+}

@@ -1,0 +1,84 @@
+//! The payment provider says what became of the money.
+
+use super::UseCaseError;
+use crate::ports::{Changed, Store};
+use crate::{
+    Actor, Change, Clock, Command, Money, OperationId, Payment, PaymentRequest, PaymentRequestId, Reason, Timestamp,
+};
+
+/// What a provider reports, once its signature has been verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProviderEvent {
+    /// Money has arrived.
+    Paid {
+        /// For which request.
+        id: PaymentRequestId,
+        /// The payment.
+        payment: Payment,
+        /// How much it was.
+        money: Money,
+    },
+    /// An attempt to pay has failed.
+    AttemptFailed {
+        /// For which request.
+        id: PaymentRequestId,
+        /// The provider's identifier of this report: the same report again is the same attempt.
+        report: String,
+        /// Why, in the provider's words.
+        reason: Option<Reason>,
+    },
+}
+
+/// What became of a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is in the request's history. [`crate::Status::RefundDue`] means that the money came too late.
+    Applied(Box<PaymentRequest>),
+    /// It changes nothing: a repeat, or a request that it no longer concerns.
+    Nothing(Box<PaymentRequest>),
+    /// The money is not what was asked for, so it does not pay the request. A person has to look.
+    Mismatch(Box<PaymentRequest>),
+    /// The request had been paid by another payment already, so this one is too much. A person has to look.
+    SecondPayment(Box<PaymentRequest>),
+    /// There is no such request.
+    Unknown,
+}
+
+/// Records a report: one write.
+///
+/// # Errors
+/// The store failed; the provider has to send the report again.
+pub async fn record(store: &impl Store, clock: &impl Clock, event: ProviderEvent) -> Result<Recorded, UseCaseError> {
+    let now = clock.now();
+    match event {
+        ProviderEvent::Paid { id, payment, money } => {
+            let reference = payment.reference.clone();
+            Ok(match store.change(id, &paid_change(payment, money, now)).await? {
+                Changed::Applied(request) => Recorded::Applied(request),
+                Changed::Unchanged(request) if request.details.money != money => Recorded::Mismatch(request),
+                Changed::Unchanged(request)
+                    if request.payment.as_ref().is_some_and(|payment| payment.reference != reference) =>
+                {
+                    Recorded::SecondPayment(request)
+                }
+                Changed::Unchanged(request) => Recorded::Nothing(request),
+                Changed::NotFound => Recorded::Unknown,
+            })
+        }
+        ProviderEvent::AttemptFailed { id, report, reason } => {
+            let command = Command::FailAttempt { reason };
+            let change = Change::new(command, now, Actor::Provider, OperationId::of_message(&report));
+            Ok(match store.change(id, &change).await? {
+                Changed::Applied(request) => Recorded::Applied(request),
+                Changed::Unchanged(request) => Recorded::Nothing(request),
+                Changed::NotFound => Recorded::Unknown,
+            })
+        }
+    }
+}
+
+/// The change that a payment makes, the same one however often and from wherever it is reported.
+pub(crate) fn paid_change(payment: Payment, money: Money, now: Timestamp) -> Change {
+    let operation = OperationId::of_message(&format!("{}:{}", payment.provider, payment.reference));
+    Change::new(Command::Pay { payment, money }, now, Actor::Provider, operation)
+}
