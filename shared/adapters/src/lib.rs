@@ -1,1 +1,13 @@
-//! Stub.
+//! The outside world behind the domain's ports: DynamoDB, EventBridge, payment providers, channels to the customer.
+
+mod aws;
+pub mod channel;
+pub mod dynamodb;
+pub mod eventbridge;
+mod http_client;
+pub mod provider;
+
+pub use channel::ConfiguredChannel;
+pub use dynamodb::DynamoDbStore;
+pub use eventbridge::EventBus;
+pub use provider::ConfiguredProvider;

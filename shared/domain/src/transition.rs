@@ -129,7 +129,7 @@ pub enum Guard {
 }
 
 /// With this many entries in a history, further failed attempts are logged but no longer kept.
-pub const ATTEMPTS_END_AT: usize = 100;
+pub const ATTEMPTS_END_AT: u16 = 100;
 
 /// One row of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,7 +195,7 @@ impl Guard {
             Self::DeadlinePassed => request.is_overdue(change.at),
             Self::PaidInTime => change.paid_at().is_some_and(|paid_at| paid_at <= request.deadline),
             Self::PaidLate => change.paid_at().is_some_and(|paid_at| paid_at > request.deadline),
-            Self::RoomForAttempt => request.version() < ATTEMPTS_END_AT,
+            Self::RoomForAttempt => request.version() < usize::from(ATTEMPTS_END_AT),
         }
     }
 }
@@ -382,7 +382,7 @@ mod tests {
     fn failed_attempts_stop_growing_the_history_but_money_still_gets_in() {
         let mut full = request(Clicked, 1_000);
         let entry = full.history[0].clone();
-        full.history.resize(ATTEMPTS_END_AT, entry);
+        full.history.resize(usize::from(ATTEMPTS_END_AT), entry);
         assert_eq!(change(On::FailAttempt, 0, 0).transition(&full), None);
         assert!(change(On::Pay, 0, 0).transition(&full).is_some());
     }

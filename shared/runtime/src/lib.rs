@@ -1,7 +1,18 @@
 //! What every function shares: configuration, telemetry, caller identity, problem+json, webhook signatures.
 
+pub mod caller;
+pub mod config;
 pub mod environment;
+pub mod fields;
 pub mod function;
+pub mod http_function;
+pub mod problem;
+pub mod representation;
+pub mod telemetry;
+pub mod webhook;
 
 pub use environment::{ConfigError, Environment};
 pub use function::{BoxFuture, Function, InvocationError, run};
+pub use http_function::{HttpFunction, HttpHandler};
+pub use lambda_http::{Body, Request, RequestExt};
+pub use problem::{FieldError, Problem};

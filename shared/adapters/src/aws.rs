@@ -1,0 +1,58 @@
+//! What every AWS client is set up with.
+//!
+//! Lambda hands a function its region and credentials as environment variables
+//! (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>), so they are read from there and the
+//! configuration chain of `aws-config`, with its profiles, STS and IMDS, is left out of the package and of the cold start.
+
+use runtime::{ConfigError, Environment};
+use std::time::Duration;
+
+/// A connection inside one region takes milliseconds; a second without one is a failure.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// One try. DynamoDB and EventBridge answer in milliseconds; past this the answer is lost.
+pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+/// All tries of one call together: below the shortest timeout of a function, so that the caller still gets an answer.
+pub(crate) const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
+/// Tries of one call, the first included, with the SDK's exponential backoff and full jitter between them.
+pub(crate) const ATTEMPTS: u32 = 4;
+
+/// Builds the configuration of one service's client: every SDK crate has a type of its own for the same settings.
+macro_rules! client_config {
+    ($sdk:ident, $environment:expr, $endpoint:literal) => {{
+        use $sdk::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig, timeout::TimeoutConfig};
+        let environment: &runtime::Environment = $environment;
+        let (access_key_id, secret_access_key, session_token) = $crate::aws::credentials(environment)?;
+        let mut config = $sdk::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(environment.require("AWS_REGION")?.to_owned()))
+            .credentials_provider(Credentials::new(
+                access_key_id,
+                secret_access_key,
+                session_token,
+                None,
+                "Environment",
+            ))
+            .retry_config(RetryConfig::standard().with_max_attempts($crate::aws::ATTEMPTS))
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout($crate::aws::CONNECT_TIMEOUT)
+                    .operation_attempt_timeout($crate::aws::ATTEMPT_TIMEOUT)
+                    .operation_timeout($crate::aws::OPERATION_TIMEOUT)
+                    .build(),
+            );
+        if let Some(url) = environment.get($endpoint) {
+            config = config.endpoint_url(url);
+        }
+        config.build()
+    }};
+}
+pub(crate) use client_config;
+
+/// The access key, its secret, and the session token that temporary credentials come with.
+pub(crate) fn credentials(environment: &Environment) -> Result<(&str, &str, Option<String>), ConfigError> {
+    Ok((
+        environment.require("AWS_ACCESS_KEY_ID")?,
+        environment.require("AWS_SECRET_ACCESS_KEY")?,
+        environment.get("AWS_SESSION_TOKEN").map(str::to_owned),
+    ))
+}

@@ -1,0 +1,35 @@
+//! SDK errors, matched into what a caller can do about them.
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use domain::ports::StoreError;
+use std::error::Error;
+use std::fmt::Debug;
+
+/// Sorts a failed call into "the same again may work" and "it will not".
+pub(super) fn store_error<E, R>(error: SdkError<E, R>) -> StoreError
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    R: Debug + Send + Sync + 'static,
+{
+    match &error {
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => {
+            StoreError::Unavailable(error.into())
+        }
+        // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
+        SdkError::ServiceError(context) => match context.err().code() {
+            // An answer that names no error did not come from DynamoDB itself.
+            None
+            | Some(
+                "InternalServerError"
+                | "LimitExceededException"
+                | "ProvisionedThroughputExceededException"
+                | "RequestLimitExceeded"
+                | "ServiceUnavailable"
+                | "ThrottlingException"
+                | "TransactionConflictException",
+            ) => StoreError::Unavailable(error.into()),
+            Some(_) => StoreError::Refused(error.into()),
+        },
+        _ => StoreError::Refused(error.into()),
+    }
+}

@@ -1,0 +1,8 @@
+//! The table: one item per request, one per link, and one conditional write per change.
+
+mod condition;
+mod error;
+pub mod item;
+mod store;
+
+pub use store::DynamoDbStore;

@@ -1,0 +1,172 @@
+//! The stand-in payment provider, an HTTP service inside the local runner.
+
+use super::{WebhookError, WebhookEvent};
+use crate::http_client::{self, CallError};
+use domain::ports::{Checkout, Closing, PaymentProvider, ProviderError};
+use domain::use_cases::pay::ProviderEvent;
+use domain::{Amount, CheckoutId, Currency, Money, Payment, PaymentRequest, PaymentRequestId, Reason, Timestamp};
+use http::HeaderMap;
+use runtime::webhook::Secrets;
+use runtime::{ConfigError, Environment};
+use serde::{Deserialize, Serialize};
+
+/// Its name, in its webhooks' address and in a payment's `provider`.
+pub(super) const NAME: &str = "sandbox";
+
+/// A client of the stand-in provider.
+#[derive(Debug, Clone)]
+pub struct Sandbox {
+    http: reqwest::Client,
+    url: String,
+    secrets: Secrets,
+    origin: String,
+}
+
+#[derive(Serialize)]
+struct NewCheckout<'a> {
+    payment_request_id: PaymentRequestId,
+    order_number: &'a str,
+    description: Option<&'a str>,
+    amount: Amount,
+    currency: Currency,
+    return_url: &'a str,
+    expires_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct CreatedCheckout {
+    id: CheckoutId,
+    url: String,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+enum ClosedCheckout {
+    Closed,
+    Paid { payment_id: String, amount: Amount, currency: Currency, paid_at: Timestamp },
+}
+
+#[derive(Serialize)]
+struct NewRefund<'a> {
+    payment_request_id: PaymentRequestId,
+    payment_id: &'a str,
+    amount: Amount,
+    currency: Currency,
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    r#type: String,
+    data: serde_json::Value,
+}
+
+#[derive(Deserialize)]
+struct PaidData {
+    payment_request_id: String,
+    payment_id: String,
+    amount: i64,
+    currency: String,
+    paid_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct FailedData {
+    payment_request_id: String,
+    reason: Option<String>,
+}
+
+impl Sandbox {
+    /// The provider at `SANDBOX_PROVIDER_URL`, whose webhooks are signed with one of `SANDBOX_WEBHOOK_SECRET`.
+    ///
+    /// # Errors
+    /// A variable that is missing or wrong.
+    pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
+        let url = runtime::config::url(environment, "SANDBOX_PROVIDER_URL")?;
+        // Its payment pages are shown where the customer's pages are.
+        let origin = runtime::config::public_base_url(environment)?;
+        let secrets = Secrets::from_environment(environment, "SANDBOX_WEBHOOK_SECRET")?;
+        Ok(Self { http: http_client::client()?, url, secrets, origin })
+    }
+
+    pub(super) fn checkout_origin(&self) -> &str {
+        &self.origin
+    }
+
+    pub(super) fn read_webhook(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<WebhookEvent, WebhookError> {
+        let report = self.secrets.verify(headers, body, now)?;
+        let unreadable = |error: serde_json::Error| WebhookError::Unreadable(error.to_string());
+        let envelope: Envelope = serde_json::from_slice(body).map_err(unreadable)?;
+        match envelope.r#type.as_str() {
+            "checkout.paid" => {
+                let data: PaidData = serde_json::from_value(envelope.data).map_err(unreadable)?;
+                let Ok(id) = data.payment_request_id.parse() else {
+                    return Ok(WebhookEvent::Foreign(envelope.r#type));
+                };
+                let (Ok(amount), Ok(currency)) = (Amount::new(data.amount), data.currency.parse()) else {
+                    return Ok(WebhookEvent::ImpossibleMoney(id));
+                };
+                let payment = Payment { provider: NAME.to_owned(), reference: data.payment_id, paid_at: data.paid_at };
+                Ok(WebhookEvent::Report(ProviderEvent::Paid { id, payment, money: Money { amount, currency } }))
+            }
+            "checkout.payment_failed" => {
+                let data: FailedData = serde_json::from_value(envelope.data).map_err(unreadable)?;
+                let Ok(id) = data.payment_request_id.parse() else {
+                    return Ok(WebhookEvent::Foreign(envelope.r#type));
+                };
+                let reason = data.reason.as_deref().and_then(Reason::fitted);
+                Ok(WebhookEvent::Report(ProviderEvent::AttemptFailed { id, report, reason }))
+            }
+            _ => Ok(WebhookEvent::Foreign(envelope.r#type)),
+        }
+    }
+}
+
+impl PaymentProvider for Sandbox {
+    async fn create_checkout(&self, request: &PaymentRequest, return_url: &str) -> Result<Checkout, ProviderError> {
+        let body = NewCheckout {
+            payment_request_id: request.id,
+            order_number: request.details.order_number.as_str(),
+            description: request.details.description.as_ref().map(domain::Description::as_str),
+            amount: request.details.money.amount,
+            currency: request.details.money.currency,
+            return_url,
+            expires_at: request.deadline,
+        };
+        let call = self.http.post(format!("{}/checkouts", self.url)).json(&body);
+        let created: CreatedCheckout = http_client::send_for_json(call).await?;
+        Ok(Checkout { id: created.id, url: created.url })
+    }
+
+    async fn close_checkout(&self, checkout: &CheckoutId) -> Result<Closing, ProviderError> {
+        let call = self.http.post(format!("{}/checkouts/{}/close", self.url, checkout.0));
+        Ok(match http_client::send_for_json(call).await? {
+            ClosedCheckout::Closed => Closing::Closed,
+            ClosedCheckout::Paid { payment_id, amount, currency, paid_at } => Closing::Paid {
+                payment: Payment { provider: NAME.to_owned(), reference: payment_id, paid_at },
+                money: Money { amount, currency },
+            },
+        })
+    }
+
+    async fn refund(&self, request: &PaymentRequest, payment: &Payment) -> Result<(), ProviderError> {
+        let Money { amount, currency } = request.details.money;
+        let body = NewRefund { payment_request_id: request.id, payment_id: &payment.reference, amount, currency };
+        http_client::send(self.http.post(format!("{}/refunds", self.url)).json(&body)).await?;
+        Ok(())
+    }
+}
+
+impl From<CallError> for ProviderError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Unavailable(cause) => Self::Unavailable(cause),
+            CallError::Refused(cause) => Self::Refused(cause),
+            CallError::Unreadable(cause) => Self::Unreadable(cause),
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Reading what callers send: strict JSON objects and query strings, with every bad field named at once.
+
+use crate::http_function::body;
+use crate::problem::{FieldError, Problem};
+use domain::Invalid;
+use http::header::CONTENT_TYPE;
+use lambda_http::Request;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+use std::fmt;
+
+/// The fields of one object, taken one by one; whatever is left at the end was not asked for.
+#[derive(Debug)]
+pub struct Fields {
+    values: Map<String, Value>,
+    prefix: String,
+    errors: Vec<FieldError>,
+}
+
+impl Fields {
+    /// The JSON object in a request's body.
+    ///
+    /// # Errors
+    /// 413, 415 or 400, in this order: the body is too long, not called JSON, or not an object of distinct names.
+    pub fn of_body(request: &Request) -> Result<Self, Problem> {
+        let bytes = body(request)?;
+        let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let essence = media_type.split(';').next().unwrap_or_default().trim();
+        if !essence.eq_ignore_ascii_case("application/json") {
+            return Err(Problem::UnsupportedMediaType("The body has to be JSON, sent as application/json."));
+        }
+        match serde_json::from_slice::<Strict>(bytes) {
+            Ok(Strict(Value::Object(values))) => Ok(Self::of(values, String::new())),
+            Ok(_) => Err(Problem::MalformedBody("The body has to be a JSON object.")),
+            Err(_) => {
+                Err(Problem::MalformedBody("The body has to be one JSON object in UTF-8, with no name given twice."))
+            }
+        }
+    }
+
+    /// The parameters of a query string.
+    ///
+    /// # Errors
+    /// [`Problem::ValidationFailed`] if a parameter is given twice.
+    pub fn of_query(request: &Request) -> Result<Self, Problem> {
+        let mut fields = Self::of(Map::new(), String::new());
+        // A query string always reads as pairs: what is not percent-encoded UTF-8 becomes replacement characters.
+        let pairs: Vec<(String, String)> =
+            serde_urlencoded::from_str(request.uri().query().unwrap_or_default()).unwrap_or_default();
+        for (name, value) in pairs {
+            if fields.values.insert(name.clone(), Value::String(value)).is_some() {
+                fields.refuse(&name, "must be given once");
+            }
+        }
+        Ok(fields)
+    }
+
+    fn of(values: Map<String, Value>, prefix: String) -> Self {
+        Self { values, prefix, errors: Vec::new() }
+    }
+
+    /// Notes what is wrong with a field.
+    pub fn refuse(&mut self, name: &str, message: impl Into<String>) {
+        // A name comes from outside, so only its beginning is repeated.
+        let name: String = name.chars().take(64).collect();
+        self.errors.push(FieldError::new(format!("{}{name}", self.prefix), message));
+    }
+
+    /// Takes a field as `read` understands it. A null counts as absent.
+    pub fn optional<T>(&mut self, name: &str, read: impl FnOnce(Value) -> Result<T, Invalid>) -> Option<T> {
+        match self.values.remove(name) {
+            None | Some(Value::Null) => None,
+            Some(value) => read(value).map_err(|error| self.refuse(name, error.message())).ok(),
+        }
+    }
+
+    /// Takes a field that has to be there.
+    pub fn required<T>(&mut self, name: &str, read: impl FnOnce(Value) -> Result<T, Invalid>) -> Option<T> {
+        if matches!(self.values.get(name), None | Some(Value::Null)) {
+            self.values.remove(name);
+            self.refuse(name, "is missing");
+            return None;
+        }
+        self.optional(name, read)
+    }
+
+    /// Takes an object that has to be there, and lets `read` take its fields.
+    pub fn object<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        match self.values.remove(name) {
+            Some(Value::Object(values)) => {
+                let mut fields = Self::of(values, format!("{}{name}.", self.prefix));
+                let value = read(&mut fields);
+                fields.refuse_the_rest();
+                self.errors.append(&mut fields.errors);
+                value
+            }
+            None | Some(Value::Null) => {
+                self.refuse(name, "is missing");
+                None
+            }
+            Some(_) => {
+                self.refuse(name, "must be an object");
+                None
+            }
+        }
+    }
+
+    fn refuse_the_rest(&mut self) {
+        for (name, _) in std::mem::take(&mut self.values) {
+            self.refuse(&name, "is not a field of this request");
+        }
+    }
+
+    /// Ends the reading: `value` if nothing was wrong and nothing is left.
+    ///
+    /// # Errors
+    /// [`Problem::ValidationFailed`] with every bad field.
+    pub fn finish<T>(mut self, value: Option<T>) -> Result<T, Problem> {
+        self.refuse_the_rest();
+        match value {
+            Some(value) if self.errors.is_empty() => Ok(value),
+            _ => Err(Problem::ValidationFailed(self.errors)),
+        }
+    }
+}
+
+/// JSON in which no object gives a name twice: the usual reader silently keeps the last, and two systems that disagree
+/// about which one counts can be played against each other.
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StrictVisitor).map(Self)
+    }
+}
+
+struct StrictVisitor;
+
+impl<'de> Visitor<'de> for StrictVisitor {
+    type Value = Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(Strict(value)) = sequence.next_element()? {
+            values.push(value);
+        }
+        Ok(Value::Array(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut values = Map::new();
+        while let Some((name, Strict(value))) = map.next_entry::<String, Strict>()? {
+            if values.insert(name, value).is_some() {
+                return Err(A::Error::custom("a name is given twice"));
+            }
+        }
+        Ok(Value::Object(values))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(media_type: &str, body: &[u8]) -> Request {
+        http::Request::builder().header(CONTENT_TYPE, media_type).body(body.to_vec().into()).unwrap()
+    }
+
+    #[test]
+    fn a_body_is_one_json_object_with_distinct_names() {
+        assert!(Fields::of_body(&request("application/json; charset=utf-8", b"{\"a\":1}")).is_ok());
+        let deep = "[".repeat(10_000);
+        for body in [
+            &b""[..],
+            b"{",
+            b"[]",
+            b"null",
+            b"{\"a\":1,\"a\":2}",
+            b"{\"a\":{\"b\":1,\"b\":2}}",
+            b"\xff\xfe",
+            b"{\"a\":\"\xff\"}",
+            b"{} {}",
+            deep.as_bytes(),
+            b"{\"a\":1e999}",
+        ] {
+            let problem = Fields::of_body(&request("application/json", body)).unwrap_err();
+            assert_eq!(problem.code(), "malformed_body", "{}", String::from_utf8_lossy(body));
+        }
+    }
+
+    #[test]
+    fn size_comes_before_kind_and_kind_before_syntax() {
+        let long = vec![b' '; 16 * 1024 + 1];
+        assert_eq!(Fields::of_body(&request("text/plain", &long)).unwrap_err().code(), "body_too_large");
+        assert_eq!(Fields::of_body(&request("text/plain", b"{")).unwrap_err().code(), "unsupported_media_type");
+        assert_eq!(Fields::of_body(&request("application/jsonx", b"{}")).unwrap_err().code(), "unsupported_media_type");
+    }
+
+    #[test]
+    fn every_bad_field_is_named_at_once() {
+        let mut fields =
+            Fields::of_body(&request("application/json", br#"{"amount":2.5,"who":{"x":1},"extra":null}"#)).unwrap();
+        let amount =
+            fields.required("amount", |value| value.as_i64().ok_or_else(|| domain::Amount::new(0).unwrap_err()));
+        let who = fields.object("who", |who| who.required("name", |_| Ok(())));
+        fields.required("missing", |_| Ok(()));
+        let Err(Problem::ValidationFailed(errors)) = fields.finish(amount.zip(who)) else {
+            panic!("it has to be refused")
+        };
+        let names: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
+        assert_eq!(names, ["amount", "who.name", "who.x", "missing", "extra"]);
+    }
+}

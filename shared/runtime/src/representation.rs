@@ -1,0 +1,71 @@
+//! A payment request as every route returns it.
+
+use domain::event::{Link, link_url};
+use domain::{Actor, Agent, Customer, Metadata, Payment, PaymentRequest, Reason, Status, Timestamp};
+use serde::Serialize;
+use serde_json::Value;
+
+#[derive(Serialize)]
+struct Representation<'a> {
+    id: domain::PaymentRequestId,
+    status: Status,
+    version: usize,
+    workspace: &'a domain::WorkspaceId,
+    agent: &'a Agent,
+    order_number: &'a domain::OrderNumber,
+    amount: domain::Amount,
+    currency: domain::Currency,
+    customer: &'a Customer,
+    description: Option<&'a domain::Description>,
+    conversation_id: Option<&'a domain::ConversationId>,
+    metadata: &'a Metadata,
+    link: Option<Link>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    history: Vec<Entry<'a>>,
+    payment: Option<&'a Payment>,
+}
+
+#[derive(Serialize)]
+struct Entry<'a> {
+    version: usize,
+    status: Status,
+    at: Timestamp,
+    actor: &'a Actor,
+    reason: Option<&'a Reason>,
+}
+
+/// The request's JSON at a moment: a link past its deadline shows as expired, whether or not that was written yet.
+#[must_use]
+pub fn representation(request: &PaymentRequest, now: Timestamp, public_base_url: &str) -> Value {
+    let status = request.status_at(now);
+    let history = request.history.iter().enumerate().map(|(index, entry)| Entry {
+        version: index + 1,
+        status: entry.status,
+        at: entry.at,
+        actor: &entry.actor,
+        reason: entry.reason.as_ref(),
+    });
+    let details = &request.details;
+    let fields = Representation {
+        id: request.id,
+        status,
+        version: request.version(),
+        workspace: &request.workspace,
+        agent: &request.agent,
+        order_number: &details.order_number,
+        amount: details.money.amount,
+        currency: details.money.currency,
+        customer: &details.customer,
+        description: details.description.as_ref(),
+        conversation_id: details.conversation_id.as_ref(),
+        metadata: &details.metadata,
+        link: status.is_open().then(|| Link { url: link_url(request, public_base_url), expires_at: request.deadline }),
+        created_at: request.created_at,
+        updated_at: request.updated_at(),
+        history: history.collect(),
+        payment: request.payment.as_ref(),
+    };
+    // Strings, numbers and maps with text keys: there is nothing in it that JSON cannot hold.
+    serde_json::to_value(fields).unwrap_or_default()
+}

@@ -1,0 +1,78 @@
+//! What an operator sees: log lines (JSON, by the Lambda runtime's subscriber) and metrics.
+
+use std::error::Error;
+use std::io::Write as _;
+
+/// Something that is counted, each occurrence worth an operator's attention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metric {
+    /// A payment whose amount or currency is not what was asked for.
+    AmountMismatch,
+    /// A second payment for a request that was paid already.
+    SecondPayment,
+    /// A signed webhook about nothing of ours.
+    WebhookIgnored,
+    /// A webhook whose signature does not hold.
+    WebhookRefused,
+    /// A request that expired without the provider's word.
+    ExpiredUnconfirmed,
+    /// A stream record that can never become an event.
+    DeadLetter,
+}
+
+impl Metric {
+    fn name(self) -> &'static str {
+        match self {
+            Self::AmountMismatch => "AmountMismatch",
+            Self::SecondPayment => "SecondPayment",
+            Self::WebhookIgnored => "WebhookIgnored",
+            Self::WebhookRefused => "WebhookRefused",
+            Self::ExpiredUnconfirmed => "ExpiredUnconfirmed",
+            Self::DeadLetter => "DeadLetter",
+        }
+    }
+}
+
+/// Counts one occurrence: in a deployment as a line of CloudWatch's embedded metric format on standard output
+/// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>),
+/// elsewhere as a log line.
+pub fn count(metric: Metric) {
+    let Some(function) = std::env::var_os("AWS_LAMBDA_FUNCTION_NAME") else {
+        tracing::info!(metric = metric.name(), "counted");
+        return;
+    };
+    let milliseconds =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_millis();
+    let line = serde_json::json!({
+        "_aws": {
+            "Timestamp": u64::try_from(milliseconds).unwrap_or(u64::MAX),
+            "CloudWatchMetrics": [{
+                "Namespace": "chat2pay",
+                "Dimensions": [["FunctionName"]],
+                "Metrics": [{ "Name": metric.name(), "Unit": "Count" }],
+            }],
+        },
+        "FunctionName": function.to_string_lossy(),
+        metric.name(): 1,
+    });
+    if let Err(error) = writeln!(std::io::stdout().lock(), "{line}") {
+        tracing::error!(%error, metric = metric.name(), "the metric could not be written");
+    }
+}
+
+/// An error with everything that led to it, in one line.
+#[must_use]
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        // Many errors already repeat their cause in their own text.
+        if !line.ends_with(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        cause = error.source();
+    }
+    line
+}
