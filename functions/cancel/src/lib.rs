@@ -1,10 +1,55 @@
-//! Stub.
-use runtime::{ConfigError, Environment, Function};
+//! `POST /payment-requests/{id}/cancel`: an agent takes a payment request back.
+
+use adapters::DynamoDbStore;
+use domain::use_cases::cancel::{Canceled, cancel};
+use domain::{Clock, SystemClock};
+use http::{Response, StatusCode};
+use runtime::caller::ClaimNames;
+use runtime::fields::Fields;
+use runtime::http_function::{body, json, path_parameter};
+use runtime::representation::representation;
+use runtime::{Body, ConfigError, Environment, Function, HttpFunction, HttpHandler, Problem, Request};
 
 /// The function's name, which is the package's and the binary's too.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
 
-/// Builds the function from its environment.
+struct Cancel {
+    store: DynamoDbStore,
+    claims: ClaimNames,
+    public_base_url: String,
+}
+
+/// Builds the function.
+///
+/// # Errors
+/// A variable that is missing or wrong.
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
-    Err(environment.require("NOT_WRITTEN_YET").map(|_| ()).unwrap_err())
+    Ok(Box::new(HttpFunction(Cancel {
+        store: DynamoDbStore::new(environment)?,
+        claims: ClaimNames::new(environment)?,
+        public_base_url: runtime::config::public_base_url(environment)?,
+    })))
+}
+
+impl HttpHandler for Cancel {
+    async fn handle(&self, request: Request) -> Result<Response<Body>, Problem> {
+        let caller = self.claims.caller(&request)?;
+        let id = path_parameter(&request, "id")?.parse().map_err(|_| Problem::NotFound)?;
+        // There is nothing to say besides the address: a body is an empty object, or not there.
+        if !body(&request)?.is_empty() {
+            Fields::of_body(&request)?.finish(Some(()))?;
+        }
+        match cancel(&self.store, &SystemClock, &caller, id).await? {
+            Canceled::Done(request) => {
+                let body = representation(&request, SystemClock.now(), &self.public_base_url);
+                Ok(json(StatusCode::OK, &body))
+            }
+            Canceled::Refused(refusal) => Err(Problem::Refused(refusal)),
+            Canceled::NotFound => Err(Problem::NotFound),
+        }
+    }
+
+    async fn warm(&self) {
+        self.store.warm().await;
+    }
 }

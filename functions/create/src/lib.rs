@@ -1,10 +1,143 @@
-//! Stub.
-use runtime::{ConfigError, Environment, Function};
+//! `POST /payment-requests`: an agent sends a payment request.
+
+use adapters::DynamoDbStore;
+use domain::use_cases::create::{Created, create};
+use domain::{
+    Amount, Clock, Customer, Details, IdempotencyKey, Invalid, Limits, Metadata, Money, PaymentRequest, Phone,
+    SystemClock,
+};
+use http::header::LOCATION;
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use runtime::caller::ClaimNames;
+use runtime::fields::Fields;
+use runtime::http_function::json;
+use runtime::representation::representation;
+use runtime::{Body, ConfigError, Environment, Function, HttpFunction, HttpHandler, Problem, Request};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::str::FromStr;
 
 /// The function's name, which is the package's and the binary's too.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
 
-/// Builds the function from its environment.
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+struct Create {
+    store: DynamoDbStore,
+    limits: Limits,
+    claims: ClaimNames,
+    public_base_url: String,
+}
+
+/// Builds the function.
+///
+/// # Errors
+/// A variable that is missing or wrong.
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
-    Err(environment.require("NOT_WRITTEN_YET").map(|_| ()).unwrap_err())
+    Ok(Box::new(HttpFunction(Create {
+        store: DynamoDbStore::new(environment)?,
+        limits: runtime::config::limits(environment)?,
+        claims: ClaimNames::new(environment)?,
+        public_base_url: runtime::config::public_base_url(environment)?,
+    })))
+}
+
+impl HttpHandler for Create {
+    async fn handle(&self, request: Request) -> Result<Response<Body>, Problem> {
+        let caller = self.claims.caller(&request)?;
+        let (details, key) = read(&request)?;
+        let created = create(&self.store, &SystemClock, &self.limits, caller, details, key.as_ref()).await?;
+        match created {
+            Created::New(request) => self.answer(&request, false),
+            Created::Replayed(request) => self.answer(&request, true),
+            Created::KeyReused => Err(Problem::IdempotencyKeyReused),
+        }
+    }
+
+    async fn warm(&self) {
+        self.store.warm().await;
+    }
+}
+
+impl Create {
+    fn answer(&self, request: &PaymentRequest, replayed: bool) -> Result<Response<Body>, Problem> {
+        let body = representation(request, SystemClock.now(), &self.public_base_url);
+        let mut response = json(StatusCode::CREATED, &body);
+        let location = HeaderValue::from_str(&format!("/payment-requests/{}", request.id))
+            .map_err(|error| Problem::TemporarilyUnavailable(error.into()))?;
+        response.headers_mut().insert(LOCATION, location);
+        if replayed {
+            response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+        }
+        Ok(response)
+    }
+}
+
+/// Reads the body and the idempotency key, naming everything that is wrong with either.
+fn read(request: &Request) -> Result<(Details, Option<IdempotencyKey>), Problem> {
+    let mut fields = Fields::of_body(request)?;
+    let key = match request.headers().get(IDEMPOTENCY_KEY).map(HeaderValue::to_str) {
+        None => Some(None),
+        // What is no text is no key either; reading it as an empty one gives the same message.
+        Some(text) => match text.unwrap_or_default().parse() {
+            Ok(key) => Some(Some(key)),
+            Err(error) => {
+                fields.refuse(IDEMPOTENCY_KEY, Invalid::message(&error));
+                None
+            }
+        },
+    };
+    let order_number = fields.required("order_number", text);
+    let amount = fields.required("amount", amount);
+    let currency = fields.required("currency", text);
+    let customer = fields.object("customer", |customer| {
+        let phone = customer.required("phone", |value| Phone::parse(value.as_str().unwrap_or_default()));
+        let name = customer.optional("name", optional_text);
+        Some(Customer { phone: phone?, name: name.flatten() })
+    });
+    let description = fields.optional("description", optional_text).flatten();
+    let conversation_id = fields.optional("conversation_id", optional_text).flatten();
+    let metadata = fields.optional("metadata", metadata).unwrap_or_default();
+    let details = (|| {
+        Some(Details {
+            order_number: order_number?,
+            money: Money { amount: amount?, currency: currency? },
+            customer: customer?,
+            description,
+            conversation_id,
+            metadata,
+        })
+    })();
+    fields.finish(details.zip(key))
+}
+
+/// A text field; what is no text is refused as an empty one would be, by the message that says what it has to be.
+#[allow(clippy::needless_pass_by_value, reason = "fields are handed over to whoever reads them")]
+fn text<T: FromStr<Err = Invalid>>(value: Value) -> Result<T, Invalid> {
+    // A NUL is in no text that any field takes.
+    value.as_str().unwrap_or("\0").parse()
+}
+
+/// A text field that may be left empty, as forms send what was not filled in.
+fn optional_text<T: FromStr<Err = Invalid>>(value: Value) -> Result<Option<T>, Invalid> {
+    if value.as_str() == Some("") { Ok(None) } else { text(value).map(Some) }
+}
+
+/// A whole number: `250.0` and `2.5e2` are not, because money is never a float.
+#[allow(clippy::needless_pass_by_value, reason = "fields are handed over to whoever reads them")]
+fn amount(value: Value) -> Result<Amount, Invalid> {
+    Amount::new(value.as_i64().unwrap_or(0))
+}
+
+fn metadata(value: Value) -> Result<Metadata, Invalid> {
+    let text = |value| match value {
+        Value::String(text) => text,
+        // A NUL is in no text that metadata takes.
+        _ => "\0".to_owned(),
+    };
+    let Value::Object(pairs) = value else {
+        return Metadata::new(BTreeMap::from([(String::new(), String::new())]));
+    };
+    Metadata::new(pairs.into_iter().map(|(key, value)| (key, text(value))).collect())
 }

@@ -1,10 +1,126 @@
-//! Stub.
-use runtime::{ConfigError, Environment, Function};
+//! Time ends payment requests, announced within about a second of their deadline.
+//!
+//! Two events come here: a scheduled rule once a minute, and the table's stream when its time to live has removed a link.
+//! Either alone is enough, and neither decides: the condition of the write does.
+
+mod sweep;
+
+use adapters::dynamodb::stream::target_of_link;
+use adapters::{ConfiguredProvider, DynamoDbStore};
+use aws_lambda_events::dynamodb::{Event, EventRecord};
+use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
+use domain::use_cases::UseCaseError;
+use domain::use_cases::expire::{Settled, expire};
+use domain::{Limits, PaymentRequestId, SystemClock};
+use runtime::telemetry::{Metric, chain, count};
+use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
+use serde::Deserialize;
+use std::time::Duration;
 
 /// The function's name, which is the package's and the binary's too.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
 
-/// Builds the function from its environment.
+/// Whom DynamoDB names as the one who removed an item whose time to live was over
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-streams.html>).
+const TIME_TO_LIVE: &str = "dynamodb.amazonaws.com";
+
+struct Expire {
+    store: DynamoDbStore,
+    provider: ConfiguredProvider,
+    limits: Limits,
+    lookahead: Duration,
+    public_base_url: String,
+}
+
+/// Builds the function.
+///
+/// # Errors
+/// A variable that is missing or wrong.
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
-    Err(environment.require("NOT_WRITTEN_YET").map(|_| ()).unwrap_err())
+    let lookahead = environment.parse_or(
+        "EXPIRY_LOOKAHEAD_SECONDS",
+        60,
+        "a whole number of seconds from 0 to 600",
+        |seconds: &u64| *seconds <= 600,
+    )?;
+    Ok(Box::new(Expire {
+        store: DynamoDbStore::new(environment)?,
+        provider: ConfiguredProvider::new(environment)?,
+        limits: runtime::config::limits(environment)?,
+        lookahead: Duration::from_secs(lookahead),
+        public_base_url: runtime::config::public_base_url(environment)?,
+    }))
+}
+
+/// What may come. A stream event has records; a scheduled one has none that matter.
+#[derive(Deserialize)]
+struct Kind {
+    #[serde(rename = "Records")]
+    records: Option<serde::de::IgnoredAny>,
+}
+
+impl Function for Expire {
+    fn invoke<'a>(&'a self, event: &'a str) -> BoxFuture<'a, Result<String, InvocationError>> {
+        Box::pin(async move {
+            let kind: Kind = serde_json::from_str(event).map_err(InvocationError::Event)?;
+            if kind.records.is_some() {
+                let event: Event = serde_json::from_str(event).map_err(InvocationError::Event)?;
+                let response = self.settle_removed(event.records).await;
+                serde_json::to_string(&response).map_err(InvocationError::Answer)
+            } else {
+                self.sweep().await.map_err(InvocationError::work)?;
+                Ok("null".to_owned())
+            }
+        })
+    }
+
+    fn warm(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.store.warm())
+    }
+}
+
+impl Expire {
+    /// Settles the requests whose links are gone. The first failure ends the batch, to be delivered again from there.
+    async fn settle_removed(&self, records: Vec<EventRecord>) -> DynamoDbEventResponse {
+        let mut response = DynamoDbEventResponse::default();
+        for record in records {
+            let by_time =
+                record.user_identity.as_ref().and_then(|user| user.principal_id.as_deref()) == Some(TIME_TO_LIVE);
+            let removed = record.event_name == "REMOVE";
+            if !(by_time && removed) {
+                continue;
+            }
+            // A removed request is no link: its retention is over, and there is nothing left to settle.
+            let Ok(id) = target_of_link(record.change.old_image) else { continue };
+            if let Err(error) = self.settle(id).await {
+                tracing::error!(%id, cause = chain(&error), "not settled; the stream delivers again");
+                let mut failure = DynamoDbBatchItemFailure::default();
+                failure.item_identifier = record.change.sequence_number;
+                response.batch_item_failures = vec![failure];
+                return response;
+            }
+        }
+        response
+    }
+
+    /// Ends one request if its time has come.
+    async fn settle(&self, id: PaymentRequestId) -> Result<(), UseCaseError> {
+        match expire(&self.store, &self.provider, &SystemClock, &self.public_base_url, id).await? {
+            Settled::Expired(request) => tracing::info!(%id, status = %request.status, "expired"),
+            Settled::Paid(request) => tracing::info!(%id, status = %request.status, "paid in the last moment"),
+            Settled::Nothing => {}
+            Settled::Postponed(error) => {
+                tracing::warn!(%id, cause = chain(&error), "the provider did not close the checkout; next try in a minute");
+            }
+            Settled::Mismatched(_) => {
+                count(Metric::AmountMismatch);
+                tracing::error!(%id, "expired, although the provider has taken another amount than was asked for");
+            }
+            Settled::ExpiredUnconfirmed(_, error) => {
+                count(Metric::ExpiredUnconfirmed);
+                tracing::error!(%id, cause = chain(&error), "expired without the provider's word");
+            }
+        }
+        Ok(())
+    }
 }

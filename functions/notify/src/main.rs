@@ -1,2 +1,6 @@
-//! Stub.
-fn main() {}
+//! The function `notify` under the Lambda runtime.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    runtime::run(notify::function).await
+}

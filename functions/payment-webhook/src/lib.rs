@@ -1,10 +1,88 @@
-//! Stub.
-use runtime::{ConfigError, Environment, Function};
+//! `POST /webhooks/{provider}`: the payment provider says what became of the money.
+
+use adapters::provider::{WebhookError, WebhookEvent};
+use adapters::{ConfiguredProvider, DynamoDbStore};
+use domain::use_cases::pay::{Recorded, record};
+use domain::{Clock, SystemClock};
+use http::{Response, StatusCode};
+use runtime::http_function::{body, json, path_parameter};
+use runtime::telemetry::{Metric, count};
+use runtime::{Body, ConfigError, Environment, Function, HttpFunction, HttpHandler, Problem, Request};
+use serde_json::json;
 
 /// The function's name, which is the package's and the binary's too.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
 
-/// Builds the function from its environment.
+struct PaymentWebhook {
+    store: DynamoDbStore,
+    provider: ConfiguredProvider,
+}
+
+/// Builds the function.
+///
+/// # Errors
+/// A variable that is missing or wrong.
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
-    Err(environment.require("NOT_WRITTEN_YET").map(|_| ()).unwrap_err())
+    Ok(Box::new(HttpFunction(PaymentWebhook {
+        store: DynamoDbStore::new(environment)?,
+        provider: ConfiguredProvider::new(environment)?,
+    })))
+}
+
+impl HttpHandler for PaymentWebhook {
+    /// Answers 200 only after the write: until then the provider sends the report again.
+    async fn handle(&self, request: Request) -> Result<Response<Body>, Problem> {
+        if path_parameter(&request, "provider")? != self.provider.name() {
+            return Err(Problem::NotFound);
+        }
+        let body = body(&request)?;
+        match self.provider.read_webhook(request.headers(), body, SystemClock.now()) {
+            Ok(WebhookEvent::Report(event)) => {
+                report(&record(&self.store, &SystemClock, event).await?);
+            }
+            Ok(WebhookEvent::ImpossibleMoney(id)) => {
+                count(Metric::AmountMismatch);
+                tracing::error!(%id, "a payment of money that no request can be over; a person has to look at the provider");
+            }
+            Ok(WebhookEvent::Foreign(kind)) => {
+                count(Metric::WebhookIgnored);
+                tracing::info!(kind, "a webhook about nothing of ours was ignored");
+            }
+            Err(WebhookError::Signature(error)) => {
+                count(Metric::WebhookRefused);
+                tracing::warn!(%error, "a webhook was refused");
+                return Err(Problem::Unauthenticated);
+            }
+            Err(WebhookError::Unreadable(error)) => {
+                tracing::error!(error, "a signed webhook cannot be read");
+                return Err(Problem::MalformedBody("The webhook's body is not what its type promises."));
+            }
+        }
+        Ok(json(StatusCode::OK, &json!({})))
+    }
+
+    async fn warm(&self) {
+        self.store.warm().await;
+    }
+}
+
+fn report(recorded: &Recorded) {
+    match recorded {
+        Recorded::Applied(request) => tracing::info!(id = %request.id, status = %request.status, "recorded"),
+        Recorded::Nothing(request) => {
+            tracing::info!(id = %request.id, status = %request.status, "a report that changes nothing");
+        }
+        Recorded::Mismatch(request) => {
+            count(Metric::AmountMismatch);
+            tracing::error!(id = %request.id, status = %request.status, "a payment of another amount or currency than was asked for");
+        }
+        Recorded::SecondPayment(request) => {
+            count(Metric::SecondPayment);
+            tracing::error!(id = %request.id, status = %request.status, "a second payment; a person has to send it back");
+        }
+        Recorded::Unknown => {
+            count(Metric::WebhookIgnored);
+            tracing::info!("a report about no request of ours was ignored");
+        }
+    }
 }

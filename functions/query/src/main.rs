@@ -1,2 +1,6 @@
-//! Stub.
-fn main() {}
+//! The function `query` under the Lambda runtime.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    runtime::run(query::function).await
+}

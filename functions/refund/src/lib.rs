@@ -1,10 +1,37 @@
-//! Stub.
-use runtime::{ConfigError, Environment, Function};
+//! The bus, status `refund_due` → the payment provider: money that came too late goes back.
+
+use adapters::{ConfiguredProvider, DynamoDbStore};
+use domain::use_cases::refund::{Refunded, refund};
+use domain::{PaymentRequestEvent, SystemClock};
+use runtime::bus_event::BusEvent;
+use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
 
 /// The function's name, which is the package's and the binary's too.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
 
-/// Builds the function from its environment.
+struct Refund {
+    store: DynamoDbStore,
+    provider: ConfiguredProvider,
+}
+
+/// Builds the function.
+///
+/// # Errors
+/// A variable that is missing or wrong.
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
-    Err(environment.require("NOT_WRITTEN_YET").map(|_| ()).unwrap_err())
+    Ok(Box::new(Refund { store: DynamoDbStore::new(environment)?, provider: ConfiguredProvider::new(environment)? }))
+}
+
+impl Function for Refund {
+    fn invoke<'a>(&'a self, event: &'a str) -> BoxFuture<'a, Result<String, InvocationError>> {
+        Box::pin(async move {
+            let event: PaymentRequestEvent = BusEvent::read(event)?;
+            // An error leaves the event with the bus, which delivers it again and in the end keeps it for a person.
+            match refund(&self.store, &self.provider, &SystemClock, event.id).await.map_err(InvocationError::work)? {
+                Refunded::Done(request) => tracing::info!(id = %request.id, "the late money went back"),
+                Refunded::Nothing => tracing::info!(id = %event.id, "no refund is due"),
+            }
+            Ok("null".to_owned())
+        })
+    }
 }

@@ -4,5 +4,6 @@ mod condition;
 mod error;
 pub mod item;
 mod store;
+pub mod stream;
 
 pub use store::DynamoDbStore;

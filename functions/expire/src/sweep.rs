@@ -1,0 +1,97 @@
+//! The scheduled run: what ends within the coming minute, each at its moment.
+
+use super::Expire;
+use domain::ports::{Due, Store as _};
+use domain::use_cases::UseCaseError;
+use domain::{Clock, PaymentRequestId, SystemClock, Timestamp};
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use runtime::telemetry::chain;
+use std::collections::HashSet;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// How many requests are settled at once: enough for a burst, few enough to leave the provider standing.
+const AT_ONCE: usize = 16;
+
+/// A run that did not settle everything. The next one tries again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SweepError {
+    /// What is due could not be looked up.
+    #[error("what is due could not be looked up: {0}")]
+    LookUp(#[source] UseCaseError),
+    /// Some requests could not be settled; each was logged.
+    #[error("{failed} of {due} requests could not be settled")]
+    Settle {
+        /// How many.
+        failed: usize,
+        /// Of how many.
+        due: usize,
+    },
+}
+
+impl Expire {
+    /// Settles everything that becomes due within the look-ahead, at its moment. The index is read again as often as the
+    /// shortest time limit needs, because with a short one a request can be made and end within one run.
+    pub(crate) async fn sweep(&self) -> Result<(), SweepError> {
+        let end = SystemClock.now().plus(self.lookahead);
+        let room = Semaphore::new(AT_ONCE);
+        let mut seen: HashSet<Due> = HashSet::new();
+        let mut settling = FuturesUnordered::new();
+        let mut failed = 0;
+        loop {
+            let looked_up_at = Instant::now();
+            match self.store.due(end).await {
+                Ok(due) => settling
+                    .extend(due.into_iter().filter(|due| seen.insert(*due)).map(|due| self.settle_at(due, &room))),
+                // Whatever was found before still gets its turn; without anything, the run has failed.
+                Err(error) if seen.is_empty() => return Err(SweepError::LookUp(error.into())),
+                Err(error) => tracing::error!(cause = chain(&error), "what is due could not be looked up"),
+            }
+            let next = looked_up_at + self.limits.lookup_interval();
+            let last = SystemClock.now().plus(next.saturating_duration_since(Instant::now())) >= end;
+            let until = sleep_until(next);
+            tokio::pin!(until);
+            loop {
+                tokio::select! {
+                    Some(settled) = settling.next() => failed += usize::from(!settled),
+                    () = &mut until, if !last => break,
+                    else => break,
+                }
+            }
+            if last {
+                break;
+            }
+        }
+        if failed == 0 { Ok(()) } else { Err(SweepError::Settle { failed, due: seen.len() }) }
+    }
+
+    async fn settle_at(&self, due: Due, room: &Semaphore) -> bool {
+        wait_until(due.at).await;
+        // The semaphore is never closed.
+        let _permit = room.acquire().await.ok();
+        self.settled(due.id).await
+    }
+
+    async fn settled(&self, id: PaymentRequestId) -> bool {
+        match self.settle(id).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(%id, cause = chain(&error), "not settled; next try in a minute");
+                false
+            }
+        }
+    }
+}
+
+/// Waits until the clock that deadlines are held against has reached a moment. The timer runs on another clock, which may
+/// be a little ahead of it.
+async fn wait_until(moment: Timestamp) {
+    loop {
+        let left = moment.since(SystemClock.now());
+        if left.is_zero() {
+            return;
+        }
+        sleep(left).await;
+    }
+}

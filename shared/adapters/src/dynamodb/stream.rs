@@ -1,0 +1,42 @@
+//! Items as the table's stream shows them.
+
+use super::item::{LinkItem, RequestItem, request_of_key};
+use domain::{PaymentRequest, PaymentRequestId};
+use serde_dynamo::{AttributeValue, Item, from_item};
+
+/// An image that is not what the table holds. Its text names attributes, never their values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ImageError {
+    /// An attribute is missing or of another type.
+    #[error("the image is not of a payment request or link: an attribute is missing or of another type")]
+    Form,
+    /// An attribute holds what it may not hold.
+    #[error("the image holds a value that a payment request cannot have")]
+    Value,
+}
+
+/// Whether a record's keys are those of a payment request.
+#[must_use]
+pub fn is_request(keys: &Item) -> bool {
+    matches!(keys.get("pk"), Some(AttributeValue::S(key)) if request_of_key(key).is_some())
+}
+
+/// The payment request in an image; none in an empty image, which a record has where there was no item.
+///
+/// # Errors
+/// [`ImageError`]
+pub fn request_of_image(image: Item) -> Result<Option<PaymentRequest>, ImageError> {
+    if image.is_empty() {
+        return Ok(None);
+    }
+    let item: RequestItem = from_item(image).map_err(|_| ImageError::Form)?;
+    item.try_into().map(Some).map_err(|_| ImageError::Value)
+}
+
+/// Where the link in an image led.
+///
+/// # Errors
+/// [`ImageError`]
+pub fn target_of_link(image: Item) -> Result<PaymentRequestId, ImageError> {
+    from_item::<_, LinkItem>(image).map(|link| link.request_id).map_err(|_| ImageError::Form)
+}
