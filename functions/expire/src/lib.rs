@@ -84,8 +84,7 @@ impl Expire {
     async fn settle_removed(&self, records: Vec<EventRecord>) -> DynamoDbEventResponse {
         let mut response = DynamoDbEventResponse::default();
         for record in records {
-            let by_time =
-                record.user_identity.as_ref().and_then(|user| user.principal_id.as_deref()) == Some(TIME_TO_LIVE);
+            let by_time = record.user_identity.as_ref().map(|user| user.principal_id.as_str()) == Some(TIME_TO_LIVE);
             let removed = record.event_name == "REMOVE";
             if !(by_time && removed) {
                 continue;
