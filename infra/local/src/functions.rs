@@ -1,0 +1,163 @@
+//! The functions, in this process or on a running `cargo lambda watch`.
+
+use crate::stage::Stage;
+use crate::template::FunctionSettings;
+use runtime::{ConfigError, Environment, Function, InvocationError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a function that runs elsewhere may take: its first invocation waits for it to be compiled.
+const REMOTE_TIMEOUT: Duration = Duration::from_secs(600);
+
+type Make = fn(&Environment) -> Result<Box<dyn Function>, ConfigError>;
+
+/// Every function there is, as the template's deployment would find them.
+const FUNCTIONS: [(&str, Make); 9] = [
+    (cancel::NAME, cancel::function),
+    (create::NAME, create::function),
+    (expire::NAME, expire::function),
+    (link_click::NAME, link_click::function),
+    (notify::NAME, notify::function),
+    (payment_webhook::NAME, payment_webhook::function),
+    (publish::NAME, publish::function),
+    (query::NAME, query::function),
+    (refund::NAME, refund::function),
+];
+
+/// The functions cannot be made ready.
+#[derive(Debug, thiserror::Error)]
+pub enum FunctionError {
+    /// A function does not start in its environment.
+    #[error("the function {name} does not start: {cause}")]
+    Config {
+        /// The function's name.
+        name: &'static str,
+        /// What its environment lacks.
+        #[source]
+        cause: ConfigError,
+    },
+    /// The template names a function that does not exist.
+    #[error("the template names a function {name}, which does not exist")]
+    Unknown {
+        /// The name it gives.
+        name: String,
+    },
+    /// No HTTP client for functions that run elsewhere.
+    #[error("the functions cannot be called: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+/// An invocation that gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum InvokeError {
+    /// There is no such function.
+    #[error("there is no function {0}")]
+    Unknown(String),
+    /// The function said so itself.
+    #[error("the function failed: {0}")]
+    Failed(String),
+    /// It panicked.
+    #[error("the function panicked")]
+    Panicked,
+    /// It took longer than it may.
+    #[error("the function took too long")]
+    TimedOut,
+    /// It runs elsewhere and cannot be reached.
+    #[error("the function cannot be reached: {0}")]
+    Unreachable(#[source] reqwest::Error),
+    /// The runner is on its way out.
+    #[error("the runner is stopping")]
+    Stopping,
+}
+
+impl InvokeError {
+    /// Whether the function has had its chance. If not, trying again is no repetition.
+    pub(crate) fn was_tried(&self) -> bool {
+        !matches!(self, Self::Unreachable(_) | Self::Stopping)
+    }
+}
+
+/// The way to the functions.
+#[derive(Clone)]
+pub(crate) struct Functions(Arc<Place>);
+
+enum Place {
+    Here { functions: BTreeMap<&'static str, Here>, stage: Stage },
+    Elsewhere { client: reqwest::Client, url: String },
+}
+
+struct Here {
+    function: Arc<dyn Function>,
+    timeout: Duration,
+}
+
+impl Functions {
+    /// Builds every function of the template in this process.
+    ///
+    /// # Errors
+    /// [`FunctionError`] naming the first one that does not start.
+    pub(crate) fn here(
+        settings: &BTreeMap<String, FunctionSettings>,
+        environment: &Environment,
+        stage: Stage,
+    ) -> Result<Self, FunctionError> {
+        if let Some(name) = settings.keys().find(|name| !FUNCTIONS.iter().any(|(known, _)| known == name)) {
+            return Err(FunctionError::Unknown { name: name.clone() });
+        }
+        let mut functions = BTreeMap::new();
+        for (name, make) in FUNCTIONS {
+            let Some(settings) = settings.get(name) else { continue };
+            let function = make(environment).map_err(|cause| FunctionError::Config { name, cause })?;
+            functions.insert(name, Here { function: Arc::from(function), timeout: settings.timeout });
+        }
+        Ok(Self(Arc::new(Place::Here { functions, stage })))
+    }
+
+    /// Finds the functions at a `cargo lambda watch`.
+    ///
+    /// # Errors
+    /// [`FunctionError::Client`] if there can be no HTTP client.
+    pub(crate) fn elsewhere(url: &str) -> Result<Self, FunctionError> {
+        let client = crate::client(REMOTE_TIMEOUT)?;
+        Ok(Self(Arc::new(Place::Elsewhere { client, url: url.trim_end_matches('/').to_owned() })))
+    }
+
+    /// Invokes a function with an event's JSON text and returns its answer's. Once begun here it runs to its end, whether
+    /// or not anybody still waits for it, as in AWS.
+    ///
+    /// # Errors
+    /// [`InvokeError`] if there is no answer.
+    pub(crate) async fn invoke(&self, name: &str, event: String) -> Result<String, InvokeError> {
+        match self.0.as_ref() {
+            Place::Here { functions, stage } => {
+                let Here { function, timeout } =
+                    functions.get(name).ok_or_else(|| InvokeError::Unknown(name.to_owned()))?;
+                let (function, timeout, stage) = (Arc::clone(function), *timeout, stage.clone());
+                // A task of its own contains a panic.
+                let invocation = tokio::spawn(async move {
+                    tokio::select! {
+                        answer = tokio::time::timeout(timeout, function.invoke(&event)) => match answer {
+                            Ok(answer) => answer.map_err(|error: InvocationError| InvokeError::Failed(error.to_string())),
+                            Err(_) => Err(InvokeError::TimedOut),
+                        },
+                        () = stage.halted() => Err(InvokeError::Stopping),
+                    }
+                });
+                match invocation.await {
+                    Ok(answer) => answer,
+                    Err(error) if error.is_panic() => Err(InvokeError::Panicked),
+                    Err(_) => Err(InvokeError::Stopping),
+                }
+            }
+            Place::Elsewhere { client, url } => {
+                let url = format!("{url}/2015-03-31/functions/{name}/invocations");
+                let request = client.post(url).header("content-type", "application/json").body(event);
+                let response = request.send().await.map_err(InvokeError::Unreachable)?;
+                let failed = !response.status().is_success() || response.headers().contains_key("x-amz-function-error");
+                let text = response.text().await.map_err(InvokeError::Unreachable)?;
+                if failed { Err(InvokeError::Failed(text)) } else { Ok(text) }
+            }
+        }
+    }
+}

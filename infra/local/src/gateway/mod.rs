@@ -1,0 +1,163 @@
+//! The stand-in for the HTTP API in front of the functions: routes, token check, CORS, events and responses.
+
+mod event;
+mod response;
+mod route;
+
+use crate::body;
+use crate::functions::Functions;
+use crate::problem::Problem;
+use crate::template::{Cors, Route};
+use crate::token::Tokens;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use route::Routes;
+use runtime::{ConfigError, Environment};
+use serde_json::{Map, Value};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tower_http::cors::CorsLayer;
+
+/// The largest body that an HTTP API takes, in bytes.
+const BODY_LIMIT: usize = 10 * 1024 * 1024;
+/// The longest path and query that a function can be handed, in bytes. An HTTP API stops at 10,240 for the request line
+/// and all headers together; this is the limit of the functions' own HTTP types with room for the scheme and host.
+const ADDRESS_LIMIT: usize = 60_000;
+
+/// What every request needs.
+struct Gateway {
+    routes: Routes,
+    tokens: Arc<Tokens>,
+    functions: Functions,
+    authority: String,
+}
+
+/// Everything that the template routes to a function, and 404 for everything else.
+///
+/// # Errors
+/// [`ConfigError`] if `ALLOWED_ORIGINS` holds something that is not an origin, or the template's CORS settings cannot be
+/// sent.
+pub(crate) fn router(
+    routes: Vec<Route>,
+    cors: &Cors,
+    environment: &Environment,
+    tokens: Arc<Tokens>,
+    functions: Functions,
+    authority: String,
+) -> Result<Router, ConfigError> {
+    let gateway = Gateway { routes: Routes::new(routes), tokens, functions, authority };
+    let router = Router::new().fallback(handle).with_state(Arc::new(gateway));
+    // Without an allowed origin an HTTP API has no CORS configuration, and a preflight request is a route it does not have.
+    Ok(match cors_layer(cors, environment.get("ALLOWED_ORIGINS").unwrap_or_default())? {
+        Some(layer) => router.layer(layer),
+        None => router,
+    })
+}
+
+async fn handle(
+    State(gateway): State<Arc<Gateway>>,
+    ConnectInfo(client): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
+    gateway.answer(request, client).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+impl Gateway {
+    async fn answer(&self, request: Request, client: SocketAddr) -> Result<Response, Problem> {
+        let (parts, body) = request.into_parts();
+        if parts.uri.path().len() + parts.uri.query().map_or(0, str::len) > ADDRESS_LIMIT {
+            return Err(Problem::AddressTooLong);
+        }
+        let Some(found) = self.routes.find(&parts.method, parts.uri.path()) else {
+            return Err(refuse(body, Problem::NotFound).await);
+        };
+        let claims = if found.route.authorized {
+            match self.claims(&parts.headers) {
+                Ok(claims) => Some(claims),
+                Err(problem) => return Err(refuse(body, problem).await),
+            }
+        } else {
+            None
+        };
+        let body = body::read(body, BODY_LIMIT).await?;
+        let event = event::event(&parts, &body, &found, claims, &self.authority, client.ip());
+        let function = &found.route.function;
+        let answer = self.functions.invoke(function, event).await.map_err(|error| {
+            tracing::error!(function, %error, "a request was not answered");
+            Problem::Unavailable
+        })?;
+        response::response(&answer).map_err(|error| {
+            tracing::error!(function, %error, "a function's answer cannot be sent");
+            Problem::Unavailable
+        })
+    }
+
+    /// The claims of the request's token.
+    fn claims(&self, headers: &HeaderMap) -> Result<Map<String, Value>, Problem> {
+        let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let (scheme, token) = header.and_then(|value| value.split_once(' ')).ok_or(Problem::Unauthenticated)?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(Problem::Unauthenticated);
+        }
+        self.tokens.verify(token.trim())
+    }
+}
+
+/// Reads away the body of a request that is refused whatever it holds, so that the client gets to see the answer.
+async fn refuse(body: Body, problem: Problem) -> Problem {
+    // That it is too large or breaks off changes nothing about the refusal.
+    drop(body::read(body, 0).await);
+    problem
+}
+
+/// What an HTTP API adds to its responses for the pages of these origins, separated by commas.
+fn cors_layer(cors: &Cors, origins: &str) -> Result<Option<CorsLayer>, ConfigError> {
+    let wrong =
+        || Environment::invalid("ALLOWED_ORIGINS", "origins such as https://desk.example.com, separated by commas");
+    let origins: Vec<HeaderValue> = origins
+        .split(',')
+        .map(str::trim)
+        .filter(|origin| !origin.is_empty())
+        .map(|origin| if is_origin(origin) { origin.parse().map_err(|_| wrong()) } else { Err(wrong()) })
+        .collect::<Result<_, _>>()?;
+    if origins.is_empty() {
+        return Ok(None);
+    }
+    let names = |names: &[String]| -> Result<Vec<HeaderName>, ConfigError> {
+        names.iter().map(|name| name.parse().map_err(|_| wrong())).collect()
+    };
+    let methods: Vec<Method> =
+        cors.allow_methods.iter().map(|name| name.parse().map_err(|_| wrong())).collect::<Result<_, _>>()?;
+    let layer = CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods(methods)
+        .allow_headers(names(&cors.allow_headers)?)
+        .expose_headers(names(&cors.expose_headers)?)
+        .max_age(Duration::from_secs(cors.max_age));
+    Ok(Some(layer))
+}
+
+/// A scheme and a host, nothing behind it: what a browser sends as `Origin`.
+fn is_origin(text: &str) -> bool {
+    reqwest::Url::parse(text)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_origins_are_allowed_origins() {
+        let cors = Cors { allow_methods: vec!["GET".to_owned()], ..Cors::default() };
+        assert!(cors_layer(&cors, "").unwrap().is_none());
+        assert!(cors_layer(&cors, " https://a.example , http://localhost:3000").unwrap().is_some());
+        for wrong in ["*", "a.example", "https://a.example/", "https://a.example/x", "ftp://a.example", "null"] {
+            assert!(cors_layer(&cors, wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The stand-in phone: it receives the customers' texts as the integrator's chat would, and shows them.
+
+use crate::body;
+use crate::problem::Problem;
+use crate::state::State as Store;
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Query, State};
+use http::{HeaderMap, StatusCode};
+use runtime::webhook::Secrets;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// The customers' phone.
+pub(crate) struct Phone {
+    pub(crate) store: Store,
+    pub(crate) secrets: Secrets,
+}
+
+/// The channel's webhook. What it says beside the text is for chats.
+#[derive(Deserialize)]
+struct Delivery {
+    r#type: String,
+    data: Text,
+}
+
+#[derive(Deserialize)]
+struct Text {
+    to: String,
+    text: String,
+}
+
+/// A text as the customer sees it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Message {
+    to: String,
+    text: String,
+    at: String,
+}
+
+/// Whose texts to show.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Whose {
+    phone: Option<String>,
+}
+
+/// `POST /local/phone`: the channel's webhook. One that came before is taken once.
+pub(crate) async fn receive(
+    State(phone): State<Arc<Phone>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<StatusCode, Problem> {
+    let body = body::read(body, body::OWN_LIMIT).await?;
+    let verified = phone.secrets.verify(&headers, &body, crate::time::moment());
+    let id = verified.map_err(|_| Problem::Unauthenticated)?;
+    let delivery: Delivery = serde_json::from_slice(&body).map_err(|_| Problem::MalformedBody)?;
+    if delivery.r#type != "message.requested" {
+        return Err(Problem::Invalid("Only webhooks of the type message.requested are taken here."));
+    }
+    phone
+        .store
+        .transaction(move |transaction| {
+            transaction
+                .prepare_cached(
+                    "INSERT INTO messages (webhook_id, phone, text, at) VALUES (?1, ?2, ?3, ?4)
+                     ON CONFLICT (webhook_id) DO NOTHING",
+                )?
+                .execute((id, delivery.data.to, delivery.data.text, crate::time::now()))
+        })
+        .await
+        .map_err(|error| {
+            tracing::error!(%error, "a text was not stored");
+            Problem::Unavailable
+        })?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET /local/messages?phone=`: the texts that one phone received, or all, oldest first.
+pub(crate) async fn list(
+    State(phone): State<Arc<Phone>>,
+    Query(whose): Query<Whose>,
+) -> Result<Json<Vec<Message>>, Problem> {
+    let number = whose.phone.filter(|number| !number.trim().is_empty()).map(|number| with_plus(&number));
+    let messages = phone.store.transaction(move |transaction| {
+        transaction
+            .prepare_cached("SELECT phone, text, at FROM messages WHERE ?1 IS NULL OR phone = ?1 ORDER BY sequence")?
+            .query_map([number], |row| Ok(Message { to: row.get(0)?, text: row.get(1)?, at: row.get(2)? }))?
+            .collect()
+    });
+    messages.await.map(Json).map_err(|error| {
+        tracing::error!(%error, "texts were not listed");
+        Problem::Unavailable
+    })
+}
+
+/// A plus that nobody percent-encoded arrives as a space.
+fn with_plus(number: &str) -> String {
+    match number.strip_prefix(' ') {
+        Some(digits) => format!("+{}", digits.trim()),
+        None => number.trim().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plus_that_became_a_space_is_still_a_plus() {
+        assert_eq!(with_plus(" 27831234567"), "+27831234567");
+        assert_eq!(with_plus("+27831234567"), "+27831234567");
+    }
+}

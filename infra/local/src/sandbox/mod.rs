@@ -1,0 +1,194 @@
+//! The stand-in payment provider: an interface for the merchant, pages for the customer, webhooks.
+
+mod checkout;
+mod page;
+mod webhook;
+
+use crate::body;
+use crate::problem::Problem;
+use crate::queue::{Job, Queue};
+use crate::stage::Stage;
+use crate::state::{State as Store, StateError};
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use checkout::{Checkout, NewCheckout, NewRefund, Status};
+use reqwest::{Client, Url};
+use runtime::webhook::Secrets;
+use rusqlite::Transaction;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use webhook::{Sender, Webhook};
+
+const QUEUE: &str = "provider";
+/// How long a customer who has paid waits for the merchant to hear of it.
+const FIRST_ATTEMPT: Duration = Duration::from_secs(5);
+
+/// The provider.
+pub(crate) struct Provider {
+    store: Store,
+    webhooks: Queue,
+    public_base_url: String,
+}
+
+/// A checkout as the merchant sees it.
+#[derive(Serialize)]
+struct CheckoutAnswer {
+    id: String,
+    url: String,
+    status: &'static str,
+}
+
+/// The button that the customer pressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Outcome {
+    Succeeded,
+    Declined,
+}
+
+#[derive(Deserialize)]
+struct PayForm {
+    outcome: Outcome,
+}
+
+/// What pressing it did.
+enum Pressed {
+    /// The merchant is to be told.
+    Told { job: Job, return_url: String },
+    /// It was paid before, so nothing.
+    AlreadyPaid { return_url: String },
+    /// It is too late.
+    Closed(Box<Checkout>),
+    /// There is no such checkout.
+    Unknown,
+}
+
+impl Provider {
+    /// Starts the provider, and with it the webhooks that an earlier run has not got rid of. `base` is this machine's own
+    /// address, where the merchant's webhooks are taken.
+    pub(crate) async fn start(
+        store: Store,
+        client: Client,
+        base: &str,
+        public_base_url: &str,
+        secrets: Secrets,
+        stage: Stage,
+        tasks: &mut JoinSet<()>,
+    ) -> Result<Self, StateError> {
+        let sender = Sender { client, url: format!("{base}/webhooks/sandbox"), secrets };
+        let webhooks = Queue::start(QUEUE, store.clone(), Arc::new(sender), stage, tasks).await?;
+        Ok(Self { store, webhooks, public_base_url: public_base_url.trim_end_matches('/').to_owned() })
+    }
+
+    async fn stored<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Problem> {
+        self.store.transaction(work).await.map_err(|error| {
+            tracing::error!(%error, "the stand-in provider lost its memory");
+            Problem::Unavailable
+        })
+    }
+}
+
+/// The provider's routes.
+pub(crate) fn router(provider: Provider) -> Router {
+    Router::new()
+        .route("/sandbox/checkouts", post(create))
+        .route("/sandbox/checkouts/{id}", get(show))
+        .route("/sandbox/checkouts/{id}/pay", post(pay))
+        .route("/sandbox/checkouts/{id}/close", post(close))
+        .route("/sandbox/refunds", post(refund))
+        .route("/sandbox/style.css", get(page::style))
+        .with_state(Arc::new(provider))
+}
+
+async fn create(State(provider): State<Arc<Provider>>, body: Body) -> Result<Json<CheckoutAnswer>, Problem> {
+    let new: NewCheckout = body::json(body).await?;
+    if !Url::parse(&new.return_url).is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
+        return Err(Problem::Invalid("The return_url must be an http or https address."));
+    }
+    let checkout = provider.stored(|transaction| checkout::create(transaction, new)).await?;
+    Ok(Json(CheckoutAnswer {
+        url: format!("{}/sandbox/checkouts/{}", provider.public_base_url, checkout.id),
+        id: checkout.id,
+        status: match checkout.status {
+            Status::Open => "open",
+            Status::Paid { .. } => "paid",
+            Status::Closed => "closed",
+        },
+    }))
+}
+
+async fn close(State(provider): State<Arc<Provider>>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    let closed = provider.stored(move |transaction| checkout::close(transaction, &id)).await?;
+    let checkout = closed.ok_or(Problem::NotFound)?;
+    let mut answer = json!(checkout.status);
+    if let (Status::Paid { .. }, Some(answer)) = (&checkout.status, answer.as_object_mut()) {
+        answer.insert("amount".to_owned(), json!(checkout.money.amount));
+        answer.insert("currency".to_owned(), json!(checkout.money.currency));
+    }
+    Ok(Json(answer))
+}
+
+async fn refund(State(provider): State<Arc<Provider>>, body: Body) -> Result<Json<Value>, Problem> {
+    let new: NewRefund = body::json(body).await?;
+    let refund_id = provider.stored(|transaction| checkout::refund(transaction, new)).await?;
+    Ok(Json(json!({ "refund_id": refund_id, "status": "succeeded" })))
+}
+
+async fn show(State(provider): State<Arc<Provider>>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let found = provider.stored(move |transaction| checkout::find(transaction, &id)).await?;
+    Ok(found.map_or_else(page::unknown, |checkout| page::checkout(&checkout)))
+}
+
+async fn pay(State(provider): State<Arc<Provider>>, Path(id): Path<String>, body: Body) -> Result<Response, Problem> {
+    let body = body::read(body, body::OWN_LIMIT).await?;
+    let form = serde_urlencoded::from_bytes::<PayForm>(&body).ok();
+    let pressed = provider
+        .stored(move |transaction| match (checkout::find(transaction, &id)?, form) {
+            (None, _) => Ok(Some(Pressed::Unknown)),
+            (Some(_), None) => Ok(None),
+            (Some(checkout), Some(form)) => press(transaction, checkout, form.outcome).map(Some),
+        })
+        .await?
+        .ok_or(Problem::Invalid("The form field outcome must be succeeded or declined."))?;
+    Ok(match pressed {
+        Pressed::Told { job, return_url } => {
+            // The customer's next page should show what the merchant knows by then; if that takes long, it goes on
+            // without them.
+            drop(tokio::time::timeout(FIRST_ATTEMPT, provider.webhooks.submit(job)).await);
+            Redirect::to(&return_url).into_response()
+        }
+        Pressed::AlreadyPaid { return_url } => Redirect::to(&return_url).into_response(),
+        Pressed::Closed(checkout) => page::closed(&checkout),
+        Pressed::Unknown => page::unknown(),
+    })
+}
+
+/// Pays or declines, and stores the webhook about it in the same transaction.
+fn press(transaction: &Transaction<'_>, checkout: Checkout, outcome: Outcome) -> rusqlite::Result<Pressed> {
+    match checkout.status {
+        Status::Paid { .. } => return Ok(Pressed::AlreadyPaid { return_url: checkout.return_url }),
+        Status::Closed => return Ok(Pressed::Closed(Box::new(checkout))),
+        Status::Open => {}
+    }
+    let now = crate::time::moment();
+    let webhook = match outcome {
+        Outcome::Declined => Webhook::failed(&checkout, "card_declined", now),
+        Outcome::Succeeded => match checkout::pay(transaction, &checkout.id, now)? {
+            Some(payment_id) => Webhook::paid(&checkout, &payment_id, now),
+            None => return Ok(Pressed::AlreadyPaid { return_url: checkout.return_url }),
+        },
+    };
+    let body = json!(webhook).to_string();
+    // Every webhook goes its own way: one that is not taken does not hold up the next.
+    let job = Job::put(transaction, QUEUE, "webhook", &webhook.id, body)?;
+    Ok(Pressed::Told { job, return_url: checkout.return_url })
+}

@@ -1,0 +1,89 @@
+//! The pages of the stand-in provider.
+
+use super::checkout::{Checkout, Status};
+use askama::Template;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use reqwest::Url;
+
+const STYLE: &str = include_str!("../../templates/style.css");
+
+/// What the customer sees.
+#[derive(Template)]
+#[template(path = "checkout.html")]
+struct Page<'a> {
+    title: &'static str,
+    text: &'static str,
+    /// The order, if there is one.
+    checkout: Option<&'a Checkout>,
+    amount: String,
+    /// Whether it can be paid here and now.
+    payable: bool,
+}
+
+/// The payment page of a checkout, in the state it is in.
+pub(super) fn checkout(checkout: &Checkout) -> Response {
+    let (title, text) = match &checkout.status {
+        Status::Open => ("Pay for your order", "This is a stand-in payment page. No money is moved."),
+        Status::Paid { .. } => ("This order is paid", "Your payment went through. There is nothing left to do here."),
+        Status::Closed => ("This checkout is closed", "It can no longer be paid, and no money was taken."),
+    };
+    let payable = checkout.status == Status::Open;
+    let page = Page { title, text, checkout: Some(checkout), amount: checkout.money.to_string(), payable };
+    respond(StatusCode::OK, &page, Some(&checkout.return_url))
+}
+
+/// The answer to somebody who pays too late.
+pub(super) fn closed(checkout: &Checkout) -> Response {
+    let page = Page {
+        title: "This checkout is closed",
+        text: "It was closed before you paid, and no money was taken.",
+        checkout: Some(checkout),
+        amount: checkout.money.to_string(),
+        payable: false,
+    };
+    respond(StatusCode::GONE, &page, Some(&checkout.return_url))
+}
+
+/// The answer to a checkout that does not exist.
+pub(super) fn unknown() -> Response {
+    let page = Page {
+        title: "There is no such checkout",
+        text: "Please open the link from your chat once more.",
+        checkout: None,
+        amount: String::new(),
+        payable: false,
+    };
+    respond(StatusCode::NOT_FOUND, &page, None)
+}
+
+fn respond(status: StatusCode, page: &Page<'_>, return_url: Option<&str>) -> Response {
+    let html = match page.render() {
+        Ok(html) => html,
+        Err(error) => {
+            tracing::error!(%error, "a page cannot be rendered");
+            return crate::problem::Problem::Unavailable.into_response();
+        }
+    };
+    // Browsers hold the redirect after a form against this policy too, so the way back has to be in it.
+    let back = return_url.and_then(|url| Url::parse(url).ok()).map(|url| url.origin().ascii_serialization());
+    let policy = format!(
+        "default-src 'none'; style-src 'self'; form-action 'self' {}; base-uri 'none'; frame-ancestors 'none'",
+        back.unwrap_or_default(),
+    );
+    let mut response = (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response();
+    let headers = response.headers_mut();
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert("x-robots-tag", HeaderValue::from_static("noindex"));
+    response
+}
+
+/// `GET /sandbox/style.css`
+pub(super) async fn style() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")], STYLE)
+}

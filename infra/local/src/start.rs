@@ -1,0 +1,283 @@
+//! Putting it all together, and taking it apart again.
+
+use crate::bus::{self, Bus};
+use crate::database_proxy::{self, DatabaseProxy};
+use crate::dynamodb::{self, DatabaseError, Embedded};
+use crate::environment;
+use crate::functions::{FunctionError, Functions};
+use crate::gateway;
+use crate::phone::{self, Phone};
+use crate::problem::Problem;
+use crate::sandbox::{self, Provider};
+use crate::schedule;
+use crate::stage::{Stage, Switch};
+use crate::state::{State, StateError};
+use crate::stream::Consumer;
+use crate::template::{Template, TemplateError};
+use crate::token::{self, KeyError, Tokens};
+use axum::Router;
+use axum::routing::{get, post};
+use runtime::webhook::Secrets;
+use runtime::{ConfigError, Environment};
+use std::fs::{File, TryLockError};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+/// How long what has begun may take to finish when the runner stops.
+const DRAIN: Duration = Duration::from_secs(3);
+/// How long a call to one of the runner's own services may take.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the runner is started with.
+#[derive(Debug, Clone, clap::Parser)]
+#[command(
+    about = "chat2pay on one machine: every function, its table, bus and schedule, a phone and a payment provider"
+)]
+pub struct Options {
+    /// The port to listen on, on the loopback address; 0 for any that is free.
+    #[arg(long, default_value_t = 8080)]
+    pub port: u16,
+    /// A directory that keeps everything across restarts; without it everything is in memory.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Where a `cargo lambda watch` runs, to invoke the functions there and not in this process.
+    #[arg(long, value_name = "URL")]
+    pub lambda: Option<String>,
+    /// What the functions are configured with, beside what the runner adds.
+    #[arg(skip = Environment::from_process())]
+    pub environment: Environment,
+}
+
+/// The runner could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The port is taken, or not for this user.
+    #[error("cannot listen on port {port}: {cause}")]
+    Listen {
+        /// The port asked for.
+        port: u16,
+        /// Why not.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The data directory cannot be made or locked.
+    #[error("the data directory cannot be used: {0}")]
+    DataDir(#[source] std::io::Error),
+    /// Another runner uses the data directory.
+    #[error("the data directory is in use by another runner")]
+    DataDirInUse,
+    /// The template is not one that can be followed here.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// The embedded DynamoDB does not start.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The runner's own state cannot be opened.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// There is no key to sign tokens with.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A variable is missing or wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A function does not start.
+    #[error(transparent)]
+    Function(#[from] FunctionError),
+    /// There is no HTTP client for the runner's own calls.
+    #[error("there is no HTTP client: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+/// A running system.
+pub struct Local {
+    base_url: String,
+    environment: Environment,
+    embedded: Embedded,
+    switch: Switch,
+    tasks: JoinSet<()>,
+    /// Held until everything has stopped.
+    _lock: Option<File>,
+}
+
+/// Starts everything, and returns once every route answers.
+///
+/// # Errors
+/// [`StartError`] saying what stands in the way.
+pub async fn start(options: Options) -> Result<Local, StartError> {
+    let template = Template::embedded()?;
+    let directory = options.data_dir.as_deref();
+    let lock = directory.map(open_directory).transpose()?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))
+        .await
+        .map_err(|cause| StartError::Listen { port: options.port, cause })?;
+    let address = listener.local_addr().map_err(|cause| StartError::Listen { port: options.port, cause })?;
+    let base_url = format!("http://{address}");
+
+    let table = options.environment.get("TABLE_NAME").unwrap_or(dynamodb::TABLE_NAME).to_owned();
+    let embedded = Embedded::with_table(directory, &table, &template.table).await?;
+    let environment =
+        environment::for_functions(options.environment, &base_url, &embedded.url, options.lambda.is_some())?;
+    let (switch, stage) = Switch::new();
+    let functions = match &options.lambda {
+        None => Functions::here(&template.functions, &environment, stage.clone())?,
+        Some(url) => Functions::elsewhere(url)?,
+    };
+
+    let mut tasks = JoinSet::new();
+    let parts = Parts { template, table, directory, base_url: &base_url, environment: &environment, functions };
+    let router = parts.assemble(&embedded, &stage, &mut tasks).await?;
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    tasks.spawn(async move {
+        let served = axum::serve(listener, service).with_graceful_shutdown(async move { stage.draining().await });
+        if let Err(error) = served.await {
+            tracing::error!(%error, "no longer listening");
+        }
+    });
+    Ok(Local { base_url, environment, embedded, switch, tasks, _lock: lock })
+}
+
+impl Local {
+    /// Where everything answers, without a slash at the end.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// Where the embedded DynamoDB answers.
+    #[must_use]
+    pub fn dynamodb_url(&self) -> &str {
+        &self.embedded.url
+    }
+
+    /// The environment that the functions were handed.
+    #[must_use]
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// Stops everything within a few seconds. Whatever was acknowledged is stored, and goes on after the next start in the
+    /// same directory.
+    pub async fn stop(mut self) {
+        self.switch.drain();
+        let drained = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN, drained).await.is_err() {
+            tracing::debug!("what had not finished goes on after the next start");
+        }
+        self.switch.halt();
+        self.tasks.shutdown().await;
+        self.embedded.stop().await;
+    }
+}
+
+/// What the parts of the runner are made of.
+struct Parts<'a> {
+    template: Template,
+    table: String,
+    directory: Option<&'a Path>,
+    base_url: &'a str,
+    environment: &'a Environment,
+    functions: Functions,
+}
+
+impl Parts<'_> {
+    /// Starts what runs by itself and returns the routes of everything that answers.
+    async fn assemble(self, embedded: &Embedded, stage: &Stage, tasks: &mut JoinSet<()>) -> Result<Router, StartError> {
+        let Self { template, table, directory, base_url, environment, functions } = self;
+        let client = crate::client(CALL_TIMEOUT)?;
+        let state_file = directory.map(|directory| directory.join("local.sqlite"));
+        let key_file = directory.map(|directory| directory.join("signing-key"));
+        let key_environment = environment.clone();
+        let (state, tokens) = tokio::task::spawn_blocking(move || {
+            let state = State::open(state_file.as_deref())?;
+            let tokens = Tokens::new(key_file.as_deref(), &key_environment)?;
+            Ok::<_, StartError>((state, Arc::new(tokens)))
+        })
+        .await
+        .map_err(StateError::from)??;
+
+        let bus_name = environment.get("EVENT_BUS_NAME").unwrap_or(environment::EVENT_BUS_NAME).to_owned();
+        let bus = Bus::start(bus_name, template.rules, state.clone(), functions.clone(), stage.clone(), tasks).await?;
+        let bus = Arc::new(bus);
+        let phone = Arc::new(Phone {
+            store: state.clone(),
+            secrets: Secrets::from_environment(environment, "CHANNEL_WEBHOOK_SECRET")?,
+        });
+        let provider = Provider::start(
+            state.clone(),
+            client.clone(),
+            base_url,
+            environment.get("PUBLIC_BASE_URL").unwrap_or(base_url),
+            Secrets::from_environment(environment, "SANDBOX_WEBHOOK_SECRET")?,
+            stage.clone(),
+            tasks,
+        )
+        .await?;
+        let proxy = Arc::new(DatabaseProxy { client, url: embedded.url.clone() });
+        let authority = base_url.trim_start_matches("http://").to_owned();
+        let gateway = gateway::router(
+            template.routes,
+            &template.cors,
+            environment,
+            Arc::clone(&tokens),
+            functions.clone(),
+            authority,
+        )?;
+
+        tasks.spawn(dynamodb::sweep(embedded.database.clone(), stage.clone()));
+        for mapping in template.stream_consumers {
+            let consumer = Consumer {
+                mapping,
+                table: table.clone(),
+                database: embedded.database.clone(),
+                functions: functions.clone(),
+                state: state.clone(),
+                stage: stage.clone(),
+            };
+            tasks.spawn(consumer.run());
+        }
+        for schedule in template.schedules {
+            tasks.spawn(schedule::run(schedule, functions.clone(), stage.clone()));
+        }
+
+        let own = Router::new()
+            .merge(Router::new().route("/local/token", post(token::issue)).with_state(tokens))
+            .merge(
+                Router::new()
+                    .route("/local/phone", post(phone::receive))
+                    .route("/local/messages", get(phone::list))
+                    .with_state(phone),
+            )
+            .merge(
+                Router::new()
+                    .route("/local/events", get(bus::list))
+                    .route("/local/aws/events", post(bus::call))
+                    .route("/local/aws/events/", post(bus::call))
+                    .with_state(bus),
+            )
+            .merge(
+                Router::new()
+                    .route("/local/aws/dynamodb", post(database_proxy::call))
+                    .route("/local/aws/dynamodb/", post(database_proxy::call))
+                    .with_state(proxy),
+            )
+            .merge(sandbox::router(provider))
+            .method_not_allowed_fallback(async || Problem::NotFound);
+        Ok(own.fallback_service(gateway))
+    }
+}
+
+/// Makes the directory and claims it: two runners in one would deliver everything twice.
+fn open_directory(directory: &Path) -> Result<File, StartError> {
+    std::fs::create_dir_all(directory).map_err(StartError::DataDir)?;
+    let lock = File::create(directory.join("lock")).map_err(StartError::DataDir)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(StartError::DataDirInUse),
+        Err(TryLockError::Error(error)) => Err(StartError::DataDir(error)),
+    }
+}
