@@ -6,7 +6,7 @@ use crate::body;
 use crate::functions::Functions;
 use crate::queue::{Job, Outcome, Queue, Work};
 use crate::stage::Stage;
-use crate::state::{State as Store, StateError, keep_dead_letter};
+use crate::store::{Store, StoreError, keep_dead_letter};
 use crate::template::{Rule, Target};
 use axum::body::Body;
 use axum::extract::State;
@@ -87,7 +87,7 @@ impl Bus {
         functions: Functions,
         stage: Stage,
         tasks: &mut JoinSet<()>,
-    ) -> Result<Self, StateError> {
+    ) -> Result<Self, StoreError> {
         let rules: Arc<[Rule]> = rules.into();
         let work = Arc::new(Deliveries { rules: Arc::clone(&rules), functions });
         let deliveries = Queue::start(QUEUE, store.clone(), work, stage, tasks).await?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a function that runs elsewhere may take: its first invocation waits for it to be compiled.
-const REMOTE_TIMEOUT: Duration = Duration::from_secs(600);
+const REMOTE_TIMEOUT: Duration = Duration::from_mins(10);
 
 type Make = fn(&Environment) -> Result<Box<dyn Function>, ConfigError>;
 

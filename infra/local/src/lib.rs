@@ -21,7 +21,7 @@ mod sandbox;
 mod schedule;
 mod stage;
 pub mod start;
-pub mod state;
+pub mod store;
 mod stream;
 pub mod template;
 #[cfg(test)]

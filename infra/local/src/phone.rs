@@ -2,9 +2,10 @@
 
 use crate::body;
 use crate::problem::Problem;
-use crate::state::State as Store;
+use crate::store::Store;
 use axum::Json;
 use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use http::{HeaderMap, StatusCode};
 use runtime::webhook::Secrets;
@@ -78,8 +79,9 @@ pub(crate) async fn receive(
 /// `GET /local/messages?phone=`: the texts that one phone received, or all, oldest first.
 pub(crate) async fn list(
     State(phone): State<Arc<Phone>>,
-    Query(whose): Query<Whose>,
+    whose: Result<Query<Whose>, QueryRejection>,
 ) -> Result<Json<Vec<Message>>, Problem> {
+    let Query(whose) = whose.map_err(|_| Problem::Invalid("The query takes one phone."))?;
     let number = whose.phone.filter(|number| !number.trim().is_empty()).map(|number| with_plus(&number));
     let messages = phone.store.transaction(move |transaction| {
         transaction

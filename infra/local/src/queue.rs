@@ -4,7 +4,7 @@
 
 use crate::backoff::backoff;
 use crate::stage::Stage;
-use crate::state::{State, StateError, keep_dead_letter};
+use crate::store::{Store, StoreError, keep_dead_letter};
 use runtime::BoxFuture;
 use rusqlite::Transaction;
 use std::collections::{HashMap, VecDeque};
@@ -89,17 +89,17 @@ impl Queue {
     /// Starts a queue with what an earlier run has left in it. Its task ends some time after the stage is draining.
     pub(crate) async fn start(
         name: &'static str,
-        state: State,
+        store: Store,
         work: Arc<dyn Work>,
         stage: Stage,
         tasks: &mut JoinSet<()>,
-    ) -> Result<Self, StateError> {
-        let left = state.transaction(move |transaction| left_over(transaction, name)).await?;
+    ) -> Result<Self, StoreError> {
+        let left = store.transaction(move |transaction| left_over(transaction, name)).await?;
         let (sender, receiver) = mpsc::unbounded_channel();
         let runner = Runner {
             lanes: HashMap::new(),
             running: JoinSet::new(),
-            worker: Worker { name, state, work, stage, slots: Arc::new(Semaphore::new(CONCURRENCY)) },
+            worker: Worker { name, store, work, stage, slots: Arc::new(Semaphore::new(CONCURRENCY)) },
         };
         tasks.spawn(runner.run(left, receiver));
         Ok(Self(sender))
@@ -151,7 +151,7 @@ impl Runner {
                 () = self.worker.stage.draining() => break,
                 Some(submitted) = arriving.recv() => self.take(submitted),
                 Some(ended) = self.running.join_next() => match ended {
-                    Ok(lane) => self.next_of(lane),
+                    Ok(lane) => self.next_of(&lane),
                     // The job is stored and comes back with the next start; only a defect in the work gets here.
                     Err(error) => tracing::error!(queue = self.worker.name, %error, "a queue's worker ended early"),
                 },
@@ -162,23 +162,19 @@ impl Runner {
     }
 
     fn take(&mut self, submitted: Submitted) {
-        match self.lanes.get_mut(&submitted.job.lane) {
-            Some(waiting) => waiting.push_back(submitted),
-            None => {
-                self.lanes.insert(submitted.job.lane.clone(), VecDeque::new());
-                self.running.spawn(self.worker.clone().complete(submitted));
-            }
+        if let Some(waiting) = self.lanes.get_mut(&submitted.job.lane) {
+            waiting.push_back(submitted);
+        } else {
+            self.lanes.insert(submitted.job.lane.clone(), VecDeque::new());
+            self.running.spawn(self.worker.clone().complete(submitted));
         }
     }
 
-    fn next_of(&mut self, lane: String) {
-        match self.lanes.get_mut(&lane).and_then(VecDeque::pop_front) {
-            Some(submitted) => {
-                self.running.spawn(self.worker.clone().complete(submitted));
-            }
-            None => {
-                self.lanes.remove(&lane);
-            }
+    fn next_of(&mut self, lane: &str) {
+        if let Some(submitted) = self.lanes.get_mut(lane).and_then(VecDeque::pop_front) {
+            self.running.spawn(self.worker.clone().complete(submitted));
+        } else {
+            self.lanes.remove(lane);
         }
     }
 }
@@ -186,7 +182,7 @@ impl Runner {
 #[derive(Clone)]
 struct Worker {
     name: &'static str,
-    state: State,
+    store: Store,
     work: Arc<dyn Work>,
     stage: Stage,
     slots: Arc<Semaphore>,
@@ -229,7 +225,7 @@ impl Worker {
     async fn record(&self, job: &mut Job, outcome: Outcome) -> bool {
         let (queue, topic, sequence) = (self.name, job.topic.clone(), job.sequence);
         let stored = match outcome {
-            Outcome::Done => self.state.transaction(move |transaction| delete(transaction, sequence)).await,
+            Outcome::Done => self.store.transaction(move |transaction| delete(transaction, sequence)).await,
             Outcome::NotTried(reason) => {
                 tracing::warn!(queue, topic, reason, "waiting for what a job needs");
                 return false;
@@ -238,7 +234,7 @@ impl Worker {
                 job.attempts = job.attempts.saturating_add(1);
                 tracing::warn!(queue, topic, attempts = job.attempts, reason, "an attempt failed");
                 let attempts = job.attempts;
-                self.state
+                self.store
                     .transaction(move |transaction| {
                         transaction
                             .prepare_cached("UPDATE jobs SET attempts = ?2 WHERE sequence = ?1")?
@@ -252,7 +248,7 @@ impl Worker {
             Outcome::Hopeless(reason) => {
                 tracing::error!(queue, topic, attempts = job.attempts, reason, "given up");
                 let body = job.body.clone();
-                self.state
+                self.store
                     .transaction(move |transaction| {
                         keep_dead_letter(transaction, &topic, &reason, &body)?;
                         delete(transaction, sequence)
@@ -293,19 +289,19 @@ mod tests {
         }
     }
 
-    async fn put(state: &State, topic: &'static str, lane: &'static str, body: &'static str) -> Job {
+    async fn put(store: &Store, topic: &'static str, lane: &'static str, body: &'static str) -> Job {
         let job = move |transaction: &Transaction<'_>| Job::put(transaction, "test", topic, lane, body.to_owned());
-        state.transaction(job).await.unwrap()
+        store.transaction(job).await.unwrap()
     }
 
-    async fn count(state: &State, table: &'static str) -> i64 {
+    async fn count(store: &Store, table: &'static str) -> i64 {
         let sql = format!("SELECT count(*) FROM {table}");
-        state.transaction(move |transaction| transaction.query_row(&sql, [], |row| row.get(0))).await.unwrap()
+        store.transaction(move |transaction| transaction.query_row(&sql, [], |row| row.get(0))).await.unwrap()
     }
 
-    async fn until_empty(state: &State) {
+    async fn until_empty(store: &Store) {
         tokio::time::timeout(Duration::from_secs(10), async {
-            while count(state, "jobs").await > 0 {
+            while count(store, "jobs").await > 0 {
                 tokio::task::yield_now().await;
             }
         })
@@ -315,43 +311,43 @@ mod tests {
 
     #[tokio::test]
     async fn a_lane_keeps_its_order_over_failures_and_a_start() {
-        let state = State::open(None).unwrap();
+        let store = Store::open(None).unwrap();
         for body in ["1", "2"] {
-            put(&state, "ordinary", "lane", body).await;
+            put(&store, "ordinary", "lane", body).await;
         }
         let (_switch, stage) = Switch::new();
         let work = Arc::new(Stubborn::default());
         let mut tasks = JoinSet::new();
-        let queue = Queue::start("test", state.clone(), work.clone(), stage, &mut tasks).await.unwrap();
-        let job = put(&state, "ordinary", "lane", "3").await;
+        let queue = Queue::start("test", store.clone(), work.clone(), stage, &mut tasks).await.unwrap();
+        let job = put(&store, "ordinary", "lane", "3").await;
         queue.submit(job).await.unwrap();
-        until_empty(&state).await;
+        until_empty(&store).await;
         assert_eq!(*work.0.lock().unwrap(), ["1", "1", "2", "2", "3", "3"]);
     }
 
     #[tokio::test]
     async fn what_is_given_up_is_kept_and_blocks_nothing() {
-        let state = State::open(None).unwrap();
-        put(&state, "hopeless", "lane", "bad").await;
-        put(&state, "ordinary", "lane", "good").await;
+        let store = Store::open(None).unwrap();
+        put(&store, "hopeless", "lane", "bad").await;
+        put(&store, "ordinary", "lane", "good").await;
         let (_switch, stage) = Switch::new();
         let mut tasks = JoinSet::new();
         let work = Arc::new(Stubborn::default());
-        Queue::start("test", state.clone(), work, stage, &mut tasks).await.unwrap();
-        until_empty(&state).await;
-        assert_eq!(count(&state, "dead_letters").await, 1);
+        Queue::start("test", store.clone(), work, stage, &mut tasks).await.unwrap();
+        until_empty(&store).await;
+        assert_eq!(count(&store, "dead_letters").await, 1);
     }
 
     #[tokio::test]
     async fn draining_ends_the_queue_and_leaves_the_rest_stored() {
-        let state = State::open(None).unwrap();
+        let store = Store::open(None).unwrap();
         let (switch, stage) = Switch::new();
         let mut tasks = JoinSet::new();
         let queue =
-            Queue::start("test", state.clone(), Arc::new(Stubborn::default()), stage, &mut tasks).await.unwrap();
+            Queue::start("test", store.clone(), Arc::new(Stubborn::default()), stage, &mut tasks).await.unwrap();
         switch.drain();
         while tasks.join_next().await.is_some() {}
-        queue.submit(put(&state, "ordinary", "lane", "1").await).await.unwrap_err();
-        assert_eq!(count(&state, "jobs").await, 1);
+        queue.submit(put(&store, "ordinary", "lane", "1").await).await.unwrap_err();
+        assert_eq!(count(&store, "jobs").await, 1);
     }
 }

@@ -11,7 +11,7 @@ use crate::problem::Problem;
 use crate::sandbox::{self, Provider};
 use crate::schedule;
 use crate::stage::{Stage, Switch};
-use crate::state::{State, StateError};
+use crate::store::{Store, StoreError};
 use crate::stream::Consumer;
 use crate::template::{Template, TemplateError};
 use crate::token::{self, KeyError, Tokens};
@@ -76,9 +76,9 @@ pub enum StartError {
     /// The embedded DynamoDB does not start.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// The runner's own state cannot be opened.
+    /// What the runner itself remembers cannot be opened.
     #[error(transparent)]
-    State(#[from] StateError),
+    Store(#[from] StoreError),
     /// There is no key to sign tokens with.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -189,26 +189,26 @@ impl Parts<'_> {
     async fn assemble(self, embedded: &Embedded, stage: &Stage, tasks: &mut JoinSet<()>) -> Result<Router, StartError> {
         let Self { template, table, directory, base_url, environment, functions } = self;
         let client = crate::client(CALL_TIMEOUT)?;
-        let state_file = directory.map(|directory| directory.join("local.sqlite"));
+        let store_file = directory.map(|directory| directory.join("local.sqlite"));
         let key_file = directory.map(|directory| directory.join("signing-key"));
         let key_environment = environment.clone();
-        let (state, tokens) = tokio::task::spawn_blocking(move || {
-            let state = State::open(state_file.as_deref())?;
+        let (store, tokens) = tokio::task::spawn_blocking(move || {
+            let store = Store::open(store_file.as_deref())?;
             let tokens = Tokens::new(key_file.as_deref(), &key_environment)?;
-            Ok::<_, StartError>((state, Arc::new(tokens)))
+            Ok::<_, StartError>((store, Arc::new(tokens)))
         })
         .await
-        .map_err(StateError::from)??;
+        .map_err(StoreError::from)??;
 
         let bus_name = environment.get("EVENT_BUS_NAME").unwrap_or(environment::EVENT_BUS_NAME).to_owned();
-        let bus = Bus::start(bus_name, template.rules, state.clone(), functions.clone(), stage.clone(), tasks).await?;
+        let bus = Bus::start(bus_name, template.rules, store.clone(), functions.clone(), stage.clone(), tasks).await?;
         let bus = Arc::new(bus);
         let phone = Arc::new(Phone {
-            store: state.clone(),
+            store: store.clone(),
             secrets: Secrets::from_environment(environment, "CHANNEL_WEBHOOK_SECRET")?,
         });
         let provider = Provider::start(
-            state.clone(),
+            store.clone(),
             client.clone(),
             base_url,
             environment.get("PUBLIC_BASE_URL").unwrap_or(base_url),
@@ -235,7 +235,7 @@ impl Parts<'_> {
                 table: table.clone(),
                 database: embedded.database.clone(),
                 functions: functions.clone(),
-                state: state.clone(),
+                store: store.clone(),
                 stage: stage.clone(),
             };
             tasks.spawn(consumer.run());

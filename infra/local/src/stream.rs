@@ -5,7 +5,7 @@ use crate::backoff::backoff;
 use crate::dynamodb::{DatabaseError, blocking};
 use crate::functions::{Functions, InvokeError};
 use crate::stage::Stage;
-use crate::state::{State, StateError, keep_dead_letter};
+use crate::store::{Store, StoreError, keep_dead_letter};
 use crate::template::StreamConsumer;
 use dynoxide::Database;
 use dynoxide::actions::describe_stream::DescribeStreamRequest;
@@ -29,7 +29,7 @@ enum ConsumerError {
     #[error(transparent)]
     Database(#[from] DatabaseError),
     #[error(transparent)]
-    State(#[from] StateError),
+    Store(#[from] StoreError),
     #[error("a stream record cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
     #[error("the table has no stream")]
@@ -42,7 +42,7 @@ pub(crate) struct Consumer {
     pub(crate) table: String,
     pub(crate) database: Database,
     pub(crate) functions: Functions,
-    pub(crate) state: State,
+    pub(crate) store: Store,
     pub(crate) stage: Stage,
 }
 
@@ -190,7 +190,7 @@ impl Consumer {
     async fn give_up(&self, record: Record, reason: String) -> Result<(), ConsumerError> {
         let consumer = self.mapping.name.clone();
         tracing::error!(consumer, sequence_number = record.sequence_number, reason, "a record was given up");
-        self.state
+        self.store
             .transaction(move |transaction| {
                 keep_dead_letter(transaction, &consumer, &reason, &record.event.to_string())?;
                 remember(transaction, &consumer, &record.sequence_number)
@@ -200,9 +200,9 @@ impl Consumer {
     }
 
     /// Stores that everything up to this record is settled.
-    async fn remember(&self, sequence_number: String) -> Result<(), StateError> {
+    async fn remember(&self, sequence_number: String) -> Result<(), StoreError> {
         let consumer = self.mapping.name.clone();
-        self.state.transaction(move |transaction| remember(transaction, &consumer, &sequence_number)).await
+        self.store.transaction(move |transaction| remember(transaction, &consumer, &sequence_number)).await
     }
 
     async fn stream(&self) -> Result<Stream, ConsumerError> {
@@ -221,7 +221,7 @@ impl Consumer {
     async fn start(&self, stream: &Stream) -> Result<String, ConsumerError> {
         let consumer = self.mapping.name.clone();
         let settled: Option<String> = self
-            .state
+            .store
             .transaction(move |transaction| {
                 transaction
                     .prepare_cached("SELECT sequence_number FROM stream_positions WHERE consumer = ?1")?

@@ -1,8 +1,8 @@
 //! What the deployment template says, as far as one machine needs it: the table, the routes, the schedule, the stream's
 //! consumers, the bus's rules and CORS. The template is the only place where these are written down.
 //!
-//! CloudFormation's short-form functions are YAML tags, which the YAML reader drops: `!Ref Table` reads as `Table` and
-//! `!GetAtt Table.StreamArn` as `Table.StreamArn`. That is all a single machine needs of a reference.
+//! The short form of the template language's functions are YAML tags, which the YAML reader drops: `!Ref Table` reads as
+//! `Table` and `!GetAtt Table.StreamArn` as `Table.StreamArn`. That is all a single machine needs of a reference.
 
 use crate::pattern::{Pattern, PatternError};
 use http::Method;
@@ -183,10 +183,13 @@ impl Template {
 
     /// Reads a template's text.
     fn read(text: &str) -> Result<Self, TemplateError> {
-        let document: Document = serde_saphyr::from_str(text).map_err(|cause| TemplateError::Yaml(Box::new(cause)))?;
+        // As CloudFormation reads it: `N` is the type of a number and no short form of "no".
+        let options = serde_saphyr::options! { strict_booleans: true };
+        let document: Document =
+            serde_saphyr::from_str_with_options(text, options).map_err(|cause| TemplateError::Yaml(Box::new(cause)))?;
         let mut template = Self {
-            table: Table::from(document.only("AWS::DynamoDB::Table")?)?,
-            cors: Cors::from(document.only("AWS::Serverless::HttpApi")?)?,
+            table: Table::from(&document.only("AWS::DynamoDB::Table")?)?,
+            cors: Cors::from(&document.only("AWS::Serverless::HttpApi")?)?,
             functions: BTreeMap::new(),
             routes: Vec::new(),
             schedules: Vec::new(),
@@ -256,7 +259,7 @@ impl Template {
 }
 
 impl Table {
-    fn from(resource: Named<'_>) -> Result<Self, TemplateError> {
+    fn from(resource: &Named<'_>) -> Result<Self, TemplateError> {
         let properties: TableProperties = resource.properties()?;
         if !properties.time_to_live_specification.enabled {
             return Err(resource.unsupported("its time to live is switched off"));
@@ -273,7 +276,7 @@ impl Table {
 }
 
 impl Cors {
-    fn from(resource: Named<'_>) -> Result<Self, TemplateError> {
+    fn from(resource: &Named<'_>) -> Result<Self, TemplateError> {
         let properties: ApiProperties = resource.properties()?;
         match properties.cors_configuration {
             None => Ok(Self::default()),
@@ -549,7 +552,7 @@ mod tests {
         assert_eq!(template.routes.len(), 9);
         assert!(route(&template, "POST", "/payment-requests").authorized);
         assert!(!route(&template, "HEAD", "/p/{token}").authorized);
-        assert_eq!(template.schedules, [Schedule { function: "expire".to_owned(), every: Duration::from_secs(60) }]);
+        assert_eq!(template.schedules, [Schedule { function: "expire".to_owned(), every: Duration::from_mins(1) }]);
         assert_eq!(template.stream_consumers.len(), 2);
         assert!(template.rules.iter().any(|rule| rule.target == Target::DeadLetters));
         assert_eq!(template.cors.allow_methods, ["GET", "POST"]);
@@ -591,7 +594,7 @@ mod tests {
 
     #[test]
     fn a_rate_is_a_number_of_a_unit() {
-        assert_eq!(rate("rate(5 minutes)"), Some(Duration::from_secs(300)));
+        assert_eq!(rate("rate(5 minutes)"), Some(Duration::from_mins(5)));
         for wrong in ["rate(0 minutes)", "rate(1 fortnight)", "rate(minute)", "cron(* * * * ? *)", ""] {
             assert_eq!(rate(wrong), None, "{wrong}");
         }

@@ -61,7 +61,8 @@ pub(crate) struct Bearer {
 /// A token, as OAuth 2.0 answers it.
 #[derive(Debug, Serialize)]
 pub(crate) struct AccessToken {
-    access_token: String,
+    #[serde(rename = "access_token")]
+    text: String,
     token_type: &'static str,
     expires_in: i64,
 }
@@ -109,7 +110,7 @@ impl Tokens {
                 claims.insert(name.to_owned(), value.into());
             }
         }
-        Ok(AccessToken { access_token: self.sign(&claims)?, token_type: "Bearer", expires_in: LIFETIME })
+        Ok(AccessToken { text: self.sign(&claims)?, token_type: "Bearer", expires_in: LIFETIME })
     }
 
     /// The claims as a signed token (RFC 7515). By hand, because the library that verifies takes no PKCS #8 key.
@@ -194,7 +195,7 @@ mod tests {
     fn a_minted_token_carries_what_it_was_asked_for_and_no_more() {
         let tokens = tokens();
         let bearer = Bearer { sub: Some("alice".to_owned()), workspace: Some("acme".to_owned()), ..Bearer::default() };
-        let claims = tokens.verify(&tokens.mint(bearer).unwrap().access_token).unwrap();
+        let claims = tokens.verify(&tokens.mint(bearer).unwrap().text).unwrap();
         assert_eq!(claims.get("sub"), Some(&json!("alice")));
         assert_eq!(claims.get("custom:company"), Some(&json!("acme")));
         assert!(claims.get("exp").is_some_and(Value::is_string));
@@ -214,7 +215,10 @@ mod tests {
             ("exp", Value::Null),
             ("exp", json!("soon")),
         ] {
-            assert!(tokens.verify(&tokens.sign(&claims(&[changed.clone()])).unwrap()).is_err(), "{changed:?}");
+            assert!(
+                tokens.verify(&tokens.sign(&claims(std::slice::from_ref(&changed))).unwrap()).is_err(),
+                "{changed:?}"
+            );
         }
     }
 

@@ -50,11 +50,11 @@ pub(crate) fn router(
     authority: String,
 ) -> Result<Router, ConfigError> {
     let gateway = Gateway { routes: Routes::new(routes), tokens, functions, authority };
-    let router = Router::new().fallback(handle).with_state(Arc::new(gateway));
+    let answering = Router::new().fallback(handle).with_state(Arc::new(gateway));
     // Without an allowed origin an HTTP API has no CORS configuration, and a preflight request is a route it does not have.
     Ok(match cors_layer(cors, environment.get("ALLOWED_ORIGINS").unwrap_or_default())? {
-        Some(layer) => router.layer(layer),
-        None => router,
+        Some(layer) => answering.layer(layer),
+        None => answering,
     })
 }
 

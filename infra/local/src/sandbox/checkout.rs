@@ -165,7 +165,7 @@ fn unreadable(error: Box<dyn std::error::Error + Send + Sync>) -> rusqlite::Erro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::State;
+    use crate::store::Store;
 
     fn order(payment_request_id: &str) -> NewCheckout {
         serde_json::from_value(serde_json::json!({
@@ -184,7 +184,7 @@ mod tests {
     async fn within<T: Send + 'static>(
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> T {
-        State::open(None).unwrap().transaction(work).await.unwrap()
+        Store::open(None).unwrap().transaction(work).await.unwrap()
     }
 
     fn now() -> Timestamp {
@@ -213,7 +213,9 @@ mod tests {
         })
         .await;
         assert!(first.is_some() && second.is_none());
-        assert!(matches!(checkout.unwrap().status, Status::Paid { payment_id, .. } if Some(payment_id) == first));
+        assert!(
+            matches!(checkout.unwrap().status, Status::Paid { ref payment_id, .. } if Some(payment_id) == first.as_ref())
+        );
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use crate::body;
 use crate::problem::Problem;
 use crate::queue::{Job, Queue};
 use crate::stage::Stage;
-use crate::state::{State as Store, StateError};
+use crate::store::{Store, StoreError};
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -80,7 +80,7 @@ impl Provider {
         secrets: Secrets,
         stage: Stage,
         tasks: &mut JoinSet<()>,
-    ) -> Result<Self, StateError> {
+    ) -> Result<Self, StoreError> {
         let sender = Sender { client, url: format!("{base}/webhooks/sandbox"), secrets };
         let webhooks = Queue::start(QUEUE, store.clone(), Arc::new(sender), stage, tasks).await?;
         Ok(Self { store, webhooks, public_base_url: public_base_url.trim_end_matches('/').to_owned() })

@@ -1,5 +1,5 @@
-//! What the runner itself has to remember: events, deliveries, texts, checkouts, positions in the stream. One SQLite
-//! database, in the data directory or in memory.
+//! What the runner itself has to remember: events, deliveries, texts, checkouts, positions in the stream. One
+//! `SQLite` database, in the data directory or in memory.
 //!
 //! Whatever the runner acknowledges is committed here first. A commit survives the process (`kill -9`); it is not synced
 //! to the disk each time, so a machine that loses its power may lose the last moments.
@@ -61,27 +61,27 @@ const SCHEMA: &str = "
     ) STRICT;
 ";
 
-/// The state could not be read or written.
+/// The store could not be read or written.
 #[derive(Debug, thiserror::Error)]
-pub enum StateError {
-    /// SQLite said no.
-    #[error("the local state cannot be read or written: {0}")]
+pub enum StoreError {
+    /// `SQLite` said no.
+    #[error("the local store cannot be read or written: {0}")]
     Sqlite(#[from] rusqlite::Error),
     /// The work on it came to no end.
-    #[error("work on the local state was cut off: {0}")]
+    #[error("work on the local store was cut off: {0}")]
     CutOff(#[from] tokio::task::JoinError),
 }
 
 /// The database, shared by everything in the runner that has something to remember.
 #[derive(Clone)]
-pub struct State(Arc<Mutex<Connection>>);
+pub struct Store(Arc<Mutex<Connection>>);
 
-impl State {
+impl Store {
     /// Opens the database in this file, or a new one in memory. It blocks.
     ///
     /// # Errors
-    /// [`StateError::Sqlite`] if the file cannot be opened or is something else.
-    pub fn open(file: Option<&Path>) -> Result<Self, StateError> {
+    /// [`StoreError::Sqlite`] if the file cannot be opened or is something else.
+    pub fn open(file: Option<&Path>) -> Result<Self, StoreError> {
         let connection = match file {
             Some(file) => Connection::open(file)?,
             None => Connection::open_in_memory()?,
@@ -96,11 +96,11 @@ impl State {
     /// returns, and undone if the work failed.
     ///
     /// # Errors
-    /// [`StateError`] if SQLite refused.
+    /// [`StoreError`] if `SQLite` refused.
     pub async fn transaction<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, StateError> {
+    ) -> Result<T, StoreError> {
         let connection = Arc::clone(&self.0);
         tokio::task::spawn_blocking(move || {
             // A panic in earlier work has rolled its transaction back, so the connection is as good as before.
@@ -117,7 +117,7 @@ impl State {
 /// Keeps what could not be delivered, as a dead-letter queue does.
 ///
 /// # Errors
-/// SQLite refused.
+/// `SQLite` refused.
 pub fn keep_dead_letter(transaction: &Transaction<'_>, source: &str, reason: &str, body: &str) -> rusqlite::Result<()> {
     transaction
         .prepare_cached("INSERT INTO dead_letters (source, reason, body, at) VALUES (?1, ?2, ?3, ?4)")?
@@ -131,15 +131,15 @@ mod tests {
 
     #[tokio::test]
     async fn work_that_fails_leaves_nothing_behind() {
-        let state = State::open(None).unwrap();
-        let failed: Result<(), _> = state
+        let store = Store::open(None).unwrap();
+        let failed: Result<(), _> = store
             .transaction(|transaction| {
                 keep_dead_letter(transaction, "test", "none", "{}")?;
                 Err(rusqlite::Error::QueryReturnedNoRows)
             })
             .await;
         assert!(failed.is_err());
-        let left: i64 = state
+        let left: i64 = store
             .transaction(|transaction| transaction.query_row("SELECT count(*) FROM dead_letters", [], |row| row.get(0)))
             .await
             .unwrap();
