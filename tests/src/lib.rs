@@ -1,1 +1,24 @@
-//! Stub.
+//! What the integration tests stand on: the deployed handlers and the whole local system, with the parts around them that
+//! a test can break.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![allow(clippy::missing_panics_doc, reason = "everything here panics when a test fails")]
+
+pub mod handlers;
+pub mod provider;
+pub mod proxy;
+
+/// Serves a router on a free port of the loopback interface, and answers its address.
+pub async fn serve(router: axum::Router) -> String {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    format!("http://{address}")
+}
+
+/// Shows what the handlers log, with a test's own output, under `RUST_LOG`.
+pub fn log() {
+    let to_the_test = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).with_test_writer();
+    // Only the first test of a process sets it up.
+    if to_the_test.try_init().is_err() {}
+}

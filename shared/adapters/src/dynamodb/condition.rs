@@ -124,7 +124,11 @@ pub(super) fn conditional_update(
     condition.push(write.not_made_before(change));
     condition.extend(write.pays_what_was_asked(change));
     let followed: Vec<String> = rows.iter().map(|row| write.follows(row, change)).collect();
-    condition.push(format!("({})", followed.join(" OR ")));
+    // DynamoDB refuses parentheses around parentheses, and a row brings its own.
+    condition.push(match followed.as_slice() {
+        [only] => only.clone(),
+        several => format!("({})", several.join(" OR ")),
+    });
 
     let Some(row) = rows.first() else {
         return Err(StoreError::Refused("a change that no row of the table makes".into()));

@@ -1,0 +1,76 @@
+//! What a payment request costs: DynamoDB calls per path, write units per life, bytes per item.
+
+use domain::{Clock as _, Status, SystemClock};
+use tests::handlers::Handlers;
+use tests::proxy::Call;
+
+fn reads_and_writes(calls: &[Call]) -> (usize, usize) {
+    let writes = calls.iter().filter(|call| call.is_write()).count();
+    (calls.len() - writes, writes)
+}
+
+fn write_units(calls: &[Call]) -> f64 {
+    calls.iter().filter(|call| call.is_write()).map(|call| call.units).sum()
+}
+
+#[tokio::test]
+async fn each_path_makes_the_calls_it_needs_and_a_whole_life_takes_at_most_11_write_units() {
+    let handlers = Handlers::start().await;
+    let (id, token) = handlers.sent().await;
+    let create = handlers.proxy.take_calls();
+    assert_eq!(reads_and_writes(&create), (0, 2), "{create:?}");
+    handlers.click(&token).await;
+    let click = handlers.proxy.take_calls();
+    assert_eq!(reads_and_writes(&click), (1, 2), "{click:?}");
+    handlers.pay(&id, SystemClock.now()).await;
+    let pay = handlers.proxy.take_calls();
+    assert_eq!(reads_and_writes(&pay), (0, 1), "{pay:?}");
+    let life = write_units(&create) + write_units(&click) + write_units(&pay);
+    println!("write units: create {}, click {}, pay {}", write_units(&create), write_units(&click), write_units(&pay));
+    assert!(life <= 11.0, "a whole life took {life} write units: {create:?} {click:?} {pay:?}");
+    assert_eq!(handlers.stored(&id).await.status, Status::Paid);
+    let size = handlers.item_size(&id).await;
+    println!("item: {size} bytes");
+    assert!(size <= 1024, "{size} bytes: each further kilobyte costs another unit at every write");
+}
+
+#[tokio::test]
+async fn a_cancel_is_one_call_whether_it_works_or_not() {
+    let handlers = Handlers::start().await;
+    let (id, _) = handlers.sent().await;
+    for expected in [200, 409] {
+        handlers.proxy.take_calls();
+        assert_eq!(handlers.cancel(&id).await.status, expected);
+        assert_eq!(reads_and_writes(&handlers.proxy.take_calls()), (0, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_further_click_is_one_read_and_one_refused_write() {
+    let handlers = Handlers::start().await;
+    let (_, token) = handlers.clicked().await;
+    handlers.proxy.take_calls();
+    handlers.click(&token).await;
+    assert_eq!(reads_and_writes(&handlers.proxy.take_calls()), (1, 1));
+}
+
+#[tokio::test]
+async fn an_expiry_that_nobody_clicked_is_one_write_and_leaves_the_index() {
+    let handlers = Handlers::with_limits(1, 1).await;
+    let (id, _) = handlers.sent().await;
+    let deadline = handlers.stored(&id).await.deadline;
+    tokio::time::sleep(deadline.since(SystemClock.now()) + std::time::Duration::from_millis(1)).await;
+    handlers.proxy.take_calls();
+    handlers.link_removed(&id).await;
+    assert_eq!(reads_and_writes(&handlers.proxy.take_calls()), (0, 1));
+    assert!(domain::ports::Store::due(&handlers.store(), SystemClock.now()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_read_is_one_call() {
+    let handlers = Handlers::start().await;
+    let (id, _) = handlers.sent().await;
+    handlers.proxy.take_calls();
+    assert_eq!(handlers.get(&id).await.status, 200);
+    assert_eq!(reads_and_writes(&handlers.proxy.take_calls()), (1, 0));
+}

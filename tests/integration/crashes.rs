@@ -1,0 +1,147 @@
+//! A click that stops half way, at each of its steps, and a provider that is not there.
+
+use domain::limits::PROVIDER_GRACE;
+use domain::ports::{Changed, Checkout, Closing, PaymentProvider, ProviderError, Store as _};
+use domain::use_cases::expire::{Settled, expire};
+use domain::{
+    Change, CheckoutId, Clock, Command, OperationId, Payment, PaymentRequest, Status, SystemClock, Timestamp,
+};
+use std::time::Duration;
+use tests::handlers::{Handlers, assert_possible};
+use tests::proxy::Fault;
+
+/// The claim was written and nothing else happened.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_click_that_stops_after_the_claim_is_healed_by_pressing_again() {
+    let handlers = Handlers::start().await;
+    let (id, token) = handlers.sent().await;
+    handlers.provider.set_unreachable(true);
+    let stopped = handlers.click(&token).await;
+    assert_eq!(stopped.status, 503);
+    assert!(stopped.body.as_str().unwrap().contains("The payment page does not answer"));
+    assert_eq!(stopped.headers["retry-after"], "1");
+    let request = handlers.stored(&id).await;
+    assert_eq!((request.status, request.checkout), (Status::Clicked, None));
+    // The click counts: the agent is told so.
+    assert_eq!(handlers.cancel(&id).await.code(), "already_clicked");
+
+    handlers.provider.set_unreachable(false);
+    assert_eq!(handlers.click(&token).await.status, 303);
+    let request = handlers.stored(&id).await;
+    assert_eq!((request.version(), request.checkout.is_some()), (2, true));
+}
+
+/// The checkout exists at the provider, and we do not know it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_click_that_stops_before_the_checkout_is_kept_is_healed_by_pressing_again() {
+    for fault in [Fault::AnswerLost, Fault::RequestLost] {
+        let handlers = Handlers::start().await;
+        let (id, token) = handlers.sent().await;
+        handlers.proxy.fail_next_writes(&[Fault::None, fault, fault, fault, fault]);
+        assert_eq!(handlers.click(&token).await.status, 503, "{fault:?}");
+        assert_eq!(handlers.proxy.faults_left(), 0);
+        let again = handlers.click(&token).await;
+        assert_eq!((again.status, handlers.provider.checkouts()), (303, 1), "{fault:?}");
+        let request = handlers.stored(&id).await;
+        assert_possible(&request);
+        assert_eq!((request.version(), request.checkout.is_some()), (2, true), "{fault:?}");
+    }
+}
+
+/// The customer never presses again: the checkout that may exist is closed before the request expires.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_click_that_stopped_for_good_still_expires_with_its_checkout_closed() {
+    let handlers = Handlers::with_limits(300, 1).await;
+    let (id, token) = handlers.sent().await;
+    handlers.proxy.fail_next_writes(&[
+        Fault::None,
+        Fault::RequestLost,
+        Fault::RequestLost,
+        Fault::RequestLost,
+        Fault::RequestLost,
+    ]);
+    assert_eq!(handlers.click(&token).await.status, 503);
+    let request = handlers.stored(&id).await;
+    assert_eq!((request.status, request.checkout), (Status::Clicked, None));
+    tokio::time::sleep(request.deadline.since(SystemClock.now()) + Duration::from_millis(1)).await;
+    handlers.link_removed(&id).await;
+    assert_eq!(handlers.stored(&id).await.status, Status::Expired);
+    assert!(handlers.provider.has_closed(&id), "nobody can pay for what has ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_that_the_provider_does_not_take_stays_due_until_it_does() {
+    let handlers = Handlers::start().await;
+    let (id, _) = handlers.sent().await;
+    handlers.cancel(&id).await;
+    handlers.pay(&id, SystemClock.now()).await;
+    handlers.provider.set_unreachable(true);
+    assert!(handlers.refund_due(&id).await.is_err(), "the bus has to deliver again");
+    assert_eq!(handlers.stored(&id).await.status, Status::RefundDue);
+    handlers.provider.set_unreachable(false);
+    handlers.refund_due(&id).await.unwrap();
+    assert_eq!((handlers.stored(&id).await.status, handlers.provider.refunds(&id)), (Status::Refunded, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unpaid_request_waits_for_an_unreachable_provider_for_ten_minutes_at_most() {
+    let handlers = Handlers::with_limits(300, 1).await;
+    let (id, _) = handlers.clicked().await;
+    let deadline = handlers.stored(&id).await.deadline;
+    let store = handlers.store();
+    let id = id.parse().unwrap();
+    let grace_ends = deadline.plus(PROVIDER_GRACE);
+    for moment in [deadline, grace_ends.minus(Duration::from_millis(1))] {
+        let settled = expire(&store, &Unreachable, &At(moment), "https://pay.example.com", id).await.unwrap();
+        assert!(matches!(settled, Settled::Postponed(_)), "{settled:?}");
+        assert_eq!(store.get(id).await.unwrap().unwrap().status, Status::Clicked);
+    }
+    let settled = expire(&store, &Unreachable, &At(grace_ends), "https://pay.example.com", id).await.unwrap();
+    assert!(matches!(settled, Settled::ExpiredUnconfirmed(..)), "{settled:?}");
+
+    // The provider comes back and says that it was paid in time: the money counts.
+    let payment = Payment { provider: "sandbox".into(), reference: "p".into(), paid_at: deadline };
+    let money = store.get(id).await.unwrap().unwrap().details.money;
+    let pay =
+        Change::new(Command::Pay { payment, money }, grace_ends, domain::Actor::Provider, OperationId::of_message("p"));
+    let Changed::Applied(request) = store.change(id, &pay).await.unwrap() else { panic!("the money counts") };
+    assert_possible(&request);
+    assert_eq!(request.status, Status::Paid);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_owed_money_back_is_never_removed_and_a_settled_one_is() {
+    let handlers = Handlers::start().await;
+    let (id, _) = handlers.sent().await;
+    assert_eq!(handlers.time_to_live(&id).await, None, "an open request stays");
+    handlers.cancel(&id).await;
+    assert!(handlers.time_to_live(&id).await.is_some(), "a settled request goes one day");
+    handlers.pay(&id, SystemClock.now()).await;
+    assert_eq!(handlers.time_to_live(&id).await, None, "money owed back is not forgotten");
+    handlers.refund_due(&id).await.unwrap();
+    assert!(handlers.time_to_live(&id).await.is_some());
+}
+
+struct At(Timestamp);
+
+impl Clock for At {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+struct Unreachable;
+
+impl PaymentProvider for Unreachable {
+    async fn create_checkout(&self, _: &PaymentRequest, _: &str) -> Result<Checkout, ProviderError> {
+        Err(ProviderError::Unavailable("no answer".into()))
+    }
+
+    async fn close_checkout(&self, _: &CheckoutId) -> Result<Closing, ProviderError> {
+        Err(ProviderError::Unavailable("no answer".into()))
+    }
+
+    async fn refund(&self, _: &PaymentRequest, _: &Payment) -> Result<(), ProviderError> {
+        Err(ProviderError::Unavailable("no answer".into()))
+    }
+}

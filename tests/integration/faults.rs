@@ -1,0 +1,164 @@
+//! Lost answers on every write: applied and not acknowledged, or never arrived. Nothing happens twice, nothing is lost,
+//! and whoever asked is told what really happened.
+
+use domain::{Clock as _, Status, SystemClock};
+use std::sync::Arc;
+use tests::handlers::{Handlers, assert_possible};
+use tests::proxy::Fault;
+
+/// Every way in which one of two writes can go wrong once.
+fn single_faults() -> Vec<Vec<Fault>> {
+    [Fault::AnswerLost, Fault::RequestLost]
+        .into_iter()
+        .flat_map(|fault| [vec![fault], vec![Fault::None, fault], vec![fault, fault], vec![fault, Fault::None, fault]])
+        .collect()
+}
+
+async fn with_each_fault<F: Future<Output = ()>>(test: impl Fn(Arc<Handlers>, Vec<Fault>) -> F) {
+    for faults in single_faults() {
+        test(Handlers::start().await, faults).await;
+    }
+}
+
+fn inject(handlers: &Handlers, faults: &[Fault]) {
+    handlers.proxy.fail_next_writes(faults);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_whose_answers_are_lost_makes_one_request_and_says_so() {
+    with_each_fault(|handlers, faults| async move {
+        for key in [None, Some("key-1")] {
+            inject(&handlers, &faults);
+            let answer = handlers.create(key).await;
+            assert_eq!(answer.status, 201, "{faults:?}: {:?}", answer.body);
+            assert!(answer.headers["idempotency-replayed"].is_null(), "it was us, and it worked: {faults:?}");
+            assert_eq!(handlers.stored(answer.body["id"].as_str().unwrap()).await.version(), 1);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_whose_answers_are_lost_cancels_once_and_says_so() {
+    with_each_fault(|handlers, faults| async move {
+        let (id, _) = handlers.sent().await;
+        inject(&handlers, &faults);
+        let answer = handlers.cancel(&id).await;
+        assert_eq!((answer.status, &answer.body["status"]), (200, &"canceled".into()), "{faults:?}");
+        let request = handlers.stored(&id).await;
+        assert_possible(&request);
+        assert_eq!(request.version(), 2, "{faults:?}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_click_whose_answers_are_lost_counts_once_and_leads_to_the_checkout() {
+    with_each_fault(|handlers, faults| async move {
+        let (id, token) = handlers.sent().await;
+        inject(&handlers, &faults);
+        assert_eq!(handlers.click(&token).await.status, 303, "{faults:?}");
+        let request = handlers.stored(&id).await;
+        assert_possible(&request);
+        assert_eq!((request.status, request.version()), (Status::Clicked, 2), "{faults:?}");
+        assert!(request.checkout.is_some(), "{faults:?}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_whose_answers_are_lost_is_recorded_once() {
+    with_each_fault(|handlers, faults| async move {
+        let (id, _) = handlers.clicked().await;
+        inject(&handlers, &faults);
+        assert_eq!(handlers.pay(&id, SystemClock.now()).await.status, 200, "{faults:?}");
+        let request = handlers.stored(&id).await;
+        assert_possible(&request);
+        assert_eq!((request.status, request.version()), (Status::Paid, 3), "{faults:?}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn late_money_whose_answers_are_lost_is_due_back_once() {
+    with_each_fault(|handlers, faults| async move {
+        let (id, _) = handlers.sent().await;
+        handlers.cancel(&id).await;
+        inject(&handlers, &faults);
+        assert_eq!(handlers.pay(&id, SystemClock.now()).await.status, 200, "{faults:?}");
+        let request = handlers.stored(&id).await;
+        assert_possible(&request);
+        assert_eq!((request.status, request.version()), (Status::RefundDue, 3), "{faults:?}");
+        inject(&handlers, &faults);
+        handlers.refund_due(&id).await.unwrap();
+        let request = handlers.stored(&id).await;
+        assert_possible(&request);
+        assert_eq!((request.status, request.version()), (Status::Refunded, 4), "{faults:?}");
+        assert_eq!(handlers.provider.refunds(&id), 1, "{faults:?}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_attempt_whose_answers_are_lost_is_recorded_once() {
+    with_each_fault(|handlers, faults| async move {
+        let (id, _) = handlers.clicked().await;
+        inject(&handlers, &faults);
+        assert_eq!(handlers.fail_attempt(&id, "msg_1").await.status, 200, "{faults:?}");
+        let request = handlers.stored(&id).await;
+        assert_eq!((request.status, request.version()), (Status::Clicked, 3), "{faults:?}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expiry_whose_answers_are_lost_happens_once() {
+    for faults in single_faults() {
+        let handlers = Handlers::with_limits(1, 1).await;
+        let ((unclicked, _), (unpaid, _)) = tokio::join!(handlers.sent(), handlers.clicked());
+        for (id, expected) in [(unclicked, 2), (unpaid, 3)] {
+            let deadline = handlers.stored(&id).await.deadline;
+            tokio::time::sleep(deadline.since(SystemClock.now()) + std::time::Duration::from_millis(1)).await;
+            inject(&handlers, &faults);
+            let failures = handlers.link_removed(&id).await;
+            assert_eq!(failures["batchItemFailures"], serde_json::json!([]), "{faults:?}");
+            let request = handlers.stored(&id).await;
+            assert_possible(&request);
+            assert_eq!((request.status, request.version()), (Status::Expired, expected), "{faults:?}");
+        }
+    }
+}
+
+/// The SDK gives up after four tries. The caller is told to try again, and trying again tells the truth.
+#[tokio::test(flavor = "multi_thread")]
+async fn when_every_try_fails_the_caller_can_try_again_and_is_told_the_truth() {
+    for fault in [Fault::AnswerLost, Fault::RequestLost] {
+        let handlers = Handlers::start().await;
+        let (id, _) = handlers.sent().await;
+        inject(&handlers, &[fault; 4]);
+        let answer = handlers.cancel(&id).await;
+        assert_eq!((answer.status, answer.code()), (503, "temporarily_unavailable"));
+        assert_eq!(answer.headers["retry-after"], "1");
+        let again = handlers.cancel(&id).await;
+        match fault {
+            Fault::AnswerLost => assert_eq!(again.code(), "already_canceled"),
+            _ => assert_eq!(again.status, 200),
+        }
+        assert_eq!(handlers.stored(&id).await.version(), 2);
+
+        inject(&handlers, &[Fault::None, fault, fault, fault, fault]);
+        let answer = handlers.create(Some("key-1")).await;
+        assert_eq!(answer.code(), "temporarily_unavailable");
+        let again = handlers.create(Some("key-1")).await;
+        assert_eq!(again.status, 201);
+        let replayed = again.headers["idempotency-replayed"] == "true";
+        assert_eq!(replayed, fault == Fault::AnswerLost, "the request was made by the first call or by the second");
+
+        let (id, _) = handlers.clicked().await;
+        inject(&handlers, &[fault; 4]);
+        let paid_at = SystemClock.now();
+        assert_eq!(handlers.pay(&id, paid_at).await.status, 503, "the provider has to send it again");
+        assert_eq!(handlers.pay(&id, paid_at).await.status, 200);
+        assert_eq!((handlers.stored(&id).await.status, handlers.stored(&id).await.version()), (Status::Paid, 3));
+    }
+}

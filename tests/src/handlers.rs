@@ -1,0 +1,292 @@
+//! The deployed handlers, one call at a time, over an embedded DynamoDB that a [`Proxy`] stands in front of.
+
+use crate::provider::Provider;
+use crate::proxy::Proxy;
+use adapters::DynamoDbStore;
+use aws_sdk_dynamodb::types::AttributeValue;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use domain::ports::Store as _;
+use domain::{Clock as _, PaymentRequest, SystemClock, Timestamp};
+use local::dynamodb::Embedded;
+use runtime::webhook::Secrets;
+use runtime::{Environment, Function};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+const SECRET: &str = "whsec_dGVzdCBzZWNyZXQgb2YgbW9yZSB0aGFuIDI0IGJ5dGVz";
+
+/// An HTTP answer of a handler.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Its headers, names in lower case.
+    pub headers: Value,
+    /// Its body: JSON where it is JSON, otherwise text.
+    pub body: Value,
+}
+
+impl Answer {
+    /// The problem's code, if it is one.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+}
+
+/// Every handler with what it needs.
+pub struct Handlers {
+    /// What the handlers take for DynamoDB.
+    pub proxy: Proxy,
+    /// What they take for the payment provider.
+    pub provider: Provider,
+    /// The database itself.
+    pub database: Embedded,
+    create: Box<dyn Function>,
+    cancel: Box<dyn Function>,
+    click: Box<dyn Function>,
+    webhook: Box<dyn Function>,
+    query: Box<dyn Function>,
+    expire: Box<dyn Function>,
+    refund: Box<dyn Function>,
+    environment: Environment,
+    secrets: Secrets,
+    reports: AtomicUsize,
+}
+
+impl Handlers {
+    /// The handlers with the time limits of a deployment.
+    pub async fn start() -> Arc<Self> {
+        Self::with_limits(300, 900).await
+    }
+
+    /// The handlers with these time limits, in seconds.
+    pub async fn with_limits(link: u64, checkout: u64) -> Arc<Self> {
+        crate::log();
+        let database = Embedded::start(None).await.unwrap();
+        let (proxy, provider) = (Proxy::start(&database.url).await, Provider::start().await);
+        let environment = Environment::default()
+            .with("TABLE_NAME", local::dynamodb::TABLE_NAME)
+            .with("AWS_REGION", "us-east-1")
+            .with("AWS_ACCESS_KEY_ID", "test")
+            .with("AWS_SECRET_ACCESS_KEY", "test")
+            .with("AWS_ENDPOINT_URL_DYNAMODB", &proxy.url)
+            .with("PUBLIC_BASE_URL", "https://pay.example.com")
+            .with("LINK_TTL_SECONDS", link.to_string())
+            .with("CHECKOUT_TTL_SECONDS", checkout.to_string())
+            .with("PAYMENT_PROVIDER", "sandbox")
+            .with("SANDBOX_PROVIDER_URL", &provider.url)
+            .with("SANDBOX_WEBHOOK_SECRET", SECRET);
+        Arc::new(Self {
+            create: create::function(&environment).unwrap(),
+            cancel: cancel::function(&environment).unwrap(),
+            click: link_click::function(&environment).unwrap(),
+            webhook: payment_webhook::function(&environment).unwrap(),
+            query: query::function(&environment).unwrap(),
+            expire: expire::function(&environment).unwrap(),
+            refund: refund::function(&environment).unwrap(),
+            secrets: Secrets::from_environment(&environment, "SANDBOX_WEBHOOK_SECRET").unwrap(),
+            reports: AtomicUsize::new(0),
+            environment,
+            proxy,
+            provider,
+            database,
+        })
+    }
+
+    /// Alice creates a request over R250.00.
+    pub async fn create(&self, key: Option<&str>) -> Answer {
+        let body = json!({ "order_number": "10045", "amount": 25_000, "currency": "ZAR",
+            "customer": { "phone": "+27831234567", "name": "Thandi" }, "description": "2 x tickets",
+            "conversation_id": "c-981", "metadata": { "crm": "77" } });
+        let mut headers = json!({ "content-type": "application/json" });
+        if let Some(key) = key {
+            headers["idempotency-key"] = key.into();
+        }
+        self.http(&*self.create, "POST", "/payment-requests", json!({}), headers, &body.to_string(), true).await
+    }
+
+    /// A new request: its identifier and the token of its link.
+    pub async fn sent(&self) -> (String, String) {
+        let answer = self.create(None).await;
+        assert_eq!(answer.status, 201, "{:?}", answer.body);
+        let url = answer.body["link"]["url"].as_str().unwrap();
+        (answer.body["id"].as_str().unwrap().to_owned(), url.rsplit('/').next().unwrap().to_owned())
+    }
+
+    /// A new request whose customer has clicked.
+    pub async fn clicked(&self) -> (String, String) {
+        let (id, token) = self.sent().await;
+        assert_eq!(self.click(&token).await.status, 303);
+        (id, token)
+    }
+
+    /// Alice cancels.
+    pub async fn cancel(&self, id: &str) -> Answer {
+        let path = format!("/payment-requests/{id}/cancel");
+        self.http(&*self.cancel, "POST", &path, json!({ "id": id }), json!({}), "", true).await
+    }
+
+    /// Alice reads one request.
+    pub async fn get(&self, id: &str) -> Answer {
+        let path = format!("/payment-requests/{id}");
+        self.http(&*self.query, "GET", &path, json!({ "id": id }), json!({}), "", true).await
+    }
+
+    /// The customer presses the button.
+    pub async fn click(&self, token: &str) -> Answer {
+        let headers = json!({ "content-type": "application/x-www-form-urlencoded" });
+        self.http(&*self.click, "POST", &format!("/p/{token}"), json!({ "token": token }), headers, "", false).await
+    }
+
+    /// The provider reports a payment of R250.00.
+    pub async fn pay(&self, id: &str, paid_at: Timestamp) -> Answer {
+        self.report("checkout.paid", &paid(id, paid_at), None).await
+    }
+
+    /// The provider reports that an attempt has failed, under this webhook's identifier.
+    pub async fn fail_attempt(&self, id: &str, webhook_id: &str) -> Answer {
+        let data = json!({ "checkout_id": format!("cs_{id}"), "payment_request_id": id, "amount": 25_000,
+            "currency": "ZAR", "reason": "card_declined" });
+        self.report("checkout.payment_failed", &data, Some(webhook_id)).await
+    }
+
+    async fn report(&self, kind: &str, data: &Value, webhook_id: Option<&str>) -> Answer {
+        let now = SystemClock.now();
+        let body = json!({ "type": kind, "timestamp": now, "data": data }).to_string();
+        let counted = format!("msg_{}", self.reports.fetch_add(1, Ordering::Relaxed));
+        let signed = self.secrets.sign(webhook_id.unwrap_or(&counted), body.as_bytes(), now).unwrap();
+        let mut headers = json!({ "content-type": "application/json" });
+        for (name, value) in &signed {
+            headers[name.as_str()] = value.to_str().unwrap().into();
+        }
+        let parameters = json!({ "provider": "sandbox" });
+        self.http(&*self.webhook, "POST", "/webhooks/sandbox", parameters, headers, &body, false).await
+    }
+
+    /// The time to live removes the link of a request, and the stream says so. Answers what failed of the batch.
+    pub async fn link_removed(&self, id: &str) -> Value {
+        let event = json!({ "Records": [{ "eventID": "1", "eventName": "REMOVE", "eventVersion": "1.1",
+            "eventSource": "aws:dynamodb", "awsRegion": "us-east-1",
+            "userIdentity": { "type": "Service", "principalId": "dynamodb.amazonaws.com" },
+            "dynamodb": { "ApproximateCreationDateTime": 1.0, "SequenceNumber": "100", "SizeBytes": 100,
+                "StreamViewType": "NEW_AND_OLD_IMAGES", "Keys": { "pk": { "S": "LINK#x" } },
+                "OldImage": { "pk": { "S": "LINK#x" }, "request_id": { "S": id }, "ttl": { "N": "1" } } } }] });
+        serde_json::from_str(&self.expire.invoke(&event.to_string()).await.unwrap()).unwrap()
+    }
+
+    /// The bus says that a refund is due.
+    ///
+    /// # Errors
+    /// The handler failed, so the bus would deliver again.
+    pub async fn refund_due(&self, id: &str) -> Result<String, runtime::InvocationError> {
+        let request = self.stored(id).await;
+        let event = domain::PaymentRequestEvent::of_history(&request, request.version() - 1, "https://pay.example.com");
+        let detail = event.last().unwrap();
+        self.refund.invoke(&json!({ "source": "chat2pay", "detail": detail }).to_string()).await
+    }
+
+    /// A store that talks to the database without the proxy.
+    #[must_use]
+    pub fn store(&self) -> DynamoDbStore {
+        DynamoDbStore::new(&self.environment.clone().with("AWS_ENDPOINT_URL_DYNAMODB", &self.database.url)).unwrap()
+    }
+
+    /// The request as it is stored.
+    pub async fn stored(&self, id: &str) -> PaymentRequest {
+        self.store().get(id.parse().unwrap()).await.unwrap().unwrap()
+    }
+
+    /// When the request's item is removed, in seconds since the Unix epoch.
+    pub async fn time_to_live(&self, id: &str) -> Option<i64> {
+        Some(self.item(id).await.get("ttl")?.as_n().unwrap().parse().unwrap())
+    }
+
+    /// How many bytes the request's item has, as DynamoDB counts them
+    /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>).
+    pub async fn item_size(&self, id: &str) -> usize {
+        self.item(id).await.iter().map(|(name, value)| name.len() + value_size(value)).sum()
+    }
+
+    async fn item(&self, id: &str) -> HashMap<String, AttributeValue> {
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::v2026_01_12())
+            .region(aws_sdk_dynamodb::config::Region::new("us-east-1"))
+            .credentials_provider(aws_sdk_dynamodb::config::Credentials::new("test", "test", None, None, "test"))
+            .endpoint_url(&self.database.url)
+            .build();
+        let get = aws_sdk_dynamodb::Client::from_conf(config)
+            .get_item()
+            .table_name(local::dynamodb::TABLE_NAME)
+            .key("pk", AttributeValue::S(format!("REQ#{id}")))
+            .consistent_read(true);
+        get.send().await.unwrap().item.unwrap()
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the parts of one HTTP request")]
+    async fn http(
+        &self,
+        function: &dyn Function,
+        method: &str,
+        path: &str,
+        parameters: Value,
+        headers: Value,
+        body: &str,
+        signed_in: bool,
+    ) -> Answer {
+        let claims = json!({ "sub": "alice", "name": "Alice", "role": "agent", "workspace": "acme" });
+        let authorizer = if signed_in { json!({ "jwt": { "claims": claims, "scopes": null } }) } else { Value::Null };
+        let event = json!({ "version": "2.0", "routeKey": format!("{method} {path}"), "rawPath": path,
+            "rawQueryString": "", "headers": headers, "pathParameters": parameters,
+            "requestContext": { "accountId": "1", "apiId": "a", "domainName": "localhost", "domainPrefix": "a",
+                "requestId": "r", "routeKey": format!("{method} {path}"), "stage": "$default",
+                "time": "05/Jan/2026:10:00:00 +0000", "timeEpoch": 1, "authorizer": authorizer,
+                "http": { "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "" } },
+            "body": STANDARD.encode(body), "isBase64Encoded": true });
+        let response: Value = serde_json::from_str(&function.invoke(&event.to_string()).await.unwrap()).unwrap();
+        let text = response["body"].as_str().unwrap_or_default();
+        Answer {
+            status: u16::try_from(response["statusCode"].as_u64().unwrap()).unwrap(),
+            headers: response["headers"].clone(),
+            body: serde_json::from_str(text).unwrap_or_else(|_| text.into()),
+        }
+    }
+}
+
+/// What the provider reports of a payment of R250.00.
+fn paid(id: &str, paid_at: Timestamp) -> Value {
+    json!({ "checkout_id": format!("cs_{id}"), "payment_request_id": id, "payment_id": format!("pay_{id}"),
+        "amount": 25_000, "currency": "ZAR", "paid_at": paid_at })
+}
+
+/// The bytes of a value: a number has one for every two digits and one more, a list or map three and one for each
+/// element.
+fn value_size(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::N(number) => number.len().div_ceil(2) + 1,
+        AttributeValue::Ss(texts) => texts.iter().map(String::len).sum(),
+        AttributeValue::L(values) => 3 + values.iter().map(|value| 1 + value_size(value)).sum::<usize>(),
+        AttributeValue::M(values) => {
+            3 + values.iter().map(|(name, value)| 1 + name.len() + value_size(value)).sum::<usize>()
+        }
+        _ => 1,
+    }
+}
+
+/// Holds a history against the transition table: no gap, no step that the table does not have.
+///
+/// # Panics
+/// If there is one.
+pub fn assert_possible(request: &PaymentRequest) {
+    let statuses: Vec<domain::Status> = request.history.iter().map(|entry| entry.status).collect();
+    assert_eq!(statuses.first(), Some(&domain::Status::Sent), "{statuses:?}");
+    assert_eq!(statuses.last(), Some(&request.status), "{statuses:?}");
+    for pair in statuses.windows(2) {
+        let exists = domain::TRANSITIONS.iter().any(|row| row.from == pair[0] && row.to == pair[1]);
+        assert!(exists, "no row of the table leads from {} to {}: {statuses:?}", pair[0], pair[1]);
+    }
+}

@@ -1,0 +1,129 @@
+//! A payment provider that behaves as a test tells it to, with the same interface as the sandbox provider.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::post;
+use axum::{Json, Router};
+use domain::Timestamp;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+/// How the provider answers when it is asked to close a checkout.
+#[derive(Debug, Clone)]
+pub enum OnClose {
+    /// It closes it.
+    Closes,
+    /// It had been paid at this time, with this much.
+    Paid(Timestamp, i64),
+}
+
+#[derive(Default)]
+struct Ledger {
+    unreachable: bool,
+    checkouts: HashMap<String, String>,
+    closed: Vec<String>,
+    refunds: Vec<String>,
+    on_close: HashMap<String, OnClose>,
+}
+
+/// The running provider.
+pub struct Provider {
+    /// Where it answers.
+    pub url: String,
+    ledger: Arc<Mutex<Ledger>>,
+}
+
+type Answer = (StatusCode, Json<Value>);
+
+impl Provider {
+    /// Starts one.
+    pub async fn start() -> Self {
+        let ledger = Arc::new(Mutex::new(Ledger::default()));
+        let router = Router::new()
+            .route("/checkouts", post(create))
+            .route("/checkouts/{id}/close", post(close))
+            .route("/refunds", post(refund))
+            .with_state(Arc::clone(&ledger));
+        Self { url: crate::serve(router).await, ledger }
+    }
+
+    /// Makes it answer nothing but 503, or well again.
+    pub fn set_unreachable(&self, unreachable: bool) {
+        self.ledger.lock().unwrap().unreachable = unreachable;
+    }
+
+    /// Decides what closing a request's checkout brings to light.
+    pub fn on_close(&self, request: &str, on_close: OnClose) {
+        self.ledger.lock().unwrap().on_close.insert(request.to_owned(), on_close);
+    }
+
+    /// How many checkouts there are.
+    #[must_use]
+    pub fn checkouts(&self) -> usize {
+        self.ledger.lock().unwrap().checkouts.len()
+    }
+
+    /// Whether a request's checkout was closed.
+    #[must_use]
+    pub fn has_closed(&self, request: &str) -> bool {
+        self.ledger.lock().unwrap().closed.iter().any(|closed| closed == request)
+    }
+
+    /// How often a request was refunded.
+    #[must_use]
+    pub fn refunds(&self, request: &str) -> usize {
+        self.ledger.lock().unwrap().refunds.iter().filter(|refunded| *refunded == request).count()
+    }
+}
+
+fn unreachable() -> Answer {
+    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({})))
+}
+
+async fn create(State(ledger): State<Arc<Mutex<Ledger>>>, Json(body): Json<Value>) -> Answer {
+    let mut ledger = ledger.lock().unwrap();
+    if ledger.unreachable {
+        return unreachable();
+    }
+    let request = body["payment_request_id"].as_str().unwrap().to_owned();
+    let id = format!("cs_{request}");
+    ledger.checkouts.insert(id.clone(), request);
+    let url = format!("http://provider.test/pay/{id}");
+    (StatusCode::OK, Json(json!({ "id": id, "url": url, "status": "open" })))
+}
+
+async fn close(State(ledger): State<Arc<Mutex<Ledger>>>, Path(id): Path<String>) -> Answer {
+    let mut ledger = ledger.lock().unwrap();
+    if ledger.unreachable {
+        return unreachable();
+    }
+    let Some(request) = ledger.checkouts.get(&id).cloned() else {
+        return (StatusCode::NOT_FOUND, Json(json!({})));
+    };
+    match ledger.on_close.get(&request).cloned() {
+        Some(OnClose::Paid(paid_at, amount)) => (
+            StatusCode::OK,
+            Json(
+                json!({ "status": "paid", "payment_id": format!("pay_{request}"), "amount": amount, "currency": "ZAR", "paid_at": paid_at }),
+            ),
+        ),
+        Some(OnClose::Closes) | None => {
+            ledger.closed.push(request);
+            (StatusCode::OK, Json(json!({ "status": "closed" })))
+        }
+    }
+}
+
+async fn refund(State(ledger): State<Arc<Mutex<Ledger>>>, Json(body): Json<Value>) -> Answer {
+    let mut ledger = ledger.lock().unwrap();
+    if ledger.unreachable {
+        return unreachable();
+    }
+    let request = body["payment_request_id"].as_str().unwrap().to_owned();
+    // Idempotent, as the real ones are: the same request is refunded once.
+    if !ledger.refunds.contains(&request) {
+        ledger.refunds.push(request);
+    }
+    (StatusCode::OK, Json(json!({ "refund_id": "re_1", "status": "succeeded" })))
+}

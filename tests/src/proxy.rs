@@ -1,0 +1,135 @@
+//! A proxy in front of DynamoDB that counts what passes, and loses what it is told to.
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde_json::Value;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+/// What happens to one write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing: it is applied and answered.
+    None,
+    /// It is applied, but the connection breaks before the answer arrives.
+    AnswerLost,
+    /// The connection breaks before it is applied.
+    RequestLost,
+}
+
+/// One call that passed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// Such as `UpdateItem`.
+    pub operation: String,
+    /// The capacity units it took, the table's and its indexes' together.
+    pub units: f64,
+}
+
+impl Call {
+    /// Whether it writes.
+    #[must_use]
+    pub fn is_write(&self) -> bool {
+        matches!(
+            self.operation.as_str(),
+            "PutItem" | "UpdateItem" | "DeleteItem" | "TransactWriteItems" | "BatchWriteItem"
+        )
+    }
+}
+
+#[derive(Default)]
+struct Ledger {
+    calls: Vec<Call>,
+    /// The faults of the writes to come, the next one first; none for those after.
+    faults: VecDeque<Fault>,
+}
+
+#[derive(Clone)]
+struct Shared {
+    target: String,
+    client: reqwest::Client,
+    ledger: Arc<Mutex<Ledger>>,
+}
+
+/// The running proxy.
+pub struct Proxy {
+    /// Where it answers.
+    pub url: String,
+    ledger: Arc<Mutex<Ledger>>,
+}
+
+impl Proxy {
+    /// Starts one in front of `target`.
+    pub async fn start(target: &str) -> Self {
+        let ledger = Arc::new(Mutex::new(Ledger::default()));
+        let shared = Shared { target: target.to_owned(), client: reqwest::Client::new(), ledger: Arc::clone(&ledger) };
+        let url = crate::serve(Router::new().fallback(pass).with_state(shared)).await;
+        Self { url, ledger }
+    }
+
+    /// Decides what happens to the next writes, in their order.
+    pub fn fail_next_writes(&self, faults: &[Fault]) {
+        self.ledger.lock().unwrap().faults = faults.iter().copied().collect();
+    }
+
+    /// The calls that passed since this was last asked.
+    pub fn take_calls(&self) -> Vec<Call> {
+        std::mem::take(&mut self.ledger.lock().unwrap().calls)
+    }
+
+    /// How many of the decided faults have not happened yet.
+    #[must_use]
+    pub fn faults_left(&self) -> usize {
+        self.ledger.lock().unwrap().faults.len()
+    }
+}
+
+async fn pass(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
+    let target = headers["x-amz-target"].to_str().unwrap().to_owned();
+    let mut call = Call { operation: target.rsplit('.').next().unwrap().to_owned(), units: 0.0 };
+    let fault = if call.is_write() {
+        shared.ledger.lock().unwrap().faults.pop_front().unwrap_or(Fault::None)
+    } else {
+        Fault::None
+    };
+    if fault == Fault::RequestLost {
+        return broken();
+    }
+    let mut request: Value = serde_json::from_slice(&body).unwrap();
+    request["ReturnConsumedCapacity"] = "INDEXES".into();
+    let forwarded = shared
+        .client
+        .post(&shared.target)
+        .header("x-amz-target", target)
+        .header("content-type", "application/x-amz-json-1.0")
+        .header("authorization", headers["authorization"].clone())
+        .header("x-amz-date", headers["x-amz-date"].clone())
+        .body(request.to_string());
+    let answer = forwarded.send().await.unwrap();
+    let status = StatusCode::from_u16(answer.status().as_u16()).unwrap();
+    let body = answer.bytes().await.unwrap();
+    let json: Value = serde_json::from_slice(&body).unwrap();
+    let consumed = |capacity: &Value| capacity["CapacityUnits"].as_f64().unwrap_or_default();
+    call.units = match &json["ConsumedCapacity"] {
+        Value::Array(tables) => tables.iter().map(consumed).sum(),
+        table => consumed(table),
+    };
+    shared.ledger.lock().unwrap().calls.push(call);
+    if fault == Fault::AnswerLost {
+        return broken();
+    }
+    Response::builder()
+        .status(status)
+        .header("content-type", "application/x-amz-json-1.0")
+        .body(Body::from(body))
+        .unwrap()
+}
+
+/// An answer that breaks off, which closes the connection.
+fn broken() -> Response {
+    let cut = futures::stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]);
+    Response::builder().header("content-length", "100").body(Body::from_stream(cut)).unwrap()
+}
