@@ -1,9 +1,10 @@
 //! Reading a request's body without ever holding more of it than is wanted.
 
-use crate::problem::Problem;
+use crate::refusal::Refusal;
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use runtime::problem::Problem;
 use serde::de::DeserializeOwned;
 
 /// How much of a body that is too large is still read, in bytes. A client that is answered while it sends may never see
@@ -16,12 +17,12 @@ pub(crate) const OWN_LIMIT: usize = 64 * 1024;
 /// The whole body.
 ///
 /// # Errors
-/// [`Problem::BodyTooLarge`] beyond `limit` bytes, [`Problem::MalformedBody`] if it breaks off.
-pub(crate) async fn read(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
+/// The body is larger than `limit` bytes, or breaks off.
+pub(crate) async fn read(mut body: Body, limit: usize) -> Result<Bytes, Refusal> {
     let mut kept = BytesMut::new();
     let mut seen = 0_usize;
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| Problem::MalformedBody)?.into_data() else { continue };
+        let Ok(data) = frame.map_err(|_| Problem::MalformedBody("The body breaks off."))?.into_data() else { continue };
         seen = seen.saturating_add(data.len());
         if seen <= limit {
             kept.extend_from_slice(&data);
@@ -29,20 +30,20 @@ pub(crate) async fn read(mut body: Body, limit: usize) -> Result<Bytes, Problem>
             break;
         }
     }
-    if seen > limit { Err(Problem::BodyTooLarge) } else { Ok(kept.freeze()) }
+    if seen > limit { Err(Problem::BodyTooLarge.into()) } else { Ok(kept.freeze()) }
 }
 
 /// The body as JSON of a certain form, whatever its content type says: the runner's own routes are for people with curl.
 ///
 /// # Errors
-/// As [`read`] does; [`Problem::MalformedBody`] for what is not JSON and [`Problem::Invalid`] for what has another form.
-pub(crate) async fn json<T: DeserializeOwned>(body: Body) -> Result<T, Problem> {
+/// As [`read`] does, and for what is not JSON or has another form.
+pub(crate) async fn json<T: DeserializeOwned>(body: Body) -> Result<T, Refusal> {
     let bytes = read(body, OWN_LIMIT).await?;
     serde_json::from_slice(&bytes).map_err(|error| {
         if error.is_data() {
-            Problem::Invalid("The body does not hold the fields that this route takes.")
+            Refusal::invalid("body", "must hold the fields that this route takes")
         } else {
-            Problem::MalformedBody
+            Problem::MalformedBody("The body is not JSON.").into()
         }
     })
 }
@@ -53,14 +54,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_up_to_the_limit_is_kept_and_one_beyond_refused() {
-        assert_eq!(read(Body::from("1234"), 4).await, Ok(Bytes::from("1234")));
-        assert_eq!(read(Body::from("12345"), 4).await, Err(Problem::BodyTooLarge));
+        assert_eq!(read(Body::from("1234"), 4).await.unwrap(), "1234");
+        assert_eq!(read(Body::from("12345"), 4).await.unwrap_err().0.code(), "body_too_large");
     }
 
     #[tokio::test]
     async fn what_is_not_json_differs_from_what_has_another_form() {
-        assert_eq!(json::<Vec<u8>>(Body::from("[1")).await, Err(Problem::MalformedBody));
-        assert!(matches!(json::<Vec<u8>>(Body::from("{}")).await, Err(Problem::Invalid(_))));
-        assert_eq!(json::<Vec<u8>>(Body::from("[1]")).await, Ok(vec![1]));
+        assert_eq!(json::<Vec<u8>>(Body::from("[1")).await.unwrap_err().0.code(), "malformed_body");
+        assert_eq!(json::<Vec<u8>>(Body::from("{}")).await.unwrap_err().0.code(), "validation_failed");
+        assert_eq!(json::<Vec<u8>>(Body::from("[1]")).await.unwrap(), [1]);
     }
 }

@@ -5,6 +5,7 @@ use crate::aws;
 use crate::body;
 use crate::functions::Functions;
 use crate::queue::{Job, Outcome, Queue, Work};
+use crate::refusal::Refusal;
 use crate::stage::Stage;
 use crate::store::{Store, StoreError, keep_dead_letter};
 use crate::template::{Rule, Target};
@@ -279,7 +280,7 @@ async fn answer(bus: &Bus, headers: &HeaderMap, body: Body) -> Result<Value, Cal
 }
 
 /// `GET /local/events`: everything that was put on the bus, oldest first.
-pub(crate) async fn list(State(bus): State<Arc<Bus>>) -> Result<Response, crate::problem::Problem> {
+pub(crate) async fn list(State(bus): State<Arc<Bus>>) -> Result<Response, Refusal> {
     let envelopes = bus
         .store
         .transaction(|transaction| {
@@ -288,11 +289,7 @@ pub(crate) async fn list(State(bus): State<Arc<Bus>>) -> Result<Response, crate:
                 .query_map([], |row| row.get::<_, String>(0))?
                 .collect::<rusqlite::Result<Vec<_>>>()
         })
-        .await
-        .map_err(|error| {
-            tracing::error!(%error, "events were not listed");
-            crate::problem::Problem::Unavailable
-        })?;
+        .await?;
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, format!("[{}]", envelopes.join(","))).into_response())
 }

@@ -1,7 +1,7 @@
 //! The embedded DynamoDB under this machine's fixed address, for functions that run elsewhere: its own port is another one
 //! at each start.
 
-use crate::problem::Problem;
+use crate::refusal::Refusal;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -22,19 +22,14 @@ pub(crate) async fn call(
     State(proxy): State<Arc<DatabaseProxy>>,
     mut headers: HeaderMap,
     body: Body,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refusal> {
     let body = crate::body::read(body, BODY_LIMIT).await?;
     // Both are made anew for the call behind this one.
     headers.remove(header::HOST);
     headers.remove(header::CONTENT_LENGTH);
-    let passed_on = async {
-        let response = proxy.client.post(&proxy.url).headers(headers).body(body).send().await?;
-        let status = response.status();
-        let headers = response.headers().clone();
-        Ok((status, headers, response.bytes().await?).into_response())
-    };
-    passed_on.await.map_err(|error: reqwest::Error| {
-        tracing::error!(%error, "the embedded DynamoDB does not answer");
-        Problem::Unavailable
-    })
+    let call = proxy.client.post(&proxy.url).headers(headers).body(body);
+    let response = call.send().await.map_err(Refusal::unavailable)?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = response.bytes().await.map_err(Refusal::unavailable)?;
+    Ok((status, headers, body).into_response())
 }

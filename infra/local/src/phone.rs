@@ -1,13 +1,14 @@
 //! The stand-in phone: it receives the customers' texts as the integrator's chat would, and shows them.
 
 use crate::body;
-use crate::problem::Problem;
+use crate::refusal::Refusal;
 use crate::store::Store;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use http::{HeaderMap, StatusCode};
+use runtime::problem::Problem;
 use runtime::webhook::Secrets;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -50,13 +51,14 @@ pub(crate) async fn receive(
     State(phone): State<Arc<Phone>>,
     headers: HeaderMap,
     body: Body,
-) -> Result<StatusCode, Problem> {
+) -> Result<StatusCode, Refusal> {
     let body = body::read(body, body::OWN_LIMIT).await?;
     let verified = phone.secrets.verify(&headers, &body, crate::time::moment());
     let id = verified.map_err(|_| Problem::Unauthenticated)?;
-    let delivery: Delivery = serde_json::from_slice(&body).map_err(|_| Problem::MalformedBody)?;
+    let delivery: Delivery =
+        serde_json::from_slice(&body).map_err(|_| Problem::MalformedBody("The body is not the channel's."))?;
     if delivery.r#type != "message.requested" {
-        return Err(Problem::Invalid("Only webhooks of the type message.requested are taken here."));
+        return Err(Refusal::invalid("type", "must be message.requested"));
     }
     phone
         .store
@@ -68,11 +70,7 @@ pub(crate) async fn receive(
                 )?
                 .execute((id, delivery.data.to, delivery.data.text, crate::time::now()))
         })
-        .await
-        .map_err(|error| {
-            tracing::error!(%error, "a text was not stored");
-            Problem::Unavailable
-        })?;
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -80,8 +78,8 @@ pub(crate) async fn receive(
 pub(crate) async fn list(
     State(phone): State<Arc<Phone>>,
     whose: Result<Query<Whose>, QueryRejection>,
-) -> Result<Json<Vec<Message>>, Problem> {
-    let Query(whose) = whose.map_err(|_| Problem::Invalid("The query takes one phone."))?;
+) -> Result<Json<Vec<Message>>, Refusal> {
+    let Query(whose) = whose.map_err(|_| Refusal::invalid("phone", "must be given at most once"))?;
     let number = whose.phone.filter(|number| !number.trim().is_empty()).map(|number| with_plus(&number));
     let messages = phone.store.transaction(move |transaction| {
         transaction
@@ -89,10 +87,7 @@ pub(crate) async fn list(
             .query_map([number], |row| Ok(Message { to: row.get(0)?, text: row.get(1)?, at: row.get(2)? }))?
             .collect()
     });
-    messages.await.map(Json).map_err(|error| {
-        tracing::error!(%error, "texts were not listed");
-        Problem::Unavailable
-    })
+    Ok(Json(messages.await?))
 }
 
 /// A plus that nobody percent-encoded arrives as a space.

@@ -7,7 +7,7 @@ use crate::environment;
 use crate::functions::{FunctionError, Functions};
 use crate::gateway;
 use crate::phone::{self, Phone};
-use crate::problem::Problem;
+use crate::refusal::Refusal;
 use crate::sandbox::{self, Provider};
 use crate::schedule;
 use crate::stage::{Stage, Switch};
@@ -17,6 +17,7 @@ use crate::template::{Template, TemplateError};
 use crate::token::{self, KeyError, Tokens};
 use axum::Router;
 use axum::routing::{get, post};
+use runtime::problem::Problem;
 use runtime::webhook::Secrets;
 use runtime::{ConfigError, Environment};
 use std::fs::{File, TryLockError};
@@ -266,7 +267,7 @@ impl Parts<'_> {
                     .with_state(proxy),
             )
             .merge(sandbox::router(provider))
-            .method_not_allowed_fallback(async || Problem::NotFound);
+            .method_not_allowed_fallback(async || Refusal(Problem::NotFound));
         Ok(own.fallback_service(gateway))
     }
 }

@@ -1,7 +1,7 @@
 //! The stand-in identity provider: it mints the tokens that the gateway verifies.
 
 use crate::body;
-use crate::problem::Problem;
+use crate::refusal::Refusal;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
@@ -13,6 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use runtime::Environment;
+use runtime::problem::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::io::Write;
@@ -97,7 +98,7 @@ impl Tokens {
         })
     }
 
-    fn mint(&self, bearer: Bearer) -> Result<AccessToken, Problem> {
+    fn mint(&self, bearer: Bearer) -> Result<AccessToken, Refusal> {
         let now = crate::time::moment().as_milliseconds() / 1000;
         let mut claims = json!({ "iss": ISSUER, "aud": AUDIENCE, "iat": now, "nbf": now, "exp": now + LIFETIME });
         for (name, value) in [
@@ -114,14 +115,14 @@ impl Tokens {
     }
 
     /// The claims as a signed token (RFC 7515). By hand, because the library that verifies takes no PKCS #8 key.
-    fn sign(&self, claims: &Value) -> Result<String, Problem> {
+    fn sign(&self, claims: &Value) -> Result<String, Refusal> {
         let mut token = URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256","typ":"JWT"}"#);
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(claims.to_string(), &mut token);
         let mut signature = vec![0; self.key.public_modulus_len()];
         self.key
             .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), token.as_bytes(), &mut signature)
-            .map_err(|_| Problem::Unavailable)?;
+            .map_err(Refusal::unavailable)?;
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut token);
         Ok(token)
@@ -130,8 +131,8 @@ impl Tokens {
     /// The claims of a valid token, each as the text that the HTTP API's authorizer hands on.
     ///
     /// # Errors
-    /// [`Problem::Unauthenticated`] if it is not one of ours, or not valid now.
-    pub(crate) fn verify(&self, token: &str) -> Result<Map<String, Value>, Problem> {
+    /// It is not one of ours, or not valid now.
+    pub(crate) fn verify(&self, token: &str) -> Result<Map<String, Value>, Refusal> {
         let verified = jsonwebtoken::decode::<Map<String, Value>>(token, &self.public, &self.validation);
         let claims = verified.map_err(|_| Problem::Unauthenticated)?.claims;
         Ok(claims.into_iter().map(|(name, value)| (name, Value::String(as_text(value)))).collect())
@@ -170,7 +171,7 @@ fn keep(key: &KeyPair, file: &Path) -> Result<(), KeyError> {
 }
 
 /// `POST /local/token`
-pub(crate) async fn issue(State(tokens): State<Arc<Tokens>>, body: Body) -> Result<Json<AccessToken>, Problem> {
+pub(crate) async fn issue(State(tokens): State<Arc<Tokens>>, body: Body) -> Result<Json<AccessToken>, Refusal> {
     tokens.mint(body::json(body).await?).map(Json)
 }
 

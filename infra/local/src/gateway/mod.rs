@@ -6,7 +6,7 @@ mod route;
 
 use crate::body;
 use crate::functions::Functions;
-use crate::problem::Problem;
+use crate::refusal::Refusal;
 use crate::template::{Cors, Route};
 use crate::token::Tokens;
 use axum::Router;
@@ -15,6 +15,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use route::Routes;
+use runtime::problem::Problem;
 use runtime::{ConfigError, Environment};
 use serde_json::{Map, Value};
 use std::net::SocketAddr;
@@ -67,18 +68,18 @@ async fn handle(
 }
 
 impl Gateway {
-    async fn answer(&self, request: Request, client: SocketAddr) -> Result<Response, Problem> {
+    async fn answer(&self, request: Request, client: SocketAddr) -> Result<Response, Refusal> {
         let (parts, body) = request.into_parts();
         if parts.uri.path().len() + parts.uri.query().map_or(0, str::len) > ADDRESS_LIMIT {
-            return Err(Problem::AddressTooLong);
+            return Err(refuse(body, Refusal::invalid("address", "is longer than any that is taken")).await);
         }
         let Some(found) = self.routes.find(&parts.method, parts.uri.path()) else {
-            return Err(refuse(body, Problem::NotFound).await);
+            return Err(refuse(body, Problem::NotFound.into()).await);
         };
         let claims = if found.route.authorized {
             match self.claims(&parts.headers) {
                 Ok(claims) => Some(claims),
-                Err(problem) => return Err(refuse(body, problem).await),
+                Err(refusal) => return Err(refuse(body, refusal).await),
             }
         } else {
             None
@@ -86,32 +87,31 @@ impl Gateway {
         let body = body::read(body, BODY_LIMIT).await?;
         let event = event::event(&parts, &body, &found, claims, &self.authority, client.ip());
         let function = &found.route.function;
-        let answer = self.functions.invoke(function, event).await.map_err(|error| {
-            tracing::error!(function, %error, "a request was not answered");
-            Problem::Unavailable
-        })?;
-        response::response(&answer).map_err(|error| {
-            tracing::error!(function, %error, "a function's answer cannot be sent");
-            Problem::Unavailable
-        })
+        let answer = self.functions.invoke(function, event).await.map_err(|error| failed(function, &error))?;
+        response::response(&answer).map_err(|error| failed(function, &error))
     }
 
     /// The claims of the request's token.
-    fn claims(&self, headers: &HeaderMap) -> Result<Map<String, Value>, Problem> {
+    fn claims(&self, headers: &HeaderMap) -> Result<Map<String, Value>, Refusal> {
         let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let (scheme, token) = header.and_then(|value| value.split_once(' ')).ok_or(Problem::Unauthenticated)?;
         if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(Problem::Unauthenticated);
+            return Err(Problem::Unauthenticated.into());
         }
         self.tokens.verify(token.trim())
     }
 }
 
+/// A function that gave no answer, or none that can be sent.
+fn failed(function: &str, error: &dyn std::error::Error) -> Refusal {
+    Refusal::unavailable(format!("{function}: {error}"))
+}
+
 /// Reads away the body of a request that is refused whatever it holds, so that the client gets to see the answer.
-async fn refuse(body: Body, problem: Problem) -> Problem {
+async fn refuse(body: Body, refusal: Refusal) -> Refusal {
     // That it is too large or breaks off changes nothing about the refusal.
     drop(body::read(body, 0).await);
-    problem
+    refusal
 }
 
 /// What an HTTP API adds to its responses for the pages of these origins, separated by commas.

@@ -5,8 +5,8 @@ mod page;
 mod webhook;
 
 use crate::body;
-use crate::problem::Problem;
 use crate::queue::{Job, Queue};
+use crate::refusal::Refusal;
 use crate::stage::Stage;
 use crate::store::{Store, StoreError};
 use axum::body::Body;
@@ -16,6 +16,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use checkout::{Checkout, NewCheckout, NewRefund, Status};
 use reqwest::{Client, Url};
+use runtime::problem::Problem;
 use runtime::webhook::Secrets;
 use rusqlite::Transaction;
 use serde::{Deserialize, Serialize};
@@ -85,16 +86,6 @@ impl Provider {
         let webhooks = Queue::start(QUEUE, store.clone(), Arc::new(sender), stage, tasks).await?;
         Ok(Self { store, webhooks, public_base_url: public_base_url.trim_end_matches('/').to_owned() })
     }
-
-    async fn stored<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, Problem> {
-        self.store.transaction(work).await.map_err(|error| {
-            tracing::error!(%error, "the stand-in provider lost its memory");
-            Problem::Unavailable
-        })
-    }
 }
 
 /// The provider's routes.
@@ -109,12 +100,12 @@ pub(crate) fn router(provider: Provider) -> Router {
         .with_state(Arc::new(provider))
 }
 
-async fn create(State(provider): State<Arc<Provider>>, body: Body) -> Result<Json<CheckoutAnswer>, Problem> {
+async fn create(State(provider): State<Arc<Provider>>, body: Body) -> Result<Json<CheckoutAnswer>, Refusal> {
     let new: NewCheckout = body::json(body).await?;
     if !Url::parse(&new.return_url).is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
-        return Err(Problem::Invalid("The return_url must be an http or https address."));
+        return Err(Refusal::invalid("return_url", "must be an http or https address"));
     }
-    let checkout = provider.stored(|transaction| checkout::create(transaction, new)).await?;
+    let checkout = provider.store.transaction(|transaction| checkout::create(transaction, new)).await?;
     Ok(Json(CheckoutAnswer {
         url: format!("{}/sandbox/checkouts/{}", provider.public_base_url, checkout.id),
         id: checkout.id,
@@ -126,8 +117,8 @@ async fn create(State(provider): State<Arc<Provider>>, body: Body) -> Result<Jso
     }))
 }
 
-async fn close(State(provider): State<Arc<Provider>>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
-    let closed = provider.stored(move |transaction| checkout::close(transaction, &id)).await?;
+async fn close(State(provider): State<Arc<Provider>>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
+    let closed = provider.store.transaction(move |transaction| checkout::close(transaction, &id)).await?;
     let checkout = closed.ok_or(Problem::NotFound)?;
     let mut answer = json!(checkout.status);
     if let (Status::Paid { .. }, Some(answer)) = (&checkout.status, answer.as_object_mut()) {
@@ -137,28 +128,29 @@ async fn close(State(provider): State<Arc<Provider>>, Path(id): Path<String>) ->
     Ok(Json(answer))
 }
 
-async fn refund(State(provider): State<Arc<Provider>>, body: Body) -> Result<Json<Value>, Problem> {
+async fn refund(State(provider): State<Arc<Provider>>, body: Body) -> Result<Json<Value>, Refusal> {
     let new: NewRefund = body::json(body).await?;
-    let refund_id = provider.stored(|transaction| checkout::refund(transaction, new)).await?;
+    let refund_id = provider.store.transaction(|transaction| checkout::refund(transaction, new)).await?;
     Ok(Json(json!({ "refund_id": refund_id, "status": "succeeded" })))
 }
 
-async fn show(State(provider): State<Arc<Provider>>, Path(id): Path<String>) -> Result<Response, Problem> {
-    let found = provider.stored(move |transaction| checkout::find(transaction, &id)).await?;
+async fn show(State(provider): State<Arc<Provider>>, Path(id): Path<String>) -> Result<Response, Refusal> {
+    let found = provider.store.transaction(move |transaction| checkout::find(transaction, &id)).await?;
     Ok(found.map_or_else(page::unknown, |checkout| page::checkout(&checkout)))
 }
 
-async fn pay(State(provider): State<Arc<Provider>>, Path(id): Path<String>, body: Body) -> Result<Response, Problem> {
+async fn pay(State(provider): State<Arc<Provider>>, Path(id): Path<String>, body: Body) -> Result<Response, Refusal> {
     let body = body::read(body, body::OWN_LIMIT).await?;
     let form = serde_urlencoded::from_bytes::<PayForm>(&body).ok();
     let pressed = provider
-        .stored(move |transaction| match (checkout::find(transaction, &id)?, form) {
+        .store
+        .transaction(move |transaction| match (checkout::find(transaction, &id)?, form) {
             (None, _) => Ok(Some(Pressed::Unknown)),
             (Some(_), None) => Ok(None),
             (Some(checkout), Some(form)) => press(transaction, checkout, form.outcome).map(Some),
         })
         .await?
-        .ok_or(Problem::Invalid("The form field outcome must be succeeded or declined."))?;
+        .ok_or_else(|| Refusal::invalid("outcome", "must be succeeded or declined"))?;
     Ok(match pressed {
         Pressed::Told { job, return_url } => {
             // The customer's next page should show what the merchant knows by then; if that takes long, it goes on

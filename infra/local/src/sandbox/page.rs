@@ -1,6 +1,7 @@
 //! The pages of the stand-in provider.
 
 use super::checkout::{Checkout, Status};
+use crate::refusal::Refusal;
 use askama::Template;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -60,10 +61,7 @@ pub(super) fn unknown() -> Response {
 fn respond(status: StatusCode, page: &Page<'_>, return_url: Option<&str>) -> Response {
     let html = match page.render() {
         Ok(html) => html,
-        Err(error) => {
-            tracing::error!(%error, "a page cannot be rendered");
-            return crate::problem::Problem::Unavailable.into_response();
-        }
+        Err(error) => return Refusal::unavailable(error).into_response(),
     };
     // Browsers hold the redirect after a form against this policy too, so the way back has to be in it.
     let back = return_url.and_then(|url| Url::parse(url).ok()).map(|url| url.origin().ascii_serialization());
