@@ -15,9 +15,10 @@ fn single_faults() -> Vec<Vec<Fault>> {
 }
 
 async fn with_each_fault<F: Future<Output = ()>>(test: impl Fn(Arc<Handlers>, Vec<Fault>) -> F) {
-    for faults in single_faults() {
+    futures::future::join_all(single_faults().into_iter().map(|faults| async {
         test(Handlers::start().await, faults).await;
-    }
+    }))
+    .await;
 }
 
 fn inject(handlers: &Handlers, faults: &[Fault]) {

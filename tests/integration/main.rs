@@ -5,4 +5,5 @@
 mod costs;
 mod crashes;
 mod faults;
+mod publishing;
 mod races;

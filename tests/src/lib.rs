@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 #![allow(clippy::missing_panics_doc, reason = "everything here panics when a test fails")]
 
+pub mod bus;
 pub mod handlers;
 pub mod provider;
 pub mod proxy;
@@ -18,7 +19,8 @@ pub async fn serve(router: axum::Router) -> String {
 
 /// Shows what the handlers log, with a test's own output, under `RUST_LOG`.
 pub fn log() {
-    let to_the_test = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).with_test_writer();
+    let to_the_test =
+        tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).with_test_writer();
     // Only the first test of a process sets it up.
     if to_the_test.try_init().is_err() {}
 }

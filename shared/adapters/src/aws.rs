@@ -13,8 +13,10 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 /// All tries of one call together: below the shortest timeout of a function, so that the caller still gets an answer.
 pub(crate) const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
-/// Tries of one call, the first included, with the SDK's exponential backoff and full jitter between them.
+/// Tries of one call, the first included, with exponential backoff and full jitter between them.
 pub(crate) const ATTEMPTS: u32 = 4;
+/// The first pause between two tries. The SDK's own second is long for a customer who is looking at a button.
+pub(crate) const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
 
 /// Builds the configuration of one service's client: every SDK crate has a type of its own for the same settings.
 macro_rules! client_config {
@@ -32,7 +34,11 @@ macro_rules! client_config {
                 None,
                 "Environment",
             ))
-            .retry_config(RetryConfig::standard().with_max_attempts($crate::aws::ATTEMPTS))
+            .retry_config(
+                RetryConfig::standard()
+                    .with_max_attempts($crate::aws::ATTEMPTS)
+                    .with_initial_backoff($crate::aws::INITIAL_BACKOFF),
+            )
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout($crate::aws::CONNECT_TIMEOUT)

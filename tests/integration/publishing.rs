@@ -1,0 +1,199 @@
+//! The stream becomes events: each entry's own result counts, a request's events stay in order, and what can never become
+//! an event holds up nothing.
+
+use runtime::{Environment, Function};
+use serde_json::{Value, json};
+use tests::bus::Bus;
+
+const IDS: [&str; 3] = [
+    "019b8d2f-0000-7000-8000-000000000001",
+    "019b8d2f-0000-7000-8000-000000000002",
+    "019b8d2f-0000-7000-8000-000000000003",
+];
+
+struct Publisher {
+    bus: Bus,
+    function: Box<dyn Function>,
+}
+
+impl Publisher {
+    async fn start() -> Self {
+        tests::log();
+        let bus = Bus::start().await;
+        let environment = Environment::default()
+            .with("EVENT_BUS_NAME", "chat2pay")
+            .with("AWS_REGION", "us-east-1")
+            .with("AWS_ACCESS_KEY_ID", "test")
+            .with("AWS_SECRET_ACCESS_KEY", "test")
+            .with("AWS_ENDPOINT_URL_EVENTBRIDGE", &bus.url)
+            .with("PUBLIC_BASE_URL", "https://pay.example.com");
+        Self { function: publish::function(&environment).unwrap(), bus }
+    }
+
+    /// Hands records over, and answers the sequence number from which the stream has to deliver again.
+    async fn publish(&self, records: &[Value]) -> Option<String> {
+        let answer = self.function.invoke(&json!({ "Records": records }).to_string()).await.unwrap();
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        let failures = answer["batchItemFailures"].as_array().unwrap();
+        assert!(failures.len() <= 1, "the lowest one is enough: {failures:?}");
+        failures.first().map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned())
+    }
+
+    fn event_ids(&self) -> Vec<String> {
+        let taken = self.bus.taken();
+        taken.iter().map(|entry| entry["Detail"]["event_id"].as_str().unwrap_or("dead letter").to_owned()).collect()
+    }
+}
+
+/// The item of a request after so many history entries: sent, clicked, an attempt failed, paid.
+fn image(id: &str, version: usize) -> Value {
+    let entry = |status: &str, actor: &str, at: u64| json!({ "M": { "status": { "S": status }, "actor": { "S": actor }, "at": { "N": at.to_string() } } });
+    let history = [
+        entry("sent", "system", 1_767_607_200_000),
+        entry("clicked", "customer", 1_767_607_210_000),
+        entry("clicked", "provider", 1_767_607_220_000),
+        entry("paid", "provider", 1_767_607_230_000),
+    ];
+    let status = ["sent", "clicked", "clicked", "paid"][version - 1];
+    json!({
+        "pk": { "S": format!("REQ#{id}") }, "status": { "S": status }, "version": { "N": version.to_string() },
+        "workspace": { "S": "acme" }, "agent": { "M": { "id": { "S": "alice" }, "name": { "S": "Alice" } } },
+        "order_number": { "S": "10045" }, "amount": { "N": "25000" }, "currency": { "S": "ZAR" },
+        "phone": { "S": "+27831234567" }, "token": { "S": "4ZrjxzUmPJr1kqZ1VqVQ7k" },
+        "link_until": { "N": "1767607500000" }, "due_at": { "N": "1767607500000" }, "due_shard": { "N": "1" },
+        "history": { "L": history[..version] }, "operations": { "SS": ["a"] },
+        "workspace_agent": { "S": "acme#alice" }, "workspace_day": { "S": "acme#2026-01-05" },
+        "created": { "S": format!("2026-01-05T10:00:00.000Z#{id}") },
+    })
+}
+
+fn record(sequence_number: usize, id: &str, old: Option<Value>, new: Option<Value>) -> Value {
+    let name = match (&old, &new) {
+        (None, _) => "INSERT",
+        (_, None) => "REMOVE",
+        _ => "MODIFY",
+    };
+    let mut change = json!({ "ApproximateCreationDateTime": 1.0, "SequenceNumber": sequence_number.to_string(),
+        "SizeBytes": 100, "StreamViewType": "NEW_AND_OLD_IMAGES", "Keys": { "pk": { "S": format!("REQ#{id}") } } });
+    if let Some(old) = old {
+        change["OldImage"] = old;
+    }
+    if let Some(new) = new {
+        change["NewImage"] = new;
+    }
+    json!({ "eventID": sequence_number.to_string(), "eventName": name, "eventVersion": "1.1", "eventSource": "aws:dynamodb",
+        "awsRegion": "us-east-1", "eventSourceARN": "arn:aws:dynamodb:us-east-1:1:table/chat2pay/stream/1", "dynamodb": change })
+}
+
+fn step(sequence_number: usize, id: &str, version: usize) -> Value {
+    record(sequence_number, id, (version > 1).then(|| image(id, version - 1)), Some(image(id, version)))
+}
+
+#[tokio::test]
+async fn every_history_entry_becomes_one_event_of_its_kind() {
+    let publisher = Publisher::start().await;
+    let records: Vec<Value> = (1..=4).map(|version| step(version, IDS[0], version)).collect();
+    assert_eq!(publisher.publish(&records).await, None);
+    let taken = publisher.bus.taken();
+    let kinds: Vec<_> =
+        taken.iter().map(|entry| (entry["DetailType"].as_str().unwrap(), entry["Source"].as_str().unwrap())).collect();
+    let changed = ("PaymentRequestStatusChanged", "chat2pay");
+    assert_eq!(kinds, [changed, changed, ("PaymentAttemptFailed", "chat2pay"), changed]);
+    assert_eq!(publisher.event_ids(), [1, 2, 3, 4].map(|version| format!("{}#{version}", IDS[0])));
+    let details: Vec<&Value> = taken.iter().map(|entry| &entry["Detail"]).collect();
+    assert_eq!(
+        details[0]["link"],
+        json!({ "url": "https://pay.example.com/p/4ZrjxzUmPJr1kqZ1VqVQ7k", "expires_at": "2026-01-05T10:05:00.000Z" })
+    );
+    assert!(details[1..].iter().all(|detail| detail["link"].is_null()), "the link is in the sent event alone");
+    let previous: Vec<&Value> = details.iter().map(|detail| &detail["previous_status"]).collect();
+    assert_eq!(previous, [&Value::Null, &"sent".into(), &"clicked".into(), &"clicked".into()]);
+}
+
+#[tokio::test]
+async fn a_write_that_changes_no_history_is_no_event() {
+    let publisher = Publisher::start().await;
+    let mut with_checkout = image(IDS[0], 2);
+    with_checkout["checkout_id"] = json!({ "S": "cs_1" });
+    let records = [
+        record(1, IDS[0], Some(image(IDS[0], 2)), Some(with_checkout)),
+        record(2, IDS[0], Some(image(IDS[0], 4)), None),
+        json!({ "eventID": "3", "eventName": "INSERT", "awsRegion": "us-east-1", "dynamodb": { "SequenceNumber": "3", "SizeBytes": 1,
+            "Keys": { "pk": { "S": "LINK#4ZrjxzUmPJr1kqZ1VqVQ7k" } }, "NewImage": { "pk": { "S": "LINK#4ZrjxzUmPJr1kqZ1VqVQ7k" } } } }),
+    ];
+    assert_eq!(publisher.publish(&records).await, None);
+    assert_eq!(publisher.bus.calls().len(), 0);
+}
+
+#[tokio::test]
+async fn two_changes_that_the_stream_shows_as_one_are_still_two_events() {
+    let publisher = Publisher::start().await;
+    assert_eq!(publisher.publish(&[record(1, IDS[0], Some(image(IDS[0], 1)), Some(image(IDS[0], 4)))]).await, None);
+    assert_eq!(publisher.event_ids(), [2, 3, 4].map(|version| format!("{}#{version}", IDS[0])));
+}
+
+#[tokio::test]
+async fn an_entry_that_is_refused_is_delivered_again_from_its_own_record_on() {
+    let publisher = Publisher::start().await;
+    let records: Vec<Value> = IDS.iter().enumerate().map(|(index, id)| step(index + 1, id, 1)).collect();
+    let refused = format!("{}#1", IDS[1]);
+    publisher.bus.refuse(&[&refused]);
+    assert_eq!(publisher.publish(&records).await.as_deref(), Some("2"), "the call succeeded, the entry did not");
+    publisher.bus.refuse(&[]);
+    assert_eq!(publisher.publish(&records[1..]).await, None);
+    assert!(publisher.event_ids().contains(&refused), "nothing is lost");
+}
+
+#[tokio::test]
+async fn a_later_event_of_a_request_is_never_on_the_bus_without_the_earlier_one() {
+    let publisher = Publisher::start().await;
+    let records = [step(1, IDS[0], 1), step(2, IDS[0], 2), step(3, IDS[1], 1), step(4, IDS[0], 3)];
+    publisher.bus.refuse(&[&format!("{}#2", IDS[0])]);
+    assert_eq!(publisher.publish(&records).await.as_deref(), Some("2"));
+    assert!(!publisher.event_ids().contains(&format!("{}#3", IDS[0])), "{:?}", publisher.event_ids());
+    for call in publisher.bus.calls() {
+        let mut subjects: Vec<_> = call.iter().map(|entry| entry["Detail"]["id"].to_string()).collect();
+        subjects.sort();
+        subjects.dedup();
+        assert_eq!(
+            subjects.len(),
+            call.len(),
+            "entries of one call fail each for itself, so no two of one request share it"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_call_takes_at_most_ten_entries() {
+    let publisher = Publisher::start().await;
+    let ids: Vec<String> = (0..25).map(|n| format!("019b8d2f-0000-7000-8000-0000000001{n:02}")).collect();
+    let records: Vec<Value> = ids.iter().enumerate().map(|(index, id)| step(index + 1, id, 1)).collect();
+    assert_eq!(publisher.publish(&records).await, None);
+    let sizes: Vec<usize> = publisher.bus.calls().iter().map(Vec::len).collect();
+    assert_eq!(sizes, [10, 10, 5]);
+}
+
+#[tokio::test]
+async fn while_the_bus_is_down_nothing_is_taken_for_published() {
+    let publisher = Publisher::start().await;
+    publisher.bus.set_down(true);
+    assert_eq!(publisher.publish(&[step(1, IDS[0], 1), step(2, IDS[1], 1)]).await.as_deref(), Some("1"));
+    publisher.bus.set_down(false);
+    assert_eq!(publisher.publish(&[step(1, IDS[0], 1), step(2, IDS[1], 1)]).await, None);
+    assert_eq!(publisher.event_ids().len(), 2);
+}
+
+#[tokio::test]
+async fn a_record_that_can_never_become_an_event_is_put_aside_and_holds_up_nothing() {
+    let publisher = Publisher::start().await;
+    let mut broken = image(IDS[0], 1);
+    broken["amount"] = json!({ "S": "a lot" });
+    let records = [step(1, IDS[1], 1), record(2, IDS[0], None, Some(broken)), step(3, IDS[2], 1)];
+    assert_eq!(publisher.publish(&records).await, None);
+    assert_eq!(publisher.event_ids(), [format!("{}#1", IDS[1]), "dead letter".into(), format!("{}#1", IDS[2])]);
+    let taken = publisher.bus.taken();
+    assert_eq!(taken[1]["Source"], "chat2pay.dead-letter");
+    assert_eq!(taken[1]["Detail"]["sequence_number"], "2");
+    let text = taken[1].to_string();
+    assert!(!text.contains("+27831234567") && !text.contains("4Zrjxz"), "no personal data, no secret: {text}");
+}

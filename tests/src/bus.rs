@@ -1,0 +1,79 @@
+//! An event bus that takes or refuses what a test tells it to, with EventBridge's interface.
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+
+#[derive(Default)]
+struct Ledger {
+    down: bool,
+    refuse: Vec<String>,
+    calls: Vec<Vec<Value>>,
+    taken: Vec<Value>,
+}
+
+/// The running bus.
+pub struct Bus {
+    /// Where it answers.
+    pub url: String,
+    ledger: Arc<Mutex<Ledger>>,
+}
+
+impl Bus {
+    /// Starts one.
+    pub async fn start() -> Self {
+        let ledger = Arc::new(Mutex::new(Ledger::default()));
+        let url = crate::serve(Router::new().fallback(put).with_state(Arc::clone(&ledger))).await;
+        Self { url, ledger }
+    }
+
+    /// Makes every call fail, or none.
+    pub fn set_down(&self, down: bool) {
+        self.ledger.lock().unwrap().down = down;
+    }
+
+    /// Refuses the entries of these events, taking all others of the same call.
+    pub fn refuse(&self, event_ids: &[&str]) {
+        self.ledger.lock().unwrap().refuse = event_ids.iter().map(|id| (*id).to_owned()).collect();
+    }
+
+    /// The entries that were taken, in their order, `Detail` read as JSON.
+    #[must_use]
+    pub fn taken(&self) -> Vec<Value> {
+        self.ledger.lock().unwrap().taken.clone()
+    }
+
+    /// The entries of each call, whether taken or not.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Vec<Value>> {
+        self.ledger.lock().unwrap().calls.clone()
+    }
+}
+
+async fn put(State(ledger): State<Arc<Mutex<Ledger>>>, body: Bytes) -> Response {
+    let mut ledger = ledger.lock().unwrap();
+    if ledger.down {
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({}))).into_response();
+    }
+    let request: Value = serde_json::from_slice(&body).unwrap();
+    let (mut results, mut entries) = (Vec::new(), Vec::new());
+    for entry in request["Entries"].as_array().unwrap() {
+        let mut entry = entry.clone();
+        entry["Detail"] = serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap();
+        let refused = ledger.refuse.iter().any(|id| entry["Detail"]["event_id"] == id.as_str());
+        if refused {
+            results.push(json!({ "ErrorCode": "InternalFailure", "ErrorMessage": "refused by the test" }));
+        } else {
+            results.push(json!({ "EventId": format!("e-{}", ledger.taken.len()) }));
+            ledger.taken.push(entry.clone());
+        }
+        entries.push(entry);
+    }
+    ledger.calls.push(entries);
+    let failed = results.iter().filter(|result| result["EventId"].is_null()).count();
+    Json(json!({ "FailedEntryCount": failed, "Entries": results })).into_response()
+}

@@ -1,0 +1,593 @@
+//! The whole local system over HTTP, as its users see it: agents with tokens, customers with links, a payment provider that
+//! signs, a phone and a bus to look at.
+
+use domain::{Clock as _, SystemClock, Timestamp};
+use http::{HeaderMap, Method};
+use local::{Local, Options};
+use runtime::Environment;
+use serde_json::{Value, json};
+use standardwebhooks::Webhook;
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{LazyLock, Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+/// What the stand-in provider signs its webhooks with here.
+pub const WEBHOOK_SECRET: &str = "whsec_dGVzdCBzZWNyZXQgb2YgbW9yZSB0aGFuIDI0IGJ5dGVz";
+
+/// How long something that has to happen may take. Nothing takes nearly as long unless it never happens.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Links that end a second after they were made; a payment page stays open for as long as in production.
+pub const SHORT_LINK: &[(&str, &str)] = &[("LINK_TTL_SECONDS", "1")];
+
+/// Payment pages that close a second after the click; a link waits for as long as in production.
+pub const SHORT_CHECKOUT: &[(&str, &str)] = &[("CHECKOUT_TTL_SECONDS", "1")];
+
+/// A running system.
+pub struct System {
+    base: String,
+    http: reqwest::Client,
+    own: Option<Local>,
+}
+
+impl System {
+    /// The system with these variables that all tests share. Each keeps to workspaces and phones of its own.
+    pub async fn shared(variables: &[(&str, &str)]) -> Self {
+        static SYSTEMS: LazyLock<Mutex<HashMap<String, String>>> = LazyLock::new(Mutex::default);
+        let variables: Vec<(String, String)> =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let starting = move || {
+            let mut systems = SYSTEMS.lock().unwrap();
+            systems.entry(format!("{variables:?}")).or_insert_with(|| start_aside(variables)).clone()
+        };
+        Self::at(tokio::task::spawn_blocking(starting).await.unwrap())
+    }
+
+    /// A system with these variables for one test alone, in memory.
+    pub async fn start(variables: &[(&str, &str)]) -> Self {
+        Self::start_in(None, variables).await
+    }
+
+    /// A system for one test alone that keeps its data in this directory.
+    pub async fn start_in(data_dir: Option<&Path>, variables: &[(&str, &str)]) -> Self {
+        let mut environment = Environment::default();
+        for (name, value) in variables {
+            environment = environment.with(name, *value);
+        }
+        let local = start_local(data_dir, environment).await;
+        Self { own: Some(local), ..Self::at(String::new()) }.with_own_address()
+    }
+
+    /// A system that somebody else runs at this address.
+    #[must_use]
+    pub fn at(base: String) -> Self {
+        // Whatever proxy the environment names is for the rest of the world.
+        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE);
+        Self { base, http: http.build().unwrap(), own: None }
+    }
+
+    fn with_own_address(mut self) -> Self {
+        self.base = self.own.as_ref().unwrap().base_url().to_owned();
+        self
+    }
+
+    /// Where everything answers, without a slash at the end.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// The environment of the functions, for a system of one's own.
+    #[must_use]
+    pub fn environment(&self) -> &Environment {
+        self.own.as_ref().unwrap().environment()
+    }
+
+    /// Stops a system of one's own.
+    pub async fn stop(mut self) {
+        self.own.take().unwrap().stop().await;
+    }
+
+    /// A request to this path or address, which nothing has been added to.
+    #[must_use]
+    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let url = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.base) };
+        self.http.request(method, url)
+    }
+
+    /// A token with these claims: `sub`, `name`, `role` and `workspace`, as far as they are there.
+    pub async fn token(&self, claims: &Value) -> String {
+        let answer = Answer::of(self.request(Method::POST, "/local/token").json(claims)).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let token = answer.json();
+        assert_eq!(token["token_type"], "Bearer");
+        assert!(token["expires_in"].as_i64().unwrap() > 0);
+        token["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// Somebody with such a role.
+    pub async fn user(&self, workspace: &str, id: &str, role: &str) -> User<'_> {
+        let name = capitalized(id);
+        let token = self.token(&json!({ "sub": id, "name": name, "role": role, "workspace": workspace })).await;
+        User { system: self, token, workspace: workspace.to_owned() }
+    }
+
+    /// The agent `alice` of a workspace that nobody else uses.
+    pub async fn alice(&self) -> User<'_> {
+        self.user(&workspace(), "alice", "agent").await
+    }
+
+    /// The page behind a link, by this method.
+    pub async fn page(&self, method: Method, link: &str) -> Answer {
+        Answer::of(self.request(method, link)).await
+    }
+
+    /// The customer presses the button.
+    pub async fn press(&self, link: &str) -> Answer {
+        let form = self.request(Method::POST, link).header("content-type", "application/x-www-form-urlencoded");
+        Answer::of(form).await
+    }
+
+    /// The customer presses the button and is sent on to this checkout.
+    pub async fn click(&self, link: &str) -> String {
+        let answer = self.press(link).await;
+        assert_eq!(answer.status, 303, "{answer:?}");
+        let checkout = answer.header("location").to_owned();
+        assert!(checkout.starts_with(&format!("{}/sandbox/checkouts/", self.base)), "{checkout}");
+        checkout
+    }
+
+    /// The customer presses Pay (`succeeded`) or Decline (`declined`) at the provider.
+    pub async fn settle(&self, checkout: &str, outcome: &str) -> Answer {
+        Answer::of(self.request(Method::POST, &format!("{checkout}/pay")).form(&[("outcome", outcome)])).await
+    }
+
+    /// The provider sends this body, signed now, under a new identifier.
+    pub async fn webhook(&self, body: &Value) -> Answer {
+        self.webhook_as(&format!("msg_{}", uuid::Uuid::new_v4()), &body.to_string()).await
+    }
+
+    /// The provider sends this text, signed now, under this identifier.
+    pub async fn webhook_as(&self, id: &str, body: &str) -> Answer {
+        let headers = signed(id, now().as_milliseconds() / 1000, body);
+        Answer::of(self.post_webhook("/webhooks/sandbox", body).headers(headers)).await
+    }
+
+    /// A webhook without a signature.
+    pub fn post_webhook(&self, path: &str, body: &str) -> reqwest::RequestBuilder {
+        self.request(Method::POST, path).header("content-type", "application/json").body(body.to_owned())
+    }
+
+    /// The texts that a phone has received, oldest first.
+    pub async fn texts(&self, phone: &str) -> Vec<String> {
+        let answer = Answer::of(self.request(Method::GET, "/local/messages").query(&[("phone", phone)])).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let messages = answer.json();
+        messages.as_array().unwrap().iter().map(|message| message["text"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Waits until a phone has received so many texts.
+    pub async fn wait_for_texts(&self, phone: &str, count: usize) -> Vec<String> {
+        eventually("the texts", async || {
+            let texts = self.texts(phone).await;
+            if texts.len() >= count { Ok(texts) } else { Err(format!("{count} wanted, there are {texts:?}")) }
+        })
+        .await
+    }
+
+    /// Everything on the bus, oldest first, as envelopes.
+    pub async fn events(&self) -> Vec<Value> {
+        let answer = Answer::of(self.request(Method::GET, "/local/events")).await;
+        assert_eq!(answer.status, 200);
+        match answer.json() {
+            Value::Array(events) => events,
+            other => panic!("no list: {other}"),
+        }
+    }
+
+    /// The events of one request, oldest first, as envelopes.
+    pub async fn events_of(&self, id: &str) -> Vec<Value> {
+        let mut events = self.events().await;
+        events.retain(|event| event["detail"]["id"] == id);
+        events
+    }
+
+    /// Waits until a request has been announced up to this version, and answers its events.
+    pub async fn wait_for_events(&self, id: &str, version: usize) -> Vec<Value> {
+        eventually("the events", async || {
+            let events = self.events_of(id).await;
+            let found: Vec<&Value> = events.iter().map(|event| &event["detail"]["event_id"]).collect();
+            let wanted = format!("{id}#{version}");
+            if found.iter().any(|id| **id == wanted) { Ok(events) } else { Err(format!("{wanted} wanted: {found:?}")) }
+        })
+        .await
+    }
+}
+
+/// Starts a system on a thread of its own, which runs until the tests are over, and answers its address.
+fn start_aside(variables: Vec<(String, String)>) -> String {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(async move {
+            let local = start_local(None, variables.into_iter().collect()).await;
+            sender.send(local.base_url().to_owned()).unwrap();
+            std::future::pending::<()>().await;
+        });
+    });
+    receiver.recv().unwrap()
+}
+
+async fn start_local(data_dir: Option<&Path>, environment: Environment) -> Local {
+    let environment = environment.or("SANDBOX_WEBHOOK_SECRET", WEBHOOK_SECRET);
+    let options = Options { port: 0, data_dir: data_dir.map(Path::to_owned), lambda: None, environment };
+    local::start(options).await.unwrap()
+}
+
+/// Somebody who is signed in.
+pub struct User<'a> {
+    system: &'a System,
+    /// Their token.
+    pub token: String,
+    /// Their company.
+    pub workspace: String,
+}
+
+impl User<'_> {
+    /// A request of theirs to this path.
+    #[must_use]
+    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.system.request(method, path).bearer_auth(&self.token)
+    }
+
+    /// Posts an order.
+    pub async fn create(&self, order: &Value) -> Answer {
+        Answer::of(self.request(Method::POST, "/payment-requests").json(order)).await
+    }
+
+    /// Posts an order under an idempotency key.
+    pub async fn create_with_key(&self, order: &Value, key: &str) -> Answer {
+        let request = self.request(Method::POST, "/payment-requests").header("Idempotency-Key", key);
+        Answer::of(request.json(order)).await
+    }
+
+    /// A new request, as it was answered.
+    pub async fn sent(&self) -> Value {
+        self.sent_to(&phone()).await
+    }
+
+    /// A new request to this phone, as it was answered.
+    pub async fn sent_to(&self, phone: &str) -> Value {
+        self.sent_as(&order(phone)).await
+    }
+
+    /// A new request, as it was answered.
+    pub async fn sent_as(&self, order: &Value) -> Value {
+        let answer = self.create(order).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.json()
+    }
+
+    /// Reads a request.
+    pub async fn get(&self, id: &str) -> Answer {
+        Answer::of(self.request(Method::GET, &format!("/payment-requests/{id}"))).await
+    }
+
+    /// A request of theirs as it stands.
+    pub async fn read(&self, id: &str) -> Value {
+        let answer = self.get(id).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
+    }
+
+    /// Waits until a request is in this status, and answers it.
+    pub async fn wait_for(&self, id: &str, status: &str) -> Value {
+        eventually("the status", async || {
+            let request = self.read(id).await;
+            if request["status"] == status { Ok(request) } else { Err(format!("{status} wanted: {request}")) }
+        })
+        .await
+    }
+
+    /// Waits until a request's history says this status, which a read may show before it is written there.
+    pub async fn wait_for_history(&self, id: &str, status: &str) -> Value {
+        eventually("the history", async || {
+            let request = self.read(id).await;
+            let last = request["history"].as_array().unwrap().last().unwrap()["status"].clone();
+            if last == status { Ok(request) } else { Err(format!("{status} wanted: {request}")) }
+        })
+        .await
+    }
+
+    /// Lists requests, with this query.
+    pub async fn list(&self, query: &[(&str, &str)]) -> Answer {
+        Answer::of(self.request(Method::GET, "/payment-requests").query(query)).await
+    }
+
+    /// The identifiers of a list's items, and its next cursor.
+    pub async fn listed(&self, query: &[(&str, &str)]) -> (Vec<String>, Option<String>) {
+        let answer = self.list(query).await;
+        assert_eq!(answer.status, 200, "{query:?}: {answer:?}");
+        let list = answer.json();
+        let ids = list["items"].as_array().unwrap().iter().map(|item| id(item).to_owned()).collect();
+        (ids, list["next_cursor"].as_str().map(str::to_owned))
+    }
+
+    /// Cancels a request.
+    pub async fn cancel(&self, id: &str) -> Answer {
+        Answer::of(self.request(Method::POST, &format!("/payment-requests/{id}/cancel"))).await
+    }
+}
+
+/// An HTTP answer.
+#[derive(Clone)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The answer to a request.
+    pub async fn of(request: reqwest::RequestBuilder) -> Self {
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Self { status, headers, body: response.bytes().await.unwrap().to_vec() }
+    }
+
+    /// The body's text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    /// The body as JSON, which its content type has to say it is.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        assert!(self.header("content-type").ends_with("json"), "{self:?}");
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// The one value of a header; nothing if it is not there.
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
+        let values: Vec<_> = self.headers.get_all(name).iter().collect();
+        assert!(values.len() <= 1, "{name} more than once: {self:?}");
+        values.first().map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Holds the answer against RFC 9457 and the specification's table: this status, this code, everything a problem
+    /// has and nothing else. Answers its body.
+    pub fn problem(&self, status: u16, code: &str) -> Value {
+        assert_eq!(self.status, status, "{code} wanted: {self:?}");
+        assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
+        let problem = self.json();
+        assert_eq!(problem["code"], code, "{problem}");
+        assert_eq!(problem["type"], format!("urn:chat2pay:problem:{code}"), "{problem}");
+        assert_eq!(problem["status"], status, "{problem}");
+        for text in ["title", "detail"] {
+            assert!(problem[text].as_str().is_some_and(|text| !text.is_empty()), "{text}: {problem}");
+        }
+        assert!(problem["detail"].as_str().unwrap().ends_with('.'), "a sentence ends with a full stop: {problem}");
+        let mut names: Vec<&str> = problem.as_object().unwrap().keys().map(String::as_str).collect();
+        names.retain(|name| !["type", "title", "status", "detail", "code"].contains(name));
+        if code == "validation_failed" {
+            assert_eq!(names, ["errors"], "{problem}");
+            for error in problem["errors"].as_array().unwrap() {
+                assert!(error["field"].is_string(), "{problem}");
+                assert!(error["message"].as_str().is_some_and(|text| !text.is_empty()), "{problem}");
+                assert_eq!(error.as_object().unwrap().len(), 2, "{problem}");
+            }
+        } else {
+            assert!(names.is_empty(), "{names:?} in {problem}");
+        }
+        problem
+    }
+
+    /// The names of the fields that a validation problem names, in alphabetical order.
+    #[must_use]
+    pub fn bad_fields(&self) -> Vec<String> {
+        let problem = self.problem(422, "validation_failed");
+        let errors = problem["errors"].as_array().unwrap();
+        let mut names: Vec<String> = errors.iter().map(|error| error["field"].as_str().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    }
+}
+
+/// The beginning of the body as text, so that a failed test can be read.
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} {:?} ", self.status, self.headers)?;
+        for character in String::from_utf8_lossy(&self.body).chars().take(2_000) {
+            formatter.write_char(character)?;
+        }
+        Ok(())
+    }
+}
+
+/// Waits until something is so, looking again and again, and fails with what was last seen instead if it never is.
+pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Result<T, String>) -> T {
+    let begun = Instant::now();
+    loop {
+        match look().await {
+            Ok(found) => return found,
+            Err(seen) => assert!(begun.elapsed() < PATIENCE, "{what} did not come in {PATIENCE:?}: {seen}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Everything at once, answered in the order given.
+pub async fn all<T>(futures: impl IntoIterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    futures::future::join_all(futures).await
+}
+
+/// The specification's own order, to this phone.
+#[must_use]
+pub fn order(phone: &str) -> Value {
+    json!({ "order_number": "10045", "amount": 25_000, "currency": "ZAR",
+            "customer": { "phone": phone, "name": "Thandi" },
+            "description": "2 x tickets", "conversation_id": "c-981", "metadata": { "crm": "77" } })
+}
+
+/// What the provider sends when a request was paid as it was asked for.
+#[must_use]
+pub fn paid(request: &Value, payment_id: &str, paid_at: Timestamp) -> Value {
+    json!({ "type": "checkout.paid", "timestamp": now(),
+            "data": { "checkout_id": "chk_by_hand", "payment_request_id": request["id"], "payment_id": payment_id,
+                      "amount": request["amount"], "currency": request["currency"], "paid_at": paid_at } })
+}
+
+/// What the provider sends when an attempt has failed.
+#[must_use]
+pub fn failed(request: &Value, reason: &str) -> Value {
+    json!({ "type": "checkout.payment_failed", "timestamp": now(),
+            "data": { "checkout_id": "chk_by_hand", "payment_request_id": request["id"], "reason": reason,
+                      "amount": request["amount"], "currency": request["currency"] } })
+}
+
+/// The headers of a webhook with this identifier, signed at this time in seconds since the Unix epoch.
+#[must_use]
+pub fn signed(id: &str, seconds: i64, body: &str) -> HeaderMap {
+    signed_with(WEBHOOK_SECRET, id, seconds, body)
+}
+
+/// The same, with another secret.
+#[must_use]
+pub fn signed_with(secret: &str, id: &str, seconds: i64, body: &str) -> HeaderMap {
+    let signature = Webhook::new(secret).unwrap().sign(id, seconds, body.as_bytes()).unwrap();
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
+        ("webhook-id", id.to_owned()),
+        ("webhook-timestamp", seconds.to_string()),
+        ("webhook-signature", signature),
+    ] {
+        headers.insert(name, value.parse().unwrap());
+    }
+    headers
+}
+
+/// A workspace that no other test uses.
+#[must_use]
+pub fn workspace() -> String {
+    format!("acme-{}", uuid::Uuid::new_v4().simple())
+}
+
+/// A valid phone number that no other test uses.
+#[must_use]
+pub fn phone() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(1_000_000);
+    format!("+2783{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A request's identifier.
+#[must_use]
+pub fn id(request: &Value) -> &str {
+    request["id"].as_str().unwrap()
+}
+
+/// The link of a live request.
+#[must_use]
+pub fn link(request: &Value) -> &str {
+    request["link"]["url"].as_str().unwrap()
+}
+
+/// A time in an answer, which has to be RFC 3339 in UTC with milliseconds.
+#[must_use]
+pub fn time(value: &Value) -> Timestamp {
+    let text = value.as_str().unwrap_or_else(|| panic!("no time: {value}"));
+    let time: Timestamp = text.parse().unwrap();
+    assert_eq!(time.to_string(), text);
+    time
+}
+
+/// The moment so many milliseconds after another, or before it.
+#[must_use]
+pub fn shifted(time: Timestamp, milliseconds: i64) -> Timestamp {
+    Timestamp::from_milliseconds(time.as_milliseconds() + milliseconds).unwrap()
+}
+
+/// Now.
+#[must_use]
+pub fn now() -> Timestamp {
+    SystemClock.now()
+}
+
+fn capitalized(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().into_iter().flat_map(char::to_uppercase).chain(characters).collect()
+}
+
+/// A directory that is removed in the end.
+pub struct Directory(PathBuf);
+
+impl Directory {
+    /// An empty one.
+    #[must_use]
+    pub fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("chat2pay-test-{}", uuid::Uuid::new_v4().simple()));
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Default for Directory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // What cannot be removed stays in the directory for temporary files.
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+/// Numbers that look random and are the same on every run (xorshift64*, Marsaglia 2003).
+pub struct Random(u64);
+
+impl Random {
+    /// From this seed on, which must not be 0.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next number.
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    /// A number below this one.
+    pub fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.next() >> 33).unwrap() % bound
+    }
+
+    /// One of these.
+    pub fn one_of<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
+        &choices[self.below(choices.len())]
+    }
+
+    /// So many bytes.
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        (0..count).map(|_| self.next().to_be_bytes()[0]).collect()
+    }
+}
