@@ -76,6 +76,7 @@ impl Proxy {
     }
 
     /// The calls that passed since this was last asked.
+    #[allow(clippy::must_use_candidate, reason = "asking also forgets, which is often the point")]
     pub fn take_calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.ledger.lock().unwrap().calls)
     }

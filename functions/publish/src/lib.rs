@@ -124,7 +124,8 @@ impl Publish {
                             source: SOURCE,
                             detail_type: event.detail_type().as_str(),
                             time: event.occurred_at,
-                            detail: json!(event).to_string(),
+                            // Texts, numbers and maps with text keys: there is nothing in it that JSON cannot hold.
+                            detail: serde_json::to_string(&event).unwrap_or_default(),
                         },
                     })
                     .collect()

@@ -9,9 +9,10 @@ use http::{Response, StatusCode};
 use runtime::caller::ClaimNames;
 use runtime::fields::Fields;
 use runtime::http_function::json;
-use runtime::representation::representation;
+use runtime::representation::{Representation, representation};
 use runtime::{Body, ConfigError, Environment, Function, HttpFunction, HttpHandler, Problem, Request, RequestExt as _};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use std::str::FromStr;
 
 /// The function's name, which is the package's and the binary's too.
@@ -19,6 +20,12 @@ pub const NAME: &str = env!("CARGO_PKG_NAME");
 
 const LIMIT: usize = 25;
 const LIMIT_AT_MOST: usize = 100;
+
+#[derive(Serialize)]
+struct List<'a> {
+    items: Vec<Representation<'a>>,
+    next_cursor: Option<String>,
+}
 
 struct Query {
     store: DynamoDbStore,
@@ -67,8 +74,8 @@ impl Query {
         let page = list(&self.store, &SystemClock, &self.limits, caller, &filter).await?;
         let now = SystemClock.now();
         let items = page.items.iter().map(|request| representation(request, now, &self.public_base_url));
-        let items: Vec<Value> = items.collect();
-        Ok(json(StatusCode::OK, &json!({ "items": items, "next_cursor": page.next.map(cursor::write) })))
+        let list = List { items: items.collect(), next_cursor: page.next.map(cursor::write) };
+        Ok(json(StatusCode::OK, &list))
     }
 }
 

@@ -7,6 +7,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Response, StatusCode};
 use lambda_http::request::{LambdaRequest, RequestContext};
 use lambda_http::{Adapter, Body, Context, LambdaEvent, Request, RequestExt as _, Service as _, service_fn};
+use serde::Serialize;
 use std::convert::Infallible;
 use std::future::Future;
 
@@ -70,8 +71,9 @@ async fn answer(handler: &impl HttpHandler, request: Request) -> Response<Body> 
 
 /// A JSON response that nobody may keep: it speaks of one moment.
 #[must_use]
-pub fn json(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
-    let mut response = Response::new(Body::Text(value.to_string()));
+pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
+    // Everything that is answered is made of texts, numbers and maps with text keys, all of which JSON can hold.
+    let mut response = Response::new(Body::Text(serde_json::to_string(value).unwrap_or_default()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
