@@ -5,5 +5,6 @@
 mod costs;
 mod crashes;
 mod faults;
+mod life;
 mod publishing;
 mod races;

@@ -8,6 +8,7 @@ pub mod bus;
 pub mod handlers;
 pub mod provider;
 pub mod proxy;
+pub mod system;
 
 /// Serves a router on a free port of the loopback interface, and answers its address.
 pub async fn serve(router: axum::Router) -> String {

@@ -1,0 +1,551 @@
+//! The life of a payment request (specification, section 2), as everybody sees it.
+
+use http::Method;
+use serde_json::{Value, json};
+use tests::system::{
+    SHORT, SHORT_CHECKOUT, SHORT_LINK, System, all, failed, id, link, now, order, paid, phone, shifted, time, workspace,
+};
+
+/// What no later change may touch: the entries that were there before are there still.
+fn assert_continues(before: &Value, after: &Value) {
+    let (before, after) = (before["history"].as_array().unwrap(), after["history"].as_array().unwrap());
+    assert!(after.starts_with(before), "{before:?} was rewritten: {after:?}");
+}
+
+/// The versions count from 1 without gaps, and the request's own is the last one's.
+fn assert_counted(request: &Value) {
+    let history = request["history"].as_array().unwrap();
+    for (index, entry) in history.iter().enumerate() {
+        assert_eq!(entry["version"], index + 1, "{request}");
+        assert_eq!(entry.as_object().unwrap().len(), 5, "{request}");
+    }
+    assert_eq!(request["version"], history.len(), "{request}");
+    assert_eq!(request["updated_at"], history.last().unwrap()["at"], "{request}");
+}
+
+fn statuses(request: &Value) -> Vec<&str> {
+    request["history"].as_array().unwrap().iter().map(|entry| entry["status"].as_str().unwrap()).collect()
+}
+
+fn last(request: &Value) -> &Value {
+    request["history"].as_array().unwrap().last().unwrap()
+}
+
+#[tokio::test]
+async fn a_request_goes_from_sent_over_clicked_to_paid() {
+    let system = System::shared(&[]).await;
+    let (alice, phone) = (system.alice().await, phone());
+
+    // Sent.
+    let before = now();
+    let created = alice.create(&order(&phone)).await;
+    assert_eq!(created.status, 201, "{created:?}");
+    let sent = created.json();
+    let id = id(&sent).to_owned();
+    assert_eq!(created.header("location"), format!("/payment-requests/{id}"));
+    let created_at = time(&sent["created_at"]);
+    assert!((before..=now()).contains(&created_at));
+    let link = link(&sent).to_owned();
+    let token = link.strip_prefix(&format!("{}/p/", system.base())).unwrap();
+    assert!(token.len() == 22 && token.chars().all(char::is_alphanumeric), "{token}");
+    let alice_did = json!({ "type": "agent", "id": "alice" });
+    let history_of_sent =
+        json!([{ "version": 1, "status": "sent", "at": created_at, "actor": alice_did, "reason": null }]);
+    let expected = json!({
+        "id": id, "status": "sent", "version": 1, "workspace": alice.workspace,
+        "agent": { "id": "alice", "name": "Alice" }, "order_number": "10045", "amount": 25_000, "currency": "ZAR",
+        "customer": { "phone": phone, "name": "Thandi" }, "description": "2 x tickets", "conversation_id": "c-981",
+        "metadata": { "crm": "77" }, "link": { "url": link, "expires_at": shifted(created_at, 300_000) },
+        "created_at": created_at, "updated_at": created_at, "history": history_of_sent, "payment": null });
+    assert_eq!(sent, expected);
+    assert_eq!(alice.read(&id).await, expected);
+    let texts = system.wait_for_texts(&phone, 1).await;
+    assert_eq!(texts, [format!("Please pay R250.00 for order 10045: {link} The link expires in 5 minutes.")]);
+
+    // Clicked.
+    let page = system.page(Method::GET, &link).await;
+    assert_eq!(page.status, 200);
+    assert!(page.text().contains("R250.00") && page.text().contains("<button"), "{page:?}");
+    let before = now();
+    let checkout = system.click(&link).await;
+    let clicked = alice.read(&id).await;
+    let clicked_at = time(&last(&clicked)["at"]);
+    assert!((before..=now()).contains(&clicked_at));
+    let mut expected = expected;
+    expected["status"] = "clicked".into();
+    expected["version"] = 2.into();
+    expected["updated_at"] = json!(clicked_at);
+    expected["link"]["expires_at"] = json!(shifted(clicked_at, 900_000));
+    let customer_did = json!({ "type": "customer", "id": null });
+    let entry = json!({ "version": 2, "status": "clicked", "at": clicked_at, "actor": customer_did, "reason": null });
+    expected["history"].as_array_mut().unwrap().push(entry);
+    assert_eq!(clicked, expected);
+    let payment_page = system.page(Method::GET, &checkout).await;
+    assert_eq!(payment_page.status, 200);
+    for offered in ["R250.00", "10045", "value=\"succeeded\"", "value=\"declined\""] {
+        assert!(payment_page.text().contains(offered), "{offered}: {payment_page:?}");
+    }
+
+    // Paid.
+    let before = now();
+    let back = system.settle(&checkout, "succeeded").await;
+    assert_eq!((back.status, back.header("location")), (303, link.as_str()));
+    let done = alice.wait_for(&id, "paid").await;
+    let paid_at = time(&last(&done)["at"]);
+    let payment = done["payment"].clone();
+    assert_eq!(payment.as_object().unwrap().len(), 3, "{payment}");
+    assert_eq!(payment["provider"], "sandbox");
+    assert!(payment["reference"].as_str().is_some_and(|reference| !reference.is_empty()), "{payment}");
+    assert!((before..=now()).contains(&time(&payment["paid_at"])), "{payment}");
+    expected["status"] = "paid".into();
+    expected["version"] = 3.into();
+    expected["updated_at"] = json!(paid_at);
+    expected["link"] = Value::Null;
+    expected["payment"] = payment;
+    let provider_did = json!({ "type": "provider", "id": null });
+    let entry = json!({ "version": 3, "status": "paid", "at": paid_at, "actor": provider_did, "reason": null });
+    expected["history"].as_array_mut().unwrap().push(entry);
+    assert_eq!(done, expected);
+    let receipt = system.page(Method::GET, &link).await;
+    assert_eq!(receipt.status, 200);
+    assert!(!receipt.text().contains("<button"), "{receipt:?}");
+    let texts = system.wait_for_texts(&phone, 2).await;
+    assert_eq!(texts[1..], ["Thank you. We received your payment of R250.00 for order 10045."]);
+
+    // What the bus was told of it.
+    let details: Vec<Value> =
+        system.wait_for_events(&id, 3).await.into_iter().map(|event| event["detail"].clone()).collect();
+    let event = |version: usize, status: &str, previous: Value, at, actor: &Value, link: Value| {
+        json!({ "event_id": format!("{id}#{version}"), "id": id, "version": version, "status": status,
+                "previous_status": previous, "occurred_at": at, "actor": actor, "reason": null,
+                "workspace": alice.workspace, "agent": { "id": "alice", "name": "Alice" }, "order_number": "10045",
+                "amount": 25_000, "currency": "ZAR", "customer": { "phone": phone, "name": "Thandi" },
+                "conversation_id": "c-981", "metadata": { "crm": "77" }, "link": link })
+    };
+    let live = json!({ "url": link, "expires_at": shifted(created_at, 300_000) });
+    assert_eq!(
+        details,
+        [
+            event(1, "sent", Value::Null, created_at, &alice_did, live),
+            event(2, "clicked", "sent".into(), clicked_at, &customer_did, Value::Null),
+            event(3, "paid", "clicked".into(), paid_at, &provider_did, Value::Null),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_is_left_out_is_null_or_empty_and_not_missing() {
+    let system = System::shared(&[]).await;
+    let alice = system.alice().await;
+    let least = json!({ "order_number": "1", "amount": 1, "currency": "JPY", "customer": { "phone": phone() } });
+    let sent = alice.sent_as(&least).await;
+    for absent in ["description", "conversation_id", "payment"] {
+        assert_eq!(sent.get(absent), Some(&Value::Null), "{absent}");
+    }
+    assert_eq!(sent["customer"].get("name"), Some(&Value::Null));
+    assert_eq!(sent["metadata"], json!({}));
+    let event = &system.wait_for_events(id(&sent), 1).await[0]["detail"];
+    assert_eq!(event.get("conversation_id"), Some(&Value::Null));
+    assert_eq!(event["customer"].get("name"), Some(&Value::Null));
+    assert_eq!(event["metadata"], json!({}));
+}
+
+#[tokio::test]
+async fn a_sent_request_can_be_canceled_and_the_customer_is_told() {
+    let system = System::shared(&[]).await;
+    let (alice, phone) = (system.alice().await, phone());
+    let sent = alice.sent_to(&phone).await;
+    let answer = alice.cancel(id(&sent)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let canceled = answer.json();
+    assert_eq!((&canceled["status"], &canceled["link"]), (&json!("canceled"), &Value::Null));
+    assert_eq!(last(&canceled)["actor"], json!({ "type": "agent", "id": "alice" }));
+    assert_eq!(last(&canceled)["reason"], Value::Null);
+    assert_counted(&canceled);
+    assert_continues(&sent, &canceled);
+    assert_eq!(alice.read(id(&sent)).await, canceled);
+    let texts = system.wait_for_texts(&phone, 2).await;
+    assert_eq!(texts[1..], ["The 10045 has been canceled by the Agent"]);
+    let events = system.wait_for_events(id(&sent), 2).await;
+    assert_eq!(events[1]["detail"]["status"], "canceled");
+    assert_eq!(events[1]["detail"]["previous_status"], "sent");
+    let page = system.press(link(&sent)).await;
+    assert_eq!(page.status, 410);
+    assert!(page.text().contains("canceled"), "{page:?}");
+}
+
+#[tokio::test]
+async fn a_supervisor_who_cancels_is_named_in_the_history() {
+    let system = System::shared(&[]).await;
+    let alice = system.alice().await;
+    let sara = system.user(&alice.workspace, "sara", "supervisor").await;
+    let sent = alice.sent().await;
+    let canceled = sara.cancel(id(&sent)).await;
+    assert_eq!(canceled.status, 200, "{canceled:?}");
+    assert_eq!(last(&canceled.json())["actor"], json!({ "type": "agent", "id": "sara" }));
+    assert_eq!(canceled.json()["agent"], json!({ "id": "alice", "name": "Alice" }));
+}
+
+#[tokio::test]
+async fn a_cancel_that_is_refused_says_why_in_the_words_of_the_specification_and_changes_nothing() {
+    let (system, short) = (System::shared(&[]).await, System::shared(SHORT_LINK).await);
+    let alice = system.alice().await;
+
+    let clicked = alice.sent().await;
+    system.click(link(&clicked)).await;
+    let canceled = alice.sent().await;
+    assert_eq!(alice.cancel(id(&canceled)).await.status, 200);
+    let settled = alice.sent().await;
+    system.settle(&system.click(link(&settled)).await, "succeeded").await;
+    alice.wait_for(id(&settled), "paid").await;
+    let refunded = alice.sent().await;
+    assert_eq!(alice.cancel(id(&refunded)).await.status, 200);
+    assert_eq!(system.webhook(&paid(&refunded, "pay_late", now())).await.status, 200);
+    alice.wait_for(id(&refunded), "refunded").await;
+    let bob = short.user(&workspace(), "bob", "agent").await;
+    let expired = bob.sent().await;
+    bob.wait_for_history(id(&expired), "expired").await;
+
+    for (user, request, code, detail) in [
+        (
+            &alice,
+            &clicked,
+            "already_clicked",
+            "The customer has already clicked the link, so this request can no longer be canceled.",
+        ),
+        (&alice, &canceled, "already_canceled", "This request is already canceled."),
+        (&bob, &expired, "link_expired", "The link has expired, so there is nothing left to cancel."),
+        (&alice, &settled, "already_paid", "The customer has already paid."),
+        (&alice, &refunded, "already_paid", "The customer has already paid."),
+    ] {
+        let before = user.read(id(request)).await;
+        assert_eq!(user.cancel(id(request)).await.problem(409, code)["detail"], detail);
+        assert_eq!(user.read(id(request)).await, before, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn an_unclicked_link_expires_at_its_deadline() {
+    let system = System::shared(SHORT_LINK).await;
+    let alice = system.alice().await;
+    let sent = alice.sent().await;
+    let deadline = time(&sent["link"]["expires_at"]);
+    assert_eq!(deadline, shifted(time(&sent["created_at"]), SHORT));
+    let expired = alice.wait_for_history(id(&sent), "expired").await;
+    assert_eq!((&expired["status"], &expired["link"]), (&json!("expired"), &Value::Null));
+    assert_eq!(statuses(&expired), ["sent", "expired"]);
+    assert_eq!(last(&expired)["reason"], "not_clicked");
+    assert_eq!(last(&expired)["actor"], json!({ "type": "system", "id": null }));
+    assert!(time(&last(&expired)["at"]) >= deadline, "never before its deadline: {expired}");
+    assert_counted(&expired);
+    assert_continues(&sent, &expired);
+    let event = system.wait_for_events(id(&sent), 2).await.remove(1);
+    assert_eq!(event["detail"]["status"], "expired");
+    assert_eq!(event["detail"]["previous_status"], "sent");
+    assert_eq!(event["detail"]["reason"], "not_clicked");
+    for method in [Method::GET, Method::POST] {
+        let page = system.page(method.clone(), link(&sent)).await;
+        assert_eq!(page.status, 410, "{method}");
+        assert!(page.text().contains("expired"), "{page:?}");
+    }
+    assert_eq!(alice.read(id(&sent)).await, expired, "a click on a dead link changes nothing");
+}
+
+#[tokio::test]
+async fn an_unpaid_checkout_expires_at_its_deadline_and_is_closed_at_the_provider() {
+    let system = System::shared(SHORT_CHECKOUT).await;
+    let alice = system.alice().await;
+    let sent = alice.sent().await;
+    let checkout = system.click(link(&sent)).await;
+    let expired = alice.wait_for_history(id(&sent), "expired").await;
+    assert_eq!(statuses(&expired), ["sent", "clicked", "expired"]);
+    assert_eq!(last(&expired)["reason"], "not_paid");
+    assert_eq!(last(&expired)["actor"], json!({ "type": "system", "id": null }));
+    assert_eq!(expired["link"], Value::Null);
+    assert_counted(&expired);
+    let clicked_at = time(&expired["history"][1]["at"]);
+    assert!(time(&last(&expired)["at"]) >= shifted(clicked_at, SHORT), "{expired}");
+    let event = system.wait_for_events(id(&sent), 3).await.remove(2);
+    assert_eq!(event["detail"]["previous_status"], "clicked");
+    assert_eq!(event["detail"]["reason"], "not_paid");
+
+    // Nobody can pay for it any more.
+    let payment_page = system.page(Method::GET, &checkout).await;
+    assert!(!payment_page.text().contains("value=\"succeeded\""), "{payment_page:?}");
+    assert_eq!(system.settle(&checkout, "succeeded").await.status, 410);
+    assert_eq!(system.press(link(&sent)).await.status, 410);
+    assert_eq!(alice.read(id(&sent)).await, expired);
+}
+
+#[tokio::test]
+async fn a_declined_attempt_is_in_the_history_and_the_customer_can_still_pay() {
+    let system = System::shared(&[]).await;
+    let (alice, phone) = (system.alice().await, phone());
+    let sent = alice.sent_to(&phone).await;
+    let checkout = system.click(link(&sent)).await;
+    let clicked = alice.read(id(&sent)).await;
+    for attempt in [3, 4] {
+        let back = system.settle(&checkout, "declined").await;
+        assert_eq!((back.status, back.header("location")), (303, link(&sent)));
+        let events = system.wait_for_events(id(&sent), attempt).await;
+        let event = events.last().unwrap();
+        assert_eq!(event["detail-type"], "PaymentAttemptFailed");
+        assert_eq!(
+            (&event["detail"]["status"], &event["detail"]["previous_status"]),
+            (&json!("clicked"), &json!("clicked"))
+        );
+        assert_eq!(event["detail"]["reason"], "card_declined");
+    }
+    let declined = alice.read(id(&sent)).await;
+    assert_eq!(declined["status"], "clicked");
+    assert_eq!(statuses(&declined), ["sent", "clicked", "clicked", "clicked"]);
+    assert_eq!(last(&declined)["reason"], "card_declined");
+    assert_eq!(last(&declined)["actor"], json!({ "type": "provider", "id": null }));
+    assert_eq!(declined["link"], clicked["link"], "the deadline stays where it was");
+    assert_eq!(declined["payment"], Value::Null);
+    assert_counted(&declined);
+    assert_continues(&clicked, &declined);
+
+    assert_eq!(system.click(link(&sent)).await, checkout);
+    system.settle(&checkout, "succeeded").await;
+    let done = alice.wait_for(id(&sent), "paid").await;
+    assert_eq!(done["version"], 5);
+    assert_continues(&declined, &done);
+    assert_eq!(system.wait_for_texts(&phone, 2).await.len(), 2, "an attempt that failed brings no text");
+}
+
+#[tokio::test]
+async fn a_failed_attempt_is_noted_for_a_clicked_request_alone() {
+    let system = System::shared(&[]).await;
+    let alice = system.alice().await;
+    let (sent, canceled, settled) = (alice.sent().await, alice.sent().await, alice.sent().await);
+    alice.cancel(id(&canceled)).await;
+    system.settle(&system.click(link(&settled)).await, "succeeded").await;
+    alice.wait_for(id(&settled), "paid").await;
+    for request in [sent, canceled, settled] {
+        let before = alice.read(id(&request)).await;
+        assert_eq!(system.webhook(&failed(&request, "card_declined")).await.status, 200);
+        assert_eq!(alice.read(id(&request)).await, before);
+    }
+}
+
+#[tokio::test]
+async fn money_that_comes_after_the_deadline_goes_back() {
+    let system = System::shared(SHORT_CHECKOUT).await;
+    let (alice, phone) = (system.alice().await, phone());
+    let sent = alice.sent_to(&phone).await;
+    system.click(link(&sent)).await;
+    let expired = alice.wait_for_history(id(&sent), "expired").await;
+    let late = shifted(time(&expired["history"][1]["at"]), SHORT + 1);
+    assert_eq!(system.webhook(&paid(&sent, "pay_late", late)).await.status, 200);
+    let refunded = alice.wait_for(id(&sent), "refunded").await;
+    assert_eq!(statuses(&refunded), ["sent", "clicked", "expired", "refund_due", "refunded"]);
+    let history = refunded["history"].as_array().unwrap();
+    assert_eq!(history[3]["reason"], "paid_after_expiry");
+    assert_eq!(history[3]["actor"]["type"], "provider");
+    assert_eq!(refunded["payment"], json!({ "provider": "sandbox", "reference": "pay_late", "paid_at": late }));
+    assert_eq!(refunded["link"], Value::Null);
+    assert_counted(&refunded);
+    assert_continues(&expired, &refunded);
+    let events = system.wait_for_events(id(&sent), 5).await;
+    let told: Vec<&Value> = events.iter().map(|event| &event["detail"]["status"]).collect();
+    assert_eq!(told, ["sent", "clicked", "expired", "refund_due", "refunded"]);
+    assert_eq!(system.page(Method::GET, link(&sent)).await.status, 410);
+
+    // The same report once more changes nothing now either.
+    assert_eq!(system.webhook(&paid(&sent, "pay_late", late)).await.status, 200);
+    assert_eq!(alice.read(id(&sent)).await, refunded);
+}
+
+#[tokio::test]
+async fn money_that_came_in_time_pays_the_request_although_its_report_comes_after_expiry() {
+    let (checkout, short) = (System::shared(SHORT_CHECKOUT).await, System::shared(SHORT_LINK).await);
+    for (system, pressed) in [(&checkout, true), (&short, false)] {
+        let (alice, phone) = (system.alice().await, phone());
+        let sent = alice.sent_to(&phone).await;
+        if pressed {
+            system.click(link(&sent)).await;
+        }
+        let expired = alice.wait_for_history(id(&sent), "expired").await;
+        let deadline = shifted(time(&expired["history"][usize::from(pressed)]["at"]), SHORT);
+        // Not after the deadline: the moment itself is in time.
+        assert_eq!(system.webhook(&paid(&sent, "pay_slow", deadline)).await.status, 200);
+        let done = alice.read(id(&sent)).await;
+        assert_eq!(done["status"], "paid", "{done}");
+        assert_eq!(done["payment"]["paid_at"], json!(deadline));
+        assert_continues(&expired, &done);
+        let texts = system.wait_for_texts(&phone, 2).await;
+        assert_eq!(texts[1], "Thank you. We received your payment of R250.00 for order 10045.");
+        assert_eq!(system.page(Method::GET, link(&sent)).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn money_for_a_canceled_request_goes_back() {
+    let system = System::shared(&[]).await;
+    let alice = system.alice().await;
+    let sent = alice.sent().await;
+    alice.cancel(id(&sent)).await;
+    assert_eq!(system.webhook(&paid(&sent, "pay_1", now())).await.status, 200);
+    let refunded = alice.wait_for(id(&sent), "refunded").await;
+    assert_eq!(statuses(&refunded), ["sent", "canceled", "refund_due", "refunded"]);
+    assert_eq!(refunded["history"][2]["reason"], "paid_after_cancellation");
+}
+
+#[tokio::test]
+async fn money_for_a_request_that_nobody_clicked_pays_it() {
+    let system = System::shared(&[]).await;
+    let alice = system.alice().await;
+    let sent = alice.sent().await;
+    assert_eq!(system.webhook(&paid(&sent, "pay_1", now())).await.status, 200);
+    assert_eq!(statuses(&alice.read(id(&sent)).await), ["sent", "paid"]);
+}
+
+#[tokio::test]
+async fn another_amount_or_currency_is_never_taken_as_payment() {
+    let system = System::shared(&[]).await;
+    let alice = system.alice().await;
+    let (sent, clicked, canceled) = (alice.sent().await, alice.sent().await, alice.sent().await);
+    system.click(link(&clicked)).await;
+    alice.cancel(id(&canceled)).await;
+    for request in [&sent, &clicked, &canceled] {
+        let before = alice.read(id(request)).await;
+        for (field, wrong) in [
+            ("amount", json!(24_999)),
+            ("amount", json!(25_001)),
+            ("amount", json!(0)),
+            ("amount", json!(-25_000)),
+            ("amount", json!(i64::MAX)),
+            ("currency", json!("USD")),
+            ("currency", json!("zar")),
+            ("currency", json!("XXX")),
+        ] {
+            let mut report = paid(request, "pay_1", now());
+            report["data"][field] = wrong;
+            let answer = system.webhook(&report).await;
+            assert_eq!(answer.status, 200, "{report}: {answer:?}");
+            assert_eq!(alice.read(id(request)).await, before, "{report}");
+        }
+    }
+    // What was asked for is still taken.
+    assert_eq!(system.webhook(&paid(&clicked, "pay_2", now())).await.status, 200);
+    assert_eq!(alice.read(id(&clicked)).await["status"], "paid");
+}
+
+#[tokio::test]
+async fn a_webhook_that_comes_again_changes_nothing() {
+    let system = System::shared(&[]).await;
+    let (alice, phone) = (system.alice().await, phone());
+    let sent = alice.sent_to(&phone).await;
+    system.click(link(&sent)).await;
+
+    let declined = failed(&sent, "insufficient_funds").to_string();
+    for _ in 0..3 {
+        assert_eq!(system.webhook_as("msg_declined", &declined).await.status, 200);
+        assert_eq!(alice.read(id(&sent)).await["version"], 3);
+    }
+    let report = paid(&sent, "pay_1", now()).to_string();
+    assert_eq!(system.webhook_as("msg_paid", &report).await.status, 200);
+    let done = alice.read(id(&sent)).await;
+    assert_eq!(done["status"], "paid");
+    // The same message, the same report under another identifier, the earlier report, another payment.
+    let second = paid(&sent, "pay_2", now()).to_string();
+    for (message, body) in
+        [("msg_paid", &report), ("msg_other", &report), ("msg_declined", &declined), ("msg_second", &second)]
+    {
+        assert_eq!(system.webhook_as(message, body).await.status, 200, "{message}");
+        assert_eq!(alice.read(id(&sent)).await, done, "{message}");
+    }
+    let webhooks = all((0..10).map(|_| system.webhook_as("msg_paid", &report))).await;
+    assert!(webhooks.iter().all(|answer| answer.status == 200));
+    assert_eq!(alice.read(id(&sent)).await, done);
+    let told = system.wait_for_events(id(&sent), 4).await;
+    assert_eq!(told.len(), 4);
+    assert_eq!(system.wait_for_texts(&phone, 2).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_second_click_leads_to_the_same_checkout_and_changes_nothing() {
+    let system = System::shared(&[]).await;
+    let alice = system.alice().await;
+    let sent = alice.sent().await;
+    let checkout = system.click(link(&sent)).await;
+    let clicked = alice.read(id(&sent)).await;
+    assert_eq!(system.click(link(&sent)).await, checkout);
+    for again in all((0..10).map(|_| system.click(link(&sent)))).await {
+        assert_eq!(again, checkout);
+    }
+    assert_eq!(alice.read(id(&sent)).await, clicked);
+}
+
+#[tokio::test]
+async fn ten_clicks_at_once_are_one() {
+    let system = System::shared(&[]).await;
+    let alice = system.alice().await;
+    let sent = alice.sent().await;
+    let checkouts = all((0..10).map(|_| system.click(link(&sent)))).await;
+    assert!(checkouts.windows(2).all(|pair| pair[0] == pair[1]), "{checkouts:?}");
+    assert_eq!(statuses(&alice.read(id(&sent)).await), ["sent", "clicked"]);
+}
+
+#[tokio::test]
+async fn a_click_on_what_is_paid_leads_to_the_page_that_says_so() {
+    let system = System::shared(&[]).await;
+    let alice = system.alice().await;
+    let sent = alice.sent().await;
+    system.settle(&system.click(link(&sent)).await, "succeeded").await;
+    let done = alice.wait_for(id(&sent), "paid").await;
+    let answer = system.press(link(&sent)).await;
+    assert_eq!((answer.status, answer.header("location")), (303, link(&sent)));
+    let page = system.page(Method::GET, link(&sent)).await;
+    assert_eq!(page.status, 200);
+    assert!(page.text().contains("Paid"), "{page:?}");
+    assert_eq!(alice.read(id(&sent)).await, done);
+}
+
+#[tokio::test]
+async fn looking_at_a_link_never_changes_anything() {
+    let system = System::shared(&[]).await;
+    let alice = system.alice().await;
+    let sent = alice.sent().await;
+    for (status, before) in [("sent", sent.clone()), ("clicked", Value::Null)] {
+        let before = if before.is_null() {
+            system.click(link(&sent)).await;
+            alice.read(id(&sent)).await
+        } else {
+            before
+        };
+        let looks = (0..100).map(|look| {
+            let method = if look % 2 == 0 { Method::GET } else { Method::HEAD };
+            system.page(method, link(&sent))
+        });
+        assert!(all(looks).await.iter().all(|page| page.status == 200));
+        assert_eq!(before["status"], status);
+        assert_eq!(alice.read(id(&sent)).await, before);
+    }
+}
+
+/// The schedule's next run is a minute away, and the job looks ahead at nothing, so only the deadline itself can be what
+/// ends this link.
+#[tokio::test]
+async fn the_deadline_ends_a_link_although_no_job_has_run() {
+    let system = System::start(&[("LINK_TTL_SECONDS", "2"), ("EXPIRY_LOOKAHEAD_SECONDS", "0")]).await;
+    let alice = system.alice().await;
+    let sent = alice.sent().await;
+    let shown = alice.wait_for(id(&sent), "expired").await;
+    assert_eq!((&shown["version"], &shown["link"]), (&json!(1), &Value::Null), "nothing was written: {shown}");
+    assert_eq!(statuses(&shown), ["sent"]);
+    assert_eq!(alice.listed(&[("status", "expired")]).await.0, [id(&sent)]);
+    assert_eq!(alice.listed(&[("status", "sent")]).await.0, Vec::<String>::new());
+    assert_eq!(alice.list(&[]).await.json()["items"][0]["status"], "expired");
+    alice.cancel(id(&sent)).await.problem(409, "link_expired");
+    assert_eq!(system.press(link(&sent)).await.status, 410);
+    assert_eq!(system.page(Method::GET, link(&sent)).await.status, 410);
+    assert_eq!(alice.read(id(&sent)).await["version"], 1);
+    // Money is judged by the same deadline.
+    let deadline = shifted(time(&sent["created_at"]), SHORT);
+    assert_eq!(system.webhook(&paid(&sent, "pay_1", shifted(deadline, 1))).await.status, 200);
+    let refunded = alice.wait_for(id(&sent), "refunded").await;
+    assert_eq!(refunded["history"][1]["reason"], "paid_after_expiry");
+    system.stop().await;
+}
