@@ -161,3 +161,73 @@ impl Functions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::Router;
+    use axum::routing::post;
+    use http::StatusCode;
+
+    #[tokio::test]
+    async fn functions_elsewhere_answer_fail_or_cannot_be_reached() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let path = |name: &str| format!("/2015-03-31/functions/{name}/invocations");
+        let router = Router::new()
+            .route(&path("good"), post(async |event: String| event))
+            .route(&path("bad"), post(async || (StatusCode::INTERNAL_SERVER_ERROR, "broken")))
+            .route(&path("failed"), post(async || ([("x-amz-function-error", "Unhandled")], "broken")));
+        let server = tokio::spawn(async move { axum::serve(listener, router).await });
+        let functions = Functions::elsewhere(&url).unwrap();
+        assert_eq!(functions.invoke("good", "{}".to_owned()).await.unwrap(), "{}");
+        for name in ["bad", "failed"] {
+            let error = functions.invoke(name, "{}".to_owned()).await.unwrap_err();
+            assert!(error.was_tried() && matches!(error, InvokeError::Failed(_)), "{error}");
+        }
+        server.abort();
+        assert!(server.await.is_err());
+        let functions = Functions::elsewhere(&url).unwrap();
+        assert!(!functions.invoke("good", "{}".to_owned()).await.unwrap_err().was_tried());
+    }
+
+    struct Panics;
+
+    impl Function for Panics {
+        fn invoke<'a>(&'a self, _: &'a str) -> runtime::BoxFuture<'a, Result<String, InvocationError>> {
+            Box::pin(async { panic!("as a defect does") })
+        }
+    }
+
+    struct Hangs;
+
+    impl Function for Hangs {
+        fn invoke<'a>(&'a self, _: &'a str) -> runtime::BoxFuture<'a, Result<String, InvocationError>> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    fn only(function: impl Function, timeout: Duration, stage: Stage) -> Functions {
+        let here = Here { function: Arc::new(function), timeout };
+        Functions(Arc::new(Place::Here { functions: BTreeMap::from([("it", here)]), stage }))
+    }
+
+    #[tokio::test]
+    async fn a_panic_or_a_hang_ends_one_invocation_and_nothing_else() {
+        let (switch, stage) = crate::stage::Switch::new();
+        let error = only(Panics, Duration::from_secs(9), stage.clone()).invoke("it", String::new()).await.unwrap_err();
+        assert!(matches!(error, InvokeError::Panicked));
+        let error = only(Hangs, Duration::from_millis(1), stage.clone()).invoke("it", String::new()).await.unwrap_err();
+        assert!(matches!(error, InvokeError::TimedOut));
+        switch.halt();
+        let error = only(Hangs, Duration::from_secs(9), stage).invoke("it", String::new()).await.unwrap_err();
+        assert!(matches!(error, InvokeError::Stopping));
+    }
+
+    #[test]
+    fn every_function_is_in_the_template() {
+        let template = crate::template::Template::embedded().unwrap();
+        assert_eq!(template.functions.len(), FUNCTIONS.len());
+        assert!(FUNCTIONS.iter().all(|(name, _)| template.functions.contains_key(*name)));
+    }
+}

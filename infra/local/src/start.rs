@@ -6,6 +6,7 @@ use crate::dynamodb::{self, DatabaseError, Embedded};
 use crate::environment;
 use crate::functions::{FunctionError, Functions};
 use crate::gateway;
+use crate::listener::{Client, Listener};
 use crate::phone::{self, Phone};
 use crate::refusal::Refusal;
 use crate::sandbox::{self, Provider};
@@ -21,11 +22,9 @@ use runtime::problem::Problem;
 use runtime::webhook::Secrets;
 use runtime::{ConfigError, Environment};
 use std::fs::{File, TryLockError};
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 /// How long what has begun may take to finish when the runner stops.
@@ -113,11 +112,9 @@ pub async fn start(options: Options) -> Result<Local, StartError> {
     let template = Template::embedded()?;
     let directory = options.data_dir.as_deref();
     let lock = directory.map(open_directory).transpose()?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))
-        .await
-        .map_err(|cause| StartError::Listen { port: options.port, cause })?;
-    let address = listener.local_addr().map_err(|cause| StartError::Listen { port: options.port, cause })?;
-    let base_url = format!("http://{address}");
+    let cannot_listen = |cause| StartError::Listen { port: options.port, cause };
+    let listener = Listener::bind(options.port).await.map_err(cannot_listen)?;
+    let base_url = format!("http://{}", listener.address().map_err(cannot_listen)?);
 
     let table = options.environment.get("TABLE_NAME").unwrap_or(dynamodb::TABLE_NAME).to_owned();
     let embedded = Embedded::with_table(directory, &table, &template.table).await?;
@@ -132,7 +129,7 @@ pub async fn start(options: Options) -> Result<Local, StartError> {
     let mut tasks = JoinSet::new();
     let parts = Parts { template, table, directory, base_url: &base_url, environment: &environment, functions };
     let router = parts.assemble(&embedded, &stage, &mut tasks).await?;
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let service = router.into_make_service_with_connect_info::<Client>();
     tasks.spawn(async move {
         let served = axum::serve(listener, service).with_graceful_shutdown(async move { stage.draining().await });
         if let Err(error) = served.await {
@@ -280,5 +277,85 @@ fn open_directory(directory: &Path) -> Result<File, StartError> {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(StartError::DataDirInUse),
         Err(TryLockError::Error(error)) => Err(StartError::DataDir(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn options(directory: Option<&Path>) -> Options {
+        let data_dir = directory.map(Path::to_path_buf);
+        Options { port: 0, data_dir, lambda: None, environment: Environment::default() }
+    }
+
+    async fn create(local: &Local) -> reqwest::Response {
+        let client = crate::client(CALL_TIMEOUT).unwrap();
+        let bearer = json!({ "sub": "alice", "name": "Alice", "role": "agent", "workspace": "acme" });
+        let token = client.post(format!("{}/local/token", local.base_url())).json(&bearer).send().await.unwrap();
+        let token: Value = token.json().await.unwrap();
+        let order = json!({
+            "order_number": "1", "amount": 100, "currency": "ZAR", "customer": { "phone": "+27831234567" },
+        });
+        client
+            .post(format!("{}/payment-requests", local.base_url()))
+            .bearer_auth(token["access_token"].as_str().unwrap())
+            .json(&order)
+            .send()
+            .await
+            .unwrap()
+    }
+
+    async fn get(local: &Local, path: &str) -> Value {
+        let client = crate::client(CALL_TIMEOUT).unwrap();
+        client.get(format!("{}{path}", local.base_url())).send().await.unwrap().json().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_request_reaches_the_bus_and_the_phone() {
+        let local = start(options(None)).await.unwrap();
+        assert_eq!(create(&local).await.status(), 201);
+        let arrived = async {
+            while get(&local, "/local/messages?phone=%2B27831234567").await.as_array().is_none_or(Vec::is_empty) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), arrived).await.unwrap();
+        assert_eq!(get(&local, "/local/events").await[0]["detail"]["status"], "sent");
+        local.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_data_directory_keeps_what_happened_and_has_one_runner() {
+        let directory = crate::test::Directory::new();
+        let local = start(options(Some(directory.path()))).await.unwrap();
+        let second = start(options(Some(directory.path()))).await;
+        assert!(matches!(second, Err(StartError::DataDirInUse)));
+        assert_eq!(create(&local).await.status(), 201);
+        // Stopped at once: whatever has not been published by now is published after the next start.
+        local.stop().await;
+
+        let local = start(options(Some(directory.path()))).await.unwrap();
+        let published = async {
+            while get(&local, "/local/events").await.as_array().is_none_or(Vec::is_empty) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), published).await.unwrap();
+        local.stop().await;
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_started_says_why() {
+        let local = start(options(None)).await.unwrap();
+        let port = local.base_url().rsplit(':').next().and_then(|port| port.parse().ok()).unwrap();
+        let taken = start(Options { port, ..options(None) }).await;
+        assert!(matches!(taken, Err(StartError::Listen { .. })));
+        local.stop().await;
+
+        let environment = Environment::default().with("LINK_TTL_SECONDS", "soon");
+        let error = start(Options { environment, ..options(None) }).await.err().unwrap().to_string();
+        assert!(error.contains("LINK_TTL_SECONDS"), "{error}");
     }
 }

@@ -6,6 +6,7 @@ mod route;
 
 use crate::body;
 use crate::functions::Functions;
+use crate::listener::Client;
 use crate::refusal::Refusal;
 use crate::template::{Cors, Route};
 use crate::token::Tokens;
@@ -61,7 +62,7 @@ pub(crate) fn router(
 
 async fn handle(
     State(gateway): State<Arc<Gateway>>,
-    ConnectInfo(client): ConnectInfo<SocketAddr>,
+    ConnectInfo(Client(client)): ConnectInfo<Client>,
     request: Request,
 ) -> Response {
     gateway.answer(request, client).await.unwrap_or_else(IntoResponse::into_response)

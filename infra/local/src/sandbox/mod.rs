@@ -10,17 +10,19 @@ use crate::refusal::Refusal;
 use crate::stage::Stage;
 use crate::store::{Store, StoreError};
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{FromRequestParts, Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use checkout::{Checkout, NewCheckout, NewRefund, Status};
+use http::request::Parts;
 use reqwest::{Client, Url};
 use runtime::problem::Problem;
 use runtime::webhook::Secrets;
 use rusqlite::Transaction;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -88,6 +90,18 @@ impl Provider {
     }
 }
 
+/// The id in a checkout's path. One that is not text is nobody's, which each route says in its own way.
+struct CheckoutId(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for CheckoutId {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        Ok(Self(path.map(|Path(id)| id).unwrap_or_default()))
+    }
+}
+
 /// The provider's routes.
 pub(crate) fn router(provider: Provider) -> Router {
     Router::new()
@@ -117,7 +131,7 @@ async fn create(State(provider): State<Arc<Provider>>, body: Body) -> Result<Jso
     }))
 }
 
-async fn close(State(provider): State<Arc<Provider>>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
+async fn close(State(provider): State<Arc<Provider>>, CheckoutId(id): CheckoutId) -> Result<Json<Value>, Refusal> {
     let closed = provider.store.transaction(move |transaction| checkout::close(transaction, &id)).await?;
     let checkout = closed.ok_or(Problem::NotFound)?;
     let mut answer = json!(checkout.status);
@@ -134,12 +148,16 @@ async fn refund(State(provider): State<Arc<Provider>>, body: Body) -> Result<Jso
     Ok(Json(json!({ "refund_id": refund_id, "status": "succeeded" })))
 }
 
-async fn show(State(provider): State<Arc<Provider>>, Path(id): Path<String>) -> Result<Response, Refusal> {
+async fn show(State(provider): State<Arc<Provider>>, CheckoutId(id): CheckoutId) -> Result<Response, Refusal> {
     let found = provider.store.transaction(move |transaction| checkout::find(transaction, &id)).await?;
     Ok(found.map_or_else(page::unknown, |checkout| page::checkout(&checkout)))
 }
 
-async fn pay(State(provider): State<Arc<Provider>>, Path(id): Path<String>, body: Body) -> Result<Response, Refusal> {
+async fn pay(
+    State(provider): State<Arc<Provider>>,
+    CheckoutId(id): CheckoutId,
+    body: Body,
+) -> Result<Response, Refusal> {
     let body = body::read(body, body::OWN_LIMIT).await?;
     let form = serde_urlencoded::from_bytes::<PayForm>(&body).ok();
     let pressed = provider
