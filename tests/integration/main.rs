@@ -2,9 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod api;
 mod costs;
 mod crashes;
+mod events;
 mod faults;
 mod life;
+mod messages;
+mod pages;
 mod publishing;
 mod races;
+mod secrets;

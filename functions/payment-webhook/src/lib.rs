@@ -1,7 +1,7 @@
 //! `POST /webhooks/{provider}`: the payment provider says what became of the money.
 
 use adapters::provider::{WebhookError, WebhookEvent};
-use adapters::{ConfiguredProvider, DynamoDbStore};
+use adapters::{ConfiguredWebhooks, DynamoDbStore};
 use domain::use_cases::pay::{Recorded, record};
 use domain::{Clock, SystemClock};
 use http::{Response, StatusCode};
@@ -15,7 +15,7 @@ pub const NAME: &str = env!("CARGO_PKG_NAME");
 
 struct PaymentWebhook {
     store: DynamoDbStore,
-    provider: ConfiguredProvider,
+    webhooks: ConfiguredWebhooks,
 }
 
 /// Builds the function.
@@ -25,18 +25,18 @@ struct PaymentWebhook {
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
     Ok(Box::new(HttpFunction(PaymentWebhook {
         store: DynamoDbStore::new(environment)?,
-        provider: ConfiguredProvider::new(environment)?,
+        webhooks: ConfiguredWebhooks::new(environment)?,
     })))
 }
 
 impl HttpHandler for PaymentWebhook {
     /// Answers 200 only after the write: until then the provider sends the report again.
     async fn handle(&self, request: Request) -> Result<Response<Body>, Problem> {
-        if path_parameter(&request, "provider")? != self.provider.name() {
+        if path_parameter(&request, "provider")? != self.webhooks.provider() {
             return Err(Problem::NotFound);
         }
         let body = body(&request)?;
-        match self.provider.read_webhook(request.headers(), body, SystemClock.now()) {
+        match self.webhooks.read(request.headers(), body, SystemClock.now()).await {
             Ok(WebhookEvent::Report(event)) => {
                 report(&record(&self.store, &SystemClock, event).await?);
             }
@@ -53,6 +53,7 @@ impl HttpHandler for PaymentWebhook {
                 tracing::warn!(%error, "a webhook was refused");
                 return Err(Problem::Unauthenticated);
             }
+            Err(WebhookError::Secret(error)) => return Err(Problem::TemporarilyUnavailable(error.into())),
             Err(WebhookError::Unreadable(error)) => {
                 tracing::error!(error, "a signed webhook cannot be read");
                 return Err(Problem::MalformedBody("The webhook's body is not what its type promises."));

@@ -6,8 +6,9 @@ pub mod dynamodb;
 pub mod eventbridge;
 mod http_client;
 pub mod provider;
+pub mod secrets;
 
 pub use channel::ConfiguredChannel;
 pub use dynamodb::DynamoDbStore;
 pub use eventbridge::EventBus;
-pub use provider::ConfiguredProvider;
+pub use provider::{ConfiguredProvider, ConfiguredWebhooks};

@@ -38,9 +38,17 @@ impl Secrets {
     /// # Errors
     /// Missing, or not of that form.
     pub fn from_environment(environment: &Environment, name: &str) -> Result<Self, ConfigError> {
+        Self::parse(environment.require(name)?, name)
+    }
+
+    /// One or more secrets from a text of the same form, which came from where `name` says.
+    ///
+    /// # Errors
+    /// Not of that form.
+    pub fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
         let wrong =
             || Environment::invalid(name, "whsec_ and the base64 of 24 to 64 bytes, several separated by spaces");
-        let secrets = environment.require(name)?.split_whitespace().map(|secret| {
+        let secrets = text.split_whitespace().map(|secret| {
             let encoded = secret.strip_prefix("whsec_").ok_or_else(wrong)?;
             let bytes = STANDARD.decode(encoded).map_err(|_| wrong())?;
             if SECRET_BYTES.contains(&bytes.len()) { Ok(bytes) } else { Err(wrong()) }

@@ -1,13 +1,14 @@
 //! A message as a signed webhook (Standard Webhooks) to the integrator's chat.
 
 use crate::http_client::{self, CallError};
+use crate::secrets::{SecretError, SecretSource};
 use domain::ports::{Channel, ChannelError, Message};
 use domain::{Clock, ConversationId, PaymentRequestId, Phone, SystemClock, Timestamp, WorkspaceId};
-use runtime::webhook::Secrets;
 use runtime::{ConfigError, Environment};
 use serde::Serialize;
 
-/// Posts messages to `CHANNEL_WEBHOOK_URL`, signed with `CHANNEL_WEBHOOK_SECRET`.
+/// Posts messages to `CHANNEL_WEBHOOK_URL`, signed with `CHANNEL_WEBHOOK_SECRET` or the secret at
+/// `CHANNEL_WEBHOOK_SECRET_ARN`.
 ///
 /// The webhook's identifier is the event's, so a receiver that keeps the identifiers it has seen delivers every message
 /// once, however often it is posted.
@@ -15,7 +16,7 @@ use serde::Serialize;
 pub struct WebhookChannel {
     http: reqwest::Client,
     url: String,
-    secrets: Secrets,
+    secrets: SecretSource,
 }
 
 /// The webhook's body. Its schema is `events/schemas/message-requested.schema.json`.
@@ -45,7 +46,7 @@ impl WebhookChannel {
         Ok(Self {
             http: http_client::client()?,
             url: runtime::config::url(environment, "CHANNEL_WEBHOOK_URL")?,
-            secrets: Secrets::from_environment(environment, "CHANNEL_WEBHOOK_SECRET")?,
+            secrets: SecretSource::from_environment(environment, "CHANNEL_WEBHOOK_SECRET")?,
         })
     }
 }
@@ -66,8 +67,11 @@ impl Channel for WebhookChannel {
             },
         };
         let body = serde_json::to_vec(&body).map_err(|error| ChannelError::Refused(error.into()))?;
-        let headers =
-            self.secrets.sign(&event.event_id, &body, now).map_err(|error| ChannelError::Refused(error.into()))?;
+        let secrets = self.secrets.current().await.map_err(|error| match error {
+            SecretError::Unavailable(_) => ChannelError::Unavailable(error.into()),
+            SecretError::Wrong(_) => ChannelError::Refused(error.into()),
+        })?;
+        let headers = secrets.sign(&event.event_id, &body, now).map_err(|error| ChannelError::Refused(error.into()))?;
         let call = self.http.post(&self.url).headers(headers).header("content-type", "application/json").body(body);
         match http_client::send(call).await {
             Ok(_) => Ok(()),

@@ -2,13 +2,14 @@
 
 mod sandbox;
 
+use crate::secrets::SecretError;
 use domain::ports::{Checkout, Closing, PaymentProvider, ProviderError};
 use domain::use_cases::pay::ProviderEvent;
 use domain::{CheckoutId, Payment, PaymentRequest, PaymentRequestId, Timestamp};
 use http::HeaderMap;
 use runtime::{ConfigError, Environment};
 
-pub use sandbox::Sandbox;
+pub use sandbox::{Sandbox, SandboxWebhooks};
 
 /// What a webhook said, once its signature has been verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,9 @@ pub enum WebhookError {
     /// Its signature is missing, wrong, or made at another time than now.
     #[error("the signature does not hold: {0}")]
     Signature(#[from] runtime::webhook::SignatureError),
+    /// The secret to hold it against cannot be had. The provider sends the webhook again.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// It is signed, but not what the provider sends.
     #[error("the body cannot be read: {0}")]
     Unreadable(String),
@@ -51,19 +55,40 @@ impl ConfiguredProvider {
         }
     }
 
-    /// The name its webhooks' address ends with.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Sandbox(_) => sandbox::NAME,
-        }
-    }
-
     /// Where its payment pages are, for the browser's policy on where a form may lead.
     #[must_use]
     pub fn checkout_origin(&self) -> &str {
         match self {
             Self::Sandbox(sandbox) => sandbox.checkout_origin(),
+        }
+    }
+}
+
+/// The webhooks of the provider that a deployment is configured with. Apart from the provider itself, because only the
+/// function that takes them may know their secret.
+#[derive(Debug, Clone)]
+pub enum ConfiguredWebhooks {
+    /// The stand-in that comes with the local runner.
+    Sandbox(SandboxWebhooks),
+}
+
+impl ConfiguredWebhooks {
+    /// The webhooks of the provider that `PAYMENT_PROVIDER` names.
+    ///
+    /// # Errors
+    /// A variable that is missing or wrong.
+    pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
+        match environment.require("PAYMENT_PROVIDER")? {
+            "sandbox" => Ok(Self::Sandbox(SandboxWebhooks::new(environment)?)),
+            _ => Err(Environment::invalid("PAYMENT_PROVIDER", "sandbox")),
+        }
+    }
+
+    /// The name their address ends with.
+    #[must_use]
+    pub fn provider(&self) -> &'static str {
+        match self {
+            Self::Sandbox(_) => sandbox::NAME,
         }
     }
 
@@ -72,9 +97,9 @@ impl ConfiguredProvider {
     ///
     /// # Errors
     /// [`WebhookError`]
-    pub fn read_webhook(&self, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Result<WebhookEvent, WebhookError> {
+    pub async fn read(&self, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Result<WebhookEvent, WebhookError> {
         match self {
-            Self::Sandbox(sandbox) => sandbox.read_webhook(headers, body, now),
+            Self::Sandbox(webhooks) => webhooks.read(headers, body, now).await,
         }
     }
 }

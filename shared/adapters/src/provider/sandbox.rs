@@ -2,11 +2,12 @@
 
 use super::{WebhookError, WebhookEvent};
 use crate::http_client::{self, CallError};
+use crate::secrets::SecretSource;
 use domain::ports::{Checkout, Closing, PaymentProvider, ProviderError};
 use domain::use_cases::pay::ProviderEvent;
 use domain::{Amount, CheckoutId, Currency, Money, Payment, PaymentRequest, PaymentRequestId, Reason, Timestamp};
 use http::HeaderMap;
-use runtime::webhook::Secrets;
+use runtime::webhook::SignatureError;
 use runtime::{ConfigError, Environment};
 use serde::{Deserialize, Serialize};
 
@@ -18,8 +19,13 @@ pub(super) const NAME: &str = "sandbox";
 pub struct Sandbox {
     http: reqwest::Client,
     url: String,
-    secrets: Secrets,
     origin: String,
+}
+
+/// The webhooks of the stand-in provider.
+#[derive(Debug, Clone)]
+pub struct SandboxWebhooks {
+    secrets: SecretSource,
 }
 
 #[derive(Serialize)]
@@ -76,7 +82,7 @@ struct FailedData {
 }
 
 impl Sandbox {
-    /// The provider at `SANDBOX_PROVIDER_URL`, whose webhooks are signed with one of `SANDBOX_WEBHOOK_SECRET`.
+    /// The provider at `SANDBOX_PROVIDER_URL`.
     ///
     /// # Errors
     /// A variable that is missing or wrong.
@@ -84,21 +90,33 @@ impl Sandbox {
         let url = runtime::config::url(environment, "SANDBOX_PROVIDER_URL")?;
         // Its payment pages are shown where the customer's pages are.
         let origin = runtime::config::public_base_url(environment)?;
-        let secrets = Secrets::from_environment(environment, "SANDBOX_WEBHOOK_SECRET")?;
-        Ok(Self { http: http_client::client()?, url, secrets, origin })
+        Ok(Self { http: http_client::client()?, url, origin })
     }
 
     pub(super) fn checkout_origin(&self) -> &str {
         &self.origin
     }
+}
 
-    pub(super) fn read_webhook(
+impl SandboxWebhooks {
+    /// Webhooks signed with one of `SANDBOX_WEBHOOK_SECRET`, or of the secret at `SANDBOX_WEBHOOK_SECRET_ARN`.
+    ///
+    /// # Errors
+    /// A variable that is missing or wrong.
+    pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
+        Ok(Self { secrets: SecretSource::from_environment(environment, "SANDBOX_WEBHOOK_SECRET")? })
+    }
+
+    pub(super) async fn read(
         &self,
         headers: &HeaderMap,
         body: &[u8],
         now: Timestamp,
     ) -> Result<WebhookEvent, WebhookError> {
-        let report = self.secrets.verify(headers, body, now)?;
+        let report = match self.secrets.current().await?.verify(headers, body, now) {
+            Err(SignatureError::Mismatch) => self.secrets.after_mismatch().await?.verify(headers, body, now)?,
+            verified => verified?,
+        };
         let unreadable = |error: serde_json::Error| WebhookError::Unreadable(error.to_string());
         let envelope: Envelope = serde_json::from_slice(body).map_err(unreadable)?;
         match envelope.r#type.as_str() {
