@@ -12,4 +12,5 @@ mod messages;
 mod pages;
 mod publishing;
 mod races;
+mod replaying;
 mod secrets;

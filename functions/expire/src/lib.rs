@@ -12,7 +12,7 @@ use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse
 use domain::use_cases::UseCaseError;
 use domain::use_cases::expire::{Settled, expire};
 use domain::{Limits, PaymentRequestId, SystemClock};
-use runtime::telemetry::{Metric, chain, count};
+use runtime::telemetry::{Metric, chain, count, duration};
 use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
 use serde::Deserialize;
 use std::time::Duration;
@@ -105,7 +105,10 @@ impl Expire {
     /// Ends one request if its time has come.
     async fn settle(&self, id: PaymentRequestId) -> Result<(), UseCaseError> {
         match expire(&self.store, &self.provider, &SystemClock, &self.public_base_url, id).await? {
-            Settled::Expired(request) => tracing::info!(%id, status = %request.status, "expired"),
+            Settled::Expired(request) => {
+                duration(Metric::ExpiryLag, request.updated_at().since(request.deadline));
+                tracing::info!(%id, status = %request.status, "expired");
+            }
             Settled::Paid(request) => tracing::info!(%id, status = %request.status, "paid in the last moment"),
             Settled::Nothing => {}
             Settled::Postponed(error) => {

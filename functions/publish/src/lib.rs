@@ -5,7 +5,6 @@ use adapters::dynamodb::stream::{ImageError, is_request, request_of_image};
 use adapters::eventbridge::{ENTRIES_PER_CALL, Entry, EntryError};
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
-use domain::event::SOURCE;
 use domain::{Clock, PaymentRequestEvent, SystemClock};
 use runtime::telemetry::{Metric, count};
 use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
@@ -120,13 +119,7 @@ impl Publish {
                     .map(|event| Pending {
                         subject: event.id.to_string(),
                         sequence_number: sequence_number.clone(),
-                        entry: Entry {
-                            source: SOURCE,
-                            detail_type: event.detail_type().as_str(),
-                            time: event.occurred_at,
-                            // Texts, numbers and maps with text keys: there is nothing in it that JSON cannot hold.
-                            detail: serde_json::to_string(&event).unwrap_or_default(),
-                        },
+                        entry: Entry::from(&event),
                     })
                     .collect()
             }

@@ -5,7 +5,8 @@ use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::error::DisplayErrorContext;
 use aws_sdk_eventbridge::primitives::DateTime;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
-use domain::Timestamp;
+use domain::event::SOURCE;
+use domain::{PaymentRequestEvent, Timestamp};
 use runtime::{ConfigError, Environment};
 
 /// `PutEvents` takes at most so many entries
@@ -23,6 +24,18 @@ pub struct Entry {
     pub time: Timestamp,
     /// The event itself, JSON.
     pub detail: String,
+}
+
+impl From<&PaymentRequestEvent> for Entry {
+    fn from(event: &PaymentRequestEvent) -> Self {
+        Self {
+            source: SOURCE,
+            detail_type: event.detail_type().as_str(),
+            time: event.occurred_at,
+            // Texts, numbers and maps with text keys: there is nothing in it that JSON cannot hold.
+            detail: serde_json::to_string(event).unwrap_or_default(),
+        }
+    }
 }
 
 /// An entry that did not get onto the bus; the same again may.

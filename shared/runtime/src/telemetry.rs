@@ -2,8 +2,9 @@
 
 use std::error::Error;
 use std::io::Write as _;
+use std::time::Duration;
 
-/// Something that is counted, each occurrence worth an operator's attention.
+/// Something that an operator watches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Metric {
     /// A payment whose amount or currency is not what was asked for.
@@ -18,6 +19,10 @@ pub enum Metric {
     ExpiredUnconfirmed,
     /// A stream record that can never become an event.
     DeadLetter,
+    /// How long after its deadline a request was ended.
+    ExpiryLag,
+    /// How long a refund has been due when it was tried.
+    RefundAge,
 }
 
 impl Metric {
@@ -29,16 +34,28 @@ impl Metric {
             Self::WebhookRefused => "WebhookRefused",
             Self::ExpiredUnconfirmed => "ExpiredUnconfirmed",
             Self::DeadLetter => "DeadLetter",
+            Self::ExpiryLag => "ExpiryLag",
+            Self::RefundAge => "RefundAge",
         }
     }
 }
 
-/// Counts one occurrence: in a deployment as a line of CloudWatch's embedded metric format on standard output
+/// Counts one occurrence.
+pub fn count(metric: Metric) {
+    emit(metric, "Count", 1);
+}
+
+/// Records how long something took.
+pub fn duration(metric: Metric, duration: Duration) {
+    emit(metric, "Milliseconds", u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
+}
+
+/// Hands a value to CloudWatch: in a deployment as a line of CloudWatch's embedded metric format on standard output
 /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>),
 /// elsewhere as a log line.
-pub fn count(metric: Metric) {
+fn emit(metric: Metric, unit: &str, value: u64) {
     let Some(function) = std::env::var_os("AWS_LAMBDA_FUNCTION_NAME") else {
-        tracing::info!(metric = metric.name(), "counted");
+        tracing::debug!(metric = metric.name(), value, unit, "measured");
         return;
     };
     let milliseconds =
@@ -49,11 +66,11 @@ pub fn count(metric: Metric) {
             "CloudWatchMetrics": [{
                 "Namespace": "chat2pay",
                 "Dimensions": [["FunctionName"]],
-                "Metrics": [{ "Name": metric.name(), "Unit": "Count" }],
+                "Metrics": [{ "Name": metric.name(), "Unit": unit }],
             }],
         },
         "FunctionName": function.to_string_lossy(),
-        metric.name(): 1,
+        metric.name(): value,
     });
     if let Err(error) = writeln!(std::io::stdout().lock(), "{line}") {
         tracing::error!(%error, metric = metric.name(), "the metric could not be written");
