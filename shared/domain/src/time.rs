@@ -7,15 +7,16 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// A moment between the years 1 and 9999, to the millisecond.
+/// A moment between the year 1 and the end of the year 9999 but for its last day, to the millisecond.
 ///
 /// Its text is RFC 3339 in UTC with exactly three decimals, which therefore sorts as the moments do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Timestamp(i64);
 
-/// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59.999Z in milliseconds since the Unix epoch.
-const RANGE: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_300_799_999;
+/// 0001-01-01T00:00:00Z and 9999-12-30T22:00:00.999Z in milliseconds since the Unix epoch: jiff, which writes them, leaves
+/// room at the end for every offset.
+const RANGE: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_207_200_999;
 
 impl Timestamp {
     /// The moment so many milliseconds after the Unix epoch.
@@ -175,6 +176,13 @@ mod tests {
         ] {
             assert!(text.parse::<Timestamp>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn every_moment_there_is_can_be_written() {
+        assert_eq!(Timestamp(*RANGE.start()).to_string(), "0001-01-01T00:00:00.000Z");
+        assert_eq!(Timestamp(*RANGE.end()).to_string(), "9999-12-30T22:00:00.999Z");
+        assert!("9999-12-31".parse::<Timestamp>().is_err());
     }
 
     #[test]
