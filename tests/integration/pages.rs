@@ -1,0 +1,311 @@
+//! The customer's pages: what they say, what they never say, and what they go out with.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::Method;
+use serde_json::json;
+use tests::system::{Answer, SHORT_CHECKOUT, SHORT_LINK, System, id, link, now, order, paid, phone};
+
+/// The value of a directive of a page's Content-Security-Policy.
+fn directive<'a>(page: &'a Answer, name: &str) -> &'a str {
+    let policy = page.header("content-security-policy");
+    let found = policy.split(';').map(str::trim).find_map(|directive| directive.strip_prefix(name));
+    found.unwrap_or_else(|| panic!("no {name} in {policy}")).trim()
+}
+
+/// What every page goes out with, whatever it says.
+fn assert_guarded(page: &Answer) {
+    for (name, value) in [
+        ("cache-control", "no-store"),
+        ("referrer-policy", "no-referrer"),
+        ("x-robots-tag", "noindex"),
+        ("x-content-type-options", "nosniff"),
+        ("content-type", "text/html; charset=utf-8"),
+    ] {
+        assert_eq!(page.header(name), value, "{name}: {page:?}");
+    }
+    assert_eq!(directive(page, "default-src"), "'none'");
+    assert_eq!(directive(page, "base-uri"), "'none'");
+    assert_eq!(directive(page, "frame-ancestors"), "'none'");
+    assert!(directive(page, "form-action").starts_with("'self'"));
+    let policy = page.header("content-security-policy");
+    for loose in ["unsafe-inline", "unsafe-eval", "*", "data:", "http:;", "https:;"] {
+        assert!(!policy.contains(loose), "{policy}");
+    }
+    assert_eq!(page.header("set-cookie"), "");
+}
+
+/// The part of a page that chat apps and search engines read before anybody opens it.
+fn head(page: &Answer) -> &str {
+    let (head, _) = page.text().split_once("<body").unwrap();
+    head
+}
+
+#[tokio::test]
+async fn every_page_is_guarded_whatever_it_says() {
+    let (system, short) = (System::shared(&[]).await, System::shared(SHORT_LINK).await);
+    let alice = system.alice().await;
+    let (live, canceled, settled) = (alice.sent().await, alice.sent().await, alice.sent().await);
+    alice.cancel(id(&canceled)).await;
+    assert_eq!(system.webhook(&paid(&settled, "pay_1", now())).await.status, 200);
+    let bob = short.alice().await;
+    let expired = bob.sent().await;
+    bob.wait_for_history(id(&expired), "expired").await;
+    let unknown = format!("{}/p/1111111111111111111111", system.base());
+    for (link, status) in [
+        (link(&live), 200),
+        (link(&settled), 200),
+        (link(&canceled), 410),
+        (link(&expired), 410),
+        (&unknown, 404),
+        (&format!("{}/p/x", system.base()), 404),
+    ] {
+        let page = system.page(Method::GET, link).await;
+        assert_eq!(page.status, status, "{page:?}");
+        assert_guarded(&page);
+        let head = system.page(Method::HEAD, link).await;
+        assert_eq!(head.status, status);
+        assert!(head.body.is_empty());
+        assert_guarded(&head);
+        assert_eq!(head.header("content-security-policy"), page.header("content-security-policy"));
+    }
+    for link in [link(&canceled), link(&expired), &unknown] {
+        assert_guarded(&system.press(link).await);
+    }
+    // Neither the way to the checkout nor the way back may be kept or told on.
+    for link in [link(&live), link(&settled)] {
+        let redirect = system.press(link).await;
+        assert_eq!(redirect.status, 303);
+        assert_eq!(redirect.header("cache-control"), "no-store");
+        assert_eq!(redirect.header("referrer-policy"), "no-referrer");
+        assert!(redirect.body.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn the_policy_allows_the_pages_own_style_by_its_hash_and_no_script() {
+    let system = System::shared(&[]).await;
+    let alice = system.alice().await;
+    let sent = alice.sent().await;
+    let page = system.page(Method::GET, link(&sent)).await;
+    let (_, rest) = page.text().split_once("<style>").unwrap();
+    let (style, _) = rest.split_once("</style>").unwrap();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, style.as_bytes());
+    assert_eq!(directive(&page, "style-src"), format!("'sha256-{}'", STANDARD.encode(digest)));
+    let html = page.text();
+    assert!(!html.contains("<script") && !html.contains("style=\"") && !html.contains("onclick"), "{html}");
+    // A browser holds where the form's answer leads against the policy as well.
+    let checkout = system.click(link(&sent)).await;
+    let (self_only, origin) = directive(&page, "form-action").split_once(' ').unwrap();
+    assert!(self_only == "'self'" && checkout.starts_with(origin), "{origin}: {checkout}");
+}
+
+#[tokio::test]
+async fn a_live_page_shows_the_order_the_amount_the_time_left_and_one_button() {
+    let system = System::shared(&[]).await;
+    let alice = system.alice().await;
+    let sent = alice.sent().await;
+    let page = system.page(Method::GET, link(&sent)).await;
+    let html = page.text();
+    for shown in ["10045", "R250.00", "2 x tickets", "Time left", "minutes"] {
+        assert!(html.contains(shown), "{shown}: {html}");
+    }
+    assert!(html.contains(sent["link"]["expires_at"].as_str().unwrap()), "{html}");
+    assert_eq!(html.matches("<button").count(), 1, "{html}");
+    assert_eq!(html.matches("<form method=\"post\"").count(), 1, "{html}");
+    // On its way through the chat nobody has to learn whom the link is for.
+    assert!(!html.contains(sent["customer"]["phone"].as_str().unwrap()) && !html.contains("Thandi"), "{html}");
+
+    system.click(link(&sent)).await;
+    let page = system.page(Method::GET, link(&sent)).await;
+    assert_eq!(page.status, 200);
+    assert!(page.text().contains("Time left") && page.text().matches("<button").count() == 1, "{page:?}");
+    let clicked = alice.read(id(&sent)).await;
+    assert!(page.text().contains(clicked["link"]["expires_at"].as_str().unwrap()), "{page:?}");
+}
+
+#[tokio::test]
+async fn a_preview_says_neither_amount_nor_name_nor_phone() {
+    let system = System::shared(&[]).await;
+    let alice = system.alice().await;
+    let (sent, canceled, settled) = (alice.sent().await, alice.sent().await, alice.sent().await);
+    alice.cancel(id(&canceled)).await;
+    assert_eq!(system.webhook(&paid(&settled, "pay_1", now())).await.status, 200);
+    for request in [&sent, &canceled, &settled] {
+        let page = system.page(Method::GET, link(request)).await;
+        let head = head(&page);
+        assert!(head.contains("og:title") && head.contains("og:description"), "{head}");
+        let (before_style, rest) = head.split_once("<style>").unwrap();
+        let (_, after_style) = rest.split_once("</style>").unwrap();
+        for part in [before_style, after_style] {
+            for secret in [
+                "250",
+                "25000",
+                "R2",
+                "ZAR",
+                "Thandi",
+                "Alice",
+                "10045",
+                "tickets",
+                request["customer"]["phone"].as_str().unwrap(),
+            ] {
+                assert!(!part.contains(secret), "{secret}: {part}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_ended_page_has_no_button_and_no_time_left() {
+    let (system, short, checkout) =
+        (System::shared(&[]).await, System::shared(SHORT_LINK).await, System::shared(SHORT_CHECKOUT).await);
+    let alice = system.alice().await;
+    let (canceled, refunded, settled) = (alice.sent().await, alice.sent().await, alice.sent().await);
+    alice.cancel(id(&canceled)).await;
+    alice.cancel(id(&refunded)).await;
+    assert_eq!(system.webhook(&paid(&refunded, "pay_1", now())).await.status, 200);
+    alice.wait_for(id(&refunded), "refunded").await;
+    assert_eq!(system.webhook(&paid(&settled, "pay_1", now())).await.status, 200);
+    let (bob, carol) = (short.alice().await, checkout.alice().await);
+    let (unclicked, unpaid) = (bob.sent().await, carol.sent().await);
+    checkout.click(link(&unpaid)).await;
+    bob.wait_for_history(id(&unclicked), "expired").await;
+    carol.wait_for_history(id(&unpaid), "expired").await;
+    for (request, status, says) in [
+        (&canceled, 410, "canceled"),
+        (&refunded, 410, "sent the money back"),
+        (&settled, 200, "Paid"),
+        (&unclicked, 410, "expired"),
+        (&unpaid, 410, "run out"),
+    ] {
+        let page = system.page(Method::GET, link(request)).await;
+        assert_eq!(page.status, status, "{page:?}");
+        let html = page.text();
+        assert!(html.contains(says), "{says}: {html}");
+        for gone in ["<button", "<form", "Time left", "http-equiv=\"refresh\""] {
+            assert!(!html.contains(gone), "{gone}: {html}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn hostile_texts_stay_texts() {
+    let system = System::shared(&[]).await;
+    let alice = system.alice().await;
+    let mut hostile = order(&phone());
+    hostile["order_number"] = "<script>alert(1)</script>\"'&".into();
+    hostile["description"] = "</dd></main><img src=x onerror=alert(1)>{{ 7*7 }}&lt;".into();
+    hostile["customer"]["name"] = "<b>Thandi</b>".into();
+    let sent = alice.sent_as(&hostile).await;
+    let checkout = system.click(link(&sent)).await;
+    for address in [link(&sent), &checkout] {
+        let page = system.page(Method::GET, address).await;
+        assert_eq!(page.status, 200);
+        let html = page.text();
+        for markup in ["<script", "<img", "<b>", "</main><"] {
+            assert!(!html.contains(markup), "{markup} in {html}");
+        }
+        // Shown as it was written, with nothing evaluated and nothing taken for an entity.
+        let as_shown = html.replace("&#60;", "<").replace("&#62;", ">").replace("&#34;", "\"").replace("&#39;", "'");
+        let as_shown = as_shown.replace("&#38;", "&");
+        for text in ["order_number", "description"] {
+            let text = hostile[text].as_str().unwrap();
+            assert!(as_shown.contains(text), "{text} not in {html}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn amounts_are_written_by_their_currencys_own_rules() {
+    let system = System::shared(&[]).await;
+    let alice = system.alice().await;
+    for (amount, currency, written) in [
+        (25_000, "ZAR", "R250.00"),
+        (25_000, "JPY", "¥25,000"),
+        (25_000, "KWD", "KWD\u{a0}25.000"),
+        (99_999_999, "EUR", "€999,999.99"),
+        (5, "USD", "$0.05"),
+    ] {
+        let phone = phone();
+        let mut order = order(&phone);
+        order["amount"] = json!(amount);
+        order["currency"] = json!(currency);
+        let sent = alice.sent_as(&order).await;
+        let page = system.page(Method::GET, link(&sent)).await;
+        assert!(page.text().contains(written), "{written}: {page:?}");
+        let checkout = system.click(link(&sent)).await;
+        let payment_page = system.page(Method::GET, &checkout).await;
+        assert!(payment_page.text().contains(written), "{written}: {payment_page:?}");
+        system.settle(&checkout, "succeeded").await;
+        let texts = system.wait_for_texts(&phone, 2).await;
+        assert!(texts.iter().all(|text| text.contains(&format!(" {written} "))), "{written}: {texts:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_receipt_says_what_was_paid_and_when() {
+    let system = System::shared(&[]).await;
+    let alice = system.alice().await;
+    let sent = alice.sent().await;
+    system.settle(&system.click(link(&sent)).await, "succeeded").await;
+    let payment = alice.wait_for(id(&sent), "paid").await["payment"].clone();
+    let page = system.page(Method::GET, link(&sent)).await;
+    for shown in ["R250.00", "10045", payment["reference"].as_str().unwrap(), payment["paid_at"].as_str().unwrap()] {
+        assert!(page.text().contains(shown), "{shown}: {page:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_was_never_given_out_is_unknown() {
+    let system = System::shared(&[]).await;
+    let alice = system.alice().await;
+    let sent = alice.sent().await;
+    let token = link(&sent).rsplit('/').next().unwrap();
+    let swapped: String = token
+        .chars()
+        .map(|character| if character.is_lowercase() { character.to_ascii_uppercase() } else { character })
+        .collect();
+    for wrong in [
+        "x",
+        &token[1..],
+        &format!("{token}x"),
+        &format!("{token}%00"),
+        &format!("{token}%20"),
+        &swapped,
+        "0000000000000000000000",
+        "zzzzzzzzzzzzzzzzzzzzzz",
+        "%F0%9F%8E%9F",
+        &"1".repeat(5_000),
+    ] {
+        for method in [Method::GET, Method::POST] {
+            let page = system.page(method, &format!("/p/{wrong}")).await;
+            assert_eq!(page.status, 404, "{wrong}");
+            assert_guarded(&page);
+            assert!(!page.text().contains("<button"), "{page:?}");
+        }
+    }
+    assert_eq!(alice.read(id(&sent)).await, sent);
+}
+
+#[tokio::test]
+async fn whatever_a_form_holds_the_button_is_the_click() {
+    let system = System::shared(&[]).await;
+    let alice = system.alice().await;
+    for (content_type, body) in [
+        ("application/x-www-form-urlencoded", "a=1&b=%FF"),
+        ("text/plain", "x"),
+        ("multipart/form-data; boundary=x", "--x--"),
+        ("application/octet-stream", "\u{0}\u{1}"),
+    ] {
+        let sent = alice.sent().await;
+        let press = system.request(Method::POST, link(&sent)).header("content-type", content_type).body(body);
+        assert_eq!(Answer::of(press).await.status, 303, "{content_type}");
+        assert_eq!(alice.read(id(&sent)).await["status"], "clicked");
+    }
+    let sent = alice.sent().await;
+    let too_much = system.request(Method::POST, link(&sent)).body("x".repeat(16 * 1024 + 1));
+    let page = Answer::of(too_much).await;
+    assert_eq!(page.status, 413);
+    assert_guarded(&page);
+    assert_eq!(alice.read(id(&sent)).await, sent);
+}
