@@ -1,6 +1,8 @@
 //! The names that AWS would have given things.
 
-use serde_json::{Value, json};
+use domain::Timestamp;
+use serde::Serialize;
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 /// The region that everything here claims to be in.
@@ -8,25 +10,41 @@ pub(crate) const REGION: &str = "us-east-1";
 /// The account that everything here claims to belong to.
 pub(crate) const ACCOUNT: &str = "000000000000";
 
-/// An EventBridge event's envelope.
-pub(crate) fn envelope(
-    detail_type: &str,
-    source: &str,
-    time: domain::Timestamp,
-    resources: &[String],
-    detail: &Value,
-) -> (String, Value) {
-    let id = Uuid::new_v4().to_string();
-    let envelope = json!({
-        "version": "0",
-        "id": id,
-        "detail-type": detail_type,
-        "source": source,
-        "account": ACCOUNT,
-        "time": crate::time::to_the_second(time),
-        "region": REGION,
-        "resources": resources,
-        "detail": detail,
-    });
-    (id, envelope)
+/// An `EventBridge` event as its consumers get it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Envelope<'a> {
+    version: &'static str,
+    pub(crate) id: String,
+    detail_type: &'a str,
+    source: &'a str,
+    account: &'static str,
+    time: String,
+    region: &'static str,
+    resources: &'a [String],
+    /// As it was put on the bus, to the last space.
+    detail: &'a RawValue,
+}
+
+impl<'a> Envelope<'a> {
+    /// A new event, with an id of its own.
+    pub(crate) fn new(
+        detail_type: &'a str,
+        source: &'a str,
+        time: Timestamp,
+        resources: &'a [String],
+        detail: &'a RawValue,
+    ) -> Self {
+        Self {
+            version: "0",
+            id: Uuid::new_v4().to_string(),
+            detail_type,
+            source,
+            account: ACCOUNT,
+            time: crate::time::to_the_second(time),
+            region: REGION,
+            resources,
+            detail,
+        }
+    }
 }

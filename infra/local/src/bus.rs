@@ -1,7 +1,7 @@
 //! The stand-in for the EventBridge bus: it stores what is put on it, and takes it to the functions by the template's
 //! rules until they have it.
 
-use crate::aws;
+use crate::aws::Envelope;
 use crate::body;
 use crate::functions::Functions;
 use crate::queue::{Job, Outcome, Queue, Work};
@@ -16,7 +16,8 @@ use domain::Timestamp;
 use http::{HeaderMap, StatusCode, header};
 use runtime::BoxFuture;
 use rusqlite::Transaction;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -56,14 +57,11 @@ struct Entry {
     time: Option<f64>,
 }
 
-/// What became of one entry.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum EntryResult {
-    #[serde(rename_all = "PascalCase")]
-    Accepted { event_id: String },
-    #[serde(rename_all = "PascalCase")]
-    Refused { error_code: &'static str, error_message: String },
+/// An entry that is not taken, while others of its call may be.
+#[derive(Debug)]
+struct Refused {
+    code: &'static str,
+    message: String,
 }
 
 /// A call that was refused as a whole, in the form of AWS's JSON protocol.
@@ -76,6 +74,9 @@ struct CallError {
 /// An accepted entry.
 struct Event {
     id: String,
+    /// As it is stored and delivered.
+    text: String,
+    /// The same, for patterns to look into.
     envelope: Value,
 }
 
@@ -109,7 +110,8 @@ impl Bus {
         }
         let now = crate::time::moment();
         let events: Vec<_> = call.entries.iter().map(|entry| entry.accept(&self.name, now)).collect();
-        let results: Vec<_> = events.iter().map(EntryResult::of).collect();
+        let results: Vec<_> = events.iter().map(result).collect();
+        let failed = events.iter().filter(|event| event.is_err()).count();
         let accepted: Vec<Event> = events.into_iter().flatten().collect();
         let rules = Arc::clone(&self.rules);
         let jobs = self
@@ -134,7 +136,6 @@ impl Bus {
             // Delivery goes on by itself; nobody here waits for it.
             drop(self.deliveries.submit(job));
         }
-        let failed = results.iter().filter(|result| matches!(result, EntryResult::Refused { .. })).count();
         Ok(json!({ "FailedEntryCount": failed, "Entries": results }))
     }
 }
@@ -149,30 +150,36 @@ impl Entry {
         time + length(&self.source) + length(&self.detail_type) + length(&self.detail) + resources
     }
 
-    fn accept(&self, bus: &str, now: Timestamp) -> Result<Event, EntryResult> {
-        let missing = |name: &str| EntryResult::Refused {
-            error_code: "InvalidArgument",
-            error_message: format!("Parameter {name} is not valid. Reason: {name} is a required argument."),
-        };
-        let given = |value: &'_ Option<String>| value.as_ref().filter(|text| !text.is_empty()).cloned();
-        let source = given(&self.source).ok_or_else(|| missing("Source"))?;
-        let detail_type = given(&self.detail_type).ok_or_else(|| missing("DetailType"))?;
-        let detail = given(&self.detail).ok_or_else(|| missing("Detail"))?;
+    fn accept(&self, bus: &str, now: Timestamp) -> Result<Event, Refused> {
+        let source = given(self.source.as_deref(), "Source")?;
+        let detail_type = given(self.detail_type.as_deref(), "DetailType")?;
+        let detail = given(self.detail.as_deref(), "Detail")?;
         // AWS takes a bus's name or its ARN.
         let named = self.event_bus_name.as_deref().unwrap_or("default");
         if named.rsplit('/').next() != Some(bus) {
-            return Err(EntryResult::Refused {
-                error_code: "ResourceNotFoundException",
-                error_message: format!("Event bus {named} does not exist."),
-            });
+            let message = format!("Event bus {named} does not exist.");
+            return Err(Refused { code: "ResourceNotFoundException", message });
         }
-        let detail: Value = serde_json::from_str(&detail).ok().filter(Value::is_object).ok_or_else(|| {
-            EntryResult::Refused { error_code: "MalformedDetail", error_message: "Detail is malformed.".to_owned() }
-        })?;
+        let malformed = |_| Refused { code: "MalformedDetail", message: "Detail is malformed.".to_owned() };
+        let detail: &RawValue = serde_json::from_str(detail).map_err(malformed)?;
         let time = self.time.and_then(from_seconds).unwrap_or(now);
-        let (id, envelope) = aws::envelope(&detail_type, &source, time, &self.resources, &detail);
-        Ok(Event { id, envelope })
+        let envelope = Envelope::new(detail_type, source, time, &self.resources, detail);
+        let text = serde_json::to_string(&envelope).map_err(malformed)?;
+        let event = Event { envelope: serde_json::from_str(&text).map_err(malformed)?, text, id: envelope.id };
+        if event.envelope["detail"].is_object() {
+            Ok(event)
+        } else {
+            Err(Refused { code: "MalformedDetail", message: "Detail is not an object.".to_owned() })
+        }
     }
+}
+
+/// A parameter that an entry cannot do without.
+fn given<'a>(value: Option<&'a str>, name: &str) -> Result<&'a str, Refused> {
+    value.filter(|text| !text.is_empty()).ok_or_else(|| Refused {
+        code: "InvalidArgument",
+        message: format!("Parameter {name} is not valid. Reason: {name} is a required argument."),
+    })
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a time beyond i64 is saturated and then refused")]
@@ -180,31 +187,26 @@ fn from_seconds(seconds: f64) -> Option<Timestamp> {
     Timestamp::from_milliseconds((seconds * 1000.0) as i64).ok()
 }
 
-impl EntryResult {
-    fn of(event: &Result<Event, Self>) -> Self {
-        match event {
-            Ok(event) => Self::Accepted { event_id: event.id.clone() },
-            Err(Self::Refused { error_code, error_message }) => {
-                Self::Refused { error_code, error_message: error_message.clone() }
-            }
-            Err(Self::Accepted { event_id }) => Self::Accepted { event_id: event_id.clone() },
-        }
+/// What became of one entry, as the caller is told.
+fn result(event: &Result<Event, Refused>) -> Value {
+    match event {
+        Ok(event) => json!({ "EventId": event.id }),
+        Err(refused) => json!({ "ErrorCode": refused.code, "ErrorMessage": refused.message }),
     }
 }
 
 /// Stores an event, and what has to be delivered of it.
 fn store(transaction: &Transaction<'_>, event: &Event, rules: &[Rule], jobs: &mut Vec<Job>) -> rusqlite::Result<()> {
-    let text = event.envelope.to_string();
-    transaction.prepare_cached("INSERT INTO events (envelope) VALUES (?1)")?.execute([&text])?;
+    transaction.prepare_cached("INSERT INTO events (envelope) VALUES (?1)")?.execute([&event.text])?;
     for rule in rules.iter().filter(|rule| rule.pattern.matches(&event.envelope)) {
         match &rule.target {
             Target::Function(_) => {
                 // A request's events reach each function in their order.
                 let about = event.envelope["detail"]["id"].as_str().unwrap_or(&event.id);
                 let lane = format!("{}/{about}", rule.name);
-                jobs.push(Job::put(transaction, QUEUE, &rule.name, &lane, text.clone())?);
+                jobs.push(Job::put(transaction, QUEUE, &rule.name, &lane, event.text.clone())?);
             }
-            Target::DeadLetters => keep_dead_letter(transaction, &rule.name, "put there by a rule", &text)?,
+            Target::DeadLetters => keep_dead_letter(transaction, &rule.name, "put there by a rule", &event.text)?,
         }
     }
     Ok(())
@@ -300,7 +302,7 @@ mod tests {
 
     fn entry(changed: &Value) -> Entry {
         let mut entry = json!({
-            "Source": "chat2pay", "DetailType": "PaymentRequestStatusChanged", "Detail": "{\"id\":\"1\"}",
+            "Source": "chat2pay", "DetailType": "PaymentRequestStatusChanged", "Detail": "{\"id\": \"1\"}",
             "EventBusName": "bus", "Time": 1_767_607_200.9,
         });
         for (name, value) in changed.as_object().unwrap() {
@@ -317,6 +319,7 @@ mod tests {
         assert_eq!(event.envelope["time"], "2026-01-05T10:00:00Z");
         assert_eq!(event.envelope["detail"]["id"], "1");
         assert_eq!(event.envelope["id"], event.id);
+        assert!(event.text.ends_with(r#""detail":{"id": "1"}}"#), "{}", event.text);
     }
 
     #[test]
@@ -331,8 +334,8 @@ mod tests {
             (json!({ "EventBusName": null }), "ResourceNotFoundException"),
         ] {
             match entry(&changed).accept("bus", crate::time::moment()) {
-                Err(EntryResult::Refused { error_code, .. }) => assert_eq!(error_code, code, "{changed}"),
-                _ => panic!("{changed} was accepted"),
+                Err(refused) => assert_eq!(refused.code, code, "{changed}"),
+                Ok(_) => panic!("{changed} was accepted"),
             }
         }
         let arn = json!({ "EventBusName": "arn:aws:events:us-east-1:000000000000:event-bus/bus" });

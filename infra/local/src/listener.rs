@@ -124,14 +124,10 @@ fn with_body(answer: &[u8]) -> Option<Vec<u8>> {
     if others.len() + 1 != head.split("\r\n").count() {
         return None;
     }
-    let body = serde_json::json!({
-        "type": "urn:chat2pay:problem:malformed_body",
-        "title": title,
-        "status": status.as_u16(),
-        "detail": detail,
-        "code": "malformed_body",
-    })
-    .to_string();
+    let status = status.as_u16();
+    let body = format!(
+        r#"{{"type":"urn:chat2pay:problem:malformed_body","title":"{title}","status":{status},"detail":"{detail}","code":"malformed_body"}}"#
+    );
     let length = body.len();
     let head = others.join("\r\n");
     Some(format!("{head}\r\ncontent-type: application/problem+json\r\ncontent-length: {length}\r\n\r\n{body}").into())

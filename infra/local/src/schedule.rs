@@ -7,6 +7,7 @@ use crate::template::Schedule;
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
+use uuid::Uuid;
 
 /// How many runs of one schedule may be under way. The next one starts on time while the last one finishes, as in AWS; a
 /// function that cannot keep up at all is not called ever more often.
@@ -42,7 +43,18 @@ pub(crate) async fn run(schedule: Schedule, functions: Functions, stage: Stage) 
 /// What a scheduled rule sends.
 fn event(function: &str) -> String {
     let rule = format!("arn:aws:events:{}:{}:rule/{function}", aws::REGION, aws::ACCOUNT);
-    aws::envelope("Scheduled Event", "aws.events", crate::time::moment(), &[rule], &json!({})).1.to_string()
+    json!({
+        "version": "0",
+        "id": Uuid::new_v4().to_string(),
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": aws::ACCOUNT,
+        "time": crate::time::to_the_second(crate::time::moment()),
+        "region": aws::REGION,
+        "resources": [rule],
+        "detail": {},
+    })
+    .to_string()
 }
 
 #[cfg(test)]
