@@ -13,4 +13,5 @@ mod pages;
 mod publishing;
 mod races;
 mod replaying;
+mod reports;
 mod secrets;

@@ -1,10 +1,12 @@
-//! `GET /payment-requests` and `GET /payment-requests/{id}`: what was sent, and where it stands.
+//! `GET /payment-requests`, `GET /payment-requests/{id}` and `GET /reports/agents`: what was sent, and where it stands.
 
 mod cursor;
+mod report;
 
 use adapters::DynamoDbStore;
 use domain::use_cases::list::{Filter, get, list};
-use domain::{Caller, Clock, Invalid, Limits, SystemClock};
+use domain::use_cases::report::report as make_report;
+use domain::{Caller, Clock, Invalid, Limits, Role, SystemClock};
 use http::{Response, StatusCode};
 use runtime::caller::ClaimNames;
 use runtime::fields::Fields;
@@ -18,6 +20,8 @@ use std::str::FromStr;
 /// The function's name, which is the package's and the binary's too.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
 
+/// How the path of the report ends, whatever stage the API puts before it.
+const REPORT: &str = "/reports/agents";
 const LIMIT: usize = 25;
 const LIMIT_AT_MOST: usize = 100;
 
@@ -53,6 +57,7 @@ impl HttpHandler for Query {
         let id = request.path_parameters_ref().and_then(|parameters| parameters.first("id")).map(str::to_owned);
         match id {
             Some(id) => self.one(&caller, &id).await,
+            None if request.raw_http_path().ends_with(REPORT) => self.report(&caller, &request).await,
             None => self.many(&caller, &request).await,
         }
     }
@@ -67,6 +72,15 @@ impl Query {
         let id = id.parse().map_err(|_| Problem::NotFound)?;
         let request = get(&self.store, caller, id).await?.ok_or(Problem::NotFound)?;
         Ok(json(StatusCode::OK, &representation(&request, SystemClock.now(), &self.public_base_url)))
+    }
+
+    async fn report(&self, caller: &Caller, request: &Request) -> Result<Response<Body>, Problem> {
+        if caller.role != Role::Supervisor {
+            return Err(Problem::Forbidden);
+        }
+        let (from, to) = report::range(request)?;
+        let report = make_report(&self.store, &SystemClock, caller, from, to).await?;
+        Ok(json(StatusCode::OK, &report::view(&report)))
     }
 
     async fn many(&self, caller: &Caller, request: &Request) -> Result<Response<Body>, Problem> {

@@ -232,33 +232,35 @@ impl DynamoDbStore {
 
     /// The requests of these identifiers that are there, in whatever order.
     async fn get_all(&self, ids: &[PaymentRequestId]) -> Result<HashMap<PaymentRequestId, PaymentRequest>, StoreError> {
-        let mut found = HashMap::new();
-        for batch in ids.chunks(BATCH) {
-            let mut keys: Vec<Item> = batch.iter().map(|id| HashMap::from([("pk".to_owned(), key(*id))])).collect();
-            let mut pause = Duration::from_millis(25);
-            while !keys.is_empty() {
-                let asked = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
-                let asked = asked.map_err(|error| StoreError::Refused(error.into()))?;
-                let call = self.client.batch_get_item().request_items(&self.table, asked);
-                let output = call.send().await.map_err(store_error)?;
-                for item in output.responses.unwrap_or_default().remove(&self.table).unwrap_or_default() {
-                    let request = read(item)?;
-                    found.insert(request.id, request);
+        let batches = try_join_all(ids.chunks(BATCH).map(|batch| self.get_batch(batch))).await?;
+        Ok(batches.into_iter().flatten().map(|request| (request.id, request)).collect())
+    }
+
+    async fn get_batch(&self, batch: &[PaymentRequestId]) -> Result<Vec<PaymentRequest>, StoreError> {
+        let mut found = Vec::with_capacity(batch.len());
+        let mut keys: Vec<Item> = batch.iter().map(|id| HashMap::from([("pk".to_owned(), key(*id))])).collect();
+        let mut pause = Duration::from_millis(25);
+        while !keys.is_empty() {
+            let asked = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+            let asked = asked.map_err(|error| StoreError::Refused(error.into()))?;
+            let call = self.client.batch_get_item().request_items(&self.table, asked);
+            let output = call.send().await.map_err(store_error)?;
+            for item in output.responses.unwrap_or_default().remove(&self.table).unwrap_or_default() {
+                found.push(read(item)?);
+            }
+            keys = output
+                .unprocessed_keys
+                .unwrap_or_default()
+                .remove(&self.table)
+                .map(|rest| rest.keys)
+                .unwrap_or_default();
+            if !keys.is_empty() {
+                if pause > Duration::from_secs(2) {
+                    return Err(StoreError::Unavailable("a batch of reads was left unprocessed too often".into()));
                 }
-                keys = output
-                    .unprocessed_keys
-                    .unwrap_or_default()
-                    .remove(&self.table)
-                    .map(|rest| rest.keys)
-                    .unwrap_or_default();
-                if !keys.is_empty() {
-                    if pause > Duration::from_secs(2) {
-                        return Err(StoreError::Unavailable("a batch of reads was left unprocessed too often".into()));
-                    }
-                    // What is left unprocessed was throttled: asking again at once would be throttled again.
-                    tokio::time::sleep(pause).await;
-                    pause *= 2;
-                }
+                // What is left unprocessed was throttled: asking again at once would be throttled again.
+                tokio::time::sleep(pause).await;
+                pause *= 2;
             }
         }
         Ok(found)

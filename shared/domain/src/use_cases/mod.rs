@@ -8,6 +8,7 @@ pub mod list;
 pub mod notify;
 pub mod pay;
 pub mod refund;
+pub mod report;
 
 use crate::OperationId;
 use crate::ports::{ProviderError, StoreError};
