@@ -46,7 +46,9 @@ macro_rules! client_config {
                     .operation_timeout($crate::aws::OPERATION_TIMEOUT)
                     .build(),
             );
-        if let Some(url) = environment.get($endpoint) {
+        // The names that every AWS SDK knows: one service's endpoint, or that of all of them
+        // (https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html).
+        if let Some(url) = environment.get($endpoint).or_else(|| environment.get("AWS_ENDPOINT_URL")) {
             config = config.endpoint_url(url);
         }
         config.build()
