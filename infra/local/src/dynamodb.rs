@@ -134,12 +134,10 @@ fn serve(
 }
 
 /// Every write asks the stream for its last sequence number and every poll for what follows one, and both read the whole
-/// stream without this index. Real streams forget records after a day, so these do too.
+/// stream without this index.
 fn index_stream(path: &str) -> Result<(), rusqlite::Error> {
     rusqlite::Connection::open(path)?.execute_batch(
-        "DELETE FROM _stream_records WHERE created_at < unixepoch() - 86400
-             AND id < (SELECT max(id) FROM _stream_records);
-         CREATE INDEX IF NOT EXISTS stream_records_in_order
+        "CREATE INDEX IF NOT EXISTS stream_records_in_order
              ON _stream_records (table_name, CAST(sequence_number AS INTEGER), shard_id);",
     )
 }

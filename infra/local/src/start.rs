@@ -21,7 +21,7 @@ use axum::routing::{get, post};
 use runtime::problem::Problem;
 use runtime::webhook::Secrets;
 use runtime::{ConfigError, Environment};
-use std::fs::{File, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -271,7 +271,12 @@ impl Parts<'_> {
 
 /// Makes the directory and claims it: two runners in one would deliver everything twice.
 fn open_directory(directory: &Path) -> Result<File, StartError> {
-    std::fs::create_dir_all(directory).map_err(StartError::DataDir)?;
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    // Phone numbers and a signing key are kept in it.
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(directory).map_err(StartError::DataDir)?;
     let lock = File::create(directory.join("lock")).map_err(StartError::DataDir)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
@@ -284,6 +289,7 @@ fn open_directory(directory: &Path) -> Result<File, StartError> {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
+    use std::io::{Read, Write};
 
     fn options(directory: Option<&Path>) -> Options {
         let data_dir = directory.map(Path::to_path_buf);
@@ -343,6 +349,61 @@ mod tests {
             }
         };
         tokio::time::timeout(Duration::from_secs(10), published).await.unwrap();
+        local.stop().await;
+    }
+
+    #[tokio::test]
+    async fn the_gateway_refuses_with_problems() {
+        let environment = Environment::default().with("ALLOWED_ORIGINS", "https://desk.example.com");
+        let local = start(Options { environment, ..options(None) }).await.unwrap();
+        let client = crate::client(CALL_TIMEOUT).unwrap();
+        let url = |path: &str| format!("{}{path}", local.base_url());
+        for (request, status, code) in [
+            (client.get(url("/payment-requests")), 401, "unauthenticated"),
+            (client.get(url("/payment-requests")).bearer_auth("a.b.c"), 401, "unauthenticated"),
+            (client.put(url("/payment-requests")), 404, "not_found"),
+            (client.get(url("/local/token")), 404, "not_found"),
+            (client.post(url("/webhooks/sandbox")).body(vec![b'x'; 11 * 1024 * 1024]), 413, "body_too_large"),
+            (client.post(url("/local/token")).body("{"), 400, "malformed_body"),
+            (client.get(url(&format!("/p/{}", "x".repeat(61_000)))), 422, "validation_failed"),
+        ] {
+            let response = request.send().await.unwrap();
+            assert_eq!(response.status(), status);
+            assert_eq!(response.headers()["content-type"], "application/problem+json");
+            assert_eq!(response.json::<Value>().await.unwrap()["code"], code);
+        }
+
+        for (origin, allowed) in [("https://desk.example.com", true), ("https://evil.example.com", false)] {
+            let preflight = client
+                .request(http::Method::OPTIONS, url("/payment-requests"))
+                .header("origin", origin)
+                .header("access-control-request-method", "POST");
+            let response = preflight.send().await.unwrap();
+            assert_eq!(response.headers().contains_key("access-control-allow-origin"), allowed, "{origin}");
+        }
+        local.stop().await;
+    }
+
+    #[tokio::test]
+    async fn what_is_not_http_gets_a_problem_too() {
+        let local = start(options(None)).await.unwrap();
+        let authority = local.base_url().trim_start_matches("http://").to_owned();
+        let answers = tokio::task::spawn_blocking(move || {
+            let long = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(70_000));
+            [b"GET /\xff HTTP/1.1\r\n\r\n".as_slice(), b"nonsense\r\n\r\n", long.as_bytes()].map(|request| {
+                let mut stream = std::net::TcpStream::connect(&authority).unwrap();
+                stream.write_all(request).unwrap();
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).unwrap();
+                answer
+            })
+        });
+        for answer in answers.await.unwrap() {
+            assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            assert!(head.contains("application/problem+json"), "{answer}");
+            assert_eq!(serde_json::from_str::<Value>(body).unwrap()["code"], "malformed_body");
+        }
         local.stop().await;
     }
 
