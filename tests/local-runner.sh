@@ -4,6 +4,7 @@
 start_local_runner() {
   local log=$1 attempt
   shift
+  # As its user builds it: with the features that it asks for itself, and none that tests add.
   cargo build --quiet --locked -p local
   "${CARGO_TARGET_DIR:-target}/debug/local" "$@" > "$log" 2>&1 &
   local_runner=$!
