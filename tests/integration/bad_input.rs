@@ -241,16 +241,7 @@ async fn a_damaged_order_is_refused_or_stored_as_it_was_answered() {
         }
     }
     assert!(refused > 100 && !stored.is_empty(), "{refused} of 400 refused shows little");
-    let (mut found, mut cursor) = (Vec::new(), None::<String>);
-    loop {
-        let page = cursor.as_deref().map_or_else(Vec::new, |cursor| vec![("cursor", cursor)]);
-        let list = alice.list(&[page, vec![("limit", "100")]].concat()).await.json();
-        found.extend(list["items"].as_array().unwrap().clone());
-        cursor = list["next_cursor"].as_str().map(str::to_owned);
-        if cursor.is_none() {
-            break;
-        }
-    }
+    let mut found = alice.everything().await;
     let by_id = |requests: &mut Vec<Value>| requests.sort_by_key(|request| id(request).to_owned());
     by_id(&mut found);
     by_id(&mut stored);

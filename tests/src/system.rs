@@ -119,6 +119,12 @@ impl System {
         User { system: self, token, workspace: workspace.to_owned() }
     }
 
+    /// Somebody with this token.
+    #[must_use]
+    pub fn bearer(&self, token: &str, workspace: &str) -> User<'_> {
+        User { system: self, token: token.to_owned(), workspace: workspace.to_owned() }
+    }
+
     /// The agent `alice` of a workspace that nobody else uses.
     pub async fn alice(&self) -> User<'_> {
         self.user(&workspace(), "alice", "agent").await
@@ -307,6 +313,22 @@ impl User<'_> {
         .await
     }
 
+    /// Every request there is for them, newest first.
+    pub async fn everything(&self) -> Vec<Value> {
+        let (mut found, mut cursor) = (Vec::new(), None::<String>);
+        loop {
+            let page = cursor.as_deref().map_or_else(Vec::new, |cursor| vec![("cursor", cursor)]);
+            let answer = self.list(&[page, vec![("limit", "100")]].concat()).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+            let list = answer.json();
+            found.extend(list["items"].as_array().unwrap().iter().cloned());
+            cursor = list["next_cursor"].as_str().map(str::to_owned);
+            if cursor.is_none() {
+                return found;
+            }
+        }
+    }
+
     /// Lists requests, with this query.
     pub async fn list(&self, query: &[(&str, &str)]) -> Answer {
         let query = serde_urlencoded::to_string(query).unwrap();
@@ -342,9 +364,17 @@ pub struct Answer {
 impl Answer {
     /// The answer to a request.
     pub async fn of(request: reqwest::RequestBuilder) -> Self {
-        let response = request.send().await.unwrap();
+        Self::try_of(request).await.unwrap()
+    }
+
+    /// The answer to a request, if it comes: the other side may be gone.
+    ///
+    /// # Errors
+    /// There is no whole answer.
+    pub async fn try_of(request: reqwest::RequestBuilder) -> Result<Self, reqwest::Error> {
+        let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Self { status, headers, body: response.bytes().await.unwrap().to_vec() }
+        Ok(Self { status, headers, body: response.bytes().await?.to_vec() })
     }
 
     /// The body's text.
