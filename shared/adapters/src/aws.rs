@@ -4,6 +4,9 @@
 //! (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>), so they are read from there and the
 //! configuration chain of `aws-config`, with its profiles, STS and IMDS, is left out of the package and of the cold start.
 
+use aws_sdk_dynamodb::config::SharedHttpClient;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use runtime::{ConfigError, Environment};
 use std::time::Duration;
 
@@ -17,6 +20,13 @@ pub(crate) const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
 pub(crate) const ATTEMPTS: u32 = 4;
 /// The first pause between two tries. The SDK's own second is long for a customer who is looking at a button.
 pub(crate) const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
+
+/// The client for an endpoint of our own choosing, such as an emulator on this machine: the same as the SDK's, but without
+/// the proxies that a developer's shell may name for the rest of the world.
+pub(crate) fn direct_http_client() -> SharedHttpClient {
+    let provider = Provider::Rustls(CryptoMode::AwsLc);
+    aws_smithy_http_client::Builder::new().tls_provider(provider).build_https()
+}
 
 /// Builds the configuration of one service's client: every SDK crate has a type of its own for the same settings.
 macro_rules! client_config {
@@ -49,7 +59,7 @@ macro_rules! client_config {
         // The names that every AWS SDK knows: one service's endpoint, or that of all of them
         // (https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html).
         if let Some(url) = environment.get($endpoint).or_else(|| environment.get("AWS_ENDPOINT_URL")) {
-            config = config.endpoint_url(url);
+            config = config.endpoint_url(url).http_client($crate::aws::direct_http_client());
         }
         config.build()
     }};

@@ -15,6 +15,8 @@ pub(crate) fn client() -> Result<reqwest::Client, ConfigError> {
         .connect_timeout(crate::aws::CONNECT_TIMEOUT)
         .timeout(CALL_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
+        // What a developer's shell says about proxies is not meant for systems on the same machine; Lambda sets none.
+        .no_proxy()
         .user_agent(concat!("chat2pay/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|_| runtime::Environment::invalid("SSL_CERT_FILE", "the certificates of a working TLS setup"))

@@ -2,7 +2,7 @@
 
 use crate::environment::{ConfigError, Environment};
 use crate::problem::Problem;
-use domain::{Agent, Caller};
+use domain::{Agent, Caller, Role};
 use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt as _};
 
@@ -41,7 +41,40 @@ impl ClaimNames {
                 id: claim("sub")?.parse().map_err(|_| Problem::Forbidden)?,
                 name: claim("name")?.parse().map_err(|_| Problem::Forbidden)?,
             },
-            role: claim(&self.role)?.parse().map_err(|_| Problem::Forbidden)?,
+            role: role(claim(&self.role)?).ok_or(Problem::Forbidden)?,
         })
+    }
+}
+
+/// The role in a claim. A claim that holds several groups, as Cognito's does, arrives from an HTTP API as one text such as
+/// `[agent supervisor]`; whoever is in both is a supervisor.
+fn role(claim: &str) -> Option<Role> {
+    let listed = claim.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let Some(listed) = listed else { return claim.parse().ok() };
+    let mut roles = listed.split([' ', ',']).filter_map(|text| text.parse().ok());
+    roles.clone().find(|role| *role == Role::Supervisor).or_else(|| roles.next())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_is_one_word_or_among_the_groups_of_a_list() {
+        for (claim, expected) in [
+            ("agent", Some(Role::Agent)),
+            ("supervisor", Some(Role::Supervisor)),
+            ("[agent]", Some(Role::Agent)),
+            ("[agent supervisor]", Some(Role::Supervisor)),
+            ("[other, agent]", Some(Role::Agent)),
+            ("[]", None),
+            ("[other]", None),
+            ("", None),
+            ("admin", None),
+            ("agent supervisor", None),
+            ("Agent", None),
+        ] {
+            assert_eq!(role(claim), expected, "{claim}");
+        }
     }
 }

@@ -8,11 +8,14 @@ use domain::Timestamp;
 use http::{HeaderMap, HeaderValue};
 use standardwebhooks::{HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook};
 use std::fmt;
+use std::ops::RangeInclusive;
 
 /// How far a webhook's timestamp may lie from now, in seconds, on either side.
 const TOLERANCE_SECONDS: u64 = 300;
-/// Standard Webhooks asks for secrets of 24 to 64 bytes.
-const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
+/// Standard Webhooks asks for secrets of 24 to 64 bytes, and a deployment's have to be.
+const SECRET_BYTES: RangeInclusive<usize> = 24..=64;
+/// On one machine, where a secret stands in a variable, a shorter one is somebody trying something out.
+const TRIAL_SECRET_BYTES: RangeInclusive<usize> = 1..=64;
 
 /// The secrets that webhooks are signed with; the newest first. `Debug` shows none of them.
 #[derive(Clone)]
@@ -33,25 +36,29 @@ pub enum SignatureError {
 }
 
 impl Secrets {
-    /// One or more secrets from a variable, separated by spaces: `whsec_` and the base64 of 24 to 64 bytes each.
+    /// One or more secrets from a variable, separated by spaces: `whsec_` and the base64 of 1 to 64 bytes each.
     ///
     /// # Errors
     /// Missing, or not of that form.
     pub fn from_environment(environment: &Environment, name: &str) -> Result<Self, ConfigError> {
-        Self::parse(environment.require(name)?, name)
+        Self::read(environment.require(name)?, name, &TRIAL_SECRET_BYTES)
     }
 
-    /// One or more secrets from a text of the same form, which came from where `name` says.
+    /// One or more secrets of a deployment, of the same form with 24 to 64 bytes each, which came from where `name` says.
     ///
     /// # Errors
     /// Not of that form.
     pub fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
+        Self::read(text, name, &SECRET_BYTES)
+    }
+
+    fn read(text: &str, name: &str, sizes: &RangeInclusive<usize>) -> Result<Self, ConfigError> {
         let wrong =
             || Environment::invalid(name, "whsec_ and the base64 of 24 to 64 bytes, several separated by spaces");
         let secrets = text.split_whitespace().map(|secret| {
             let encoded = secret.strip_prefix("whsec_").ok_or_else(wrong)?;
             let bytes = STANDARD.decode(encoded).map_err(|_| wrong())?;
-            if SECRET_BYTES.contains(&bytes.len()) { Ok(bytes) } else { Err(wrong()) }
+            if sizes.contains(&bytes.len()) { Ok(bytes) } else { Err(wrong()) }
         });
         let secrets = secrets.collect::<Result<Vec<_>, _>>()?;
         if secrets.is_empty() { Err(wrong()) } else { Ok(Self(secrets)) }
@@ -190,9 +197,11 @@ mod tests {
 
     #[test]
     fn weak_or_malformed_secrets_stop_the_function_at_its_start() {
-        for text in ["", "whsec_", "whsec_AAAA", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz", "whsec_!!!!"] {
+        for text in ["", "whsec_", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz", "whsec_!!!!"] {
             let environment = Environment::default().with("SECRET", text);
             assert!(Secrets::from_environment(&environment, "SECRET").is_err(), "{text}");
+            assert!(Secrets::parse(text, "SECRET").is_err(), "{text}");
         }
+        assert!(Secrets::parse("whsec_AAAA", "SECRET").is_err(), "a deployment's secret cannot be guessed");
     }
 }
