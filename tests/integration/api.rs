@@ -22,6 +22,7 @@ fn guarded_routes(id: &str) -> Vec<(Method, String, Option<Value>)> {
         (Method::GET, "/payment-requests".to_owned(), None),
         (Method::GET, format!("/payment-requests/{id}"), None),
         (Method::POST, format!("/payment-requests/{id}/cancel"), None),
+        (Method::GET, "/reports/agents".to_owned(), None),
     ]
 }
 

@@ -338,7 +338,7 @@ async fn a_kill_at_any_moment_loses_nothing_that_was_acknowledged() {
         let (bearer, done) = (bearer.as_deref().unwrap(), AtomicUsize::new(0));
         let names: Vec<String> = (0..4).map(|client| format!("{kill}-{client}")).collect();
         let clients = all(names.iter().map(|name| work(&system, bearer, name, &told, &done)));
-        let (enough, pause) = (random.below(60), Duration::from_micros(random.next() % 20_000));
+        let (enough, pause) = (random.below(60), Duration::from_micros(random.number() % 20_000));
         let killer = async {
             while done.load(Ordering::Relaxed) < enough {
                 tokio::task::yield_now().await;

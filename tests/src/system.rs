@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 pub const WEBHOOK_SECRET: &str = "whsec_dGVzdCBzZWNyZXQgb2YgbW9yZSB0aGFuIDI0IGJ5dGVz";
 
 /// How long something that has to happen may take. Nothing takes nearly as long unless it never happens.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Links that end two seconds after they were made; a payment page stays open for as long as in production.
 pub const SHORT_LINK: &[(&str, &str)] = &[("LINK_TTL_SECONDS", "2")];
@@ -96,7 +96,6 @@ impl System {
     }
 
     /// A request to this path or address, which nothing has been added to.
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let url = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.base) };
         self.http.request(method, url)
@@ -249,7 +248,6 @@ pub struct User<'a> {
 
 impl User<'_> {
     /// A request of theirs to this path.
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.system.request(method, path).bearer_auth(&self.token)
     }
@@ -602,7 +600,7 @@ impl Random {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -611,7 +609,7 @@ impl Random {
 
     /// A number below this one.
     pub fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() >> 33).unwrap() % bound
+        usize::try_from(self.number() >> 33).unwrap() % bound
     }
 
     /// One of these.
@@ -621,6 +619,6 @@ impl Random {
 
     /// So many bytes.
     pub fn bytes(&mut self, count: usize) -> Vec<u8> {
-        (0..count).map(|_| self.next().to_be_bytes()[0]).collect()
+        (0..count).map(|_| self.number().to_be_bytes()[0]).collect()
     }
 }
