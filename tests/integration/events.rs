@@ -255,6 +255,7 @@ fn documented() -> Vec<(&'static str, Documented)> {
         ("create/invalid", Http(422, "validation_failed")),
         ("query/get", Http(200, "")),
         ("query/list", Http(200, "")),
+        ("query/report", Http(200, "")),
         ("query/bad-cursor", Http(400, "invalid_cursor")),
         ("cancel/canceled", Http(200, "")),
         ("cancel/canceled", Http(409, "already_canceled")),
