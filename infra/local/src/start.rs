@@ -208,7 +208,10 @@ impl Parts<'_> {
         let provider = Provider::start(
             store.clone(),
             client.clone(),
-            base_url,
+            // A deployment's own address, when the stand-ins serve functions that run there.
+            environment
+                .get("SANDBOX_WEBHOOK_URL")
+                .map_or_else(|| format!("{base_url}/webhooks/sandbox"), str::to_owned),
             environment.get("PUBLIC_BASE_URL").unwrap_or(base_url),
             Secrets::from_environment(environment, "SANDBOX_WEBHOOK_SECRET")?,
             stage.clone(),

@@ -73,18 +73,18 @@ enum Pressed {
 }
 
 impl Provider {
-    /// Starts the provider, and with it the webhooks that an earlier run has not got rid of. `base` is this machine's own
-    /// address, where the merchant's webhooks are taken.
+    /// Starts the provider, and with it the webhooks that an earlier run has not got rid of. `webhook_url` is
+    /// where the merchant takes them.
     pub(crate) async fn start(
         store: Store,
         client: Client,
-        base: &str,
+        webhook_url: String,
         public_base_url: &str,
         secrets: Secrets,
         stage: Stage,
         tasks: &mut JoinSet<()>,
     ) -> Result<Self, StoreError> {
-        let sender = Sender { client, url: format!("{base}/webhooks/sandbox"), secrets };
+        let sender = Sender { client, url: webhook_url, secrets };
         let webhooks = Queue::start(QUEUE, store.clone(), Arc::new(sender), stage, tasks).await?;
         Ok(Self { store, webhooks, public_base_url: public_base_url.trim_end_matches('/').to_owned() })
     }

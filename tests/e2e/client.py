@@ -1,0 +1,74 @@
+"""HTTP as the suite needs it: no redirect followed, no proxy, and names below .localhost on this machine.
+
+RFC 6761 (section 6.3) says that names ending in .localhost are loopback addresses; not every resolver does.
+"""
+
+import http.client
+import json
+import socket
+import time
+import urllib.parse
+
+PATIENCE = 150
+
+
+class Answer:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.text = status, headers, body.decode("utf-8", "replace")
+
+    @property
+    def json(self):
+        return json.loads(self.text)
+
+    @property
+    def code(self):
+        """The problem's code, if this is one."""
+        if self.headers.get("content-type", "").startswith("application/problem+json"):
+            return self.json["code"]
+        return None
+
+    def __repr__(self):
+        return f"{self.status} {self.headers.get('content-type')} {self.text[:400]}"
+
+
+def call(method, url, body=None, headers=None):
+    parts = urllib.parse.urlsplit(url)
+    secure = parts.scheme == "https"
+    host = "127.0.0.1" if parts.hostname.endswith(".localhost") else parts.hostname
+    kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+    connection = kind(host, parts.port or (443 if secure else 80), timeout=60)
+    headers = {"host": parts.netloc, **(headers or {})}
+    if isinstance(body, (dict, list)):
+        body, headers = json.dumps(body).encode(), {"content-type": "application/json", **headers}
+    target = parts.path or "/"
+    if parts.query:
+        target += "?" + parts.query
+    try:
+        connection.request(method, target, body=body, headers=headers)
+        response = connection.getresponse()
+        return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
+    finally:
+        connection.close()
+
+
+def form(method, url, fields=None):
+    body = urllib.parse.urlencode(fields or {}).encode()
+    return call(method, url, body, {"content-type": "application/x-www-form-urlencoded"})
+
+
+def eventually(what, look, patience=PATIENCE):
+    """Looks until there is something to see, and answers it."""
+    end = time.monotonic() + patience
+    while True:
+        seen = look()
+        if seen:
+            return seen
+        if time.monotonic() > end:
+            raise AssertionError(f"{what} did not happen within {patience} s")
+        time.sleep(0.2)
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]

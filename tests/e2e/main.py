@@ -1,0 +1,20 @@
+"""Runs the suite against the system that the arguments describe."""
+
+import sys
+import unittest
+
+import settings
+import suite
+
+
+def run(under_test):
+    suite.SETTINGS = under_test
+    tests = unittest.defaultTestLoader.loadTestsFromModule(suite)
+    result = unittest.TextTestRunner(verbosity=2).run(tests)
+    passed = result.testsRun - len(result.failures) - len(result.errors) - len(result.skipped)
+    print(f"{passed} passed, {len(result.failures) + len(result.errors)} failed, {len(result.skipped)} skipped", flush=True)
+    return result.wasSuccessful()
+
+
+if __name__ == "__main__":
+    sys.exit(0 if run(settings.from_arguments()) else 1)

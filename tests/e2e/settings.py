@@ -1,0 +1,102 @@
+"""What the suite has to know of the system it is pointed at."""
+
+import argparse
+import dataclasses
+import datetime
+import json
+import pathlib
+import time
+
+import client
+
+
+@dataclasses.dataclass
+class Settings:
+    """One system under test."""
+
+    api: str
+    link_seconds: int
+    checkout_seconds: int
+    #: Signs tokens of the issuer that the API trusts: a private key (PEM) with its key id, issuer and audience.
+    issuer_key: str | None = None
+    issuer_key_id: str | None = None
+    issuer: str | None = None
+    audience: str | None = None
+    #: Or makes them: the local runner's `/local/token`.
+    token_url: str | None = None
+    #: The stand-in phone's `/local/messages`; without it, messages are not looked at.
+    messages_url: str | None = None
+    #: Where events are read: the local runner's `/local/events`, or an SQS queue that a rule of the bus fills.
+    events_url: str | None = None
+    events_queue: str | None = None
+    aws_endpoint: str | None = None
+    #: What the sandbox provider signs with; without it, nothing that needs a hand-made webhook is tried.
+    webhook_secret: str | None = None
+    events: list = dataclasses.field(default_factory=list)
+
+    def token(self, sub="alice", role="agent", workspace="acme", name=None, audience=None, expires_in=600):
+        """A token of this person; any claim can be left out by None."""
+        claims = {"sub": sub, "name": name or (sub or "").title(), "role": role, "workspace": workspace}
+        claims = {claim: value for claim, value in claims.items() if value is not None}
+        if self.token_url:
+            return client.call("POST", self.token_url, claims).json["access_token"]
+        import jwt
+
+        now = int(time.time())
+        claims |= {"iss": self.issuer, "aud": audience or self.audience, "iat": now - 60, "exp": now + expires_in}
+        return jwt.encode(claims, self.issuer_key, algorithm="RS256", headers={"kid": self.issuer_key_id})
+
+    @property
+    def makes_any_token(self):
+        """Whether tokens can be made that no issuer would give out."""
+        return self.issuer_key is not None
+
+    def events_of(self, request_id):
+        """The events of a request that have arrived so far, in the order of their arrival."""
+        if self.events_url:
+            self.events = [envelope["detail"] for envelope in client.call("GET", self.events_url).json]
+        elif self.events_queue:
+            self._drain()
+        return [event for event in self.events if event.get("id") == request_id]
+
+    def _drain(self):
+        import boto3
+
+        sqs = boto3.client("sqs", endpoint_url=self.aws_endpoint, region_name="us-east-1")
+        while True:
+            batch = sqs.receive_message(QueueUrl=self.events_queue, MaxNumberOfMessages=10).get("Messages", [])
+            for message in batch:
+                self.events.append(json.loads(message["Body"])["detail"])
+                sqs.delete_message(QueueUrl=self.events_queue, ReceiptHandle=message["ReceiptHandle"])
+            if not batch:
+                return
+
+
+def now(offset_seconds=0.0):
+    """A time as the interface writes it."""
+    moment = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=offset_seconds)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
+
+
+def from_arguments(arguments=None):
+    parser = argparse.ArgumentParser(prog="tests/e2e/run", description="Runs the end-to-end suite against any base URL.")
+    parser.add_argument("--api", required=True, help="the API's own address")
+    parser.add_argument("--link-seconds", type=int, default=300, help="LINK_TTL_SECONDS of the system")
+    parser.add_argument("--checkout-seconds", type=int, default=900, help="CHECKOUT_TTL_SECONDS of the system")
+    parser.add_argument("--token-url", help="the local runner's /local/token")
+    parser.add_argument("--issuer-key", help="a file with the private key (PEM) of the issuer that the API trusts")
+    parser.add_argument("--issuer-key-id")
+    parser.add_argument("--issuer")
+    parser.add_argument("--audience")
+    parser.add_argument("--messages-url", help="the stand-in phone's /local/messages")
+    parser.add_argument("--events-url", help="the local runner's /local/events")
+    parser.add_argument("--events-queue", help="the URL of an SQS queue that a rule of the bus fills")
+    parser.add_argument("--aws-endpoint", help="where AWS is, if it is not AWS")
+    parser.add_argument("--webhook-secret", help="what the sandbox provider signs with")
+    given = vars(parser.parse_args(arguments))
+    if given["issuer_key"]:
+        given["issuer_key"] = pathlib.Path(given["issuer_key"]).read_text()
+    elif not given["token_url"]:
+        parser.error("tokens have to come from somewhere: --token-url, or --issuer-key with --issuer and --audience")
+    given["api"] = given["api"].rstrip("/")
+    return Settings(**given)

@@ -1,0 +1,307 @@
+"""The life of payment requests over the API's own address, against whatever runs behind it.
+
+Each test is named after the rule it shows. What a system does not offer (a phone to look at, a bus to listen to, a secret
+to forge with, limits short enough to wait for) is skipped by name, never passed silently.
+"""
+
+import base64
+import hashlib
+import hmac
+import itertools
+import json
+import time
+import unittest
+import urllib.parse
+import uuid
+
+from client import call, eventually, form
+from settings import now
+
+#: Set by whoever starts the suite.
+SETTINGS = None
+#: Waiting for a deadline longer than this is no test.
+WAITABLE = 120
+
+_phones = itertools.count(int(time.time() * 10) % 10_000_000)
+
+
+class EndToEnd(unittest.TestCase):
+    def setUp(self):
+        self.settings = SETTINGS
+        self.workspace = f"e2e-{uuid.uuid4().hex[:12]}"
+        self.phone = f"+2783{next(_phones) % 10_000_000:07}"
+        self.alice = self.settings.token("alice", "agent", self.workspace)
+
+    def needs(self, setting, what):
+        if getattr(self.settings, setting) is None:
+            self.skipTest(f"this system was given no {what}")
+
+    def api(self, method, path, body=None, token=None, headers=None):
+        headers = {"authorization": f"Bearer {token or self.alice}", **(headers or {})}
+        return call(method, self.settings.api + path, body, headers)
+
+    def order(self, **fields):
+        return {"order_number": "10045", "amount": 25000, "currency": "ZAR",
+                "customer": {"phone": self.phone, "name": "Thandi"}, **fields}
+
+    def sent(self, **fields):
+        answer = self.api("POST", "/payment-requests", self.order(**fields))
+        self.assertEqual(answer.status, 201, answer)
+        return answer.json
+
+    def link(self, request):
+        """The customer's link, at the address that the suite was pointed at."""
+        return self.settings.api + urllib.parse.urlsplit(request["link"]["url"]).path[-len("/p/") - 22:]
+
+    def clicked(self, **fields):
+        request = self.sent(**fields)
+        answer = form("POST", self.link(request))
+        self.assertEqual(answer.status, 303, answer)
+        return request, answer.headers["location"]
+
+    def read(self, request):
+        answer = self.api("GET", f"/payment-requests/{request['id']}")
+        self.assertEqual(answer.status, 200, answer)
+        return answer.json
+
+    def becomes(self, request, status):
+        def look():
+            seen = self.read(request)
+            return seen if seen["status"] == status and seen["history"][-1]["status"] == status else None
+        return eventually(f"{request['id']} becoming {status}", look)
+
+    def cancel(self, request):
+        return self.api("POST", f"/payment-requests/{request['id']}/cancel")
+
+    def texts(self, count):
+        """The texts that the customer's phone has received, once there are so many."""
+        def look():
+            answer = call("GET", f"{self.settings.messages_url}?phone={urllib.parse.quote(self.phone)}")
+            texts = [message["text"] for message in answer.json]
+            return texts if len(texts) >= count else None
+        return eventually(f"{count} texts", look)
+
+    def events(self, request, version):
+        """The request's events, once the one with this version is there."""
+        def look():
+            events = self.settings.events_of(request["id"])
+            return events if any(event["version"] >= version for event in events) else None
+        return eventually(f"event {version}", look)
+
+    def webhook(self, kind, data, secret=None, age=0):
+        body = json.dumps({"type": kind, "timestamp": now(), "data": data})
+        identifier, timestamp = f"msg_{uuid.uuid4().hex}", int(time.time()) - age
+        key = base64.b64decode((secret or self.settings.webhook_secret).split()[0].removeprefix("whsec_"))
+        signed = hmac.new(key, f"{identifier}.{timestamp}.{body}".encode(), hashlib.sha256).digest()
+        return call("POST", f"{self.settings.api}/webhooks/sandbox", body.encode(), {
+            "content-type": "application/json", "webhook-id": identifier, "webhook-timestamp": str(timestamp),
+            "webhook-signature": "v1," + base64.b64encode(signed).decode()})
+
+    def money(self, request, paid_at, amount=25000):
+        return {"checkout_id": "cs_by_hand", "payment_request_id": request["id"], "payment_id": f"pay_{uuid.uuid4().hex}",
+                "amount": amount, "currency": "ZAR", "paid_at": paid_at}
+
+
+class Life(EndToEnd):
+    def test_a_request_is_created_clicked_and_paid(self):
+        request = self.sent()
+        self.assertEqual((request["status"], request["version"]), ("sent", 1))
+        for method in ("GET", "HEAD"):
+            page = call(method, self.link(request))
+            self.assertEqual(page.status, 200, page)
+            self.assertEqual(page.headers["cache-control"], "no-store")
+        self.assertEqual(self.read(request)["version"], 1, "looking at a link changes nothing")
+        click = form("POST", self.link(request))
+        self.assertEqual(click.status, 303, click)
+        again = form("POST", self.link(request))
+        self.assertEqual(again.headers["location"], click.headers["location"], "a second click leads to the same checkout")
+        self.assertEqual(form("POST", click.headers["location"] + "/pay", {"outcome": "declined"}).status, 303)
+        self.assertEqual(form("POST", click.headers["location"] + "/pay", {"outcome": "succeeded"}).status, 303)
+        paid = self.becomes(request, "paid")
+        self.assertEqual([entry["status"] for entry in paid["history"]], ["sent", "clicked", "clicked", "paid"])
+        self.assertEqual(paid["history"][2]["reason"], "card_declined")
+        self.assertIsNone(paid["link"])
+        self.assertEqual(paid["payment"]["provider"], "sandbox")
+        self.assertEqual(call("GET", self.link(request)).status, 200, "a receipt")
+
+    def test_the_customer_reads_about_it(self):
+        self.needs("messages_url", "phone")
+        request, checkout = self.clicked()
+        form("POST", checkout + "/pay", {"outcome": "succeeded"})
+        sent, thanks = self.texts(2)[:2]
+        self.assertTrue(sent.startswith(f"Please pay R250.00 for order 10045: {request['link']['url']} The link expires in"), sent)
+        self.assertEqual(thanks, "Thank you. We received your payment of R250.00 for order 10045.")
+
+    def test_canceling_tells_the_customer(self):
+        self.needs("messages_url", "phone")
+        request = self.sent()
+        self.texts(1)
+        self.assertEqual(self.cancel(request).json["status"], "canceled")
+        self.assertEqual(self.texts(2)[1], "The 10045 has been canceled by the Agent")
+        self.assertEqual(call("GET", self.link(request)).status, 410)
+
+    def test_the_bus_hears_every_change_in_order(self):
+        if not (self.settings.events_url or self.settings.events_queue):
+            self.skipTest("this system was given no bus to listen to")
+        request, checkout = self.clicked()
+        form("POST", checkout + "/pay", {"outcome": "succeeded"})
+        seen, events = set(), []
+        for event in self.events(request, 3):
+            if event["event_id"] not in seen:
+                seen.add(event["event_id"])
+                events.append(event)
+        self.assertEqual([event["status"] for event in events], ["sent", "clicked", "paid"])
+        self.assertEqual([event["event_id"] for event in events], [f"{request['id']}#{version}" for version in (1, 2, 3)])
+        self.assertEqual([event["previous_status"] for event in events], [None, "sent", "clicked"])
+        self.assertEqual(events[0]["link"]["url"], request["link"]["url"])
+        self.assertIsNone(events[1]["link"])
+
+
+class Refusals(EndToEnd):
+    def refused(self, request, code, sentence):
+        answer = self.cancel(request)
+        self.assertEqual((answer.status, answer.code), (409, code), answer)
+        self.assertEqual(answer.json["detail"], sentence)
+
+    def test_a_clicked_request_cannot_be_canceled(self):
+        request, _ = self.clicked()
+        self.refused(request, "already_clicked",
+                     "The customer has already clicked the link, so this request can no longer be canceled.")
+
+    def test_a_canceled_request_cannot_be_canceled(self):
+        request = self.sent()
+        self.assertEqual(self.cancel(request).status, 200)
+        self.refused(request, "already_canceled", "This request is already canceled.")
+
+    def test_a_paid_request_cannot_be_canceled(self):
+        request, checkout = self.clicked()
+        form("POST", checkout + "/pay", {"outcome": "succeeded"})
+        self.becomes(request, "paid")
+        self.refused(request, "already_paid", "The customer has already paid.")
+
+    def test_an_expired_link_cannot_be_canceled_or_clicked(self):
+        if self.settings.link_seconds > WAITABLE:
+            self.skipTest("this system's links live too long to wait for")
+        request = self.sent()
+        time.sleep(self.settings.link_seconds + 0.5)
+        self.assertEqual(self.read(request)["status"], "expired", "whether or not anything has run")
+        self.refused(request, "link_expired", "The link has expired, so there is nothing left to cancel.")
+        self.assertEqual(form("POST", self.link(request)).status, 410)
+
+
+class Deadlines(EndToEnd):
+    def test_an_unclicked_request_expires(self):
+        if self.settings.link_seconds > WAITABLE:
+            self.skipTest("this system's links live too long to wait for")
+        request = self.sent()
+        expired = self.becomes(request, "expired")
+        self.assertEqual(expired["history"][-1]["reason"], "not_clicked")
+        self.assertGreaterEqual(expired["history"][-1]["at"], request["link"]["expires_at"])
+
+    def test_an_unpaid_request_expires_with_its_checkout_closed(self):
+        if self.settings.checkout_seconds > WAITABLE:
+            self.skipTest("this system's checkouts live too long to wait for")
+        request, checkout = self.clicked()
+        self.assertEqual(self.becomes(request, "expired")["history"][-1]["reason"], "not_paid")
+        self.assertEqual(form("POST", checkout + "/pay", {"outcome": "succeeded"}).status, 410)
+        self.assertEqual(self.read(request)["status"], "expired")
+
+
+class Money(EndToEnd):
+    def test_money_for_a_canceled_request_goes_back(self):
+        self.needs("webhook_secret", "webhook secret")
+        request = self.sent()
+        self.cancel(request)
+        self.assertEqual(self.webhook("checkout.paid", self.money(request, now())).status, 200)
+        refunded = self.becomes(request, "refunded")
+        self.assertEqual([entry["status"] for entry in refunded["history"]], ["sent", "canceled", "refund_due", "refunded"])
+
+    def test_late_money_goes_back_and_money_in_time_counts(self):
+        self.needs("webhook_secret", "webhook secret")
+        if self.settings.checkout_seconds > WAITABLE:
+            self.skipTest("this system's checkouts live too long to wait for")
+        (late, _), (in_time, _) = self.clicked(), self.clicked()
+        deadline = self.read(in_time)["link"]["expires_at"]
+        self.becomes(late, "expired")
+        self.becomes(in_time, "expired")
+        self.webhook("checkout.paid", self.money(late, now()))
+        self.webhook("checkout.paid", self.money(in_time, deadline))
+        self.becomes(late, "refunded")
+        self.becomes(in_time, "paid")
+
+    def test_another_amount_is_no_payment(self):
+        self.needs("webhook_secret", "webhook secret")
+        request, _ = self.clicked()
+        self.assertEqual(self.webhook("checkout.paid", self.money(request, now(), amount=24999)).status, 200)
+        self.assertEqual(self.read(request)["status"], "clicked")
+
+    def test_a_forged_or_old_webhook_is_refused(self):
+        self.needs("webhook_secret", "webhook secret")
+        request, _ = self.clicked()
+        forged = "whsec_" + base64.b64encode(b"not the secret, but as long as").decode()
+        self.assertEqual(self.webhook("checkout.paid", self.money(request, now()), secret=forged).status, 401)
+        self.assertEqual(self.webhook("checkout.paid", self.money(request, now()), age=301).status, 401)
+        self.assertEqual(self.webhook("checkout.paid", self.money(request, now()), age=-301).status, 401)
+        unsigned = call("POST", f"{self.settings.api}/webhooks/sandbox", {"type": "checkout.paid"})
+        self.assertEqual(unsigned.status, 401)
+        self.assertEqual(self.read(request)["status"], "clicked")
+
+
+class Callers(EndToEnd):
+    def test_without_a_token_nobody_gets_in(self):
+        for token in ("nonsense", self.alice[:-8] + "AAAAAAAA"):
+            answer = self.api("GET", "/payment-requests", token=token)
+            self.assertEqual(answer.status, 401, answer)
+        self.assertEqual(call("GET", self.settings.api + "/payment-requests").status, 401)
+
+    def test_a_token_that_has_expired_or_is_for_others_does_not_get_in(self):
+        if not self.settings.makes_any_token:
+            self.skipTest("this system's issuer makes only tokens that hold")
+        for wrong in ({"expires_in": -120}, {"audience": "somebody-else"}):
+            token = self.settings.token("alice", "agent", self.workspace, **wrong)
+            self.assertEqual(self.api("GET", "/payment-requests", token=token).status, 401, wrong)
+
+    def test_a_missing_or_unknown_claim_is_forbidden(self):
+        for wrong in ({"workspace": None}, {"role": None}, {"role": "admin"}):
+            token = self.settings.token(**{"sub": "alice", "role": "agent", "workspace": self.workspace, **wrong})
+            answer = self.api("GET", "/payment-requests", token=token)
+            self.assertEqual((answer.status, answer.code), (403, "forbidden"), wrong)
+
+    def test_nobody_sees_another_workspaces_requests_or_another_agents(self):
+        request = self.sent()
+        path = f"/payment-requests/{request['id']}"
+        bob = self.settings.token("bob", "agent", self.workspace)
+        elsewhere = self.settings.token("alice", "supervisor", self.workspace + "-other")
+        for token in (bob, elsewhere):
+            self.assertEqual(self.api("GET", path, token=token).code, "not_found")
+            self.assertEqual(self.api("POST", path + "/cancel", token=token).code, "not_found")
+            self.assertEqual(self.api("GET", "/payment-requests", token=token).json["items"], [])
+        supervisor = self.settings.token("sue", "supervisor", self.workspace)
+        listed = eventually("the list showing it", lambda: self.api("GET", "/payment-requests", token=supervisor).json["items"])
+        self.assertEqual([item["id"] for item in listed], [request["id"]])
+        report = self.api("GET", "/reports/agents", token=supervisor).json
+        self.assertEqual(report["total"]["sent"], 1)
+        self.assertEqual(self.api("GET", "/reports/agents").code, "forbidden")
+
+
+class Contract(EndToEnd):
+    def test_a_create_under_one_key_is_one_request(self):
+        key = {"idempotency-key": uuid.uuid4().hex}
+        first = self.api("POST", "/payment-requests", self.order(), headers=key)
+        second = self.api("POST", "/payment-requests", self.order(), headers=key)
+        other = self.api("POST", "/payment-requests", self.order(amount=1), headers=key)
+        self.assertEqual((first.status, second.status, other.code), (201, 201, "idempotency_key_reused"))
+        self.assertEqual(first.json["id"], second.json["id"])
+        self.assertIsNone(first.headers.get("idempotency-replayed"))
+        self.assertEqual(second.headers.get("idempotency-replayed"), "true")
+
+    def test_bad_input_names_every_field(self):
+        answer = self.api("POST", "/payment-requests", {"amount": 2.5, "currency": "XXX", "customer": {"phone": "1"}, "x": 1})
+        self.assertEqual((answer.status, answer.code), (422, "validation_failed"))
+        fields = {error["field"] for error in answer.json["errors"]}
+        self.assertEqual(fields, {"order_number", "amount", "currency", "customer.phone", "x"})
+
+    def test_an_unknown_link_says_so(self):
+        for token in ("x", "1" * 22, "%2F"):
+            self.assertEqual(call("GET", f"{self.settings.api}/p/{token}").status, 404, token)
+        self.assertEqual(call("POST", f"{self.settings.api}/webhooks/nobody", {}).status, 404)
