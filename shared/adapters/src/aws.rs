@@ -13,9 +13,10 @@ use std::time::Duration;
 /// A connection inside one region takes milliseconds; a second without one is a failure.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// One try. DynamoDB and EventBridge answer in milliseconds; past this the answer is lost.
-pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
-/// All tries of one call together: below the shortest timeout of a function, so that the caller still gets an answer.
-pub(crate) const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
+pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+/// All tries of one call together. The longest path, a click, makes three such calls and one to the provider: together they
+/// stay below the function's own timeout, so that the customer always gets our answer.
+pub(crate) const OPERATION_TIMEOUT: Duration = Duration::from_secs(5);
 /// Tries of one call, the first included, with exponential backoff and full jitter between them.
 pub(crate) const ATTEMPTS: u32 = 4;
 /// The first pause between two tries. The SDK's own second is long for a customer who is looking at a button.

@@ -1,0 +1,265 @@
+"""Deploys the stack on an AWS emulator that runs the very function binaries, and runs the suite against it.
+
+The emulator (ministack) does not read the OpenAPI body that SAM's translation puts the routes into, so the body is written
+out as routes and integrations, which is what API Gateway makes of it. Everything else is what AWS's own translator makes of
+`infra/template.yaml`. The provider and the phone are the local runner's; the token issuer is this script.
+"""
+
+import base64
+import contextlib
+import http.server
+import json
+import os
+import pathlib
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import boto3
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+from samtranslator.yaml_helper import yaml_parse
+
+import main
+from client import call, eventually, free_port
+from settings import Settings
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ZIPS = ROOT / "target" / "lambda"
+REGION, STACK, BUCKET = "us-east-1", "chat2pay", "artifacts"
+LINK_SECONDS, CHECKOUT_SECONDS = 6, 6
+
+
+def step(text):
+    print(f"-- {text}", flush=True)
+
+
+@contextlib.contextmanager
+def running(command, log, environment=None):
+    """A program that ends with this block, by its own process id."""
+    with open(log, "wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT,
+                                   env={**os.environ, **(environment or {})}, start_new_session=True)
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+class Issuer:
+    """An identity provider: one key, and the documents by which an authorizer finds it."""
+
+    def __init__(self):
+        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.key_id, self.audience = "e2e-1", "chat2pay-e2e"
+        issuer = self
+
+        class Documents(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                documents = {"/.well-known/openid-configuration": issuer.configuration, "/.well-known/jwks.json": issuer.keys}
+                document = documents.get(self.path)
+                self.send_response(200 if document else 404)
+                self.send_header("content-type", "application/json")
+                self.end_headers()
+                self.wfile.write(json.dumps(document() if document else {}).encode())
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Documents)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def configuration(self):
+        return {"issuer": self.url, "jwks_uri": f"{self.url}/.well-known/jwks.json"}
+
+    def keys(self):
+        numbers = self.key.public_key().public_numbers()
+
+        def encoded(number):
+            return base64.urlsafe_b64encode(number.to_bytes((number.bit_length() + 7) // 8)).rstrip(b"=").decode()
+
+        return {"keys": [{"kty": "RSA", "alg": "RS256", "use": "sig", "kid": self.key_id,
+                          "n": encoded(numbers.n), "e": encoded(numbers.e)}]}
+
+    def private_key(self):
+        return self.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                                      serialization.NoEncryption()).decode()
+
+
+def translated(parameters):
+    """The template as AWS's own translator makes CloudFormation of it, with the HTTP API's body written out."""
+    template = yaml_parse((ROOT / "infra" / "template.yaml").read_text())
+    del template["Globals"]["Function"]["CodeUri"]
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            binary = resource["Metadata"]["BuildProperties"]["Binary"]
+            resource["Properties"]["CodeUri"] = {"Bucket": BUCKET, "Key": f"{binary}.zip"}
+    os.environ.setdefault("AWS_DEFAULT_REGION", REGION)
+    template = Translator({}, Parser()).translate(template, parameters)
+    for name in [name for name, resource in template["Resources"].items() if "Metrics" in resource.get("Properties", {})]:
+        # The emulator knows no alarm on a sum of metrics.
+        del template["Resources"][name]
+    return with_routes(template)
+
+
+def with_routes(template):
+    resources = template["Resources"]
+    (api_id,) = [name for name, resource in resources.items() if resource["Type"] == "AWS::ApiGatewayV2::Api"]
+    api = resources[api_id]["Properties"]
+    body = api.pop("Body")
+    api |= {"Name": STACK, "ProtocolType": "HTTP"}
+    api.pop("FailOnWarnings", None)
+    for name, scheme in body["components"]["securitySchemes"].items():
+        authorizer = scheme["x-amazon-apigateway-authorizer"]
+        resources[f"{name}Authorizer"] = {"Type": "AWS::ApiGatewayV2::Authorizer", "Properties": {
+            "ApiId": {"Ref": api_id}, "AuthorizerType": "JWT", "Name": name,
+            "IdentitySource": [authorizer["identitySource"]],
+            "JwtConfiguration": {"Issuer": authorizer["jwtConfiguration"]["issuer"],
+                                 "Audience": authorizer["jwtConfiguration"]["audience"]}}}
+    for path, methods in body["paths"].items():
+        for method, route in methods.items():
+            name = "Route" + "".join(character for character in method + path if character.isalnum())
+            resources[f"{name}Integration"] = {"Type": "AWS::ApiGatewayV2::Integration", "Properties": {
+                "ApiId": {"Ref": api_id}, "IntegrationType": "AWS_PROXY", "PayloadFormatVersion": "2.0",
+                "IntegrationUri": route["x-amazon-apigateway-integration"]["uri"]}}
+            properties = {"ApiId": {"Ref": api_id}, "RouteKey": f"{method.upper()} {path}",
+                          "Target": {"Fn::Join": ["/", ["integrations", {"Ref": f"{name}Integration"}]]}}
+            guards = [guard for security in route.get("security", []) for guard in security if guard != "NONE"]
+            if guards:
+                properties |= {"AuthorizationType": "JWT", "AuthorizerId": {"Ref": f"{guards[0]}Authorizer"}}
+            resources[name] = {"Type": "AWS::ApiGatewayV2::Route", "Properties": properties}
+    return template
+
+
+class Stack:
+    """The stack on the emulator."""
+
+    def __init__(self, endpoint):
+        self.endpoint = endpoint
+        credentials = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": REGION}
+        self.client = lambda service: boto3.client(service, endpoint_url=endpoint, **credentials)
+
+    def prepare(self):
+        self.client("s3").create_bucket(Bucket=BUCKET)
+        for archive in sorted(ZIPS.glob("*/bootstrap.zip")):
+            self.put(f"{archive.parent.name}.zip", archive.read_bytes())
+
+    def put(self, key, body):
+        """Stores an artifact, as `sam deploy` does: a template of this size is not taken in the call itself."""
+        self.client("s3").put_object(Bucket=BUCKET, Key=key, Body=body)
+        return f"{self.endpoint}/{BUCKET}/{key}"
+
+    def secret(self, name, value):
+        return self.client("secretsmanager").create_secret(Name=name, SecretString=value)["ARN"]
+
+    def deploy(self, parameters):
+        cloudformation = self.client("cloudformation")
+        template = translated(parameters)
+        arguments = {
+            "StackName": STACK, "TemplateURL": self.put("template.json", json.dumps(template).encode()), "Capabilities": ["CAPABILITY_NAMED_IAM"],
+            "Parameters": [{"ParameterKey": name, "ParameterValue": str(value)} for name, value in parameters.items()],
+        }
+        try:
+            cloudformation.describe_stacks(StackName=STACK)
+            cloudformation.update_stack(**arguments)
+        except cloudformation.exceptions.ClientError as error:
+            if "does not exist" not in str(error):
+                raise
+            cloudformation.create_stack(**arguments)
+
+        def settled():
+            (stack,) = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
+            return stack if not stack["StackStatus"].endswith("IN_PROGRESS") else None
+
+        stack = eventually("the stack settling", settled, 300)
+        if stack["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+            events = cloudformation.describe_stack_events(StackName=STACK)["StackEvents"]
+            failed = [event for event in events if "FAILED" in event["ResourceStatus"]]
+            reasons = [(event["LogicalResourceId"], event.get("ResourceStatusReason")) for event in failed]
+            raise AssertionError(f"{stack['StackStatus']}: {stack.get('StackStatusReason')} {reasons}")
+        return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+    def listen(self, bus):
+        """A queue that a rule of the bus fills with everything of ours, as an integrator would make one."""
+        sqs, events = self.client("sqs"), self.client("events")
+        queue = sqs.create_queue(QueueName="e2e-events")["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        events.put_rule(Name="e2e", EventBusName=bus, EventPattern=json.dumps({"source": ["chat2pay"]}))
+        events.put_targets(Rule="e2e", EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
+        return queue
+
+
+def webhook_secret():
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def run(logs):
+    aws_port, local_port = free_port(), free_port()
+    endpoint, local = f"http://localhost:{aws_port}", f"http://127.0.0.1:{local_port}"
+    payments, messages = webhook_secret(), webhook_secret()
+    issuer = Issuer()
+    os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_DEFAULT_REGION=REGION)
+    step("start the emulator")
+    emulator = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(aws_port), "AWS_ENDPOINT_URL": endpoint, "PERSIST_STATE": "0"}
+    with running([sys.executable, "-m", "ministack"], logs / "emulator.log", emulator):
+        eventually("the emulator answering", lambda: answers(f"{endpoint}/_ministack/health"), 60)
+        stack = Stack(endpoint)
+        step("upload the functions")
+        stack.prepare()
+        parameters = {
+            "PublicBaseUrl": "http://not-known-yet.localhost",
+            "JwtIssuer": issuer.url, "JwtAudience": issuer.audience,
+            "SandboxProviderUrl": f"{local}/sandbox", "SandboxWebhookSecretArn": stack.secret("payments", payments),
+            "ChannelWebhookUrl": f"{local}/local/phone", "ChannelWebhookSecretArn": stack.secret("messages", messages),
+            "LinkTtlSeconds": LINK_SECONDS, "CheckoutTtlSeconds": CHECKOUT_SECONDS,
+            "Architecture": "x86_64" if os.uname().machine == "x86_64" else "arm64",
+        }
+        step("deploy the stack")
+        outputs = stack.deploy(parameters)
+        api_id = outputs["ApiId"]
+        step("deploy it again, with the address that customers reach it at")
+        api = f"http://{api_id}.execute-api.localhost:{aws_port}"
+        outputs = stack.deploy(parameters | {"PublicBaseUrl": api})
+        assert outputs["ApiId"] == api_id, "an update replaces nothing that has an address"
+        # The emulator's other form of the same address, for a sender whose resolver knows no names below .localhost.
+        webhooks = f"{endpoint}/_aws/execute-api/{api_id}/$default/webhooks/sandbox"
+        stand_ins = {"SANDBOX_WEBHOOK_SECRET": payments, "CHANNEL_WEBHOOK_SECRET": messages, "SANDBOX_WEBHOOK_URL": webhooks}
+        step("start the provider and the phone")
+        runner = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug" / "local"
+        with running([runner, "--port", str(local_port)], logs / "local.log", stand_ins):
+            eventually("the stand-ins answering", lambda: answers(f"{local}/local/messages"), 60)
+            passed = main.run(Settings(
+                api=api, link_seconds=LINK_SECONDS, checkout_seconds=CHECKOUT_SECONDS, issuer_key=issuer.private_key(),
+                issuer_key_id=issuer.key_id, issuer=issuer.url, audience=issuer.audience,
+                messages_url=f"{local}/local/messages", events_queue=stack.listen(outputs["EventBusName"]),
+                aws_endpoint=endpoint, webhook_secret=payments))
+    return passed
+
+
+def answers(url):
+    try:
+        return call("GET", url).status == 200
+    except OSError:
+        return False
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as directory:
+        logs = pathlib.Path(os.environ.get("E2E_LOGS", directory))
+        logs.mkdir(parents=True, exist_ok=True)
+        start = time.monotonic()
+        passed = run(logs)
+        step(f"end to end in {time.monotonic() - start:.0f} s")
+    sys.exit(0 if passed else 1)
