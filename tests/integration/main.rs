@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod api;
+mod backstop;
 mod bad_input;
 mod costs;
 mod crashes;
@@ -12,6 +13,7 @@ mod life;
 mod load;
 mod messages;
 mod pages;
+mod permissions;
 mod publishing;
 mod races;
 mod replaying;

@@ -77,6 +77,8 @@ impl Handlers {
             .with("PUBLIC_BASE_URL", "https://pay.example.com")
             .with("LINK_TTL_SECONDS", link.to_string())
             .with("CHECKOUT_TTL_SECONDS", checkout.to_string())
+            // A run of the schedule ends what is due, and does not wait for what will be.
+            .with("EXPIRY_LOOKAHEAD_SECONDS", "0")
             .with("PAYMENT_PROVIDER", "sandbox")
             .with("SANDBOX_PROVIDER_URL", &provider.url)
             .with("SANDBOX_WEBHOOK_SECRET", SECRET);
@@ -169,13 +171,37 @@ impl Handlers {
 
     /// The time to live removes the link of a request, and the stream says so. Answers what failed of the batch.
     pub async fn link_removed(&self, id: &str) -> Value {
-        let event = json!({ "Records": [{ "eventID": "1", "eventName": "REMOVE", "eventVersion": "1.1",
-            "eventSource": "aws:dynamodb", "awsRegion": "us-east-1",
-            "userIdentity": { "type": "Service", "principalId": "dynamodb.amazonaws.com" },
-            "dynamodb": { "ApproximateCreationDateTime": 1.0, "SequenceNumber": "100", "SizeBytes": 100,
-                "StreamViewType": "NEW_AND_OLD_IMAGES", "Keys": { "pk": { "S": "LINK#x" } },
-                "OldImage": { "pk": { "S": "LINK#x" }, "request_id": { "S": id }, "ttl": { "N": "1" } } } }] });
+        self.expire(&link_removed(id)).await
+    }
+
+    /// Hands an event to `expire`.
+    pub async fn expire(&self, event: &Value) -> Value {
         serde_json::from_str(&self.expire.invoke(&event.to_string()).await.unwrap()).unwrap()
+    }
+
+    /// The schedule comes round.
+    pub async fn expire_what_is_due(&self) {
+        self.expire(&json!({ "source": "aws.events", "detail-type": "Scheduled Event", "detail": {} })).await;
+    }
+
+    /// Somebody of this role lists the workspace's requests.
+    pub async fn list(&self, role: &str) -> Answer {
+        self.http_as(&*self.query, role, "/payment-requests").await
+    }
+
+    /// Opens a function's connections, as its init does.
+    pub async fn warm(&self, name: &str) {
+        let function = match name {
+            "create" => &self.create,
+            "cancel" => &self.cancel,
+            "link-click" => &self.click,
+            "payment-webhook" => &self.webhook,
+            "query" => &self.query,
+            "expire" => &self.expire,
+            "refund" => &self.refund,
+            other => panic!("no function {other}"),
+        };
+        function.warm().await;
     }
 
     /// The bus says that a refund is due.
@@ -226,6 +252,11 @@ impl Handlers {
         get.send().await.unwrap().item.unwrap()
     }
 
+    async fn http_as(&self, function: &dyn Function, role: &str, path: &str) -> Answer {
+        let claims = json!({ "sub": "alice", "name": "Alice", "role": role, "workspace": "acme" });
+        self.call(function, "GET", path, json!({}), json!({}), "", Some(claims)).await
+    }
+
     #[allow(clippy::too_many_arguments, reason = "the parts of one HTTP request")]
     async fn http(
         &self,
@@ -238,7 +269,21 @@ impl Handlers {
         signed_in: bool,
     ) -> Answer {
         let claims = json!({ "sub": "alice", "name": "Alice", "role": "agent", "workspace": "acme" });
-        let authorizer = if signed_in { json!({ "jwt": { "claims": claims, "scopes": null } }) } else { Value::Null };
+        self.call(function, method, path, parameters, headers, body, signed_in.then_some(claims)).await
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the parts of one HTTP request")]
+    async fn call(
+        &self,
+        function: &dyn Function,
+        method: &str,
+        path: &str,
+        parameters: Value,
+        headers: Value,
+        body: &str,
+        claims: Option<Value>,
+    ) -> Answer {
+        let authorizer = claims.map(|claims| json!({ "jwt": { "claims": claims, "scopes": null } }));
         let event = json!({ "version": "2.0", "routeKey": format!("{method} {path}"), "rawPath": path,
             "rawQueryString": "", "headers": headers, "pathParameters": parameters,
             "requestContext": { "accountId": "1", "apiId": "a", "domainName": "localhost", "domainPrefix": "a",
@@ -254,6 +299,17 @@ impl Handlers {
             body: serde_json::from_str(text).unwrap_or_else(|_| text.into()),
         }
     }
+}
+
+/// What the stream says when the time to live has removed the link of a request.
+#[must_use]
+pub fn link_removed(id: &str) -> Value {
+    json!({ "Records": [{ "eventID": "1", "eventName": "REMOVE", "eventVersion": "1.1",
+        "eventSource": "aws:dynamodb", "awsRegion": "us-east-1",
+        "userIdentity": { "type": "Service", "principalId": "dynamodb.amazonaws.com" },
+        "dynamodb": { "ApproximateCreationDateTime": 1.0, "SequenceNumber": "100", "SizeBytes": 100,
+            "StreamViewType": "NEW_AND_OLD_IMAGES", "Keys": { "pk": { "S": "LINK#x" } },
+            "OldImage": { "pk": { "S": "LINK#x" }, "request_id": { "S": id }, "ttl": { "N": "1" } } } }] })
 }
 
 /// What the provider reports of a payment of R250.00.

@@ -25,6 +25,8 @@ pub enum Fault {
 pub struct Call {
     /// Such as `UpdateItem`.
     pub operation: String,
+    /// The index it was made on, if it was one.
+    pub index: Option<String>,
     /// The capacity units it took, the table's and its indexes' together.
     pub units: f64,
 }
@@ -90,7 +92,7 @@ impl Proxy {
 
 async fn pass(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers["x-amz-target"].to_str().unwrap().to_owned();
-    let mut call = Call { operation: target.rsplit('.').next().unwrap().to_owned(), units: 0.0 };
+    let mut call = Call { operation: target.rsplit('.').next().unwrap().to_owned(), index: None, units: 0.0 };
     let fault = if call.is_write() {
         shared.ledger.lock().unwrap().faults.pop_front().unwrap_or(Fault::None)
     } else {
@@ -100,6 +102,7 @@ async fn pass(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> 
         return broken();
     }
     let mut request: Value = serde_json::from_slice(&body).unwrap();
+    call.index = request["IndexName"].as_str().map(str::to_owned);
     request["ReturnConsumedCapacity"] = "INDEXES".into();
     let forwarded = shared
         .client

@@ -1,0 +1,84 @@
+//! Without any schedule, links still end: DynamoDB's time to live removes the link, and the stream tells `expire`.
+
+use domain::{Clock as _, Status, SystemClock};
+use serde_json::{Value, json};
+use std::time::Duration;
+use tests::handlers::{Handlers, assert_possible};
+
+/// One call of DynamoDB's or its streams' JSON interface.
+async fn dynamodb(url: &str, target: &str, body: Value) -> Value {
+    let call = reqwest::Client::new()
+        .post(url)
+        .header("x-amz-target", target)
+        .header("content-type", "application/x-amz-json-1.0")
+        .header("authorization", "AWS4-HMAC-SHA256 Credential=test/20260105/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0")
+        .header("x-amz-date", "20260105T100000Z");
+    call.body(body.to_string()).send().await.unwrap().json().await.unwrap()
+}
+
+/// The records that the time to live has put into the stream.
+async fn removed_by_time(url: &str) -> Vec<Value> {
+    const STREAMS: &str = "DynamoDBStreams_20120810";
+    let streams = dynamodb(url, &format!("{STREAMS}.ListStreams"), json!({})).await;
+    let arn = &streams["Streams"][0]["StreamArn"];
+    let stream = dynamodb(url, &format!("{STREAMS}.DescribeStream"), json!({ "StreamArn": arn })).await;
+    let shard = &stream["StreamDescription"]["Shards"][0]["ShardId"];
+    let from_the_start = json!({ "StreamArn": arn, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON" });
+    let iterator = dynamodb(url, &format!("{STREAMS}.GetShardIterator"), from_the_start).await;
+    let records =
+        dynamodb(url, &format!("{STREAMS}.GetRecords"), json!({ "ShardIterator": iterator["ShardIterator"] })).await;
+    let records = records["Records"].as_array().unwrap().iter();
+    records.filter(|record| record["eventName"] == "REMOVE").cloned().collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_link_settles_its_request_although_nothing_was_scheduled() {
+    let handlers = Handlers::with_limits(1, 1).await;
+    let ((unclicked, _), (unpaid, _), (canceled, _)) =
+        tokio::join!(handlers.sent(), handlers.clicked(), handlers.sent());
+    handlers.cancel(&canceled).await;
+    for id in [&unclicked, &unpaid] {
+        let deadline = handlers.stored(id).await.deadline;
+        tokio::time::sleep(deadline.since(SystemClock.now()) + Duration::from_millis(1)).await;
+    }
+    // The links' own time is a minute off; it comes now.
+    for id in [&unclicked, &unpaid, &canceled] {
+        let token = handlers.stored(id).await.token.reveal();
+        let update = json!({ "TableName": local::dynamodb::TABLE_NAME, "Key": { "pk": { "S": format!("LINK#{token}") } },
+            "UpdateExpression": "SET #ttl = :past", "ExpressionAttributeNames": { "#ttl": "ttl" },
+            "ExpressionAttributeValues": { ":past": { "N": "1000000000" } } });
+        dynamodb(&handlers.database.url, "DynamoDB_20120810.UpdateItem", update).await;
+    }
+    let database = handlers.database.database.clone();
+    assert_eq!(tokio::task::spawn_blocking(move || database.sweep_ttl().unwrap()).await.unwrap(), 3);
+    let records = removed_by_time(&handlers.database.url).await;
+    assert_eq!(records.len(), 3);
+    assert_eq!(handlers.expire(&json!({ "Records": records })).await["batchItemFailures"], json!([]));
+    for (id, status, reason) in [
+        (&unclicked, Status::Expired, Some("not_clicked")),
+        (&unpaid, Status::Expired, Some("not_paid")),
+        (&canceled, Status::Canceled, None),
+    ] {
+        let request = handlers.stored(id).await;
+        assert_possible(&request);
+        assert_eq!(request.status, status);
+        assert_eq!(request.history.last().unwrap().reason.as_ref().map(domain::Reason::as_str), reason);
+    }
+    assert!(handlers.provider.has_closed(&unpaid));
+}
+
+/// Somebody who deletes a link by hand has not made time pass.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_was_removed_by_somebody_settles_nothing() {
+    let handlers = Handlers::with_limits(1, 1).await;
+    let (id, _) = handlers.sent().await;
+    let deadline = handlers.stored(&id).await.deadline;
+    tokio::time::sleep(deadline.since(SystemClock.now()) + Duration::from_millis(1)).await;
+    let mut event = tests::handlers::link_removed(&id);
+    event["Records"][0].as_object_mut().unwrap().remove("userIdentity");
+    handlers.expire(&event).await;
+    assert_eq!(handlers.stored(&id).await.status, Status::Sent);
+    // And time that has passed is seen without any removal.
+    handlers.expire_what_is_due().await;
+    assert_eq!(handlers.stored(&id).await.status, Status::Expired);
+}

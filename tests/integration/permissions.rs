@@ -1,0 +1,86 @@
+//! Each function's role allows exactly the DynamoDB calls that the function makes: one more would be a risk, one less an
+//! outage.
+
+use std::collections::BTreeSet;
+use tests::handlers::Handlers;
+
+/// An action with the index it is made on, or the table itself.
+type Permission = (String, Option<String>);
+
+/// What the role of a function allows on the table, read from the deployment template's text.
+fn allowed(function: &str) -> BTreeSet<Permission> {
+    let template = include_str!("../../infra/template.yaml");
+    let id: String = function.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
+    let role = template.split_once(&format!("\n  {id}Role:\n")).expect("every function has a role").1;
+    let role = role.split_once("\n\n").unwrap().0;
+    let mut allowed = BTreeSet::new();
+    for statement in role.split("- Effect: Allow").skip(1) {
+        let line = |name: &str| statement.lines().find_map(|line| line.trim().strip_prefix(name)).unwrap_or_default();
+        let actions = line("Action: ").trim_matches(['[', ']']).split(", ").map(|action| action.trim_matches('"'));
+        let resource = line("Resource: ");
+        if resource.contains("Table.StreamArn") {
+            continue;
+        }
+        for action in actions.filter_map(|action| action.strip_prefix("dynamodb:")) {
+            let indexes: Vec<_> =
+                resource.split("/index/").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect();
+            if indexes.is_empty() {
+                assert_eq!(resource, "!GetAtt Table.Arn", "{function}: {action}");
+                allowed.insert((action.to_owned(), None));
+            }
+            allowed.extend(indexes.into_iter().map(|index| (action.to_owned(), Some(index))));
+        }
+    }
+    allowed
+}
+
+fn made(handlers: &Handlers) -> BTreeSet<Permission> {
+    handlers.proxy.take_calls().into_iter().map(|call| (call.operation, call.index)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_permission_is_used_and_every_call_is_permitted() {
+    let handlers = Handlers::with_limits(300, 1).await;
+    let warmed = |name: &'static str| {
+        let handlers = &handlers;
+        async move {
+            made(handlers);
+            handlers.warm(name).await;
+        }
+    };
+
+    warmed("create").await;
+    let (id, token) = handlers.sent().await;
+    assert_eq!(made(&handlers), allowed("create"), "create");
+
+    warmed("link-click").await;
+    handlers.click(&token).await;
+    assert_eq!(made(&handlers), allowed("link-click"), "link-click");
+
+    warmed("query").await;
+    handlers.get(&id).await;
+    handlers.list("agent").await;
+    handlers.list("supervisor").await;
+    assert_eq!(made(&handlers), allowed("query"), "query");
+
+    warmed("expire").await;
+    handlers.expire_what_is_due().await;
+    assert_eq!(made(&handlers), allowed("expire"), "expire");
+
+    let (canceled, _) = handlers.sent().await;
+    warmed("cancel").await;
+    handlers.cancel(&canceled).await;
+    assert_eq!(made(&handlers), allowed("cancel"), "cancel");
+
+    warmed("payment-webhook").await;
+    handlers.pay(&canceled, domain::Clock::now(&domain::SystemClock)).await;
+    assert_eq!(made(&handlers), allowed("payment-webhook"), "payment-webhook");
+
+    warmed("refund").await;
+    handlers.refund_due(&canceled).await.unwrap();
+    assert_eq!(made(&handlers), allowed("refund"), "refund");
+
+    for function in ["publish", "notify"] {
+        assert_eq!(allowed(function), BTreeSet::new(), "{function} has no business with the table");
+    }
+}
