@@ -47,7 +47,8 @@ impl Fields {
         // A query string always reads as pairs: what is not percent-encoded UTF-8 becomes replacement characters.
         let pairs: Vec<(String, String)> =
             serde_urlencoded::from_str(request.uri().query().unwrap_or_default()).unwrap_or_default();
-        for (name, value) in pairs {
+        // A form sends what was not filled in as an empty value: the same as not asking.
+        for (name, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
             if fields.values.insert(name.clone(), Value::String(value)).is_some() {
                 fields.refuse(&name, "must be given once");
             }
@@ -214,6 +215,23 @@ mod tests {
             let problem = Fields::of_body(&request("application/json", body)).unwrap_err();
             assert_eq!(problem.code(), "malformed_body", "{}", String::from_utf8_lossy(body));
         }
+    }
+
+    #[test]
+    fn an_empty_parameter_is_none_and_one_given_twice_is_refused() {
+        let of = |query: &str| {
+            let request = http::Request::builder()
+                .uri(format!("https://a.test/x?{query}"))
+                .body(lambda_http::Body::Empty)
+                .unwrap();
+            let mut fields = Fields::of_query(&request).unwrap();
+            let agent = fields.optional("agent", |value| Ok(value));
+            fields.finish(Some(agent))
+        };
+        assert_eq!(of("agent=&status=").unwrap(), None);
+        assert_eq!(of("agent=a%20b").unwrap(), Some("a b".into()));
+        assert!(of("agent=a&agent=b").is_err());
+        assert!(of("agent=a&who=b").is_err());
     }
 
     #[test]

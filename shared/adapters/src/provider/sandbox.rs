@@ -63,6 +63,8 @@ struct NewRefund<'a> {
 #[derive(Deserialize)]
 struct Envelope {
     r#type: String,
+    /// What the type says it is; a type that is none of ours may have none.
+    #[serde(default)]
     data: serde_json::Value,
 }
 
