@@ -1,0 +1,196 @@
+"""The deployment template as AWS gets it, and what the code says that it needs."""
+
+import json
+import logging
+import re
+import subprocess
+from functools import cached_property
+from pathlib import Path
+
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+from samtranslator.yaml_helper import yaml_parse
+
+# The translator complains about usage metrics that it was not told to send anywhere.
+logging.getLogger("samtranslator").setLevel(logging.ERROR)
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATE = ROOT / "infra/template.yaml"
+
+
+class Deployment:
+    """A template's text, its translation by AWS's own translator, and short ways to what the rules look at."""
+
+    def __init__(self, text):
+        self.text = text
+        template = yaml_parse(text)
+        # The translator takes functions that were built and uploaded.
+        template["Globals"]["Function"]["CodeUri"] = "s3://bucket/key"
+        self.resources = Translator({}, Parser()).translate(template, {})["Resources"]
+
+    def of_type(self, kind):
+        return {name: body for name, body in self.resources.items() if body["Type"] == kind}
+
+    def properties(self, kind):
+        return {name: body["Properties"] for name, body in self.of_type(kind).items()}
+
+    @cached_property
+    def functions(self):
+        """Every function's properties, by the name of its binary."""
+        return {
+            body["Metadata"]["BuildProperties"]["Binary"]: body["Properties"]
+            for body in self.of_type("AWS::Lambda::Function").values()
+        }
+
+    @cached_property
+    def logical_names(self):
+        """Every function's binary, by its name in the template."""
+        functions = self.of_type("AWS::Lambda::Function")
+        return {name: body["Metadata"]["BuildProperties"]["Binary"] for name, body in functions.items()}
+
+    @cached_property
+    def routes(self):
+        """Method and path of every route, whether it wants a token, and which function answers."""
+        (api,) = self.properties("AWS::ApiGatewayV2::Api").values()
+        routes = {}
+        for path, methods in api["Body"]["paths"].items():
+            for method, route in methods.items():
+                uri = route["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+                function = self.logical_names[re.search(r"\$\{(\w+)\.Arn\}", uri).group(1)]
+                routes[f"{method.upper()} {path}"] = (route.get("security") != [{"NONE": []}], function)
+        return routes
+
+    def role(self, function):
+        """The properties of a function's role."""
+        return self.resources[reference(self.functions[function]["Role"])]["Properties"]
+
+    def statements(self, function):
+        """What a function may do: its role's statements, with actions and resources as lists."""
+        for policy in self.role(function).get("Policies", []):
+            for statement in policy["PolicyDocument"]["Statement"]:
+                yield statement, as_list(statement.get("Action", [])), as_list(statement.get("Resource", []))
+
+    def alarm_metrics(self):
+        """(alarm, namespace, metric, function) of everything that an alarm watches."""
+        for name, alarm in self.properties("AWS::CloudWatch::Alarm").items():
+            metrics = [alarm] + [entry["MetricStat"]["Metric"] for entry in alarm.get("Metrics", []) if "MetricStat" in entry]
+            for metric in metrics:
+                if "MetricName" in metric:
+                    dimensions = {entry["Name"]: entry["Value"] for entry in metric["Dimensions"]}
+                    function = self.logical_names.get(reference(dimensions.get("FunctionName")))
+                    yield name, metric["Namespace"], metric["MetricName"], function
+
+    def dashboard_metrics(self):
+        """(namespace, metric) of everything on a dashboard, with its shorthand for "as above" written out."""
+        for dashboard in self.properties("AWS::CloudWatch::Dashboard").values():
+            for widget in json.loads(dashboard["DashboardBody"]["Fn::Sub"])["widgets"]:
+                above = []
+                for line in widget["properties"]["metrics"]:
+                    parts = [part for part in line if isinstance(part, str)]
+                    if parts[0] == "...":
+                        parts = above[: len(above) - len(parts) + 1] + parts[1:]
+                    above = [above[place] if part == "." else part for place, part in enumerate(parts)]
+                    yield above[0], above[1]
+
+
+def as_list(value):
+    return value if isinstance(value, list) else [value]
+
+
+def reference(value):
+    """The resource or parameter that a !Ref or !GetAtt names."""
+    if isinstance(value, dict):
+        if "Ref" in value:
+            return value["Ref"]
+        if "Fn::GetAtt" in value:
+            attribute = value["Fn::GetAtt"]
+            return attribute[0] if isinstance(attribute, list) else attribute.split(".")[0]
+    return None
+
+
+def binaries():
+    """Every binary below functions/, with its package, as Cargo sees them."""
+    command = ["cargo", "metadata", "--no-deps", "--format-version", "1", "--locked", "--offline"]
+    metadata = json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout)
+    return {
+        target["name"]: package["name"]
+        for package in metadata["packages"]
+        if (ROOT / "functions") in Path(package["manifest_path"]).parents
+        for target in package["targets"]
+        if "bin" in target["kind"]
+    }
+
+
+def emitted_metrics():
+    """Every metric that the code can emit."""
+    names = re.findall(r'Self::\w+ => "(\w+)"', (ROOT / "shared/runtime/src/telemetry.rs").read_text())
+    assert names, "no metric found in telemetry.rs"
+    return set(names)
+
+
+def emitting_functions(metric):
+    """The functions whose sources emit a metric."""
+    sources = (ROOT / "functions").glob("*/src/**/*.rs")
+    return {path.relative_to(ROOT / "functions").parts[0] for path in sources if f"Metric::{metric}" in path.read_text()}
+
+
+class Variables:
+    """The environment variables that each function reads, found in the sources.
+
+    A variable is read where an `&Environment` is at hand: in a function that takes `environment: &Environment`, and is
+    named there in capitals. From a deployed function's `function(environment)` the search follows every call that hands
+    `environment` on.
+    """
+
+    DEFINITION = re.compile(r"^([ ]*)(?:pub(?:\([a-z]+\))? )?fn (\w+)\(\s*environment: &Environment", re.MULTILINE)
+    OWNER = re.compile(r"^impl(?:<[^>]*>)? (?:[\w:]+ for )?(\w+)", re.MULTILINE)
+    CALL = re.compile(r"((?:\w+::)*\w+)\(\s*environment\b(?!\.)(?:,\s*\"(\w+)\")?")
+    NAME = re.compile(r'"([A-Z][A-Z0-9_]{2,})"')
+
+    def __init__(self):
+        self.bodies = {}
+        for path in [*(ROOT / "shared").glob("*/src/**/*.rs"), *(ROOT / "functions").glob("*/src/**/*.rs")]:
+            text = path.read_text().split("#[cfg(test)]")[0]
+            module = path.stem
+            if module in ("lib", "mod"):
+                module = path.relative_to(ROOT).parts[1 if path.parts[-4] == "functions" else -2]
+            for found in self.DEFINITION.finditer(text):
+                owner = module
+                if found.group(1):
+                    owner = [type_.group(1) for type_ in self.OWNER.finditer(text, 0, found.start())][-1]
+                self.bodies[owner, found.group(2)] = (module, body_after(text, found.end()))
+
+    def of_function(self, function):
+        """Every variable that a deployed function reads. Of a secret, it is the one with the ARN."""
+        found, open_, seen = set(), [(function, "function")], set()
+        while open_:
+            key = open_.pop()
+            if key in seen:
+                continue
+            seen.add(key)
+            module, body = self.bodies[key]
+            names = set(self.NAME.findall(body))
+            for path, secret in self.CALL.findall(body):
+                *above, name = path.split("::")
+                owner = above[-1] if above else module
+                owner = key[0] if owner == "Self" else owner
+                if (owner, name) == ("SecretSource", "from_environment"):
+                    names = names - {secret} | {f"{secret}_ARN"}
+                elif (owner, name) in self.bodies:
+                    open_.append((owner, name))
+                else:
+                    raise LookupError(f"{function}: {path}(environment) is defined nowhere")
+            # Lambda sets its own; the others that begin like this are for tests.
+            found |= {name for name in names if not name.startswith("AWS_")}
+        return found
+
+
+def body_after(text, start):
+    """The block that opens after `start`, braces counted."""
+    opening = text.index("{", start)
+    depth = 0
+    for place in range(opening, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[place], 0)
+        if depth == 0:
+            return text[opening:place]
+    raise ValueError("a block without an end")
