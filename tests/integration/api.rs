@@ -612,6 +612,9 @@ mod callers {
 mod lists {
     use super::*;
 
+    /// A list goes back as far as anything is kept, a day after another; a few days are enough here.
+    const SHORT_MEMORY: &[(&str, &str)] = &[("RETENTION_DAYS", "3")];
+
     /// Requests with a millisecond of their own each, oldest first.
     async fn sent_apart(user: &User<'_>, count: usize) -> Vec<Value> {
         let mut sent: Vec<Value> = Vec::new();
@@ -630,7 +633,7 @@ mod lists {
 
     #[tokio::test]
     async fn a_list_shows_requests_as_every_other_route_does_newest_first() {
-        let system = System::shared(&[]).await;
+        let system = System::shared(SHORT_MEMORY).await;
         let alice = system.alice().await;
         let sent = sent_apart(&alice, 3).await;
         let list = alice.list(&[]).await;
@@ -643,7 +646,7 @@ mod lists {
 
     #[tokio::test]
     async fn an_agent_gets_their_own_and_a_supervisor_the_workspaces() {
-        let system = System::shared(&[]).await;
+        let system = System::shared(SHORT_MEMORY).await;
         let alice = system.alice().await;
         let bob = system.user(&alice.workspace, "bob", "agent").await;
         let sara = sara(&system, &alice).await;
@@ -662,7 +665,7 @@ mod lists {
 
     #[tokio::test]
     async fn a_list_can_be_cut_down_to_a_status() {
-        let (system, short) = (System::shared(&[]).await, System::shared(SHORT_LINK).await);
+        let (system, short) = (System::shared(SHORT_MEMORY).await, System::shared(SHORT_LINK).await);
         let alice = system.alice().await;
         let sara = sara(&system, &alice).await;
         let (sent, clicked, canceled, settled, refunded) =
@@ -697,7 +700,7 @@ mod lists {
 
     #[tokio::test]
     async fn from_is_inclusive_and_to_is_exclusive() {
-        let system = System::shared(&[]).await;
+        let system = System::shared(SHORT_MEMORY).await;
         let alice = system.alice().await;
         let sara = sara(&system, &alice).await;
         let sent = sent_apart(&alice, 4).await;
@@ -731,7 +734,7 @@ mod lists {
 
     #[tokio::test]
     async fn a_wrong_query_is_named_field_by_field() {
-        let system = System::shared(&[]).await;
+        let system = System::shared(SHORT_MEMORY).await;
         let alice = system.alice().await;
         for (name, value) in [
             ("limit", "0"),
@@ -767,7 +770,7 @@ mod lists {
 
     #[tokio::test]
     async fn pages_follow_each_other_without_gap_or_double() {
-        let system = System::shared(&[]).await;
+        let system = System::shared(SHORT_MEMORY).await;
         let alice = system.alice().await;
         let bob = system.user(&alice.workspace, "bob", "agent").await;
         let sara = sara(&system, &alice).await;
@@ -814,7 +817,7 @@ mod lists {
 
     #[tokio::test]
     async fn what_is_sent_while_somebody_turns_the_pages_does_not_shift_them() {
-        let system = System::shared(&[]).await;
+        let system = System::shared(SHORT_MEMORY).await;
         let alice = system.alice().await;
         let expected = newest_first(&sent_apart(&alice, 6).await);
         let (mut found, mut cursor) = (Vec::new(), None::<String>);
@@ -833,7 +836,7 @@ mod lists {
 
     #[tokio::test]
     async fn a_cursor_is_one_that_was_given_out() {
-        let system = System::shared(&[]).await;
+        let system = System::shared(SHORT_MEMORY).await;
         let alice = system.alice().await;
         sent_apart(&alice, 2).await;
         let cursor = alice.listed(&[("limit", "1")]).await.1.unwrap();
