@@ -47,9 +47,10 @@ impl Fields {
         // A query string always reads as pairs: what is not percent-encoded UTF-8 becomes replacement characters.
         let pairs: Vec<(String, String)> =
             serde_urlencoded::from_str(request.uri().query().unwrap_or_default()).unwrap_or_default();
-        // A form sends what was not filled in as an empty value: the same as not asking.
-        for (name, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
-            if fields.values.insert(name.clone(), Value::String(value)).is_some() {
+        for (name, value) in pairs {
+            // A form sends what was not filled in as an empty value: the same as not asking, for what can be asked.
+            let value = if value.is_empty() { Value::Null } else { Value::String(value) };
+            if fields.values.insert(name.clone(), value).is_some() {
                 fields.refuse(&name, "must be given once");
             }
         }
@@ -228,10 +229,12 @@ mod tests {
             let agent = fields.optional("agent", |value| Ok(value));
             fields.finish(Some(agent))
         };
-        assert_eq!(of("agent=&status=").unwrap(), None);
+        assert_eq!(of("agent=").unwrap(), None);
         assert_eq!(of("agent=a%20b").unwrap(), Some("a b".into()));
         assert!(of("agent=a&agent=b").is_err());
+        assert!(of("agent=a&agent=").is_err());
         assert!(of("agent=a&who=b").is_err());
+        assert!(of("agent=a&who=").is_err(), "what cannot be asked is refused, empty or not");
     }
 
     #[test]
