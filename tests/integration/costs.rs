@@ -1,5 +1,7 @@
 //! What a payment request costs: DynamoDB calls per path, write units per life, bytes per item.
 
+#![allow(clippy::print_stdout, reason = "the figures are shown on demand, by --nocapture")]
+
 use domain::{Clock as _, Status, SystemClock};
 use tests::handlers::Handlers;
 use tests::proxy::Call;

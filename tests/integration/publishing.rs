@@ -62,7 +62,7 @@ fn image(id: &str, version: usize) -> Value {
         "phone": { "S": "+27831234567" }, "token": { "S": "4ZrjxzUmPJr1kqZ1VqVQ7k" },
         "link_until": { "N": "1767607500000" }, "due_at": { "N": "1767607500000" }, "due_shard": { "N": "1" },
         "history": { "L": history[..version] }, "operations": { "SS": ["a"] },
-        "workspace_agent": { "S": "acme#alice" }, "workspace_day": { "S": "acme#2026-01-05" },
+        "workspace_agent": { "S": "acme#alice" }, "workspace_month": { "S": "acme#2026-01" },
         "created": { "S": format!("2026-01-05T10:00:00.000Z#{id}") },
     })
 }
@@ -181,6 +181,21 @@ async fn while_the_bus_is_down_nothing_is_taken_for_published() {
     publisher.bus.set_down(false);
     assert_eq!(publisher.publish(&[step(1, IDS[0], 1), step(2, IDS[1], 1)]).await, None);
     assert_eq!(publisher.event_ids().len(), 2);
+}
+
+#[tokio::test]
+async fn a_bus_that_does_not_exist_loses_nothing_in_silence() {
+    let publisher = Publisher::start().await;
+    publisher.bus.set_missing(true);
+    assert_eq!(
+        publisher.publish(&[step(1, IDS[0], 1)]).await.as_deref(),
+        Some("1"),
+        "PutEvents itself would have said yes"
+    );
+    assert!(publisher.event_ids().is_empty());
+    publisher.bus.set_missing(false);
+    assert_eq!(publisher.publish(&[step(1, IDS[0], 1)]).await, None);
+    assert_eq!(publisher.event_ids().len(), 1);
 }
 
 #[tokio::test]

@@ -193,7 +193,7 @@ async fn wait_until(deadline: Timestamp, round: usize) {
     let early = std::time::Duration::from_millis(if round % 2 == 1 { 15 } else { 0 });
     let left = deadline.minus(early).since(SystemClock.now());
     tokio::time::sleep(left).await;
-    while round % 2 == 0 && SystemClock.now() < deadline {
+    while round.is_multiple_of(2) && SystemClock.now() < deadline {
         tokio::task::yield_now().await;
     }
 }

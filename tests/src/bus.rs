@@ -2,7 +2,7 @@
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use serde_json::{Value, json};
@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 #[derive(Default)]
 struct Ledger {
     down: bool,
+    missing: bool,
     refuse: Vec<String>,
     calls: Vec<Vec<Value>>,
     taken: Vec<Value>,
@@ -36,6 +37,11 @@ impl Bus {
         self.ledger.lock().unwrap().down = down;
     }
 
+    /// Takes the bus away, or brings it back. As on AWS, entries for a bus that does not exist are taken all the same.
+    pub fn set_missing(&self, missing: bool) {
+        self.ledger.lock().unwrap().missing = missing;
+    }
+
     /// Refuses the entries of these events, taking all others of the same call.
     pub fn refuse(&self, event_ids: &[&str]) {
         self.ledger.lock().unwrap().refuse = event_ids.iter().map(|id| (*id).to_owned()).collect();
@@ -54,12 +60,21 @@ impl Bus {
     }
 }
 
-async fn put(State(ledger): State<Arc<Mutex<Ledger>>>, body: Bytes) -> Response {
+async fn put(State(ledger): State<Arc<Mutex<Ledger>>>, headers: HeaderMap, body: Bytes) -> Response {
     let mut ledger = ledger.lock().unwrap();
     if ledger.down {
         return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({}))).into_response();
     }
     let request: Value = serde_json::from_slice(&body).unwrap();
+    if headers["x-amz-target"] == "AWSEvents.DescribeEventBus" {
+        let missing = json!({ "__type": "ResourceNotFoundException", "message": "Event bus does not exist." });
+        let found = json!({ "Name": request["Name"] });
+        return if ledger.missing {
+            (StatusCode::BAD_REQUEST, Json(missing)).into_response()
+        } else {
+            Json(found).into_response()
+        };
+    }
     let (mut results, mut entries) = (Vec::new(), Vec::new());
     for entry in request["Entries"].as_array().unwrap() {
         let mut entry = entry.clone();

@@ -66,7 +66,7 @@ BREACHES = {
     ],
     rules.only_who_verifies_or_signs_reads_a_secret_and_only_its_own: [
         ("Resource: !Ref ChannelWebhookSecretArn", "Resource: !Ref SandboxWebhookSecretArn"),
-        ('Action: ["events:PutEvents"]\n                Resource: !GetAtt Bus.Arn', 'Action: ["secretsmanager:GetSecretValue"]\n                Resource: !Ref ChannelWebhookSecretArn'),
+        ('Action: ["events:DescribeEventBus", "events:PutEvents"]\n                Resource: !GetAtt Bus.Arn', 'Action: ["secretsmanager:GetSecretValue"]\n                Resource: !Ref ChannelWebhookSecretArn'),
         ("        TABLE_NAME: !Ref Table\n", "        TABLE_NAME: !Ref Table\n        CHANNEL_WEBHOOK_SECRET_ARN: !Ref ChannelWebhookSecretArn\n"),
     ],
     rules.every_variable_that_the_code_reads_is_set_and_no_other: [

@@ -40,6 +40,12 @@ pub(crate) struct Bus {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
+struct DescribeEventBus {
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
 struct PutEvents {
     entries: Vec<Entry>,
 }
@@ -94,6 +100,17 @@ impl Bus {
         let work = Arc::new(Deliveries { rules: Arc::clone(&rules), functions });
         let deliveries = Queue::start(QUEUE, store.clone(), work, stage, tasks).await?;
         Ok(Self { name, store, rules, deliveries })
+    }
+
+    fn describe(&self, call: DescribeEventBus) -> Result<Value, CallError> {
+        match call.name {
+            Some(name) if name != self.name => Err(CallError {
+                status: StatusCode::BAD_REQUEST,
+                kind: "ResourceNotFoundException",
+                message: format!("Event bus {name} does not exist."),
+            }),
+            _ => Ok(json!({ "Name": self.name })),
+        }
     }
 
     async fn put(&self, call: PutEvents) -> Result<Value, CallError> {
@@ -254,7 +271,7 @@ fn protocol(body: &Value) -> impl IntoResponse + use<> {
     ([(header::CONTENT_TYPE, "application/x-amz-json-1.1")], body.to_string())
 }
 
-/// `POST /local/aws/events/`: EventBridge's own protocol, as far as `PutEvents`.
+/// `POST /local/aws/events/`: EventBridge's own protocol, as far as `PutEvents` and `DescribeEventBus`.
 pub(crate) async fn call(State(bus): State<Arc<Bus>>, headers: HeaderMap, body: Body) -> Response {
     match answer(&bus, &headers, body).await {
         Ok(body) => protocol(&body).into_response(),
@@ -263,13 +280,17 @@ pub(crate) async fn call(State(bus): State<Arc<Bus>>, headers: HeaderMap, body: 
 }
 
 async fn answer(bus: &Bus, headers: &HeaderMap, body: Body) -> Result<Value, CallError> {
-    if headers.get("x-amz-target").and_then(|target| target.to_str().ok()) != Some("AWSEvents.PutEvents") {
-        return Err(CallError {
-            status: StatusCode::BAD_REQUEST,
-            kind: "UnknownOperationException",
-            message: "Only PutEvents is known here.".to_owned(),
-        });
-    }
+    let describe = match headers.get("x-amz-target").and_then(|target| target.to_str().ok()) {
+        Some("AWSEvents.PutEvents") => false,
+        Some("AWSEvents.DescribeEventBus") => true,
+        _ => {
+            return Err(CallError {
+                status: StatusCode::BAD_REQUEST,
+                kind: "UnknownOperationException",
+                message: "Only PutEvents and DescribeEventBus are known here.".to_owned(),
+            });
+        }
+    };
     // Base64, JSON's escapes and the field names add to what the entries themselves may weigh.
     let unreadable = || CallError {
         status: StatusCode::BAD_REQUEST,
@@ -277,8 +298,10 @@ async fn answer(bus: &Bus, headers: &HeaderMap, body: Body) -> Result<Value, Cal
         message: "The body cannot be read.".to_owned(),
     };
     let bytes = body::read(body, SIZE * 8).await.map_err(|_| unreadable())?;
-    let call = serde_json::from_slice(&bytes).map_err(|_| unreadable())?;
-    bus.put(call).await
+    if describe {
+        return bus.describe(serde_json::from_slice(&bytes).map_err(|_| unreadable())?);
+    }
+    bus.put(serde_json::from_slice(&bytes).map_err(|_| unreadable())?).await
 }
 
 /// `GET /local/events`: everything that was put on the bus, oldest first.

@@ -187,7 +187,7 @@ mod tests {
             let indexes = table.global_secondary_indexes.unwrap();
             let mut names: Vec<_> = indexes.iter().map(|index| index.index_name.as_str()).collect();
             names.sort_unstable();
-            assert_eq!(names, ["by_agent", "by_day", "due"]);
+            assert_eq!(names, ["by_agent", "by_month", "due"]);
             embedded.stop().await;
         }
     }

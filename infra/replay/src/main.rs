@@ -5,6 +5,7 @@ use domain::PaymentRequestId;
 use runtime::Environment;
 use std::io::Write as _;
 
+#[expect(clippy::doc_markdown, reason = "it is shown as help, where a backtick is a backtick")]
 /// Puts the events of payment requests on the bus once more, from their history.
 ///
 /// Reads TABLE_NAME, EVENT_BUS_NAME and PUBLIC_BASE_URL (the stack's outputs), AWS_REGION and credentials from the

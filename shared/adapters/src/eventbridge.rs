@@ -8,6 +8,10 @@ use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use domain::event::SOURCE;
 use domain::{PaymentRequestEvent, Timestamp};
 use runtime::{ConfigError, Environment};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 /// `PutEvents` takes at most so many entries
 /// (<https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html>).
@@ -54,7 +58,12 @@ pub enum EntryError {
 pub struct EventBus {
     client: Client,
     name: String,
+    /// When the bus was last seen to exist.
+    seen: Arc<Mutex<Option<Instant>>>,
 }
+
+/// How long the bus is taken to exist once it was seen.
+const SEEN_FOR: Duration = Duration::from_mins(1);
 
 impl EventBus {
     /// The bus that the environment names: `EVENT_BUS_NAME` in `AWS_REGION`, at `AWS_ENDPOINT_URL_EVENTBRIDGE` if that
@@ -66,12 +75,29 @@ impl EventBus {
         Ok(Self {
             client: Client::from_conf(client_config!(aws_sdk_eventbridge, environment, "AWS_ENDPOINT_URL_EVENTBRIDGE")),
             name: environment.require("EVENT_BUS_NAME")?.to_owned(),
+            seen: Arc::default(),
         })
+    }
+
+    /// Makes sure that there is a bus, about once a minute: `PutEvents` answers success for one that does not exist
+    /// (<https://github.com/aws/aws-cli/issues/9186>), and what was put there would be lost in silence.
+    async fn look(&self) -> Result<(), EntryError> {
+        let mut seen = self.seen.lock().await;
+        if seen.is_some_and(|at| at.elapsed() < SEEN_FOR) {
+            return Ok(());
+        }
+        let bus = self.client.describe_event_bus().name(&self.name).send().await;
+        bus.map_err(|error| EntryError::Call(DisplayErrorContext(&error).to_string()))?;
+        *seen = Some(Instant::now());
+        Ok(())
     }
 
     /// Puts at most [`ENTRIES_PER_CALL`] entries on the bus. The call can succeed while entries fail, so there is a
     /// result for each, in the order of the entries.
     pub async fn put(&self, entries: &[Entry]) -> Vec<Result<(), EntryError>> {
+        if let Err(error) = self.look().await {
+            return entries.iter().map(|_| Err(error.clone())).collect();
+        }
         let requests = entries.iter().map(|entry| {
             PutEventsRequestEntry::builder()
                 .event_bus_name(&self.name)

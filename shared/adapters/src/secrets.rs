@@ -68,6 +68,9 @@ impl SecretSource {
                 name: name.to_owned(),
                 kept: Mutex::new(None),
             }))),
+            None if environment.get(name).is_none() => {
+                Err(ConfigError::Missing { name: format!("{name} (or {name}_ARN)") })
+            }
             _ => Ok(Self::Fixed(Secrets::from_environment(environment, name)?)),
         }
     }

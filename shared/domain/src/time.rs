@@ -63,10 +63,17 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// The day this moment lies on in UTC, as `yyyy-mm-dd`.
+    /// The month this moment lies in in UTC, as `yyyy-mm`.
     #[must_use]
-    pub fn day(self) -> String {
-        self.to_string().chars().take(10).collect()
+    pub fn month(self) -> String {
+        self.to_string().chars().take(7).collect()
+    }
+
+    /// The last moment of the month before this one's.
+    #[must_use]
+    pub fn end_of_last_month(self) -> Self {
+        let start = format!("{}-01", self.month()).parse().unwrap_or(self);
+        start.minus(Duration::from_millis(1))
     }
 
     /// Midnight UTC at the start of this moment's day.
@@ -186,9 +193,11 @@ mod tests {
     }
 
     #[test]
-    fn a_day_starts_at_midnight_utc() {
+    fn days_and_months_are_those_of_utc() {
         let late: Timestamp = "2026-01-05T23:59:59.999Z".parse().unwrap();
-        assert_eq!(late.day(), "2026-01-05");
+        assert_eq!(late.month(), "2026-01");
+        assert_eq!(late.end_of_last_month().to_string(), "2025-12-31T23:59:59.999Z");
+        assert_eq!(late.end_of_last_month().end_of_last_month().to_string(), "2025-11-30T23:59:59.999Z");
         assert_eq!(late.start_of_day().to_string(), "2026-01-05T00:00:00.000Z");
     }
 

@@ -226,7 +226,7 @@ mod tests {
                 .body(lambda_http::Body::Empty)
                 .unwrap();
             let mut fields = Fields::of_query(&request).unwrap();
-            let agent = fields.optional("agent", |value| Ok(value));
+            let agent = fields.optional("agent", Ok);
             fields.finish(Some(agent))
         };
         assert_eq!(of("agent=").unwrap(), None);

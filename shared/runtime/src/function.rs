@@ -1,10 +1,12 @@
 //! What a deployed function is: JSON in, JSON out, whoever calls it.
 
 use crate::environment::{ConfigError, Environment};
+use crate::telemetry::chain;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::value::RawValue;
 use std::future::Future;
 use std::pin::Pin;
+use std::process::ExitCode;
 
 /// A boxed future, as [`Function::invoke`] returns it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -55,21 +57,31 @@ impl InvocationError {
 
 /// Runs a function under the Lambda runtime until the sandbox ends: configuration, telemetry, warm connections, events.
 ///
-/// # Errors
-/// A missing or wrong variable (already logged, naming it), or the runtime API having gone.
-pub async fn run(
-    make: impl FnOnce(&Environment) -> Result<Box<dyn Function>, ConfigError>,
-) -> Result<(), lambda_runtime::Error> {
+/// A function that cannot start, because a variable is missing or wrong, or that has lost the runtime API, says so in one
+/// line of its log and ends.
+pub async fn run(make: impl FnOnce(&Environment) -> Result<Box<dyn Function>, ConfigError>) -> ExitCode {
     lambda_runtime::tracing::init_default_subscriber();
-    let function = make(&Environment::from_process()).inspect_err(|error| tracing::error!(%error, "not started"))?;
+    let function = match make(&Environment::from_process()) {
+        Ok(function) => function,
+        Err(error) => {
+            tracing::error!(%error, "not started");
+            return ExitCode::FAILURE;
+        }
+    };
     function.warm().await;
     let function = &function;
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
+    let ended = lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         match function.invoke(event.payload.get()).await {
             Ok(answer) => RawValue::from_string(answer).map_err(InvocationError::Answer),
             Err(error) => Err(error),
         }
         .map_err(|error| Diagnostic { error_type: error.kind().to_owned(), error_message: error.to_string() })
-    }))
-    .await
+    }));
+    match ended.await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = chain(error.as_ref()), "the runtime API is gone");
+            ExitCode::FAILURE
+        }
+    }
 }

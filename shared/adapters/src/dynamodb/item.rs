@@ -99,8 +99,8 @@ pub struct RequestItem {
     fingerprint: Option<Fingerprint>,
     /// The hash key of the index `by_agent`.
     workspace_agent: String,
-    /// The hash key of the index `by_day`.
-    workspace_day: String,
+    /// The hash key of the index `by_month`.
+    workspace_month: String,
     /// The range key of both: newest last.
     created: String,
     /// When DynamoDB removes the item, in seconds since the Unix epoch; there once the request has come to rest.
@@ -138,9 +138,9 @@ pub(super) fn workspace_agent(workspace: &WorkspaceId, agent: &AgentId) -> Strin
     format!("{workspace}#{agent}")
 }
 
-/// The hash key of the index `by_day`, for a day written `yyyy-mm-dd`.
-pub(super) fn workspace_day(workspace: &WorkspaceId, day: &str) -> String {
-    format!("{workspace}#{day}")
+/// The hash key of the index `by_month`, for a month written `yyyy-mm`.
+pub(super) fn workspace_month(workspace: &WorkspaceId, month: &str) -> String {
+    format!("{workspace}#{month}")
 }
 
 /// The range key of the indexes of lists: it sorts by time of creation.
@@ -201,7 +201,7 @@ impl From<&PaymentRequest> for RequestItem {
             payment: request.payment.clone(),
             fingerprint: request.fingerprint.clone(),
             workspace_agent: workspace_agent(&request.workspace, &request.agent.id),
-            workspace_day: workspace_day(&request.workspace, &request.created_at.day()),
+            workspace_month: workspace_month(&request.workspace, &request.created_at.month()),
             created: created_key(&Position::after(request)),
             ttl: None,
         }

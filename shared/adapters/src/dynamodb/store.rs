@@ -4,7 +4,7 @@ use super::condition::{checkout_update, conditional_update, key};
 use super::error::store_error;
 use super::item::{
     DUE_SHARDS, LinkItem, RequestItem, created_key, link_key, position_of_key, request_of_key, workspace_agent,
-    workspace_day,
+    workspace_month,
 };
 use crate::aws::client_config;
 use aws_sdk_dynamodb::Client;
@@ -34,8 +34,8 @@ const OVERTAKEN_AT_MOST: usize = 6;
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>).
 const BATCH: usize = 100;
 
-/// How many days' partitions are looked at side by side when a list has to reach far back.
-const DAYS_AT_ONCE: usize = 16;
+/// How many months' partitions are looked at side by side when a list has to reach far back.
+const MONTHS_AT_ONCE: usize = 8;
 
 /// Payment requests in one DynamoDB table.
 #[derive(Debug, Clone)]
@@ -202,28 +202,28 @@ impl DynamoDbStore {
         Ok(positions)
     }
 
-    /// The places of a whole workspace's requests: a day's partition after another, from the newest day on.
-    async fn positions_by_day(
+    /// The places of a whole workspace's requests: a month's partition after another, from the newest on.
+    async fn positions_by_month(
         &self,
         listing: &Listing,
         workspace: &WorkspaceId,
         at_most: usize,
     ) -> Result<Vec<Position>, StoreError> {
-        const DAY: Duration = Duration::from_hours(24);
         let newest = listing.after.map_or(listing.to, |after| after.created_at.min(listing.to));
-        let mut day = newest.start_of_day();
+        let mut moment = Some(newest);
         let mut positions = Vec::new();
         let mut at_once = 1;
-        while positions.len() < at_most && day.plus(DAY) > listing.from {
-            // Most pages end within the newest days; only a list that reaches far back is worth reading days ahead for.
-            let mut days = Vec::new();
-            while days.len() < at_once && day.plus(DAY) > listing.from {
-                days.push(workspace_day(workspace, &day.day()));
-                day = day.minus(DAY);
+        while positions.len() < at_most && moment.is_some() {
+            // Most pages end within the newest month; only a list that reaches far back is worth reading ahead for.
+            let mut months = Vec::new();
+            while let (Some(within), true) = (moment, months.len() < at_once) {
+                months.push(workspace_month(workspace, &within.month()));
+                moment = Some(within.end_of_last_month()).filter(|end| *end >= listing.from && *end < within);
             }
-            at_once = (at_once * 2).min(DAYS_AT_ONCE);
+            at_once = (at_once * 2).min(MONTHS_AT_ONCE);
             let wanted = at_most - positions.len();
-            let found = days.into_iter().map(|key| self.positions(listing, "by_day", ("workspace_day", key), wanted));
+            let found =
+                months.into_iter().map(|key| self.positions(listing, "by_month", ("workspace_month", key), wanted));
             positions.extend(try_join_all(found).await?.into_iter().flatten());
         }
         positions.truncate(at_most);
@@ -355,7 +355,7 @@ impl Store for DynamoDbStore {
         let at_most = listing.limit + 1;
         let mut positions = match &listing.scope {
             Scope::Everything => Vec::new(),
-            Scope::Workspace(workspace) => self.positions_by_day(listing, workspace, at_most).await?,
+            Scope::Workspace(workspace) => self.positions_by_month(listing, workspace, at_most).await?,
             Scope::Agent(workspace, agent) => {
                 let partition = ("workspace_agent", workspace_agent(workspace, agent));
                 self.positions(listing, "by_agent", partition, at_most).await?
