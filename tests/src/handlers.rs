@@ -108,7 +108,8 @@ impl Handlers {
         if let Some(key) = key {
             headers["idempotency-key"] = key.into();
         }
-        self.http(&*self.create, "POST", "/payment-requests", json!({}), headers, &body.to_string(), true).await
+        self.http(&*self.create, "POST", "/payment-requests", json!({}), headers, &body.to_string(), Some("agent"))
+            .await
     }
 
     /// A new request: its identifier and the token of its link.
@@ -129,19 +130,19 @@ impl Handlers {
     /// Alice cancels.
     pub async fn cancel(&self, id: &str) -> Answer {
         let path = format!("/payment-requests/{id}/cancel");
-        self.http(&*self.cancel, "POST", &path, json!({ "id": id }), json!({}), "", true).await
+        self.http(&*self.cancel, "POST", &path, json!({ "id": id }), json!({}), "", Some("agent")).await
     }
 
     /// Alice reads one request.
     pub async fn get(&self, id: &str) -> Answer {
         let path = format!("/payment-requests/{id}");
-        self.http(&*self.query, "GET", &path, json!({ "id": id }), json!({}), "", true).await
+        self.http(&*self.query, "GET", &path, json!({ "id": id }), json!({}), "", Some("agent")).await
     }
 
     /// The customer presses the button.
     pub async fn click(&self, token: &str) -> Answer {
         let headers = json!({ "content-type": "application/x-www-form-urlencoded" });
-        self.http(&*self.click, "POST", &format!("/p/{token}"), json!({ "token": token }), headers, "", false).await
+        self.http(&*self.click, "POST", &format!("/p/{token}"), json!({ "token": token }), headers, "", None).await
     }
 
     /// The provider reports a payment of R250.00.
@@ -166,7 +167,7 @@ impl Handlers {
             headers[name.as_str()] = value.to_str().unwrap().into();
         }
         let parameters = json!({ "provider": "sandbox" });
-        self.http(&*self.webhook, "POST", "/webhooks/sandbox", parameters, headers, &body, false).await
+        self.http(&*self.webhook, "POST", "/webhooks/sandbox", parameters, headers, &body, None).await
     }
 
     /// The time to live removes the link of a request, and the stream says so. Answers what failed of the batch.
@@ -186,7 +187,7 @@ impl Handlers {
 
     /// Somebody of this role lists the workspace's requests.
     pub async fn list(&self, role: &str) -> Answer {
-        self.http_as(&*self.query, role, "/payment-requests").await
+        self.http(&*self.query, "GET", "/payment-requests", json!({}), json!({}), "", Some(role)).await
     }
 
     /// Opens a function's connections, as its init does.
@@ -252,11 +253,6 @@ impl Handlers {
         get.send().await.unwrap().item.unwrap()
     }
 
-    async fn http_as(&self, function: &dyn Function, role: &str, path: &str) -> Answer {
-        let claims = json!({ "sub": "alice", "name": "Alice", "role": role, "workspace": "acme" });
-        self.call(function, "GET", path, json!({}), json!({}), "", Some(claims)).await
-    }
-
     #[allow(clippy::too_many_arguments, reason = "the parts of one HTTP request")]
     async fn http(
         &self,
@@ -266,24 +262,10 @@ impl Handlers {
         parameters: Value,
         headers: Value,
         body: &str,
-        signed_in: bool,
+        role: Option<&str>,
     ) -> Answer {
-        let claims = json!({ "sub": "alice", "name": "Alice", "role": "agent", "workspace": "acme" });
-        self.call(function, method, path, parameters, headers, body, signed_in.then_some(claims)).await
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "the parts of one HTTP request")]
-    async fn call(
-        &self,
-        function: &dyn Function,
-        method: &str,
-        path: &str,
-        parameters: Value,
-        headers: Value,
-        body: &str,
-        claims: Option<Value>,
-    ) -> Answer {
-        let authorizer = claims.map(|claims| json!({ "jwt": { "claims": claims, "scopes": null } }));
+        let claims = |role| json!({ "sub": "alice", "name": "Alice", "role": role, "workspace": "acme" });
+        let authorizer = role.map(claims).map(|claims| json!({ "jwt": { "claims": claims, "scopes": null } }));
         let event = json!({ "version": "2.0", "routeKey": format!("{method} {path}"), "rawPath": path,
             "rawQueryString": "", "headers": headers, "pathParameters": parameters,
             "requestContext": { "accountId": "1", "apiId": "a", "domainName": "localhost", "domainPrefix": "a",
