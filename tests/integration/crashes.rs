@@ -8,6 +8,7 @@ use domain::{
 };
 use std::time::Duration;
 use tests::handlers::{Handlers, assert_possible};
+use tests::provider::OnClose;
 use tests::proxy::Fault;
 
 /// The claim was written and nothing else happened.
@@ -120,6 +121,29 @@ async fn a_request_that_is_owed_money_back_is_never_removed_and_a_settled_one_is
     assert_eq!(handlers.time_to_live(&id).await, None, "money owed back is not forgotten");
     handlers.refund_due(&id).await.unwrap();
     assert!(handlers.time_to_live(&id).await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_paid_when_its_checkout_is_closed_is_paid_and_another_amount_is_not() {
+    let handlers = Handlers::with_limits(300, 1).await;
+    let ((paid, _), (mismatched, _)) = tokio::join!(handlers.clicked(), handlers.clicked());
+    for (id, amount) in [(&paid, 25_000), (&mismatched, 24_999)] {
+        let deadline = handlers.stored(id).await.deadline;
+        handlers.provider.on_close(id, OnClose::Paid(deadline, amount));
+        tokio::time::sleep(deadline.since(SystemClock.now()) + Duration::from_millis(1)).await;
+        handlers.link_removed(id).await;
+    }
+    let request = handlers.stored(&paid).await;
+    assert_possible(&request);
+    assert_eq!((request.status, request.version()), (Status::Paid, 3));
+    assert_eq!(request.payment.unwrap().reference, format!("pay_{paid}"));
+    // The provider's own report of it comes later, and changes nothing.
+    assert_eq!(handlers.pay(&paid, request.deadline).await.status, 200);
+    assert_eq!(handlers.stored(&paid).await.version(), 3);
+
+    let request = handlers.stored(&mismatched).await;
+    assert_possible(&request);
+    assert_eq!((request.status, request.payment), (Status::Expired, None));
 }
 
 struct At(Timestamp);

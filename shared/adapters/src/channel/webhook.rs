@@ -19,7 +19,7 @@ pub struct WebhookChannel {
     secrets: SecretSource,
 }
 
-/// The webhook's body. Its schema is `events/schemas/message-requested.schema.json`.
+/// The webhook's body. Its schema is `events/schemas/message.requested.schema.json`.
 #[derive(Serialize)]
 struct Body<'a> {
     r#type: &'static str,
