@@ -20,3 +20,4 @@ mod replaying;
 mod reports;
 mod runner;
 mod secrets;
+mod settings;

@@ -1,0 +1,96 @@
+//! A missing or wrong variable stops a function at its start, with one line that names the variable and never its value.
+
+use runtime::{ConfigError, Environment, Function};
+use std::collections::BTreeSet;
+
+type Make = fn(&Environment) -> Result<Box<dyn Function>, ConfigError>;
+
+const SETTINGS: &[(&str, &str)] = &[
+    ("TABLE_NAME", "chat2pay"),
+    ("EVENT_BUS_NAME", "chat2pay"),
+    ("AWS_REGION", "us-east-1"),
+    ("AWS_ACCESS_KEY_ID", "test"),
+    ("AWS_SECRET_ACCESS_KEY", "test"),
+    ("PUBLIC_BASE_URL", "https://pay.example.com"),
+    ("PAYMENT_PROVIDER", "sandbox"),
+    ("SANDBOX_PROVIDER_URL", "https://sandbox.example.com"),
+    ("SANDBOX_WEBHOOK_SECRET", "whsec_dGVzdCBzZWNyZXQgb2YgbW9yZSB0aGFuIDI0IGJ5dGVz"),
+    ("CHANNEL", "webhook"),
+    ("CHANNEL_WEBHOOK_URL", "https://chat.example.com"),
+    ("CHANNEL_WEBHOOK_SECRET", "whsec_dGVzdCBzZWNyZXQgb2YgbW9yZSB0aGFuIDI0IGJ5dGVz"),
+    ("LINK_TTL_SECONDS", "300"),
+    ("CHECKOUT_TTL_SECONDS", "900"),
+    ("RETENTION_DAYS", "365"),
+    ("EXPIRY_LOOKAHEAD_SECONDS", "60"),
+];
+
+const STORE: &[&str] = &["TABLE_NAME", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+const PROVIDER: &[&str] = &["PAYMENT_PROVIDER", "SANDBOX_PROVIDER_URL", "PUBLIC_BASE_URL"];
+
+/// Each function with the variables that it cannot do without.
+fn functions() -> Vec<(&'static str, Make, Vec<&'static str>)> {
+    vec![
+        (create::NAME, create::function, [STORE, &["PUBLIC_BASE_URL"]].concat()),
+        (cancel::NAME, cancel::function, [STORE, &["PUBLIC_BASE_URL"]].concat()),
+        (query::NAME, query::function, [STORE, &["PUBLIC_BASE_URL"]].concat()),
+        (link_click::NAME, link_click::function, [STORE, PROVIDER].concat()),
+        (
+            payment_webhook::NAME,
+            payment_webhook::function,
+            [STORE, &["PAYMENT_PROVIDER", "SANDBOX_WEBHOOK_SECRET"]].concat(),
+        ),
+        (expire::NAME, expire::function, [STORE, PROVIDER].concat()),
+        (refund::NAME, refund::function, [STORE, PROVIDER].concat()),
+        (publish::NAME, publish::function, [&STORE[1..], &["EVENT_BUS_NAME", "PUBLIC_BASE_URL"]].concat()),
+        (notify::NAME, notify::function, vec!["CHANNEL", "CHANNEL_WEBHOOK_URL", "CHANNEL_WEBHOOK_SECRET"]),
+    ]
+}
+
+fn environment(settings: impl Iterator<Item = (&'static str, &'static str)>) -> Environment {
+    settings.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+#[tokio::test]
+async fn a_function_starts_with_what_it_needs_and_says_what_is_missing() {
+    for (function, make, needed) in functions() {
+        assert!(make(&environment(SETTINGS.iter().copied())).is_ok(), "{function}");
+        let mut missed = BTreeSet::new();
+        for (missing, _) in SETTINGS {
+            let rest = environment(SETTINGS.iter().copied().filter(|(name, _)| name != missing));
+            if let Err(error) = make(&rest) {
+                let line = error.to_string();
+                assert!(line.contains(missing) && !line.contains('\n'), "{function} without {missing}: {line}");
+                missed.insert(*missing);
+            }
+        }
+        assert_eq!(missed, needed.into_iter().collect(), "{function}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_variable_is_named_and_its_value_is_not() {
+    let mut refused = BTreeSet::new();
+    let wrong = [
+        ("LINK_TTL_SECONDS", "0"),
+        ("CHECKOUT_TTL_SECONDS", "fifteen minutes"),
+        ("RETENTION_DAYS", "-1"),
+        ("EXPIRY_LOOKAHEAD_SECONDS", "1e3"),
+        ("PUBLIC_BASE_URL", "pay.example.com"),
+        ("PAYMENT_PROVIDER", "somebody"),
+        ("SANDBOX_PROVIDER_URL", "ftp://sandbox.example.com"),
+        ("SANDBOX_WEBHOOK_SECRET", "my-secret"),
+        ("CHANNEL", "pigeon"),
+        ("CHANNEL_WEBHOOK_URL", "http://"),
+        ("CHANNEL_WEBHOOK_SECRET", "whsec_not base64"),
+    ];
+    for (function, make, _) in functions() {
+        for (name, value) in wrong {
+            if let Err(error) = make(&environment(SETTINGS.iter().copied()).with(name, value)) {
+                let line = error.to_string();
+                assert!(line.contains(name) && !line.contains(&format!(" {value}")), "{function}: {line}");
+                refused.insert(name);
+            }
+        }
+    }
+    assert_eq!(refused, wrong.iter().map(|(name, _)| *name).collect(), "each of them stops whoever reads it");
+}
