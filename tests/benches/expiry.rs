@@ -1,7 +1,7 @@
 //! How long after its deadline an expiry is announced: from the deadline until the event is on the bus, for links that nobody
 //! clicked and for payment pages that nobody paid on.
 //!
-//! `cargo bench -p tests --bench expiry`
+//! `cargo bench --profile dev -p tests --bench expiry`
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark that cannot go on has nothing to say")]
 
