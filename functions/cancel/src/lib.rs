@@ -26,7 +26,7 @@ struct Cancel {
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
     Ok(Box::new(HttpFunction(Cancel {
         store: DynamoDbStore::new(environment)?,
-        claims: ClaimNames::new(environment)?,
+        claims: ClaimNames::new(environment),
         public_base_url: runtime::config::public_base_url(environment)?,
     })))
 }

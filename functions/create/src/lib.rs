@@ -38,7 +38,7 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
     Ok(Box::new(HttpFunction(Create {
         store: DynamoDbStore::new(environment)?,
         limits: runtime::config::limits(environment)?,
-        claims: ClaimNames::new(environment)?,
+        claims: ClaimNames::new(environment),
         public_base_url: runtime::config::public_base_url(environment)?,
     })))
 }

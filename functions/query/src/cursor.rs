@@ -10,7 +10,7 @@ use runtime::Problem;
 
 /// The cursor of a place.
 pub(crate) fn write(position: Position) -> String {
-    URL_SAFE_NO_PAD.encode(format!("{}#{}", position.created_at, position.id))
+    URL_SAFE_NO_PAD.encode(position.to_string())
 }
 
 /// The place of a cursor.
@@ -18,11 +18,8 @@ pub(crate) fn write(position: Position) -> String {
 /// # Errors
 /// [`Problem::InvalidCursor`] for anything that [`write`] did not make.
 pub(crate) fn read(cursor: &str) -> Result<Position, Problem> {
-    let position = || {
-        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
-        let (created_at, id) = text.split_once('#')?;
-        Some(Position { created_at: created_at.parse().ok()?, id: id.parse().ok()? })
-    };
+    let position =
+        || -> Option<Position> { String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?.parse().ok() };
     position().filter(|position| write(*position) == cursor).ok_or(Problem::InvalidCursor)
 }
 

@@ -1,11 +1,13 @@
 //! What the use cases need from outside, each with the contract its implementations keep.
 
 use crate::{
-    Change, CheckoutId, LinkToken, Money, Payment, PaymentRequest, PaymentRequestEvent, PaymentRequestId, Scope,
-    Timestamp,
+    Change, CheckoutId, Invalid, LinkToken, Money, Payment, PaymentRequest, PaymentRequestEvent, PaymentRequestId,
+    Scope, Timestamp,
 };
 use std::error::Error;
+use std::fmt;
 use std::future::Future;
+use std::str::FromStr;
 
 /// An error's cause, for the log.
 pub type Cause = Box<dyn Error + Send + Sync>;
@@ -69,6 +71,22 @@ impl Position {
     #[must_use]
     pub fn after(request: &PaymentRequest) -> Self {
         Self { created_at: request.created_at, id: request.id }
+    }
+}
+
+/// The place as text, `<created_at>#<id>`, which sorts by time of creation.
+impl fmt::Display for Position {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}#{}", self.created_at, self.id)
+    }
+}
+
+impl FromStr for Position {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let (created_at, id) = text.split_once('#').ok_or(Invalid("is not a place in a list"))?;
+        Ok(Self { created_at: created_at.parse()?, id: id.parse()? })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Who is calling, from the claims that the gateway's JWT authorizer has verified.
 
-use crate::environment::{ConfigError, Environment};
+use crate::environment::Environment;
 use crate::problem::Problem;
 use domain::{Agent, Caller, Role};
 use lambda_http::request::RequestContext;
@@ -15,12 +15,10 @@ pub struct ClaimNames {
 
 impl ClaimNames {
     /// `WORKSPACE_CLAIM` (`workspace`) and `ROLE_CLAIM` (`role`).
-    ///
-    /// # Errors
-    /// None today; the signature is that of every setting.
-    pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
+    #[must_use]
+    pub fn new(environment: &Environment) -> Self {
         let named = |name, default: &str| environment.get(name).unwrap_or(default).to_owned();
-        Ok(Self { workspace: named("WORKSPACE_CLAIM", "workspace"), role: named("ROLE_CLAIM", "role") })
+        Self { workspace: named("WORKSPACE_CLAIM", "workspace"), role: named("ROLE_CLAIM", "role") }
     }
 
     /// Whoever made this request.

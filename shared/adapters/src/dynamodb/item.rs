@@ -143,17 +143,6 @@ pub(super) fn workspace_month(workspace: &WorkspaceId, month: &str) -> String {
     format!("{workspace}#{month}")
 }
 
-/// The range key of the indexes of lists: it sorts by time of creation.
-pub(super) fn created_key(position: &Position) -> String {
-    format!("{}#{}", position.created_at, position.id)
-}
-
-/// The place that a range key stands for.
-pub(super) fn position_of_key(key: &str) -> Result<Position, Invalid> {
-    let (created_at, id) = key.split_once('#').unwrap_or((key, ""));
-    Ok(Position { created_at: created_at.parse()?, id: id.parse()? })
-}
-
 pub(super) fn due_shard(id: PaymentRequestId) -> u8 {
     let [.., last] = id.as_bytes();
     last % DUE_SHARDS
@@ -202,7 +191,7 @@ impl From<&PaymentRequest> for RequestItem {
             fingerprint: request.fingerprint.clone(),
             workspace_agent: workspace_agent(&request.workspace, &request.agent.id),
             workspace_month: workspace_month(&request.workspace, &request.created_at.month()),
-            created: created_key(&Position::after(request)),
+            created: Position::after(request).to_string(),
             ttl: None,
         }
     }
@@ -212,7 +201,7 @@ impl TryFrom<RequestItem> for PaymentRequest {
     type Error = Invalid;
 
     fn try_from(item: RequestItem) -> Result<Self, Invalid> {
-        let Position { created_at, id } = position_of_key(&item.created)?;
+        let Position { created_at, id } = item.created.parse()?;
         Ok(Self {
             id,
             workspace: item.workspace,

@@ -2,10 +2,7 @@
 
 use super::condition::{checkout_update, conditional_update, key};
 use super::error::store_error;
-use super::item::{
-    DUE_SHARDS, LinkItem, RequestItem, created_key, link_key, position_of_key, request_of_key, workspace_agent,
-    workspace_month,
-};
+use super::item::{DUE_SHARDS, LinkItem, RequestItem, link_key, request_of_key, workspace_agent, workspace_month};
 use crate::aws::client_config;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
@@ -183,7 +180,8 @@ impl DynamoDbStore {
         // A range key is a time followed by more, so it sorts after that time alone: the low end is inclusive and the
         // high end exclusive, although BETWEEN includes both. After a position, its own key comes first and is dropped.
         let high = listing.after.filter(|after| after.created_at < listing.to);
-        let (low, end) = (listing.from.to_string(), high.as_ref().map_or_else(|| listing.to.to_string(), created_key));
+        let (low, end) =
+            (listing.from.to_string(), high.as_ref().map_or_else(|| listing.to.to_string(), Position::to_string));
         // DynamoDB refuses a BETWEEN whose ends are the wrong way round; such a range holds nothing.
         if low > end {
             return Ok(Vec::new());
@@ -193,7 +191,8 @@ impl DynamoDbStore {
         let keys = self.query(index, partition, range, true, Some(at_most + usize::from(high.is_some()))).await?;
         let mut positions = Vec::with_capacity(keys.len());
         for key in &keys {
-            let position = position_of_key(text(key, "created")?).map_err(|e| StoreError::Corrupt(e.into()))?;
+            let position: Position =
+                text(key, "created")?.parse().map_err(|e: domain::Invalid| StoreError::Corrupt(e.into()))?;
             if Some(position) != listing.after {
                 positions.push(position);
             }
