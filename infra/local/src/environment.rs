@@ -38,6 +38,7 @@ pub(crate) fn for_functions(
         .or("PUBLIC_BASE_URL", base)
         .or("SANDBOX_WEBHOOK_SECRET", webhook_secret)
         .or("CHANNEL_WEBHOOK_SECRET", channel_secret)
+        .or("SIGN_IN", "local")
         .with("PAYMENT_PROVIDER", "sandbox")
         .with("SANDBOX_PROVIDER_URL", format!("{base}/sandbox"))
         .with("CHANNEL", "webhook")

@@ -1,5 +1,6 @@
 //! What every function shares: configuration, telemetry, caller identity, problem+json, webhook signatures.
 
+pub mod assets;
 pub mod bus_event;
 pub mod caller;
 pub mod config;

@@ -1,0 +1,7 @@
+//! Embeds the static files.
+
+use std::path::Path;
+
+fn main() -> Result<(), embed::EmbedError> {
+    embed::embed(Path::new("assets"))
+}

@@ -1,0 +1,6 @@
+//! The function `desk` under the Lambda runtime.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> std::process::ExitCode {
+    runtime::run(desk::function).await
+}

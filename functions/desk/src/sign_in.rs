@@ -1,0 +1,151 @@
+//! How the desk's users sign in.
+
+use http::uri::{Authority, Scheme};
+use http::{HeaderValue, Uri};
+use runtime::{ConfigError, Environment};
+use serde::Serialize;
+
+/// What the pages are told about signing in, as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum SignIn {
+    /// A choice of people whose tokens `/local/token` makes. It does not exist in a deployment.
+    Local,
+    /// OAuth 2.0 with an authorization code and PKCE (RFC 6749, RFC 7636), at an OpenID provider.
+    #[serde(rename = "oauth")]
+    OAuth {
+        /// The provider, whose `/.well-known/openid-configuration` names its endpoints.
+        issuer: String,
+        /// The desk as the provider knows it: a public client, which has no secret.
+        client_id: String,
+        /// What is asked for.
+        scope: String,
+        /// Which of the provider's tokens the API takes.
+        token: Token,
+        /// Where the provider's endpoints are, if not at the issuer's own origin.
+        #[serde(skip)]
+        endpoints: Option<String>,
+    },
+}
+
+/// A token of the provider's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Token {
+    /// The access token.
+    AccessToken,
+    /// The ID token, where only that one says who somebody works for.
+    IdToken,
+}
+
+impl SignIn {
+    /// `SIGN_IN` (`oauth` or `local`) and what `oauth` needs: `SIGN_IN_ISSUER`, `SIGN_IN_CLIENT_ID`, `SIGN_IN_SCOPE`
+    /// (`openid profile`), `SIGN_IN_TOKEN` (`access_token` or `id_token`), `SIGN_IN_ENDPOINTS` (an origin).
+    ///
+    /// # Errors
+    /// One that is missing or wrong.
+    pub(crate) fn new(environment: &Environment) -> Result<Self, ConfigError> {
+        match environment.require("SIGN_IN")? {
+            "local" => Ok(Self::Local),
+            "oauth" => Ok(Self::OAuth {
+                issuer: runtime::config::url(environment, "SIGN_IN_ISSUER")?,
+                client_id: environment.require("SIGN_IN_CLIENT_ID")?.to_owned(),
+                scope: environment.get("SIGN_IN_SCOPE").unwrap_or("openid profile").to_owned(),
+                token: match environment.get("SIGN_IN_TOKEN") {
+                    None | Some("access_token") => Token::AccessToken,
+                    Some("id_token") => Token::IdToken,
+                    Some(_) => return Err(Environment::invalid("SIGN_IN_TOKEN", "access_token or id_token")),
+                },
+                endpoints: match environment.get("SIGN_IN_ENDPOINTS") {
+                    None => None,
+                    Some(_) => Some(origin(&runtime::config::url(environment, "SIGN_IN_ENDPOINTS")?, "SIGN_IN_ENDPOINTS")?),
+                },
+            }),
+            _ => Err(Environment::invalid("SIGN_IN", "oauth or local")),
+        }
+    }
+
+    /// The origins that the pages ask for tokens, beside their own.
+    ///
+    /// # Errors
+    /// The issuer's address has no origin.
+    pub(crate) fn origins(&self) -> Result<Vec<String>, ConfigError> {
+        match self {
+            Self::Local => Ok(Vec::new()),
+            Self::OAuth { issuer, endpoints, .. } => {
+                let mut origins = vec![origin(issuer, "SIGN_IN_ISSUER")?];
+                origins.extend(endpoints.iter().filter(|endpoints| **endpoints != origins[0]).cloned().collect::<Vec<_>>());
+                Ok(origins)
+            }
+        }
+    }
+}
+
+fn origin(url: &str, name: &str) -> Result<String, ConfigError> {
+    let wrong = || Environment::invalid(name, "an address such as https://sign-in.example.com");
+    let uri: Uri = url.parse().map_err(|_| wrong())?;
+    let (scheme, authority) = (uri.scheme().map(Scheme::as_str), uri.authority().map(Authority::as_str));
+    let (Some(scheme), Some(authority)) = (scheme, authority) else { return Err(wrong()) };
+    let origin = format!("{scheme}://{authority}");
+    // It goes into the Content-Security-Policy, where these would begin another directive or source.
+    let fits = HeaderValue::from_str(&origin).is_ok() && !origin.contains([';', ',', '@', '\'', '*', ' ']);
+    if fits { Ok(origin) } else { Err(wrong()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn oauth() -> Environment {
+        Environment::default()
+            .with("SIGN_IN", "oauth")
+            .with("SIGN_IN_ISSUER", "https://id.example.com/realms/acme")
+            .with("SIGN_IN_CLIENT_ID", "desk")
+    }
+
+    #[test]
+    fn the_pages_are_told_what_they_need_and_no_more() {
+        let told = |environment: &Environment| serde_json::to_value(SignIn::new(environment).unwrap()).unwrap();
+        assert_eq!(told(&Environment::default().with("SIGN_IN", "local")), serde_json::json!({ "type": "local" }));
+        assert_eq!(
+            told(&oauth().with("SIGN_IN_ENDPOINTS", "https://login.example.com")),
+            serde_json::json!({
+                "type": "oauth",
+                "issuer": "https://id.example.com/realms/acme",
+                "client_id": "desk",
+                "scope": "openid profile",
+                "token": "access_token",
+            })
+        );
+    }
+
+    #[test]
+    fn tokens_are_asked_for_at_the_issuer_and_where_its_endpoints_are() {
+        let origins = |environment: &Environment| SignIn::new(environment).unwrap().origins().unwrap();
+        assert_eq!(origins(&Environment::default().with("SIGN_IN", "local")), Vec::<String>::new());
+        assert_eq!(origins(&oauth()), ["https://id.example.com"]);
+        assert_eq!(
+            origins(&oauth().with("SIGN_IN_ENDPOINTS", "https://login.example.com/")),
+            ["https://id.example.com", "https://login.example.com"]
+        );
+        assert_eq!(origins(&oauth().with("SIGN_IN_ENDPOINTS", "https://id.example.com")), ["https://id.example.com"]);
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_named() {
+        for (environment, name) in [
+            (Environment::default(), "SIGN_IN"),
+            (Environment::default().with("SIGN_IN", "password"), "SIGN_IN"),
+            (oauth().with("SIGN_IN_ISSUER", ""), "SIGN_IN_ISSUER"),
+            (oauth().with("SIGN_IN_ISSUER", "id.example.com"), "SIGN_IN_ISSUER"),
+            (oauth().with("SIGN_IN_CLIENT_ID", ""), "SIGN_IN_CLIENT_ID"),
+            (oauth().with("SIGN_IN_TOKEN", "refresh_token"), "SIGN_IN_TOKEN"),
+            (oauth().with("SIGN_IN_ENDPOINTS", "https://a.example;script-src"), "SIGN_IN_ENDPOINTS"),
+        ] {
+            let error = SignIn::new(&environment).unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
+        }
+        let issuer = SignIn::new(&oauth().with("SIGN_IN_ISSUER", "https://a;b.example")).and_then(|sign_in| sign_in.origins());
+        assert!(issuer.unwrap_err().to_string().contains("SIGN_IN_ISSUER"));
+    }
+}
