@@ -4,10 +4,11 @@ mod cursor;
 mod report;
 
 use adapters::DynamoDbStore;
-use domain::use_cases::list::{Filter, get, list};
+use domain::use_cases::list::{Filter, Search, get, list};
 use domain::use_cases::report::report as make_report;
-use domain::{Caller, Clock, Invalid, Limits, Role, SystemClock};
+use domain::{Caller, Clock, Invalid, Limits, Phone, Role, SystemClock};
 use http::{Response, StatusCode};
+use report::Question;
 use runtime::caller::ClaimNames;
 use runtime::fields::Fields;
 use runtime::http_function::json;
@@ -24,6 +25,8 @@ pub const NAME: &str = env!("CARGO_PKG_NAME");
 const REPORT: &str = "/reports/agents";
 const LIMIT: usize = 25;
 const LIMIT_AT_MOST: usize = 100;
+/// What is wrong with a phone number: most often that its plus was read as a space.
+const PHONE: &str = "must be an E.164 number such as +27831234567, with the + written %2B in an address";
 
 #[derive(Serialize)]
 struct List<'a> {
@@ -78,14 +81,14 @@ impl Query {
         if caller.role != Role::Supervisor {
             return Err(Problem::Forbidden);
         }
-        let (from, to) = report::range(request)?;
+        let Question { from, to, include } = report::question(request)?;
         let report = make_report(&self.store, &SystemClock, caller, from, to).await?;
-        Ok(json(StatusCode::OK, &report::view(&report)))
+        Ok(json(StatusCode::OK, &report::view(&report, include)))
     }
 
     async fn many(&self, caller: &Caller, request: &Request) -> Result<Response<Body>, Problem> {
-        let filter = filter(request)?;
-        let page = list(&self.store, &SystemClock, &self.limits, caller, &filter).await?;
+        let search = search(request)?;
+        let page = list(&self.store, &SystemClock, &self.limits, caller, &search).await?;
         let now = SystemClock.now();
         let items = page.items.iter().map(|request| representation(request, now, &self.public_base_url));
         let list = List { items: items.collect(), next_cursor: page.next.map(cursor::write) };
@@ -93,37 +96,44 @@ impl Query {
     }
 }
 
-fn filter(request: &Request) -> Result<Filter, Problem> {
+fn search(request: &Request) -> Result<Search, Problem> {
     let mut fields = Fields::of_query(request)?;
-    let mut cursor = None;
-    fields.optional("cursor", |value| {
-        cursor = value.as_str().map(str::to_owned);
-        Ok(())
+    let cursor = fields.optional("cursor", |value| Ok(value.as_str().map(str::to_owned))).flatten();
+    let wrong_limit = format!("must be a whole number from 1 to {LIMIT_AT_MOST}");
+    let limit = optional(&mut fields, "limit", &wrong_limit, |text| {
+        text.parse().ok().filter(|limit| (1..=LIMIT_AT_MOST).contains(limit))
     });
-    let filter = Filter {
+    let search = Search {
         agent: fields.optional("agent", parsed),
-        status: fields.optional("status", parsed),
         from: fields.optional("from", parsed),
         to: fields.optional("to", parsed),
+        filter: Filter {
+            status: fields.optional("status", parsed),
+            order_number: fields.optional("order_number", parsed),
+            // By its form alone: a request stays to be found when its customer's country gives the number up.
+            phone: optional(&mut fields, "phone", PHONE, |text| Phone::from_record(text).ok()),
+            conversation_id: fields.optional("conversation_id", parsed),
+        },
         after: None,
-        limit: LIMIT,
+        limit: limit.unwrap_or(LIMIT),
     };
-    let mut limit = Some(LIMIT);
-    fields.optional("limit", |value| {
-        limit = value.as_str().and_then(|text| text.parse().ok()).filter(|limit| (1..=LIMIT_AT_MOST).contains(limit));
-        Ok(())
-    });
-    if limit.is_none() {
-        fields.refuse("limit", format!("must be a whole number from 1 to {LIMIT_AT_MOST}"));
-    }
-    if let (Some(from), Some(to)) = (filter.from, filter.to)
+    if let (Some(from), Some(to)) = (search.from, search.to)
         && from > to
     {
         fields.refuse("to", "must not be before from");
     }
-    let filter = fields.finish(limit.map(|limit| Filter { limit, ..filter }))?;
+    let search = fields.finish(Some(search))?;
     let after = cursor.map(|text| cursor::read(&text)).transpose()?;
-    Ok(Filter { after, ..filter })
+    Ok(Search { after, ..search })
+}
+
+/// Takes a parameter as `read` understands it, and refuses whatever it does not understand with this message.
+fn optional<T>(fields: &mut Fields, name: &str, message: &str, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+    let value = fields.optional(name, |value| Ok(value.as_str().and_then(read)));
+    if matches!(value, Some(None)) {
+        fields.refuse(name, message);
+    }
+    value.flatten()
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "fields are handed over to whoever reads them")]

@@ -8,11 +8,44 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The time that a report is asked for: by default the last seven days, today included.
-pub(crate) fn range(request: &Request) -> Result<(Timestamp, Timestamp), Problem> {
+/// What a report is asked for.
+pub(crate) struct Question {
+    /// From when on.
+    pub(crate) from: Timestamp,
+    /// Until when, exclusive.
+    pub(crate) to: Timestamp,
+    /// What to show besides.
+    pub(crate) include: Include,
+}
+
+/// What a report shows on demand.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Include {
+    clicks: bool,
+    days: bool,
+}
+
+impl Include {
+    fn parse(text: &str) -> Option<Self> {
+        let mut include = Self::default();
+        for word in text.split(',') {
+            match word {
+                "clicks" => include.clicks = true,
+                "days" => include.days = true,
+                _ => return None,
+            }
+        }
+        Some(include)
+    }
+}
+
+/// The question in a request: by default about the last seven days, today included.
+pub(crate) fn question(request: &Request) -> Result<Question, Problem> {
     let mut fields = Fields::of_query(request)?;
     let from: Option<Timestamp> = fields.optional("from", super::parsed);
     let to: Option<Timestamp> = fields.optional("to", super::parsed);
+    let include =
+        super::optional(&mut fields, "include", "must be clicks, days, or both with a comma between", Include::parse);
     let tomorrow = SystemClock.now().start_of_day().plus(Duration::from_hours(24));
     let (from, to) = match (from, to) {
         (Some(from), Some(to)) => (from, to),
@@ -27,7 +60,7 @@ pub(crate) fn range(request: &Request) -> Result<(Timestamp, Timestamp), Problem
     } else if to.since(from) > LONGEST {
         fields.refuse("from", "must be at most 92 days before to");
     }
-    fields.finish(Some((from, to)))
+    fields.finish(Some(Question { from, to, include: include.unwrap_or_default() }))
 }
 
 #[derive(Serialize)]
@@ -36,6 +69,8 @@ struct ReportView<'a> {
     to: Timestamp,
     agents: Vec<AgentView<'a>>,
     total: TallyView<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    days: Option<Vec<DayView<'a>>>,
 }
 
 #[derive(Serialize)]
@@ -46,9 +81,18 @@ struct AgentView<'a> {
 }
 
 #[derive(Serialize)]
+struct DayView<'a> {
+    date: String,
+    #[serde(flatten)]
+    tally: TallyView<'a>,
+}
+
+#[derive(Serialize)]
 struct TallyView<'a> {
     sent: u64,
     statuses: BTreeMap<Status, SumView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clicked: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -57,14 +101,30 @@ struct SumView<'a> {
     value: &'a BTreeMap<&'static str, i64>,
 }
 
-fn tally(tally: &Tally) -> TallyView<'_> {
-    let statuses = tally.statuses.iter();
-    let statuses = statuses.map(|(status, Sum { count, value })| (*status, SumView { count: *count, value }));
-    TallyView { sent: tally.sent, statuses: statuses.collect() }
+impl<'a> TallyView<'a> {
+    fn new(tally: &'a Tally, include: Include) -> Self {
+        let statuses = tally.statuses.iter();
+        let statuses = statuses.map(|(status, Sum { count, value })| (*status, SumView { count: *count, value }));
+        let clicked = include.clicks.then_some(tally.clicked);
+        TallyView { sent: tally.sent, statuses: statuses.collect(), clicked }
+    }
 }
 
-/// The report as it is answered.
-pub(crate) fn view(report: &Report) -> impl Serialize {
+/// The report as it is answered, with what was asked for besides.
+pub(crate) fn view(report: &Report, include: Include) -> impl Serialize {
+    let tally = |tally| TallyView::new(tally, include);
     let agents = report.agents.iter().map(|(agent, of)| AgentView { agent, tally: tally(of) });
-    ReportView { from: report.from, to: report.to, agents: agents.collect(), total: tally(&report.total) }
+    let days = report.days.iter().map(|(day, of)| DayView { date: date(*day), tally: tally(of) });
+    ReportView {
+        from: report.from,
+        to: report.to,
+        agents: agents.collect(),
+        total: tally(&report.total),
+        days: include.days.then(|| days.collect()),
+    }
+}
+
+/// The date of a moment in UTC, as `yyyy-mm-dd`.
+fn date(moment: Timestamp) -> String {
+    moment.to_string().chars().take(10).collect()
 }

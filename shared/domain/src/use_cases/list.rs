@@ -2,20 +2,48 @@
 
 use super::UseCaseError;
 use crate::ports::{Listing, Position, Store};
-use crate::{AgentId, Caller, Clock, Limits, PaymentRequest, PaymentRequestId, Role, Scope, Status, Timestamp};
+use crate::{
+    AgentId, Caller, Clock, ConversationId, Limits, OrderNumber, PaymentRequest, PaymentRequestId, Phone, Role, Scope,
+    Status, Timestamp,
+};
 use std::time::Duration;
 
-/// What to look for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a request has to be like. The empty filter takes every request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Sent by this agent.
-    pub agent: Option<AgentId>,
     /// In this status, as it truly is at the moment of asking.
     pub status: Option<Status>,
+    /// For exactly this order.
+    pub order_number: Option<OrderNumber>,
+    /// To exactly this number.
+    pub phone: Option<Phone>,
+    /// In exactly this conversation.
+    pub conversation_id: Option<ConversationId>,
+}
+
+impl Filter {
+    /// Whether a request is like this at a moment.
+    #[must_use]
+    pub fn matches(&self, request: &PaymentRequest, now: Timestamp) -> bool {
+        let details = &request.details;
+        self.status.is_none_or(|status| request.status_at(now) == status)
+            && self.order_number.as_ref().is_none_or(|order_number| *order_number == details.order_number)
+            && self.phone.as_ref().is_none_or(|phone| *phone == details.customer.phone)
+            && (self.conversation_id.is_none() || self.conversation_id == details.conversation_id)
+    }
+}
+
+/// What to look for, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Search {
+    /// Sent by this agent.
+    pub agent: Option<AgentId>,
     /// Created at or after.
     pub from: Option<Timestamp>,
     /// Created before.
     pub to: Option<Timestamp>,
+    /// What each request has to be like.
+    pub filter: Filter,
     /// After this place.
     pub after: Option<Position>,
     /// At most how many, at least 1.
@@ -31,9 +59,13 @@ pub struct Page {
     pub next: Option<Position>,
 }
 
-/// With a filter on the status, how many requests one call looks at before it answers with what it has found and where to
-/// go on. Without this bound, a rare status in a large workspace would run into the function's time limit.
+/// With a filter, how many requests one call looks at before it answers with what it has found and where to go on. Without
+/// this bound, a rare match in a large workspace would run into the function's time limit.
 const LOOKED_AT: usize = 1_000;
+
+/// With a filter, how many requests are read at first. Each further read is twice as large: a frequent match costs little
+/// more than a page of its own, and a rare one few calls.
+const READ_AT_FIRST: usize = 100;
 
 /// The caller's requests that match, newest first. An agent only ever gets their own.
 ///
@@ -44,10 +76,10 @@ pub async fn list(
     clock: &impl Clock,
     limits: &Limits,
     caller: &Caller,
-    filter: &Filter,
+    search: &Search,
 ) -> Result<Page, UseCaseError> {
     let empty = Page { items: Vec::new(), next: None };
-    let scope = match (caller.role, &filter.agent) {
+    let scope = match (caller.role, &search.agent) {
         (Role::Agent, Some(agent)) if *agent != caller.agent.id => return Ok(empty),
         (Role::Supervisor, Some(agent)) => Scope::Agent(caller.workspace.clone(), agent.clone()),
         (Role::Agent | Role::Supervisor, _) => caller.scope(),
@@ -57,36 +89,36 @@ pub async fn list(
     let oldest = now.minus(limits.retention + limits.link + limits.checkout + Duration::from_hours(24));
     // A request made while the list is read, or by a machine whose clock is ahead, still belongs to it.
     let newest = now.plus(Duration::from_hours(1));
+    let (mut left, read_at_first) =
+        if search.filter == Filter::default() { (search.limit, search.limit) } else { (LOOKED_AT, READ_AT_FIRST) };
     let mut listing = Listing {
         scope,
-        from: filter.from.map_or(oldest, |from| from.max(oldest)),
-        to: filter.to.map_or(newest, |to| to.min(newest)),
-        after: filter.after,
-        limit: filter.limit,
+        from: search.from.map_or(oldest, |from| from.max(oldest)),
+        to: search.to.map_or(newest, |to| to.min(newest)),
+        after: search.after,
+        limit: read_at_first,
     };
     if listing.from >= listing.to {
         return Ok(empty);
     }
-    let (mut items, mut looked_at) = (Vec::new(), 0);
+    let mut items = Vec::new();
     loop {
         let listed = store.list(&listing).await?;
-        looked_at += listed.requests.len();
+        left -= listing.limit;
         for request in listed.requests {
-            if filter.status.is_some_and(|status| request.status_at(now) != status) {
+            if !search.filter.matches(&request, now) {
                 continue;
             }
-            if items.len() == filter.limit {
+            if items.len() == search.limit {
                 return Ok(Page { next: items.last().map(Position::after), items });
             }
             items.push(request);
         }
-        match listed.next {
-            None => return Ok(Page { items, next: None }),
-            Some(_) if filter.status.is_none() || looked_at >= LOOKED_AT => {
-                return Ok(Page { items, next: listed.next });
-            }
-            next => listing.after = next,
+        if listed.next.is_none() || items.len() == search.limit || left == 0 {
+            return Ok(Page { items, next: listed.next });
         }
+        listing.after = listed.next;
+        listing.limit = left.min(listing.limit * 2);
     }
 }
 
@@ -101,4 +133,214 @@ pub async fn get(
 ) -> Result<Option<PaymentRequest>, UseCaseError> {
     let scope = caller.scope();
     Ok(store.get(id).await?.filter(|request| scope.covers(&request.workspace, &request.agent.id)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::{Changed, Due, Inserted, Listed, StoreError};
+    use crate::test_support::{at, request};
+    use crate::{Agent, Change, CheckoutId, LinkToken};
+    use std::pin::pin;
+    use std::sync::Mutex;
+    use std::task::{Context, Poll, Waker};
+
+    const NOW: i64 = 100_000;
+
+    /// A store that holds these requests, newest first, and remembers how many it was asked for each time.
+    struct Shelf {
+        requests: Vec<PaymentRequest>,
+        asked_for: Mutex<Vec<usize>>,
+    }
+
+    impl Shelf {
+        /// So many requests that Alice has just sent, each in a millisecond of its own, made into what they are by their
+        /// place among the newest.
+        fn of(count: usize, make: impl Fn(usize, &mut PaymentRequest)) -> Self {
+            let requests = (0..count).map(|place| {
+                let mut request = request(Status::Sent, NOW + 300_000);
+                request.created_at = at(NOW - i64::try_from(place).unwrap());
+                make(place, &mut request);
+                request
+            });
+            Self { requests: requests.collect(), asked_for: Mutex::default() }
+        }
+
+        fn asked_for(&self) -> Vec<usize> {
+            std::mem::take(&mut self.asked_for.lock().unwrap())
+        }
+
+        fn list(&self, search: &Search) -> Page {
+            let limits = Limits {
+                link: Duration::from_mins(5),
+                checkout: Duration::from_mins(15),
+                retention: Duration::from_hours(24),
+            };
+            let supervisor = supervisor();
+            let listed = pin!(list(self, &Clockwork, &limits, &supervisor, search));
+            match listed.poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(page) => page.unwrap(),
+                Poll::Pending => panic!("a shelf answers at once"),
+            }
+        }
+
+        /// Every page there is, one after the other.
+        fn pages(&self, search: &Search) -> Vec<Page> {
+            let mut pages = vec![self.list(search)];
+            while let Some(next) = pages.last().and_then(|page| page.next) {
+                pages.push(self.list(&Search { after: Some(next), ..search.clone() }));
+                assert!(pages.len() <= self.requests.len() + 1, "it never ends");
+            }
+            pages
+        }
+    }
+
+    struct Clockwork;
+
+    impl Clock for Clockwork {
+        fn now(&self) -> Timestamp {
+            at(NOW)
+        }
+    }
+
+    impl Store for Shelf {
+        async fn list(&self, listing: &Listing) -> Result<Listed, StoreError> {
+            self.asked_for.lock().unwrap().push(listing.limit);
+            let after = listing.after.map_or(0, |after| {
+                self.requests.iter().position(|request| Position::after(request) == after).unwrap() + 1
+            });
+            let rest = self.requests.get(after..).unwrap_or_default();
+            let requests = rest.iter().take(listing.limit).cloned().collect::<Vec<_>>();
+            let more = rest.len() > listing.limit;
+            Ok(Listed { next: requests.last().filter(|_| more).map(Position::after), requests })
+        }
+
+        async fn insert_link(&self, _: &LinkToken, _: PaymentRequestId, _: Timestamp) -> Result<(), StoreError> {
+            unreachable!("a list only lists")
+        }
+
+        async fn find_link(&self, _: &LinkToken) -> Result<Option<PaymentRequestId>, StoreError> {
+            unreachable!("a list only lists")
+        }
+
+        async fn insert(&self, _: &PaymentRequest) -> Result<Inserted, StoreError> {
+            unreachable!("a list only lists")
+        }
+
+        async fn get(&self, _: PaymentRequestId) -> Result<Option<PaymentRequest>, StoreError> {
+            unreachable!("a list only lists")
+        }
+
+        async fn change(&self, _: PaymentRequestId, _: &Change) -> Result<Changed, StoreError> {
+            unreachable!("a list only lists")
+        }
+
+        async fn remember_checkout(&self, _: PaymentRequestId, _: &CheckoutId) -> Result<Changed, StoreError> {
+            unreachable!("a list only lists")
+        }
+
+        async fn due(&self, _: Timestamp) -> Result<Vec<Due>, StoreError> {
+            unreachable!("a list only lists")
+        }
+    }
+
+    fn supervisor() -> Caller {
+        let agent = Agent { id: "sara".parse().unwrap(), name: "Sara".parse().unwrap() };
+        Caller { workspace: "acme".parse().unwrap(), agent, role: Role::Supervisor }
+    }
+
+    fn search(filter: Filter, limit: usize) -> Search {
+        Search { agent: None, from: None, to: None, filter, after: None, limit }
+    }
+
+    fn order(number: &str) -> Filter {
+        Filter { order_number: Some(number.parse().unwrap()), ..Filter::default() }
+    }
+
+    /// One request in so many, from this place on, is for order 7.
+    fn every(step: usize, from: usize) -> impl Fn(usize, &mut PaymentRequest) {
+        move |place, request| {
+            if place >= from && (place - from).is_multiple_of(step) {
+                request.details.order_number = "7".parse().unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_filter_takes_what_agrees_with_everything_it_names() {
+        let mut sent = request(Status::Sent, 1_000);
+        sent.details.conversation_id = Some("c-981".parse().unwrap());
+        let all = Filter {
+            status: Some(Status::Sent),
+            order_number: Some("10045".parse().unwrap()),
+            phone: Some(Phone::from_record("+27831234567").unwrap()),
+            conversation_id: Some("c-981".parse().unwrap()),
+        };
+        assert!(all.matches(&sent, at(999)));
+        assert!(Filter::default().matches(&sent, at(999)));
+        for other in [
+            Filter { status: Some(Status::Paid), ..all.clone() },
+            Filter { order_number: Some("1004".parse().unwrap()), ..all.clone() },
+            Filter { order_number: Some("10045 ".parse().unwrap()), ..all.clone() },
+            Filter { phone: Some(Phone::from_record("+2783123456").unwrap()), ..all.clone() },
+            Filter { conversation_id: Some("C-981".parse().unwrap()), ..all.clone() },
+        ] {
+            assert!(!other.matches(&sent, at(999)), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_without_a_conversation_is_in_none() {
+        let sent = request(Status::Sent, 1_000);
+        let filter = Filter { conversation_id: Some("c-981".parse().unwrap()), ..Filter::default() };
+        assert!(!filter.matches(&sent, at(0)));
+    }
+
+    #[test]
+    fn the_status_that_counts_is_the_true_one() {
+        let sent = request(Status::Sent, 1_000);
+        let expired = Filter { status: Some(Status::Expired), ..Filter::default() };
+        assert!(!expired.matches(&sent, at(999)));
+        assert!(expired.matches(&sent, at(1_000)));
+    }
+
+    #[test]
+    fn page_after_page_shows_every_match_once_newest_first() {
+        for (step, from) in [(1, 0), (2, 1), (7, 0), (100, 99), (197, 1_003), (5_000, 0), (5_000, 1_299)] {
+            let shelf = Shelf::of(1_300, every(step, from));
+            let expected: Vec<_> = shelf.requests.iter().skip(from).step_by(step).map(|request| request.id).collect();
+            for limit in [7, 25, 100] {
+                let pages = shelf.pages(&search(order("7"), limit));
+                assert!(pages.iter().all(|page| page.items.len() <= limit));
+                let found: Vec<_> = pages.iter().flat_map(|page| &page.items).map(|request| request.id).collect();
+                assert_eq!(found, expected, "one in {step} from {from} on, {limit} at a time");
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_filter_as_many_are_read_as_shown() {
+        let shelf = Shelf::of(60, |_, _| ());
+        let pages = shelf.pages(&search(Filter::default(), 25));
+        assert_eq!(pages.iter().map(|page| page.items.len()).collect::<Vec<_>>(), [25, 25, 10]);
+        assert_eq!(shelf.asked_for(), [25, 25, 25]);
+    }
+
+    #[test]
+    fn with_a_filter_one_call_looks_at_1000_requests_in_growing_reads_and_says_where_to_go_on() {
+        let shelf = Shelf::of(1_001, every(1_000, 1_000));
+        let first = shelf.list(&search(order("7"), 25));
+        assert_eq!((first.items.len(), first.next), (0, Some(Position::after(&shelf.requests[999]))));
+        assert_eq!(shelf.asked_for(), [100, 200, 400, 300]);
+        let second = shelf.list(&Search { after: first.next, ..search(order("7"), 25) });
+        assert_eq!((second.items.len(), second.next), (1, None));
+    }
+
+    #[test]
+    fn with_a_filter_nothing_is_read_beyond_a_full_page() {
+        let shelf = Shelf::of(1_000, every(2, 0));
+        let page = shelf.list(&search(order("7"), 50));
+        assert_eq!((page.items.len(), page.next.is_some()), (50, true));
+        assert_eq!(shelf.asked_for(), [100]);
+    }
 }

@@ -15,6 +15,8 @@ pub const USUAL: Duration = Duration::from_hours(7 * 24);
 /// How many requests are read at a time.
 const PAGE: usize = 1_000;
 
+const DAY: Duration = Duration::from_hours(24);
+
 /// How many requests there are, and how much they are over: minor units by ISO 4217 code.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sum {
@@ -31,6 +33,8 @@ pub struct Tally {
     pub sent: u64,
     /// The same requests by their status at the moment of the report; a status that none has is not in it.
     pub statuses: BTreeMap<Status, Sum>,
+    /// How many of them the customer has ever clicked on, whatever became of them since.
+    pub clicked: u64,
 }
 
 impl Tally {
@@ -40,10 +44,11 @@ impl Tally {
         sum.count += 1;
         *sum.value.entry(request.details.money.currency.code()).or_default() +=
             request.details.money.amount.minor_units();
+        self.clicked += u64::from(request.history.iter().any(|entry| entry.status == Status::Clicked));
     }
 }
 
-/// The requests created within a time, by agent and in total.
+/// The requests created within a time, by agent, by day and in total.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// From when on.
@@ -52,6 +57,9 @@ pub struct Report {
     pub to: Timestamp,
     /// Each agent under the latest name they had, whoever sent most first.
     pub agents: Vec<(Agent, Tally)>,
+    /// Each UTC day that the time touches, by its midnight, also those on which nothing was sent. Of a first or last day
+    /// that lies only partly within the time, that part counts.
+    pub days: BTreeMap<Timestamp, Tally>,
     /// All of them together.
     pub total: Tally,
 }
@@ -71,11 +79,13 @@ pub async fn report(
     let scope = Scope::Workspace(caller.workspace.clone());
     let mut listing = Listing { scope, from, to, after: None, limit: PAGE };
     let mut total = Tally::default();
+    let mut days: BTreeMap<_, _> = days(from, to).map(|day| (day, Tally::default())).collect();
     let mut agents: BTreeMap<_, (Agent, Tally)> = BTreeMap::new();
     loop {
         let listed = store.list(&listing).await?;
         for request in &listed.requests {
             total.add(request, now);
+            days.entry(request.created_at.start_of_day()).or_default().add(request, now);
             // The newest come first, so the first name seen is the latest.
             let agent = agents.entry(request.agent.id.clone());
             agent.or_insert_with(|| (request.agent.clone(), Tally::default())).1.add(request, now);
@@ -87,5 +97,77 @@ pub async fn report(
     }
     let mut agents: Vec<_> = agents.into_values().collect();
     agents.sort_by_key(|(_, tally)| std::cmp::Reverse(tally.sent));
-    Ok(Report { from, to, agents, total })
+    Ok(Report { from, to, agents, days, total })
+}
+
+/// The UTC days that the time from `from` up to but not at `to` touches, each by its midnight.
+fn days(from: Timestamp, to: Timestamp) -> impl Iterator<Item = Timestamp> {
+    let first = (from < to).then(|| from.start_of_day());
+    std::iter::successors(first, move |day| Some(day.plus(DAY)).filter(|next| *next < to))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::{at, request};
+    use crate::{Actor, HistoryEntry};
+    use Status::{Canceled, Clicked, Expired, Paid, Refunded, Sent};
+
+    fn of_history(statuses: &[Status]) -> PaymentRequest {
+        let mut request = request(Sent, 1_000);
+        for (status, moment) in statuses.iter().zip(1..) {
+            request.status = *status;
+            request.history.push(HistoryEntry { status: *status, at: at(moment), actor: Actor::System, reason: None });
+        }
+        request
+    }
+
+    #[test]
+    fn what_was_ever_clicked_on_counts_as_clicked_whatever_became_of_it() {
+        let mut tally = Tally::default();
+        for history in [
+            &[Clicked][..],
+            &[Clicked, Paid],
+            &[Clicked, Expired],
+            &[Clicked, Clicked, Expired],
+            &[Clicked, Expired, Status::RefundDue, Refunded],
+        ] {
+            tally.add(&of_history(history), at(5_000));
+        }
+        assert_eq!((tally.sent, tally.clicked), (5, 5));
+        for history in [&[][..], &[Canceled], &[Expired], &[Paid]] {
+            tally.add(&of_history(history), at(5_000));
+        }
+        assert_eq!((tally.sent, tally.clicked), (9, 5), "nobody clicked on the rest");
+        assert_eq!(tally.statuses[&Clicked].count, 1, "where they stand is counted apart from that");
+        assert_eq!(tally.statuses[&Expired].count, 4);
+    }
+
+    fn days_of(from: &str, to: &str) -> Vec<String> {
+        days(from.parse().unwrap(), to.parse().unwrap()).map(|day| day.to_string()).collect()
+    }
+
+    #[test]
+    fn every_day_that_the_time_touches_is_there_once_in_order() {
+        assert_eq!(
+            days_of("2026-02-27", "2026-03-02"),
+            ["2026-02-27T00:00:00.000Z", "2026-02-28T00:00:00.000Z", "2026-03-01T00:00:00.000Z"]
+        );
+        let touched = ["2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z"];
+        assert_eq!(days_of("2026-01-01T23:59:59.999Z", "2026-01-02T00:00:00.001Z"), touched);
+        assert_eq!(days_of("2026-01-01T12:00:00Z", "2026-01-03"), touched);
+        assert_eq!(days_of("2026-01-01T10:00:00Z", "2026-01-01T11:00:00Z"), touched[..1]);
+    }
+
+    #[test]
+    fn a_time_without_length_has_no_days() {
+        assert!(days_of("2026-01-01", "2026-01-01").is_empty());
+        assert!(days_of("2026-01-01T12:00:00Z", "2026-01-01T12:00:00Z").is_empty());
+    }
+
+    #[test]
+    fn the_days_end_with_the_calendar() {
+        assert_eq!(days_of("9999-12-29", "9999-12-30T22:00:00Z").len(), 2);
+        assert_eq!(days_of("0001-01-01", "0001-01-02").len(), 1);
+    }
 }
