@@ -81,7 +81,11 @@ fn page_headers(sign_in: &SignIn) -> Result<HeaderMap, ConfigError> {
         // A page names the version of its files, so it is asked for anew each time.
         (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-        (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+        // The window for signing in closes itself in the end, which it may only while this page stays its opener.
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            HeaderValue::from_static("same-origin-allow-popups"),
+        ),
         (CONTENT_SECURITY_POLICY, policy),
     ]))
 }

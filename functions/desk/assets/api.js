@@ -1,0 +1,164 @@
+// The HTTP API, with everything that can go wrong on the way to it.
+
+import { setClock } from "./clock.js";
+
+/** How long one call may take: longer than the API's own limit of 30 seconds, so that its answer is never thrown away. */
+const CALL_TIMEOUT = 32_000;
+/** How often a call is made before it counts as failed. */
+const TRIES = 4;
+const FIRST_PAUSE = 400;
+
+/** The API refused. `detail` is a sentence to show a person; `errors` has one for each field that is wrong. */
+export class Problem extends Error {
+  constructor(status, body, retryAfter) {
+    super(body?.detail ?? "The answer cannot be read. Please try again.");
+    this.name = "Problem";
+    this.status = status;
+    this.code = body?.code ?? "unknown";
+    this.errors = new Map((body?.errors ?? []).map(({ field, message }) => [field, message]));
+    this.retryAfter = retryAfter;
+  }
+
+  /** Whether the same call may do better in a moment. */
+  get passing() {
+    return this.status === 429 || this.status >= 500;
+  }
+}
+
+/** The API cannot be reached. Whether it did what it was asked is not known. */
+export class Unreachable extends Error {
+  constructor(cause) {
+    super("There is no connection.", { cause });
+    this.name = "Unreachable";
+  }
+}
+
+/** There is no token to call the API with. */
+export class SignInFailed extends Error {
+  constructor(cause) {
+    super("You are not signed in.", { cause });
+    this.name = "SignInFailed";
+  }
+}
+
+/**
+ * The API at `base`, for whoever `token` gives a token of. `token({ renew })` answers a promise of an access token; with
+ * `renew` the last one was refused.
+ */
+export class Api {
+  #base;
+  #token;
+
+  constructor(base, token) {
+    this.#base = base;
+    this.#token = token;
+  }
+
+  /** Sends a request. Repeating it with the same key makes no second one, so it is repeated until there is an answer. */
+  create(fields, key, signal) {
+    const headers = { "content-type": "application/json", "idempotency-key": key };
+    return this.#call("POST", "payment-requests", { headers, body: JSON.stringify(fields), signal });
+  }
+
+  /** One request as it is now. */
+  get(id, signal) {
+    return this.#call("GET", `payment-requests/${encodeURIComponent(id)}`, { signal, tries: 1 });
+  }
+
+  /** A page of requests, newest first: `{ items, next_cursor }`. */
+  list(parameters, signal) {
+    return this.#call("GET", `payment-requests?${query(parameters)}`, { signal });
+  }
+
+  /** Cancels a request; a second time answers that it is canceled already. */
+  cancel(id, signal) {
+    return this.#call("POST", `payment-requests/${encodeURIComponent(id)}/cancel`, { signal });
+  }
+
+  /** What was sent within some time, by agent and in total. */
+  report(parameters, signal) {
+    return this.#call("GET", `reports/agents?${query(parameters)}`, { signal });
+  }
+
+  async #call(method, path, { headers = {}, body, signal, tries = TRIES } = {}) {
+    let token = await this.#tokenOrFail(false);
+    let renewed = false;
+    for (let tried = 1; ; tried += 1) {
+      const failure = await this.#once(method, path, { ...headers, authorization: `Bearer ${token}` }, body, signal).then(
+        (answer) => ({ answer }),
+        (error) => ({ error }),
+      );
+      if ("answer" in failure) return failure.answer;
+      const { error } = failure;
+      signal?.throwIfAborted();
+      if (error instanceof Problem && error.status === 401 && !renewed) {
+        renewed = true;
+        tried -= 1;
+        token = await this.#tokenOrFail(true);
+        continue;
+      }
+      const passing = error instanceof Unreachable || (error instanceof Problem && error.passing);
+      if (!passing || tried >= tries) throw error;
+      const pause = FIRST_PAUSE * 2 ** (tried - 1) * (0.5 + Math.random());
+      await sleep(Math.max(pause, (error.retryAfter ?? 0) * 1000), signal);
+    }
+  }
+
+  async #tokenOrFail(renew) {
+    try {
+      const token = await this.#token({ renew });
+      if (typeof token === "string" && token !== "") return token;
+    } catch (cause) {
+      throw new SignInFailed(cause);
+    }
+    throw new SignInFailed();
+  }
+
+  async #once(method, path, headers, body, signal) {
+    const timeout = AbortSignal.timeout(CALL_TIMEOUT);
+    const asked = Date.now();
+    let response;
+    let text;
+    try {
+      response = await fetch(new URL(path, this.#base), {
+        method,
+        headers,
+        body,
+        cache: "no-store",
+        credentials: "omit",
+        signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+      });
+      text = await response.text();
+    } catch (cause) {
+      throw new Unreachable(cause);
+    }
+    setClock(response, asked);
+    const answer = parse(text);
+    if (response.ok && answer !== undefined) return answer;
+    const retryAfter = Number(response.headers.get("retry-after")) || 0;
+    throw new Problem(response.ok ? 502 : response.status, answer, retryAfter);
+  }
+}
+
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function query(parameters) {
+  const given = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== null && value !== "");
+  return new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
+}
+
+function sleep(milliseconds, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal?.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    }, { once: true });
+  });
+}

@@ -1,0 +1,4 @@
+// The agent's page.
+import { page } from "./page.js";
+
+page();

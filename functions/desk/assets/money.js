@@ -1,0 +1,66 @@
+// Amounts of money: whole numbers of the minor unit, written and read by the rules that customers' messages follow.
+
+import { CURRENCIES } from "./currencies.js";
+
+/** The largest amount of a request, in minor units. */
+export const AMOUNT_AT_MOST = 99_999_999;
+
+/** Whether there is such a currency (ISO 4217, in capital letters). */
+export function isCurrency(code) {
+  return Object.hasOwn(CURRENCIES, code);
+}
+
+/** Every currency's code. */
+export function currencies() {
+  return Object.keys(CURRENCIES);
+}
+
+/** How many decimals amounts of a currency have. */
+export function decimals(currency) {
+  return CURRENCIES[currency]?.[0] ?? 2;
+}
+
+/** `R250.00`, `¥25,000`, `KWD 25.000`. */
+export function formatMoney(minorUnits, currency) {
+  const [places, symbol] = CURRENCIES[currency] ?? [2];
+  const digits = String(Math.abs(minorUnits)).padStart(places + 1, "0");
+  const whole = digits.slice(0, digits.length - places).replace(/\B(?=(\d{3})+$)/g, ",");
+  const fraction = places > 0 ? `.${digits.slice(digits.length - places)}` : "";
+  return `${minorUnits < 0 ? "-" : ""}${symbol ?? `${currency}\u00a0`}${whole}${fraction}`;
+}
+
+/** The same without symbol or separators, as it is typed: `250.00`. */
+export function plainAmount(minorUnits, currency) {
+  const places = decimals(currency);
+  const digits = String(minorUnits).padStart(places + 1, "0");
+  return places > 0 ? `${digits.slice(0, -places)}.${digits.slice(-places)}` : digits;
+}
+
+/**
+ * What somebody typed, in minor units, or `null` if it is no amount of this currency. Takes `1250`, `1250.5`, `1,250.50`,
+ * `1 250,50` and `R1,250.50`; refuses more decimals than the currency has, and what could be meant in two ways.
+ */
+export function parseAmount(text, currency) {
+  const places = decimals(currency);
+  let typed = text.trim();
+  for (const unit of [CURRENCIES[currency]?.[1], currency]) {
+    if (unit && typed.toUpperCase().startsWith(unit.toUpperCase())) typed = typed.slice(unit.length).trim();
+  }
+  typed = typed.replace(/[\s\u00a0\u202f']/g, "");
+  if (!/^\d[\d.,]*$/.test(typed)) return null;
+  const marks = typed.match(/[.,]/g) ?? [];
+  const last = Math.max(typed.lastIndexOf("."), typed.lastIndexOf(","));
+  const after = last < 0 ? "" : typed.slice(last + 1);
+  const mark = typed[last];
+  // One mark alone is a decimal mark unless three digits follow that the currency cannot have as decimals.
+  const isDecimal = marks.length > 0 && marks.filter((other) => other === mark).length === 1
+    && (marks.length > 1 || after.length !== 3 || places === 3);
+  const [whole, fraction] = isDecimal ? [typed.slice(0, last), after] : [typed, ""];
+  const grouping = isDecimal ? (mark === "." ? "," : ".") : mark;
+  const groups = grouping ? whole.split(grouping) : [whole];
+  if (groups.some((group) => !/^\d+$/.test(group))) return null;
+  if (groups.length > 1 && (groups[0].length > 3 || groups.slice(1).some((group) => group.length !== 3))) return null;
+  if (fraction.length > places || (isDecimal && fraction.length === 0)) return null;
+  const minorUnits = Number(groups.join("") + fraction.padEnd(places, "0"));
+  return Number.isSafeInteger(minorUnits) ? minorUnits : null;
+}

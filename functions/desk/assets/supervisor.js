@@ -1,0 +1,4 @@
+// The supervisor's page.
+import { page } from "./page.js";
+
+page();
