@@ -1,13 +1,16 @@
 //! The HTTP API (specification, section 3): every status, header and problem code.
 
+use crate::reports::{past, store};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair;
 use aws_lc_rs::signature::RSA_PKCS1_SHA256;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::Status;
 use http::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::time::Duration;
 use tests::system::{
     Answer, Directory, SHORT_LINK, System, User, WEBHOOK_SECRET, all, id, link, now, order, paid, phone, shifted,
     signed, signed_with, time, workspace,
@@ -698,6 +701,206 @@ mod lists {
         assert!(bob.listed(&[("status", "sent")]).await.0.is_empty());
     }
 
+    fn order_of(number: &str, phone: &str, conversation: Option<&str>) -> Value {
+        let mut order = order(phone);
+        order["order_number"] = number.into();
+        order["conversation_id"] = conversation.into();
+        order
+    }
+
+    #[tokio::test]
+    async fn a_list_can_be_cut_down_to_an_order_a_customer_or_a_conversation() {
+        let system = System::shared(SHORT_MEMORY).await;
+        let alice = system.alice().await;
+        let bob = system.user(&alice.workspace, "bob", "agent").await;
+        let sara = sara(&system, &alice).await;
+        let (thandi, sipho) = (phone(), phone());
+        let first = alice.sent_as(&order_of("7", &thandi, Some("c-1"))).await;
+        let second = alice.sent_as(&order_of("77", &thandi, Some("c-2"))).await;
+        let third = alice.sent_as(&order_of("7", &sipho, None)).await;
+        let fourth = bob.sent_as(&order_of("7", &thandi, Some("c-1"))).await;
+        assert_eq!(alice.cancel(id(&third)).await.status, 200);
+        let from = second["created_at"].as_str().unwrap();
+        for (query, expected) in [
+            (vec![("order_number", "7")], vec![&first, &third, &fourth]),
+            (vec![("order_number", "77")], vec![&second]),
+            (vec![("order_number", "777")], vec![]),
+            (vec![("phone", &*thandi)], vec![&first, &second, &fourth]),
+            (vec![("phone", "+27831234567")], vec![]),
+            (vec![("conversation_id", "c-1")], vec![&first, &fourth]),
+            (vec![("conversation_id", "C-1")], vec![]),
+            (vec![("conversation_id", "c")], vec![]),
+            (vec![("order_number", "7"), ("phone", &thandi)], vec![&first, &fourth]),
+            (vec![("order_number", "7"), ("phone", &sipho), ("conversation_id", "c-1")], vec![]),
+            (vec![("order_number", "7"), ("status", "canceled")], vec![&third]),
+            (vec![("phone", &thandi), ("from", from)], vec![&second, &fourth]),
+            (vec![("phone", &thandi), ("to", from)], vec![&first]),
+            (vec![("phone", &thandi), ("agent", "bob")], vec![&fourth]),
+        ] {
+            let expected: Vec<Value> = expected.into_iter().cloned().collect();
+            assert_eq!(sara.listed(&query).await, (newest_first(&expected), None), "{query:?}");
+            // An agent finds the same, as far as it is theirs.
+            for (agent, name) in [(&alice, "alice"), (&bob, "bob")] {
+                let own: Vec<Value> =
+                    expected.iter().filter(|request| request["agent"]["id"] == name).cloned().collect();
+                let other = query.iter().any(|(field, value)| *field == "agent" && *value != name);
+                let own = if other { Vec::new() } else { newest_first(&own) };
+                assert_eq!(agent.listed(&query).await, (own, None), "{name}: {query:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn no_filter_reaches_another_agents_or_workspaces_requests() {
+        let system = System::shared(SHORT_MEMORY).await;
+        let alice = system.alice().await;
+        let phone = phone();
+        let sent = alice.sent_as(&order_of("10045", &phone, Some("c-981"))).await;
+        let bob = system.user(&alice.workspace, "bob", "agent").await;
+        let (stranger, elsewhere) = (system.alice().await, system.user(&workspace(), "sara", "supervisor").await);
+        for other in [&bob, &stranger, &elsewhere] {
+            for filter in [("order_number", "10045"), ("phone", &*phone), ("conversation_id", "c-981")] {
+                for query in [vec![filter], vec![filter, ("agent", "alice")], vec![filter, ("status", "sent")]] {
+                    let found = other.list(&query).await.json();
+                    assert_eq!(found, json!({ "items": [], "next_cursor": null }), "{query:?}");
+                }
+            }
+        }
+        assert_eq!(alice.listed(&[("phone", &phone)]).await.0, [id(&sent)]);
+    }
+
+    #[tokio::test]
+    async fn a_filter_finds_exactly_what_it_says_whatever_characters_that_has() {
+        let system = System::shared(SHORT_MEMORY).await;
+        let alice = system.alice().await;
+        let texts = [
+            "a b",
+            "a+b",
+            "a%20b",
+            "a&b=c",
+            "#7",
+            "a#2026-01",
+            "🎟 7",
+            "<script>",
+            "' OR 1=1 --",
+            "é",
+            "e\u{301}",
+            "*",
+            "%",
+        ];
+        let mut sent = Vec::new();
+        for text in texts {
+            sent.push(alice.sent_as(&order_of(text, &phone(), Some(text))).await);
+        }
+        for (text, request) in texts.iter().zip(&sent) {
+            for name in ["order_number", "conversation_id"] {
+                assert_eq!(alice.listed(&[(name, text)]).await.0, [id(request)], "{name} {text}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_plus_that_was_read_as_a_space_is_explained() {
+        let system = System::shared(SHORT_MEMORY).await;
+        let alice = system.alice().await;
+        let phone = phone();
+        let sent = alice.sent_to(&phone).await;
+        let list = async |value: &str| {
+            Answer::of(alice.request(Method::GET, &format!("/payment-requests?phone={value}"))).await
+        };
+        let refused = list(&phone).await;
+        assert_eq!(refused.bad_fields(), ["phone"]);
+        let message = refused.json()["errors"][0]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains("+27831234567") && message.contains("%2B"), "{message}");
+        assert!(!message.contains(&phone[1..]), "a message never repeats a number: {message}");
+        let found = list(&phone.replace('+', "%2B")).await;
+        assert_eq!(found.json()["items"][0]["id"], sent["id"]);
+    }
+
+    #[tokio::test]
+    async fn filtered_pages_show_every_match_once_newest_first() {
+        let system = System::shared(SHORT_MEMORY).await;
+        let alice = system.alice().await;
+        let bob = system.user(&alice.workspace, "bob", "agent").await;
+        let sara = sara(&system, &alice).await;
+        let (thandi, sipho) = (phone(), phone());
+        let mut sent = Vec::new();
+        for place in 0..24 {
+            let agent = if place % 2 == 0 { &alice } else { &bob };
+            let (number, phone) = (["7", "8", "9"][place % 3], if place % 4 < 2 { &thandi } else { &sipho });
+            sent.push(agent.sent_as(&order_of(number, phone, Some(&format!("c-{}", place % 5)))).await);
+        }
+        for (user, query) in [
+            (&sara, vec![("order_number", "7")]),
+            (&sara, vec![("phone", &*thandi)]),
+            (&sara, vec![("conversation_id", "c-3")]),
+            (&sara, vec![("phone", &thandi), ("order_number", "8"), ("status", "sent")]),
+            (&sara, vec![("agent", "bob"), ("phone", &sipho)]),
+            (&alice, vec![("order_number", "9")]),
+            (&alice, vec![("phone", &sipho)]),
+        ] {
+            let expected: Vec<Value> =
+                sent.iter().filter(|request| fits(request, user, &alice, &query)).cloned().collect();
+            assert!(expected.len() > 1, "{query:?}");
+            for limit in ["1", "2", "3", "100"] {
+                let pages = walk(user, &[&query[..], &[("limit", limit)]].concat()).await;
+                assert!(pages.iter().all(|page| page.len() <= limit.parse().unwrap()));
+                assert_eq!(pages.concat(), newest_first(&expected), "{query:?}, {limit} at a time");
+            }
+        }
+    }
+
+    /// Whether a request is one of the user's, and what a query of order number, phone, conversation and agent asks for.
+    fn fits(request: &Value, user: &User<'_>, alice: &User<'_>, query: &[(&str, &str)]) -> bool {
+        (user.token != alice.token || request["agent"]["id"] == "alice")
+            && query.iter().all(|(name, value)| match *name {
+                "phone" => request["customer"]["phone"] == *value,
+                "agent" => request["agent"]["id"] == *value,
+                name => request[name] == *value,
+            })
+    }
+
+    /// The identifiers on each page of a list.
+    async fn walk(user: &User<'_>, query: &[(&str, &str)]) -> Vec<Vec<String>> {
+        let (mut pages, mut cursor) = (Vec::new(), None::<String>);
+        loop {
+            let page = cursor.as_deref().map(|cursor| ("cursor", cursor));
+            let (ids, next) = user.listed(&query.iter().copied().chain(page).collect::<Vec<_>>()).await;
+            pages.push(ids);
+            cursor = next;
+            if cursor.is_none() {
+                return pages;
+            }
+            assert!(pages.len() < 100, "it never ends");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_call_looks_at_1000_requests_and_answers_an_empty_page_that_leads_on_to_the_match() {
+        let system = System::start(&[]).await;
+        let alice = system.alice().await;
+        let sara = sara(&system, &alice).await;
+        let yesterday = now().minus(Duration::from_hours(24));
+        let mut requests: Vec<_> =
+            (0..1_010).map(|place| past(&alice, "alice", shifted(yesterday, -place), &[Status::Expired])).collect();
+        for (place, request) in requests.iter_mut().enumerate() {
+            if [999, 1_005, 1_009].contains(&place) {
+                request.details.order_number = "rare".parse().unwrap();
+            }
+        }
+        store(&system, &requests).await;
+        let ids = |places: &[usize]| places.iter().map(|place| requests[*place].id.to_string()).collect::<Vec<_>>();
+        for user in [&alice, &sara] {
+            assert_eq!(walk(user, &[("order_number", "rare")]).await, [ids(&[999]), ids(&[1_005, 1_009])]);
+            let to = requests[999].created_at.to_string();
+            assert_eq!(walk(user, &[("order_number", "rare"), ("to", &to)]).await, [ids(&[1_005, 1_009])]);
+            let from = requests[1_000].created_at.to_string();
+            assert_eq!(walk(user, &[("order_number", "none")]).await, [ids(&[]), ids(&[])]);
+            assert_eq!(walk(user, &[("order_number", "none"), ("from", &from)]).await.len(), 2);
+        }
+        system.stop().await;
+    }
+
     #[tokio::test]
     async fn from_is_inclusive_and_to_is_exclusive() {
         let system = System::shared(SHORT_MEMORY).await;
@@ -746,6 +949,24 @@ mod lists {
             ("limit", "99999999999999999999"),
             ("status", "lost"),
             ("status", "SENT"),
+            ("order_number", "   "),
+            ("order_number", "a\nb"),
+            ("order_number", "a\0"),
+            ("order_number", "a\u{202e}b"),
+            ("order_number", &"7".repeat(65)),
+            ("order_number", &"7".repeat(20_000)),
+            ("phone", "0831234567"),
+            ("phone", "27831234567"),
+            ("phone", " 27831234567"),
+            ("phone", "+0831234567"),
+            ("phone", "+2783123456789012"),
+            ("phone", "+27 83 123 4567"),
+            ("phone", "+２７８３１２３４５６７"),
+            ("phone", "+"),
+            ("phone", "*"),
+            ("conversation_id", "a\tb"),
+            ("conversation_id", "\u{200b}"),
+            ("conversation_id", &"c".repeat(129)),
             ("from", "yesterday"),
             ("from", "2026-02-30"),
             ("from", "2026-13-01"),
@@ -761,6 +982,9 @@ mod lists {
         }
         let wrong = [("limit", "x"), ("status", "x"), ("from", "x"), ("to", "x"), ("x", "x")];
         assert_eq!(alice.list(&wrong).await.bad_fields(), ["from", "limit", "status", "to", "x"]);
+        let wrong = [("order_number", " "), ("phone", "x"), ("conversation_id", "\0"), ("status", "x")];
+        assert_eq!(alice.list(&wrong).await.bad_fields(), ["conversation_id", "order_number", "phone", "status"]);
+        assert_eq!(alice.list(&[("phone", "+27831234567"), ("phone", "+27831234568")]).await.bad_fields(), ["phone"]);
         assert_eq!(alice.list(&[("limit", "1"), ("limit", "2")]).await.bad_fields(), ["limit"]);
         assert_eq!(alice.list(&[("limit", "1"), ("limit", "")]).await.bad_fields(), ["limit"]);
         assert_eq!(alice.list(&[("from", "2026-01-02"), ("to", "2026-01-01")]).await.bad_fields(), ["to"]);
@@ -771,7 +995,8 @@ mod lists {
         let system = System::shared(SHORT_MEMORY).await;
         let alice = system.alice().await;
         let sent = alice.sent().await;
-        let empty = ["agent", "status", "from", "to", "limit", "cursor"].map(|name| (name, ""));
+        let empty = ["agent", "status", "order_number", "phone", "conversation_id", "from", "to", "limit", "cursor"]
+            .map(|name| (name, ""));
         assert_eq!(alice.listed(&empty).await.0, [id(&sent)]);
     }
 
@@ -798,23 +1023,9 @@ mod lists {
             (&sara, vec![("from", oldest)], &from_the_third),
         ] {
             for limit in ["1", "5", "7", "14", "28", "100"] {
-                let (mut found, mut cursor) = (Vec::new(), None::<String>);
-                loop {
-                    let mut page = query.clone();
-                    page.push(("limit", limit));
-                    if let Some(cursor) = &cursor {
-                        page.push(("cursor", cursor));
-                    }
-                    let (ids, next) = user.listed(&page).await;
-                    assert!(ids.len() <= limit.parse().unwrap());
-                    found.extend(ids);
-                    cursor = next;
-                    if cursor.is_none() {
-                        break;
-                    }
-                    assert!(found.len() <= expected.len(), "it never ends");
-                }
-                assert_eq!(found, *expected, "{query:?}, {limit} at a time");
+                let pages = walk(user, &[&query[..], &[("limit", limit)]].concat()).await;
+                assert!(pages.iter().all(|page| page.len() <= limit.parse().unwrap()));
+                assert_eq!(pages.concat(), *expected, "{query:?}, {limit} at a time");
             }
         }
         // 25 is what one gets without asking.

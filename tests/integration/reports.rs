@@ -1,7 +1,14 @@
 //! What a supervisor counts: per agent and in total, by what became of each request.
 
+use adapters::DynamoDbStore;
+use domain::ports::{Inserted, Store as _};
+use domain::{
+    Actor, Agent, Caller, Customer, Details, HistoryEntry, LinkToken, Metadata, Money, OperationId, PaymentRequest,
+    PaymentRequestId, Phone, Role, Status, Timestamp,
+};
 use serde_json::{Value, json};
-use tests::system::{Answer, System, User, link, order, phone, workspace};
+use std::time::Duration;
+use tests::system::{Answer, System, User, all, link, now, order, phone, workspace};
 
 async fn report(user: &User<'_>, query: &str) -> Answer {
     Answer::of(user.request(http::Method::GET, &format!("/reports/agents{query}"))).await
@@ -12,6 +19,50 @@ fn over(amount: u64, currency: &str) -> Value {
     order["amount"] = amount.into();
     order["currency"] = currency.into();
     order
+}
+
+/// A request of an agent over R250.00 that was sent then, and has since gone through these statuses in as many minutes.
+pub(crate) fn past(user: &User<'_>, agent: &str, created_at: Timestamp, statuses: &[Status]) -> PaymentRequest {
+    let agent = Agent { id: agent.parse().unwrap(), name: agent.parse().unwrap() };
+    let details = Details {
+        order_number: "10045".parse().unwrap(),
+        money: Money { amount: domain::Amount::new(25_000).unwrap(), currency: "ZAR".parse().unwrap() },
+        customer: Customer { phone: Phone::parse(&phone()).unwrap(), name: None },
+        description: None,
+        conversation_id: None,
+        metadata: Metadata::default(),
+    };
+    let mut request = PaymentRequest::new(
+        PaymentRequestId::new(),
+        Caller { workspace: user.workspace.parse().unwrap(), agent, role: Role::Agent },
+        details,
+        LinkToken::random().unwrap(),
+        created_at,
+        Duration::from_mins(5),
+        OperationId::random().unwrap(),
+    );
+    for status in statuses {
+        let at = request.updated_at().plus(Duration::from_mins(1));
+        request.history.push(HistoryEntry { status: *status, at, actor: Actor::System, reason: None });
+        request.status = *status;
+    }
+    request
+}
+
+/// Puts requests into the store of a system of one's own.
+pub(crate) async fn store(system: &System, requests: &[PaymentRequest]) {
+    let store = DynamoDbStore::new(system.environment()).unwrap();
+    for some in requests.chunks(20) {
+        for inserted in all(some.iter().map(|request| store.insert(request))).await {
+            assert_eq!(inserted.unwrap(), Inserted::New);
+        }
+    }
+}
+
+fn names(object: &Value) -> Vec<&str> {
+    let mut names: Vec<&str> = object.as_object().unwrap().keys().map(String::as_str).collect();
+    names.sort_unstable();
+    names
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,4 +128,154 @@ async fn a_report_is_for_supervisors_and_covers_at_most_92_days() {
         answer.problem(422, "validation_failed");
         assert_eq!(answer.bad_fields(), [field], "{query}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_counts_clicks_and_days_only_on_demand() {
+    let system = System::shared(&[]).await;
+    let alice = system.alice().await;
+    system.click(link(&alice.sent().await)).await;
+    let supervisor = system.user(&alice.workspace, "sue", "supervisor").await;
+    for (query, of_report, of_tally) in [
+        ("", &["agents", "from", "to", "total"][..], &["sent", "statuses"][..]),
+        ("?include=", &["agents", "from", "to", "total"], &["sent", "statuses"]),
+        ("?include=clicks", &["agents", "from", "to", "total"], &["clicked", "sent", "statuses"]),
+        ("?include=days", &["agents", "days", "from", "to", "total"], &["sent", "statuses"]),
+        ("?include=clicks,days", &["agents", "days", "from", "to", "total"], &["clicked", "sent", "statuses"]),
+        ("?include=days%2Cclicks", &["agents", "days", "from", "to", "total"], &["clicked", "sent", "statuses"]),
+    ] {
+        let answer = report(&supervisor, query).await.json();
+        assert_eq!(names(&answer), of_report, "{query}");
+        assert_eq!(names(&answer["total"]), of_tally, "{query}");
+        assert_eq!(names(&answer["agents"][0]), [&["agent"], of_tally].concat(), "{query}");
+        if let Some(days) = answer["days"].as_array() {
+            let mut of_day = [&["date"], of_tally].concat();
+            of_day.sort_unstable();
+            assert!(days.iter().all(|day| names(day) == of_day), "{query}: {days:?}");
+            assert_eq!(days.len(), 7, "seven days unless asked for others");
+            assert_eq!(days[6]["sent"], 1, "the last is today");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_click_counts_whatever_became_of_the_request_since() {
+    let system = System::start(&[]).await;
+    let alice = system.alice().await;
+    let supervisor = system.user(&alice.workspace, "sue", "supervisor").await;
+    let yesterday = now().minus(Duration::from_hours(24));
+    let of = |agent, statuses: &[Status]| past(&alice, agent, yesterday, statuses);
+    let requests = [
+        of("alice", &[Status::Clicked, Status::Expired]),
+        of("alice", &[Status::Clicked, Status::Clicked, Status::Paid]),
+        of("alice", &[Status::Expired]),
+        // Past its deadline, whether or not that is written by now.
+        of("alice", &[]),
+        of("bob", &[Status::Canceled]),
+        of("bob", &[Status::Paid]),
+    ];
+    store(&system, &requests).await;
+    system.click(link(&alice.sent().await)).await;
+    let answer = report(&supervisor, "?include=clicks").await.json();
+    let counts = |tally: &Value| (tally["sent"].as_u64().unwrap(), tally["clicked"].as_u64().unwrap());
+    assert_eq!(counts(&answer["total"]), (7, 3));
+    assert_eq!(answer["agents"][0]["agent"]["id"], "alice");
+    assert_eq!(counts(&answer["agents"][0]), (5, 3));
+    assert_eq!(answer["agents"][0]["statuses"]["expired"]["count"], 3);
+    assert_eq!(answer["agents"][0]["statuses"]["clicked"]["count"], 1, "clicked on and not yet anything else");
+    assert_eq!(counts(&answer["agents"][1]), (2, 0));
+    system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_day_of_a_report_is_there_in_order_with_what_lies_in_its_range() {
+    let system = System::start(&[]).await;
+    let alice = system.alice().await;
+    let supervisor = system.user(&alice.workspace, "sue", "supervisor").await;
+    let after =
+        |milliseconds| tests::system::shifted(now().start_of_day().minus(Duration::from_hours(240)), milliseconds);
+    let day = |day: i64| after(day * 86_400_000);
+    let date = |number| day(number).to_string()[..10].to_owned();
+    let (midnight, noon) = (86_400_000, 86_400_000 + 43_200_000);
+    store(
+        &system,
+        &[
+            past(&alice, "alice", after(midnight - 1), &[Status::Clicked, Status::Paid]),
+            past(&alice, "alice", after(midnight), &[Status::Canceled]),
+            past(&alice, "bob", after(noon), &[Status::Clicked, Status::Expired]),
+            past(&alice, "bob", day(3), &[Status::Expired]),
+        ],
+    )
+    .await;
+    let of = async |from: Timestamp, to: Timestamp| {
+        let answer = report(&supervisor, &format!("?from={from}&to={to}&include=clicks,days")).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
+    };
+    let one = |status: &str| json!({ status: { "count": 1, "value": { "ZAR": 25_000 } } });
+    let nothing = |number| json!({ "date": date(number), "sent": 0, "statuses": {}, "clicked": 0 });
+
+    let whole = of(day(0), day(4)).await;
+    let both = json!({ "canceled": one("canceled")["canceled"], "expired": one("expired")["expired"] });
+    assert_eq!(
+        whole["days"],
+        json!([
+            { "date": date(0), "sent": 1, "statuses": one("paid"), "clicked": 1 },
+            { "date": date(1), "sent": 2, "statuses": both, "clicked": 1 },
+            nothing(2),
+            { "date": date(3), "sent": 1, "statuses": one("expired"), "clicked": 0 },
+        ])
+    );
+    assert_eq!((&whole["total"]["sent"], &whole["total"]["clicked"]), (&json!(4), &json!(2)));
+
+    // From the last millisecond of the first day up to but not at noon of the second.
+    let parts = of(after(midnight - 1), after(noon)).await;
+    assert_eq!(
+        parts["days"],
+        json!([
+            { "date": date(0), "sent": 1, "statuses": one("paid"), "clicked": 1 },
+            { "date": date(1), "sent": 1, "statuses": one("canceled"), "clicked": 0 },
+        ])
+    );
+    assert_eq!(of(after(midnight), after(noon)).await["days"][0]["date"], date(1));
+    assert_eq!(of(day(2), day(3)).await["days"], json!([nothing(2)]));
+    assert_eq!(of(day(1), day(1)).await["days"], json!([]));
+    // The longest time there is touches one day more when it begins within one.
+    assert_eq!(of(day(-91), day(1)).await["days"].as_array().unwrap().len(), 92);
+    assert_eq!(of(after(-91 * 86_400_000 + 1), after(midnight + 1)).await["days"].as_array().unwrap().len(), 93);
+
+    let other = system.user("nobody-else", "sue", "supervisor").await;
+    let other = report(&other, &format!("?from={}&to={}&include=days", day(0), day(4))).await.json();
+    assert!(
+        other["days"].as_array().unwrap().iter().all(|day| day["sent"] == 0),
+        "another workspace sees nothing of it"
+    );
+    system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_report_cannot_include_is_refused_by_name() {
+    let system = System::shared(&[]).await;
+    let workspace = workspace();
+    let supervisor = system.user(&workspace, "sue", "supervisor").await;
+    for wrong in [
+        "weeks",
+        "clicks,weeks",
+        "Clicks",
+        "clicks,",
+        ",",
+        "clicks;days",
+        "clicks,%20days",
+        "clicks+days",
+        "%00",
+        "%FF",
+    ] {
+        assert_eq!(report(&supervisor, &format!("?include={wrong}")).await.bad_fields(), ["include"], "{wrong}");
+    }
+    let long = "clicks,".repeat(2_000);
+    assert_eq!(report(&supervisor, &format!("?include={long}")).await.bad_fields(), ["include"]);
+    assert_eq!(report(&supervisor, "?include=clicks&include=days").await.bad_fields(), ["include"]);
+    assert_eq!(report(&supervisor, "?include=x&from=x&to=x&x=x").await.bad_fields(), ["from", "include", "to", "x"]);
+    let agent = system.user(&workspace, "alice", "agent").await;
+    report(&agent, "?include=clicks,days").await.problem(403, "forbidden");
 }
