@@ -226,6 +226,7 @@ fn function(name: &str, environment: &runtime::Environment) -> Box<dyn Function>
     let make = match name {
         "cancel" => cancel::function,
         "create" => create::function,
+        "desk" => desk::function,
         "expire" => expire::function,
         "link-click" => link_click::function,
         "notify" => notify::function,
@@ -264,6 +265,9 @@ fn documented() -> Vec<(&'static str, Documented)> {
         ("link-click/head", Http(404, "")),
         ("link-click/post", Http(404, "")),
         ("link-click/post-base64", Http(404, "")),
+        ("desk/agent", Http(200, "")),
+        ("desk/element", Http(302, "")),
+        ("desk/old-version", Http(404, "not_found")),
         ("payment-webhook/paid-too-old", Http(401, "unauthenticated")),
         ("payment-webhook/unsigned", Http(401, "unauthenticated")),
         ("payment-webhook/unknown-provider", Http(404, "not_found")),

@@ -7,6 +7,7 @@ mod backstop;
 mod bad_input;
 mod costs;
 mod crashes;
+mod desk;
 mod events;
 mod faults;
 mod life;

@@ -22,6 +22,9 @@ const SETTINGS: &[(&str, &str)] = &[
     ("CHECKOUT_TTL_SECONDS", "900"),
     ("RETENTION_DAYS", "365"),
     ("EXPIRY_LOOKAHEAD_SECONDS", "60"),
+    ("SIGN_IN", "oauth"),
+    ("SIGN_IN_ISSUER", "https://id.example.com"),
+    ("SIGN_IN_CLIENT_ID", "desk"),
 ];
 
 const STORE: &[&str] = &["TABLE_NAME", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
@@ -42,6 +45,7 @@ fn functions() -> Vec<(&'static str, Make, Vec<&'static str>)> {
         (expire::NAME, expire::function, [STORE, PROVIDER].concat()),
         (refund::NAME, refund::function, [STORE, PROVIDER].concat()),
         (publish::NAME, publish::function, [&STORE[1..], &["EVENT_BUS_NAME", "PUBLIC_BASE_URL"]].concat()),
+        (desk::NAME, desk::function, vec!["SIGN_IN", "SIGN_IN_ISSUER", "SIGN_IN_CLIENT_ID"]),
         (notify::NAME, notify::function, vec!["CHANNEL", "CHANNEL_WEBHOOK_URL", "CHANNEL_WEBHOOK_SECRET"]),
     ]
 }

@@ -82,10 +82,7 @@ fn page_headers(sign_in: &SignIn) -> Result<HeaderMap, ConfigError> {
         (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
         // The window for signing in closes itself in the end, which it may only while this page stays its opener.
-        (
-            HeaderName::from_static("cross-origin-opener-policy"),
-            HeaderValue::from_static("same-origin-allow-popups"),
-        ),
+        (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin-allow-popups")),
         (CONTENT_SECURITY_POLICY, policy),
     ]))
 }

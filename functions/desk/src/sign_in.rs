@@ -58,7 +58,9 @@ impl SignIn {
                 },
                 endpoints: match environment.get("SIGN_IN_ENDPOINTS") {
                     None => None,
-                    Some(_) => Some(origin(&runtime::config::url(environment, "SIGN_IN_ENDPOINTS")?, "SIGN_IN_ENDPOINTS")?),
+                    Some(_) => {
+                        Some(origin(&runtime::config::url(environment, "SIGN_IN_ENDPOINTS")?, "SIGN_IN_ENDPOINTS")?)
+                    }
                 },
             }),
             _ => Err(Environment::invalid("SIGN_IN", "oauth or local")),
@@ -74,7 +76,9 @@ impl SignIn {
             Self::Local => Ok(Vec::new()),
             Self::OAuth { issuer, endpoints, .. } => {
                 let mut origins = vec![origin(issuer, "SIGN_IN_ISSUER")?];
-                origins.extend(endpoints.iter().filter(|endpoints| **endpoints != origins[0]).cloned().collect::<Vec<_>>());
+                origins.extend(
+                    endpoints.iter().filter(|endpoints| **endpoints != origins[0]).cloned().collect::<Vec<_>>(),
+                );
                 Ok(origins)
             }
         }
@@ -145,7 +149,8 @@ mod tests {
             let error = SignIn::new(&environment).unwrap_err().to_string();
             assert!(error.contains(name), "{error}");
         }
-        let issuer = SignIn::new(&oauth().with("SIGN_IN_ISSUER", "https://a;b.example")).and_then(|sign_in| sign_in.origins());
+        let issuer =
+            SignIn::new(&oauth().with("SIGN_IN_ISSUER", "https://a;b.example")).and_then(|sign_in| sign_in.origins());
         assert!(issuer.unwrap_err().to_string().contains("SIGN_IN_ISSUER"));
     }
 }
