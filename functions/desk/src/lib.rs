@@ -42,7 +42,7 @@ struct SignedInPage<'a> {
 }
 
 struct Desk {
-    desk: String,
+    agent: String,
     supervisor: String,
     signed_in: String,
     headers: HeaderMap,
@@ -59,7 +59,7 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
     let sign_in = serde_json::to_string(&sign_in).unwrap_or_default();
     let (version, sign_in) = (ASSETS.version, sign_in.as_str());
     Ok(Box::new(HttpFunction(Desk {
-        desk: DeskPage { version, sign_in }.render().unwrap_or_default(),
+        agent: DeskPage { version, sign_in }.render().unwrap_or_default(),
         supervisor: SupervisorPage { version, sign_in }.render().unwrap_or_default(),
         signed_in: SignedInPage { version }.render().unwrap_or_default(),
         headers,
@@ -94,7 +94,7 @@ impl HttpHandler for Desk {
         }
         // The end, whatever stage the API puts before it.
         match request.raw_http_path().rsplit_once("/desk").map(|(_, rest)| rest) {
-            Some("") => Ok(self.page(&self.desk)),
+            Some("") => Ok(self.page(&self.agent)),
             Some("/supervisor") => Ok(self.page(&self.supervisor)),
             Some("/signed-in") => Ok(self.page(&self.signed_in)),
             Some("/element.js") => Ok(element()),
@@ -124,7 +124,6 @@ fn element() -> Response<Body> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use domain::{Amount, Currency, Money};
 
     /// The pages write amounts, and read what people type, by the same rules as the messages to customers.

@@ -11,7 +11,7 @@ use serde::Serialize;
 pub(crate) enum SignIn {
     /// A choice of people whose tokens `/local/token` makes. It does not exist in a deployment.
     Local,
-    /// OAuth 2.0 with an authorization code and PKCE (RFC 6749, RFC 7636), at an OpenID provider.
+    /// OAuth 2.0 with an authorization code and PKCE (RFC 6749, RFC 7636), at an `OpenID` provider.
     #[serde(rename = "oauth")]
     OAuth {
         /// The provider, whose `/.well-known/openid-configuration` names its endpoints.

@@ -47,7 +47,7 @@ pub fn embed(folder: &Path) -> Result<(), EmbedError> {
     paths.retain(|path| path.is_file());
     paths.sort();
 
-    let (mut digest, mut files) = (Sha256::new(), String::new());
+    let (mut digest, mut files) = (Sha256::new(), Vec::new());
     for path in paths {
         let bytes = fs::read(&path).map_err(|cause| error(&path, cause))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -60,10 +60,10 @@ pub fn embed(folder: &Path) -> Result<(), EmbedError> {
         let compressed = compress(&bytes).and_then(|compressed| fs::write(&gzip, compressed));
         compressed.map_err(|cause| error(&gzip, cause))?;
         let (path, gzip) = (path.to_string_lossy(), gzip.to_string_lossy());
-        files += &format!(
+        files.push(format!(
             "    runtime::assets::Asset {{ name: {name:?}, content_type: {kind:?}, bytes: include_bytes!({path:?}), \
              gzip: include_bytes!({gzip:?}) }},\n"
-        );
+        ));
     }
     let mut version = String::new();
     for byte in digest.finalize().iter().take(VERSION_DIGITS / 2) {
@@ -71,6 +71,7 @@ pub fn embed(folder: &Path) -> Result<(), EmbedError> {
         write!(version, "{byte:02x}").unwrap_or_default();
     }
     let target = out.join("assets.rs");
+    let files = files.concat();
     let source = format!("runtime::assets::Assets {{ version: {version:?}, files: &[\n{files}] }}\n");
     fs::write(&target, source).map_err(|cause| error(&target, cause))?;
     let mut stdout = io::stdout();
