@@ -5,10 +5,12 @@ to forge with, limits short enough to wait for) is skipped by name, never passed
 """
 
 import base64
+import gzip
 import hashlib
 import hmac
 import itertools
 import json
+import re
 import time
 import unittest
 import urllib.parse
@@ -305,3 +307,20 @@ class Contract(EndToEnd):
         for token in ("x", "1" * 22, "%2F"):
             self.assertEqual(call("GET", f"{self.settings.api}/p/{token}").status, 404, token)
         self.assertEqual(call("POST", f"{self.settings.api}/webhooks/nobody", {}).status, 404)
+
+    def test_the_desk_is_there_with_every_file_it_names(self):
+        for page in ("/desk", "/desk/supervisor", "/desk/signed-in"):
+            answer = call("GET", self.settings.api + page)
+            self.assertEqual(answer.status, 200, answer)
+            self.assertIn("script-src 'self'", answer.headers["content-security-policy"])
+            files = re.findall(r'"(/desk/assets/[^"]+)"', answer.text)
+            self.assertTrue(files, answer)
+            for file in files:
+                plain = call("GET", self.settings.api + file)
+                compressed = call("GET", self.settings.api + file, headers={"accept-encoding": "gzip"})
+                self.assertEqual((plain.status, compressed.status), (200, 200), file)
+                self.assertEqual(compressed.headers["content-encoding"], "gzip")
+                self.assertEqual(gzip.decompress(compressed.body), plain.body, file)
+        element = call("GET", self.settings.api + "/desk/element.js")
+        self.assertEqual(element.status, 302, element)
+        self.assertEqual(call("GET", self.settings.api + element.headers["location"]).status, 200)
