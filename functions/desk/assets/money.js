@@ -52,9 +52,12 @@ export function parseAmount(text, currency) {
   const last = Math.max(typed.lastIndexOf("."), typed.lastIndexOf(","));
   const after = last < 0 ? "" : typed.slice(last + 1);
   const mark = typed[last];
-  // One mark alone is a decimal mark unless three digits follow that the currency cannot have as decimals.
-  const isDecimal = marks.length > 0 && marks.filter((other) => other === mark).length === 1
-    && (marks.length > 1 || after.length !== 3 || places === 3);
+  const repeated = marks.filter((other) => other === mark).length > 1;
+  // A single comma before three digits groups thousands, except where the currency has three decimals: then it could be
+  // either. A single point is always a decimal mark.
+  const lone = marks.length === 1 && mark === "," && after.length === 3;
+  if (lone && places === 3) return null;
+  const isDecimal = marks.length > 0 && !repeated && !lone;
   const [whole, fraction] = isDecimal ? [typed.slice(0, last), after] : [typed, ""];
   const grouping = isDecimal ? (mark === "." ? "," : ".") : mark;
   const groups = grouping ? whole.split(grouping) : [whole];

@@ -1,0 +1,70 @@
+// Amounts as people type and read them. It needs no browser, and stands here with everything else about the pages.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { CURRENCIES } from "../../functions/desk/assets/currencies.js";
+import { decimals, formatMoney, parseAmount, plainAmount } from "../../functions/desk/assets/money.js";
+
+test("an amount is written by its currency's own rules", () => {
+  for (const [amount, currency, text] of [
+    [25000, "ZAR", "R250.00"],
+    [5, "ZAR", "R0.05"],
+    [99_999_999, "USD", "$999,999.99"],
+    [25000, "JPY", "¥25,000"],
+    [25000, "KWD", "KWD\u00a025.000"],
+    [123_456_789, "EUR", "€1,234,567.89"],
+  ]) {
+    assert.equal(formatMoney(amount, currency), text);
+  }
+});
+
+test("whatever is written is read back as the same amount", () => {
+  for (const currency of Object.keys(CURRENCIES)) {
+    for (const amount of [1, 9, 10, 99, 100, 999, 1000, 12_345, 100_000, 1_234_567, 99_999_999]) {
+      assert.equal(parseAmount(formatMoney(amount, currency), currency), amount, `${amount} ${currency}`);
+      assert.equal(parseAmount(plainAmount(amount, currency), currency), amount, `${amount} ${currency}`);
+    }
+  }
+});
+
+test("an amount is read however people write numbers, and refused where it could be another", () => {
+  for (const [typed, currency, amount] of [
+    ["250", "ZAR", 25000],
+    ["250.5", "ZAR", 25050],
+    ["250,50", "ZAR", 25050],
+    ["1,250.50", "ZAR", 125_050],
+    ["1.250,50", "ZAR", 125_050],
+    ["1 250,50", "ZAR", 125_050],
+    ["1,250", "ZAR", 125_000],
+    ["1,250,000", "ZAR", 125_000_000],
+    ["R 1,250.50", "ZAR", 125_050],
+    ["r250", "ZAR", 25000],
+    ["zar 250", "ZAR", 25000],
+    [" 0.01 ", "ZAR", 1],
+    ["1,250", "JPY", 1250],
+    ["1.250", "KWD", 1250],
+    ["12.5", "KWD", 12_500],
+    ["0", "ZAR", 0],
+    ["1.250.000", "ZAR", 125_000_000],
+    ["1.250", "ZAR", null],
+    ["1.250", "JPY", null],
+    ["1,250", "KWD", null],
+    ["250.505", "ZAR", null],
+    ["250.5", "JPY", null],
+    ["250.", "ZAR", null],
+    [".50", "ZAR", null],
+    ["1,25,000", "ZAR", null],
+    ["1,2500.00", "ZAR", null],
+    ["-250", "ZAR", null],
+    ["2e3", "ZAR", null],
+    ["0x10", "ZAR", null],
+    ["٢٥٠", "ZAR", null],
+    ["", "ZAR", null],
+    ["two hundred", "ZAR", null],
+    ["$250", "ZAR", null],
+    ["9".repeat(40), "ZAR", null],
+  ]) {
+    assert.equal(parseAmount(typed, currency), amount, `${typed} ${currency}`);
+  }
+  assert.equal(decimals("JPY"), 0);
+});
