@@ -3,32 +3,37 @@
 //! A GET or HEAD changes nothing, because chat apps and scanners fetch links to draw previews. The form's POST is the
 //! click.
 
+mod brand;
+mod language;
 mod page;
 
 use adapters::{ConfiguredProvider, DynamoDbStore};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use brand::Brands;
 use domain::use_cases::click::{Clicked, click, look};
-use domain::{Clock, Limits, LinkToken, PaymentRequest, Status, SystemClock, event::link_url};
+use domain::{Clock, Limits, LinkToken, PaymentRequest, Status, SystemClock, Timestamp, event::link_url};
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY, RETRY_AFTER,
+    ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, ETAG, IF_NONE_MATCH,
+    LOCATION, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, VARY,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
-use page::Page;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri};
+use page::{ASSETS, Page, Visitor};
 use runtime::http_function::{body, path_parameter};
 use runtime::telemetry::chain;
 use runtime::{Body, ConfigError, Environment, Function, HttpFunction, HttpHandler, Problem, Request};
-use sha2::{Digest as _, Sha256};
 
 /// The function's name, which is the package's and the binary's too.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
+
+/// The cookie that a browser carries once it has gone on to the provider's page: when that was, in milliseconds since the
+/// Unix epoch. It tells the page apart that somebody comes back to from the one that they open elsewhere.
+const WENT_TO_CHECKOUT: &str = "to_checkout";
 
 struct LinkClick {
     store: DynamoDbStore,
     provider: ConfiguredProvider,
     limits: Limits,
     public_base_url: String,
-    headers: HeaderMap,
+    brands: Brands,
 }
 
 /// Builds the function.
@@ -41,49 +46,35 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
         store: DynamoDbStore::new(environment)?,
         limits: runtime::config::limits(environment)?,
         public_base_url: runtime::config::public_base_url(environment)?,
-        headers: page_headers(&provider)?,
+        brands: Brands::new(environment, provider.checkout_origin())?,
         provider,
     })))
-}
-
-/// What every page goes out with: nobody keeps it, indexes it, frames it or learns its address, and it loads nothing.
-fn page_headers(provider: &ConfiguredProvider) -> Result<HeaderMap, ConfigError> {
-    let style = STANDARD.encode(Sha256::digest(page::STYLE));
-    // Browsers hold the address that a form's answer redirects to against `form-action` as well
-    // (https://www.w3.org/TR/CSP3/#directive-form-action), so the provider's origin has to be in it.
-    let policy = format!(
-        "default-src 'none'; style-src 'sha256-{style}'; form-action 'self' {}; base-uri 'none'; frame-ancestors 'none'",
-        provider.checkout_origin()
-    );
-    let policy = HeaderValue::from_str(&policy)
-        .map_err(|_| Environment::invalid("PUBLIC_BASE_URL", "an address such as https://pay.example.com"))?;
-    Ok(HeaderMap::from_iter([
-        (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
-        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-        (HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex")),
-        (CONTENT_SECURITY_POLICY, policy),
-    ]))
 }
 
 impl HttpHandler for LinkClick {
     /// A customer gets a page whatever happens, never a problem document.
     async fn handle(&self, request: Request) -> Result<Response<Body>, Problem> {
+        if let Ok(file) = path_parameter(&request, "file") {
+            return ASSETS.answer(&request, &path_parameter(&request, "version")?, &file);
+        }
+        let visitor = visitor(request.headers());
         let token = path_parameter(&request, "token").ok().and_then(|text| text.parse::<LinkToken>().ok());
-        let Some(token) = token else { return Ok(self.page(page::unknown(), request.method())) };
-        let answer = match *request.method() {
-            Method::GET | Method::HEAD => self.show(&token).await,
-            Method::POST if body(&request).is_err() => Ok(Answer::Page(page::too_large())),
-            Method::POST => self.click(&token).await,
+        let answer = match (token, request.method()) {
+            (None, _) => Ok(Answer::Page(page::unknown(visitor, self.brands.of(None)))),
+            (Some(token), &Method::GET | &Method::HEAD) => self.show(&token, visitor).await,
+            (Some(_), &Method::POST) if body(&request).is_err() => {
+                Ok(Answer::Page(page::too_large(visitor, self.brands.of(None))))
+            }
+            (Some(token), &Method::POST) => self.click(&token, visitor).await,
             _ => return Ok(not_allowed()),
         };
+        let answer = answer.unwrap_or_else(|error| {
+            tracing::error!(cause = chain(&error), "the page failed");
+            Answer::Page(page::unavailable(visitor, self.brands.of(None)))
+        });
         Ok(match answer {
-            Ok(Answer::Page(page)) => self.page(page, request.method()),
-            Ok(Answer::SeeOther(url)) => self.see_other(&url),
-            Err(error) => {
-                tracing::error!(cause = chain(&error), "the page failed");
-                self.page(page::unavailable(), request.method())
-            }
+            Answer::Page(page) => answered(page, &request),
+            Answer::SeeOther { location, cookie } => see_other(location, cookie),
         })
     }
 
@@ -94,63 +85,126 @@ impl HttpHandler for LinkClick {
 
 enum Answer {
     Page(Page),
-    SeeOther(String),
+    SeeOther { location: HeaderValue, cookie: Option<HeaderValue> },
 }
 
 impl LinkClick {
-    async fn show(&self, token: &LinkToken) -> Result<Answer, domain::use_cases::UseCaseError> {
+    async fn show(&self, token: &LinkToken, visitor: Visitor) -> Result<Answer, domain::use_cases::UseCaseError> {
         Ok(Answer::Page(match look(&self.store, token).await? {
-            Some(request) => page::of_request(&request, SystemClock.now()),
-            None => page::unknown(),
+            Some(request) => self.page(&request, visitor),
+            None => page::unknown(visitor, self.brands.of(None)),
         }))
     }
 
-    async fn click(&self, token: &LinkToken) -> Result<Answer, domain::use_cases::UseCaseError> {
+    async fn click(&self, token: &LinkToken, visitor: Visitor) -> Result<Answer, domain::use_cases::UseCaseError> {
         let clicked = click(&self.store, &self.provider, &SystemClock, &self.limits, &self.public_base_url, token);
         Ok(match clicked.await? {
-            Clicked::Checkout { url } => Answer::SeeOther(url),
-            Clicked::Settled(request) => self.settled(&request),
+            Clicked::Checkout { url } => self.see_other(&url, Some(token), visitor),
+            // Once paid, the button leads to the receipt; after any other end, to the page that says so.
+            Clicked::Settled(request) if request.status == Status::Paid => {
+                self.see_other(&link_url(&request, &self.public_base_url), None, visitor)
+            }
+            Clicked::Settled(request) => Answer::Page(self.page(&request, visitor)),
             Clicked::ProviderFailed(request, error) => {
                 tracing::error!(id = %request.id, cause = chain(&error), "the provider made no checkout");
-                Answer::Page(page::provider_unavailable(&request, SystemClock.now()))
+                let brand = self.brands.of(Some(&request.workspace));
+                Answer::Page(page::provider_unavailable(&request, SystemClock.now(), visitor, brand))
             }
-            Clicked::NotFound => Answer::Page(page::unknown()),
+            Clicked::NotFound => Answer::Page(page::unknown(visitor, self.brands.of(None))),
         })
     }
 
-    /// Once paid, the button leads to the receipt; after any other end, to the page that says so.
-    fn settled(&self, request: &PaymentRequest) -> Answer {
-        if request.status == Status::Paid {
-            Answer::SeeOther(link_url(request, &self.public_base_url))
-        } else {
-            Answer::Page(page::of_request(request, SystemClock.now()))
-        }
+    fn page(&self, request: &PaymentRequest, visitor: Visitor) -> Page {
+        page::of_request(request, SystemClock.now(), visitor, self.brands.of(Some(&request.workspace)))
     }
 
-    fn page(&self, page: Page, method: &Method) -> Response<Body> {
-        // The answer to a HEAD has the headers of the GET and no body (RFC 9110, section 9.3.2).
-        let body = if *method == Method::HEAD { Body::Empty } else { Body::Text(page.html) };
-        let mut response = Response::new(body);
-        *response.status_mut() = page.status;
-        *response.headers_mut() = self.headers.clone();
-        if page.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        response
-    }
-
-    fn see_other(&self, url: &str) -> Response<Body> {
-        let Ok(location) = HeaderValue::from_str(url) else {
+    /// To another address; if it is the provider's page that this token leads to, the browser remembers.
+    fn see_other(&self, url: &str, to_checkout_of: Option<&LinkToken>, visitor: Visitor) -> Answer {
+        let cookie = to_checkout_of.map(|token| self.cookie(token)).transpose();
+        let (Ok(location), Ok(cookie)) = (HeaderValue::from_str(url), cookie) else {
             tracing::error!("an address to send the customer to is not one");
-            return self.page(page::unavailable(), &Method::POST);
+            return Answer::Page(page::unavailable(visitor, self.brands.of(None)));
         };
-        let mut response = Response::new(Body::Empty);
-        *response.status_mut() = StatusCode::SEE_OTHER;
-        *response.headers_mut() = self.headers.clone();
-        response.headers_mut().remove(CONTENT_TYPE);
-        response.headers_mut().insert(LOCATION, location);
-        response
+        Answer::SeeOther { location, cookie }
     }
+
+    /// For the pages of this link alone, and for no longer than a payment page stays open.
+    fn cookie(&self, token: &LinkToken) -> Result<HeaderValue, http::header::InvalidHeaderValue> {
+        let base = self.public_base_url.parse::<Uri>().unwrap_or_default();
+        let (prefix, secure) = (base.path().trim_end_matches('/'), base.scheme_str() == Some("https"));
+        let mut cookie = HeaderValue::try_from(format!(
+            "{WENT_TO_CHECKOUT}={}; Path={prefix}/p/{}; Max-Age={}; HttpOnly; SameSite=Lax{}",
+            SystemClock.now().as_milliseconds(),
+            token.reveal(),
+            self.limits.checkout.as_secs(),
+            if secure { "; Secure" } else { "" }
+        ))?;
+        cookie.set_sensitive(true);
+        Ok(cookie)
+    }
+}
+
+fn visitor(headers: &HeaderMap) -> Visitor {
+    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
+    let went_to_checkout = pairs.find(|(name, _)| *name == WENT_TO_CHECKOUT).and_then(|(_, milliseconds)| {
+        milliseconds.parse().ok().and_then(|milliseconds| Timestamp::from_milliseconds(milliseconds).ok())
+    });
+    Visitor { texts: language::chosen(headers), went_to_checkout }
+}
+
+/// What every answer goes out with: nobody keeps it, indexes it or learns its address.
+fn headers() -> HeaderMap {
+    HeaderMap::from_iter([
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex")),
+    ])
+}
+
+fn answered(page: Page, request: &Request) -> Response<Body> {
+    let mut headers = headers();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(page.language));
+    headers.insert(VARY, HeaderValue::from_static("accept-language, cookie"));
+    headers.insert(CONTENT_SECURITY_POLICY, page.policy);
+    if page.status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    let reading = matches!(*request.method(), Method::GET | Method::HEAD);
+    let tag = page.version.filter(|_| reading).map(|version| format!("W/\"{version}\""));
+    // Only what would have been answered with success can be answered by saying that it is known (RFC 9110, section 13.2.1).
+    let known = page.status.is_success() && tag.as_deref().is_some_and(|tag| knows(request.headers(), tag));
+    if let Some(tag) = tag.and_then(|tag| HeaderValue::try_from(tag).ok()) {
+        headers.insert(ETAG, tag);
+    }
+    if known {
+        headers.remove(CONTENT_TYPE);
+    }
+    // The answer to a HEAD has the headers of the GET and no body (RFC 9110, section 9.3.2).
+    let body = if known || *request.method() == Method::HEAD { Body::Empty } else { Body::Text(page.html) };
+    let mut response = Response::new(body);
+    *response.status_mut() = if known { StatusCode::NOT_MODIFIED } else { page.status };
+    *response.headers_mut() = headers;
+    response
+}
+
+/// Whether a page with this entity tag is the one that the browser has (RFC 9110, section 13.1.2).
+fn knows(headers: &HeaderMap, tag: &str) -> bool {
+    let values = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    // None of our tags has a comma in it.
+    values.flat_map(|value| value.split(',')).any(|known| known.trim() == tag)
+}
+
+fn see_other(location: HeaderValue, cookie: Option<HeaderValue>) -> Response<Body> {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    *response.headers_mut() = headers();
+    response.headers_mut().insert(LOCATION, location);
+    if let Some(cookie) = cookie {
+        response.headers_mut().insert(SET_COOKIE, cookie);
+    }
+    response
 }
 
 fn not_allowed() -> Response<Body> {

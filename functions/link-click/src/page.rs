@@ -1,35 +1,58 @@
 //! The customer's pages: one template, with the words for every state a request can be in.
 
+use crate::brand::Brand;
+use crate::language::{Texts, Words};
 use askama::Template;
-use domain::message::in_words;
-use domain::{PaymentRequest, Status, Timestamp};
-use http::StatusCode;
+use domain::{PaymentRequest, Reason, Status, Timestamp};
+use http::{HeaderValue, StatusCode};
+use runtime::assets::Assets;
 use std::time::Duration;
 
-/// The style sheet, inline because a page without a second request shows at once on a slow network. The
-/// Content-Security-Policy allows this one by its hash.
-pub(crate) const STYLE: &str = include_str!("../templates/page.css");
+/// What the pages load besides themselves.
+pub(crate) const ASSETS: Assets = include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 
-/// How long a clicked page waits before it looks again whether the provider has confirmed the money, in seconds.
-const CONFIRMATION_LOOK: u64 = 10;
+/// How long a page without a script waits before it looks again what became of the payment, in seconds.
+const LOOK_AGAIN_AFTER: u64 = 10;
 
-/// A page with the HTTP status it goes out with.
+/// Line drawings on a field of 24 by 24.
+mod icon {
+    pub(super) const CHECK: &str = "M6 12.5l4 4 8-9";
+    pub(super) const CLOCK: &str = "M12 6.5V12l3.5 3";
+    pub(super) const CROSS: &str = "M8 8l8 8m0-8-8 8";
+    pub(super) const EXCLAMATION: &str = "M12 6.5v7m0 3.5v.01";
+    pub(super) const RETURN: &str = "M9.5 6 6 9.5 9.5 13M6.5 9.5H14a4 4 0 0 1 0 8h-3";
+}
+
+/// A page with what it goes out with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Page {
     pub(crate) status: StatusCode,
     pub(crate) html: String,
+    pub(crate) language: &'static str,
+    pub(crate) policy: HeaderValue,
+    /// Changes with everything the page says but the time that is left.
+    pub(crate) version: Option<String>,
+}
+
+/// What is known of whoever looks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Visitor {
+    /// Their language.
+    pub(crate) texts: &'static Texts,
+    /// When they last went on to the provider's page with this very browser.
+    pub(crate) went_to_checkout: Option<Timestamp>,
 }
 
 #[derive(Template)]
 #[template(path = "page.html")]
 struct View<'a> {
-    title: &'a str,
-    tone: &'a str,
-    style: &'a str,
+    texts: &'a Texts,
+    brand: &'a Brand,
+    script: String,
+    state: &'a State,
     order: Option<Order<'a>>,
-    lines: &'a [&'a str],
-    button: Option<&'a str>,
-    refresh_after: Option<u64>,
+    version: Option<&'a str>,
+    look_again_after: Option<u64>,
 }
 
 struct Order<'a> {
@@ -37,175 +60,227 @@ struct Order<'a> {
     amount: String,
     number: &'a str,
     description: Option<&'a str>,
-    reference: Option<&'a str>,
-    paid_at: Option<Moment>,
-    left: Option<String>,
+    left: Option<Left>,
+    payment: Option<(&'a str, Moment)>,
+}
+
+/// The time left, on its way to the end.
+struct Left {
+    milliseconds: u128,
+    clock: String,
     until: Moment,
 }
 
+/// A moment for the script to write in the reader's own time, and how it is written without.
 struct Moment {
     machine: String,
     person: String,
 }
 
-impl From<Timestamp> for Moment {
-    fn from(timestamp: Timestamp) -> Self {
+impl Moment {
+    fn time(timestamp: Timestamp) -> Self {
         let machine = timestamp.to_string();
-        let (day, time) = machine.split_once('T').unwrap_or((&machine, ""));
-        let person = format!("{day} {} UTC", time.get(..8).unwrap_or_default());
+        let person = format!("{} UTC", machine.get(11..16).unwrap_or_default());
+        Self { machine, person }
+    }
+
+    fn date(timestamp: Timestamp) -> Self {
+        let Self { machine, person } = Self::time(timestamp);
+        let person = format!("{} {person}", machine.get(..10).unwrap_or_default());
         Self { machine, person }
     }
 }
 
-/// What a state says, and how.
-struct Words {
+/// How a state looks and what it says.
+struct State {
+    name: &'static str,
     status: StatusCode,
-    tone: &'static str,
-    title: &'static str,
-    lines: &'static [&'static str],
+    tone: Tone,
+    icon: Option<&'static str>,
+    words: Option<&'static Words>,
     button: Option<&'static str>,
 }
 
-const ENDED: StatusCode = StatusCode::GONE;
+/// What a state means to the customer, as the style sheet shows it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tone {
+    /// It is their turn.
+    Live,
+    /// It is not their turn, though they may go on.
+    Waiting,
+    /// Something went wrong that they can do something about.
+    Bad,
+    /// It is done.
+    Good,
+    /// There is nothing left to do.
+    Ended,
+}
 
-fn words(request: &PaymentRequest, now: Timestamp) -> Words {
-    let ended = |title, lines| Words { status: ENDED, tone: "ended", title, lines, button: None };
-    match request.status_at(now) {
-        Status::Sent => Words {
-            status: StatusCode::OK,
-            tone: "live",
-            title: "You have been asked to pay",
-            lines: &[],
-            button: Some("Continue to payment"),
-        },
-        Status::Clicked if request.is_live(now) => Words {
-            status: StatusCode::OK,
-            tone: "live",
-            title: "Your payment page is open",
-            lines: &["If you have just paid, the confirmation is on its way. This page looks for it by itself."],
-            button: Some("Go on to payment"),
-        },
-        Status::Clicked => ended(
-            "The time to pay has run out",
-            &[
-                "If you paid in the last moment, the confirmation is on its way.",
-                "Otherwise please ask for a new link in the chat.",
-            ],
-        ),
-        Status::Paid => Words {
-            status: StatusCode::OK,
-            tone: "good",
-            title: "Paid. Thank you!",
-            lines: &["We received your payment. You need not do anything else."],
-            button: None,
-        },
-        Status::Canceled => ended(
-            "This request was canceled",
-            &[
-                "The agent has taken it back, and there is nothing to pay.",
-                "If you have questions, please ask in the chat.",
-            ],
-        ),
-        Status::Expired if request.history.iter().any(|entry| entry.status == Status::Clicked) => ended(
-            "The time to pay has run out",
-            &["You have not been charged.", "Please ask for a new link in the chat if you still want to pay."],
-        ),
-        Status::Expired => ended(
-            "This link has expired",
-            &["You have not been charged.", "Please ask for a new link in the chat if you still want to pay."],
-        ),
-        Status::RefundDue => ended(
-            "Your payment came too late",
-            &["This request had already ended when your payment arrived. We are sending your money back."],
-        ),
-        Status::Refunded => ended(
-            "Your money is on its way back",
-            &["This request had already ended when your payment arrived, so we have sent the money back."],
-        ),
+impl Tone {
+    const fn class(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Waiting => "waiting",
+            Self::Bad => "bad",
+            Self::Good => "good",
+            Self::Ended => "ended",
+        }
     }
 }
 
-fn rendered(status: StatusCode, view: &View<'_>) -> Page {
-    // Every field is text, and writing text to a string does not fail.
-    Page { status, html: view.render().unwrap_or_default() }
+impl State {
+    fn new(name: &'static str, tone: Tone, words: &'static Words) -> Self {
+        let (status, icon) = match tone {
+            Tone::Live | Tone::Waiting => (StatusCode::OK, None),
+            Tone::Bad => (StatusCode::OK, Some(icon::EXCLAMATION)),
+            Tone::Good => (StatusCode::OK, Some(icon::CHECK)),
+            Tone::Ended => (StatusCode::GONE, Some(icon::CLOCK)),
+        };
+        Self { name, status, tone, icon, words: Some(words), button: None }
+    }
+
+    fn button(self, text: &'static str) -> Self {
+        Self { button: Some(text), ..self }
+    }
+
+    fn icon(self, icon: &'static str) -> Self {
+        Self { icon: Some(icon), ..self }
+    }
+
+    fn trouble(status: StatusCode, words: &'static Words) -> Self {
+        Self { status, ..Self::new("trouble", Tone::Bad, words) }
+    }
+
+    fn of(request: &PaymentRequest, now: Timestamp, visitor: Visitor) -> Self {
+        let texts = visitor.texts;
+        match request.status_at(now) {
+            Status::Sent => Self {
+                name: "sent",
+                status: StatusCode::OK,
+                tone: Tone::Live,
+                icon: None,
+                words: None,
+                button: Some(texts.continue_to_payment),
+            },
+            Status::Clicked if request.is_live(now) => Self::of_clicked(request, visitor),
+            Status::Clicked => Self::new("overdue", Tone::Ended, &texts.overdue),
+            Status::Paid => Self::new("paid", Tone::Good, &texts.paid),
+            Status::Canceled => Self::new("canceled", Tone::Ended, &texts.canceled).icon(icon::CROSS),
+            Status::Expired if request.history.iter().any(|entry| entry.status == Status::Clicked) => {
+                Self::new("not_paid", Tone::Ended, &texts.not_paid)
+            }
+            Status::Expired => Self::new("not_clicked", Tone::Ended, &texts.not_clicked),
+            Status::RefundDue => Self::new("refund_due", Tone::Ended, &texts.refund_due).icon(icon::RETURN),
+            Status::Refunded => Self::new("refunded", Tone::Ended, &texts.refunded).icon(icon::RETURN),
+        }
+    }
+
+    /// Between the click and the confirmation: what happened last decides, a failed attempt or this visitor's way to the
+    /// provider's page.
+    fn of_clicked(request: &PaymentRequest, visitor: Visitor) -> Self {
+        let texts = visitor.texts;
+        match (failed_attempt(request), visitor.went_to_checkout) {
+            (Some((at, reason)), gone) if gone.is_none_or(|gone| gone <= at) => {
+                // The reason is the provider's own text: one that is known is translated, and none is shown.
+                let words = match reason.map(Reason::as_str) {
+                    Some("card_declined") => &texts.card_declined,
+                    _ => &texts.attempt_failed,
+                };
+                Self::new("declined", Tone::Bad, words).button(texts.try_again)
+            }
+            (_, Some(_)) => Self::new("returned", Tone::Waiting, &texts.returned).button(texts.back_to_payment),
+            (_, None) => Self::new("opened", Tone::Live, &texts.opened).button(texts.go_on_to_payment),
+        }
+    }
+}
+
+/// When the last attempt to pay failed and why, if nothing happened after it.
+fn failed_attempt(request: &PaymentRequest) -> Option<(Timestamp, Option<&Reason>)> {
+    match request.history.as_slice() {
+        [.., before, last] if before.status == last.status => Some((last.at, last.reason.as_ref())),
+        _ => None,
+    }
 }
 
 /// The page of a request as it stands at a moment.
-pub(crate) fn of_request(request: &PaymentRequest, now: Timestamp) -> Page {
-    let words = words(request, now);
-    let left = request.is_live(now).then(|| request.deadline.since(now));
-    // At the deadline the page would say something else; a waiting one also looks for the confirmation before.
-    let refresh_after = left.map(|left| {
-        let until_end = left.as_secs() + 1;
-        if request.status == Status::Clicked { until_end.min(CONFIRMATION_LOOK) } else { until_end }
-    });
-    let view = View {
-        title: words.title,
-        tone: words.tone,
-        style: STYLE,
-        order: Some(order(request, left)),
-        lines: words.lines,
-        button: words.button,
-        refresh_after,
-    };
-    rendered(words.status, &view)
+pub(crate) fn of_request(request: &PaymentRequest, now: Timestamp, visitor: Visitor, brand: &Brand) -> Page {
+    let state = State::of(request, now, visitor);
+    rendered(&state, Some((request, now)), visitor, brand)
 }
 
 /// The page for when the payment provider cannot be reached: the click counts, so the button goes on from here.
-pub(crate) fn provider_unavailable(request: &PaymentRequest, now: Timestamp) -> Page {
-    let view = View {
-        title: "The payment page does not answer",
-        tone: "ended",
-        style: STYLE,
-        order: Some(order(request, request.is_live(now).then(|| request.deadline.since(now)))),
-        lines: &["You have not been charged. Please try again in a moment."],
-        button: Some("Try again"),
-        refresh_after: None,
-    };
-    rendered(StatusCode::SERVICE_UNAVAILABLE, &view)
+pub(crate) fn provider_unavailable(request: &PaymentRequest, now: Timestamp, visitor: Visitor, brand: &Brand) -> Page {
+    let trouble = State::trouble(StatusCode::SERVICE_UNAVAILABLE, &visitor.texts.provider_unavailable);
+    // It has the name of the page it stands in for, so that it stays until there is something else to say.
+    let State { name, .. } = State::of(request, now, visitor);
+    let state = State { name, ..trouble.button(visitor.texts.try_again) };
+    rendered(&state, Some((request, now)), visitor, brand)
 }
 
 /// The page for when we cannot answer ourselves.
-pub(crate) fn unavailable() -> Page {
-    bare(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "This does not work right now",
-        &["You have not been charged. Please open the link again in a moment."],
-    )
+pub(crate) fn unavailable(visitor: Visitor, brand: &Brand) -> Page {
+    let state = State::trouble(StatusCode::SERVICE_UNAVAILABLE, &visitor.texts.unavailable);
+    rendered(&state, None, visitor, brand)
 }
 
 /// The page of a link that leads nowhere.
-pub(crate) fn unknown() -> Page {
-    bare(
-        StatusCode::NOT_FOUND,
-        "We do not know this link",
-        &[
-            "It may be incomplete, or it may have ended a while ago.",
-            "Please open it from the chat again, or ask there for a new one.",
-        ],
-    )
+pub(crate) fn unknown(visitor: Visitor, brand: &Brand) -> Page {
+    rendered(&State::trouble(StatusCode::NOT_FOUND, &visitor.texts.unknown), None, visitor, brand)
 }
 
 /// The page for a form that is too long to be ours.
-pub(crate) fn too_large() -> Page {
-    bare(StatusCode::PAYLOAD_TOO_LARGE, "That was too much", &["Please open the link from the chat again."])
+pub(crate) fn too_large(visitor: Visitor, brand: &Brand) -> Page {
+    rendered(&State::trouble(StatusCode::PAYLOAD_TOO_LARGE, &visitor.texts.too_large), None, visitor, brand)
 }
 
-fn bare(status: StatusCode, title: &str, lines: &[&str]) -> Page {
-    let view = View { title, tone: "ended", style: STYLE, order: None, lines, button: None, refresh_after: None };
-    rendered(status, &view)
+fn rendered(state: &State, request: Option<(&PaymentRequest, Timestamp)>, visitor: Visitor, brand: &Brand) -> Page {
+    let version = request.map(|(request, _)| format!("{}-{}", state.name, request.version()));
+    let view = View {
+        texts: visitor.texts,
+        brand,
+        script: format!("assets/{}/page.js", ASSETS.version),
+        state,
+        order: request.map(|(request, now)| order(request, now, brand)),
+        version: version.as_deref(),
+        look_again_after: look_again_after(state, request),
+    };
+    // Every field is text, and writing text to a string does not fail.
+    let html = view.render().unwrap_or_default();
+    Page { status: state.status, html, language: visitor.texts.language, policy: brand.policy.clone(), version }
 }
 
-fn order(request: &PaymentRequest, left: Option<Duration>) -> Order<'_> {
+/// In how many seconds there can be something else to say.
+fn look_again_after(state: &State, request: Option<(&PaymentRequest, Timestamp)>) -> Option<u64> {
+    let Some((request, now)) = request else {
+        return (state.status == StatusCode::SERVICE_UNAVAILABLE).then_some(LOOK_AGAIN_AFTER);
+    };
+    let until_end = request.deadline.since(now).as_secs() + 1;
+    match request.status {
+        Status::Sent if request.is_live(now) => Some(until_end),
+        Status::Clicked if request.is_live(now) => Some(until_end.min(LOOK_AGAIN_AFTER)),
+        Status::Clicked | Status::RefundDue => Some(LOOK_AGAIN_AFTER),
+        _ => None,
+    }
+}
+
+fn order<'a>(request: &'a PaymentRequest, now: Timestamp, brand: &'a Brand) -> Order<'a> {
     let payment = request.payment.as_ref().filter(|_| request.status == Status::Paid);
     Order {
-        from: request.workspace.as_str(),
+        from: brand.name.as_deref().unwrap_or(request.workspace.as_str()),
         amount: request.details.money.to_string(),
         number: request.details.order_number.as_str(),
         description: request.details.description.as_ref().map(domain::Description::as_str),
-        reference: payment.map(|payment| payment.reference.as_str()),
-        paid_at: payment.map(|payment| Moment::from(payment.paid_at)),
-        left: left.map(in_words),
-        until: Moment::from(request.deadline),
+        left: request.is_live(now).then(|| {
+            let left = request.deadline.since(now);
+            Left { milliseconds: left.as_millis(), clock: clock(left), until: Moment::time(request.deadline) }
+        }),
+        payment: payment.map(|payment| (payment.reference.as_str(), Moment::date(payment.paid_at))),
     }
+}
+
+/// The time left as a clock shows it, `4:59` or `1:04:59`: zero is the end and not the second before it.
+fn clock(left: Duration) -> String {
+    let seconds = left.as_millis().div_ceil(1000);
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
