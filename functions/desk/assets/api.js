@@ -4,6 +4,8 @@ import { setClock } from "./clock.js";
 
 /** How long one call may take: longer than the API's own limit of 30 seconds, so that its answer is never thrown away. */
 const CALL_TIMEOUT = 32_000;
+/** How long looking may take, which can be given up and done again: soon enough to notice a connection that hangs. */
+const LOOK_TIMEOUT = 8_000;
 /** How often a call is made before it counts as failed. */
 const TRIES = 4;
 const FIRST_PAUSE = 400;
@@ -62,12 +64,12 @@ export class Api {
 
   /** One request as it is now. */
   get(id, signal) {
-    return this.#call("GET", `payment-requests/${encodeURIComponent(id)}`, { signal, tries: 1 });
+    return this.#call("GET", `payment-requests/${encodeURIComponent(id)}`, { signal, tries: 1, timeout: LOOK_TIMEOUT });
   }
 
   /** A page of requests, newest first: `{ items, next_cursor }`. */
   list(parameters, signal) {
-    return this.#call("GET", `payment-requests?${query(parameters)}`, { signal });
+    return this.#call("GET", `payment-requests?${query(parameters)}`, { signal, timeout: LOOK_TIMEOUT });
   }
 
   /** Cancels a request; a second time answers that it is canceled already. */
@@ -80,11 +82,12 @@ export class Api {
     return this.#call("GET", `reports/agents?${query(parameters)}`, { signal });
   }
 
-  async #call(method, path, { headers = {}, body, signal, tries = TRIES } = {}) {
+  async #call(method, path, { headers = {}, body, signal, tries = TRIES, timeout = CALL_TIMEOUT } = {}) {
     let token = await this.#tokenOrFail(false);
     let renewed = false;
     for (let tried = 1; ; tried += 1) {
-      const failure = await this.#once(method, path, { ...headers, authorization: `Bearer ${token}` }, body, signal).then(
+      const init = { method, headers: { ...headers, authorization: `Bearer ${token}` }, body };
+      const failure = await this.#once(path, init, signal, timeout).then(
         (answer) => ({ answer }),
         (error) => ({ error }),
       );
@@ -114,19 +117,17 @@ export class Api {
     throw new SignInFailed();
   }
 
-  async #once(method, path, headers, body, signal) {
-    const timeout = AbortSignal.timeout(CALL_TIMEOUT);
+  async #once(path, init, signal, timeout) {
+    const limit = AbortSignal.timeout(timeout);
     const asked = Date.now();
     let response;
     let text;
     try {
       response = await fetch(new URL(path, this.#base), {
-        method,
-        headers,
-        body,
+        ...init,
         cache: "no-store",
         credentials: "omit",
-        signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+        signal: signal ? AbortSignal.any([signal, limit]) : limit,
       });
       text = await response.text();
     } catch (cause) {
