@@ -1,0 +1,24 @@
+// The element's icons: strokes of the text's own colour, which say nothing to a screen reader.
+
+import { s } from "./dom.js";
+
+const PATHS = {
+  sent: "M14 2 7 9M14 2 9.5 14 7 9 2 6.5Z",
+  clicked: "M6.5 6.5 13.5 9.5 10.5 10.5 9.5 13.5ZM6 1.5V3.5M1.5 6H3.5M2.8 2.8 4.2 4.2M9.2 2.8 8 4M2.8 9.2 4 8",
+  paid: "M2 8a6 6 0 1 0 12 0a6 6 0 1 0-12 0M5.3 8.2 7.2 10.1 10.8 6",
+  canceled: "M2 8a6 6 0 1 0 12 0a6 6 0 1 0-12 0M5.8 5.8 10.2 10.2M10.2 5.8 5.8 10.2",
+  expired: "M2 8a6 6 0 1 0 12 0a6 6 0 1 0-12 0M8 4.5V8L10.3 9.8",
+  refund_due: "M2.5 6H10a3.5 3.5 0 0 1 0 7H6M5.5 3 2.5 6 5.5 9M6.5 13H5",
+  refunded: "M2.5 6H10a3.5 3.5 0 0 1 0 7H6M5.5 3 2.5 6 5.5 9M6.5 13H5",
+  attempt: "M8 2 14.5 13.5H1.5ZM8 6.5V9.5M8 11.4V11.6",
+  card: "M1.5 4.5a1.5 1.5 0 0 1 1.5-1.5H13a1.5 1.5 0 0 1 1.5 1.5V11.5A1.5 1.5 0 0 1 13 13H3a1.5 1.5 0 0 1-1.5-1.5ZM1.5 6.5H14.5M4 10H6.5",
+  copy: "M5.5 5.5V3.5A1.5 1.5 0 0 1 7 2H12.5A1.5 1.5 0 0 1 14 3.5V9A1.5 1.5 0 0 1 12.5 10.5H10.5M3.5 5.5H9A1.5 1.5 0 0 1 10.5 7V12.5A1.5 1.5 0 0 1 9 14H3.5A1.5 1.5 0 0 1 2 12.5V7A1.5 1.5 0 0 1 3.5 5.5Z",
+  again: "M13.5 8A5.5 5.5 0 1 1 11.9 4.1L13.5 5.7M13.5 2V5.7H9.8",
+  dismiss: "M4 4 12 12M12 4 4 12",
+  next: "M6 3.5 10.5 8 6 12.5",
+};
+
+/** An icon by its name. */
+export function icon(name) {
+  return s("svg", { class: "icon", viewBox: "0 0 16 16", "aria-hidden": "true" }, s("path", { d: PATHS[name] }));
+}
