@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use serde_json::json;
-use tests::system::{Answer, SHORT_CHECKOUT, SHORT_LINK, System, id, link, now, order, paid, phone};
+use tests::system::{Answer, SHORT_CHECKOUT, SHORT_LINK, System, eventually, id, link, now, order, paid, phone};
 
 /// The value of a directive of a page's Content-Security-Policy.
 fn directive<'a>(page: &'a Answer, name: &str) -> &'a str {
@@ -21,6 +21,7 @@ fn assert_guarded(page: &Answer) {
         ("x-robots-tag", "noindex"),
         ("x-content-type-options", "nosniff"),
         ("content-type", "text/html; charset=utf-8"),
+        ("vary", "accept-language, cookie"),
     ] {
         assert_eq!(page.header(name), value, "{name}: {page:?}");
     }
@@ -33,6 +34,17 @@ fn assert_guarded(page: &Answer) {
         assert!(!policy.contains(loose), "{policy}");
     }
     assert_eq!(page.header("set-cookie"), "");
+}
+
+/// The address of a page's script, as it is written there.
+fn script(page: &Answer) -> &str {
+    let (_, rest) = page.text().split_once("<script type=\"module\" src=\"").unwrap();
+    rest.split('"').next().unwrap()
+}
+
+/// The page behind a link, asked for with this header.
+async fn page_with(system: &System, link: &str, name: &str, value: &str) -> Answer {
+    Answer::of(system.request(Method::GET, link).header(name, value)).await
 }
 
 /// The part of a page that chat apps and search engines read before anybody opens it.
@@ -83,7 +95,7 @@ async fn every_page_is_guarded_whatever_it_says() {
 }
 
 #[tokio::test]
-async fn the_policy_allows_the_pages_own_style_by_its_hash_and_no_script() {
+async fn the_policy_allows_the_pages_own_style_by_its_hash_and_scripts_that_are_files_of_ours() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let sent = alice.sent().await;
@@ -92,8 +104,11 @@ async fn the_policy_allows_the_pages_own_style_by_its_hash_and_no_script() {
     let (style, _) = rest.split_once("</style>").unwrap();
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, style.as_bytes());
     assert_eq!(directive(&page, "style-src"), format!("'sha256-{}'", STANDARD.encode(digest)));
+    assert_eq!((directive(&page, "script-src"), directive(&page, "connect-src")), ("'self'", "'self'"));
     let html = page.text();
-    assert!(!html.contains("<script") && !html.contains("style=\"") && !html.contains("onclick"), "{html}");
+    assert!(html.contains(&format!("<script type=\"module\" src=\"{}\"></script>", script(&page))), "{html}");
+    assert_eq!(html.matches("<script").count(), 1, "{html}");
+    assert!(!html.contains("style=\"") && !html.contains("onclick") && !html.contains("<img"), "{html}");
     // A browser holds where the form's answer leads against the policy as well.
     let checkout = system.click(link(&sent)).await;
     let (self_only, origin) = directive(&page, "form-action").split_once(' ').unwrap();
@@ -107,10 +122,13 @@ async fn a_live_page_shows_the_order_the_amount_the_time_left_and_one_button() {
     let sent = alice.sent().await;
     let page = system.page(Method::GET, link(&sent)).await;
     let html = page.text();
-    for shown in ["10045", "R250.00", "2 x tickets", "Time left", "minutes"] {
+    for shown in ["10045", "R250.00", "2 x tickets", "Time left", alice.workspace.as_str()] {
         assert!(html.contains(shown), "{shown}: {html}");
     }
     assert!(html.contains(sent["link"]["expires_at"].as_str().unwrap()), "{html}");
+    let (_, clock) = html.split_once("role=\"timer\"").unwrap();
+    let clock = clock.split(['>', '<']).nth(1).unwrap();
+    assert!(clock == "5:00" || clock.starts_with("4:"), "{clock}");
     assert_eq!(html.matches("<button").count(), 1, "{html}");
     assert_eq!(html.matches("<form method=\"post\"").count(), 1, "{html}");
     // On its way through the chat nobody has to learn whom the link is for.
@@ -202,7 +220,7 @@ async fn hostile_texts_stay_texts() {
         let page = system.page(Method::GET, address).await;
         assert_eq!(page.status, 200);
         let html = page.text();
-        for markup in ["<script", "<img", "<b>", "</main><"] {
+        for markup in ["<script>", "<img", "<b>", "</main><"] {
             assert!(!html.contains(markup), "{markup} in {html}");
         }
         // Shown as it was written, with nothing evaluated and nothing taken for an entity.
@@ -308,4 +326,159 @@ async fn whatever_a_form_holds_the_button_is_the_click() {
     assert_eq!(page.status, 413);
     assert_guarded(&page);
     assert_eq!(alice.read(id(&sent)).await, sent);
+}
+
+#[tokio::test]
+async fn a_page_speaks_the_language_that_the_browser_asks_for() {
+    let system = System::shared(&[]).await;
+    let sent = system.alice().await.sent().await;
+    for (asked, language, direction, button) in [
+        ("de", "en", "ltr", "Continue to payment"),
+        ("fr-CA,fr;q=0.9,en;q=0.8", "fr", "ltr", "Continuer vers le paiement"),
+        ("ar-EG", "ar", "rtl", "المتابعة إلى الدفع"),
+    ] {
+        let page = page_with(&system, link(&sent), "accept-language", asked).await;
+        assert_eq!(page.header("content-language"), language);
+        let html = page.text();
+        assert!(html.contains(&format!("<html lang=\"{language}\" dir=\"{direction}\">")), "{html}");
+        assert!(html.contains(button) && html.contains("R250.00") && html.contains("10045"), "{html}");
+    }
+    let unknown = page_with(&system, "/p/x", "accept-language", "fr").await;
+    assert!(unknown.status == 404 && unknown.text().contains("Nous ne connaissons pas ce lien"), "{unknown:?}");
+}
+
+#[tokio::test]
+async fn a_browser_that_went_to_the_provider_is_known_when_it_comes_back() {
+    let system = System::shared(&[]).await;
+    let alice = system.alice().await;
+    let sent = alice.sent().await;
+    let pressed = system.press(link(&sent)).await;
+    let (cookie, attributes) = pressed.header("set-cookie").split_once(';').unwrap();
+    let token = link(&sent).rsplit('/').next().unwrap();
+    assert_eq!(attributes, format!(" Path=/p/{token}; Max-Age=900; HttpOnly; SameSite=Lax"));
+    assert!(!cookie.contains(token) && !cookie.contains(id(&sent)), "{cookie}");
+
+    let back = page_with(&system, link(&sent), "cookie", &format!("other=1; {cookie}")).await;
+    assert!(back.text().contains("Waiting for confirmation"), "{back:?}");
+    assert!(system.page(Method::GET, link(&sent)).await.text().contains("Your payment page is open"));
+    for nonsense in ["to_checkout=", "to_checkout=x", "to_checkout=99999999999999999999", "to_checkout"] {
+        let page = page_with(&system, link(&sent), "cookie", nonsense).await;
+        assert!(page.text().contains("Your payment page is open"), "{nonsense}: {page:?}");
+    }
+
+    // Declined: the cookie is older than that, and the one of the next press is not.
+    system.settle(pressed.header("location"), "declined").await;
+    let declined = eventually("the failed attempt", async || {
+        let page = page_with(&system, link(&sent), "cookie", cookie).await;
+        if page.text().contains("declined") { Ok(page) } else { Err(format!("{page:?}")) }
+    })
+    .await;
+    assert!(declined.text().contains("Your card was declined") && !declined.text().contains("card_declined"));
+    let again = system.press(link(&sent)).await;
+    let cookie = again.header("set-cookie").split(';').next().unwrap();
+    let back = page_with(&system, link(&sent), "cookie", cookie).await;
+    assert!(back.text().contains("Waiting for confirmation"), "{back:?}");
+
+    // Once paid, there is nothing to remember.
+    system.settle(again.header("location"), "succeeded").await;
+    alice.wait_for(id(&sent), "paid").await;
+    let pressed = system.press(link(&sent)).await;
+    assert_eq!((pressed.status, pressed.header("set-cookie")), (303, ""));
+}
+
+#[tokio::test]
+async fn a_cookie_goes_over_https_alone_where_the_pages_do() {
+    let system = System::start(&[("PUBLIC_BASE_URL", "https://pay.example.com/stage")]).await;
+    let sent = system.alice().await.sent().await;
+    let token = link(&sent).rsplit('/').next().unwrap();
+    let pressed = system.press(&format!("/p/{token}")).await;
+    assert!(pressed.header("set-cookie").contains(&format!("; Path=/stage/p/{token}; ")), "{pressed:?}");
+    assert!(pressed.header("set-cookie").ends_with("; SameSite=Lax; Secure"), "{pressed:?}");
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn a_page_that_the_browser_has_is_not_sent_again_until_it_says_something_else() {
+    let system = System::shared(&[]).await;
+    let alice = system.alice().await;
+    let sent = alice.sent().await;
+    let page = system.page(Method::GET, link(&sent)).await;
+    let tag = page.header("etag").to_owned();
+    let version = tag.strip_prefix("W/\"").and_then(|tag| tag.strip_suffix('"')).unwrap();
+    assert!(page.text().contains(&format!("data-version=\"{version}\"")), "{page:?}");
+    assert_eq!(system.page(Method::HEAD, link(&sent)).await.header("etag"), tag);
+    for known in [tag.clone(), format!("W/\"x\", {tag}")] {
+        for method in [Method::GET, Method::HEAD] {
+            let same = Answer::of(system.request(method, link(&sent)).header("if-none-match", &known)).await;
+            assert_eq!((same.status, same.body.len(), same.header("etag")), (304, 0, tag.as_str()));
+            assert_eq!((same.header("cache-control"), same.header("vary")), ("no-store", "accept-language, cookie"));
+        }
+    }
+    alice.cancel(id(&sent)).await;
+    let canceled = page_with(&system, link(&sent), "if-none-match", &tag).await;
+    assert_eq!(canceled.status, 410);
+    // An end is said again however often it was heard (RFC 9110, section 13.2.1).
+    let again = page_with(&system, link(&sent), "if-none-match", canceled.header("etag")).await;
+    assert_eq!((again.status, again.text()), (410, canceled.text()));
+    // The button is not held back by what the browser has.
+    let sent = alice.sent().await;
+    let tag = system.page(Method::GET, link(&sent)).await.header("etag").to_owned();
+    let press = Answer::of(system.request(Method::POST, link(&sent)).header("if-none-match", tag)).await;
+    assert_eq!(press.status, 303);
+}
+
+#[tokio::test]
+async fn the_script_is_kept_for_good_under_a_name_that_changes_with_it() {
+    let system = System::shared(&[]).await;
+    let sent = system.alice().await.sent().await;
+    let page = system.page(Method::GET, link(&sent)).await;
+    let path = format!("/p/{}", script(&page));
+    for (encoding, content_encoding) in [("identity", ""), ("br, gzip", "gzip"), ("gzip;q=0", "")] {
+        let script = page_with(&system, &path, "accept-encoding", encoding).await;
+        assert_eq!((script.status, script.header("content-encoding")), (200, content_encoding), "{encoding}");
+        assert_eq!(script.header("content-type"), "text/javascript; charset=utf-8");
+        assert_eq!(script.header("cache-control"), "public, max-age=31536000, immutable");
+        assert!(script.header("vary").contains("accept-encoding"));
+        assert_eq!(script.header("x-content-type-options"), "nosniff");
+        let compressed = script.body.starts_with(&[0x1f, 0x8b]);
+        assert_eq!(compressed, content_encoding == "gzip", "{encoding}");
+    }
+    let (version, _) = path.rsplit_once('/').unwrap();
+    for wrong in ["/p/assets/0/page.js", &format!("{version}/page.css"), &format!("{version}/..%2Fpage.js")] {
+        let missing = system.page(Method::GET, wrong).await;
+        assert_eq!((missing.status, missing.header("cache-control")), (404, "no-store"), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_brand_is_on_every_page_that_knows_the_workspace_and_on_no_other() {
+    let branding = json!({ "branded": { "name": "Acme <Tickets>", "logo": "https://cdn.example/logo.svg?a=1&b=2",
+                                        "colour": "#ffd700", "support": "help@acme.example" } });
+    let system = System::start(&[("BRANDING", &branding.to_string())]).await;
+    let (alice, bob) = (system.user("branded", "alice", "agent").await, system.user("plain", "bob", "agent").await);
+    let (live, canceled, settled) = (alice.sent().await, alice.sent().await, alice.sent().await);
+    alice.cancel(id(&canceled)).await;
+    assert_eq!(system.webhook(&paid(&settled, "pay_1", now())).await.status, 200);
+    for request in [&live, &canceled, &settled] {
+        let page = system.page(Method::GET, link(request)).await;
+        let html = page.text();
+        for shown in [
+            "<bdi>Acme &#60;Tickets&#62;</bdi>",
+            "<img src=\"https://cdn.example/logo.svg?a=1&#38;b=2\" alt=\"Acme &#60;Tickets&#62;\" height=\"40\">",
+            "<a href=\"mailto:help@acme.example\">",
+            "--brand:#ffd700;--on-brand:#000000",
+        ] {
+            assert!(html.contains(shown), "{shown}: {html}");
+        }
+        assert_eq!(directive(&page, "img-src"), "https://cdn.example");
+        let (_, rest) = html.split_once("<style>").unwrap();
+        let digest =
+            aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, rest.split_once("</style>").unwrap().0.as_bytes());
+        assert_eq!(directive(&page, "style-src"), format!("'sha256-{}'", STANDARD.encode(digest)));
+    }
+    for page in [system.page(Method::GET, link(&bob.sent().await)).await, system.page(Method::GET, "/p/x").await] {
+        assert!(!page.header("content-security-policy").contains("img-src"));
+        assert!(!page.text().contains("<img") && !page.text().contains("acme.example"), "{page:?}");
+    }
+    system.stop().await;
 }

@@ -284,3 +284,164 @@ fn clock(left: Duration) -> String {
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::brand::Brands;
+    use crate::language::chosen;
+    use domain::{
+        Actor, Agent, Amount, Caller, Customer, Details, HistoryEntry, LinkToken, Metadata, Money, OperationId,
+        Payment, PaymentRequestId, Phone, Role,
+    };
+    use http::HeaderMap;
+    use runtime::Environment;
+
+    const NOBODY: Option<Timestamp> = None;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_milliseconds(seconds * 1000).unwrap()
+    }
+
+    /// A request over R250.00 that was sent at 0, has gone through these changes since, and ends at 300.
+    fn request(changes: &[(Status, i64, Option<&str>)]) -> PaymentRequest {
+        let details = Details {
+            order_number: "10045".parse().unwrap(),
+            money: Money { amount: Amount::new(25_000).unwrap(), currency: "ZAR".parse().unwrap() },
+            customer: Customer { phone: Phone::from_record("+27831234567").unwrap(), name: None },
+            description: Some("\u{202e}2 x tickets".parse().unwrap()),
+            conversation_id: None,
+            metadata: Metadata::default(),
+        };
+        let sender = Caller {
+            workspace: "acme".parse().unwrap(),
+            agent: Agent { id: "alice".parse().unwrap(), name: "Alice".parse().unwrap() },
+            role: Role::Agent,
+        };
+        let mut request = PaymentRequest::new(
+            PaymentRequestId::new(),
+            sender,
+            details,
+            LinkToken::random().unwrap(),
+            at(0),
+            Duration::from_mins(5),
+            OperationId::of_message("created"),
+        );
+        for (status, seconds, reason) in changes {
+            let reason = reason.map(|reason| reason.parse().unwrap());
+            request.history.push(HistoryEntry { status: *status, at: at(*seconds), actor: Actor::Provider, reason });
+            request.status = *status;
+        }
+        request
+    }
+
+    fn page_in(language: &str, request: &PaymentRequest, now: i64, went_to_checkout: Option<Timestamp>) -> Page {
+        let mut headers = HeaderMap::new();
+        headers.insert(http::header::ACCEPT_LANGUAGE, language.parse().unwrap());
+        let brands = Brands::new(&Environment::default(), "https://provider.example").unwrap();
+        of_request(request, at(now), Visitor { texts: chosen(&headers), went_to_checkout }, brands.of(None))
+    }
+
+    fn page(request: &PaymentRequest, now: i64, went_to_checkout: Option<Timestamp>) -> Page {
+        page_in("en", request, now, went_to_checkout)
+    }
+
+    const CLICKED: (Status, i64, Option<&str>) = (Status::Clicked, 10, None);
+
+    #[test]
+    fn whoever_comes_back_from_the_provider_waits_and_whoever_opens_the_link_elsewhere_goes_on() {
+        let request = request(&[CLICKED]);
+        let (back, elsewhere) = (page(&request, 20, Some(at(10))), page(&request, 20, NOBODY));
+        assert!(back.html.contains("Waiting for confirmation") && back.html.contains("class=\"waiting\""));
+        assert!(elsewhere.html.contains("Your payment page is open") && elsewhere.html.contains("class=\"live\""));
+        assert_ne!(back.version, elsewhere.version);
+    }
+
+    #[test]
+    fn a_failed_attempt_is_told_until_the_customer_has_tried_again() {
+        let request = request(&[CLICKED, (Status::Clicked, 20, Some("card_declined"))]);
+        for before in [NOBODY, Some(at(10))] {
+            assert!(page(&request, 30, before).html.contains("Your card was declined"));
+        }
+        assert!(page(&request, 40, Some(at(30))).html.contains("Waiting for confirmation"));
+    }
+
+    #[test]
+    fn a_reason_that_is_not_known_is_not_shown() {
+        for reason in [Some("<b>do_not_honor</b>"), None] {
+            let page = page(&request(&[CLICKED, (Status::Clicked, 20, reason)]), 30, NOBODY);
+            assert!(page.html.contains("did not go through") && !page.html.contains("honor"), "{}", page.html);
+        }
+    }
+
+    #[test]
+    fn time_that_is_out_before_the_provider_has_said_so_is_an_end_that_may_still_change() {
+        let page = page(&request(&[CLICKED]), 300, NOBODY);
+        assert_eq!(page.status, StatusCode::GONE);
+        assert!(page.html.contains("the confirmation is on its way") && page.html.contains("data-watched"));
+        assert!(!page.html.contains("<form"));
+    }
+
+    #[test]
+    fn a_page_is_watched_as_long_as_it_can_change() {
+        for (changes, watched) in [
+            (vec![], true),
+            (vec![CLICKED], true),
+            (vec![CLICKED, (Status::Paid, 20, None)], false),
+            (vec![(Status::Canceled, 20, None)], false),
+            (vec![(Status::Expired, 300, None)], false),
+            (vec![CLICKED, (Status::Expired, 20, None)], false),
+            (vec![(Status::Canceled, 20, None), (Status::RefundDue, 30, None)], true),
+            (vec![(Status::Canceled, 20, None), (Status::RefundDue, 30, None), (Status::Refunded, 40, None)], false),
+        ] {
+            let page = page(&request(&changes), 50, NOBODY);
+            assert_eq!(page.html.contains(" data-watched"), watched, "{changes:?}");
+            assert_eq!(page.html.contains("http-equiv=\"refresh\""), watched, "{changes:?}");
+        }
+    }
+
+    #[test]
+    fn every_state_has_a_version_of_its_own() {
+        let states = [
+            page(&request(&[]), 50, NOBODY),
+            page(&request(&[]), 300, NOBODY),
+            page(&request(&[(Status::Expired, 300, None)]), 301, NOBODY),
+            page(&request(&[CLICKED]), 50, NOBODY),
+            page(&request(&[CLICKED]), 50, Some(at(10))),
+            page(&request(&[CLICKED]), 300, NOBODY),
+            page(&request(&[CLICKED, (Status::Clicked, 20, None)]), 50, NOBODY),
+            page(&request(&[CLICKED, (Status::Paid, 20, None)]), 50, NOBODY),
+        ];
+        for (index, state) in states.iter().enumerate() {
+            assert!(states[..index].iter().all(|other| other.version != state.version), "{:?}", state.version);
+        }
+        assert_eq!(page(&request(&[]), 50, NOBODY).version, page(&request(&[]), 60, NOBODY).version);
+    }
+
+    #[test]
+    fn a_text_from_outside_stands_apart_from_the_direction_of_the_page() {
+        let mut paid = request(&[CLICKED, (Status::Paid, 20, None)]);
+        paid.payment = Some(Payment { provider: "sandbox".to_owned(), reference: "pay_1".to_owned(), paid_at: at(20) });
+        let page = page_in("ar", &paid, 50, NOBODY);
+        assert!(page.html.contains("<html lang=\"ar\" dir=\"rtl\">"));
+        for isolated in [
+            "<bdi>acme</bdi>",
+            "<bdi>10045</bdi>",
+            "<bdi>\u{202e}2 x tickets</bdi>",
+            "<bdi>pay_1</bdi>",
+            "<bdi dir=\"ltr\">R250.00</bdi>",
+            "<time datetime=\"1970-01-01T00:00:20.000Z\" data-date dir=\"auto\">1970-01-01 00:00 UTC</time>",
+        ] {
+            assert!(page.html.contains(isolated), "{isolated}: {}", page.html);
+        }
+    }
+
+    #[test]
+    fn the_clock_shows_zero_at_the_end_and_not_before() {
+        for (milliseconds, shown) in
+            [(0, "0:00"), (1, "0:01"), (299_001, "5:00"), (299_000, "4:59"), (3_600_000, "1:00:00"), (59_999, "1:00")]
+        {
+            assert_eq!(clock(Duration::from_millis(milliseconds)), shown);
+        }
+    }
+}
