@@ -116,21 +116,22 @@ export class Requests extends EventTarget {
     this.dispatchEvent(new CustomEvent("change", { detail: { request, before } }));
   }
 
-  #keepLooking(request) {
-    if (this.#lookers.has(request.id) || nextLook(request) === null) return;
-    const looker = new Poller((signal) => this.#lookAtOne(request.id, signal), EVERY);
-    this.#lookers.set(request.id, looker);
-    looker.start();
+  /** Looks at a request from now on, or no more. */
+  #keepLooking({ id }) {
+    const looker = this.#lookers.get(id);
+    if (nextLook(this.#known.get(id)) === null) {
+      looker?.stop();
+      this.#lookers.delete(id);
+    } else if (!looker) {
+      const another = new Poller((signal) => this.#lookAtOne(id, signal), EVERY);
+      this.#lookers.set(id, another);
+      another.start();
+    }
   }
 
   async #lookAtOne(id, signal) {
     this.take(await this.#heard(signal, this.#api.get(id, signal)));
-    const pause = nextLook(this.#known.get(id));
-    if (pause === null) {
-      this.#lookers.get(id)?.stop();
-      this.#lookers.delete(id);
-    }
-    return pause;
+    return nextLook(this.#known.get(id));
   }
 
   async #lookAtAll(signal) {

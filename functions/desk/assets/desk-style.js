@@ -58,8 +58,8 @@ ul, ol { list-style: none; }
 }
 
 .layout { display: grid; gap: 1.25rem; align-items: start; }
-.conversation { display: grid; gap: 1rem; min-inline-size: 0; }
-.requests { display: grid; gap: 0.75rem; padding-inline: 1rem; }
+.conversation { display: grid; gap: 0.25rem; min-inline-size: 0; }
+.requests { display: grid; gap: 0.75rem; padding: 0 1.25rem 1.25rem; }
 .panel { min-inline-size: 0; }
 
 @container (min-width: 46rem) {

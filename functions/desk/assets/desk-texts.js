@@ -73,7 +73,7 @@ export const texts = {
   descriptionHint: "What the customer pays for. They see it on the payment page.",
   chooseCurrency: "Choose…",
   amountHint: (currency) => (currency ? `In ${currency}, by its own decimals.` : "Choose the currency as well."),
-  amountReads: (amount, currency) => ["The customer reads ", isolated(formatMoney(amount, currency)), "."],
+  amountReads: (amount, currency) => ["Reads as ", isolated(formatMoney(amount, currency)), "."],
   fieldsWrong: (count) => (count === 1 ? "One field needs a correction." : `${count} fields need a correction.`),
   phoneMissing: "Enter the customer’s phone number.",
   phoneWrong: "Enter the number with its country code, such as +27831234567.",

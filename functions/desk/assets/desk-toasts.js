@@ -5,7 +5,7 @@ import { icon } from "./desk-icons.js";
 import { texts } from "./desk-texts.js";
 
 const STAYS = 10_000;
-const AT_MOST = 4;
+const AT_MOST = 3;
 
 export class Toasts {
   // Live regions have to be there before what they announce. What is worse than news interrupts.

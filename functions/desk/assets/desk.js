@@ -50,7 +50,7 @@ function message(from, text) {
 
 const authors = [];
 const session = page();
-const title = h("h1", {});
+const title = h("h1", { id: "chat-title" });
 const phone = h("a", { class: "button", target: "_blank", rel: "noopener" }, "Customer’s phone");
 
 const chat = h(
@@ -61,8 +61,7 @@ const chat = h(
     {},
     title,
     h("button", { type: "button", onclick: begin }, "New conversation"),
-    field("name", "Customer’s name", "text"),
-    field("phone", "Customer’s phone", "tel"),
+    h("div", { class: "fields" }, field("name", "Customer’s name", "text"), field("phone", "Customer’s phone", "tel")),
   ),
   h(
     "ol",
@@ -73,7 +72,6 @@ const chat = h(
     message("agent", "Of course. I’ll send you a link in a moment."),
   ),
 );
-title.id = "chat-title";
 
 const desk = h("chat2pay-desk", { currency: "ZAR" }, chat);
 
@@ -101,10 +99,10 @@ function guide() {
     h(
       "ol",
       {},
-      h("li", {}, h("span", {}, "Press ", h("b", {}, "Chat 2 Pay"), " and send a request.")),
-      h("li", {}, h("span", {}, "Open the link on the ", phone, " and pay.")),
-      h("li", {}, h("span", {}, "See the card change here as it happens.")),
-      h("li", {}, h("span", {}, "As a ", h("a", { href: "/desk/supervisor" }, "supervisor"), ", look at the numbers.")),
+      h("li", {}, h("span", {}, "Press ", h("b", {}, "Chat 2 Pay"), " and send.")),
+      h("li", {}, h("span", {}, "Pay on the ", phone)),
+      h("li", {}, h("span", {}, "Watch the card change here.")),
+      h("li", {}, h("span", {}, "See it in the ", h("a", { href: "/desk/supervisor" }, "supervisor’s numbers"), ".")),
     ),
   );
 }

@@ -47,7 +47,7 @@ class Chat2PayDesk extends HTMLElement {
     root.adoptedStyleSheets = [sheet];
     const requests = h("div", { class: "requests" }, this.#banner, this.#note, this.#cardList, this.#confirmationList);
     root.append(
-      h("div", { class: "layout" }, h("div", { class: "conversation" }, h("slot"), requests), this.#panel),
+      h("div", { class: "layout" }, h("div", { class: "conversation", part: "conversation" }, h("slot"), requests), this.#panel),
       this.#toasts.element,
     );
   }

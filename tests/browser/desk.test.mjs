@@ -1,0 +1,614 @@
+// The agent's page, and what the element does there.
+
+import assert from "node:assert/strict";
+import { createHmac, randomBytes } from "node:crypto";
+import { after, before, test } from "node:test";
+import { accessible, faultless, fits, launch, open, pay, picture, press, System, tab, until, wire } from "./harness.mjs";
+
+const SECRET = randomBytes(24);
+const BUDGET = 60_000;
+
+let system;
+/** Links end after 3 seconds and payment pages after 4. */
+let hasty;
+let browser;
+before(async () => {
+  const secret = { SANDBOX_WEBHOOK_SECRET: `whsec_${SECRET.toString("base64")}` };
+  [system, hasty, browser] = await Promise.all([
+    System.start(secret),
+    System.start({ ...secret, LINK_TTL_SECONDS: "3", CHECKOUT_TTL_SECONDS: "4" }),
+    launch(),
+  ]);
+});
+after(async () => {
+  await browser?.close();
+  await Promise.all([system?.stop(), hasty?.stop()]);
+});
+
+/** Alice at her desk, in a conversation of her own. */
+async function desk({ on = system } = {}) {
+  const page = await open(browser);
+  // Time goes on as usual, and faster where a test says so.
+  await page.clock.install();
+  await page.goto(`${on.base}/desk`);
+  await page.getByRole("button", { name: "Alice" }).click();
+  await page.getByText("No payment requests in this conversation yet.").waitFor();
+  return page;
+}
+
+async function fill(page, fields = {}) {
+  const all = { "Order number": "10045", Amount: "250", Description: "2 x tickets", ...fields };
+  for (const [label, value] of Object.entries(all)) await form(page).getByLabel(label).fill(value);
+}
+
+/** Opens the form and fills it in. */
+async function write(page, fields) {
+  await page.getByRole("button", { name: "Chat 2 Pay" }).click();
+  await fill(page, fields);
+}
+
+const form = (page) => page.getByRole("form", { name: "Request a payment" });
+const sendButton = (page) => page.getByRole("button", { name: "Send", exact: true });
+const cards = (page) => page.locator("article");
+const card = (page, status) => page.locator(`article[data-status="${status}"]`);
+const message = (page, text) => page.getByRole("region", { name: "Status messages" }).getByText(text);
+const alert = (page) => form(page).getByRole("alert");
+
+/** Sends a request from the form and answers it as the API has it. */
+async function send(page, on = system, fields = {}) {
+  await write(page, fields);
+  await sendButton(page).click();
+  await card(page, "sent").last().waitFor();
+  return (await requests(page, on)).at(-1);
+}
+
+/** What the API has of the conversation that a page shows, oldest first. */
+async function requests(page, on = system) {
+  const conversation = await page.locator("chat2pay-desk").getAttribute("conversation-id");
+  const sam = await on.person({ sub: "sam", name: "Sam", role: "supervisor" });
+  const response = await sam.call("GET", `/payment-requests?limit=100&conversation_id=${conversation}`);
+  return (await response.json()).items.reverse();
+}
+
+/** Each request's address, without its commands. */
+const ONE = /\/payment-requests\/[0-9a-f-]{36}$/;
+const SENDING = (url) => url.pathname === "/payment-requests";
+
+/** Answers every look at a request with this one, as a slow network would. */
+async function freeze(page, request) {
+  await page.route(ONE, (route) => route.fulfill({ json: request }));
+}
+
+/** The provider's signed word that money has come. */
+async function reportPayment(on, request, paidAt) {
+  const data = { checkout_id: "chk_by_hand", payment_request_id: request.id, payment_id: "pay_by_hand", paid_at: paidAt };
+  const { amount, currency } = request;
+  const body = JSON.stringify({ type: "checkout.paid", timestamp: new Date().toISOString(), data: { ...data, amount, currency } });
+  const [id, seconds] = [`msg_${request.id}`, Math.floor(Date.now() / 1000)];
+  const signature = createHmac("sha256", SECRET).update(`${id}.${seconds}.${body}`).digest("base64");
+  const headers = { "webhook-id": id, "webhook-timestamp": String(seconds), "webhook-signature": `v1,${signature}` };
+  const response = await fetch(`${on.base}/webhooks/sandbox`, { method: "POST", headers, body });
+  assert.equal(response.status, 200);
+}
+
+/** Counts what a page asks the API, from now on. */
+function asked(page) {
+  const calls = [];
+  page.on("request", (request) => {
+    if (new URL(request.url()).pathname.startsWith("/payment-requests")) calls.push(`${request.method()} ${request.url()}`);
+  });
+  return calls;
+}
+
+/** Makes a page believe that it is hidden, or shown. */
+async function hide(page, hidden) {
+  await page.evaluate((value) => {
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => value });
+    Object.defineProperty(document, "visibilityState", { configurable: true, get: () => (value ? "hidden" : "visible") });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, hidden);
+}
+
+/** Lets so much time pass on the page's own clock, in which it would have asked several times. */
+async function pass(page, milliseconds = 20_000) {
+  await page.clock.runFor(milliseconds);
+  await page.waitForLoadState("networkidle");
+}
+
+test("an agent and a customer walk the whole life in two windows", async () => {
+  const agent = await desk();
+  await accessible(agent, "an empty conversation");
+  await picture(agent, "desk-empty");
+  await write(agent);
+  await form(agent).getByText("Reads as R250.00.").waitFor();
+  assert.equal(await form(agent).getByLabel("Customer’s phone").inputValue(), "+27831234567");
+  await accessible(agent, "the form");
+  await picture(agent, "desk-form");
+  await sendButton(agent).click();
+  await message(agent, "Sent to Thandi: R250.00 for order 10045.").waitFor();
+  await card(agent, "sent").getByText(/Link expires in\s+[45]:\d\d/).waitFor();
+  await accessible(agent, "a request that is sent");
+  await picture(agent, "desk-sent");
+
+  const customer = await open(browser);
+  const [request] = await requests(agent);
+  await customer.goto(request.link.url);
+  await customer.getByRole("button", { name: "Continue to payment" }).click();
+  await message(agent, "Thandi clicked the link for order 10045 and can pay now.").waitFor();
+  await card(agent, "clicked").getByText(/Customer has\s+1[45]:\d\d\s+to pay/).waitFor();
+  assert.equal(await agent.getByRole("button", { name: "Cancel Payment" }).count(), 0);
+  await accessible(agent, "a request that is clicked");
+  await picture(agent, "desk-clicked");
+
+  const checkout = customer.url();
+  await customer.getByRole("button", { name: "Decline" }).click();
+  await message(agent, "An attempt to pay order 10045 failed: card declined.").waitFor();
+  await card(agent, "clicked").getByText("An attempt to pay failed at").waitFor();
+  await card(agent, "clicked").getByText("History").click();
+  await accessible(agent, "an attempt that failed");
+  await picture(agent, "desk-attempt-failed");
+
+  await customer.goto(checkout);
+  await customer.getByRole("button", { name: "Pay" }).click();
+  await message(agent, "Thandi has paid R250.00 for order 10045.").waitFor();
+  const [paid] = await requests(agent);
+  await card(agent, "paid").getByText(paid.payment.reference).waitFor();
+  const confirmation = agent.getByRole("list", { name: "Payment confirmations" });
+  assert.match(await confirmation.innerText(), /Thandi paid R250\.00 for order 10045 at \d\d:\d\d\. Reference pay_/);
+  assert.equal(await agent.getByRole("button", { name: "Send again" }).count(), 0);
+  await accessible(agent, "a request that is paid");
+  await picture(agent, "desk-paid");
+  faultless(agent);
+});
+
+test("a request is canceled and sent again with one click each, and the key of sending again makes it one", async () => {
+  const page = await desk();
+  const first = await send(page);
+  await page.getByRole("button", { name: "Cancel Payment" }).click();
+  await message(page, "The payment for order 10045 is canceled.").waitFor();
+  await card(page, "canceled").getByText("Canceled by Alice at").waitFor();
+  await accessible(page, "a request that is canceled");
+  await picture(page, "desk-canceled");
+  await page.getByRole("button", { name: "Send again" }).dblclick();
+  await message(page, "Sent again to Thandi: R250.00 for order 10045.").waitFor();
+  await card(page, "sent").waitFor();
+  const [before, again, ...more] = await requests(page);
+  assert.deepEqual(more, []);
+  assert.equal(before.id, first.id);
+  for (const field of ["order_number", "amount", "currency", "description", "conversation_id"]) assert.deepEqual(again[field], first[field]);
+  assert.deepEqual(again.customer, first.customer);
+  assert.equal(await page.getByRole("button", { name: "Send again" }).count(), 0, "the new request took the old one's place");
+  faultless(page);
+});
+
+for (const [code, detail, meanwhile] of [
+  ["already_clicked", "The customer has already clicked the link, so this request can no longer be canceled.", (request) => press(request.link.url)],
+  ["already_canceled", "This request is already canceled.", async (request) => (await system.person()).cancel(request.id)],
+  ["already_paid", "The customer has already paid.", async (request) => {
+    await pay(await press(request.link.url));
+    const alice = await system.person();
+    await until("the payment", async () => (await alice.get(request.id)).status === "paid");
+  }],
+]) {
+  test(`whoever cancels too late reads why: ${code}`, async () => {
+    const page = await desk();
+    const request = await send(page);
+    await freeze(page, request);
+    await meanwhile(request);
+    await page.getByRole("button", { name: "Cancel Payment" }).click();
+    await message(page, detail).waitFor();
+    await picture(page, `desk-refused-${code}`);
+    await page.unroute(ONE);
+    await card(page, "sent").waitFor({ state: "detached" });
+    faultless(page);
+  });
+}
+
+test("whoever cancels too late reads why: link_expired", async () => {
+  const page = await desk({ on: hasty });
+  const request = await send(page, hasty);
+  await freeze(page, request);
+  const alice = await hasty.person();
+  await until("the expiry", async () => (await alice.get(request.id)).status === "expired");
+  await page.getByRole("button", { name: "Cancel Payment" }).click();
+  await message(page, "The link has expired, so there is nothing left to cancel.").waitFor();
+  await picture(page, "desk-refused-link_expired");
+  await page.unroute(ONE);
+  await card(page, "expired").waitFor();
+  faultless(page);
+});
+
+test("a link that nobody clicks ends on the card, which says why", async () => {
+  const page = await desk({ on: hasty });
+  await send(page, hasty);
+  await message(page, "The link for order 10045 has expired. Nobody clicked it.").waitFor();
+  await card(page, "expired").getByText("Nobody clicked the link in time.").waitFor();
+  await accessible(page, "a link that expired");
+  await picture(page, "desk-expired-unclicked");
+  await page.getByRole("button", { name: "Send again" }).click();
+  await card(page, "sent").waitFor();
+  faultless(page);
+});
+
+test("money that comes too late is seen coming and going back", async () => {
+  const page = await desk({ on: hasty });
+  const request = await send(page, hasty);
+  await press(request.link.url);
+  await message(page, "The time to pay order 10045 is over. It was not paid.").waitFor();
+  await card(page, "expired").getByText("The customer clicked, but did not pay in time.").waitFor();
+  await picture(page, "desk-expired-unpaid");
+  // The refund is quick: what lies before it is held up on its way to the page.
+  const alice = await hasty.person();
+  await freeze(page, await alice.get(request.id));
+  await reportPayment(hasty, request, new Date().toISOString());
+  const refunded = await until("the refund", async () => {
+    const now = await alice.get(request.id);
+    return now.status === "refunded" && now;
+  });
+  await page.unroute(ONE);
+  await freeze(page, { ...refunded, status: "refund_due", version: refunded.version - 1, history: refunded.history.slice(0, -1) });
+  await message(page, "Money for order 10045 came too late. It goes back to Thandi.").waitFor();
+  await card(page, "refund_due").getByText("Reference pay_by_hand").waitFor();
+  await accessible(page, "a refund that is due");
+  await picture(page, "desk-refund-due");
+  await page.unroute(ONE);
+  await message(page, "The money that came too late for order 10045 went back.").waitFor();
+  await card(page, "refunded").getByText("History").click();
+  await card(page, "refunded").getByText("Money came after the expiry").waitFor();
+  await accessible(page, "a request that is refunded");
+  await picture(page, "desk-refunded");
+  faultless(page);
+});
+
+test("what is wrong is said next to its field, and the first such field has the focus", async () => {
+  const page = await desk();
+  await page.getByRole("button", { name: "Chat 2 Pay" }).click();
+  const phone = form(page).getByLabel("Customer’s phone");
+  await phone.fill("083 123 4567");
+  await form(page).getByLabel("Amount").fill("250.555");
+  await form(page).getByLabel("Description").fill("🎟".repeat(201));
+  await sendButton(page).click();
+  for (const [label, text] of [
+    ["Customer’s phone", "Enter the number with its country code, such as +27831234567."],
+    ["Order number", "Enter the order number."],
+    ["Amount", "Enter an amount such as 250.00."],
+    ["Description", "Use at most 200 characters. These are 201."],
+  ]) {
+    const control = form(page).getByLabel(label);
+    assert.equal(await control.getAttribute("aria-invalid"), "true", label);
+    const described = await control.evaluate((element) => element.ariaDescribedByElements.map((one) => one.textContent).join(" "));
+    assert.ok(described.includes(text), `${label}: ${described}`);
+  }
+  assert.ok(await phone.evaluate((element) => element.getRootNode().activeElement === element));
+  await accessible(page, "a form with errors");
+  await picture(page, "desk-form-errors");
+  await phone.fill("+27 83 123 4567");
+  assert.equal(await phone.getAttribute("aria-invalid"), null, "it is right as soon as it is typed");
+  assert.deepEqual(await requests(page), []);
+
+  // What only the API knows: a number that its country does not have, and a text that would show as another.
+  await phone.fill("+999123456789");
+  await fill(page, { "Order number": "10\u202e045", Description: "" });
+  await sendButton(page).click();
+  await form(page).getByText("Customer’s phone must be a valid phone number in E.164 form, such as +27831234567.").waitFor();
+  await form(page).getByText("Order number must be 1 to 64 printable characters.").waitFor();
+  await alert(page).getByText("2 fields need a correction.").waitFor();
+  assert.ok(await phone.evaluate((element) => element.getRootNode().activeElement === element));
+  faultless(page);
+});
+
+test("amounts follow their currency's own decimals", async () => {
+  const page = await desk();
+  await write(page, { Amount: "25000" });
+  await form(page).getByLabel("Currency").selectOption("JPY");
+  await form(page).getByText("Reads as ¥25,000.").waitFor();
+  await form(page).getByLabel("Currency").selectOption("KWD");
+  await form(page).getByLabel("Amount").fill("25.5");
+  await sendButton(page).click();
+  await card(page, "sent").waitFor();
+  assert.equal((await requests(page))[0].amount, 25_500);
+  faultless(page);
+});
+
+test("a double click and Enter pressed twice send one request", async () => {
+  const page = await desk();
+  await write(page);
+  await sendButton(page).dblclick();
+  await card(page, "sent").waitFor();
+  await write(page, { "Order number": "10046" });
+  await form(page).getByLabel("Order number").focus();
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Enter");
+  await until("the second card", async () => (await cards(page).count()) === 2);
+  assert.equal((await requests(page)).length, 2);
+  faultless(page);
+});
+
+test("what was typed is there after a reload", async () => {
+  const page = await desk();
+  await write(page, { Description: "Half a sen" });
+  await page.reload();
+  await form(page).waitFor();
+  for (const [label, value] of [["Order number", "10045"], ["Amount", "250"], ["Currency", "ZAR"], ["Description", "Half a sen"]]) {
+    assert.equal(await form(page).getByLabel(label).inputValue(), value);
+  }
+  await form(page).getByRole("button", { name: "Cancel" }).click();
+  await page.reload();
+  await page.getByRole("button", { name: "Chat 2 Pay" }).waitFor();
+  faultless(page);
+});
+
+/** Lets what is sent arrive and loses every answer, until it is ended. */
+async function loseAnswers(page) {
+  const arrived = [];
+  const lose = async (route) => {
+    if (route.request().method() !== "POST") return route.fallback();
+    await route.fetch();
+    arrived.push(route.request().headers()["idempotency-key"]);
+    await route.abort("connectionreset");
+  };
+  await page.route(SENDING, lose);
+  return { arrived, end: () => page.unroute(SENDING, lose) };
+}
+
+test("an answer that was lost is asked for again, and after a reload too it is one request", async () => {
+  const page = await desk();
+  await write(page);
+  const lost = await loseAnswers(page);
+  await sendButton(page).click();
+  await until("the request", () => lost.arrived.length > 0);
+  await page.reload();
+  await alert(page).getByText("The page was left while this was being sent. Press Send again; it will not be sent twice.").waitFor();
+  await picture(page, "desk-interrupted");
+  await sendButton(page).click();
+  await alert(page).getByText("We could not reach chat2pay. Nothing is lost. Press Send again; it will not be sent twice.").waitFor();
+  await accessible(page, "an unknown outcome");
+  await picture(page, "desk-unknown-outcome");
+  await lost.end();
+  await sendButton(page).click();
+  await form(page).waitFor({ state: "detached" });
+  assert.equal(new Set(lost.arrived).size, 1, "one key");
+  assert.equal((await requests(page)).length, 1);
+  assert.equal(await cards(page).count(), 1);
+  faultless(page);
+});
+
+test("whoever edits after a lost answer is told that the first version has arrived before another is sent", async () => {
+  const page = await desk();
+  await write(page);
+  const lost = await loseAnswers(page);
+  await sendButton(page).click();
+  await alert(page).getByText("We could not reach chat2pay.").waitFor();
+  await lost.end();
+  await form(page).getByLabel("Amount").fill("300");
+  await sendButton(page).click();
+  await alert(page).getByText("What you sent before did arrive and is in the conversation.").waitFor();
+  await card(page, "sent").locator(".amount", { hasText: "R250.00" }).waitFor();
+  assert.equal((await requests(page)).length, 1);
+  await picture(page, "desk-arrived-before");
+  await sendButton(page).click();
+  await until("the second card", async () => (await cards(page).count()) === 2);
+  assert.deepEqual((await requests(page)).map(({ amount }) => amount), [25_000, 30_000]);
+  faultless(page);
+});
+
+test("two tabs of one conversation show the same", async () => {
+  const one = await desk();
+  const other = await tab(one.context());
+  // A duplicated tab has a copy of the first one's session storage.
+  const kept = await one.evaluate(() => ({ ...sessionStorage }));
+  await other.addInitScript((entries) => {
+    for (const [name, value] of Object.entries(entries)) sessionStorage.setItem(name, value);
+  }, kept);
+  await other.goto(`${system.base}/desk`);
+  await other.getByText("No payment requests").waitFor();
+  await send(one);
+  await card(other, "sent").waitFor();
+  await other.getByRole("button", { name: "Cancel Payment" }).click();
+  await Promise.all([card(one, "canceled").waitFor(), card(other, "canceled").waitFor()]);
+  await message(one, "The payment for order 10045 is canceled.").waitFor();
+  await one.reload();
+  await card(one, "canceled").waitFor();
+  faultless(one);
+  faultless(other);
+});
+
+test("without a connection the page says so, loses nothing, and goes on by itself", async () => {
+  const page = await desk();
+  const request = await send(page);
+  await write(page, { "Order number": "10046" });
+  await page.context().setOffline(true);
+  await page.getByText("No connection. Reconnecting…").waitFor();
+  await accessible(page, "without a connection");
+  await picture(page, "desk-offline");
+  await sendButton(page).click();
+  await alert(page).getByText("Nothing is lost. Press Send again").waitFor();
+  await press(request.link.url);
+  await page.context().setOffline(false);
+  await message(page, "The connection is back.").waitFor();
+  await page.getByText("No connection. Reconnecting…").waitFor({ state: "detached" });
+  await card(page, "clicked").waitFor();
+  await form(page).getByLabel("Order number").press("Enter");
+  await card(page, "sent").waitFor();
+  assert.equal((await requests(page)).length, 2);
+  faultless(page);
+});
+
+test("a system that does not answer is no connection either, until it does", async () => {
+  const own = await System.start();
+  try {
+    const page = await desk({ on: own });
+    await send(page, own);
+    own.pause();
+    await page.getByText("No connection. Reconnecting…").waitFor();
+    own.resume();
+    await message(page, "The connection is back.").waitFor();
+    faultless(page);
+  } finally {
+    own.resume();
+    await own.stop();
+  }
+});
+
+test("an expired token leads back to signing in, and what was typed is sent after it", async () => {
+  const page = await desk();
+  await write(page, { Description: "Typed before signing in" });
+  await page.evaluate(() => sessionStorage.removeItem("chat2pay.local-person"));
+  await page.route(SENDING, (route) => route.fulfill({ status: 401, json: { message: "Unauthorized" } }), { times: 1 });
+  await sendButton(page).click();
+  await page.getByRole("dialog", { name: "Who are you?" }).waitFor();
+  assert.equal(await form(page).getByLabel("Description").inputValue(), "Typed before signing in");
+  await page.getByRole("button", { name: "Alice" }).click();
+  await card(page, "sent").getByText("Typed before signing in").waitFor();
+  assert.equal((await requests(page)).length, 1);
+  faultless(page);
+});
+
+test("somebody else who signs in sees their own requests alone", async () => {
+  const page = await desk();
+  await send(page);
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("button", { name: "Ben" }).click();
+  await page.getByText("No payment requests in this conversation yet.").waitFor();
+  assert.equal(await cards(page).count(), 0);
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("button", { name: "Sam" }).click();
+  await card(page, "sent").waitFor();
+  faultless(page);
+});
+
+test("the keyboard alone sends, cancels and dismisses, and the focus is never lost", async () => {
+  const page = await desk();
+  const focused = () => page.evaluate(() => {
+    let element = document.activeElement;
+    while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
+    return element.id || element.textContent || element.localName;
+  });
+  const tabTo = (what) => until(`the focus on ${what}`, async () => {
+    await page.keyboard.press("Tab");
+    return (await focused()).includes(what);
+  });
+  await tabTo("Chat 2 Pay");
+  await page.keyboard.press("Enter");
+  assert.equal(await focused(), "order_number", "the first field that is empty");
+  await page.keyboard.type("10045");
+  await page.keyboard.press("Tab");
+  await page.keyboard.type("0");
+  await page.keyboard.press("Enter");
+  await form(page).getByText("Enter an amount above zero.").waitFor();
+  assert.equal(await focused(), "amount", "the first field that is wrong");
+  await page.keyboard.press("Backspace");
+  await page.keyboard.type("250");
+  await page.keyboard.press("Enter");
+  await card(page, "sent").waitFor();
+  assert.match(await focused(), /^Chat 2 Pay/, "where the form was");
+  await tabTo("Cancel Payment");
+  await page.keyboard.press("Space");
+  await card(page, "canceled").waitFor();
+  assert.match(await focused(), /^Canceled/, "the card, as its button is gone");
+  await page.keyboard.press("Tab");
+  assert.equal(await focused(), "Send again");
+  await page.keyboard.press("Enter");
+  await card(page, "sent").waitFor();
+  await until("the focus on the new card", async () => /^Sent/.test(await focused()));
+  await tabTo("History");
+  await page.keyboard.press("Enter");
+  await card(page, "sent").getByText("Sent by Alice").waitFor();
+  faultless(page);
+});
+
+test("texts that people wrote stay texts, isolated and whole", async () => {
+  const page = await desk();
+  const name = `<script>alert(1)</script>\u202e${"n".repeat(150)}`;
+  const description = `🎟 <img src=x onerror=alert(1)> ${"d".repeat(160)}`;
+  await page.getByLabel("Customer’s name").first().fill(name);
+  await page.keyboard.press("Tab");
+  await write(page, { Description: description, "Order number": "o".repeat(64) });
+  await sendButton(page).click();
+  await card(page, "sent").waitFor();
+  assert.equal(await card(page, "sent").locator(".description bdi").textContent(), description);
+  assert.equal(await card(page, "sent").locator(".customer bdi").first().textContent(), name);
+  await page.setViewportSize({ width: 320, height: 700 });
+  await fits(page, "long texts at 320");
+  await accessible(page, "hostile texts");
+  await picture(page, "desk-hostile");
+  const [request] = await requests(page);
+  await pay(await press(request.link.url));
+  await card(page, "paid").waitFor();
+  await picture(page, "desk-hostile-paid");
+  faultless(page);
+});
+
+test("a hidden page asks nothing, and looks at once when it is shown", async () => {
+  const page = await desk();
+  const request = await send(page);
+  await hide(page, true);
+  const calls = asked(page);
+  await press(request.link.url);
+  await pass(page);
+  assert.deepEqual(calls, []);
+  await hide(page, false);
+  await card(page, "clicked").waitFor();
+  assert.ok(calls.length > 0);
+  faultless(page);
+});
+
+test("nothing is asked once nothing can change", async () => {
+  const page = await desk();
+  await send(page);
+  await page.getByRole("button", { name: "Cancel Payment" }).click();
+  await card(page, "canceled").waitFor();
+  const calls = asked(page);
+  await pass(page);
+  assert.deepEqual(calls, []);
+  faultless(page);
+});
+
+test("another conversation begins with nothing of the last one, and the last one is as it was", async () => {
+  const page = await desk();
+  await send(page);
+  await write(page, { "Order number": "draft" });
+  const first = await page.locator("chat2pay-desk").getAttribute("conversation-id");
+  await page.getByRole("button", { name: "New conversation" }).click();
+  await page.getByText("No payment requests in this conversation yet.").waitFor();
+  assert.equal(await cards(page).count(), 0);
+  assert.equal(await form(page).count(), 0);
+  await page.locator("chat2pay-desk").evaluate((element, id) => element.setAttribute("conversation-id", id), first);
+  await card(page, "sent").waitFor();
+  assert.equal(await form(page).getByLabel("Order number").inputValue(), "draft");
+  faultless(page);
+});
+
+test("status messages wait under the pointer and the focus, and can be dismissed", async () => {
+  const page = await desk();
+  await send(page);
+  const sent = message(page, "Sent to Thandi");
+  await sent.hover();
+  await page.clock.runFor(30_000);
+  assert.ok(await sent.isVisible());
+  const dismiss = page.getByRole("button", { name: "Dismiss" }).first();
+  await dismiss.focus();
+  await page.keyboard.press("Enter");
+  await sent.waitFor({ state: "detached" });
+  faultless(page);
+});
+
+test("the stand-in phone is one press away, for whoever the customer is", async () => {
+  const page = await desk();
+  await page.getByLabel("Customer’s phone").first().fill("+442079460958");
+  await page.keyboard.press("Tab");
+  const phone = page.getByRole("link", { name: "Customer’s phone" });
+  assert.equal(await phone.getAttribute("href"), "/local/phone?phone=%2B442079460958");
+  await page.getByRole("button", { name: "Chat 2 Pay" }).click();
+  assert.equal(await form(page).getByLabel("Customer’s phone").inputValue(), "+442079460958");
+  faultless(page);
+});
+
+test("the page is under its budget over the wire", async () => {
+  const page = await open(browser);
+  const bytes = await wire(page);
+  await page.goto(`${system.base}/desk`);
+  await page.getByRole("button", { name: "Alice" }).click();
+  await page.getByText("No payment requests").waitFor();
+  assert.ok(bytes() < BUDGET, `${bytes()} bytes`);
+});
