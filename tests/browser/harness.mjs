@@ -234,11 +234,14 @@ export async function wire(page) {
   return () => total;
 }
 
-/** A site of somebody else's, which answers every request with this page. Headers may be added. */
-export async function site(html, headers = {}) {
+/**
+ * A site of somebody else's, which answers every request with the page that `html()` makes and the headers that `headers()`
+ * adds. Functions, because a page that embeds something names a system that is told of the site when it starts.
+ */
+export async function site(html, headers = () => ({})) {
   const server = createServer((request, response) => {
-    response.writeHead(200, { "content-type": "text/html; charset=utf-8", ...headers });
-    response.end(html);
+    response.writeHead(200, { "content-type": "text/html; charset=utf-8", ...headers() });
+    response.end(html());
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   return { origin: `http://127.0.0.1:${server.address().port}`, close: () => server.close() };

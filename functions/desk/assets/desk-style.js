@@ -24,10 +24,11 @@ sheet.replaceSync(`
 
   display: block;
   container-type: inline-size;
-  color: var(--ink);
-  line-height: 1.5;
-  overflow-wrap: anywhere;
 }
+
+/* Our own parts alone: the conversation inherits its host's style. */
+.requests, .panel, .toasts { line-height: 1.5; overflow-wrap: anywhere; }
+.card, .form, .toasts { color: var(--ink); }
 
 :host([hidden]), [hidden] { display: none !important; }
 
@@ -164,7 +165,8 @@ label { font-size: 0.9rem; font-weight: 600; }
 
 .banner:empty, .note:empty, .cards:empty, .confirmations:empty { display: none; }
 .banner > span { flex: 1; }
-.note { padding-block: 0.25rem; color: var(--soft); font-size: 0.9rem; text-align: center; }
+/* Straight on its host's ground, so in its host's colour. */
+.note { padding-block: 0.25rem; font-size: 0.9rem; text-align: center; }
 
 /* A card. */
 .cards { display: grid; gap: 0.75rem; }
@@ -284,7 +286,6 @@ details[open] summary .icon { rotate: 90deg; }
   overflow: visible;
   border: 0;
   background: none;
-  color: var(--ink);
 }
 
 .toasts > div { display: grid; }
