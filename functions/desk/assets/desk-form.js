@@ -20,7 +20,7 @@ const CONTROLS = {
   description: () => h("textarea", { rows: "2" }),
 };
 
-const HINTS = { "customer.phone": texts.phoneHint, amount: texts.amountHint(""), description: texts.descriptionHint };
+const HINTS = { "customer.phone": texts.phoneHint, description: texts.descriptionHint };
 
 /** Says `sent` with the request (`detail`), `arrived` when an earlier version of it turns out to have been sent, `closed`. */
 export class PaymentForm extends EventTarget {
@@ -117,7 +117,7 @@ export class PaymentForm extends EventTarget {
   #preview() {
     const { amount, currency } = this.#draft.fields;
     const minorUnits = currency ? parseAmount(amount, currency) : null;
-    put(this.#hints.get("amount"), minorUnits ? texts.amountReads(minorUnits, currency) : texts.amountHint(currency));
+    put(this.#hints.get("amount"), minorUnits ? texts.amountReads(minorUnits, currency) : null);
   }
 
   #mark(name, message) {

@@ -7,7 +7,6 @@ sheet.replaceSync(`
   --accent: var(--chat2pay-accent, light-dark(#1650b8, #8cb8ff));
   --on-accent: var(--chat2pay-on-accent, light-dark(#ffffff, #07172f));
   --surface: var(--chat2pay-surface, light-dark(#ffffff, #182029));
-  --raised: var(--chat2pay-raised, light-dark(#f5f7fa, #1f2933));
   --ink: var(--chat2pay-ink, light-dark(#16202c, #e8edf4));
   --soft: var(--chat2pay-soft, light-dark(#566274, #a3afc0));
   --line: var(--chat2pay-line, light-dark(#dbe1ea, #303c4a));
@@ -140,7 +139,7 @@ label { font-size: 0.9rem; font-weight: 600; }
 .optional { color: var(--soft); font-weight: 400; }
 .hint, .error { font-size: 0.85rem; line-height: 1.4; }
 .hint { color: var(--soft); }
-.hint:empty, .error:empty, .alert:empty { display: none; }
+.hint:empty, .error:empty, .alert:empty, .error:not(:empty) + .hint { display: none; }
 .error { color: var(--bad); font-weight: 600; }
 .money { display: grid; grid-template-columns: minmax(0, 1fr) minmax(6.5rem, auto); gap: 0.75rem; }
 .alert { padding: 0.65rem 0.8rem; border-inline-start: 3px solid var(--bad); border-radius: 0.375rem; background: var(--bad-ground); color: var(--ink); font-size: 0.9rem; }
@@ -304,7 +303,16 @@ details[open] summary .icon { rotate: 90deg; }
   font-size: 0.9375rem;
 }
 
-.toast p { flex: 1; min-inline-size: 0; }
+.toast p {
+  display: -webkit-box;
+  flex: 1;
+  min-inline-size: 0;
+  overflow: hidden;
+  -webkit-box-orient: vertical;
+  /* Longer ones are whole on the card. */
+  -webkit-line-clamp: 6;
+}
+
 .toast > .icon { margin-block-start: 0.25rem; color: var(--accent); }
 .toast[data-tone="paid"] { border-inline-start-color: var(--good); }
 .toast[data-tone="paid"] > .icon { color: var(--good); }

@@ -72,7 +72,6 @@ export const texts = {
   phoneHint: "With the country code, such as +27831234567.",
   descriptionHint: "What the customer pays for. They see it on the payment page.",
   chooseCurrency: "Choose…",
-  amountHint: (currency) => (currency ? `In ${currency}, by its own decimals.` : "Choose the currency as well."),
   amountReads: (amount, currency) => ["Reads as ", isolated(formatMoney(amount, currency)), "."],
   fieldsWrong: (count) => (count === 1 ? "One field needs a correction." : `${count} fields need a correction.`),
   phoneMissing: "Enter the customer’s phone number.",

@@ -101,8 +101,8 @@ function guide() {
       {},
       h("li", {}, h("span", {}, "Press ", h("b", {}, "Chat 2 Pay"), " and send.")),
       h("li", {}, h("span", {}, "Pay on the ", phone)),
-      h("li", {}, h("span", {}, "Watch the card change here.")),
-      h("li", {}, h("span", {}, "See it in the ", h("a", { href: "/desk/supervisor" }, "supervisor’s numbers"), ".")),
+      h("li", {}, h("span", {}, "Watch the card change.")),
+      h("li", {}, h("span", {}, "See the ", h("a", { href: "/desk/supervisor" }, "supervisor’s numbers"))),
     ),
   );
 }
