@@ -267,11 +267,7 @@ export class AgentTable {
       "section",
       { class: "card agents", "aria-labelledby": "agents-title" },
       h("header", {}, h("h2", { id: "agents-title" }, "By agent"), statusLegend()),
-      h(
-        "div",
-        { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": "agents-title" },
-        h("table", {}, h("thead", {}, h("tr", {}, this.#heads)), this.#body),
-      ),
+      h("table", {}, h("thead", {}, h("tr", {}, this.#heads)), this.#body),
     );
   }
 

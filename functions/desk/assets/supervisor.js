@@ -91,7 +91,10 @@ class Supervisor {
     window.addEventListener("popstate", () => this.#show(), { signal });
     this.#drawer.addEventListener("close", () => this.#drawerClosed());
     // A range that moves on with the days does so at midnight.
-    const timer = setInterval(() => this.#show(), 60_000);
+    const timer = setInterval(() => {
+      const { range, isUsual } = asked();
+      if (isUsual && this.#to.max !== range.to) this.#show();
+    }, 60_000);
     signal.addEventListener("abort", () => clearInterval(timer));
     this.#show();
   }
@@ -108,17 +111,15 @@ class Supervisor {
 
   #show() {
     const { range, agent, status } = asked();
-    const isShown = this.#from.value === range.from && this.#to.value === range.to;
     for (const [input, value] of [[this.#from, range.from], [this.#to, range.to]]) {
       input.max = today();
-      // Somebody may be in the middle of typing a date.
-      if (!input.contains(document.activeElement) || isShown) input.value = value;
+      input.value = value;
     }
     PRESETS.forEach((preset, index) => {
       const of = preset.of(today());
       this.#presets[index].setAttribute("aria-pressed", String(of.from === range.from && of.to === range.to));
     });
-    put(this.#rangeText, `${rangeText(range)} · Days are UTC, times are yours.`);
+    put(this.#rangeText, `${rangeText(range)} · Days are UTC; times are in your time zone.`);
     this.#numbers.show(range);
     this.#list.show({ range, agent, status });
     const id = /^#[0-9a-f-]{36}$/.test(location.hash) ? location.hash.slice(1) : null;
