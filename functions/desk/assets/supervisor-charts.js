@@ -5,7 +5,7 @@ import { groups, rangeText } from "./supervisor-dates.js";
 import { Tally } from "./supervisor-report.js";
 import { count, rate, STATUSES, statusSign, statusWord } from "./supervisor-texts.js";
 
-const HEIGHT = 220;
+const HEIGHT = 260;
 const MARGIN = { top: 12, right: 4, bottom: 28, left: 40 };
 
 /** Round numbers from nothing to at least the highest value. */
@@ -100,11 +100,11 @@ export class TimeChart {
     const everyLabel = Math.ceil((plotWidth < 500 ? 64 : 72) / step);
     const hadFocus = this.#drawing.contains(document.activeElement);
 
-    this.#bars = bars.map(({ label, range, tally }, index) => {
+    const middleOf = (index) => MARGIN.left + step * (index + 0.5);
+
+    this.#bars = bars.map(({ range, tally }, index) => {
       const [sent, paid] = [tally.sent, tally.count("paid")];
-      const middle = MARGIN.left + step * (index + 0.5);
-      const left = middle - bar / 2;
-      const isLabelled = (bars.length - 1 - index) % everyLabel === 0;
+      const left = middleOf(index) - bar / 2;
       return s(
         "a",
         {
@@ -123,7 +123,6 @@ export class TimeChart {
         s("rect", { class: "hit", x: left - (step - bar) / 2, y: MARGIN.top, width: step, height: plotHeight }),
         sent > 0 && s("rect", { class: "sent", x: left + 0.75, y: y(sent), width: bar - 1.5, height: Math.max(y(0) - y(sent), 1), rx: 2 }),
         paid > 0 && s("rect", { class: "paid", x: left, y: y(paid), width: bar, height: y(0) - y(paid), rx: 2 }),
-        isLabelled && s("text", { class: "label", x: middle, y: HEIGHT - 8, "text-anchor": anchor(middle, width) }, label),
       );
     });
     put(
@@ -138,6 +137,9 @@ export class TimeChart {
             s("line", { class: value === 0 ? "axis" : "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: y(value), y2: y(value) }),
             s("text", { class: "label", x: MARGIN.left - 8, y: y(value) + 4, "text-anchor": "end" }, count(value)),
           ]),
+          bars.map(({ label }, index) =>
+            (bars.length - 1 - index) % everyLabel === 0
+            && s("text", { class: "label", x: middleOf(index), y: HEIGHT - 8, "text-anchor": anchor(middleOf(index), width) }, label)),
         ),
         this.#bars,
       ),

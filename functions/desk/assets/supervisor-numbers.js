@@ -30,6 +30,7 @@ export class Numbers {
   #said = h("p", { class: "visually-hidden", role: "status" });
   #view = h("div", { class: "numbers" });
   #shownAt = null;
+  #written = "";
 
   /** `handlers`: `found`, `failed`, `chooseRange(range)`, `chooseAgent(id)`, `widen()`. */
   constructor(api, handlers) {
@@ -101,7 +102,7 @@ export class Numbers {
     this.#shownAt = Date.now();
     put(this.#notice);
     put(this.#updated, `Updated at ${timeOfDay(this.#shownAt)}`);
-    const written = written_(found);
+    const written = contentOf(found);
     if (isFirst || written !== this.#written) this.#draw(range, found);
     if (isFirst) {
       const { total } = found;
@@ -111,8 +112,6 @@ export class Numbers {
     this.#handlers.found(found);
     return written;
   }
-
-  #written = "";
 
   #failed(error) {
     if (this.#handlers.failed(error)) return;
@@ -159,7 +158,7 @@ export class Numbers {
 }
 
 /** What a report says, to be compared with the next. */
-function written_({ total, days, agents }) {
+function contentOf({ total, days, agents }) {
   return JSON.stringify([
     [...days.values()],
     agents.map(({ id, name, tally }) => [id, name, tally.sent]),
@@ -177,8 +176,8 @@ function tiles(total) {
     tile("Links sent", count(total.sent)),
     tile("Clicked", count(total.clicked), `${rate(total.clicked, total.sent)} of sent`),
     tile("Paid", count(paid), `${rate(paid, total.sent)} of sent`),
-    tile("Value paid", value.length === 0 ? "–" : amounts(value), null, "value"),
     tile("Still open", count(open), `${rate(open, total.sent)} of sent`),
+    tile("Value paid", value.length === 0 ? "–" : amounts(value), null, "value"),
     tile("Ended unpaid", count(ended), `${rate(ended, total.sent)} of sent`),
     tile("Refunds", count(refunds), refunds > 0 && `${count(total.count("refund_due"))} still due`),
   ];

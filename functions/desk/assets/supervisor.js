@@ -52,6 +52,8 @@ class Supervisor {
   });
   #list = new RequestList(this.#api, (filter) => this.#go(filter));
   #drawer = new RequestDrawer(this.#api);
+  /** The id of the request in the drawer; `null` for none, and at the start nothing. */
+  #opened;
   #openedHere = false;
   #presets = PRESETS.map((preset) => h("button", { type: "button", onclick: () => this.#go({ range: preset === USUAL ? null : preset.of(today()) }) }, preset.name));
   #from = h("input", { id: "range-from", type: "date", min: EARLIEST, required: true });
@@ -129,9 +131,6 @@ class Supervisor {
     if (id) this.#drawer.open(id, this.#list.known(id));
     else this.#drawer.close();
   }
-
-  /** The id of the request in the drawer; `null` for none, and at the start nothing. */
-  #opened;
 
   #drawerClosed() {
     if (this.#ended.signal.aborted || this.#opened === null) return;
