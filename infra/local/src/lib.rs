@@ -14,6 +14,7 @@ pub mod environment;
 pub mod functions;
 mod gateway;
 mod listener;
+mod pages;
 mod pattern;
 mod phone;
 mod queue;

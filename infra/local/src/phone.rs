@@ -35,9 +35,9 @@ struct Text {
 /// A text as the customer sees it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Message {
-    to: String,
-    text: String,
-    at: String,
+    pub(crate) to: String,
+    pub(crate) text: String,
+    pub(crate) at: String,
 }
 
 /// Whose texts to show.
@@ -79,15 +79,28 @@ pub(crate) async fn list(
     State(phone): State<Arc<Phone>>,
     whose: Result<Query<Whose>, QueryRejection>,
 ) -> Result<Json<Vec<Message>>, Refusal> {
+    Ok(Json(phone.messages(number(whose)?).await?))
+}
+
+/// The number that is asked about; none for all of them.
+pub(crate) fn number(whose: Result<Query<Whose>, QueryRejection>) -> Result<Option<String>, Refusal> {
     let Query(whose) = whose.map_err(|_| Refusal::invalid("phone", "must be given at most once"))?;
-    let number = whose.phone.filter(|number| !number.trim().is_empty()).map(|number| with_plus(&number));
-    let messages = phone.store.transaction(move |transaction| {
-        transaction
-            .prepare_cached("SELECT phone, text, at FROM messages WHERE ?1 IS NULL OR phone = ?1 ORDER BY sequence")?
-            .query_map([number], |row| Ok(Message { to: row.get(0)?, text: row.get(1)?, at: row.get(2)? }))?
-            .collect()
-    });
-    Ok(Json(messages.await?))
+    Ok(whose.phone.filter(|number| !number.trim().is_empty()).map(|number| with_plus(&number)))
+}
+
+impl Phone {
+    /// The texts that a number received, or all, oldest first.
+    pub(crate) async fn messages(&self, number: Option<String>) -> Result<Vec<Message>, Refusal> {
+        let messages = self.store.transaction(move |transaction| {
+            transaction
+                .prepare_cached(
+                    "SELECT phone, text, at FROM messages WHERE ?1 IS NULL OR phone = ?1 ORDER BY sequence",
+                )?
+                .query_map([number], |row| Ok(Message { to: row.get(0)?, text: row.get(1)?, at: row.get(2)? }))?
+                .collect()
+        });
+        Ok(messages.await?)
+    }
 }
 
 /// A plus that nobody percent-encoded arrives as a space.

@@ -7,6 +7,7 @@ use crate::environment;
 use crate::functions::{FunctionError, Functions};
 use crate::gateway;
 use crate::listener::{Client, Listener};
+use crate::pages;
 use crate::phone::{self, Phone};
 use crate::refusal::Refusal;
 use crate::sandbox::{self, Provider};
@@ -249,7 +250,10 @@ impl Parts<'_> {
             .merge(Router::new().route("/local/token", post(token::issue)).with_state(tokens))
             .merge(
                 Router::new()
-                    .route("/local/phone", post(phone::receive))
+                    .route("/", get(pages::start))
+                    .route("/local/pages/style.css", get(pages::style))
+                    .route("/local/pages/phone.js", get(pages::script))
+                    .route("/local/phone", get(pages::phone).post(phone::receive))
                     .route("/local/messages", get(phone::list))
                     .with_state(phone),
             )

@@ -1,0 +1,130 @@
+//! What a person sees who opens the runner's address: the way to everything, and the customer's phone.
+
+use crate::phone::{self, Message, Phone, Whose};
+use crate::refusal::Refusal;
+use askama::Template;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
+use http::{HeaderMap, HeaderValue};
+use reqwest::Url;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+const STYLE: &str = include_str!("../templates/pages.css");
+const SCRIPT: &str = include_str!("../templates/phone.js");
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+#[derive(Template)]
+#[template(path = "start.html")]
+struct StartPage;
+
+#[derive(Template)]
+#[template(path = "phone.html")]
+struct PhonePage {
+    /// Whose texts are shown; all numbers' without one.
+    number: Option<String>,
+    /// Every number that has received something.
+    numbers: BTreeSet<String>,
+    messages: Vec<Shown>,
+}
+
+/// A text as the phone shows it.
+struct Shown {
+    to: String,
+    at: String,
+    time: String,
+    parts: Vec<Part>,
+}
+
+/// A part of a text: phones make links of addresses.
+#[derive(Debug, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Link(String),
+}
+
+impl From<Message> for Shown {
+    fn from(message: Message) -> Self {
+        let Message { to, text, at } = message;
+        let time = at.get(11..16).unwrap_or_default().to_owned();
+        Self { to, time, at, parts: parts(&text) }
+    }
+}
+
+fn parts(text: &str) -> Vec<Part> {
+    let parts = text.split_inclusive(' ').flat_map(|word| {
+        let address = word.trim_end();
+        let link = Url::parse(address).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        if link {
+            vec![Part::Link(address.to_owned()), Part::Text(word[address.len()..].to_owned())]
+        } else {
+            vec![Part::Text(word.to_owned())]
+        }
+    });
+    parts.collect()
+}
+
+/// `GET /`
+pub(crate) async fn start() -> Result<Response, Refusal> {
+    html(&StartPage)
+}
+
+/// `GET /local/phone?phone=`: the phone with one number's texts, or all.
+pub(crate) async fn phone(
+    State(phone): State<Arc<Phone>>,
+    whose: Result<Query<Whose>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let number = phone::number(whose)?;
+    let all = phone.messages(None).await?;
+    let numbers = all.iter().map(|message| message.to.clone()).collect();
+    let messages = all.into_iter().filter(|message| number.as_ref().is_none_or(|number| *number == message.to));
+    html(&PhonePage { messages: messages.map(Shown::from).collect(), numbers, number })
+}
+
+/// `GET /local/pages/style.css`
+pub(crate) async fn style() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "text/css; charset=utf-8"), (CACHE_CONTROL, "no-cache")], STYLE)
+}
+
+/// `GET /local/pages/phone.js`
+pub(crate) async fn script() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "text/javascript; charset=utf-8"), (CACHE_CONTROL, "no-cache")], SCRIPT)
+}
+
+fn html(page: &impl Template) -> Result<Response, Refusal> {
+    let headers = HeaderMap::from_iter([
+        (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+    ]);
+    Ok((headers, page.render().map_err(Refusal::unavailable)?).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_of_pages_become_links() {
+        let (text, link) = (|text: &str| Part::Text(text.to_owned()), |url: &str| Part::Link(url.to_owned()));
+        assert_eq!(
+            parts("Pay: https://pay.example.com/p/x The"),
+            [text("Pay: "), link("https://pay.example.com/p/x"), text(" "), text("The")]
+        );
+        assert_eq!(parts("javascript:alert(1)"), [text("javascript:alert(1)")]);
+    }
+
+    #[test]
+    fn a_text_is_never_markup() {
+        let message = ["+27831234567", "<script>1</script> https://a.example/\"><b>", "2026-01-05T10:00:00Z"];
+        let [to, text, at] = message.map(str::to_owned);
+        let message = Message { to, text, at };
+        let page = PhonePage { number: None, numbers: BTreeSet::new(), messages: vec![message.into()] };
+        let page = page.render().unwrap();
+        assert!(!page.contains("<script>1") && !page.contains("\"><b>"), "{page}");
+    }
+}
