@@ -312,6 +312,7 @@ test("amounts follow their currency's own decimals", async () => {
 
 test("a double click and Enter pressed twice send one request", async () => {
   const page = await desk();
+  const calls = asked(page);
   await write(page);
   await sendButton(page).dblclick();
   await card(page, "sent").waitFor();
@@ -321,6 +322,7 @@ test("a double click and Enter pressed twice send one request", async () => {
   await page.keyboard.press("Enter");
   await until("the second card", async () => (await cards(page).count()) === 2);
   assert.equal((await requests(page)).length, 2);
+  assert.equal(calls.filter((call) => call.startsWith("POST")).length, 2, "the key would have made it one as well");
   faultless(page);
 });
 
@@ -392,15 +394,19 @@ test("whoever edits after a lost answer is told that the first version has arriv
   faultless(page);
 });
 
-test("two tabs of one conversation show the same", async () => {
-  const one = await desk();
-  const other = await tab(one.context());
-  // A duplicated tab has a copy of the first one's session storage.
-  const kept = await one.evaluate(() => ({ ...sessionStorage }));
+/** A duplicated tab, which has a copy of the first one's session storage. */
+async function duplicate(page) {
+  const other = await tab(page.context());
   await other.addInitScript((entries) => {
     for (const [name, value] of Object.entries(entries)) sessionStorage.setItem(name, value);
-  }, kept);
-  await other.goto(`${system.base}/desk`);
+  }, await page.evaluate(() => ({ ...sessionStorage })));
+  await other.goto(page.url());
+  return other;
+}
+
+test("two tabs of one conversation show the same", async () => {
+  const one = await desk();
+  const other = await duplicate(one);
   await other.getByText("No payment requests").waitFor();
   await send(one);
   await card(other, "sent").waitFor();
@@ -409,6 +415,24 @@ test("two tabs of one conversation show the same", async () => {
   await message(one, "The payment for order 10045 is canceled.").waitFor();
   await one.reload();
   await card(one, "canceled").waitFor();
+  faultless(one);
+  faultless(other);
+});
+
+test("an ended request that two tabs send again is sent again once", async () => {
+  const one = await desk();
+  await send(one);
+  await one.getByRole("button", { name: "Cancel Payment" }).click();
+  await card(one, "canceled").waitFor();
+  const other = await duplicate(one);
+  await card(other, "canceled").waitFor();
+  // The other tab hears too late of what the first has done.
+  await other.route((url) => url.search !== "", (route) => route.abort());
+  await one.getByRole("button", { name: "Send again" }).click();
+  await card(one, "sent").waitFor();
+  await other.getByRole("button", { name: "Send again" }).click();
+  await card(other, "sent").waitFor();
+  assert.equal((await requests(one)).length, 2);
   faultless(one);
   faultless(other);
 });
@@ -545,6 +569,7 @@ test("a hidden page asks nothing, and looks at once when it is shown", async () 
   await hide(page, true);
   const calls = asked(page);
   await press(request.link.url);
+  await page.evaluate(() => window.dispatchEvent(new Event("online")));
   await pass(page);
   assert.deepEqual(calls, []);
   await hide(page, false);

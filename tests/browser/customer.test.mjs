@@ -1,0 +1,390 @@
+import assert from "node:assert/strict";
+import { createHmac, randomUUID } from "node:crypto";
+import { after, before, test } from "node:test";
+import { accessible, faultless, fits, launch, open, pay, picture, press, System, tab, until, wire } from "./harness.mjs";
+
+const SECRET = Buffer.from("what the provider signs with in these tests");
+const BRANDING = {
+  acme: { name: "Acme Tickets", logo: "https://logo.example/acme.svg", colour: "#ffd43b", support: "help@acme.example" },
+};
+const LOGO = '<svg xmlns="http://www.w3.org/2000/svg" width="160" height="40"><rect width="160" height="40" rx="8" fill="#ffd43b"/></svg>';
+
+let system;
+let short;
+let browser;
+let alice;
+before(async () => {
+  const environment = { BRANDING: JSON.stringify(BRANDING), SANDBOX_WEBHOOK_SECRET: `whsec_${SECRET.toString("base64")}` };
+  [system, short, browser] = await Promise.all([
+    System.start(environment),
+    System.start({ LINK_TTL_SECONDS: "5", CHECKOUT_TTL_SECONDS: "5" }),
+    launch(),
+  ]);
+  alice = await system.person({ workspace: "plain" });
+});
+after(async () => {
+  await browser?.close();
+  await Promise.all([system?.stop(), short?.stop()]);
+});
+
+/** A customer's window on a link. `options` are Playwright's for a context. */
+async function look(link, options) {
+  const page = await open(browser, options);
+  await page.goto(link);
+  return page;
+}
+
+/** Waits until the page is in a state, which its heading says. */
+async function heading(page, name) {
+  await page.getByRole("heading", { name, level: 1 }).waitFor();
+}
+
+/** Marks the document, so that `marked` tells whether it is still the same one: a reload takes the mark away. */
+const mark = (page) => page.evaluate(() => { globalThis.marked = true; });
+const marked = (page) => page.evaluate(() => globalThis.marked === true);
+
+const announced = (page) => page.locator("#announcement").textContent();
+
+/** The provider tells that something happened to a request. */
+async function report(request, type, data) {
+  const [id, timestamp] = [`msg_${randomUUID()}`, Math.floor(Date.now() / 1000)];
+  const { amount, currency } = request;
+  const body = JSON.stringify({
+    type,
+    timestamp: new Date().toISOString(),
+    data: { checkout_id: "chk_by_hand", payment_request_id: request.id, amount, currency, ...data },
+  });
+  const signature = createHmac("sha256", SECRET).update(`${id}.${timestamp}.${body}`).digest("base64");
+  const headers = { "webhook-id": id, "webhook-timestamp": String(timestamp), "webhook-signature": `v1,${signature}` };
+  const response = await fetch(`${system.base}/webhooks/sandbox`, { method: "POST", headers: { "content-type": "application/json", ...headers }, body });
+  assert.equal(response.status, 200);
+}
+
+async function status(person, request, wanted) {
+  await until(wanted, async () => (await person.get(request.id)).status === wanted);
+}
+
+test("a customer pays by keyboard alone, and the confirmation comes without a reload", async () => {
+  const request = await alice.send();
+  const page = await look(request.link.url);
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Continue to payment");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/sandbox\/checkouts/);
+  const checkout = page.url();
+  // Back while the provider has not said anything yet.
+  await page.getByRole("link", { name: "Back to your order" }).click();
+  await heading(page, "Waiting for confirmation");
+  await mark(page);
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Back to the payment page");
+  await pay(checkout);
+  await heading(page, "Paid. Thank you!");
+  assert.ok(await marked(page), "there was no reload");
+  assert.match(await announced(page), /^Paid\. Thank you!/);
+  assert.match(await page.title(), /^Paid/);
+  assert.equal(await page.evaluate(() => document.activeElement.tagName), "H1", "focus is where the news is");
+  assert.equal(await page.getByRole("button").count(), 0);
+  faultless(page);
+});
+
+test("without a script everything works: decline, try again, pay, and the page looks for the confirmation itself", async () => {
+  const request = await alice.send();
+  const page = await look(request.link.url, { javaScriptEnabled: false });
+  assert.match(await page.getByRole("timer").textContent(), /^[45]:\d\d$/);
+  assert.match(await page.locator(".until").textContent(), /^until \d\d:\d\d UTC$/);
+  await page.getByRole("button", { name: "Continue to payment" }).click();
+  await page.getByRole("button", { name: "Decline" }).click();
+  await heading(page, "Your card was declined");
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.waitForURL(/sandbox\/checkouts/);
+  await page.getByRole("button", { name: "Pay R250.00" }).click();
+  await heading(page, "Paid. Thank you!");
+  assert.match(await page.locator("main").textContent(), /pay_/);
+});
+
+test("a failed attempt is said while the customer looks, and so is the next one's success", async () => {
+  const request = await alice.send();
+  const page = await look(request.link.url);
+  await page.getByRole("button").click();
+  await page.getByRole("button", { name: "Decline" }).click();
+  await heading(page, "Your card was declined");
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.getByRole("link", { name: "Back to your order" }).click();
+  await heading(page, "Waiting for confirmation");
+  await mark(page);
+  await report(request, "checkout.payment_failed", { reason: "<b>do_not_honor</b>" });
+  await heading(page, "Your payment did not go through");
+  assert.doesNotMatch(await page.content(), /honor/);
+  await report(request, "checkout.paid", { payment_id: "pay_1", paid_at: new Date().toISOString() });
+  await heading(page, "Paid. Thank you!");
+  assert.ok(await marked(page), "there was no reload");
+  faultless(page);
+});
+
+test("what the agent cancels is canceled before the customer's eyes", async () => {
+  const request = await alice.send();
+  const page = await look(request.link.url);
+  await mark(page);
+  await alice.cancel(request.id);
+  await heading(page, "This request was canceled");
+  assert.ok(await marked(page));
+  assert.match(await announced(page), /canceled.*nothing to pay/);
+  assert.equal(await page.getByRole("button").count(), 0);
+  faultless(page);
+});
+
+test("a link that nobody uses expires before the customer's eyes, and so does a payment page", async () => {
+  const bob = await short.person();
+  const [unclicked, unpaid] = [await bob.send(), await bob.send()];
+  const [waits, goes] = await Promise.all([look(unclicked.link.url), look(unpaid.link.url)]);
+  await Promise.all([mark(waits), press(unpaid.link.url)]);
+  await heading(goes, "Your payment page is open");
+  await heading(waits, "This link has expired");
+  assert.ok(await marked(waits));
+  await heading(goes, "The time to pay has run out");
+  await goes.getByRole("main").getByText("You have not been charged.").waitFor();
+  faultless(waits);
+  faultless(goes);
+});
+
+test("of two tabs of one browser both know, and another browser is told what it can know", async () => {
+  const request = await alice.send();
+  const one = await look(request.link.url);
+  const other = await tab(one.context());
+  await other.goto(request.link.url);
+  const elsewhere = await look(request.link.url);
+  await one.getByRole("button").click();
+  await one.waitForURL(/sandbox\/checkouts/);
+  await other.bringToFront();
+  await heading(other, "Waiting for confirmation");
+  await heading(elsewhere, "Your payment page is open");
+  await pay(one.url());
+  for (const page of [other, elsewhere]) {
+    await heading(page, "Paid. Thank you!");
+    faultless(page);
+  }
+});
+
+test("offline the page says so, and goes on when it is back", async () => {
+  const request = await alice.send();
+  const page = await look(request.link.url);
+  await page.context().setOffline(true);
+  await page.getByText("You are offline.").waitFor();
+  await alice.cancel(request.id);
+  await page.context().setOffline(false);
+  await heading(page, "This request was canceled");
+  assert.equal(await page.locator("#connection").textContent(), "");
+});
+
+test("an answer that is no page leaves the page as it is, and the next one is taken", async () => {
+  const request = await alice.send();
+  const page = await look(request.link.url);
+  let refused = 0;
+  await page.route(request.link.url, (route) => {
+    refused += 1;
+    return route.fulfill({ status: 503, contentType: "application/json", body: '{"message":"Service Unavailable"}' });
+  });
+  await until("two refusals", () => refused >= 2);
+  assert.equal(await page.getByRole("button").textContent(), "Continue to payment");
+  await alice.cancel(request.id);
+  await page.unroute(request.link.url);
+  await heading(page, "This request was canceled");
+});
+
+test("a page that was left by its button is live again when the customer goes back", async () => {
+  const request = await alice.send();
+  const page = await look(request.link.url);
+  await page.getByRole("button").click();
+  await page.waitForURL(/sandbox\/checkouts/);
+  await page.goBack();
+  await heading(page, "Waiting for confirmation");
+  await page.getByRole("button", { name: "Back to the payment page" }).click();
+  await page.waitForURL(/sandbox\/checkouts/);
+});
+
+test("a button that is pressed twice is pressed once", async () => {
+  const request = await alice.send();
+  const page = await look(request.link.url);
+  const taken = await page.evaluate(() => {
+    const submits = [];
+    addEventListener("submit", (event) => submits.push(!event.defaultPrevented));
+    const button = document.querySelector("button");
+    button.click();
+    button.click();
+    return { submits, disabled: button.ariaDisabled };
+  });
+  assert.deepEqual(taken, { submits: [true, false], disabled: "true" });
+  await page.waitForURL(/sandbox\/checkouts/);
+});
+
+test("a preview bot's GET and HEAD change nothing", async () => {
+  const request = await alice.send();
+  for (const method of ["GET", "HEAD", "GET"]) {
+    const response = await fetch(request.link.url, { method, headers: { "user-agent": "WhatsApp/2.23.20.0 A" } });
+    assert.equal(response.status, 200);
+    assert.equal(response.headers.get("set-cookie"), null);
+  }
+  assert.deepEqual(await alice.get(request.id), request);
+});
+
+test("times are the reader's own, and what is left is said at moments that matter", async () => {
+  const request = await alice.send();
+  const page = await open(browser, { locale: "en-ZA", timezoneId: "Africa/Johannesburg" });
+  await page.clock.install();
+  await page.goto(request.link.url);
+  const local = new Date(request.link.expires_at).toLocaleString("en-ZA", { timeStyle: "short", timeZone: "Africa/Johannesburg" });
+  assert.equal(await page.locator(".until").textContent(), `until ${local}`);
+  assert.equal(await announced(page), "");
+  for (const [left, said] of [[60, "1 minute left to pay."], [30, "30 seconds left to pay."]]) {
+    const [minutes, seconds] = (await page.getByRole("timer").textContent()).split(":").map(Number);
+    await page.clock.runFor((minutes * 60 + seconds - left) * 1000);
+    await until(said, async () => (await announced(page)) === said);
+  }
+  faultless(page);
+});
+
+test("a right-to-left page is laid out from the right, with amounts and times that do not turn round", async () => {
+  const request = await alice.send({ description: "2 x tickets (row F)" });
+  const page = await look(request.link.url, { locale: "ar", viewport: { width: 390, height: 844 } });
+  const [label, value] = await Promise.all(["dt", "dd"].map((name) => page.locator(name).first().boundingBox()));
+  assert.ok(label.x > value.x, "labels are on the right");
+  const order = await page.locator("bdi", { hasText: "R250.00" }).evaluate((element) => {
+    const range = document.createRange();
+    const [first, last] = [0, element.textContent.length - 1].map((index) => {
+      range.setStart(element.firstChild, index);
+      range.setEnd(element.firstChild, index + 1);
+      return range.getBoundingClientRect().x;
+    });
+    return first < last;
+  });
+  assert.ok(order, "the amount reads from the left");
+  assert.match(await page.getByRole("timer").textContent(), /^\d:\d\d$/);
+  faultless(page);
+});
+
+test("hostile texts are shown as they are and break out of nothing", async () => {
+  const request = await alice.send({
+    order_number: "<script>alert(1)</script>",
+    description: `</dd></main>\u202e<img src=x onerror=alert(1)>${"🎟x".repeat(70)}`,
+    customer: { phone: "+27831234567", name: "x".repeat(200) },
+  });
+  for (const locale of ["en", "ar"]) {
+    const page = await look(request.link.url, { locale, viewport: { width: 320, height: 700 } });
+    await page.getByText("<script>alert(1)</script>").waitFor();
+    assert.equal(await page.locator("main img, main script").count(), 0);
+    await fits(page, "hostile texts");
+    faultless(page);
+  }
+});
+
+test("a logo comes from its workspace's own origin, on its pages alone, and nothing depends on it", async () => {
+  const acme = await system.person();
+  const [branded, plain] = [await acme.send(), await alice.send()];
+  const visit = async (link, logo) => {
+    const page = await open(browser);
+    page.loaded = [];
+    await page.route(/logo\.example|elsewhere\.example/, (route) => {
+      page.loaded.push(new URL(route.request().url()).host);
+      return logo ? route.fulfill({ contentType: "image/svg+xml", body: LOGO }) : route.abort();
+    });
+    await page.goto(link);
+    return page;
+  };
+  const page = await visit(branded.link.url, true);
+  const image = page.getByRole("img", { name: "Acme Tickets" });
+  assert.equal(await image.evaluate((element) => element.naturalWidth > 0), true);
+  assert.equal(await page.getByRole("link", { name: "help@acme.example" }).getAttribute("href"), "mailto:help@acme.example");
+  faultless(page);
+  await accessible(page, "a branded page");
+  await picture(page, "customer-branded");
+
+  const broken = await visit(branded.link.url, false);
+  await broken.getByRole("img", { name: "Acme Tickets" }).waitFor();
+  await broken.getByRole("button", { name: "Continue to payment" }).click();
+  await broken.waitForURL(/sandbox\/checkouts/);
+
+  for (const [link, source, allowed] of [
+    [branded.link.url, "https://elsewhere.example/x.svg", false],
+    [plain.link.url, "https://logo.example/acme.svg", false],
+    [branded.link.url, "https://logo.example/other.svg", true],
+  ]) {
+    const added = await visit(link, true);
+    const loaded = await added.evaluate((address) => new Promise((resolve) => {
+      const element = document.body.appendChild(new Image());
+      element.onload = () => resolve(true);
+      element.onerror = () => resolve(false);
+      element.src = address;
+    }), source);
+    assert.equal(loaded, allowed, `${source} on ${link}`);
+  }
+});
+
+test("a page comes in less than 15 KB over the wire, with everything it loads", async () => {
+  const request = await alice.send();
+  for (const locale of ["en", "ar"]) {
+    const page = await open(browser, { locale });
+    const bytes = await wire(page);
+    await page.goto(request.link.url, { waitUntil: "networkidle" });
+    const total = bytes();
+    console.log(`customer page, ${locale}: ${total} bytes over the wire`);
+    assert.ok(total > 2_000 && total < 15_000, `${total} bytes`);
+  }
+});
+
+test("every state can be read by everybody, in every language, at every width", async () => {
+  const [live, clicked, declined, settled, canceled, refunded] = await Promise.all(Array.from({ length: 6 }, () => alice.send()));
+  const bob = await short.person();
+  const [unclicked, unpaid] = [await bob.send(), await bob.send()];
+  await Promise.all([press(clicked.link.url), press(unpaid.link.url)]);
+  await pay(await press(declined.link.url), "declined");
+  await pay(await press(settled.link.url));
+  await Promise.all([alice.cancel(canceled.id), alice.cancel(refunded.id)]);
+  await report(refunded, "checkout.paid", { payment_id: "pay_late", paid_at: new Date().toISOString() });
+  await Promise.all([
+    until("the failed attempt", async () => (await alice.get(declined.id)).history.length === 3),
+    status(alice, settled, "paid"),
+    status(alice, refunded, "refunded"),
+    status(bob, unclicked, "expired"),
+    status(bob, unpaid, "expired"),
+  ]);
+  const states = {
+    sent: live.link.url,
+    opened: clicked.link.url,
+    returned: clicked.link.url,
+    declined: declined.link.url,
+    paid: settled.link.url,
+    canceled: canceled.link.url,
+    "not-clicked": unclicked.link.url,
+    "not-paid": unpaid.link.url,
+    refunded: refunded.link.url,
+    unknown: `${system.base}/p/unknown`,
+  };
+  for (const locale of ["en", "fr", "ar"]) {
+    const page = await open(browser, { locale });
+    for (const [state, link] of Object.entries(states)) {
+      if (state === "returned") await page.context().addCookies([{ name: "to_checkout", value: String(Date.now()), url: link }]);
+      await page.goto(link);
+      await page.setViewportSize({ width: 320, height: 640 });
+      await fits(page, `${state} in ${locale} at 320`);
+      await page.setViewportSize({ width: 1280, height: 860 });
+      await accessible(page, `${state} in ${locale}`);
+      await picture(page, `customer-${state}-${locale}`);
+    }
+    faultless(page);
+  }
+});
+
+test("text that is spaced as WCAG wants it fits, and forced colours leave the button a button", async () => {
+  const request = await alice.send();
+  const page = await look(request.link.url, { viewport: { width: 320, height: 640 }, bypassCSP: true });
+  // https://www.w3.org/TR/WCAG22/#text-spacing
+  await page.addStyleTag({ content: "*{line-height:1.5!important;letter-spacing:.12em!important;word-spacing:.16em!important}p{margin-block-end:2em!important}" });
+  await fits(page, "spaced text");
+  const button = page.getByRole("button");
+  assert.ok(await button.evaluate((element) => element.scrollWidth <= element.clientWidth));
+  await page.emulateMedia({ forcedColors: "active" });
+  assert.notEqual(await button.evaluate((element) => getComputedStyle(element).borderTopStyle), "none");
+  await page.emulateMedia({ forcedColors: null, media: "print" });
+  assert.equal(await button.isVisible(), false, "a button is not printed");
+});
