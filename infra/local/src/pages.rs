@@ -6,9 +6,10 @@ use askama::Template;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
 use http::{HeaderMap, HeaderValue};
 use reqwest::Url;
+use runtime::problem::Problem;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -67,9 +68,10 @@ fn parts(text: &str) -> Vec<Part> {
     parts.collect()
 }
 
-/// `GET /`
-pub(crate) async fn start() -> Result<Response, Refusal> {
-    html(&StartPage)
+/// `GET /`, for a person: the API has no such route, and programs are told so.
+pub(crate) async fn start(headers: HeaderMap) -> Result<Response, Refusal> {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if accept.contains("text/html") { html(&StartPage) } else { Err(Problem::NotFound.into()) }
 }
 
 /// `GET /local/phone?phone=`: the phone with one number's texts, or all.
