@@ -45,6 +45,11 @@ const marked = (page) => page.evaluate(() => globalThis.marked === true);
 
 const announced = (page) => page.locator("#announcement").textContent();
 
+/** Stops the page's own timers where they are, so that it does nothing by itself but what an event makes it do. */
+async function freeze(page) {
+  await page.clock.pauseAt(await page.evaluate(() => Date.now() + 1));
+}
+
 /** The provider tells that something happened to a request. */
 async function report(request, type, data) {
   const [id, timestamp] = [`msg_${randomUUID()}`, Math.floor(Date.now() / 1000)];
@@ -171,7 +176,10 @@ test("of two tabs of one browser both know, and another browser is told what it 
 
 test("offline the page says so, and goes on when it is back", async () => {
   const request = await alice.send();
-  const page = await look(request.link.url);
+  const page = await open(browser);
+  await page.clock.install();
+  await page.goto(request.link.url);
+  await freeze(page);
   await page.context().setOffline(true);
   await page.getByText("You are offline.").waitFor();
   await alice.cancel(request.id);
@@ -180,13 +188,36 @@ test("offline the page says so, and goes on when it is back", async () => {
   assert.equal(await page.locator("#connection").textContent(), "");
 });
 
-test("an answer that is no page leaves the page as it is, and the next one is taken", async () => {
+test("a page that nobody sees does not ask, and asks at once when it is seen", async () => {
+  const request = await alice.send();
+  const page = await open(browser);
+  await page.clock.install();
+  await page.goto(request.link.url);
+  await freeze(page);
+  const seen = (visible) => page.evaluate((hidden) => {
+    Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, !visible);
+  let asked = 0;
+  page.on("request", (sent) => { asked += sent.url() === request.link.url; });
+  await seen(false);
+  await page.clock.runFor(60_000);
+  assert.equal(asked, 0);
+  await alice.cancel(request.id);
+  await seen(true);
+  await heading(page, "This request was canceled");
+  const before = asked;
+  await page.clock.runFor(60_000);
+  assert.equal(asked, before, "nothing can change any more");
+});
+
+test("trouble of ours leaves the page as it is, and the next answer is taken", async () => {
   const request = await alice.send();
   const page = await look(request.link.url);
   let refused = 0;
   await page.route(request.link.url, (route) => {
     refused += 1;
-    return route.fulfill({ status: 503, contentType: "application/json", body: '{"message":"Service Unavailable"}' });
+    return route.fulfill({ status: 503, contentType: "text/html", body: "<title>Trouble</title><style></style><main><h1>Trouble</h1></main>" });
   });
   await until("two refusals", () => refused >= 2);
   assert.equal(await page.getByRole("button").textContent(), "Continue to payment");
