@@ -124,6 +124,22 @@ async fn a_request_that_is_owed_money_back_is_never_removed_and_a_settled_one_is
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn money_that_comes_for_an_expired_request_is_not_forgotten_either() {
+    let handlers = Handlers::with_limits(1, 900).await;
+    let id = handlers.create(None).await.body["id"].as_str().unwrap().to_owned();
+    let expired = async {
+        while handlers.stored(&id).await.status != Status::Expired {
+            handlers.link_removed(&id).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), expired).await.unwrap();
+    assert!(handlers.time_to_live(&id).await.is_some(), "a settled request goes one day");
+    handlers.pay(&id, SystemClock.now()).await;
+    assert_eq!(handlers.stored(&id).await.status, Status::RefundDue);
+    assert_eq!(handlers.time_to_live(&id).await, None, "money owed back is not forgotten");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_paid_when_its_checkout_is_closed_is_paid_and_another_amount_is_not() {
     let handlers = Handlers::with_limits(300, 1).await;
     let ((paid, _), (mismatched, _)) = tokio::join!(handlers.clicked(), handlers.clicked());

@@ -164,7 +164,7 @@ pub(super) fn conditional_update(
     if row.to.is_settled() {
         let ttl = write.number("ttl", change.at.plus(retention).as_seconds_ceiling());
         set.push(format!("{} = {ttl}", write.name("#ttl")));
-    } else if !row.from.is_open() {
+    } else if rows.iter().any(|row| !row.from.is_open()) {
         remove.push(write.name("#ttl"));
     }
 
