@@ -201,15 +201,18 @@ export async function accessible(page, what) {
   await page.emulateMedia({ colorScheme: null });
 }
 
-/** Keeps what a page looks like at each width, in the light and in the dark: `<name>-<width>-<scheme>.png`. */
-export async function picture(page, name) {
+/**
+ * Keeps what a page looks like at each width, in the light and in the dark: `<name>-<width>-<scheme>.png`. Of a page with a
+ * dialog over it, `fullPage: false` keeps what is in view.
+ */
+export async function picture(page, name, { fullPage = true } = {}) {
   await mkdir(SCREENSHOTS, { recursive: true });
   const before = page.viewportSize();
   for (const width of WIDTHS) {
     await page.setViewportSize({ width, height: width < 600 ? 844 : 900 });
     for (const colorScheme of ["light", "dark"]) {
       await page.emulateMedia({ colorScheme });
-      await page.screenshot({ path: path.join(SCREENSHOTS, `${name}-${width}-${colorScheme}.png`), fullPage: true, animations: "disabled" });
+      await page.screenshot({ path: path.join(SCREENSHOTS, `${name}-${width}-${colorScheme}.png`), fullPage, animations: "disabled" });
     }
     await fits(page, `${name} at ${width}`);
   }

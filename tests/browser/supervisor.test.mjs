@@ -262,7 +262,7 @@ test("a request's whole life is a time line, with every attempt that failed and 
     assert.ok(text.includes(detail), detail);
   }
   await accessible(page, "the drawer");
-  await picture(page, "supervisor-drawer");
+  await picture(page, "supervisor-drawer", { fullPage: false });
 
   const link = page.url();
   assert.ok(link.endsWith(`#${sent.id}`));
@@ -605,7 +605,7 @@ test("what people write stays text wherever it is shown", async () => {
   await picture(page, "supervisor-hostile");
   await rows(page).first().getByRole("link").click();
   await page.getByRole("dialog").getByText("History").waitFor();
-  await picture(page, "supervisor-hostile-drawer");
+  await picture(page, "supervisor-hostile-drawer", { fullPage: false });
   await page.setViewportSize({ width: 320, height: 700 });
   await fits(page, "a drawer of 320 pixels");
   faultless(page);
