@@ -18,18 +18,13 @@ pub const NAME: &str = env!("CARGO_PKG_NAME");
 /// What is in `assets`.
 pub const ASSETS: Assets = include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 
-/// The agent's page: the element beside a conversation.
+/// The frame of the agent's and of the supervisor's page, which their script fills.
 #[derive(Template)]
-#[template(path = "desk.html")]
-struct DeskPage<'a> {
-    version: &'a str,
-    sign_in: &'a str,
-}
-
-/// The supervisor's page.
-#[derive(Template)]
-#[template(path = "supervisor.html")]
-struct SupervisorPage<'a> {
+#[template(path = "page.html")]
+struct FramePage<'a> {
+    title: &'a str,
+    /// What its style sheet and its script are called.
+    name: &'a str,
     version: &'a str,
     sign_in: &'a str,
 }
@@ -59,8 +54,10 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
     let sign_in = serde_json::to_string(&sign_in).unwrap_or_default();
     let (version, sign_in) = (ASSETS.version, sign_in.as_str());
     Ok(Box::new(HttpFunction(Desk {
-        agent: DeskPage { version, sign_in }.render().unwrap_or_default(),
-        supervisor: SupervisorPage { version, sign_in }.render().unwrap_or_default(),
+        agent: FramePage { title: "Desk", name: "desk", version, sign_in }.render().unwrap_or_default(),
+        supervisor: FramePage { title: "Supervisor", name: "supervisor", version, sign_in }
+            .render()
+            .unwrap_or_default(),
         signed_in: SignedInPage { version }.render().unwrap_or_default(),
         headers,
     })))
