@@ -80,3 +80,18 @@ export class Poller {
     }
   }
 }
+
+/**
+ * What a `Poller` looks with where nothing is urgent: every `soonest` milliseconds while `look(signal)` answers another
+ * text than before, and ever more rarely, down to every `slowest`, while it answers the same.
+ */
+export function slowing(look, soonest, slowest) {
+  let pause = soonest;
+  let seen = "";
+  return async (signal) => {
+    const found = await look(signal);
+    pause = found === seen ? Math.min(pause * 1.5, slowest) : soonest;
+    seen = found;
+    return pause;
+  };
+}

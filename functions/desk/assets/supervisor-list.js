@@ -3,7 +3,7 @@
 import { now } from "./clock.js";
 import { h, isolated, put } from "./dom.js";
 import { formatMoney } from "./money.js";
-import { Poller } from "./poller.js";
+import { Poller, slowing } from "./poller.js";
 import { csv } from "./supervisor-csv.js";
 import { parameters } from "./supervisor-dates.js";
 import { statusPill, timeElement } from "./supervisor-drawer.js";
@@ -132,15 +132,11 @@ export class RequestList {
     for (const input of [this.#orderNumber, this.#phone]) input.removeAttribute("aria-invalid");
     this.#table.setAttribute("aria-busy", "true");
     if (this.#rows.size === 0) put(this.#state, Array.from({ length: 4 }, () => h("div", { class: "skeleton row" })));
-    let pause = SOON;
-    let seen = "";
-    this.#poller = new Poller(async (signal) => {
+    const look = async (signal) => {
       await this.#look(signal);
-      const found = JSON.stringify(this.#pages.items.map(({ id, version, status: is }) => [id, version, is]));
-      pause = found === seen ? Math.min(pause * 1.5, SLOWEST) : SOON;
-      seen = found;
-      return pause;
-    }, SOON);
+      return JSON.stringify(this.#pages.items.map(({ id, version, status: is }) => [id, version, is]));
+    };
+    this.#poller = new Poller(slowing(look, SOON, SLOWEST), SOON);
     this.#poller.start();
   }
 

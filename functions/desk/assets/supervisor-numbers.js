@@ -2,7 +2,7 @@
 
 import { h, put } from "./dom.js";
 import { formatMoney } from "./money.js";
-import { Poller } from "./poller.js";
+import { Poller, slowing } from "./poller.js";
 import { AgentTable, funnel, TimeChart } from "./supervisor-charts.js";
 import { rangeText } from "./supervisor-dates.js";
 import { statusPill } from "./supervisor-drawer.js";
@@ -71,14 +71,7 @@ export class Numbers {
     put(this.#notice);
     if (this.#view.children.length === 0) put(this.#view, skeleton());
     this.#view.setAttribute("aria-busy", "true");
-    let pause = SOON;
-    let seen = "";
-    this.#poller = new Poller(async (signal) => {
-      const found = await this.#look(range, signal);
-      pause = found === seen ? Math.min(pause * 1.5, SLOWEST) : SOON;
-      seen = found;
-      return pause;
-    }, SOON);
+    this.#poller = new Poller(slowing((signal) => this.#look(range, signal), SOON, SLOWEST), SOON);
     this.#poller.start();
   }
 
