@@ -13,6 +13,7 @@ pub mod dynamodb;
 pub mod environment;
 pub mod functions;
 mod gateway;
+mod html;
 mod listener;
 mod pages;
 mod pattern;

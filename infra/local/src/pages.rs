@@ -1,13 +1,14 @@
 //! What a person sees who opens the runner's address: the way to everything, and the customer's phone.
 
+use crate::html;
 use crate::phone::{self, Message, Phone, Whose};
 use crate::refusal::Refusal;
 use askama::Template;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
-use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
-use http::{HeaderMap, HeaderValue};
+use http::header::ACCEPT;
+use http::{HeaderMap, StatusCode};
 use reqwest::Url;
 use runtime::problem::Problem;
 use std::collections::BTreeSet;
@@ -71,7 +72,11 @@ fn parts(text: &str) -> Vec<Part> {
 /// `GET /`, for a person: the API has no such route, and programs are told so.
 pub(crate) async fn start(headers: HeaderMap) -> Result<Response, Refusal> {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if accept.contains("text/html") { html(&StartPage) } else { Err(Problem::NotFound.into()) }
+    if accept.contains("text/html") {
+        Ok(html::page(StatusCode::OK, &StartPage, POLICY))
+    } else {
+        Err(Problem::NotFound.into())
+    }
 }
 
 /// `GET /local/phone?phone=`: the phone with one number's texts, or all.
@@ -83,27 +88,18 @@ pub(crate) async fn phone(
     let all = phone.messages(None).await?;
     let numbers = all.iter().map(|message| message.to.clone()).collect();
     let messages = all.into_iter().filter(|message| number.as_ref().is_none_or(|number| *number == message.to));
-    html(&PhonePage { messages: messages.map(Shown::from).collect(), numbers, number })
+    let page = PhonePage { messages: messages.map(Shown::from).collect(), numbers, number };
+    Ok(html::page(StatusCode::OK, &page, POLICY))
 }
 
 /// `GET /local/pages/style.css`
 pub(crate) async fn style() -> impl IntoResponse {
-    ([(CONTENT_TYPE, "text/css; charset=utf-8"), (CACHE_CONTROL, "no-cache")], STYLE)
+    html::file("text/css; charset=utf-8", STYLE)
 }
 
 /// `GET /local/pages/phone.js`
 pub(crate) async fn script() -> impl IntoResponse {
-    ([(CONTENT_TYPE, "text/javascript; charset=utf-8"), (CACHE_CONTROL, "no-cache")], SCRIPT)
-}
-
-fn html(page: &impl Template) -> Result<Response, Refusal> {
-    let headers = HeaderMap::from_iter([
-        (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
-        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-        (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
-    ]);
-    Ok((headers, page.render().map_err(Refusal::unavailable)?).into_response())
+    html::file("text/javascript; charset=utf-8", SCRIPT)
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! The pages of the stand-in provider.
 
 use super::checkout::{Checkout, Status};
-use crate::refusal::Refusal;
+use crate::html;
 use askama::Template;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 use reqwest::Url;
 
 const STYLE: &str = include_str!("../../templates/style.css");
@@ -59,29 +59,16 @@ pub(super) fn unknown() -> Response {
 }
 
 fn respond(status: StatusCode, page: &Page<'_>, return_url: Option<&str>) -> Response {
-    let html = match page.render() {
-        Ok(html) => html,
-        Err(error) => return Refusal::unavailable(error).into_response(),
-    };
     // Browsers hold the redirect after a form against this policy too, so the way back has to be in it.
     let back = return_url.and_then(|url| Url::parse(url).ok()).map(|url| url.origin().ascii_serialization());
     let policy = format!(
         "default-src 'none'; style-src 'self'; form-action 'self' {}; base-uri 'none'; frame-ancestors 'none'",
         back.unwrap_or_default(),
     );
-    let mut response = (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response();
-    let headers = response.headers_mut();
-    if let Ok(policy) = HeaderValue::from_str(&policy) {
-        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-    }
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert("x-robots-tag", HeaderValue::from_static("noindex"));
-    response
+    html::page(status, page, &policy)
 }
 
 /// `GET /sandbox/style.css`
 pub(super) async fn style() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")], STYLE)
+    html::file("text/css; charset=utf-8", STYLE)
 }
