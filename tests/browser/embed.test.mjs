@@ -118,10 +118,11 @@ test("a site without anybody signed in is told so, and loses nothing", async () 
   await page.getByText("You are not signed in.", { exact: true }).waitFor();
   await accessible(page, "nobody signed in");
   await picture(page, "embed-signed-out");
-  await page.evaluate(() => {
+  // Pressed in the very moment that it can work, before looking by itself has found out.
+  await page.getByRole("button", { name: "Try again" }).evaluate((button) => {
     globalThis.refusing = false;
+    button.click();
   });
-  await page.getByRole("button", { name: "Try again" }).click();
   await page.getByText("No payment requests in this conversation yet.").waitFor();
   await form(page).getByRole("button", { name: "Send" }).click();
   await page.locator('article[data-status="sent"]').waitFor();

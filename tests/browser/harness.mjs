@@ -187,12 +187,22 @@ export function faultless(page) {
   assert.deepEqual(page.problems, []);
 }
 
+/**
+ * Waits, in the page, for every animation with an end: in the document and in each open shadow root, whose animations
+ * `document.getAnimations()` leaves out.
+ */
+async function settled() {
+  const roots = (root) => [root, ...[...root.querySelectorAll("*")].flatMap((element) => (element.shadowRoot ? roots(element.shadowRoot) : []))];
+  const animations = roots(document).flatMap((root) => root.getAnimations());
+  await Promise.all(animations.filter((animation) => animation.effect?.getComputedTiming().iterations !== Infinity).map((animation) => animation.finished.catch(() => {})));
+}
+
 /** axe-core finds nothing against WCAG 2.2 AA or its best practices, in the light and in the dark. */
 export async function accessible(page, what) {
   for (const colorScheme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme });
     // Colours change over a moment; contrast is that of their end.
-    await page.evaluate(() => Promise.all(document.getAnimations().filter((animation) => animation.effect?.getComputedTiming().iterations !== Infinity).map((animation) => animation.finished.catch(() => {}))));
+    await page.evaluate(settled);
     await page.evaluate(AXE);
     const { violations } = await page.evaluate(() => globalThis.axe.run());
     const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.target} ${node.failureSummary}`).join("; ")}`);
