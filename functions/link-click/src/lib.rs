@@ -118,12 +118,12 @@ impl LinkClick {
         })
     }
 
-    /// Once paid, the button leads to the receipt; after any other end, to the page that says so.
+    /// Once the customer has paid, the button leads to the page that says how far that is; after any other end, to the one
+    /// that says so.
     fn settled(&self, request: &PaymentRequest) -> Answer {
-        if request.status == Status::Paid {
-            Answer::SeeOther(link_url(request, &self.public_base_url))
-        } else {
-            Answer::Page(page::of_request(request, SystemClock.now()))
+        match request.status {
+            Status::Processing | Status::Paid => Answer::SeeOther(link_url(request, &self.public_base_url)),
+            _ => Answer::Page(page::of_request(request, SystemClock.now())),
         }
     }
 

@@ -92,6 +92,16 @@ fn words(request: &PaymentRequest, now: Timestamp) -> Words {
                 "Otherwise please ask for a new link in the chat.",
             ],
         ),
+        Status::Processing => Words {
+            status: StatusCode::OK,
+            tone: "good",
+            title: "Your payment is being processed",
+            lines: &[
+                "You need not do anything else. Please do not pay again.",
+                "Your bank may take a few days. You will hear from us in the chat once the money has arrived.",
+            ],
+            button: None,
+        },
         Status::Paid => Words {
             status: StatusCode::OK,
             tone: "good",
@@ -105,6 +115,10 @@ fn words(request: &PaymentRequest, now: Timestamp) -> Words {
                 "The agent has taken it back, and there is nothing to pay.",
                 "If you have questions, please ask in the chat.",
             ],
+        ),
+        Status::Expired if request.payment_failed() => ended(
+            "Your payment did not go through",
+            &["You have not been charged.", "Please ask for a new link in the chat if you still want to pay."],
         ),
         Status::Expired if request.history.iter().any(|entry| entry.status == Status::Clicked) => ended(
             "The time to pay has run out",
