@@ -36,6 +36,30 @@ async fn each_path_makes_the_calls_it_needs_and_a_whole_life_takes_at_most_11_wr
     assert!(size <= 1024, "{size} bytes: each further kilobyte costs another unit at every write");
 }
 
+/// The customer's part and the money are reported apart, so there is one write more; the first of the two takes the request
+/// out of the index, so the second costs a unit alone.
+#[tokio::test]
+async fn a_payment_that_takes_time_costs_one_write_unit_more_than_another() {
+    for arrives in [true, false] {
+        let handlers = Handlers::start().await;
+        let (id, _) = handlers.clicked().await;
+        handlers.proxy.take_calls();
+        handlers.process(&id, SystemClock.now()).await;
+        let process = handlers.proxy.take_calls();
+        if arrives {
+            handlers.pay(&id, SystemClock.now()).await
+        } else {
+            handlers.fail_payment(&id).await
+        };
+        let settle = handlers.proxy.take_calls();
+        println!("write units: process {}, settle {}", write_units(&process), write_units(&settle));
+        assert_eq!((reads_and_writes(&process), write_units(&process)), ((0, 1), 2.0), "{process:?}");
+        assert_eq!((reads_and_writes(&settle), write_units(&settle)), ((0, 1), 1.0), "{settle:?}");
+        let size = handlers.item_size(&id).await;
+        assert!(size <= 1024, "{size} bytes: each further kilobyte costs another unit at every write");
+    }
+}
+
 #[tokio::test]
 async fn a_cancel_is_one_call_whether_it_works_or_not() {
     let handlers = Handlers::start().await;

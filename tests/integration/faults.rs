@@ -101,6 +101,27 @@ async fn late_money_whose_answers_are_lost_is_due_back_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_delayed_payment_whose_answers_are_lost_is_recorded_once_at_each_of_its_steps() {
+    with_each_fault(|handlers, faults| async move {
+        for (arrives, end) in [(true, Status::Paid), (false, Status::Expired)] {
+            let (id, _) = handlers.clicked().await;
+            inject(&handlers, &faults);
+            assert_eq!(handlers.process(&id, SystemClock.now()).await.status, 200, "{faults:?}");
+            let request = handlers.stored(&id).await;
+            assert_eq!((request.status, request.version()), (Status::Processing, 3), "{faults:?}");
+            inject(&handlers, &faults);
+            let report =
+                if arrives { handlers.pay(&id, SystemClock.now()).await } else { handlers.fail_payment(&id).await };
+            assert_eq!(report.status, 200, "{faults:?}");
+            let request = handlers.stored(&id).await;
+            assert_possible(&request);
+            assert_eq!((request.status, request.version()), (end, 4), "{faults:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_failed_attempt_whose_answers_are_lost_is_recorded_once() {
     with_each_fault(|handlers, faults| async move {
         let (id, _) = handlers.clicked().await;

@@ -15,6 +15,7 @@ mod load;
 mod messages;
 mod pages;
 mod permissions;
+mod processing;
 mod publishing;
 mod races;
 mod replaying;

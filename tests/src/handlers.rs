@@ -150,6 +150,18 @@ impl Handlers {
         self.report("checkout.paid", &paid(id, paid_at), None).await
     }
 
+    /// The provider reports that the customer has paid R250.00 which are on their way.
+    pub async fn process(&self, id: &str, paid_at: Timestamp) -> Answer {
+        self.report("checkout.processing", &paid(id, paid_at), None).await
+    }
+
+    /// The provider reports that money which was on its way will not come.
+    pub async fn fail_payment(&self, id: &str) -> Answer {
+        let data = json!({ "checkout_id": format!("cs_{id}"), "payment_request_id": id, "payment_id": format!("pay_{id}"),
+            "amount": 25_000, "currency": "ZAR" });
+        self.report("checkout.async_payment_failed", &data, None).await
+    }
+
     /// The provider reports that an attempt has failed, under this webhook's identifier.
     pub async fn fail_attempt(&self, id: &str, webhook_id: &str) -> Answer {
         let data = json!({ "checkout_id": format!("cs_{id}"), "payment_request_id": id, "amount": 25_000,

@@ -16,6 +16,8 @@ pub enum OnClose {
     Closes,
     /// It had been paid at this time, with this much.
     Paid(Timestamp, i64),
+    /// The customer had paid at this time, with this much that is still on its way.
+    Processing(Timestamp, i64),
 }
 
 #[derive(Default)]
@@ -102,17 +104,19 @@ async fn close(State(ledger): State<Arc<Mutex<Ledger>>>, Path(id): Path<String>)
         return (StatusCode::NOT_FOUND, Json(json!({})));
     };
     match ledger.on_close.get(&request).cloned() {
-        Some(OnClose::Paid(paid_at, amount)) => (
-            StatusCode::OK,
-            Json(
-                json!({ "status": "paid", "payment_id": format!("pay_{request}"), "amount": amount, "currency": "ZAR", "paid_at": paid_at }),
-            ),
-        ),
+        Some(OnClose::Paid(paid_at, amount)) => of_payment("paid", &request, paid_at, amount),
+        Some(OnClose::Processing(paid_at, amount)) => of_payment("processing", &request, paid_at, amount),
         Some(OnClose::Closes) | None => {
             ledger.closed.push(request);
             (StatusCode::OK, Json(json!({ "status": "closed" })))
         }
     }
+}
+
+fn of_payment(status: &str, request: &str, paid_at: Timestamp, amount: i64) -> Answer {
+    let payment = json!({ "status": status, "payment_id": format!("pay_{request}"), "amount": amount,
+        "currency": "ZAR", "paid_at": paid_at });
+    (StatusCode::OK, Json(payment))
 }
 
 async fn refund(State(ledger): State<Arc<Mutex<Ledger>>>, Json(body): Json<Value>) -> Answer {

@@ -149,9 +149,14 @@ impl System {
         checkout
     }
 
-    /// The customer presses Pay (`succeeded`) or Decline (`declined`) at the provider.
+    /// The customer presses Pay (`succeeded`), Pay by bank transfer (`processing`) or Decline (`declined`) at the provider.
     pub async fn settle(&self, checkout: &str, outcome: &str) -> Answer {
         Answer::of(self.request(Method::POST, &format!("{checkout}/pay")).form(&[("outcome", outcome)])).await
+    }
+
+    /// The money of a bank transfer arrives (`succeeded`), or does not (`failed`).
+    pub async fn settle_transfer(&self, checkout: &str, outcome: &str) -> Answer {
+        Answer::of(self.request(Method::POST, &format!("{checkout}/settle")).form(&[("outcome", outcome)])).await
     }
 
     /// The provider sends this body, signed now, under a new identifier.
@@ -477,6 +482,14 @@ pub fn paid(request: &Value, payment_id: &str, paid_at: Timestamp) -> Value {
     json!({ "type": "checkout.paid", "timestamp": now(),
             "data": { "checkout_id": "chk_by_hand", "payment_request_id": request["id"], "payment_id": payment_id,
                       "amount": request["amount"], "currency": request["currency"], "paid_at": paid_at } })
+}
+
+/// What the provider sends when the customer has paid and the money is on its way.
+#[must_use]
+pub fn processing(request: &Value, payment_id: &str, paid_at: Timestamp) -> Value {
+    let mut report = paid(request, payment_id, paid_at);
+    report["type"] = "checkout.processing".into();
+    report
 }
 
 /// What the provider sends when an attempt has failed.

@@ -110,13 +110,16 @@ impl Expire {
                 tracing::info!(%id, status = %request.status, "expired");
             }
             Settled::Paid(request) => tracing::info!(%id, status = %request.status, "paid in the last moment"),
+            Settled::Processing(request) => {
+                tracing::info!(%id, status = %request.status, "the customer was in time; the money is on its way");
+            }
             Settled::Nothing => {}
             Settled::Postponed(error) => {
                 tracing::warn!(%id, cause = chain(&error), "the provider did not close the checkout; next try in a minute");
             }
             Settled::Mismatched(_) => {
                 count(Metric::AmountMismatch);
-                tracing::error!(%id, "expired, although the provider has taken another amount than was asked for");
+                tracing::error!(%id, "expired, although the provider has another amount for it than was asked for");
             }
             Settled::ExpiredUnconfirmed(_, error) => {
                 count(Metric::ExpiredUnconfirmed);

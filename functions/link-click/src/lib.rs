@@ -100,11 +100,7 @@ impl LinkClick {
         let clicked = click(&self.store, &self.provider, &SystemClock, &self.limits, &self.public_base_url, token);
         Ok(match clicked.await? {
             Clicked::Checkout { url } => self.see_other(&url, Some(token), visitor),
-            // Once paid, the button leads to the receipt; after any other end, to the page that says so.
-            Clicked::Settled(request) if request.status == Status::Paid => {
-                self.see_other(&link_url(&request, &self.public_base_url), None, visitor)
-            }
-            Clicked::Settled(request) => Answer::Page(self.page(&request, visitor)),
+            Clicked::Settled(request) => self.settled(&request, visitor),
             Clicked::ProviderFailed(request, error) => {
                 tracing::error!(id = %request.id, cause = chain(&error), "the provider made no checkout");
                 let brand = self.brands.of(Some(&request.workspace));
@@ -116,6 +112,17 @@ impl LinkClick {
 
     fn page(&self, request: &PaymentRequest, visitor: Visitor) -> Page {
         page::of_request(request, SystemClock.now(), visitor, self.brands.of(Some(&request.workspace)))
+    }
+
+    /// Once the customer has paid, the button leads to the page that says how far that is; after any other end, to the one
+    /// that says so.
+    fn settled(&self, request: &PaymentRequest, visitor: Visitor) -> Answer {
+        match request.status {
+            Status::Processing | Status::Paid => {
+                self.see_other(&link_url(request, &self.public_base_url), None, visitor)
+            }
+            _ => Answer::Page(self.page(request, visitor)),
+        }
     }
 
     /// To another address; if it is the provider's page that this token leads to, the browser remembers.

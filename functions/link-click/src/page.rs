@@ -164,8 +164,12 @@ impl State {
             },
             Status::Clicked if request.is_live(now) => Self::of_clicked(request, visitor),
             Status::Clicked => Self::new("overdue", Tone::Ended, &texts.overdue),
+            Status::Processing => Self::new("processing", Tone::Good, &texts.processing).icon(icon::CLOCK),
             Status::Paid => Self::new("paid", Tone::Good, &texts.paid),
             Status::Canceled => Self::new("canceled", Tone::Ended, &texts.canceled).icon(icon::CROSS),
+            Status::Expired if request.payment_failed() => {
+                Self::new("payment_failed", Tone::Ended, &texts.payment_failed)
+            }
             Status::Expired if request.history.iter().any(|entry| entry.status == Status::Clicked) => {
                 Self::new("not_paid", Tone::Ended, &texts.not_paid)
             }
@@ -258,7 +262,7 @@ fn look_again_after(state: &State, request: Option<(&PaymentRequest, Timestamp)>
     match request.status {
         Status::Sent if request.is_live(now) => Some(until_end),
         Status::Clicked if request.is_live(now) => Some(until_end.min(LOOK_AGAIN_AFTER)),
-        Status::Clicked | Status::RefundDue => Some(LOOK_AGAIN_AFTER),
+        Status::Clicked | Status::Processing | Status::RefundDue => Some(LOOK_AGAIN_AFTER),
         _ => None,
     }
 }
@@ -383,10 +387,27 @@ mod tests {
     }
 
     #[test]
+    fn whoever_has_done_their_part_is_asked_to_wait_and_not_to_pay_again() {
+        let page = page(&request(&[CLICKED, (Status::Processing, 20, None)]), 400, Some(at(10)));
+        assert_eq!(page.status, StatusCode::OK);
+        assert!(page.html.contains("being processed") && page.html.contains("do not pay again"), "{}", page.html);
+        assert!(!page.html.contains("<form"));
+    }
+
+    #[test]
+    fn a_payment_that_failed_after_all_does_not_read_like_time_that_ran_out() {
+        let changes = [CLICKED, (Status::Processing, 20, None), (Status::Expired, 90, Some("payment_failed"))];
+        let page = page(&request(&changes), 100, NOBODY);
+        assert_eq!(page.status, StatusCode::GONE);
+        assert!(page.html.contains("did not go through") && !page.html.contains("run out"), "{}", page.html);
+    }
+
+    #[test]
     fn a_page_is_watched_as_long_as_it_can_change() {
         for (changes, watched) in [
             (vec![], true),
             (vec![CLICKED], true),
+            (vec![CLICKED, (Status::Processing, 20, None)], true),
             (vec![CLICKED, (Status::Paid, 20, None)], false),
             (vec![(Status::Canceled, 20, None)], false),
             (vec![(Status::Expired, 300, None)], false),
@@ -410,7 +431,10 @@ mod tests {
             page(&request(&[CLICKED]), 50, Some(at(10))),
             page(&request(&[CLICKED]), 300, NOBODY),
             page(&request(&[CLICKED, (Status::Clicked, 20, None)]), 50, NOBODY),
+            page(&request(&[CLICKED, (Status::Processing, 20, None)]), 50, NOBODY),
             page(&request(&[CLICKED, (Status::Paid, 20, None)]), 50, NOBODY),
+            page(&request(&[CLICKED, (Status::Expired, 20, Some("not_paid"))]), 50, NOBODY),
+            page(&request(&[CLICKED, (Status::Expired, 20, Some("payment_failed"))]), 50, NOBODY),
         ];
         for (index, state) in states.iter().enumerate() {
             assert!(states[..index].iter().all(|other| other.version != state.version), "{:?}", state.version);

@@ -131,6 +131,12 @@ impl OperationId {
         Self(shortened::<9>(Sha256::new().chain_update(message_id)))
     }
 
+    /// The identifier of a payment's failure: the one by which it is known that this payment will not come any more.
+    #[must_use]
+    pub fn of_failed_payment(provider: &str, reference: &str) -> Self {
+        Self::of_message(&format!("{provider}:{reference}:failed"))
+    }
+
     /// The identifier's text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -16,6 +16,9 @@ pub struct Limits {
 /// How long an expired, unpaid request waits for a provider that cannot be reached before it is ended without its word.
 pub const PROVIDER_GRACE: Duration = Duration::from_mins(10);
 
+/// How long a provider may take to confirm a payment, generously: the slowest methods are through within weeks.
+pub const LONGEST_PROCESSING: Duration = Duration::from_hours(92 * 24);
+
 /// How long after both time limits a link stays known. Its removal is the second, independent mechanism of expiry.
 pub const LINK_MARGIN: Duration = Duration::from_mins(1);
 

@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn no_other_status_sends_the_customer_anything() {
-        for status in [Status::Clicked, Status::Expired, Status::RefundDue, Status::Refunded] {
+        for status in [Status::Clicked, Status::Processing, Status::Expired, Status::RefundDue, Status::Refunded] {
             assert_eq!(text(&event_of(status)), None, "{status}");
         }
     }

@@ -1,5 +1,6 @@
 //! The payment request itself.
 
+use crate::transition::PAYMENT_FAILED;
 use crate::{
     Actor, Agent, Caller, CheckoutId, ConversationId, Customer, Description, Fingerprint, LinkToken, Metadata, Money,
     OperationId, OrderNumber, PaymentRequestId, Reason, Status, Timestamp, WorkspaceId,
@@ -59,14 +60,15 @@ pub struct HistoryEntry {
     pub reason: Option<Reason>,
 }
 
-/// Money that the provider says has arrived.
+/// Money that the provider says has arrived, or is on its way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payment {
     /// Who took it, such as `sandbox`.
     pub provider: String,
     /// The provider's own identifier of the payment.
     pub reference: String,
-    /// The provider's own time of the payment.
+    /// The provider's own time at which the customer paid. With a payment method that takes time this is when they did
+    /// their part, however long the money then takes: that is not their doing, so they are not late because of it.
     pub paid_at: Timestamp,
 }
 
@@ -97,7 +99,7 @@ pub struct PaymentRequest {
     pub operations: BTreeSet<OperationId>,
     /// The checkout at the provider, once it is known to exist.
     pub checkout: Option<CheckoutId>,
-    /// The money, once there is some.
+    /// The money, once it has arrived.
     pub payment: Option<Payment>,
     /// The digest of its details, if it was created under an idempotency key.
     pub fingerprint: Option<Fingerprint>,
@@ -152,6 +154,13 @@ impl PaymentRequest {
     #[must_use]
     pub fn status_at(&self, now: Timestamp) -> Status {
         if self.status == Status::Sent && self.is_overdue(now) { Status::Expired } else { self.status }
+    }
+
+    /// Whether the last thing that happened is that the payment which was waited for failed.
+    #[must_use]
+    pub fn payment_failed(&self) -> bool {
+        let reason = self.history.last().and_then(|entry| entry.reason.as_ref());
+        self.status == Status::Expired && reason.is_some_and(|reason| reason.as_str() == PAYMENT_FAILED)
     }
 
     /// Whether the request's deadline has come. It belongs to the time after it.

@@ -195,6 +195,13 @@ pub enum Closing {
         /// How much it was.
         money: Money,
     },
+    /// The customer has done their part, so nobody can pay on it any more, and the money is on its way.
+    Processing {
+        /// The payment.
+        payment: Payment,
+        /// How much it is.
+        money: Money,
+    },
 }
 
 /// Who takes the money.
@@ -207,7 +214,7 @@ pub trait PaymentProvider: Send + Sync {
         return_url: &str,
     ) -> impl Future<Output = Result<Checkout, ProviderError>> + Send;
 
-    /// Closes a payment page for good, or says that it was paid. Closing twice is closing once.
+    /// Closes a payment page for good, or says that it was paid or is being paid. Closing twice is closing once.
     fn close_checkout(&self, checkout: &CheckoutId) -> impl Future<Output = Result<Closing, ProviderError>> + Send;
 
     /// Sends a payment back, once however often it is asked for.

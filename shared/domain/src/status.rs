@@ -13,11 +13,13 @@ pub enum Status {
     Sent,
     /// The customer went on to the payment page.
     Clicked,
+    /// The customer has done their part, and the provider is still confirming the money.
+    Processing,
     /// The provider confirmed the money.
     Paid,
     /// The agent canceled it.
     Canceled,
-    /// Its time ran out.
+    /// Its time ran out, or the payment that it waited for failed.
     Expired,
     /// Money arrived although the request had already ended.
     RefundDue,
@@ -27,8 +29,16 @@ pub enum Status {
 
 impl Status {
     /// Every status, in the order of a request's life.
-    pub const ALL: [Self; 7] =
-        [Self::Sent, Self::Clicked, Self::Paid, Self::Canceled, Self::Expired, Self::RefundDue, Self::Refunded];
+    pub const ALL: [Self; 8] = [
+        Self::Sent,
+        Self::Clicked,
+        Self::Processing,
+        Self::Paid,
+        Self::Canceled,
+        Self::Expired,
+        Self::RefundDue,
+        Self::Refunded,
+    ];
 
     /// The word for it in the interface, the store and the events.
     #[must_use]
@@ -36,6 +46,7 @@ impl Status {
         match self {
             Self::Sent => "sent",
             Self::Clicked => "clicked",
+            Self::Processing => "processing",
             Self::Paid => "paid",
             Self::Canceled => "canceled",
             Self::Expired => "expired",
@@ -44,7 +55,8 @@ impl Status {
         }
     }
 
-    /// Whether a deadline still runs: the customer can act, and time can end it.
+    /// Whether a deadline still runs: the customer can act, and time can end it. While a payment is processing there is
+    /// none, because how long the money takes is in nobody's hands here.
     #[must_use]
     pub const fn is_open(self) -> bool {
         matches!(self, Self::Sent | Self::Clicked)
@@ -70,6 +82,6 @@ impl FromStr for Status {
         Self::ALL
             .into_iter()
             .find(|status| status.as_str() == text)
-            .ok_or(Invalid("must be one of sent, clicked, paid, canceled, expired, refund_due, refunded"))
+            .ok_or(Invalid("must be one of sent, clicked, processing, paid, canceled, expired, refund_due, refunded"))
     }
 }

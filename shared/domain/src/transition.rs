@@ -21,6 +21,13 @@ pub enum Command {
     ExpireUnclicked,
     /// Time ended a payment page that nobody had paid on, and the provider has closed it.
     ExpireUnpaid(CheckoutClosed),
+    /// The provider says that the customer has done their part of a payment, and that it is still confirming the money.
+    Process {
+        /// The payment.
+        payment: Payment,
+        /// How much it is.
+        money: Money,
+    },
     /// The provider says that so much money has arrived.
     Pay {
         /// The payment.
@@ -28,7 +35,10 @@ pub enum Command {
         /// How much it was. A payment of anything else than was asked for is not a payment of the request.
         money: Money,
     },
-    /// The provider says that an attempt to pay failed.
+    /// The provider says that the money will not come: a payment that the customer had done their part of has failed,
+    /// and its checkout takes no other.
+    FailPayment,
+    /// The provider says that an attempt to pay failed. The customer may try again.
     FailAttempt {
         /// Why, in the provider's words.
         reason: Option<Reason>,
@@ -48,8 +58,12 @@ pub enum CommandKind {
     ExpireUnclicked,
     /// [`Command::ExpireUnpaid`]
     ExpireUnpaid,
+    /// [`Command::Process`]
+    Process,
     /// [`Command::Pay`]
     Pay,
+    /// [`Command::FailPayment`]
+    FailPayment,
     /// [`Command::FailAttempt`]
     FailAttempt,
     /// [`Command::CompleteRefund`]
@@ -65,9 +79,20 @@ impl Command {
             Self::Cancel => CommandKind::Cancel,
             Self::ExpireUnclicked => CommandKind::ExpireUnclicked,
             Self::ExpireUnpaid(_) => CommandKind::ExpireUnpaid,
+            Self::Process { .. } => CommandKind::Process,
             Self::Pay { .. } => CommandKind::Pay,
+            Self::FailPayment => CommandKind::FailPayment,
             Self::FailAttempt { .. } => CommandKind::FailAttempt,
             Self::CompleteRefund => CommandKind::CompleteRefund,
+        }
+    }
+
+    /// The payment that it is about, with how much it is over.
+    #[must_use]
+    pub const fn payment(&self) -> Option<(&Payment, Money)> {
+        match self {
+            Self::Process { payment, money } | Self::Pay { payment, money } => Some((payment, *money)),
+            _ => None,
         }
     }
 }
@@ -123,6 +148,9 @@ pub enum Guard {
     PaidInTime,
     /// The provider's own time of the payment is after the deadline.
     PaidLate,
+    /// The provider has not said yet that this payment failed. Its reports come in any order, and what has failed would
+    /// be waited for without end.
+    NotFailed,
     /// The history has room for another failed attempt. Without this bound, someone pressing "pay" with a bad card over
     /// and over could grow a request until it cannot be written any more, and be paid no more.
     RoomForAttempt,
@@ -130,6 +158,9 @@ pub enum Guard {
 
 /// With this many entries in a history, further failed attempts are logged but no longer kept.
 pub const ATTEMPTS_END_AT: u16 = 100;
+
+/// The reason of a request that ended because the payment it waited for failed.
+pub const PAYMENT_FAILED: &str = "payment_failed";
 
 /// One row of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,25 +196,40 @@ const fn row_because(
 ///
 /// A `Sent` whose deadline has passed counts as expired whether or not that was written, so money for it is judged as
 /// for an expired request.
+///
+/// A payment that takes time is judged by when the customer did their part, as one that arrives at once is. A `Clicked`
+/// request may be past its deadline: until it has expired, its checkout was not closed, and what was done on it counts. An
+/// `Expired` one was ended without the provider's word, and goes on if the customer was in time: the agent must not read
+/// that it has expired, and send another link, while the money is on its way. If they were late, nothing happens until the
+/// money comes, and then it goes back. The other two have no such row, because no checkout exists before the click: not
+/// `Sent`, and not `Canceled`, which only a `Sent` becomes. Should money come for them all the same, `Pay` takes it.
+///
+/// That a payment failed is written down also where it changes nothing more, so that `NotFailed` can know of it.
 #[rustfmt::skip]
 pub const TRANSITIONS: &[Transition] = {
     use CommandKind as On;
-    use Guard::{BeforeDeadline, DeadlinePassed, PaidInTime, PaidLate, RoomForAttempt};
-    use Status::{Canceled, Clicked, Expired, Paid, RefundDue, Refunded, Sent};
+    use Guard::{BeforeDeadline, DeadlinePassed, NotFailed, PaidInTime, PaidLate, RoomForAttempt};
+    use Status::{Canceled, Clicked, Expired, Paid, Processing, RefundDue, Refunded, Sent};
     &[
-        row(Sent,              On::Click,           &[BeforeDeadline],             Clicked),
-        row(Sent,              On::Cancel,          &[BeforeDeadline],             Canceled),
-        row_because(Sent,      On::ExpireUnclicked, &[DeadlinePassed],             Expired,   "not_clicked"),
-        row_because(Clicked,   On::ExpireUnpaid,    &[DeadlinePassed],             Expired,   "not_paid"),
-        row(Sent,              On::Pay,             &[BeforeDeadline],             Paid),
-        row(Sent,              On::Pay,             &[DeadlinePassed, PaidInTime], Paid),
-        row(Clicked,           On::Pay,             &[],                           Paid),
-        row(Expired,           On::Pay,             &[PaidInTime],                 Paid),
-        row_because(Sent,      On::Pay,             &[DeadlinePassed, PaidLate],   RefundDue, "paid_after_expiry"),
-        row_because(Expired,   On::Pay,             &[PaidLate],                   RefundDue, "paid_after_expiry"),
-        row_because(Canceled,  On::Pay,             &[],                           RefundDue, "paid_after_cancellation"),
-        row(Clicked,           On::FailAttempt,     &[RoomForAttempt],             Clicked),
-        row(RefundDue,         On::CompleteRefund,  &[],                           Refunded),
+        row(Sent,               On::Click,           &[BeforeDeadline],             Clicked),
+        row(Sent,               On::Cancel,          &[BeforeDeadline],             Canceled),
+        row_because(Sent,       On::ExpireUnclicked, &[DeadlinePassed],             Expired,     "not_clicked"),
+        row_because(Clicked,    On::ExpireUnpaid,    &[DeadlinePassed],             Expired,     "not_paid"),
+        row(Clicked,            On::Process,         &[],                           Processing),
+        row(Expired,            On::Process,         &[PaidInTime, NotFailed],      Processing),
+        row(Sent,               On::Pay,             &[BeforeDeadline],             Paid),
+        row(Sent,               On::Pay,             &[DeadlinePassed, PaidInTime], Paid),
+        row(Clicked,            On::Pay,             &[],                           Paid),
+        row(Processing,         On::Pay,             &[],                           Paid),
+        row(Expired,            On::Pay,             &[PaidInTime],                 Paid),
+        row_because(Sent,       On::Pay,             &[DeadlinePassed, PaidLate],   RefundDue,   "paid_after_expiry"),
+        row_because(Expired,    On::Pay,             &[PaidLate],                   RefundDue,   "paid_after_expiry"),
+        row_because(Canceled,   On::Pay,             &[],                           RefundDue,   "paid_after_cancellation"),
+        row_because(Clicked,    On::FailPayment,     &[],                           Expired,     PAYMENT_FAILED),
+        row_because(Processing, On::FailPayment,     &[],                           Expired,     PAYMENT_FAILED),
+        row_because(Expired,    On::FailPayment,     &[],                           Expired,     PAYMENT_FAILED),
+        row(Clicked,            On::FailAttempt,     &[RoomForAttempt],             Clicked),
+        row(RefundDue,          On::CompleteRefund,  &[],                           Refunded),
     ]
 };
 
@@ -195,6 +241,7 @@ impl Guard {
             Self::DeadlinePassed => request.is_overdue(change.at),
             Self::PaidInTime => change.paid_at().is_some_and(|paid_at| paid_at <= request.deadline),
             Self::PaidLate => change.paid_at().is_some_and(|paid_at| paid_at > request.deadline),
+            Self::NotFailed => change.failure().is_some_and(|failure| !request.operations.contains(&failure)),
             Self::RoomForAttempt => request.version() < usize::from(ATTEMPTS_END_AT),
         }
     }
@@ -204,18 +251,20 @@ impl Change {
     /// The provider's own time of the payment, if the command is about one.
     #[must_use]
     pub fn paid_at(&self) -> Option<Timestamp> {
-        match &self.command {
-            Command::Pay { payment, .. } => Some(payment.paid_at),
-            _ => None,
-        }
+        self.command.payment().map(|(payment, _)| payment.paid_at)
+    }
+
+    /// What it would be known by that the payment the command is about has failed.
+    #[must_use]
+    pub fn failure(&self) -> Option<OperationId> {
+        let (payment, _) = self.command.payment()?;
+        Some(OperationId::of_failed_payment(&payment.provider, &payment.reference))
     }
 
     /// The row of the table that this change follows for a request as it stands; none if nothing happens.
     #[must_use]
     pub fn transition(&self, request: &PaymentRequest) -> Option<&'static Transition> {
-        if let Command::Pay { money, .. } = &self.command
-            && *money != request.details.money
-        {
+        if self.command.payment().is_some_and(|(_, money)| money != request.details.money) {
             return None;
         }
         TRANSITIONS.iter().find(|row| {
@@ -270,7 +319,7 @@ impl CancelRefusal {
     pub const fn of(status: Status) -> Option<Self> {
         match status {
             Status::Sent => None,
-            Status::Clicked => Some(Self::AlreadyClicked),
+            Status::Clicked | Status::Processing => Some(Self::AlreadyClicked),
             Status::Canceled => Some(Self::AlreadyCanceled),
             Status::Expired => Some(Self::LinkExpired),
             Status::Paid | Status::RefundDue | Status::Refunded => Some(Self::AlreadyPaid),
@@ -294,21 +343,30 @@ mod tests {
     use super::*;
     use crate::test_support::{at, money, request};
     use CommandKind as On;
-    use Status::{Canceled, Clicked, Expired, Paid, RefundDue, Refunded, Sent};
+    use Status::{Canceled, Clicked, Expired, Paid, Processing, RefundDue, Refunded, Sent};
 
-    const KINDS: [CommandKind; 7] =
-        [On::Click, On::Cancel, On::ExpireUnclicked, On::ExpireUnpaid, On::Pay, On::FailAttempt, On::CompleteRefund];
+    const KINDS: [CommandKind; 9] = [
+        On::Click,
+        On::Cancel,
+        On::ExpireUnclicked,
+        On::ExpireUnpaid,
+        On::Process,
+        On::Pay,
+        On::FailPayment,
+        On::FailAttempt,
+        On::CompleteRefund,
+    ];
 
     fn change(kind: CommandKind, now: i64, paid_at: i64) -> Change {
+        let payment = Payment { provider: "sandbox".into(), reference: "p".into(), paid_at: at(paid_at) };
         let command = match kind {
             On::Click => Command::Click { checkout_limit: Duration::from_mins(15) },
             On::Cancel => Command::Cancel,
             On::ExpireUnclicked => Command::ExpireUnclicked,
             On::ExpireUnpaid => Command::ExpireUnpaid(CheckoutClosed::confirmed()),
-            On::Pay => Command::Pay {
-                payment: Payment { provider: "sandbox".into(), reference: "p".into(), paid_at: at(paid_at) },
-                money: money(25_000, "ZAR"),
-            },
+            On::Process => Command::Process { payment, money: money(25_000, "ZAR") },
+            On::Pay => Command::Pay { payment, money: money(25_000, "ZAR") },
+            On::FailPayment => Command::FailPayment,
             On::FailAttempt => Command::FailAttempt { reason: None },
             On::CompleteRefund => Command::CompleteRefund,
         };
@@ -330,11 +388,16 @@ mod tests {
                             (On::Cancel, Sent) if early => Some((Canceled, None)),
                             (On::ExpireUnclicked, Sent) if !early => Some((Expired, Some("not_clicked"))),
                             (On::ExpireUnpaid, Clicked) if !early => Some((Expired, Some("not_paid"))),
+                            (On::Process, Clicked) => Some((Processing, None)),
+                            (On::Process, Expired) if in_time => Some((Processing, None)),
                             (On::Pay, Sent) if early || in_time => Some((Paid, None)),
-                            (On::Pay, Clicked) => Some((Paid, None)),
+                            (On::Pay, Clicked | Processing) => Some((Paid, None)),
                             (On::Pay, Expired) if in_time => Some((Paid, None)),
                             (On::Pay, Sent | Expired) => Some((RefundDue, Some("paid_after_expiry"))),
                             (On::Pay, Canceled) => Some((RefundDue, Some("paid_after_cancellation"))),
+                            (On::FailPayment, Clicked | Processing | Expired) => {
+                                Some((Expired, Some("payment_failed")))
+                            }
                             (On::FailAttempt, Clicked) => Some((Clicked, None)),
                             (On::CompleteRefund, RefundDue) => Some((Refunded, None)),
                             _ => None,
@@ -368,14 +431,40 @@ mod tests {
     #[test]
     fn a_payment_of_another_amount_or_currency_is_no_payment_of_the_request() {
         for wrong in [money(24_999, "ZAR"), money(25_000, "USD")] {
-            for status in Status::ALL {
-                let mut change = change(On::Pay, 0, 0);
-                if let Command::Pay { money, .. } = &mut change.command {
+            for (status, kind) in Status::ALL.into_iter().flat_map(|status| [(status, On::Process), (status, On::Pay)])
+            {
+                let mut change = change(kind, 0, 0);
+                if let Command::Process { money, .. } | Command::Pay { money, .. } = &mut change.command {
                     *money = wrong;
                 }
-                assert_eq!(change.transition(&request(status, 1_000)), None, "{status}");
+                assert_eq!(change.transition(&request(status, 1_000)), None, "{kind:?} of {status}");
             }
         }
+    }
+
+    #[test]
+    fn a_payment_that_is_known_to_have_failed_is_not_waited_for_and_another_one_is() {
+        let mut expired = request(Expired, 1_000);
+        expired.operations.insert(OperationId::of_failed_payment("sandbox", "p"));
+        assert_eq!(change(On::Process, 2_000, 1_000).transition(&expired), None);
+        let mut other = change(On::Process, 2_000, 1_000);
+        if let Command::Process { payment, .. } = &mut other.command {
+            payment.reference = "q".into();
+        }
+        assert_eq!(other.transition(&expired).map(|row| row.to), Some(Processing));
+        assert!(change(On::Pay, 2_000, 1_000).transition(&expired).is_some(), "money is money");
+    }
+
+    /// Nothing of ours ends what is processing, so nothing may lead there that could not lead away again.
+    #[test]
+    fn what_is_processing_waits_for_the_provider_alone() {
+        let request = request(Processing, 1_000);
+        for kind in KINDS {
+            let moves = change(kind, 1_000_000_000, 1_000).transition(&request).is_some();
+            assert_eq!(moves, matches!(kind, On::Pay | On::FailPayment), "{kind:?}");
+        }
+        assert!(!Processing.is_open(), "no deadline runs");
+        assert!(!Processing.is_settled(), "nothing that is waited for is removed");
     }
 
     #[test]
@@ -392,6 +481,7 @@ mod tests {
         use CancelRefusal::{AlreadyCanceled, AlreadyClicked, AlreadyPaid, LinkExpired};
         let expected = [
             None,
+            Some(AlreadyClicked),
             Some(AlreadyClicked),
             Some(AlreadyPaid),
             Some(AlreadyCanceled),

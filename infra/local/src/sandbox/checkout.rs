@@ -29,21 +29,27 @@ pub(super) struct Checkout {
     pub(super) status: Status,
 }
 
-/// Where it stands. What is paid or closed stays so.
+/// Where it stands. What is paid or closed stays so, and what is processing becomes one of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub(super) enum Status {
     /// It can be paid.
     Open,
+    /// The customer has paid by a method that takes time, and the money is on its way.
+    Processing(Payment),
     /// It was paid, once.
-    Paid {
-        /// The payment's own id.
-        payment_id: String,
-        /// When.
-        paid_at: Timestamp,
-    },
+    Paid(Payment),
     /// It can no longer be paid.
     Closed,
+}
+
+/// How a checkout was paid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Payment {
+    /// The payment's own id.
+    pub(super) payment_id: String,
+    /// When the customer paid, however long the money took.
+    pub(super) paid_at: Timestamp,
 }
 
 /// What a merchant asks to be sent back.
@@ -89,7 +95,7 @@ pub(super) fn find(transaction: &Transaction<'_>, id: &str) -> rusqlite::Result<
         .optional()
 }
 
-/// Closes a checkout unless it is paid, and returns it as it then is.
+/// Closes a checkout unless the customer has paid, and returns it as it then is.
 pub(super) fn close(transaction: &Transaction<'_>, id: &str) -> rusqlite::Result<Option<Checkout>> {
     transaction
         .prepare_cached("UPDATE checkouts SET status = 'closed' WHERE id = ?1 AND status = 'open'")?
@@ -97,15 +103,34 @@ pub(super) fn close(transaction: &Transaction<'_>, id: &str) -> rusqlite::Result
     find(transaction, id)
 }
 
-/// Pays an open checkout, and returns the payment. `None` if it was not open.
-pub(super) fn pay(transaction: &Transaction<'_>, id: &str, paid_at: Timestamp) -> rusqlite::Result<Option<String>> {
-    let payment_id = format!("pay_{}", Uuid::new_v4().simple());
-    let paid = transaction
+/// Pays an open checkout by a method whose money arrives at once or is still on its way, and returns the checkout as it
+/// then is. One that is not open stays as it is.
+pub(super) fn pay(
+    transaction: &Transaction<'_>,
+    id: &str,
+    paid_at: Timestamp,
+    arrived: bool,
+) -> rusqlite::Result<Option<Checkout>> {
+    transaction
         .prepare_cached(
-            "UPDATE checkouts SET status = 'paid', payment_id = ?2, paid_at = ?3 WHERE id = ?1 AND status = 'open'",
+            "UPDATE checkouts SET status = ?2, payment_id = ?3, paid_at = ?4 WHERE id = ?1 AND status = 'open'",
         )?
-        .execute((id, &payment_id, paid_at.to_string()))?;
-    Ok((paid == 1).then_some(payment_id))
+        .execute((
+            id,
+            if arrived { "paid" } else { "processing" },
+            format!("pay_{}", Uuid::new_v4().simple()),
+            paid_at.to_string(),
+        ))?;
+    find(transaction, id)
+}
+
+/// The money that a checkout waits for has arrived, or will not come: then nobody can pay on it any more. Whether it was
+/// waited for.
+pub(super) fn settle(transaction: &Transaction<'_>, id: &str, arrived: bool) -> rusqlite::Result<bool> {
+    let settled = transaction
+        .prepare_cached("UPDATE checkouts SET status = ?2 WHERE id = ?1 AND status = 'processing'")?
+        .execute((id, if arrived { "paid" } else { "closed" }))?;
+    Ok(settled == 1)
 }
 
 /// The refund of this payment request: a new one the first time, the same one ever after. A payment that was made
@@ -134,16 +159,16 @@ impl Checkout {
         let amount = Amount::new(row.get("amount")?).map_err(|error| unreadable(error.into()))?;
         let currency: Currency =
             row.get::<_, String>("currency")?.parse().map_err(|error: domain::Invalid| unreadable(error.into()))?;
+        let payment = || {
+            let paid_at = row.get::<_, String>("paid_at")?.parse();
+            let paid_at = paid_at.map_err(|error: domain::Invalid| unreadable(error.into()))?;
+            Ok::<_, rusqlite::Error>(Payment { payment_id: row.get("payment_id")?, paid_at })
+        };
         let status = match row.get::<_, String>("status")?.as_str() {
             "open" => Status::Open,
             "closed" => Status::Closed,
-            _ => Status::Paid {
-                payment_id: row.get("payment_id")?,
-                paid_at: row
-                    .get::<_, String>("paid_at")?
-                    .parse()
-                    .map_err(|error: domain::Invalid| unreadable(error.into()))?,
-            },
+            "processing" => Status::Processing(payment()?),
+            _ => Status::Paid(payment()?),
         };
         Ok(Self {
             id: row.get("id")?,
@@ -209,13 +234,40 @@ mod tests {
         let (first, second, checkout) = within(|transaction| {
             let id = create(transaction, order("a"))?.id;
             let at = now();
-            Ok((pay(transaction, &id, at)?, pay(transaction, &id, at)?, close(transaction, &id)?))
+            Ok((pay(transaction, &id, at, true)?, pay(transaction, &id, at, true)?, close(transaction, &id)?))
         })
         .await;
-        assert!(first.is_some() && second.is_none());
-        assert!(
-            matches!(checkout.unwrap().status, Status::Paid { ref payment_id, .. } if Some(payment_id) == first.as_ref())
-        );
+        assert!(matches!(first.as_ref().unwrap().status, Status::Paid(_)));
+        assert_eq!((&first, &first), (&second, &checkout));
+    }
+
+    #[tokio::test]
+    async fn a_checkout_whose_money_is_on_its_way_is_neither_closed_nor_paid_again_until_it_settles() {
+        for arrives in [true, false] {
+            let (waiting, settled, again, done) = within(move |transaction| {
+                let id = create(transaction, order("a"))?.id;
+                let waiting = pay(transaction, &id, now(), false)?;
+                assert_eq!(pay(transaction, &id, now(), true)?, waiting);
+                assert_eq!(close(transaction, &id)?, waiting);
+                let (settled, again) = (settle(transaction, &id, arrives)?, settle(transaction, &id, !arrives)?);
+                Ok((waiting, settled, again, find(transaction, &id)?))
+            })
+            .await;
+            assert!(settled && !again);
+            let Status::Processing(payment) = waiting.unwrap().status else { panic!("it takes time") };
+            assert_eq!(done.unwrap().status, if arrives { Status::Paid(payment) } else { Status::Closed });
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_settles_that_nobody_waits_for() {
+        let settled = within(|transaction| {
+            let id = create(transaction, order("a"))?.id;
+            Ok((settle(transaction, &id, true)?, settle(transaction, "chk_unknown", true)?, find(transaction, &id)?))
+        })
+        .await;
+        assert!(!settled.0 && !settled.1);
+        assert_eq!(settled.2.unwrap().status, Status::Open);
     }
 
     #[tokio::test]
@@ -223,10 +275,10 @@ mod tests {
         let (paid, unknown) = within(|transaction| {
             let id = create(transaction, order("a"))?.id;
             close(transaction, &id)?;
-            Ok((pay(transaction, &id, now())?, close(transaction, "chk_unknown")?))
+            Ok((pay(transaction, &id, now(), true)?, close(transaction, "chk_unknown")?))
         })
         .await;
-        assert_eq!(paid, None);
+        assert_eq!(paid.unwrap().status, Status::Closed);
         assert_eq!(unknown, None);
     }
 

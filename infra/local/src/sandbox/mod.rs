@@ -20,6 +20,7 @@ use reqwest::{Client, Url};
 use runtime::problem::Problem;
 use runtime::webhook::Secrets;
 use rusqlite::Transaction;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::convert::Infallible;
@@ -53,21 +54,33 @@ struct CheckoutAnswer {
 enum Outcome {
     Succeeded,
     Declined,
+    /// Paid by a method that takes time, such as a bank transfer.
+    Processing,
+}
+
+/// What becomes of the money that a checkout waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Settlement {
+    Succeeded,
+    Failed,
 }
 
 #[derive(Deserialize)]
-struct PayForm {
-    outcome: Outcome,
+struct Form<T> {
+    outcome: T,
 }
 
-/// What pressing it did.
+/// What a form did.
 enum Pressed {
     /// The merchant is to be told.
     Told { job: Job, return_url: String },
-    /// It was paid before, so nothing.
-    AlreadyPaid { return_url: String },
+    /// It was done before, so nothing.
+    Already { return_url: String },
     /// It is too late.
     Closed(Box<Checkout>),
+    /// There is no money to wait for.
+    NotProcessing,
     /// There is no such checkout.
     Unknown,
 }
@@ -108,6 +121,7 @@ pub(crate) fn router(provider: Provider) -> Router {
         .route("/sandbox/checkouts", post(create))
         .route("/sandbox/checkouts/{id}", get(show))
         .route("/sandbox/checkouts/{id}/pay", post(pay))
+        .route("/sandbox/checkouts/{id}/settle", post(settle))
         .route("/sandbox/checkouts/{id}/close", post(close))
         .route("/sandbox/refunds", post(refund))
         .route("/sandbox/style.css", get(page::style))
@@ -125,7 +139,8 @@ async fn create(State(provider): State<Arc<Provider>>, body: Body) -> Result<Jso
         id: checkout.id,
         status: match checkout.status {
             Status::Open => "open",
-            Status::Paid { .. } => "paid",
+            Status::Processing(_) => "processing",
+            Status::Paid(_) => "paid",
             Status::Closed => "closed",
         },
     }))
@@ -135,7 +150,7 @@ async fn close(State(provider): State<Arc<Provider>>, CheckoutId(id): CheckoutId
     let closed = provider.store.transaction(move |transaction| checkout::close(transaction, &id)).await?;
     let checkout = closed.ok_or(Problem::NotFound)?;
     let mut answer = json!(checkout.status);
-    if let (Status::Paid { .. }, Some(answer)) = (&checkout.status, answer.as_object_mut()) {
+    if let (Status::Processing(_) | Status::Paid(_), Some(answer)) = (&checkout.status, answer.as_object_mut()) {
         answer.insert("amount".to_owned(), json!(checkout.money.amount));
         answer.insert("currency".to_owned(), json!(checkout.money.currency));
     }
@@ -158,47 +173,95 @@ async fn pay(
     CheckoutId(id): CheckoutId,
     body: Body,
 ) -> Result<Response, Refusal> {
-    let body = body::read(body, body::OWN_LIMIT).await?;
-    let form = serde_urlencoded::from_bytes::<PayForm>(&body).ok();
-    let pressed = provider
-        .store
-        .transaction(move |transaction| match (checkout::find(transaction, &id)?, form) {
-            (None, _) => Ok(Some(Pressed::Unknown)),
-            (Some(_), None) => Ok(None),
-            (Some(checkout), Some(form)) => press(transaction, checkout, form.outcome).map(Some),
+    provider.form(id, body, "must be succeeded, declined or processing", press).await
+}
+
+/// Time passes at the customer's bank: the money that a checkout waits for arrives, or does not.
+async fn settle(
+    State(provider): State<Arc<Provider>>,
+    CheckoutId(id): CheckoutId,
+    body: Body,
+) -> Result<Response, Refusal> {
+    provider.form(id, body, "must be succeeded or failed", settle_payment).await
+}
+
+impl Provider {
+    /// Does what a form says to a checkout, tells the merchant, and sends the customer back there.
+    async fn form<T: DeserializeOwned + Send + 'static>(
+        &self,
+        id: String,
+        body: Body,
+        outcomes: &str,
+        work: fn(&Transaction<'_>, Checkout, T) -> rusqlite::Result<Pressed>,
+    ) -> Result<Response, Refusal> {
+        let body = body::read(body, body::OWN_LIMIT).await?;
+        let form = serde_urlencoded::from_bytes::<Form<T>>(&body).ok();
+        let pressed = self
+            .store
+            .transaction(move |transaction| match (checkout::find(transaction, &id)?, form) {
+                (None, _) => Ok(Some(Pressed::Unknown)),
+                (Some(_), None) => Ok(None),
+                (Some(checkout), Some(form)) => work(transaction, checkout, form.outcome).map(Some),
+            })
+            .await?
+            .ok_or_else(|| Refusal::invalid("outcome", outcomes))?;
+        Ok(match pressed {
+            Pressed::Told { job, return_url } => {
+                // The customer's next page should show what the merchant knows by then; if that takes long, it goes on
+                // without them.
+                drop(tokio::time::timeout(FIRST_ATTEMPT, self.webhooks.submit(job)).await);
+                Redirect::to(&return_url).into_response()
+            }
+            Pressed::Already { return_url } => Redirect::to(&return_url).into_response(),
+            Pressed::Closed(checkout) => page::closed(&checkout),
+            Pressed::NotProcessing => return Err(Refusal::invalid("checkout", "must be processing")),
+            Pressed::Unknown => page::unknown(),
         })
-        .await?
-        .ok_or_else(|| Refusal::invalid("outcome", "must be succeeded or declined"))?;
-    Ok(match pressed {
-        Pressed::Told { job, return_url } => {
-            // The customer's next page should show what the merchant knows by then; if that takes long, it goes on
-            // without them.
-            drop(tokio::time::timeout(FIRST_ATTEMPT, provider.webhooks.submit(job)).await);
-            Redirect::to(&return_url).into_response()
-        }
-        Pressed::AlreadyPaid { return_url } => Redirect::to(&return_url).into_response(),
-        Pressed::Closed(checkout) => page::closed(&checkout),
-        Pressed::Unknown => page::unknown(),
-    })
+    }
 }
 
 /// Pays or declines, and stores the webhook about it in the same transaction.
 fn press(transaction: &Transaction<'_>, checkout: Checkout, outcome: Outcome) -> rusqlite::Result<Pressed> {
     match checkout.status {
-        Status::Paid { .. } => return Ok(Pressed::AlreadyPaid { return_url: checkout.return_url }),
+        Status::Processing(_) | Status::Paid(_) => return Ok(Pressed::Already { return_url: checkout.return_url }),
         Status::Closed => return Ok(Pressed::Closed(Box::new(checkout))),
         Status::Open => {}
     }
     let now = crate::time::moment();
-    let webhook = match outcome {
-        Outcome::Declined => Webhook::failed(&checkout, "card_declined", now),
-        Outcome::Succeeded => match checkout::pay(transaction, &checkout.id, now)? {
-            Some(payment_id) => Webhook::paid(&checkout, &payment_id, now),
-            None => return Ok(Pressed::AlreadyPaid { return_url: checkout.return_url }),
-        },
+    if outcome == Outcome::Declined {
+        return tell(transaction, &Webhook::attempt_failed(&checkout, "card_declined", now), checkout);
+    }
+    let paid = checkout::pay(transaction, &checkout.id, now, outcome == Outcome::Succeeded)?;
+    match paid.as_ref().map(|paid| &paid.status) {
+        Some(Status::Processing(payment)) => tell(transaction, &Webhook::processing(&checkout, payment, now), checkout),
+        Some(Status::Paid(payment)) => tell(transaction, &Webhook::paid(&checkout, payment, now), checkout),
+        _ => Ok(Pressed::Already { return_url: checkout.return_url }),
+    }
+}
+
+/// Ends the wait for a payment's money, and stores the webhook about it in the same transaction.
+fn settle_payment(
+    transaction: &Transaction<'_>,
+    checkout: Checkout,
+    settlement: Settlement,
+) -> rusqlite::Result<Pressed> {
+    let payment = match &checkout.status {
+        Status::Processing(payment) => payment,
+        Status::Paid(_) => return Ok(Pressed::Already { return_url: checkout.return_url }),
+        Status::Closed => return Ok(Pressed::Closed(Box::new(checkout))),
+        Status::Open => return Ok(Pressed::NotProcessing),
     };
-    let body = json!(webhook).to_string();
-    // Every webhook goes its own way: one that is not taken does not hold up the next.
-    let job = Job::put(transaction, QUEUE, "webhook", &webhook.id, body)?;
+    checkout::settle(transaction, &checkout.id, settlement == Settlement::Succeeded)?;
+    let now = crate::time::moment();
+    let webhook = match settlement {
+        Settlement::Succeeded => Webhook::paid(&checkout, payment, now),
+        Settlement::Failed => Webhook::payment_failed(&checkout, payment, now),
+    };
+    tell(transaction, &webhook, checkout)
+}
+
+/// Stores a webhook. Every one goes its own way: one that is not taken does not hold up the next.
+fn tell(transaction: &Transaction<'_>, webhook: &Webhook, checkout: Checkout) -> rusqlite::Result<Pressed> {
+    let job = Job::put(transaction, QUEUE, "webhook", &webhook.id, json!(webhook).to_string())?;
     Ok(Pressed::Told { job, return_url: checkout.return_url })
 }

@@ -20,17 +20,29 @@ struct Page<'a> {
     amount: String,
     /// Whether it can be paid here and now.
     payable: bool,
+    /// Whether its money is on its way.
+    processing: bool,
 }
 
 /// The payment page of a checkout, in the state it is in.
 pub(super) fn checkout(checkout: &Checkout) -> Response {
     let (title, text) = match &checkout.status {
         Status::Open => ("Pay for your order", "This is a stand-in payment page. No money is moved."),
-        Status::Paid { .. } => ("This order is paid", "Your payment went through. There is nothing left to do here."),
+        Status::Processing(_) => (
+            "Your transfer is on its way",
+            "Your part is done. Outside of this stand-in the bank now takes its time; here, you say how it ends.",
+        ),
+        Status::Paid(_) => ("This order is paid", "Your payment went through. There is nothing left to do here."),
         Status::Closed => ("This checkout is closed", "It can no longer be paid, and no money was taken."),
     };
-    let payable = checkout.status == Status::Open;
-    let page = Page { title, text, checkout: Some(checkout), amount: checkout.money.to_string(), payable };
+    let page = Page {
+        title,
+        text,
+        checkout: Some(checkout),
+        amount: checkout.money.to_string(),
+        payable: checkout.status == Status::Open,
+        processing: matches!(checkout.status, Status::Processing(_)),
+    };
     respond(StatusCode::OK, &page, Some(&checkout.return_url))
 }
 
@@ -38,10 +50,11 @@ pub(super) fn checkout(checkout: &Checkout) -> Response {
 pub(super) fn closed(checkout: &Checkout) -> Response {
     let page = Page {
         title: "This checkout is closed",
-        text: "It was closed before you paid, and no money was taken.",
+        text: "It can no longer be paid, and no money was taken.",
         checkout: Some(checkout),
         amount: checkout.money.to_string(),
         payable: false,
+        processing: false,
     };
     respond(StatusCode::GONE, &page, Some(&checkout.return_url))
 }
@@ -54,6 +67,7 @@ pub(super) fn unknown() -> Response {
         checkout: None,
         amount: String::new(),
         payable: false,
+        processing: false,
     };
     respond(StatusCode::NOT_FOUND, &page, None)
 }

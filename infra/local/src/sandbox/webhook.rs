@@ -1,6 +1,6 @@
 //! What the stand-in provider tells the merchant: Standard Webhooks, sent until they are taken.
 
-use super::checkout::Checkout;
+use super::checkout::{Checkout, Payment};
 use crate::queue::{Job, Outcome, Work};
 use domain::Timestamp;
 use reqwest::Client;
@@ -19,23 +19,47 @@ pub(super) struct Webhook {
 
 impl Webhook {
     /// The checkout was paid.
-    pub(super) fn paid(checkout: &Checkout, payment_id: &str, at: Timestamp) -> Self {
+    pub(super) fn paid(checkout: &Checkout, payment: &Payment, at: Timestamp) -> Self {
+        Self::of_payment("checkout.paid", checkout, payment, at)
+    }
+
+    /// The customer has paid, and the money is on its way.
+    pub(super) fn processing(checkout: &Checkout, payment: &Payment, at: Timestamp) -> Self {
+        Self::of_payment("checkout.processing", checkout, payment, at)
+    }
+
+    fn of_payment(kind: &str, checkout: &Checkout, payment: &Payment, at: Timestamp) -> Self {
         Self::new(
-            "checkout.paid",
+            kind,
             at,
             &json!({
                 "checkout_id": checkout.id,
                 "payment_request_id": checkout.payment_request_id,
-                "payment_id": payment_id,
+                "payment_id": payment.payment_id,
                 "amount": checkout.money.amount,
                 "currency": checkout.money.currency,
-                "paid_at": at,
+                "paid_at": payment.paid_at,
             }),
         )
     }
 
-    /// An attempt to pay the checkout failed.
-    pub(super) fn failed(checkout: &Checkout, reason: &str, at: Timestamp) -> Self {
+    /// The money that was on its way will not come.
+    pub(super) fn payment_failed(checkout: &Checkout, payment: &Payment, at: Timestamp) -> Self {
+        Self::new(
+            "checkout.async_payment_failed",
+            at,
+            &json!({
+                "checkout_id": checkout.id,
+                "payment_request_id": checkout.payment_request_id,
+                "payment_id": payment.payment_id,
+                "amount": checkout.money.amount,
+                "currency": checkout.money.currency,
+            }),
+        )
+    }
+
+    /// An attempt to pay the checkout failed. The customer can try again.
+    pub(super) fn attempt_failed(checkout: &Checkout, reason: &str, at: Timestamp) -> Self {
         Self::new(
             "checkout.payment_failed",
             at,

@@ -65,9 +65,16 @@ impl Expression {
         format!("NOT contains({}, {operation})", self.name("#operations"))
     }
 
+    /// The provider has not said yet that this payment failed.
+    fn not_failed_before(&mut self, change: &Change) -> String {
+        let failure = change.failure().unwrap_or_else(|| change.operation.clone());
+        let failure = self.text("failure", failure.as_str());
+        format!("NOT contains({}, {failure})", self.name("#operations"))
+    }
+
     /// A payment is of what was asked for, to the last minor unit.
     fn pays_what_was_asked(&mut self, change: &Change) -> Option<String> {
-        let Command::Pay { money, .. } = &change.command else { return None };
+        let (_, money) = change.command.payment()?;
         let amount = self.number("amount", money.amount.minor_units());
         let currency = self.text("currency", money.currency.code());
         Some(format!("{} = {amount} AND {} = {currency}", self.name("#amount"), self.name("#currency")))
@@ -83,6 +90,7 @@ impl Expression {
                 Guard::DeadlinePassed => self.deadline("<=", "now", change.at),
                 Guard::PaidInTime => self.deadline(">=", "paid_at", change.paid_at().unwrap_or(change.at)),
                 Guard::PaidLate => self.deadline("<", "paid_at", change.paid_at().unwrap_or(change.at)),
+                Guard::NotFailed => self.not_failed_before(change),
                 Guard::RoomForAttempt => {
                     let end = self.number("attempts_end_at", i64::from(ATTEMPTS_END_AT));
                     format!("{} < {end}", self.name("#version"))
@@ -156,11 +164,11 @@ pub(super) fn conditional_update(
             serde_dynamo::aws_sdk_dynamodb_1::to_attribute_value(payment).map_err(|e| StoreError::Corrupt(e.into()))?;
         set.push(format!("{} = {}", write.name("#payment"), write.value("payment", payment)));
     }
-    // What has ended leaves the index of what is due.
+    // What has ended, or waits for the provider alone, leaves the index of what is due.
     if !row.to.is_open() {
         remove.push(write.name("#due_shard"));
     }
-    // What has come to rest is removed one day; money that is owed back never is.
+    // What has come to rest is removed one day; money that is on its way or owed back never is.
     if row.to.is_settled() {
         let ttl = write.number("ttl", change.at.plus(retention).as_seconds_ceiling());
         set.push(format!("{} = {ttl}", write.name("#ttl")));

@@ -85,7 +85,7 @@ pub struct RequestItem {
     /// The range key of the index `due`; kept after the request has ended, because late money is judged by it.
     #[serde(with = "milliseconds")]
     due_at: Timestamp,
-    /// The hash key of the index `due`, there only while the request is open: without it the item leaves the index.
+    /// The hash key of the index `due`, there only while a deadline runs: without it the item leaves the index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     due_shard: Option<u8>,
     history: Vec<EntryItem>,

@@ -23,9 +23,9 @@ use std::time::Duration;
 
 type Item = HashMap<String, AttributeValue>;
 
-/// A request moves at most four times in its life (sent, clicked or canceled or expired, refund due, refunded), so a
-/// change that is overtaken more often than this has met a defect.
-const OVERTAKEN_AT_MOST: usize = 6;
+/// A request moves at most six times in its life (clicked, expired, processing, expired, refund due, refunded), so a change
+/// that is overtaken more often than this has met a defect.
+const OVERTAKEN_AT_MOST: usize = 8;
 
 /// `BatchGetItem` takes at most so many keys
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>).

@@ -49,7 +49,16 @@ struct CreatedCheckout {
 #[serde(tag = "status", rename_all = "snake_case")]
 enum ClosedCheckout {
     Closed,
-    Paid { payment_id: String, amount: Amount, currency: Currency, paid_at: Timestamp },
+    Paid(ClosedPayment),
+    Processing(ClosedPayment),
+}
+
+#[derive(Deserialize)]
+struct ClosedPayment {
+    payment_id: String,
+    amount: Amount,
+    currency: Currency,
+    paid_at: Timestamp,
 }
 
 #[derive(Serialize)]
@@ -69,7 +78,7 @@ struct Envelope {
 }
 
 #[derive(Deserialize)]
-struct PaidData {
+struct PaymentData {
     payment_request_id: String,
     payment_id: String,
     amount: i64,
@@ -78,9 +87,22 @@ struct PaidData {
 }
 
 #[derive(Deserialize)]
-struct FailedData {
+struct FailedPaymentData {
+    payment_request_id: String,
+    payment_id: String,
+}
+
+#[derive(Deserialize)]
+struct FailedAttemptData {
     payment_request_id: String,
     reason: Option<String>,
+}
+
+impl ClosedPayment {
+    fn parts(self) -> (Payment, Money) {
+        let payment = Payment { provider: NAME.to_owned(), reference: self.payment_id, paid_at: self.paid_at };
+        (payment, Money { amount: self.amount, currency: self.currency })
+    }
 }
 
 impl Sandbox {
@@ -122,8 +144,8 @@ impl SandboxWebhooks {
         let unreadable = |error: serde_json::Error| WebhookError::Unreadable(error.to_string());
         let envelope: Envelope = serde_json::from_slice(body).map_err(unreadable)?;
         match envelope.r#type.as_str() {
-            "checkout.paid" => {
-                let data: PaidData = serde_json::from_value(envelope.data).map_err(unreadable)?;
+            kind @ ("checkout.paid" | "checkout.processing") => {
+                let data: PaymentData = serde_json::from_value(envelope.data).map_err(unreadable)?;
                 let Ok(id) = data.payment_request_id.parse() else {
                     return Ok(WebhookEvent::Foreign(envelope.r#type));
                 };
@@ -131,10 +153,23 @@ impl SandboxWebhooks {
                     return Ok(WebhookEvent::ImpossibleMoney(id));
                 };
                 let payment = Payment { provider: NAME.to_owned(), reference: data.payment_id, paid_at: data.paid_at };
-                Ok(WebhookEvent::Report(ProviderEvent::Paid { id, payment, money: Money { amount, currency } }))
+                let money = Money { amount, currency };
+                Ok(WebhookEvent::Report(if kind == "checkout.paid" {
+                    ProviderEvent::Paid { id, payment, money }
+                } else {
+                    ProviderEvent::Processing { id, payment, money }
+                }))
+            }
+            "checkout.async_payment_failed" => {
+                let data: FailedPaymentData = serde_json::from_value(envelope.data).map_err(unreadable)?;
+                let Ok(id) = data.payment_request_id.parse() else {
+                    return Ok(WebhookEvent::Foreign(envelope.r#type));
+                };
+                let (provider, reference) = (NAME.to_owned(), data.payment_id);
+                Ok(WebhookEvent::Report(ProviderEvent::PaymentFailed { id, provider, reference }))
             }
             "checkout.payment_failed" => {
-                let data: FailedData = serde_json::from_value(envelope.data).map_err(unreadable)?;
+                let data: FailedAttemptData = serde_json::from_value(envelope.data).map_err(unreadable)?;
                 let Ok(id) = data.payment_request_id.parse() else {
                     return Ok(WebhookEvent::Foreign(envelope.r#type));
                 };
@@ -166,10 +201,14 @@ impl PaymentProvider for Sandbox {
         let call = self.http.post(format!("{}/checkouts/{}/close", self.url, checkout.0));
         Ok(match http_client::send_for_json(call).await? {
             ClosedCheckout::Closed => Closing::Closed,
-            ClosedCheckout::Paid { payment_id, amount, currency, paid_at } => Closing::Paid {
-                payment: Payment { provider: NAME.to_owned(), reference: payment_id, paid_at },
-                money: Money { amount, currency },
-            },
+            ClosedCheckout::Paid(closed) => {
+                let (payment, money) = closed.parts();
+                Closing::Paid { payment, money }
+            }
+            ClosedCheckout::Processing(closed) => {
+                let (payment, money) = closed.parts();
+                Closing::Processing { payment, money }
+            }
         })
     }
 

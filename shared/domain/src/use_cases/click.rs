@@ -13,7 +13,7 @@ pub enum Clicked {
         /// Where.
         url: String,
     },
-    /// There is a page to show instead: the request as it stands, paid or ended.
+    /// There is a page to show instead: the request as it stands, being paid, paid or ended.
     Settled(Box<PaymentRequest>),
     /// The payment provider does not answer. The click counts; pressing again goes on from here.
     ProviderFailed(Box<PaymentRequest>, ProviderError),

@@ -1,6 +1,6 @@
 //! Time ends a payment request.
 
-use super::pay::paid_change;
+use super::pay::{paid_change, processing_change};
 use super::{UseCaseError, operation};
 use crate::event::link_url;
 use crate::ports::{Changed, Closing, PaymentProvider, ProviderError, Store};
@@ -14,18 +14,20 @@ pub enum Settled {
     Expired(Box<PaymentRequest>),
     /// The provider says it was paid.
     Paid(Box<PaymentRequest>),
+    /// The provider says that the customer has done their part and the money is on its way: it has no deadline any more.
+    Processing(Box<PaymentRequest>),
     /// There was nothing to do: it is not due, or has ended otherwise.
     Nothing,
     /// The provider does not answer; try again later.
     Postponed(ProviderError),
-    /// The provider says that it was paid with another amount or currency; it expired, and a person has to look.
+    /// The provider says that it was or is being paid with another amount or currency; it expired, and a person has to look.
     Mismatched(Box<PaymentRequest>),
     /// It has expired without the provider's word, which had not come for ten minutes.
     ExpiredUnconfirmed(Box<PaymentRequest>, ProviderError),
 }
 
 /// Ends a request if its deadline has come. A clicked one is closed at the provider first, so that nobody can pay for
-/// what has ended; if it was paid meanwhile, it is paid.
+/// what has ended; if it was paid meanwhile, it is paid, or waits for the money that is on its way.
 ///
 /// An unclicked one costs a single write, because that is what most of those are that end.
 ///
@@ -68,8 +70,14 @@ async fn settle_unpaid(
                 Changed::Unchanged(_) | Changed::NotFound => Settled::Nothing,
             });
         }
-        // Paid, but not what was asked for: it is never taken as payment of the request, which has ended all the same.
-        Ok(Closing::Paid { .. }) => (CheckoutClosed::confirmed(), Note::Mismatched),
+        Ok(Closing::Processing { payment, money }) if money == request.details.money => {
+            return Ok(match store.change(request.id, &processing_change(payment, money, now)).await? {
+                Changed::Applied(request) => Settled::Processing(request),
+                Changed::Unchanged(_) | Changed::NotFound => Settled::Nothing,
+            });
+        }
+        // Not what was asked for: it is never taken as payment of the request, which has ended all the same.
+        Ok(Closing::Paid { .. } | Closing::Processing { .. }) => (CheckoutClosed::confirmed(), Note::Mismatched),
         Err(error) => match CheckoutClosed::unconfirmed(&request, now) {
             Some(proof) => (proof, Note::Unconfirmed(error)),
             None => return Ok(Settled::Postponed(error)),

@@ -1,6 +1,7 @@
 //! Agents and supervisors look at what was sent.
 
 use super::UseCaseError;
+use crate::limits::LONGEST_PROCESSING;
 use crate::ports::{Listing, Position, Store};
 use crate::{
     AgentId, Caller, Clock, ConversationId, Limits, OrderNumber, PaymentRequest, PaymentRequestId, Phone, Role, Scope,
@@ -85,8 +86,8 @@ pub async fn list(
         (Role::Agent | Role::Supervisor, _) => caller.scope(),
     };
     let now = clock.now();
-    // Nothing older is stored: a request is removed so long after its end, and has ended within a day of its creation.
-    let oldest = now.minus(limits.retention + limits.link + limits.checkout + Duration::from_hours(24));
+    // Nothing older is stored: a request is removed so long after its end, and no life is longer than this.
+    let oldest = now.minus(limits.retention + limits.link + limits.checkout + LONGEST_PROCESSING);
     // A request made while the list is read, or by a machine whose clock is ahead, still belongs to it.
     let newest = now.plus(Duration::from_hours(1));
     let (mut left, read_at_first) =

@@ -9,6 +9,15 @@ use crate::{
 /// What a provider reports, once its signature has been verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProviderEvent {
+    /// The customer has done their part of a payment, and its money is on its way.
+    Processing {
+        /// For which request.
+        id: PaymentRequestId,
+        /// The payment.
+        payment: Payment,
+        /// How much it is.
+        money: Money,
+    },
     /// Money has arrived.
     Paid {
         /// For which request.
@@ -17,6 +26,15 @@ pub enum ProviderEvent {
         payment: Payment,
         /// How much it was.
         money: Money,
+    },
+    /// Money that was on its way will not come.
+    PaymentFailed {
+        /// For which request.
+        id: PaymentRequestId,
+        /// Who would have taken it.
+        provider: String,
+        /// The provider's own identifier of the payment.
+        reference: String,
     },
     /// An attempt to pay has failed.
     AttemptFailed {
@@ -51,6 +69,14 @@ pub enum Recorded {
 pub async fn record(store: &impl Store, clock: &impl Clock, event: ProviderEvent) -> Result<Recorded, UseCaseError> {
     let now = clock.now();
     match event {
+        ProviderEvent::Processing { id, payment, money } => {
+            Ok(match store.change(id, &processing_change(payment, money, now)).await? {
+                Changed::Applied(request) => Recorded::Applied(request),
+                Changed::Unchanged(request) if request.details.money != money => Recorded::Mismatch(request),
+                Changed::Unchanged(request) => Recorded::Nothing(request),
+                Changed::NotFound => Recorded::Unknown,
+            })
+        }
         ProviderEvent::Paid { id, payment, money } => {
             let reference = payment.reference.clone();
             Ok(match store.change(id, &paid_change(payment, money, now)).await? {
@@ -65,16 +91,30 @@ pub async fn record(store: &impl Store, clock: &impl Clock, event: ProviderEvent
                 Changed::NotFound => Recorded::Unknown,
             })
         }
+        ProviderEvent::PaymentFailed { id, provider, reference } => {
+            let failure = OperationId::of_failed_payment(&provider, &reference);
+            record_failure(store, id, &Change::new(Command::FailPayment, now, Actor::Provider, failure)).await
+        }
         ProviderEvent::AttemptFailed { id, report, reason } => {
             let command = Command::FailAttempt { reason };
             let change = Change::new(command, now, Actor::Provider, OperationId::of_message(&report));
-            Ok(match store.change(id, &change).await? {
-                Changed::Applied(request) => Recorded::Applied(request),
-                Changed::Unchanged(request) => Recorded::Nothing(request),
-                Changed::NotFound => Recorded::Unknown,
-            })
+            record_failure(store, id, &change).await
         }
     }
+}
+
+async fn record_failure(store: &impl Store, id: PaymentRequestId, change: &Change) -> Result<Recorded, UseCaseError> {
+    Ok(match store.change(id, change).await? {
+        Changed::Applied(request) => Recorded::Applied(request),
+        Changed::Unchanged(request) => Recorded::Nothing(request),
+        Changed::NotFound => Recorded::Unknown,
+    })
+}
+
+/// The change that a payment makes whose money is on its way, the same one from wherever it is reported.
+pub(crate) fn processing_change(payment: Payment, money: Money, now: Timestamp) -> Change {
+    let operation = OperationId::of_message(&format!("{}:{}:processing", payment.provider, payment.reference));
+    Change::new(Command::Process { payment, money }, now, Actor::Provider, operation)
 }
 
 /// The change that a payment makes, the same one however often and from wherever it is reported.

@@ -1,0 +1,348 @@
+//! Payments that take time: the customer has done their part, and the provider is still confirming the money.
+
+use crate::events::assert_announced;
+use domain::{Clock as _, PaymentRequest, Status, SystemClock, Timestamp};
+use futures::future::join_all;
+use http::Method;
+use serde_json::{Value, json};
+use std::time::Duration;
+use tests::handlers::{Handlers, assert_possible};
+use tests::provider::OnClose;
+use tests::system::{Answer, Random, System, id, link, now, phone, processing, shifted, time};
+
+/// A request whose checkout the provider has closed unpaid, and its deadline.
+async fn expired(handlers: &Handlers) -> (String, Timestamp) {
+    let (id, _) = handlers.clicked().await;
+    let deadline = handlers.stored(&id).await.deadline;
+    until(deadline).await;
+    handlers.link_removed(&id).await;
+    assert_eq!(handlers.stored(&id).await.status, Status::Expired);
+    (id, deadline)
+}
+
+async fn until(deadline: Timestamp) {
+    tokio::time::sleep(deadline.since(SystemClock.now()) + Duration::from_millis(1)).await;
+}
+
+fn statuses(request: &PaymentRequest) -> Vec<Status> {
+    request.history.iter().map(|entry| entry.status).collect()
+}
+
+fn last_reason(request: &PaymentRequest) -> Option<&str> {
+    request.history.last().unwrap().reason.as_ref().map(domain::Reason::as_str)
+}
+
+fn words(request: &Value) -> Vec<&str> {
+    request["history"].as_array().unwrap().iter().map(|entry| entry["status"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_bank_transfer_is_processing_until_its_money_arrives_and_everybody_sees_it() {
+    let system = System::shared(&[]).await;
+    let (alice, phone) = (system.alice().await, phone());
+    let sue = system.user(&alice.workspace, "sue", "supervisor").await;
+    let sent = alice.sent_to(&phone).await;
+    let checkout = system.click(link(&sent)).await;
+    assert!(system.page(Method::GET, &checkout).await.text().contains("value=\"processing\""));
+    let back = system.settle(&checkout, "processing").await;
+    assert_eq!((back.status, back.header("location")), (303, link(&sent)));
+
+    let waiting = alice.wait_for(id(&sent), "processing").await;
+    assert_eq!(words(&waiting), ["sent", "clicked", "processing"]);
+    assert_eq!(waiting["history"][2]["actor"], json!({ "type": "provider", "id": null }));
+    assert_eq!((&waiting["link"], &waiting["payment"]), (&Value::Null, &Value::Null), "no deadline, and no money yet");
+    let page = system.page(Method::GET, link(&sent)).await;
+    assert_eq!(page.status, 200);
+    assert!(page.text().contains("Your payment is being processed") && !page.text().contains("<button"), "{page:?}");
+    let pressed = system.press(link(&sent)).await;
+    assert_eq!((pressed.status, pressed.header("location")), (303, link(&sent)), "to the page, not to a checkout");
+    alice.cancel(id(&sent)).await.problem(409, "already_clicked");
+    assert_eq!(alice.listed(&[("status", "processing")]).await.0, [id(&sent)]);
+    let report = Answer::of(sue.request(Method::GET, "/reports/agents?include=clicks")).await.json();
+    let counted = json!({ "processing": { "count": 1, "value": { "ZAR": 25_000 } } });
+    assert_eq!((&report["total"]["statuses"], &report["total"]["clicked"]), (&counted, &json!(1)));
+    // The stand-in neither takes a second payment nor closes what is under way.
+    assert_eq!(system.settle(&checkout, "succeeded").await.status, 303);
+    let closing = Answer::of(system.request(Method::POST, &format!("{checkout}/close"))).await.json();
+    assert_eq!((&closing["status"], &closing["amount"]), (&json!("processing"), &json!(25_000)));
+    assert_eq!(alice.read(id(&sent)).await, waiting);
+
+    for _ in 0..2 {
+        let back = system.settle_transfer(&checkout, "succeeded").await;
+        assert_eq!((back.status, back.header("location")), (303, link(&sent)));
+    }
+    let done = alice.wait_for(id(&sent), "paid").await;
+    assert_eq!(words(&done), ["sent", "clicked", "processing", "paid"]);
+    assert_eq!(done["payment"]["reference"], closing["payment_id"]);
+    assert_eq!(done["payment"]["paid_at"], closing["paid_at"], "when the customer paid, not when the money came");
+    assert_announced(&system.wait_for_events(id(&sent), 4).await, &done);
+    let texts = system.wait_for_texts(&phone, 2).await;
+    assert_eq!(texts[1..], ["Thank you. We received your payment of R250.00 for order 10045."], "no text before that");
+}
+
+#[tokio::test]
+async fn a_bank_transfer_that_fails_ends_the_request_and_the_customer_reads_why() {
+    let system = System::shared(&[]).await;
+    let (alice, phone) = (system.alice().await, phone());
+    let sent = alice.sent_to(&phone).await;
+    let checkout = system.click(link(&sent)).await;
+    assert_eq!(system.settle_transfer(&checkout, "failed").await.status, 422, "there is no money to wait for yet");
+    system.settle(&checkout, "processing").await;
+    alice.wait_for(id(&sent), "processing").await;
+    assert_eq!(system.settle_transfer(&checkout, "lost").await.status, 422);
+    assert_eq!(system.settle_transfer(&checkout, "failed").await.status, 303);
+    let failed = alice.wait_for(id(&sent), "expired").await;
+    assert_eq!(words(&failed), ["sent", "clicked", "processing", "expired"]);
+    assert_eq!(failed["history"][3]["reason"], "payment_failed");
+    assert_eq!(failed["history"][3]["actor"], json!({ "type": "provider", "id": null }));
+    assert_eq!(failed["payment"], Value::Null);
+    assert_announced(&system.wait_for_events(id(&sent), 4).await, &failed);
+    let page = system.page(Method::GET, link(&sent)).await;
+    assert_eq!(page.status, 410);
+    assert!(page.text().contains("Your payment did not go through"), "{page:?}");
+    assert_eq!(system.press(link(&sent)).await.status, 410);
+    assert_eq!(system.settle_transfer(&checkout, "succeeded").await.status, 410, "it has failed for good");
+    alice.cancel(id(&sent)).await.problem(409, "link_expired");
+    assert_eq!(system.wait_for_texts(&phone, 1).await.len(), 1);
+}
+
+#[tokio::test]
+async fn another_amount_or_currency_is_not_waited_for() {
+    let system = System::shared(&[]).await;
+    let alice = system.alice().await;
+    let sent = alice.sent().await;
+    system.click(link(&sent)).await;
+    let before = alice.read(id(&sent)).await;
+    for (field, wrong) in [("amount", json!(24_999)), ("currency", json!("USD")), ("amount", json!(0))] {
+        let mut report = processing(&sent, "pay_1", now());
+        report["data"][field] = wrong;
+        assert_eq!(system.webhook(&report).await.status, 200);
+        assert_eq!(alice.read(id(&sent)).await, before, "{report}");
+    }
+}
+
+/// No checkout exists before the click, so nothing can be under way; money that comes all the same is taken as ever.
+#[tokio::test]
+async fn nothing_is_waited_for_that_nobody_clicked_or_that_was_canceled() {
+    let system = System::shared(&[]).await;
+    let alice = system.alice().await;
+    let (sent, canceled) = (alice.sent().await, alice.sent().await);
+    alice.cancel(id(&canceled)).await;
+    for request in [&sent, &canceled] {
+        let before = alice.read(id(request)).await;
+        assert_eq!(system.webhook(&processing(request, "pay_1", now())).await.status, 200);
+        assert_eq!(alice.read(id(request)).await, before);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_processing_has_no_deadline_and_is_kept_until_it_ends() {
+    for arrives in [true, false] {
+        let handlers = Handlers::with_limits(1, 1).await;
+        let (id, token) = handlers.clicked().await;
+        let deadline = handlers.stored(&id).await.deadline;
+        handlers.process(&id, SystemClock.now()).await;
+        until(deadline).await;
+        handlers.expire_what_is_due().await;
+        handlers.link_removed(&id).await;
+        let request = handlers.stored(&id).await;
+        assert_eq!((request.status, request.version()), (Status::Processing, 3));
+        assert!(!handlers.provider.has_closed(&id));
+        assert!(domain::ports::Store::due(&handlers.store(), SystemClock.now()).await.unwrap().is_empty());
+        assert_eq!(handlers.time_to_live(&id).await, None);
+        assert_eq!(handlers.cancel(&id).await.code(), "already_clicked");
+        let pressed = handlers.click(&token).await;
+        assert_eq!((pressed.status, handlers.provider.checkouts()), (303, 1));
+        assert_eq!(pressed.headers["location"], format!("https://pay.example.com/p/{token}"));
+        // A card declined before is reported after: the customer's part is done, so it is no attempt of this payment.
+        assert_eq!(handlers.fail_attempt(&id, "msg_slow").await.status, 200);
+        assert_eq!(handlers.stored(&id).await.version(), 3);
+
+        let report = if arrives { handlers.pay(&id, deadline).await } else { handlers.fail_payment(&id).await };
+        assert_eq!(report.status, 200);
+        let request = handlers.stored(&id).await;
+        assert_possible(&request);
+        assert_eq!(request.status, if arrives { Status::Paid } else { Status::Expired });
+        assert!(handlers.time_to_live(&id).await.is_some(), "it has come to rest");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkout_that_cannot_be_closed_because_its_money_is_on_its_way_is_waited_for() {
+    let handlers = Handlers::with_limits(300, 1).await;
+    let ((waiting, _), (other_amount, _)) = tokio::join!(handlers.clicked(), handlers.clicked());
+    for (id, amount) in [(&waiting, 25_000), (&other_amount, 24_999)] {
+        let deadline = handlers.stored(id).await.deadline;
+        handlers.provider.on_close(id, OnClose::Processing(deadline, amount));
+        until(deadline).await;
+        handlers.link_removed(id).await;
+    }
+    let request = handlers.stored(&waiting).await;
+    assert_possible(&request);
+    assert_eq!((request.status, request.version(), request.payment), (Status::Processing, 3, None));
+    // The provider's own report comes later, and changes nothing; the money does.
+    handlers.process(&waiting, request.deadline).await;
+    assert_eq!(handlers.stored(&waiting).await.version(), 3);
+    handlers.pay(&waiting, request.deadline).await;
+    assert_eq!(handlers.stored(&waiting).await.status, Status::Paid);
+
+    let request = handlers.stored(&other_amount).await;
+    assert_eq!((request.status, last_reason(&request)), (Status::Expired, Some("not_paid")));
+}
+
+/// The provider could not be asked in time: it says afterwards what the customer had done, and when.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_request_goes_on_if_the_customer_was_in_time_and_late_money_goes_back() {
+    let handlers = Handlers::with_limits(300, 1).await;
+    let ((in_time, deadline), (late, late_deadline)) = tokio::join!(expired(&handlers), expired(&handlers));
+
+    handlers.process(&in_time, deadline).await;
+    let request = handlers.stored(&in_time).await;
+    assert_possible(&request);
+    assert_eq!((request.status, request.version()), (Status::Processing, 4));
+    assert_eq!(handlers.time_to_live(&in_time).await, None, "what is waited for is not removed");
+    handlers.pay(&in_time, deadline).await;
+    assert_eq!(handlers.stored(&in_time).await.status, Status::Paid);
+
+    let after = late_deadline.plus(Duration::from_millis(1));
+    handlers.process(&late, after).await;
+    assert_eq!(handlers.stored(&late).await.status, Status::Expired);
+    handlers.pay(&late, after).await;
+    assert_eq!(handlers.stored(&late).await.status, Status::RefundDue);
+    assert_eq!(handlers.time_to_live(&late).await, None, "money owed back is not forgotten");
+}
+
+/// Each report three times, in any order: what became of the money is what the request says in the end.
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_in_any_order_and_number_end_in_what_became_of_the_money() {
+    const PROCESSING: u8 = 0;
+    const PAID: u8 = 1;
+    const FAILED: u8 = 2;
+    let handlers = Handlers::with_limits(300, 1).await;
+    let handlers = &handlers;
+    for (kinds, end) in [
+        (&[PROCESSING, PAID][..], Status::Paid),
+        (&[PROCESSING, FAILED], Status::Expired),
+        (&[PROCESSING, PAID, FAILED], Status::Paid),
+    ] {
+        join_all((1..=12).map(|seed| async move {
+            let mut random = Random::new(seed);
+            let (id, deadline) = if seed % 2 == 0 {
+                expired(handlers).await
+            } else {
+                let id = handlers.clicked().await.0;
+                let deadline = handlers.stored(&id).await.deadline;
+                (id, deadline)
+            };
+            let mut left: Vec<u8> = kinds.iter().copied().cycle().take(kinds.len() * 3).collect();
+            let mut order = Vec::new();
+            while !left.is_empty() {
+                let report = left.swap_remove(random.below(left.len()));
+                order.push(report);
+                let answer = match report {
+                    PROCESSING => handlers.process(&id, deadline).await,
+                    PAID => handlers.pay(&id, deadline).await,
+                    _ => handlers.fail_payment(&id).await,
+                };
+                assert_eq!(answer.status, 200);
+            }
+            let request = handlers.stored(&id).await;
+            assert_possible(&request);
+            assert_eq!(request.status, end, "{order:?}: {:?}", request.history);
+            let count = |status| statuses(&request).into_iter().filter(|entry| *entry == status).count();
+            assert!(count(Status::Processing) <= 1 && count(Status::Paid) <= 1, "{order:?}: {:?}", request.history);
+            if end == Status::Expired {
+                assert_eq!(last_reason(&request), Some("payment_failed"), "{order:?}");
+            }
+        }))
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_that_is_reported_after_the_request_had_expired_is_announced_as_a_failed_attempt() {
+    let handlers = Handlers::with_limits(300, 1).await;
+    let (id, deadline) = expired(&handlers).await;
+    for _ in 0..2 {
+        handlers.fail_payment(&id).await;
+        handlers.process(&id, deadline).await;
+    }
+    let request = handlers.stored(&id).await;
+    assert_eq!(statuses(&request)[2..], [Status::Expired, Status::Expired], "nobody waits for what has failed");
+    let event = domain::PaymentRequestEvent::of_history(&request, 3, "https://pay.example.com").next().unwrap();
+    assert_eq!(event.detail_type(), domain::event::DetailType::PaymentAttemptFailed);
+    crate::events::assert_valid("PaymentAttemptFailed", &serde_json::to_value(&event).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_delayed_payment_and_the_deadline_neither_is_lost_whoever_comes_first() {
+    let handlers = Handlers::with_limits(300, 1).await;
+    let handlers = &handlers;
+    join_all((0..40).map(|round| async move {
+        let (id, _) = handlers.clicked().await;
+        let deadline = handlers.stored(&id).await.deadline;
+        // The customer was done at the last moment or just after; the provider knows of it when it closes, or only later.
+        let in_time = round % 2 == 0;
+        let paid_at = if in_time { deadline } else { deadline.plus(Duration::from_millis(1)) };
+        if round % 3 == 0 {
+            handlers.provider.on_close(&id, OnClose::Processing(paid_at, 25_000));
+        }
+        until(deadline).await;
+        let (report, failures) = if round % 4 < 2 {
+            tokio::join!(handlers.process(&id, paid_at), handlers.link_removed(&id))
+        } else {
+            let (failures, report) = tokio::join!(handlers.link_removed(&id), handlers.process(&id, paid_at));
+            (report, failures)
+        };
+        assert_eq!((report.status, &failures["batchItemFailures"]), (200, &json!([])));
+        let request = handlers.stored(&id).await;
+        assert_possible(&request);
+        let expired_first = statuses(&request).contains(&Status::Expired);
+        let waits = in_time || !expired_first;
+        assert_eq!(request.status, if waits { Status::Processing } else { Status::Expired }, "{:?}", request.history);
+        handlers.pay(&id, paid_at).await;
+        let request = handlers.stored(&id).await;
+        assert_possible(&request);
+        assert_eq!(request.status, if waits { Status::Paid } else { Status::RefundDue }, "{:?}", request.history);
+    }))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_reports_of_a_delayed_payment_at_once_are_each_recorded_once() {
+    let handlers = Handlers::start().await;
+    for _ in 0..15 {
+        let (id, _) = handlers.clicked().await;
+        let paid_at = SystemClock.now();
+        let answers = join_all((0..6).map(|report| {
+            let (handlers, id) = (&handlers, &id);
+            async move {
+                if report % 2 == 0 { handlers.process(id, paid_at).await } else { handlers.pay(id, paid_at).await }
+            }
+        }))
+        .await;
+        assert!(answers.iter().all(|answer| answer.status == 200));
+        let request = handlers.stored(&id).await;
+        assert_possible(&request);
+        let found = statuses(&request);
+        let both = [Status::Sent, Status::Clicked, Status::Processing, Status::Paid];
+        assert!(found == both || found == [Status::Sent, Status::Clicked, Status::Paid], "{found:?}");
+    }
+}
+
+/// The stand-in's page is as good a way to end a transfer as the address itself.
+#[tokio::test]
+async fn the_stand_ins_page_offers_both_ends_of_a_transfer() {
+    let system = System::shared(&[]).await;
+    let alice = system.alice().await;
+    let sent = alice.sent().await;
+    let checkout = system.click(link(&sent)).await;
+    system.settle(&checkout, "processing").await;
+    let page = system.page(Method::GET, &checkout).await;
+    assert!(page.text().contains("/settle\"") && page.text().contains("value=\"failed\""), "{page:?}");
+    assert!(!page.text().contains("value=\"processing\""), "{page:?}");
+    let unknown = format!("{}/sandbox/checkouts/chk_unknown", system.base());
+    assert_eq!(system.settle_transfer(&unknown, "succeeded").await.status, 404);
+    let waiting = alice.wait_for(id(&sent), "processing").await;
+    assert!(time(&waiting["updated_at"]) <= shifted(now(), 1));
+}
