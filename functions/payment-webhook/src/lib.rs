@@ -44,6 +44,15 @@ impl HttpHandler for PaymentWebhook {
                 count(Metric::AmountMismatch);
                 tracing::error!(%id, "a payment of money that no request can be over; a person has to look at the provider");
             }
+            Ok(WebhookEvent::RefundFailed(id)) => {
+                count(Metric::RefundFailed);
+                tracing::error!(%id, "a refund failed after the provider had taken it on; a person has to send the money back");
+            }
+            Ok(WebhookEvent::Nothing(kind)) => tracing::info!(kind, "a webhook of which there is nothing to do"),
+            Ok(WebhookEvent::OtherMode(kind)) => {
+                count(Metric::WebhookOtherMode);
+                tracing::warn!(kind, "a webhook of the provider's other mode, test or live, was ignored");
+            }
             Ok(WebhookEvent::Foreign(kind)) => {
                 count(Metric::WebhookIgnored);
                 tracing::info!(kind, "a webhook about nothing of ours was ignored");
@@ -80,6 +89,10 @@ fn report(recorded: &Recorded) {
         Recorded::SecondPayment(request) => {
             count(Metric::SecondPayment);
             tracing::error!(id = %request.id, status = %request.status, "a second payment; a person has to send it back");
+        }
+        Recorded::RefundNotDue(request) => {
+            count(Metric::RefundNotDue);
+            tracing::warn!(id = %request.id, status = %request.status, "money went back that was not due, or not all that was; nothing changes");
         }
         Recorded::Unknown => {
             count(Metric::WebhookIgnored);

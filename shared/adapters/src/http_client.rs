@@ -7,7 +7,7 @@ use std::time::Duration;
 /// No answer within this is no answer: below every function's own timeout, with room for the writes around it.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Nothing that is called answers with more than a page; what does is not what was meant to be called.
-const ANSWER_AT_MOST: u64 = 64 * 1024;
+const ANSWER_AT_MOST: usize = 64 * 1024;
 
 /// Builds the client. It follows no redirect: an address that was not configured is never called.
 pub(crate) fn client() -> Result<reqwest::Client, ConfigError> {
@@ -33,22 +33,41 @@ pub(crate) enum CallError {
     Unreadable(Cause),
 }
 
+/// What was answered, whatever it says.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: http::StatusCode,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Sends a request and answers the response, a refusal included.
+pub(crate) async fn exchange(request: reqwest::RequestBuilder) -> Result<Answer, CallError> {
+    // The address in an error may hold a secret, such as a chat's webhook key.
+    let unavailable = |error: reqwest::Error| CallError::Unavailable(error.without_url().into());
+    let mut response = request.send().await.map_err(unavailable)?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let mut body = Vec::new();
+    // Counted as it comes: the length that a header announces need not be there, nor be true.
+    while let Some(chunk) = response.chunk().await.map_err(unavailable)? {
+        if body.len() + chunk.len() > ANSWER_AT_MOST {
+            return Err(CallError::Unreadable("its answer is too long".into()));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, headers, body })
+}
+
 /// Sends a request and answers the body of a successful response.
 pub(crate) async fn send(request: reqwest::RequestBuilder) -> Result<Vec<u8>, CallError> {
-    // The address in an error may hold a secret, such as a chat's webhook key.
-    let response = request.send().await.map_err(|error| CallError::Unavailable(error.without_url().into()))?;
-    let status = response.status();
+    let Answer { status, body, .. } = exchange(request).await?;
     if status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429) {
         return Err(CallError::Unavailable(format!("it answered {status}").into()));
     }
     if !status.is_success() {
         return Err(CallError::Refused(format!("it answered {status}").into()));
     }
-    if response.content_length().is_some_and(|length| length > ANSWER_AT_MOST) {
-        return Err(CallError::Unreadable("its answer is too long".into()));
-    }
-    let body = response.bytes().await.map_err(|error| CallError::Unavailable(error.without_url().into()))?;
-    Ok(body.to_vec())
+    Ok(body)
 }
 
 /// Sends a request and reads the JSON of a successful response.

@@ -11,4 +11,4 @@ pub mod secrets;
 pub use channel::ConfiguredChannel;
 pub use dynamodb::DynamoDbStore;
 pub use eventbridge::EventBus;
-pub use provider::{ConfiguredProvider, ConfiguredWebhooks};
+pub use provider::{AcceptedMoney, ConfiguredProvider, ConfiguredWebhooks};

@@ -1,10 +1,11 @@
-//! Where webhook secrets come from: a variable on one machine, Secrets Manager in a deployment.
+//! Where secrets come from: a variable on one machine, Secrets Manager in a deployment.
 
 use crate::aws::client_config;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::DisplayErrorContext;
 use runtime::webhook::Secrets;
 use runtime::{ConfigError, Environment};
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -12,7 +13,7 @@ use tokio::time::Instant;
 
 /// How long a secret that was read is used: a rotation reaches every sandbox within this time.
 const KEPT_FOR: Duration = Duration::from_mins(5);
-/// How soon after a read a signature that does not hold is worth another one. Without this bound, whoever sends forged
+/// How soon after a read a secret that does not hold is worth another one. Without this bound, whoever sends forged
 /// webhooks would make us call Secrets Manager for each of them.
 const REREAD_AT_MOST_EVERY: Duration = Duration::from_secs(30);
 
@@ -22,37 +23,64 @@ pub enum SecretError {
     /// Secrets Manager did not hand them out.
     #[error("the secret could not be read: {0}")]
     Unavailable(String),
-    /// What it handed out is no secret for webhooks.
+    /// What it handed out is not the kind of secret that it should be.
     #[error("the secret's value cannot be used: {0}")]
     Wrong(#[from] ConfigError),
 }
 
-/// The source of one set of webhook secrets.
-#[derive(Debug, Clone)]
-pub enum SecretSource {
-    /// They are given once and for all.
-    Fixed(Secrets),
-    /// They are in Secrets Manager.
-    Managed(Arc<Managed>),
+/// A secret that can be read from text. Its `Debug` shows nothing of it.
+pub trait SecretValue: Clone + Debug + PartialEq + Send + Sync {
+    /// Reads a deployment's secret, which came from where `name` says.
+    ///
+    /// # Errors
+    /// Not of the secret's form. The error never holds the text.
+    fn parse(text: &str, name: &str) -> Result<Self, ConfigError>;
+
+    /// Reads the secret in a variable, which may be less strict: somebody is trying something out.
+    ///
+    /// # Errors
+    /// Missing, or not of the secret's form.
+    fn from_environment(environment: &Environment, name: &str) -> Result<Self, ConfigError> {
+        Self::parse(environment.require(name)?, name)
+    }
 }
 
-/// Secrets in Secrets Manager, read when they are needed and kept for a while.
+impl SecretValue for Secrets {
+    fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
+        Self::parse(text, name)
+    }
+
+    fn from_environment(environment: &Environment, name: &str) -> Result<Self, ConfigError> {
+        Self::from_environment(environment, name)
+    }
+}
+
+/// The source of one secret.
+#[derive(Debug, Clone)]
+pub enum SecretSource<T> {
+    /// It is given once and for all.
+    Fixed(T),
+    /// It is in Secrets Manager.
+    Managed(Arc<Managed<T>>),
+}
+
+/// A secret in Secrets Manager, read when it is needed and kept for a while.
 #[derive(Debug)]
-pub struct Managed {
+pub struct Managed<T> {
     client: Client,
     arn: String,
     name: String,
-    kept: Mutex<Option<Kept>>,
+    kept: Mutex<Option<Kept<T>>>,
 }
 
 #[derive(Debug, Clone)]
-struct Kept {
+struct Kept<T> {
     read_at: Instant,
-    secrets: Secrets,
+    secret: T,
 }
 
-impl SecretSource {
-    /// The secrets in the variable `name`, or in the Secrets Manager secret whose ARN is in `name` with `_ARN` at its end.
+impl<T: SecretValue> SecretSource<T> {
+    /// The secret in the variable `name`, or in the Secrets Manager secret whose ARN is in `name` with `_ARN` at its end.
     ///
     /// # Errors
     /// Neither variable is set, or one is wrong.
@@ -71,44 +99,44 @@ impl SecretSource {
             None if environment.get(name).is_none() => {
                 Err(ConfigError::Missing { name: format!("{name} (or {name}_ARN)") })
             }
-            _ => Ok(Self::Fixed(Secrets::from_environment(environment, name)?)),
+            _ => Ok(Self::Fixed(T::from_environment(environment, name)?)),
         }
     }
 
-    /// The secrets, at most five minutes old.
+    /// The secret, at most five minutes old.
     ///
     /// # Errors
-    /// They were never read before, and cannot be read now.
-    pub async fn current(&self) -> Result<Secrets, SecretError> {
+    /// It was never read before, and cannot be read now.
+    pub async fn current(&self) -> Result<T, SecretError> {
         match self {
-            Self::Fixed(secrets) => Ok(secrets.clone()),
+            Self::Fixed(secret) => Ok(secret.clone()),
             Self::Managed(managed) => managed.no_older_than(KEPT_FOR).await,
         }
     }
 
-    /// The secrets after a signature did not hold: they may have been rotated since they were read.
+    /// The secret after the one in use did not hold: it may have been rotated since it was read.
     ///
     /// # Errors
     /// As for [`Self::current`].
-    pub async fn after_mismatch(&self) -> Result<Secrets, SecretError> {
+    pub async fn after_mismatch(&self) -> Result<T, SecretError> {
         match self {
-            Self::Fixed(secrets) => Ok(secrets.clone()),
+            Self::Fixed(secret) => Ok(secret.clone()),
             Self::Managed(managed) => managed.no_older_than(REREAD_AT_MOST_EVERY).await,
         }
     }
 }
 
-impl Managed {
-    async fn no_older_than(&self, age: Duration) -> Result<Secrets, SecretError> {
+impl<T: SecretValue> Managed<T> {
+    async fn no_older_than(&self, age: Duration) -> Result<T, SecretError> {
         // Held across the read on purpose: of many calls that need it, one reads.
         let mut kept = self.kept.lock().await;
         if let Some(kept) = kept.as_ref().filter(|kept| kept.read_at.elapsed() < age) {
-            return Ok(kept.secrets.clone());
+            return Ok(kept.secret.clone());
         }
         let error = match self.read().await {
-            Ok(secrets) => {
-                *kept = Some(Kept { read_at: Instant::now(), secrets: secrets.clone() });
-                return Ok(secrets);
+            Ok(secret) => {
+                *kept = Some(Kept { read_at: Instant::now(), secret: secret.clone() });
+                return Ok(secret);
             }
             Err(error) => error,
         };
@@ -116,13 +144,13 @@ impl Managed {
         // What held five minutes ago most likely still holds; the next try waits as long as after a read that worked.
         tracing::error!(%error, secret = self.name, "the secret could not be read again; the last one is used");
         kept.read_at = Instant::now();
-        Ok(kept.secrets.clone())
+        Ok(kept.secret.clone())
     }
 
-    async fn read(&self) -> Result<Secrets, SecretError> {
+    async fn read(&self) -> Result<T, SecretError> {
         let value = self.client.get_secret_value().secret_id(&self.arn).send().await;
         let value = value.map_err(|error| SecretError::Unavailable(DisplayErrorContext(&error).to_string()))?;
         let text = value.secret_string().unwrap_or_default();
-        Ok(Secrets::parse(text, &self.name)?)
+        Ok(T::parse(text, &self.name)?)
     }
 }

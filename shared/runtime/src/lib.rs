@@ -10,6 +10,7 @@ pub mod function;
 pub mod http_function;
 pub mod problem;
 pub mod representation;
+pub mod stripe_signature;
 pub mod telemetry;
 pub mod webhook;
 

@@ -13,6 +13,8 @@ pub enum Metric {
     SecondPayment,
     /// A signed webhook about nothing of ours.
     WebhookIgnored,
+    /// A signed webhook of the provider's test mode where money is real, or the other way round.
+    WebhookOtherMode,
     /// A webhook whose signature does not hold.
     WebhookRefused,
     /// A request that expired without the provider's word.
@@ -23,6 +25,10 @@ pub enum Metric {
     ExpiryLag,
     /// How long a refund has been due when it was tried.
     RefundAge,
+    /// A refund that the provider had taken and that failed later.
+    RefundFailed,
+    /// Money of a request that went back although no refund of it was due: a person sent it.
+    RefundNotDue,
 }
 
 impl Metric {
@@ -31,11 +37,14 @@ impl Metric {
             Self::AmountMismatch => "AmountMismatch",
             Self::SecondPayment => "SecondPayment",
             Self::WebhookIgnored => "WebhookIgnored",
+            Self::WebhookOtherMode => "WebhookOtherMode",
             Self::WebhookRefused => "WebhookRefused",
             Self::ExpiredUnconfirmed => "ExpiredUnconfirmed",
             Self::DeadLetter => "DeadLetter",
             Self::ExpiryLag => "ExpiryLag",
             Self::RefundAge => "RefundAge",
+            Self::RefundFailed => "RefundFailed",
+            Self::RefundNotDue => "RefundNotDue",
         }
     }
 }

@@ -18,13 +18,13 @@ const SECRET_BYTES: RangeInclusive<usize> = 24..=64;
 const TRIAL_SECRET_BYTES: RangeInclusive<usize> = 1..=64;
 
 /// The secrets that webhooks are signed with; the newest first. `Debug` shows none of them.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secrets(Vec<Vec<u8>>);
 
 /// A webhook whose signature does not hold. Nothing in it may be believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// One of the three headers is missing or not text.
+    /// A header that the signature needs is missing or cannot be read.
     #[error("a signature header is missing or unreadable")]
     Header,
     /// It was signed too long ago, or for a time to come.
@@ -74,9 +74,7 @@ impl Secrets {
         // Read here and not left to the library, which computes with whatever number it is given and takes the time of
         // the machine.
         let timestamp: i64 = header(HEADER_WEBHOOK_TIMESTAMP)?.parse().map_err(|_| SignatureError::Header)?;
-        if timestamp.abs_diff(now.as_milliseconds().div_euclid(1000)) > TOLERANCE_SECONDS {
-            return Err(SignatureError::Time);
-        }
+        check_time(timestamp, now)?;
         let mut matches = false;
         for secret in &self.0 {
             // Only a body that is not UTF-8 cannot be signed; no provider signs one.
@@ -110,8 +108,16 @@ impl Secrets {
     }
 }
 
+/// Whether a webhook was signed just now: `timestamp` is in seconds since the Unix epoch.
+pub(crate) fn check_time(timestamp: i64, now: Timestamp) -> Result<(), SignatureError> {
+    if timestamp.abs_diff(now.as_milliseconds().div_euclid(1000)) > TOLERANCE_SECONDS {
+        return Err(SignatureError::Time);
+    }
+    Ok(())
+}
+
 /// Takes as long for a near miss as for a wild one, so that a signature cannot be found a byte at a time.
-fn equal_in_constant_time(left: &[u8], right: &[u8]) -> bool {
+pub(crate) fn equal_in_constant_time(left: &[u8], right: &[u8]) -> bool {
     left.len() == right.len() && left.iter().zip(right).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
 }
 

@@ -4,6 +4,7 @@ use crate::http_client::{self, CallError};
 use crate::secrets::{SecretError, SecretSource};
 use domain::ports::{Channel, ChannelError, Message};
 use domain::{Clock, ConversationId, PaymentRequestId, Phone, SystemClock, Timestamp, WorkspaceId};
+use runtime::webhook::Secrets;
 use runtime::{ConfigError, Environment};
 use serde::Serialize;
 
@@ -16,7 +17,7 @@ use serde::Serialize;
 pub struct WebhookChannel {
     http: reqwest::Client,
     url: String,
-    secrets: SecretSource,
+    secrets: SecretSource<Secrets>,
 }
 
 /// The webhook's body. Its schema is `events/schemas/message.requested.schema.json`.

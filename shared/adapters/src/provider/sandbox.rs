@@ -7,7 +7,7 @@ use domain::ports::{Checkout, Closing, PaymentProvider, ProviderError};
 use domain::use_cases::pay::ProviderEvent;
 use domain::{Amount, CheckoutId, Currency, Money, Payment, PaymentRequest, PaymentRequestId, Reason, Timestamp};
 use http::HeaderMap;
-use runtime::webhook::SignatureError;
+use runtime::webhook::{Secrets, SignatureError};
 use runtime::{ConfigError, Environment};
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ pub struct Sandbox {
 /// The webhooks of the stand-in provider.
 #[derive(Debug, Clone)]
 pub struct SandboxWebhooks {
-    secrets: SecretSource,
+    secrets: SecretSource<Secrets>,
 }
 
 #[derive(Serialize)]

@@ -3,7 +3,8 @@
 use super::UseCaseError;
 use crate::ports::{Changed, Store};
 use crate::{
-    Actor, Change, Clock, Command, Money, OperationId, Payment, PaymentRequest, PaymentRequestId, Reason, Timestamp,
+    Actor, Change, Clock, Command, Money, OperationId, Payment, PaymentRequest, PaymentRequestId, Reason, Status,
+    Timestamp,
 };
 
 /// What a provider reports, once its signature has been verified.
@@ -36,6 +37,15 @@ pub enum ProviderEvent {
         /// The provider's own identifier of the payment.
         reference: String,
     },
+    /// Money has gone back.
+    Refunded {
+        /// Of which request.
+        id: PaymentRequestId,
+        /// The provider's own identifier of the payment.
+        reference: String,
+        /// How much of it.
+        money: Money,
+    },
     /// An attempt to pay has failed.
     AttemptFailed {
         /// For which request.
@@ -58,11 +68,13 @@ pub enum Recorded {
     Mismatch(Box<PaymentRequest>),
     /// The request had been paid by another payment already, so this one is too much. A person has to look.
     SecondPayment(Box<PaymentRequest>),
+    /// Money of the request went back, but not the whole of a payment whose refund was due: a person sent it.
+    RefundNotDue(Box<PaymentRequest>),
     /// There is no such request.
     Unknown,
 }
 
-/// Records a report: one write.
+/// Records a report: one write, for a refund after one read.
 ///
 /// # Errors
 /// The store failed; the provider has to send the report again.
@@ -93,17 +105,41 @@ pub async fn record(store: &impl Store, clock: &impl Clock, event: ProviderEvent
         }
         ProviderEvent::PaymentFailed { id, provider, reference } => {
             let failure = OperationId::of_failed_payment(&provider, &reference);
-            record_failure(store, id, &Change::new(Command::FailPayment, now, Actor::Provider, failure)).await
+            record_simply(store, id, &Change::new(Command::FailPayment, now, Actor::Provider, failure)).await
         }
+        ProviderEvent::Refunded { id, reference, money } => record_refund(store, id, &reference, money, now).await,
         ProviderEvent::AttemptFailed { id, report, reason } => {
             let command = Command::FailAttempt { reason };
             let change = Change::new(command, now, Actor::Provider, OperationId::of_message(&report));
-            record_failure(store, id, &change).await
+            record_simply(store, id, &change).await
         }
     }
 }
 
-async fn record_failure(store: &impl Store, id: PaymentRequestId, change: &Change) -> Result<Recorded, UseCaseError> {
+/// The money of a request for which a refund is due has gone back, whether we sent it or a person was faster. What is due
+/// and of which payment does not change any more, so it can be read before the write.
+async fn record_refund(
+    store: &impl Store,
+    id: PaymentRequestId,
+    reference: &str,
+    money: Money,
+    now: Timestamp,
+) -> Result<Recorded, UseCaseError> {
+    let Some(request) = store.get(id).await? else { return Ok(Recorded::Unknown) };
+    let payment = request.payment.as_ref().filter(|payment| payment.reference == reference);
+    match (request.status, payment) {
+        (Status::Refunded, Some(_)) => Ok(Recorded::Nothing(Box::new(request))),
+        (Status::RefundDue, Some(payment)) if request.details.money == money => {
+            let operation = OperationId::of_message(&format!("{}:{reference}:refunded", payment.provider));
+            let change = Change::new(Command::CompleteRefund, now, Actor::Provider, operation);
+            record_simply(store, id, &change).await
+        }
+        _ => Ok(Recorded::RefundNotDue(Box::new(request))),
+    }
+}
+
+/// Makes a change of which there is nothing to say but whether it was made.
+async fn record_simply(store: &impl Store, id: PaymentRequestId, change: &Change) -> Result<Recorded, UseCaseError> {
     Ok(match store.change(id, change).await? {
         Changed::Applied(request) => Recorded::Applied(request),
         Changed::Unchanged(request) => Recorded::Nothing(request),

@@ -1,0 +1,257 @@
+//! What money Stripe takes, and in which unit it counts it.
+//!
+//! Stripe's amounts are whole numbers of a unit of its own, which is not always the minor unit of ISO 4217. The facts are
+//! those of <https://docs.stripe.com/currencies> as of 2026-11: the presentment currencies of an account in the United
+//! States or Europe, the sections on zero-decimal and three-decimal currencies and on special cases, and the minimum and
+//! maximum amounts. A currency that is no longer in ISO 4217 (STD, MRO) is not here: nobody can ask for it. The guilder XCG,
+//! which has taken the place of ANG, is in the list of
+//! <https://woocommerce.com/document/payments/faq/available-currencies/>, whose payments are Stripe's.
+
+use crate::provider::MoneyRefusal;
+use domain::{Amount, Currency, Money};
+
+/// In which unit Stripe counts a currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Unit {
+    /// So many decimals Stripe's unit stands for.
+    decimals: u32,
+    /// Amounts are multiples of so many units.
+    step: i64,
+}
+
+#[rustfmt::skip]
+const CURRENCIES: &[(Unit, &str)] = &[
+    // Two decimals, as ISO 4217 has it. Of HUF and TWD only payouts are whole numbers, not charges.
+    (Unit { decimals: 2, step: 1 },
+     "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BWP BYN BZD CAD CDF CHF CNY COP CRC CVE CZK \
+      DKK DOP DZD EGP ETB EUR FJD FKP GBP GEL GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR JMD KES KGS KHR KYD KZT LAK LBP \
+      LKR LRD LSL MAD MDL MKD MMK MNT MOP MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON \
+      RSD RUB SAR SBD SCR SEK SGD SHP SLE SOS SRD SZL THB TJS TOP TRY TTD TWD TZS UAH USD UYU UZS WST XCD XCG YER ZAR ZMW"),
+    // Whole numbers. ISO 4217 gives MGA two decimals.
+    (Unit { decimals: 0, step: 1 }, "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF"),
+    // Three decimals, the last of which has to be 0.
+    (Unit { decimals: 3, step: 10 }, "BHD JOD KWD OMR TND"),
+    // Whole numbers, but counted in hundredths as before they became that.
+    (Unit { decimals: 2, step: 100 }, "ISK UGX"),
+];
+
+/// The least that Stripe charges, in its unit. An account that is paid out in another currency has that one's minimum,
+/// converted at the rate of the day; then Stripe refuses at the checkout what passes here.
+#[rustfmt::skip]
+const MINIMUMS: &[(i64, &str)] = &[
+    (30, "GBP"),
+    (50, "ARS AUD BRL CAD CHF COP EUR IDR ILS INR JPY KRW NZD PHP RUB SGD USD ZAR"),
+    (100, "BGN"),
+    (200, "AED MYR PLN RON"),
+    (250, "DKK"),
+    (300, "NOK SEK"),
+    (400, "HKD"),
+    (1_000, "MXN THB"),
+    (1_500, "CZK"),
+    (17_500, "HUF"),
+];
+
+/// The most, in Stripe's unit: eight digits. Cards take more in some currencies, but which methods the customer finds is the
+/// account's matter.
+const MAXIMUM: i64 = 99_999_999;
+
+/// Why Stripe does not take an amount of money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Not in this currency.
+    Currency,
+    /// Less than this, the least it takes.
+    BelowMinimum(Money),
+    /// More than this, the most it takes.
+    AboveMaximum(Money),
+    /// Not a multiple of this.
+    Step(Money),
+}
+
+impl From<Refusal> for MoneyRefusal {
+    fn from(refusal: Refusal) -> Self {
+        let (field, message) = match refusal {
+            Refusal::Currency => ("currency", "must be one that the payment provider takes".to_owned()),
+            Refusal::BelowMinimum(money) => {
+                ("amount", format!("must be at least {money}, the least that the payment provider takes"))
+            }
+            Refusal::AboveMaximum(money) => {
+                ("amount", format!("must be at most {money}, the most that the payment provider takes"))
+            }
+            Refusal::Step(money) => {
+                ("amount", format!("must be a multiple of {money}, for the payment provider takes nothing in between"))
+            }
+        };
+        Self { field, message }
+    }
+}
+
+fn unit(currency: Currency) -> Option<Unit> {
+    find(CURRENCIES, currency)
+}
+
+fn find<T: Copy>(table: &[(T, &str)], currency: Currency) -> Option<T> {
+    let row = table.iter().find(|(_, codes)| codes.split(' ').any(|code| code == currency.code()));
+    row.map(|(value, _)| *value)
+}
+
+/// An amount in Stripe's unit.
+///
+/// # Errors
+/// Stripe does not take it.
+pub(super) fn to_stripe(money: Money) -> Result<i64, Refusal> {
+    let unit = unit(money.currency).ok_or(Refusal::Currency)?;
+    let (decimals, minor_units) = (u32::from(money.currency.decimals()), money.amount.minor_units());
+    let (up, down) = (power(unit.decimals, decimals), power(decimals, unit.decimals));
+    let of_units = |units: i64| {
+        let amount = Amount::new(units * down / up).ok()?;
+        Some(Money { amount, currency: money.currency })
+    };
+    let minimum = find(MINIMUMS, money.currency).unwrap_or(unit.step);
+    if minor_units * up < minimum * down
+        && let Some(minimum) = of_units(minimum)
+    {
+        return Err(Refusal::BelowMinimum(minimum));
+    }
+    let maximum = MAXIMUM / unit.step * unit.step;
+    if minor_units * up > maximum * down
+        && let Some(maximum) = of_units(maximum)
+    {
+        return Err(Refusal::AboveMaximum(maximum));
+    }
+    // One unit can be more than one minor unit, so the step is held against both at once.
+    if minor_units * up % (unit.step * down) != 0
+        && let Some(step) = of_units(unit.step)
+    {
+        return Err(Refusal::Step(step));
+    }
+    Ok(minor_units * up / down)
+}
+
+/// The money that an amount in Stripe's unit is; none if it cannot be what somebody was asked for: an unknown currency, an
+/// amount out of bounds, a fraction of the minor unit.
+pub(super) fn from_stripe(units: i64, code: &str) -> Option<Money> {
+    let currency: Currency = code.to_ascii_uppercase().parse().ok()?;
+    let decimals = u32::from(currency.decimals());
+    let stripe_decimals = unit(currency)?.decimals;
+    let minor_units = units.checked_mul(power(decimals, stripe_decimals))?;
+    let down = power(stripe_decimals, decimals);
+    if minor_units % down != 0 {
+        return None;
+    }
+    Some(Money { amount: Amount::new(minor_units / down).ok()?, currency })
+}
+
+/// Ten to the power of what `decimals` are more than `others`.
+const fn power(decimals: u32, others: u32) -> i64 {
+    10_i64.pow(decimals.saturating_sub(others))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn money(amount: i64, currency: &str) -> Money {
+        Money { amount: Amount::new(amount).unwrap(), currency: currency.parse().unwrap() }
+    }
+
+    /// Expected by hand from the examples in Stripe's documentation.
+    #[test]
+    fn each_kind_of_currency_is_counted_in_stripes_own_unit() {
+        for (minor_units, currency, units) in [
+            (1_000, "USD", 1_000),   // $10.00
+            (25_000, "ZAR", 25_000), // R250.00
+            (500, "JPY", 500),       // ¥500
+            (5_120, "KWD", 5_120),   // KWD 5.120
+            (5, "ISK", 500),         // ISK 5
+            (5, "UGX", 500),         // UGX 5
+            (70_000, "MGA", 700),    // MGA 700.00
+            (17_545, "HUF", 17_545), // HUF 175.45
+            (80_045, "TWD", 80_045), // TWD 800.45
+        ] {
+            let money = money(minor_units, currency);
+            assert_eq!(to_stripe(money), Ok(units), "{money}");
+            assert_eq!(from_stripe(units, &currency.to_lowercase()), Some(money), "{money}");
+        }
+    }
+
+    #[test]
+    fn what_stripe_cannot_charge_is_refused_with_what_it_can() {
+        for (given, refusal) in [
+            (money(1_000, "IRR"), Refusal::Currency),
+            (money(1_000, "CLF"), Refusal::Currency),
+            (money(49, "USD"), Refusal::BelowMinimum(money(50, "USD"))),
+            (money(29, "GBP"), Refusal::BelowMinimum(money(30, "GBP"))),
+            (money(49, "JPY"), Refusal::BelowMinimum(money(50, "JPY"))),
+            (money(17_499, "HUF"), Refusal::BelowMinimum(money(17_500, "HUF"))),
+            (money(9, "KWD"), Refusal::BelowMinimum(money(10, "KWD"))),
+            (money(99, "MGA"), Refusal::BelowMinimum(money(100, "MGA"))),
+            (money(5_124, "KWD"), Refusal::Step(money(10, "KWD"))),
+            (money(70_020, "MGA"), Refusal::Step(money(100, "MGA"))),
+            (money(1_000_000, "ISK"), Refusal::AboveMaximum(money(999_999, "ISK"))),
+            (money(99_999_999, "BHD"), Refusal::AboveMaximum(money(99_999_990, "BHD"))),
+        ] {
+            assert_eq!(to_stripe(given), Err(refusal), "{given}");
+        }
+        assert_eq!(to_stripe(money(99_999_999, "USD")), Ok(99_999_999));
+        assert_eq!(to_stripe(money(999_999, "ISK")), Ok(99_999_900));
+    }
+
+    #[test]
+    fn what_nobody_can_have_asked_for_is_no_money() {
+        for (units, code) in
+            [(0, "usd"), (-1, "usd"), (100_000_000, "usd"), (501, "isk"), (1, "irr"), (1, "xx"), (i64::MAX, "mga")]
+        {
+            assert_eq!(from_stripe(units, code), None, "{units} {code}");
+        }
+    }
+
+    #[test]
+    fn every_currency_of_the_table_exists_and_has_one_row_and_every_minimum_can_be_charged() {
+        let mut codes: Vec<&str> = CURRENCIES.iter().flat_map(|(_, codes)| codes.split(' ')).collect();
+        let count = codes.len();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), count, "a currency stands twice");
+        for code in &codes {
+            assert!(code.parse::<Currency>().is_ok(), "{code}");
+        }
+        for (minimum, codes) in MINIMUMS {
+            for code in codes.split(' ') {
+                let money = from_stripe(*minimum, code).unwrap();
+                assert_eq!(to_stripe(money), Ok(*minimum), "{money}");
+            }
+        }
+    }
+
+    proptest! {
+        /// Nothing is rounded: what is charged is what was asked for, and is known again as that.
+        #[test]
+        fn money_that_stripe_takes_comes_back_as_the_same(
+            amount in 1_i64..=99_999_999,
+            code in proptest::sample::select(CURRENCIES.iter().flat_map(|(_, codes)| codes.split(' ')).collect::<Vec<_>>()),
+        ) {
+            let money = money(amount, code);
+            if let Ok(units) = to_stripe(money) {
+                prop_assert!((1..=MAXIMUM).contains(&units));
+                prop_assert_eq!(units % unit(money.currency).unwrap().step, 0);
+                prop_assert_eq!(from_stripe(units, code), Some(money));
+            }
+        }
+
+        /// A refusal names money that is taken, but for the step, which may lie below the minimum.
+        #[test]
+        fn a_refusal_says_what_would_be_taken(
+            amount in 1_i64..=99_999_999,
+            code in proptest::sample::select(CURRENCIES.iter().flat_map(|(_, codes)| codes.split(' ')).collect::<Vec<_>>()),
+        ) {
+            match to_stripe(money(amount, code)) {
+                Err(Refusal::BelowMinimum(other) | Refusal::AboveMaximum(other)) => prop_assert!(to_stripe(other).is_ok()),
+                Err(Refusal::Step(step)) => prop_assert!(amount % step.amount.minor_units() != 0),
+                Err(Refusal::Currency) => prop_assert!(false, "{code} is in the table"),
+                Ok(_) => {}
+            }
+        }
+    }
+}

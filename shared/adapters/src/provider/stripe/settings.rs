@@ -1,0 +1,152 @@
+//! What a deployment says about its Stripe account.
+
+use crate::secrets::SecretValue;
+use runtime::{ConfigError, Environment};
+use std::fmt;
+
+const API_URL: &str = "https://api.stripe.com";
+const CHECKOUT_ORIGIN: &str = "https://checkout.stripe.com";
+
+/// Whether money is real. Stripe keeps the two apart; an endpoint can hear of both all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    Live,
+    Test,
+}
+
+impl Mode {
+    /// `STRIPE_LIVEMODE`
+    pub(super) fn new(environment: &Environment) -> Result<Self, ConfigError> {
+        match environment.require("STRIPE_LIVEMODE")? {
+            "true" => Ok(Self::Live),
+            "false" => Ok(Self::Test),
+            _ => Err(Environment::invalid("STRIPE_LIVEMODE", "true or false")),
+        }
+    }
+
+    /// The mode of an object by its field `livemode`.
+    pub(super) const fn of(livemode: bool) -> Self {
+        if livemode { Self::Live } else { Self::Test }
+    }
+}
+
+/// A secret or restricted key of the account (<https://docs.stripe.com/keys>). `Debug` shows nothing of it.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct SecretKey(String);
+
+impl SecretKey {
+    pub(super) fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// The mode that it works in, which its prefix says.
+    pub(super) fn mode(&self) -> Mode {
+        Mode::of(self.0.get(3..).is_some_and(|rest| rest.starts_with("live_")))
+    }
+}
+
+impl SecretValue for SecretKey {
+    fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
+        let text = text.trim();
+        let rest = ["sk_live_", "sk_test_", "rk_live_", "rk_test_"].iter().find_map(|prefix| text.strip_prefix(prefix));
+        if rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Environment::invalid(name, "a secret or restricted key of Stripe, such as rk_test_…"))
+        }
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("SecretKey(redacted)")
+    }
+}
+
+/// `STRIPE_API_URL`, without a slash at its end.
+pub(super) fn api_url(environment: &Environment) -> Result<String, ConfigError> {
+    let text = environment.get("STRIPE_API_URL").unwrap_or(API_URL).trim_end_matches('/');
+    match safe(text) {
+        Some(_) => Ok(text.to_owned()),
+        None => {
+            Err(Environment::invalid("STRIPE_API_URL", "an https address, or an http one on the loopback interface"))
+        }
+    }
+}
+
+/// `STRIPE_CHECKOUT_ORIGIN`, as browsers write an origin.
+pub(super) fn checkout_origin(environment: &Environment) -> Result<String, ConfigError> {
+    let text = environment.get("STRIPE_CHECKOUT_ORIGIN").unwrap_or(CHECKOUT_ORIGIN).trim_end_matches('/');
+    match safe(text).map(|url| url.origin().ascii_serialization()) {
+        Some(origin) if origin == text => Ok(origin),
+        _ => Err(Environment::invalid(
+            "STRIPE_CHECKOUT_ORIGIN",
+            "an https origin, or an http one on the loopback interface",
+        )),
+    }
+}
+
+/// An address that the key and customers can be sent to without anybody on the way reading along.
+fn safe(text: &str) -> Option<reqwest::Url> {
+    let url: reqwest::Url = text.parse().ok()?;
+    let loopback = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    let bare =
+        url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    (bare && (url.scheme() == "https" || (url.scheme() == "http" && loopback))).then_some(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: &str, value: &str) -> Environment {
+        Environment::default().with(name, value)
+    }
+
+    #[test]
+    fn only_an_address_that_nobody_can_listen_in_on_is_taken() {
+        assert_eq!(api_url(&Environment::default()).unwrap(), API_URL);
+        assert_eq!(
+            api_url(&with("STRIPE_API_URL", "http://127.0.0.1:8080/stripe/")).unwrap(),
+            "http://127.0.0.1:8080/stripe"
+        );
+        for url in [
+            "http://api.stripe.com",
+            "http://127.0.0.1.example.com",
+            "ftp://127.0.0.1",
+            "https://u:p@a.test",
+            "https://a.test?b",
+            "a.test",
+        ] {
+            assert!(api_url(&with("STRIPE_API_URL", url)).is_err(), "{url}");
+        }
+        assert_eq!(checkout_origin(&Environment::default()).unwrap(), CHECKOUT_ORIGIN);
+        assert!(checkout_origin(&with("STRIPE_CHECKOUT_ORIGIN", "http://localhost:8080")).is_ok());
+        for origin in [
+            "http://pay.example.com",
+            "https://pay.example.com/c",
+            "https://PAY.example.com",
+            "https://pay.example.com:443",
+        ] {
+            assert!(checkout_origin(&with("STRIPE_CHECKOUT_ORIGIN", origin)).is_err(), "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_key_says_its_mode_and_never_itself() {
+        for (text, mode) in [
+            ("sk_live_1", Mode::Live),
+            ("rk_live_1", Mode::Live),
+            ("sk_test_1", Mode::Test),
+            ("rk_test_1\n", Mode::Test),
+        ] {
+            let key = SecretKey::parse(text, "KEY").unwrap();
+            assert_eq!(key.mode(), mode);
+            assert!(!format!("{key:?}").contains(text.trim()));
+        }
+        for text in ["", "sk_test_", "pk_test_1", "sk_test_a b", "sk_test_\u{e9}", "whsec_1"] {
+            let error = SecretKey::parse(text, "KEY").unwrap_err().to_string();
+            assert!(error.contains("KEY") && (text.is_empty() || !error.contains(text)), "{text}");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! What Stripe reports (<https://docs.stripe.com/api/events>).
+
+use super::client::described;
+use super::currency::from_stripe;
+use super::objects::{PaymentStatus, Senseless, Session, moment, payment};
+use super::{NAME, settings::Mode};
+use crate::provider::{WebhookError, WebhookEvent};
+use crate::secrets::{SecretSource, SecretValue};
+use domain::use_cases::pay::ProviderEvent;
+use domain::{PaymentRequestId, Reason, Timestamp};
+use http::HeaderMap;
+use runtime::stripe_signature::SigningSecrets;
+use runtime::webhook::SignatureError;
+use runtime::{ConfigError, Environment};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// The webhooks of one Stripe account.
+#[derive(Debug, Clone)]
+pub struct StripeWebhooks {
+    secrets: SecretSource<SigningSecrets>,
+    mode: Mode,
+}
+
+impl SecretValue for SigningSecrets {
+    fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
+        Self::parse(text, name)
+    }
+
+    fn from_environment(environment: &Environment, name: &str) -> Result<Self, ConfigError> {
+        Self::from_environment(environment, name)
+    }
+}
+
+#[derive(Deserialize)]
+struct Event {
+    id: String,
+    r#type: String,
+    created: i64,
+    livemode: bool,
+    /// An event of another kind than those that carry a snapshot has none.
+    #[serde(default)]
+    data: Data,
+}
+
+#[derive(Default, Deserialize)]
+struct Data {
+    #[serde(default)]
+    object: Value,
+}
+
+/// What every object says first: whose it is.
+#[derive(Deserialize)]
+struct Owned {
+    metadata: Option<Metadata>,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    payment_request_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct FailedIntent {
+    last_payment_error: Option<PaymentFailure>,
+}
+
+#[derive(Deserialize)]
+struct PaymentFailure {
+    code: Option<String>,
+    decline_code: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RefundedCharge {
+    payment_intent: String,
+    amount_refunded: i64,
+    currency: String,
+}
+
+#[derive(Deserialize)]
+struct RefundReport {
+    status: Option<String>,
+    payment_intent: String,
+    amount: i64,
+    currency: String,
+}
+
+impl StripeWebhooks {
+    /// Webhooks signed with one of `STRIPE_WEBHOOK_SECRET`, or of the secret at `STRIPE_WEBHOOK_SECRET_ARN`, of the mode
+    /// that `STRIPE_LIVEMODE` says.
+    ///
+    /// # Errors
+    /// A variable that is missing or wrong.
+    pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
+        let secrets = SecretSource::from_environment(environment, "STRIPE_WEBHOOK_SECRET")?;
+        Ok(Self { secrets, mode: Mode::new(environment)? })
+    }
+
+    pub(in crate::provider) async fn read(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<WebhookEvent, WebhookError> {
+        match self.secrets.current().await?.verify(headers, body, now) {
+            Err(SignatureError::Mismatch) => self.secrets.after_mismatch().await?.verify(headers, body, now)?,
+            verified => verified?,
+        }
+        let event: Event = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
+        if Mode::of(event.livemode) != self.mode {
+            return Ok(WebhookEvent::OtherMode(event.r#type));
+        }
+        match event.r#type.as_str() {
+            "checkout.session.completed"
+            | "checkout.session.async_payment_succeeded"
+            | "checkout.session.async_payment_failed"
+            | "checkout.session.expired"
+            | "payment_intent.payment_failed"
+            | "charge.refunded"
+            | "refund.created"
+            | "refund.updated"
+            | "refund.failed" => match owner(&event.data.object) {
+                Some(id) => report(id, event),
+                None => Ok(WebhookEvent::Foreign(event.r#type)),
+            },
+            _ => Ok(WebhookEvent::Foreign(event.r#type)),
+        }
+    }
+}
+
+/// The request that an object belongs to. Others may use the same account, and their objects may have any shape.
+fn owner(object: &Value) -> Option<PaymentRequestId> {
+    let owned = Owned::deserialize(object).ok()?;
+    owned.metadata?.payment_request_id?.parse().ok()
+}
+
+/// Reads an event about a request of ours.
+fn report(id: PaymentRequestId, event: Event) -> Result<WebhookEvent, WebhookError> {
+    let Event { id: event_id, r#type: kind, created, data: Data { object }, .. } = event;
+    Ok(match kind.as_str() {
+        "checkout.session.completed" | "checkout.session.async_payment_succeeded" => {
+            let session: Session = read(object)?;
+            // The event of a payment at once is of the moment of the payment. Of one that took time, only that it is being
+            // waited for was known by the time that the customer paid at; this event says when the money came.
+            let payment = payment(session.payment_reference()?, moment(created)?);
+            let Some(money) = session.money()? else { return Ok(WebhookEvent::ImpossibleMoney(id)) };
+            match session.payment_status {
+                PaymentStatus::Paid => WebhookEvent::Report(ProviderEvent::Paid { id, payment, money }),
+                PaymentStatus::Unpaid if kind == "checkout.session.completed" => {
+                    WebhookEvent::Report(ProviderEvent::Processing { id, payment, money })
+                }
+                PaymentStatus::Unpaid => return Err(Senseless("a payment that succeeded is unpaid").into()),
+                PaymentStatus::NoPaymentRequired => WebhookEvent::Foreign(kind),
+            }
+        }
+        "checkout.session.async_payment_failed" => {
+            let session: Session = read(object)?;
+            let reference = session.payment_reference()?.to_owned();
+            WebhookEvent::Report(ProviderEvent::PaymentFailed { id, provider: NAME.to_owned(), reference })
+        }
+        "payment_intent.payment_failed" => {
+            let intent: FailedIntent = read(object)?;
+            let words = intent.last_payment_error.and_then(|failure| failure.decline_code.or(failure.code));
+            let reason = words.as_deref().and_then(Reason::fitted);
+            WebhookEvent::Report(ProviderEvent::AttemptFailed { id, report: event_id, reason })
+        }
+        "charge.refunded" => {
+            let charge: RefundedCharge = read(object)?;
+            refunded(id, charge.payment_intent, charge.amount_refunded, &charge.currency)
+        }
+        "refund.created" | "refund.updated" => {
+            let refund: RefundReport = read(object)?;
+            match refund.status.as_deref() {
+                Some("succeeded") => refunded(id, refund.payment_intent, refund.amount, &refund.currency),
+                _ => WebhookEvent::Nothing(kind),
+            }
+        }
+        "refund.failed" => WebhookEvent::RefundFailed(id),
+        _ => WebhookEvent::Nothing(kind),
+    })
+}
+
+fn refunded(id: PaymentRequestId, reference: String, amount: i64, currency: &str) -> WebhookEvent {
+    match from_stripe(amount, currency) {
+        Some(money) => WebhookEvent::Report(ProviderEvent::Refunded { id, reference, money }),
+        None => WebhookEvent::ImpossibleMoney(id),
+    }
+}
+
+fn read<T: DeserializeOwned>(object: Value) -> Result<T, WebhookError> {
+    serde_json::from_value(object).map_err(|error| unreadable(&error))
+}
+
+fn unreadable(error: &serde_json::Error) -> WebhookError {
+    WebhookError::Unreadable(described(error).to_string())
+}
+
+impl From<Senseless> for WebhookError {
+    fn from(error: Senseless) -> Self {
+        Self::Unreadable(error.to_string())
+    }
+}
