@@ -184,11 +184,7 @@ pub trait Store: Send + Sync {
 
     /// Takes on one message of a request. Of any number of claims to one message at most one is won, until that one is
     /// released. It is no change of the request: no history, no event.
-    fn claim(
-        &self,
-        id: PaymentRequestId,
-        claim: &Claim,
-    ) -> impl Future<Output = Result<Claimed, StoreError>> + Send;
+    fn claim(&self, id: PaymentRequestId, claim: &Claim) -> impl Future<Output = Result<Claimed, StoreError>> + Send;
 
     /// Gives a claim back, so that a later run can win it: its message was not sent. Nothing happens if it is not held.
     fn release(&self, id: PaymentRequestId, claim: &Claim) -> impl Future<Output = Result<(), StoreError>> + Send;

@@ -198,8 +198,7 @@ mod tests {
 
     #[test]
     fn a_link_of_five_minutes_has_all_three_runs() {
-        let [first, second, third] =
-            runs(1_000, 9_000).map(|end| another_run_comes(at(0), at(300_000), at(end)));
+        let [first, second, third] = runs(1_000, 9_000).map(|end| another_run_comes(at(0), at(300_000), at(end)));
         assert!(first && second && !third);
     }
 }
