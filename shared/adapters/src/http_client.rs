@@ -22,6 +22,22 @@ pub(crate) fn client() -> Result<reqwest::Client, ConfigError> {
         .map_err(|_| runtime::Environment::invalid("SSL_CERT_FILE", "the certificates of a working TLS setup"))
 }
 
+/// An address that secrets and customers can be sent to without anybody on the way reading along.
+pub(crate) fn safe(text: &str) -> Option<reqwest::Url> {
+    let url: reqwest::Url = text.parse().ok()?;
+    let loopback = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    let bare =
+        url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    (bare && (url.scheme() == "https" || (url.scheme() == "http" && loopback))).then_some(url)
+}
+
+/// How long to wait after so many attempts: exponential, with full jitter
+/// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
+pub(crate) fn pause(attempts: u32) -> Duration {
+    let most = crate::aws::INITIAL_BACKOFF * 2_u32.pow(attempts);
+    Duration::from_millis(fastrand::u64(0..=u64::try_from(most.as_millis()).unwrap_or(u64::MAX)))
+}
+
 /// How a call failed.
 #[derive(Debug)]
 pub(crate) enum CallError {

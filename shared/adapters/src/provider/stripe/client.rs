@@ -1,8 +1,8 @@
 //! Calls to Stripe's interface (<https://docs.stripe.com/api>).
 
 use super::settings::{self, Mode, SecretKey};
-use crate::aws::{ATTEMPTS, INITIAL_BACKOFF};
-use crate::http_client::{self, Answer, CallError};
+use crate::aws::ATTEMPTS;
+use crate::http_client::{self, Answer, CallError, pause};
 use crate::secrets::{SecretError, SecretSource};
 use domain::ports::{Cause, ProviderError};
 use http::{Method, StatusCode};
@@ -255,13 +255,6 @@ impl Client {
         })?;
         if answer.status.is_success() { Ok(answer) } else { Err(StripeError::Refused(Refusal::read(&answer))) }
     }
-}
-
-/// How long to wait after so many attempts: exponential, with full jitter
-/// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
-fn pause(attempts: u32) -> Duration {
-    let most = INITIAL_BACKOFF * 2_u32.pow(attempts);
-    Duration::from_millis(fastrand::u64(0..=u64::try_from(most.as_millis()).unwrap_or(u64::MAX)))
 }
 
 /// What is wrong with a JSON text, without any of the text: what it repeats of it may be a customer's.
