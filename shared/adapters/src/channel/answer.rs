@@ -2,7 +2,7 @@
 
 use super::token::Token;
 use super::{refused, secret_error};
-use crate::http_client::{self, Answer, CallError, safe};
+use crate::http_client::{Answer, Call, CallError, is_failure_to_connect, safe};
 use crate::secrets::SecretSource;
 use domain::ports::{Cause, ChannelError};
 use http::StatusCode;
@@ -22,10 +22,7 @@ pub(super) fn address(text: &str, name: &str) -> Result<String, ConfigError> {
 }
 
 /// Makes a call with the token in use and, if that is not taken, with the one that has replaced it.
-pub(super) async fn ask(
-    tokens: &SecretSource<Token>,
-    call: impl Fn(&Token) -> reqwest::RequestBuilder,
-) -> Result<Answer, ChannelError> {
+pub(super) async fn ask(tokens: &SecretSource<Token>, call: impl Fn(&Token) -> Call) -> Result<Answer, ChannelError> {
     let token = tokens.current().await.map_err(secret_error)?;
     let answer = once(call(&token)).await?;
     if answer.status != StatusCode::UNAUTHORIZED {
@@ -35,20 +32,14 @@ pub(super) async fn ask(
     if newer == token { Ok(answer) } else { once(call(&newer)).await }
 }
 
-async fn once(call: reqwest::RequestBuilder) -> Result<Answer, ChannelError> {
-    // A function's sandbox is frozen between events, and its connections die meanwhile. On a new one a failure to connect is
-    // told from a lost answer; on one that was kept, both look the same.
-    match http_client::exchange(call.header("connection", "close")).await {
+async fn once(call: Call) -> Result<Answer, ChannelError> {
+    match call.exchange().await {
         Ok(answer) => Ok(answer),
-        Err(CallError::Unavailable(cause)) if is_failure_to_connect(&cause) => Err(ChannelError::Unavailable(cause)),
+        Err(CallError::Unavailable(cause)) if is_failure_to_connect(&*cause) => Err(ChannelError::Unavailable(cause)),
         Err(CallError::Unavailable(cause) | CallError::Refused(cause) | CallError::Unreadable(cause)) => {
             Err(ChannelError::Unconfirmed(cause))
         }
     }
-}
-
-fn is_failure_to_connect(cause: &Cause) -> bool {
-    cause.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_connect)
 }
 
 /// The JSON of an answer, if it is what was agreed.

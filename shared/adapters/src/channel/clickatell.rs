@@ -4,7 +4,7 @@
 use super::answer::{address, ask, by_status, described, read};
 use super::refused;
 use super::token::Token;
-use crate::http_client::{self, Answer};
+use crate::http_client::{Answer, HttpClient};
 use crate::secrets::SecretSource;
 use domain::DeliveryFailure;
 use domain::ports::{ChannelError, Message};
@@ -18,7 +18,7 @@ const API_URL: &str = "https://platform.clickatell.com";
 /// `CLICKATELL_API_URL`.
 #[derive(Debug, Clone)]
 pub struct ClickatellChannel {
-    http: reqwest::Client,
+    http: HttpClient,
     url: String,
     keys: SecretSource<Token>,
     channel: &'static str,
@@ -58,7 +58,7 @@ impl ClickatellChannel {
         };
         let api = address(environment.get("CLICKATELL_API_URL").unwrap_or(API_URL), "CLICKATELL_API_URL")?;
         Ok(Self {
-            http: http_client::client()?,
+            http: HttpClient::unpooled(),
             url: format!("{api}/v1/message"),
             keys: SecretSource::from_environment(environment, "CLICKATELL_API_KEY")?,
             channel,
@@ -73,7 +73,7 @@ impl ClickatellChannel {
             "to": message.event.customer.phone.as_str().trim_start_matches('+'),
             "content": message.text,
         }] });
-        let call = |key: &Token| self.http.post(&self.url).header("authorization", key.reveal()).json(&body);
+        let call = |key: &Token| self.http.post(&self.url).authorization(key.reveal()).json(&body);
         outcome(&ask(&self.keys, call).await?)
     }
 }

@@ -3,6 +3,7 @@
 
 use super::refused;
 use crate::aws::client_config;
+use crate::http_client::is_failure_to_connect;
 use aws_sdk_pinpointsmsvoicev2::Client;
 use aws_sdk_pinpointsmsvoicev2::config::retry::RetryConfig;
 use aws_sdk_pinpointsmsvoicev2::config::timeout::TimeoutConfig;
@@ -11,9 +12,7 @@ use aws_sdk_pinpointsmsvoicev2::operation::send_text_message::SendTextMessageErr
 use aws_sdk_pinpointsmsvoicev2::types::{ConflictExceptionReason, MessageType};
 use domain::ports::{Cause, ChannelError, Message};
 use domain::{Clock, DeliveryFailure, SystemClock};
-use hyper_util::client::legacy::Error as HttpError;
 use runtime::{ConfigError, Environment};
-use std::error::Error;
 use std::time::Duration;
 
 /// No answer within this is no answer: below the function's own timeout, with room for the writes around it. Longer than for
@@ -158,17 +157,6 @@ fn of_service(error: &SendTextMessageError) -> ChannelError {
 
 fn described(error: &SendTextMessageError, detail: &str) -> Cause {
     format!("{} {detail}", error.code().unwrap_or("an error without a code")).trim_end().into()
-}
-
-fn is_failure_to_connect(error: &(dyn Error + 'static)) -> bool {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if error.downcast_ref::<HttpError>().is_some_and(HttpError::is_connect) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }
 
 #[cfg(test)]

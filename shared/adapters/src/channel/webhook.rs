@@ -1,7 +1,7 @@
 //! A message as a signed webhook (Standard Webhooks) to the integrator's chat.
 
 use super::{refused, secret_error};
-use crate::http_client::{self, CallError};
+use crate::http_client::{CallError, HttpClient};
 use crate::secrets::SecretSource;
 use domain::ports::{ChannelError, Message};
 use domain::{Clock, ConversationId, PaymentRequestId, Phone, SystemClock, Timestamp, WorkspaceId};
@@ -16,7 +16,7 @@ use serde::Serialize;
 /// once, however often it is posted.
 #[derive(Debug, Clone)]
 pub struct WebhookChannel {
-    http: reqwest::Client,
+    http: HttpClient,
     url: String,
     secrets: SecretSource<Secrets>,
 }
@@ -46,7 +46,7 @@ impl WebhookChannel {
     /// A variable that is missing or wrong.
     pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(Self {
-            http: http_client::client()?,
+            http: HttpClient::new(),
             url: runtime::config::url(environment, "CHANNEL_WEBHOOK_URL")?,
             secrets: SecretSource::from_environment(environment, "CHANNEL_WEBHOOK_SECRET")?,
         })
@@ -70,8 +70,8 @@ impl WebhookChannel {
         let body = serde_json::to_vec(&body).map_err(refused)?;
         let secrets = self.secrets.current().await.map_err(secret_error)?;
         let headers = secrets.sign(&event.event_id, &body, now).map_err(refused)?;
-        let call = self.http.post(&self.url).headers(headers).header("content-type", "application/json").body(body);
-        match http_client::send(call).await {
+        let call = self.http.post(&self.url).headers(headers).body("application/json", body);
+        match call.send().await {
             Ok(_) => Ok(()),
             Err(CallError::Unavailable(cause)) => Err(ChannelError::Unavailable(cause)),
             Err(CallError::Refused(cause) | CallError::Unreadable(cause)) => Err(refused(cause)),

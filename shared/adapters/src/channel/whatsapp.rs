@@ -3,7 +3,7 @@
 
 use super::answer::{address, ask, by_status, described, read};
 use super::token::Token;
-use crate::http_client::{self, Answer};
+use crate::http_client::{Answer, HttpClient};
 use crate::secrets::SecretSource;
 use domain::DeliveryFailure;
 use domain::ports::{ChannelError, Message};
@@ -18,7 +18,7 @@ const API_URL: &str = "https://graph.facebook.com/v25.0";
 /// `WHATSAPP_ACCESS_TOKEN_ARN`, through `WHATSAPP_API_URL`.
 #[derive(Debug, Clone)]
 pub struct WhatsAppChannel {
-    http: reqwest::Client,
+    http: HttpClient,
     url: String,
     tokens: SecretSource<Token>,
 }
@@ -59,7 +59,7 @@ impl WhatsAppChannel {
         }
         let api = address(environment.get("WHATSAPP_API_URL").unwrap_or(API_URL), "WHATSAPP_API_URL")?;
         Ok(Self {
-            http: http_client::client()?,
+            http: HttpClient::unpooled(),
             url: format!("{api}/{number}/messages"),
             tokens: SecretSource::from_environment(environment, "WHATSAPP_ACCESS_TOKEN")?,
         })

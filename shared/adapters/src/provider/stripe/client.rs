@@ -2,7 +2,7 @@
 
 use super::settings::{self, Mode, SecretKey};
 use crate::aws::ATTEMPTS;
-use crate::http_client::{self, Answer, CallError, pause};
+use crate::http_client::{Answer, CallError, HttpClient, pause};
 use crate::secrets::{SecretError, SecretSource};
 use domain::ports::{Cause, ProviderError};
 use http::{Method, StatusCode};
@@ -27,7 +27,7 @@ const BUDGET: Duration = Duration::from_secs(8);
 /// A client of one account.
 #[derive(Debug, Clone)]
 pub(super) struct Client {
-    http: reqwest::Client,
+    http: HttpClient,
     url: String,
     keys: SecretSource<SecretKey>,
     mode: Mode,
@@ -173,7 +173,7 @@ impl Client {
         {
             return Err(Environment::invalid("STRIPE_SECRET_KEY", "a key of the mode that STRIPE_LIVEMODE says"));
         }
-        Ok(Self { http: http_client::client()?, url: settings::api_url(environment)?, keys, mode })
+        Ok(Self { http: HttpClient::new(), url: settings::api_url(environment)?, keys, mode })
     }
 
     /// Does what the domain asks for, within the time that there is for it.
@@ -237,19 +237,16 @@ impl Client {
     }
 
     async fn attempt(&self, call: &Call, key: &SecretKey) -> Result<Answer, StripeError> {
-        let mut request = self
-            .http
-            .request(call.method.clone(), format!("{}{}", self.url, call.path))
-            .timeout(ATTEMPT_TIMEOUT)
-            .bearer_auth(key.reveal())
-            .header("stripe-version", VERSION);
-        if call.method == Method::POST {
-            request = request.form(&call.parameters);
-        }
+        let url = format!("{}{}", self.url, call.path);
+        let request = match call.method {
+            Method::GET => self.http.get(&url),
+            _ => self.http.post(&url).form(&call.parameters),
+        };
+        let mut request = request.timeout(ATTEMPT_TIMEOUT).bearer_auth(key.reveal()).header("stripe-version", VERSION);
         if let Some(idempotency_key) = &call.idempotency_key {
             request = request.header("idempotency-key", idempotency_key);
         }
-        let answer = http_client::exchange(request).await.map_err(|error| match error {
+        let answer = request.exchange().await.map_err(|error| match error {
             CallError::Unavailable(cause) => StripeError::Unavailable(cause),
             CallError::Refused(cause) | CallError::Unreadable(cause) => StripeError::Unreadable(cause),
         })?;

@@ -206,7 +206,7 @@ async fn a_checkout_asks_for_exactly_what_the_agent_asked_for_and_says_nothing_a
     assert_eq!(headers["idempotency-key"], request.id.to_string());
     assert_eq!(headers["stripe-version"], "2026-10-28.endive");
     assert_eq!(headers["content-type"], "application/x-www-form-urlencoded");
-    let url: reqwest::Url = format!("http://form/?{body}").parse().unwrap();
+    let url: url::Url = format!("http://form/?{body}").parse().unwrap();
     let id = request.id.to_string();
     let expected = [
         ("mode", "payment"),
