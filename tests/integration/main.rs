@@ -23,3 +23,4 @@ mod reports;
 mod runner;
 mod secrets;
 mod settings;
+mod stripe;
