@@ -280,7 +280,7 @@ class Idempotency(unittest.TestCase):
                 return None
 
         key_in_use = eventually("the conflict", conflict)
-        self.assertEqual(key_in_use.code, "idempotency_key_in_use")
+        self.assertEqual(key_in_use.error.code, "idempotency_key_in_use")
         slow.send(body)
         self.assertEqual(slow.getresponse().status, 400, "the call that was under way is answered as ever")
         slow.close()
