@@ -183,8 +183,8 @@ async fn a_transfer_is_processing_until_its_money_comes_or_fails() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storm_of_webhooks_in_any_order_says_what_one_of_each_does() {
     let mut random = Random::new(20_261_124);
+    let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
     for _ in 0..4 {
-        let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
         let (id, session) = clicked(&handlers).await;
         for outcome in ["declined", "declined", "succeeded"] {
             assert_eq!(stripe.press(&session, "pay", outcome).await, 303);
@@ -261,8 +261,8 @@ async fn a_refund_of_money_that_was_not_due_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_click_survives_every_fault_and_makes_one_session() {
-    join_all(Fault::ALL.map(|fault| async move {
-        let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
+    let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
+    for fault in Fault::ALL {
         // Once, which another attempt may heal; and for as long as one click lasts.
         for faults in [1, ATTEMPTS] {
             let (id, token) = handlers.sent().await;
@@ -286,41 +286,42 @@ async fn a_click_survives_every_fault_and_makes_one_session() {
             assert_possible(&request);
             assert_eq!((request.status, request.version()), (Status::Paid, 3), "{fault:?}");
         }
-    }))
-    .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_a_request_survives_every_fault_and_waits_for_stripes_word() {
-    join_all(Fault::ALL.map(|fault| async move {
-        for pays in [false, true] {
-            let (stripe, handlers) = Stripe::with_handlers(300, 1).await;
-            let (id, session) = clicked(&handlers).await;
-            if pays {
-                assert_eq!(stripe.press(&session, "pay", "succeeded").await, 303);
-            }
-            until(handlers.stored(&id).await.deadline).await;
-            stripe.fail_next(&[fault; 2 * ATTEMPTS]);
-            handlers.expire_what_is_due().await;
-            let open = handlers.stored(&id).await.status;
-            assert!([Status::Clicked, Status::Expired, Status::Paid].contains(&open), "{fault:?}");
-            stripe.fail_next(&[]);
-            handlers.expire_what_is_due().await;
-            let request = handlers.stored(&id).await;
-            assert_possible(&request);
-            let end = if pays { Status::Paid } else { Status::Expired };
-            assert_eq!((request.status, request.version()), (end, 3), "{fault:?}: open was {open}");
-            let at_stripe = if pays { "complete" } else { "expired" };
-            assert_eq!(stripe.session(&session).await["status"], at_stripe, "{fault:?}");
+    let (stripe, handlers) = Stripe::with_handlers(300, 3).await;
+    let clicking = Fault::ALL.iter().flat_map(|fault| [(*fault, false), (*fault, true)]).map(async |(fault, pays)| {
+        let (id, session) = clicked(&handlers).await;
+        if pays {
+            assert_eq!(stripe.press(&session, "pay", "succeeded").await, 303);
         }
-    }))
-    .await;
+        (fault, pays, id, session)
+    });
+    let requests = join_all(clicking).await;
+    for (_, _, id, _) in &requests {
+        until(handlers.stored(id).await.deadline).await;
+    }
+    for (fault, pays, id, session) in requests {
+        stripe.fail_next(&[fault; ATTEMPTS]);
+        handlers.link_removed(&id).await;
+        let before = handlers.stored(&id).await.status;
+        stripe.fail_next(&[]);
+        handlers.link_removed(&id).await;
+        let request = handlers.stored(&id).await;
+        assert_possible(&request);
+        let (end, at_stripe) = if pays { (Status::Paid, "complete") } else { (Status::Expired, "expired") };
+        assert!([Status::Clicked, end].contains(&before), "{fault:?}: {before}");
+        assert_eq!((request.status, request.version()), (end, 3), "{fault:?}");
+        assert_eq!(stripe.session(&session).await["status"], at_stripe, "{fault:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refund_survives_every_fault_and_is_made_once() {
-    join_all(Fault::ALL.map(|fault| async move {
-        let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
+    let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
+    for fault in Fault::ALL {
         let (id, _) = handlers.sent().await;
         handlers.cancel(&id).await;
         let session = paid_by_hand(&stripe, &id).await;
@@ -331,14 +332,15 @@ async fn a_refund_survives_every_fault_and_is_made_once() {
         assert_eq!(first.is_ok(), status == Status::Refunded, "{fault:?}: {first:?}");
         stripe.fail_next(&[]);
         // The bus delivers again.
-        handlers.refund_due(&id).await.unwrap();
+        if status == Status::RefundDue {
+            handlers.refund_due(&id).await.unwrap();
+        }
         assert_eq!(handlers.stored(&id).await.status, Status::Refunded, "{fault:?}");
         assert_eq!(refunded(&stripe, &session).await, 25_000, "{fault:?}");
         stripe.wait_for(&id, "refund.updated").await;
         let refunds = stripe.webhooks(&id).iter().filter(|webhook| webhook.event()["type"] == "refund.created").count();
         assert_eq!(refunds, 1, "{fault:?}");
-    }))
-    .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -382,7 +384,8 @@ async fn a_webhook_that_is_not_stripes_word_on_our_money_changes_nothing_and_cal
         ("no signature at all", (Some("nonsense".to_owned()), body.clone()), 401),
         ("signed with another scheme", (Some(genuine.signature.replace("v1=", "v0=")), body.clone()), 401),
         ("not JSON", signed("nonsense".to_owned()), 400),
-        ("without its object", signed(changed(&|event| event["data"] = json!({}))), 400),
+        ("without its sum", signed(changed(&|event| event["data"]["object"]["amount_total"] = Value::Null)), 400),
+        ("without its payment", signed(changed(&|event| event["data"]["object"]["payment_intent"] = Value::Null)), 400),
         ("too large", signed(changed(&|event| event["padding"] = "x".repeat(17 * 1024).into())), 413),
         ("of the other mode", signed(changed(&|event| event["livemode"] = true.into())), 200),
         ("of another kind", signed(changed(&|event| event["type"] = "customer.created".into())), 200),

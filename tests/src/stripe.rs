@@ -8,12 +8,12 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, Request, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use domain::{Clock as _, SystemClock};
-use local::{Local, Options};
+use local::Options;
 use runtime::Environment;
 use runtime::stripe_signature::{STRIPE_SIGNATURE, SigningSecrets};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex, mpsc};
 use std::time::Duration;
 
 /// The account's key.
@@ -86,31 +86,49 @@ struct Shared {
     ledger: Arc<Mutex<Ledger>>,
 }
 
-/// The stand-in with what is around it.
+/// The webhooks that the stand-in has sent.
+type Mailbox = Arc<Mutex<Vec<Delivery>>>;
+
+/// The stand-in with what is around it. It is one for all tests, which keep to requests of their own.
 pub struct Stripe {
-    local: Local,
+    base: String,
     proxy: String,
     ledger: Arc<Mutex<Ledger>>,
-    mailbox: Arc<Mutex<Vec<Delivery>>>,
+    mailbox: Mailbox,
     client: reqwest::Client,
 }
 
+/// Starts the stand-in on a thread of its own, which runs until the tests are over.
+fn start_aside() -> (String, Mailbox) {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(async move {
+            let mailbox = Mailbox::default();
+            let webhooks = crate::serve(Router::new().fallback(keep).with_state(Arc::clone(&mailbox))).await;
+            let environment = Environment::default()
+                .with("PAYMENT_PROVIDER", "stripe")
+                .with("STRIPE_SECRET_KEY", KEY)
+                .with("STRIPE_WEBHOOK_SECRET", SECRET)
+                .with("STRIPE_WEBHOOK_URL", webhooks);
+            let local = local::start(Options { port: 0, data_dir: None, lambda: None, environment }).await.unwrap();
+            sender.send((local.base_url().to_owned(), mailbox)).unwrap();
+            std::future::pending::<()>().await;
+        });
+    });
+    receiver.recv().unwrap()
+}
+
 impl Stripe {
-    /// Starts one.
+    /// A proxy of one's own in front of it.
     pub async fn start() -> Self {
-        let (ledger, mailbox) = (Arc::new(Mutex::new(Ledger::default())), Arc::<Mutex<Vec<Delivery>>>::default());
-        let webhooks = crate::serve(Router::new().fallback(keep).with_state(Arc::clone(&mailbox))).await;
-        let environment = Environment::default()
-            .with("PAYMENT_PROVIDER", "stripe")
-            .with("STRIPE_SECRET_KEY", KEY)
-            .with("STRIPE_WEBHOOK_SECRET", SECRET)
-            .with("STRIPE_WEBHOOK_URL", webhooks);
-        let local = local::start(Options { port: 0, data_dir: None, lambda: None, environment }).await.unwrap();
+        static STAND_IN: LazyLock<(String, Mailbox)> = LazyLock::new(start_aside);
+        let (base, mailbox) = tokio::task::spawn_blocking(|| STAND_IN.clone()).await.unwrap();
         let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        let target = format!("{}/stripe", local.base_url());
-        let shared = Shared { target, client: client.clone(), ledger: Arc::clone(&ledger) };
+        let ledger = Arc::new(Mutex::new(Ledger::default()));
+        let shared = Shared { target: format!("{base}/stripe"), client: client.clone(), ledger: Arc::clone(&ledger) };
         let proxy = crate::serve(Router::new().fallback(pass).with_state(shared)).await;
-        Self { local, proxy, ledger, mailbox, client }
+        Self { base, proxy, ledger, mailbox, client }
     }
 
     /// The handlers of a deployment that takes money through it, and it, with these time limits in seconds.
@@ -126,7 +144,7 @@ impl Stripe {
         vec![
             ("PAYMENT_PROVIDER", "stripe".to_owned()),
             ("STRIPE_API_URL", self.proxy.clone()),
-            ("STRIPE_CHECKOUT_ORIGIN", self.local.base_url().to_owned()),
+            ("STRIPE_CHECKOUT_ORIGIN", self.base.clone()),
             ("STRIPE_SECRET_KEY", KEY.to_owned()),
             ("STRIPE_WEBHOOK_SECRET", SECRET.to_owned()),
             ("STRIPE_LIVEMODE", "false".to_owned()),
@@ -151,7 +169,7 @@ impl Stripe {
 
     /// Calls the stand-in itself, as the merchant.
     pub async fn call(&self, method: Method, path: &str, form: &[(&str, &str)]) -> Value {
-        let request = self.client.request(method, format!("{}/stripe{path}", self.local.base_url())).bearer_auth(KEY);
+        let request = self.client.request(method, format!("{}/stripe{path}", self.base)).bearer_auth(KEY);
         request.form(form).send().await.unwrap().json().await.unwrap()
     }
 
@@ -163,7 +181,7 @@ impl Stripe {
 
     /// The customer presses a button on the page of a session, or time passes at their bank (`settle`). Answers the status.
     pub async fn press(&self, session: &str, form: &str, outcome: &str) -> u16 {
-        let url = format!("{}/stripe/c/pay/{session}/{form}", self.local.base_url());
+        let url = format!("{}/stripe/c/pay/{session}/{form}", self.base);
         self.client.post(url).form(&[("outcome", outcome)]).send().await.unwrap().status().as_u16()
     }
 
@@ -210,7 +228,7 @@ pub fn session_of(url: &str) -> String {
     url.rsplit('/').next().unwrap().to_owned()
 }
 
-async fn keep(State(mailbox): State<Arc<Mutex<Vec<Delivery>>>>, headers: HeaderMap, body: String) -> StatusCode {
+async fn keep(State(mailbox): State<Mailbox>, headers: HeaderMap, body: String) -> StatusCode {
     let signature = headers[STRIPE_SIGNATURE].to_str().unwrap().to_owned();
     mailbox.lock().unwrap().push(Delivery { signature, body });
     StatusCode::OK
