@@ -205,10 +205,29 @@ def webhook_secret():
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
-def run(logs):
+class Provider:
+    """The payment provider that the local runner stands in for: what the stack, the runner and the suite are told of it."""
+
+    def __init__(self, name, stack, local):
+        self.name, self.secret = name, webhook_secret()
+        secret = stack.secret("payments", self.secret)
+        if name == "sandbox":
+            self.parameters = {"PaymentProvider": name, "SandboxProviderUrl": f"{local}/sandbox", "SandboxWebhookSecretArn": secret}
+            self.variables = {"SANDBOX_WEBHOOK_SECRET": self.secret}
+            self.settings = {}
+        else:
+            url, key = f"{local}/stripe", "sk_test_" + secrets.token_hex(16)
+            self.parameters = {"PaymentProvider": name, "StripeApiUrl": url, "StripeCheckoutOrigin": local,
+                               "StripeSecretKeyArn": stack.secret("stripe-key", key), "StripeWebhookSecretArn": secret,
+                               "StripeLivemode": "false"}
+            self.variables = {"PAYMENT_PROVIDER": name, "STRIPE_SECRET_KEY": key, "STRIPE_WEBHOOK_SECRET": self.secret}
+            self.settings = {"provider_url": url, "provider_key": key}
+
+
+def run(logs, provider_name):
     aws_port, local_port = free_port(), free_port()
     endpoint, local = f"http://localhost:{aws_port}", f"http://127.0.0.1:{local_port}"
-    payments, messages = webhook_secret(), webhook_secret()
+    messages = webhook_secret()
     issuer = Issuer()
     os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_DEFAULT_REGION=REGION)
     step("start the emulator")
@@ -218,10 +237,11 @@ def run(logs):
         stack = Stack(endpoint)
         step("upload the functions")
         stack.prepare()
+        provider = Provider(provider_name, stack, local)
         parameters = {
+            **provider.parameters,
             "PublicBaseUrl": "http://not-known-yet.localhost",
             "JwtIssuer": issuer.url, "JwtAudience": issuer.audience,
-            "SandboxProviderUrl": f"{local}/sandbox", "SandboxWebhookSecretArn": stack.secret("payments", payments),
             "ChannelWebhookUrl": f"{local}/local/phone", "ChannelWebhookSecretArn": stack.secret("messages", messages),
             "LinkTtlSeconds": LINK_SECONDS, "CheckoutTtlSeconds": CHECKOUT_SECONDS,
             "Architecture": "x86_64" if os.uname().machine == "x86_64" else "arm64",
@@ -234,8 +254,9 @@ def run(logs):
         outputs = stack.deploy(parameters | {"PublicBaseUrl": api})
         assert outputs["ApiId"] == api_id, "an update replaces nothing that has an address"
         # The emulator's other form of the same address, for a sender whose resolver knows no names below .localhost.
-        webhooks = f"{endpoint}/_aws/execute-api/{api_id}/$default/webhooks/sandbox"
-        stand_ins = {"SANDBOX_WEBHOOK_SECRET": payments, "CHANNEL_WEBHOOK_SECRET": messages, "SANDBOX_WEBHOOK_URL": webhooks}
+        webhooks = f"{endpoint}/_aws/execute-api/{api_id}/$default/webhooks/{provider.name}"
+        stand_ins = {**provider.variables, "CHANNEL_WEBHOOK_SECRET": messages,
+                     f"{provider.name.upper()}_WEBHOOK_URL": webhooks}
         step("start the provider and the phone")
         runner = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug" / "local"
         with running([runner, "--port", str(local_port)], logs / "local.log", stand_ins):
@@ -244,7 +265,7 @@ def run(logs):
                 api=api, link_seconds=LINK_SECONDS, checkout_seconds=CHECKOUT_SECONDS, issuer_key=issuer.private_key(),
                 issuer_key_id=issuer.key_id, issuer=issuer.url, audience=issuer.audience,
                 messages_url=f"{local}/local/messages", events_queue=stack.listen(outputs["EventBusName"]),
-                aws_endpoint=endpoint, webhook_secret=payments))
+                aws_endpoint=endpoint, provider=provider.name, webhook_secret=provider.secret, **provider.settings))
     return passed
 
 
@@ -260,6 +281,6 @@ if __name__ == "__main__":
         logs = pathlib.Path(os.environ.get("E2E_LOGS", directory))
         logs.mkdir(parents=True, exist_ok=True)
         start = time.monotonic()
-        passed = run(logs)
+        passed = run(logs, sys.argv[1])
         step(f"end to end in {time.monotonic() - start:.0f} s")
     sys.exit(0 if passed else 1)

@@ -30,7 +30,11 @@ class Settings:
     events_url: str | None = None
     events_queue: str | None = None
     aws_endpoint: str | None = None
-    #: What the sandbox provider signs with; without it, nothing that needs a hand-made webhook is tried.
+    #: The payment provider, and where its stand-in answers with which key, if that is Stripe's.
+    provider: str = "sandbox"
+    provider_url: str | None = None
+    provider_key: str | None = None
+    #: What the payment provider signs with; without it, nothing that needs a hand-made webhook is tried.
     webhook_secret: str | None = None
     events: list = dataclasses.field(default_factory=list)
 
@@ -92,7 +96,10 @@ def from_arguments(arguments=None):
     parser.add_argument("--events-url", help="the local runner's /local/events")
     parser.add_argument("--events-queue", help="the URL of an SQS queue that a rule of the bus fills")
     parser.add_argument("--aws-endpoint", help="where AWS is, if it is not AWS")
-    parser.add_argument("--webhook-secret", help="what the sandbox provider signs with")
+    parser.add_argument("--provider", choices=("sandbox", "stripe"), default="sandbox", help="PAYMENT_PROVIDER of the system")
+    parser.add_argument("--provider-url", help="where the stand-in for Stripe answers")
+    parser.add_argument("--provider-key", help="the account's secret key there")
+    parser.add_argument("--webhook-secret", help="what the payment provider signs with")
     given = vars(parser.parse_args(arguments))
     if given["issuer_key"]:
         given["issuer_key"] = pathlib.Path(given["issuer_key"]).read_text()

@@ -24,3 +24,4 @@ mod reports;
 mod runner;
 mod secrets;
 mod settings;
+mod stripe;

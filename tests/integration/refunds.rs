@@ -7,6 +7,7 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tests::handlers::Handlers;
+use tests::stripe::Stripe;
 
 fn money(amount: i64) -> Money {
     Money { amount: amount.try_into().unwrap(), currency: "ZAR".parse().unwrap() }
@@ -73,7 +74,7 @@ async fn a_refund_that_a_person_makes_of_a_paid_request_changes_nothing() {
 
 #[tokio::test]
 async fn with_stripe_what_it_does_not_take_is_refused_when_the_agent_asks_for_it() {
-    let handlers = Handlers::with_provider("stripe").await;
+    let (_stripe, handlers) = Stripe::with_handlers(300, 900).await;
     for (amount, currency, field, message) in [
         (49, "USD", "amount", "must be at least $0.50, the least that the payment provider takes"),
         (

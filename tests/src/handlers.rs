@@ -2,7 +2,7 @@
 
 use crate::provider::Provider;
 use crate::proxy::Proxy;
-use adapters::DynamoDbStore;
+use adapters::{ConfiguredProvider, DynamoDbStore};
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -65,20 +65,15 @@ impl Handlers {
 
     /// The handlers with these time limits, in seconds.
     pub async fn with_limits(link: u64, checkout: u64) -> Arc<Self> {
-        Self::with(link, checkout, "sandbox").await
+        Self::with_variables(link, checkout, &[]).await
     }
 
-    /// The handlers with the time limits of a deployment and this payment provider, which cannot be reached if it is not the
-    /// sandbox provider.
-    pub async fn with_provider(provider: &str) -> Arc<Self> {
-        Self::with(300, 900, provider).await
-    }
-
-    async fn with(link: u64, checkout: u64, provider_name: &str) -> Arc<Self> {
+    /// The handlers with these time limits, in seconds, and these variables beside or in place of the usual ones.
+    pub async fn with_variables(link: u64, checkout: u64, variables: &[(&str, String)]) -> Arc<Self> {
         crate::log();
         let database = Embedded::start(None).await.unwrap();
         let (proxy, provider) = (Proxy::start(&database.url).await, Provider::start().await);
-        let environment = Environment::default()
+        let usual = Environment::default()
             .with("TABLE_NAME", local::dynamodb::TABLE_NAME)
             .with("AWS_REGION", "us-east-1")
             .with("AWS_ACCESS_KEY_ID", "test")
@@ -89,13 +84,11 @@ impl Handlers {
             .with("CHECKOUT_TTL_SECONDS", checkout.to_string())
             // A run of the schedule ends what is due, and does not wait for what will be.
             .with("EXPIRY_LOOKAHEAD_SECONDS", "0")
-            .with("PAYMENT_PROVIDER", provider_name)
-            .with("STRIPE_API_URL", "http://127.0.0.1:9")
-            .with("STRIPE_SECRET_KEY", "rk_test_1")
-            .with("STRIPE_WEBHOOK_SECRET", "whsec_1")
-            .with("STRIPE_LIVEMODE", "false")
+            .with("PAYMENT_PROVIDER", "sandbox")
             .with("SANDBOX_PROVIDER_URL", &provider.url)
             .with("SANDBOX_WEBHOOK_SECRET", SECRET);
+        let environment =
+            variables.iter().fold(usual, |environment, (name, value)| environment.with(name, value.as_str()));
         Arc::new(Self {
             create: create::function(&environment).unwrap(),
             cancel: cancel::function(&environment).unwrap(),
@@ -192,6 +185,16 @@ impl Handlers {
         self.report("checkout.payment_failed", &data, Some(webhook_id)).await
     }
 
+    /// Stripe sends this body, signed like this or not at all.
+    pub async fn stripe_webhook(&self, signature: Option<&str>, body: &str) -> Answer {
+        let mut headers = json!({ "content-type": "application/json; charset=utf-8" });
+        if let Some(signature) = signature {
+            headers["stripe-signature"] = signature.into();
+        }
+        let parameters = json!({ "provider": "stripe" });
+        self.http(&*self.webhook, "POST", "/webhooks/stripe", parameters, headers, body, None).await
+    }
+
     async fn report(&self, kind: &str, data: &Value, webhook_id: Option<&str>) -> Answer {
         let now = SystemClock.now();
         let body = json!({ "type": kind, "timestamp": now, "data": data }).to_string();
@@ -249,6 +252,12 @@ impl Handlers {
         let event = domain::PaymentRequestEvent::of_history(&request, request.version() - 1, "https://pay.example.com");
         let detail = event.last().unwrap();
         self.refund.invoke(&json!({ "source": "chat2pay", "detail": detail }).to_string()).await
+    }
+
+    /// The payment provider as the functions call it.
+    #[must_use]
+    pub fn payment_provider(&self) -> ConfiguredProvider {
+        ConfiguredProvider::new(&self.environment).unwrap()
     }
 
     /// A store that talks to the database without the proxy.

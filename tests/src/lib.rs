@@ -8,6 +8,7 @@ pub mod bus;
 pub mod handlers;
 pub mod provider;
 pub mod proxy;
+pub mod stripe;
 pub mod system;
 
 /// Serves a router on a free port of the loopback interface, and answers its address.
@@ -16,6 +17,13 @@ pub async fn serve(router: axum::Router) -> String {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });
     format!("http://{address}")
+}
+
+/// An answer that breaks off, which closes the connection.
+fn broken() -> axum::response::Response {
+    let cut = futures::stream::iter([Err::<axum::body::Bytes, _>(std::io::Error::other("cut"))]);
+    let body = axum::body::Body::from_stream(cut);
+    axum::response::Response::builder().header("content-length", "100").body(body).unwrap()
 }
 
 /// Shows what the handlers log, with a test's own output, under `RUST_LOG`.

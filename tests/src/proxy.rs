@@ -99,7 +99,7 @@ async fn pass(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> 
         Fault::None
     };
     if fault == Fault::RequestLost {
-        return broken();
+        return crate::broken();
     }
     let mut request: Value = serde_json::from_slice(&body).unwrap();
     call.index = request["IndexName"].as_str().map(str::to_owned);
@@ -123,17 +123,11 @@ async fn pass(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> 
     };
     shared.ledger.lock().unwrap().calls.push(call);
     if fault == Fault::AnswerLost {
-        return broken();
+        return crate::broken();
     }
     Response::builder()
         .status(status)
         .header("content-type", "application/x-amz-json-1.0")
         .body(Body::from(body))
         .unwrap()
-}
-
-/// An answer that breaks off, which closes the connection.
-fn broken() -> Response {
-    let cut = futures::stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]);
-    Response::builder().header("content-length", "100").body(Body::from_stream(cut)).unwrap()
 }

@@ -15,6 +15,54 @@ pub const DEVELOPMENT_WEBHOOK_SECRET: &str = "whsec_bG9jYWwtc2FuZGJveC1zZWNyZXQt
 /// It protects nothing.
 pub const DEVELOPMENT_CHANNEL_SECRET: &str = "whsec_bG9jYWwtY2hhbm5lbC1zZWNyZXQtZm9yLWRldg==";
 
+/// The account's key at the stand-in for Stripe and what its webhooks are signed with, while the functions run under
+/// `cargo lambda watch`, unless `STRIPE_SECRET_KEY` and `STRIPE_WEBHOOK_SECRET` are set. They protect nothing.
+pub const DEVELOPMENT_STRIPE_KEY: &str = "sk_test_local0stand0in";
+/// See [`DEVELOPMENT_STRIPE_KEY`].
+pub const DEVELOPMENT_STRIPE_WEBHOOK_SECRET: &str = "whsec_local0stand0in0for0development";
+
+/// The payment provider that is stood in for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StandIn {
+    /// The sandbox provider, below `/sandbox`.
+    Sandbox,
+    /// Stripe, below `/stripe`.
+    Stripe,
+    /// None: the functions call a provider elsewhere, such as Stripe's test mode.
+    None,
+}
+
+impl StandIn {
+    /// What `PAYMENT_PROVIDER` asks for. Where it is Stripe and `STRIPE_API_URL` says where, that is not here.
+    pub(crate) fn of(given: &Environment) -> Self {
+        match (given.get("PAYMENT_PROVIDER"), given.get("STRIPE_API_URL")) {
+            (Some("stripe"), Some(_)) => Self::None,
+            (Some("stripe"), None) => Self::Stripe,
+            _ => Self::Sandbox,
+        }
+    }
+
+    /// Adds what the functions need to find it.
+    fn announce(self, given: Environment, base: &str, remote: bool) -> Result<Environment, ConfigError> {
+        Ok(match self {
+            Self::None => given,
+            Self::Sandbox => given
+                .or("SANDBOX_WEBHOOK_SECRET", secret("SANDBOX_WEBHOOK_SECRET", remote, DEVELOPMENT_WEBHOOK_SECRET)?)
+                .with("PAYMENT_PROVIDER", "sandbox")
+                .with("SANDBOX_PROVIDER_URL", format!("{base}/sandbox")),
+            Self::Stripe => given
+                .or("STRIPE_SECRET_KEY", DEVELOPMENT_STRIPE_KEY)
+                .or(
+                    "STRIPE_WEBHOOK_SECRET",
+                    secret("STRIPE_WEBHOOK_SECRET", remote, DEVELOPMENT_STRIPE_WEBHOOK_SECRET)?,
+                )
+                .or("STRIPE_LIVEMODE", "false")
+                .or("STRIPE_CHECKOUT_ORIGIN", base)
+                .with("STRIPE_API_URL", format!("{base}/stripe")),
+        })
+    }
+}
+
 /// Adds to the given environment what the functions need to find this machine's services.
 ///
 /// `remote` is whether the functions run elsewhere, with secrets that were agreed on beforehand.
@@ -27,20 +75,14 @@ pub(crate) fn for_functions(
     dynamodb: &str,
     remote: bool,
 ) -> Result<Environment, ConfigError> {
-    let (webhook_secret, channel_secret) = if remote {
-        (DEVELOPMENT_WEBHOOK_SECRET.to_owned(), DEVELOPMENT_CHANNEL_SECRET.to_owned())
-    } else {
-        (random_secret("SANDBOX_WEBHOOK_SECRET")?, random_secret("CHANNEL_WEBHOOK_SECRET")?)
-    };
+    let channel_secret = secret("CHANNEL_WEBHOOK_SECRET", remote, DEVELOPMENT_CHANNEL_SECRET)?;
+    let given = StandIn::of(&given).announce(given, base, remote)?;
     Ok(given
         .or("TABLE_NAME", crate::dynamodb::TABLE_NAME)
         .or("EVENT_BUS_NAME", EVENT_BUS_NAME)
         .or("PUBLIC_BASE_URL", base)
-        .or("SANDBOX_WEBHOOK_SECRET", webhook_secret)
         .or("CHANNEL_WEBHOOK_SECRET", channel_secret)
         .or("SIGN_IN", "local")
-        .with("PAYMENT_PROVIDER", "sandbox")
-        .with("SANDBOX_PROVIDER_URL", format!("{base}/sandbox"))
         .with("CHANNEL", "webhook")
         .with("CHANNEL_WEBHOOK_URL", format!("{base}/local/phone"))
         // Whatever account this machine can reach otherwise, the functions must not.
@@ -52,8 +94,11 @@ pub(crate) fn for_functions(
         .with("AWS_ENDPOINT_URL_EVENTBRIDGE", format!("{base}/local/aws/events")))
 }
 
-/// A webhook secret of 32 bytes for this variable.
-fn random_secret(name: &str) -> Result<String, ConfigError> {
+/// A webhook secret for this variable: one of 32 random bytes, or the one that was agreed on beforehand.
+fn secret(name: &str, remote: bool, agreed: &str) -> Result<String, ConfigError> {
+    if remote {
+        return Ok(agreed.to_owned());
+    }
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)
         .map_err(|_| Environment::invalid(name, "set, for this machine has no random numbers"))?;
@@ -86,8 +131,28 @@ mod tests {
         let secret = |remote| made(Environment::default(), remote).get("SANDBOX_WEBHOOK_SECRET").map(str::to_owned);
         assert_ne!(secret(false), secret(false));
         assert_eq!(secret(true).as_deref(), Some(DEVELOPMENT_WEBHOOK_SECRET));
+        let stripe = |remote| made(Environment::default().with("PAYMENT_PROVIDER", "stripe"), remote);
+        assert_ne!(stripe(false).get("STRIPE_WEBHOOK_SECRET"), stripe(false).get("STRIPE_WEBHOOK_SECRET"));
+        assert_eq!(stripe(true).get("STRIPE_WEBHOOK_SECRET"), Some(DEVELOPMENT_STRIPE_WEBHOOK_SECRET));
         for (remote, name) in [(false, "CHANNEL_WEBHOOK_SECRET"), (true, "CHANNEL_WEBHOOK_SECRET")] {
             assert!(runtime::webhook::Secrets::from_environment(&made(Environment::default(), remote), name).is_ok());
         }
+    }
+
+    #[test]
+    fn stripe_is_stood_in_for_unless_it_is_elsewhere() {
+        let stripe = Environment::default().with("PAYMENT_PROVIDER", "stripe");
+        assert_eq!(StandIn::of(&stripe), StandIn::Stripe);
+        let here = made(stripe.clone(), false);
+        assert_eq!(here.get("STRIPE_API_URL"), Some("http://127.0.0.1:1/stripe"));
+        assert_eq!(here.get("STRIPE_CHECKOUT_ORIGIN"), Some("http://127.0.0.1:1"));
+        assert_eq!(here.get("SANDBOX_WEBHOOK_SECRET"), None);
+
+        let test_mode = stripe.with("STRIPE_API_URL", "https://api.stripe.com");
+        assert_eq!(StandIn::of(&test_mode), StandIn::None);
+        let elsewhere = made(test_mode, false);
+        assert_eq!(elsewhere.get("STRIPE_API_URL"), Some("https://api.stripe.com"));
+        assert_eq!(elsewhere.get("STRIPE_SECRET_KEY"), None, "the account's own key has to be given");
+        assert_eq!(StandIn::of(&Environment::default()), StandIn::Sandbox);
     }
 }

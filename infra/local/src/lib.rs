@@ -8,7 +8,9 @@ mod aws;
 mod backoff;
 mod body;
 mod bus;
+mod checkout_page;
 mod database_proxy;
+mod delivery;
 pub mod dynamodb;
 pub mod environment;
 pub mod functions;
@@ -26,13 +28,17 @@ mod stage;
 pub mod start;
 pub mod store;
 mod stream;
+mod stripe;
 pub mod template;
 #[cfg(test)]
 mod test;
 mod time;
 pub mod token;
 
-pub use environment::{DEVELOPMENT_CHANNEL_SECRET, DEVELOPMENT_WEBHOOK_SECRET, EVENT_BUS_NAME};
+pub use environment::{
+    DEVELOPMENT_CHANNEL_SECRET, DEVELOPMENT_STRIPE_KEY, DEVELOPMENT_STRIPE_WEBHOOK_SECRET, DEVELOPMENT_WEBHOOK_SECRET,
+    EVENT_BUS_NAME,
+};
 pub use pattern::{Pattern, PatternError};
 pub use start::{Local, Options, StartError, start};
 

@@ -3,7 +3,7 @@
 use crate::bus::{self, Bus};
 use crate::database_proxy::{self, DatabaseProxy};
 use crate::dynamodb::{self, DatabaseError, Embedded};
-use crate::environment;
+use crate::environment::{self, StandIn};
 use crate::functions::{FunctionError, Functions};
 use crate::gateway;
 use crate::listener::{Client, Listener};
@@ -15,6 +15,7 @@ use crate::schedule;
 use crate::stage::{Stage, Switch};
 use crate::store::{Store, StoreError};
 use crate::stream::Consumer;
+use crate::stripe::{self, Stripe};
 use crate::template::{Template, TemplateError};
 use crate::token::{self, KeyError, Tokens};
 use axum::Router;
@@ -119,6 +120,7 @@ pub async fn start(options: Options) -> Result<Local, StartError> {
 
     let table = options.environment.get("TABLE_NAME").unwrap_or(dynamodb::TABLE_NAME).to_owned();
     let embedded = Embedded::with_table(directory, &table, &template.table).await?;
+    let stand_in = StandIn::of(&options.environment);
     let environment =
         environment::for_functions(options.environment, &base_url, &embedded.url, options.lambda.is_some())?;
     let (switch, stage) = Switch::new();
@@ -128,7 +130,8 @@ pub async fn start(options: Options) -> Result<Local, StartError> {
     };
 
     let mut tasks = JoinSet::new();
-    let parts = Parts { template, table, directory, base_url: &base_url, environment: &environment, functions };
+    let base = base_url.as_str();
+    let parts = Parts { template, table, directory, base_url: base, environment: &environment, stand_in, functions };
     let router = parts.assemble(&embedded, &stage, &mut tasks).await?;
     let service = router.into_make_service_with_connect_info::<Client>();
     tasks.spawn(async move {
@@ -180,13 +183,23 @@ struct Parts<'a> {
     directory: Option<&'a Path>,
     base_url: &'a str,
     environment: &'a Environment,
+    stand_in: StandIn,
     functions: Functions,
+}
+
+impl From<stripe::StartError> for StartError {
+    fn from(error: stripe::StartError) -> Self {
+        match error {
+            stripe::StartError::Config(error) => error.into(),
+            stripe::StartError::Store(error) => error.into(),
+        }
+    }
 }
 
 impl Parts<'_> {
     /// Starts what runs by itself and returns the routes of everything that answers.
     async fn assemble(self, embedded: &Embedded, stage: &Stage, tasks: &mut JoinSet<()>) -> Result<Router, StartError> {
-        let Self { template, table, directory, base_url, environment, functions } = self;
+        let Self { template, table, directory, base_url, environment, stand_in, functions } = self;
         let client = crate::client(CALL_TIMEOUT)?;
         let store_file = directory.map(|directory| directory.join("local.sqlite"));
         let key_file = directory.map(|directory| directory.join("signing-key"));
@@ -206,19 +219,8 @@ impl Parts<'_> {
             store: store.clone(),
             secrets: Secrets::from_environment(environment, "CHANNEL_WEBHOOK_SECRET")?,
         });
-        let provider = Provider::start(
-            store.clone(),
-            client.clone(),
-            // A deployment's own address, when the stand-ins serve functions that run there.
-            environment
-                .get("SANDBOX_WEBHOOK_URL")
-                .map_or_else(|| format!("{base_url}/webhooks/sandbox"), str::to_owned),
-            environment.get("PUBLIC_BASE_URL").unwrap_or(base_url),
-            Secrets::from_environment(environment, "SANDBOX_WEBHOOK_SECRET")?,
-            stage.clone(),
-            tasks,
-        )
-        .await?;
+        let provider =
+            provider(stand_in, store.clone(), client.clone(), base_url, environment, stage.clone(), tasks).await?;
         let proxy = Arc::new(DatabaseProxy { client, url: embedded.url.clone() });
         let authority = base_url.trim_start_matches("http://").to_owned();
         let gateway = gateway::router(
@@ -270,10 +272,39 @@ impl Parts<'_> {
                     .route("/local/aws/dynamodb/", post(database_proxy::call))
                     .with_state(proxy),
             )
-            .merge(sandbox::router(provider))
+            .merge(provider)
             .method_not_allowed_fallback(async || Refusal(Problem::NotFound));
         Ok(own.fallback_service(gateway))
     }
+}
+
+/// Starts the payment provider that is stood in for, and returns its routes.
+async fn provider(
+    stand_in: StandIn,
+    store: Store,
+    client: reqwest::Client,
+    base_url: &str,
+    environment: &Environment,
+    stage: Stage,
+    tasks: &mut JoinSet<()>,
+) -> Result<Router, StartError> {
+    // A deployment's own address, when the stand-ins serve functions that run there.
+    let webhook_url = |variable, provider| {
+        environment.get(variable).map_or_else(|| format!("{base_url}/webhooks/{provider}"), str::to_owned)
+    };
+    Ok(match stand_in {
+        StandIn::None => Router::new(),
+        StandIn::Sandbox => {
+            let secrets = Secrets::from_environment(environment, "SANDBOX_WEBHOOK_SECRET")?;
+            let url = webhook_url("SANDBOX_WEBHOOK_URL", "sandbox");
+            let public_base_url = environment.get("PUBLIC_BASE_URL").unwrap_or(base_url);
+            sandbox::router(Provider::start(store, client, url, public_base_url, secrets, stage, tasks).await?)
+        }
+        StandIn::Stripe => {
+            let url = webhook_url("STRIPE_WEBHOOK_URL", "stripe");
+            stripe::router(Stripe::start(store, client, url, environment, stage, tasks).await?)
+        }
+    })
 }
 
 /// Makes the directory and claims it: two runners in one would deliver everything twice.

@@ -59,6 +59,17 @@ const SCHEMA: &str = "
         amount INTEGER NOT NULL,
         currency TEXT NOT NULL
     ) STRICT;
+    CREATE TABLE IF NOT EXISTS stripe_objects (
+        id TEXT PRIMARY KEY,
+        body TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE IF NOT EXISTS stripe_answers (
+        idempotency_key TEXT PRIMARY KEY,
+        call TEXT NOT NULL,
+        request_id TEXT NOT NULL,
+        status INTEGER NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT;
 ";
 
 /// The store could not be read or written.

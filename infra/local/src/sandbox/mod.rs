@@ -1,17 +1,17 @@
 //! The stand-in payment provider: an interface for the merchant, pages for the customer, webhooks.
 
 mod checkout;
-mod page;
 mod webhook;
 
 use crate::body;
+use crate::checkout_page::{self, Brand, Choice, Order, Outcome, Pressed, Settlement, State as PageState};
 use crate::queue::{Job, Queue};
 use crate::refusal::Refusal;
 use crate::stage::Stage;
 use crate::store::{Store, StoreError};
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use checkout::{Checkout, NewCheckout, NewRefund, Status};
@@ -20,18 +20,15 @@ use reqwest::{Client, Url};
 use runtime::problem::Problem;
 use runtime::webhook::Secrets;
 use rusqlite::Transaction;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::task::JoinSet;
 use webhook::{Sender, Webhook};
 
 const QUEUE: &str = "provider";
-/// How long a customer who has paid waits for the merchant to hear of it.
-const FIRST_ATTEMPT: Duration = Duration::from_secs(5);
+const BRAND: Brand = Brand { name: "Sandbox Pay", style: "/sandbox/style.css" };
 
 /// The provider.
 pub(crate) struct Provider {
@@ -46,43 +43,6 @@ struct CheckoutAnswer {
     id: String,
     url: String,
     status: &'static str,
-}
-
-/// The button that the customer pressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Outcome {
-    Succeeded,
-    Declined,
-    /// Paid by a method that takes time, such as a bank transfer.
-    Processing,
-}
-
-/// What becomes of the money that a checkout waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Settlement {
-    Succeeded,
-    Failed,
-}
-
-#[derive(Deserialize)]
-struct Form<T> {
-    outcome: T,
-}
-
-/// What a form did.
-enum Pressed {
-    /// The merchant is to be told.
-    Told { job: Job, return_url: String },
-    /// It was done before, so nothing.
-    Already { return_url: String },
-    /// It is too late.
-    Closed(Box<Checkout>),
-    /// There is no money to wait for.
-    NotProcessing,
-    /// There is no such checkout.
-    Unknown,
 }
 
 impl Provider {
@@ -124,7 +84,7 @@ pub(crate) fn router(provider: Provider) -> Router {
         .route("/sandbox/checkouts/{id}/settle", post(settle))
         .route("/sandbox/checkouts/{id}/close", post(close))
         .route("/sandbox/refunds", post(refund))
-        .route("/sandbox/style.css", get(page::style))
+        .route("/sandbox/style.css", get(checkout_page::style))
         .with_state(Arc::new(provider))
 }
 
@@ -165,7 +125,7 @@ async fn refund(State(provider): State<Arc<Provider>>, body: Body) -> Result<Jso
 
 async fn show(State(provider): State<Arc<Provider>>, CheckoutId(id): CheckoutId) -> Result<Response, Refusal> {
     let found = provider.store.transaction(move |transaction| checkout::find(transaction, &id)).await?;
-    Ok(found.map_or_else(page::unknown, |checkout| page::checkout(&checkout)))
+    Ok(found.map_or_else(|| BRAND.unknown(), |checkout| BRAND.show(&checkout.into())))
 }
 
 async fn pay(
@@ -173,7 +133,7 @@ async fn pay(
     CheckoutId(id): CheckoutId,
     body: Body,
 ) -> Result<Response, Refusal> {
-    provider.form(id, body, "must be succeeded, declined or processing", press).await
+    provider.form(id, body, press).await
 }
 
 /// Time passes at the customer's bank: the money that a checkout waits for arrives, or does not.
@@ -182,41 +142,40 @@ async fn settle(
     CheckoutId(id): CheckoutId,
     body: Body,
 ) -> Result<Response, Refusal> {
-    provider.form(id, body, "must be succeeded or failed", settle_payment).await
+    provider.form(id, body, settle_payment).await
 }
 
 impl Provider {
-    /// Does what a form says to a checkout, tells the merchant, and sends the customer back there.
-    async fn form<T: DeserializeOwned + Send + 'static>(
+    /// Does what a form says to a checkout.
+    async fn form<T: Choice>(
         &self,
         id: String,
         body: Body,
-        outcomes: &str,
         work: fn(&Transaction<'_>, Checkout, T) -> rusqlite::Result<Pressed>,
     ) -> Result<Response, Refusal> {
-        let body = body::read(body, body::OWN_LIMIT).await?;
-        let form = serde_urlencoded::from_bytes::<Form<T>>(&body).ok();
-        let pressed = self
-            .store
-            .transaction(move |transaction| match (checkout::find(transaction, &id)?, form) {
-                (None, _) => Ok(Some(Pressed::Unknown)),
-                (Some(_), None) => Ok(None),
-                (Some(checkout), Some(form)) => work(transaction, checkout, form.outcome).map(Some),
-            })
-            .await?
-            .ok_or_else(|| Refusal::invalid("outcome", outcomes))?;
-        Ok(match pressed {
-            Pressed::Told { job, return_url } => {
-                // The customer's next page should show what the merchant knows by then; if that takes long, it goes on
-                // without them.
-                drop(tokio::time::timeout(FIRST_ATTEMPT, self.webhooks.submit(job)).await);
-                Redirect::to(&return_url).into_response()
-            }
-            Pressed::Already { return_url } => Redirect::to(&return_url).into_response(),
-            Pressed::Closed(checkout) => page::closed(&checkout),
-            Pressed::NotProcessing => return Err(Refusal::invalid("checkout", "must be processing")),
-            Pressed::Unknown => page::unknown(),
-        })
+        let find_and_work = move |transaction: &Transaction<'_>, choice| match checkout::find(transaction, &id)? {
+            Some(checkout) => work(transaction, checkout, choice),
+            None => Ok(Pressed::Unknown),
+        };
+        BRAND.press(&self.store, &self.webhooks, body, find_and_work).await
+    }
+}
+
+impl From<Checkout> for Order {
+    fn from(checkout: Checkout) -> Self {
+        Self {
+            address: format!("/sandbox/checkouts/{}", checkout.id),
+            name: checkout.order_number,
+            description: checkout.description,
+            amount: checkout.money.to_string(),
+            return_url: checkout.return_url,
+            state: match checkout.status {
+                Status::Open => PageState::Open,
+                Status::Processing(_) => PageState::Processing,
+                Status::Paid(_) => PageState::Paid,
+                Status::Closed => PageState::Closed,
+            },
+        }
     }
 }
 
@@ -224,7 +183,7 @@ impl Provider {
 fn press(transaction: &Transaction<'_>, checkout: Checkout, outcome: Outcome) -> rusqlite::Result<Pressed> {
     match checkout.status {
         Status::Processing(_) | Status::Paid(_) => return Ok(Pressed::Already { return_url: checkout.return_url }),
-        Status::Closed => return Ok(Pressed::Closed(Box::new(checkout))),
+        Status::Closed => return Ok(Pressed::Closed(Box::new(checkout.into()))),
         Status::Open => {}
     }
     let now = crate::time::moment();
@@ -248,7 +207,7 @@ fn settle_payment(
     let payment = match &checkout.status {
         Status::Processing(payment) => payment,
         Status::Paid(_) => return Ok(Pressed::Already { return_url: checkout.return_url }),
-        Status::Closed => return Ok(Pressed::Closed(Box::new(checkout))),
+        Status::Closed => return Ok(Pressed::Closed(Box::new(checkout.into()))),
         Status::Open => return Ok(Pressed::NotProcessing),
     };
     checkout::settle(transaction, &checkout.id, settlement == Settlement::Succeeded)?;
@@ -263,5 +222,5 @@ fn settle_payment(
 /// Stores a webhook. Every one goes its own way: one that is not taken does not hold up the next.
 fn tell(transaction: &Transaction<'_>, webhook: &Webhook, checkout: Checkout) -> rusqlite::Result<Pressed> {
     let job = Job::put(transaction, QUEUE, "webhook", &webhook.id, json!(webhook).to_string())?;
-    Ok(Pressed::Told { job, return_url: checkout.return_url })
+    Ok(Pressed::Told { jobs: vec![job], return_url: checkout.return_url })
 }

@@ -1,6 +1,7 @@
 //! What the stand-in provider tells the merchant: Standard Webhooks, sent until they are taken.
 
 use super::checkout::{Checkout, Payment};
+use crate::delivery::deliver;
 use crate::queue::{Job, Outcome, Work};
 use domain::Timestamp;
 use reqwest::Client;
@@ -95,11 +96,7 @@ impl Sender {
         };
         let request =
             self.client.post(&self.url).headers(headers).header("content-type", "application/json").body(webhook.body);
-        match request.send().await {
-            Ok(response) if response.status().is_success() => Outcome::Done,
-            Ok(response) => Outcome::Failed(format!("the merchant answered {}", response.status())),
-            Err(error) => Outcome::Failed(error.without_url().to_string()),
-        }
+        deliver(request).await
     }
 }
 

@@ -1,0 +1,550 @@
+//! The rules by which a merchant's account changes, and what the merchant is told of it.
+
+use super::amount;
+use super::error::{ApiError, Failure};
+use super::objects::{
+    Charge, ChargeStatus, Checkout, IntentStatus, LineItem, PaymentIntent, PaymentStatus, Refund, Session,
+    SessionStatus, VERSION, identifier, load, save,
+};
+use super::parameters::Parameters;
+use super::webhook;
+use crate::checkout_page::{Outcome, Settlement};
+use crate::queue::Job;
+use rusqlite::Transaction;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// How soon a session may end, in seconds after it was made (<https://docs.stripe.com/api/checkout/sessions/create>).
+const SHORTEST_SESSION: i64 = 30 * 60;
+/// How late a session may end, and does unless its merchant says otherwise.
+const LONGEST_SESSION: i64 = 24 * 60 * 60;
+
+/// The parameters of a new session that the stand-in knows; Stripe knows more.
+pub(super) const SESSION_PARAMETERS: &[&str] = &[
+    "adaptive_pricing[enabled]",
+    "cancel_url",
+    "client_reference_id",
+    "expand[]",
+    "expires_at",
+    "line_items[][price_data][currency]",
+    "line_items[][price_data][product_data][description]",
+    "line_items[][price_data][product_data][name]",
+    "line_items[][price_data][unit_amount]",
+    "line_items[][quantity]",
+    "locale",
+    "metadata[*]",
+    "mode",
+    "payment_intent_data[metadata][*]",
+    "success_url",
+];
+
+/// The parameters of a new refund that the stand-in knows.
+pub(super) const REFUND_PARAMETERS: &[&str] =
+    &["amount", "charge", "expand[]", "metadata[*]", "payment_intent", "reason"];
+
+/// The call that makes something happen, which events name; there is none when the customer does.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(super) struct Request {
+    pub(super) id: Option<String>,
+    pub(super) idempotency_key: Option<String>,
+}
+
+/// The account within one transaction, at one moment.
+pub(super) struct Account<'a> {
+    transaction: &'a Transaction<'a>,
+    /// In seconds since the Unix epoch, as all of Stripe's times.
+    now: i64,
+    livemode: bool,
+    request: Request,
+    /// The webhooks about what happened.
+    pub(super) told: Vec<Job>,
+}
+
+impl<'a> Account<'a> {
+    pub(super) fn new(transaction: &'a Transaction<'a>, now: i64, livemode: bool, request: Request) -> Self {
+        Self { transaction, now, livemode, request, told: Vec::new() }
+    }
+
+    /// Makes a session. Its page is at `page_base`, followed by its identifier.
+    pub(super) fn create_session(&mut self, given: &Parameters, page_base: &str) -> Result<Session, Failure> {
+        if given.required("mode")? != "payment" {
+            return Err(ApiError::parameter("parameter_unknown", "mode", "The stand-in takes payments alone.").into());
+        }
+        let success_url = given.url("success_url")?;
+        let success_url = success_url.ok_or_else(|| {
+            ApiError::parameter("parameter_missing", "success_url", "Missing required param: success_url.")
+        })?;
+        let line_items = line_items(given)?;
+        let (total, currency) = total(&line_items)?;
+        let expires_at = given.integer("expires_at")?.unwrap_or(self.now + LONGEST_SESSION);
+        if expires_at < self.now + SHORTEST_SESSION {
+            let message = "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation.";
+            return Err(ApiError::parameter("parameter_invalid_integer", "expires_at", message).into());
+        }
+        if expires_at > self.now + LONGEST_SESSION {
+            let message = "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation.";
+            return Err(ApiError::parameter("parameter_invalid_integer", "expires_at", message).into());
+        }
+        let id = identifier(if self.livemode { "cs_live_a1" } else { "cs_test_a1" });
+        let text = |name| Ok::<_, ApiError>(given.text(name)?.map(str::to_owned));
+        let session = Session {
+            amount_subtotal: total,
+            amount_total: total,
+            cancel_url: given.url("cancel_url")?,
+            client_reference_id: text("client_reference_id")?,
+            created: self.now,
+            currency,
+            expires_at,
+            livemode: self.livemode,
+            locale: text("locale")?,
+            metadata: given.metadata("metadata")?,
+            payment_intent: None,
+            payment_status: PaymentStatus::Unpaid,
+            status: SessionStatus::Open,
+            success_url,
+            url: Some(format!("{page_base}{id}")),
+            rest: Session::rest(),
+            id,
+        };
+        let intent_metadata = given.metadata("payment_intent_data[metadata]")?;
+        let checkout = Checkout { session, line_items, intent_metadata, failed: false };
+        self.save_checkout(&checkout)?;
+        Ok(checkout.session)
+    }
+
+    /// The session of this identifier, expired if it is time.
+    pub(super) fn checkout(&mut self, id: &str) -> rusqlite::Result<Option<Checkout>> {
+        let checkout = if id.starts_with("cs_") { load::<Checkout>(self.transaction, id)? } else { None };
+        let Some(mut checkout) = checkout else { return Ok(None) };
+        if checkout.session.status == SessionStatus::Open && checkout.session.expires_at <= self.now {
+            self.expire(&mut checkout)?;
+        }
+        Ok(Some(checkout))
+    }
+
+    /// Expires every session whose time has come.
+    pub(super) fn expire_overdue(&mut self) -> rusqlite::Result<()> {
+        let overdue: Vec<String> = self
+            .transaction
+            .prepare_cached(
+                "SELECT id FROM stripe_objects
+                 WHERE json_extract(body, '$.session.status') = 'open'
+                   AND json_extract(body, '$.session.expires_at') <= ?1",
+            )?
+            .query_map([self.now], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        for id in overdue {
+            self.checkout(&id)?;
+        }
+        Ok(())
+    }
+
+    /// Expires a session that is open, as its merchant asks.
+    pub(super) fn expire_session(&mut self, id: &str) -> Result<Session, Failure> {
+        let mut checkout = self.checkout(id)?.ok_or_else(|| ApiError::missing("checkout.session", "session", id))?;
+        if checkout.session.status != SessionStatus::Open {
+            // Stripe gives this refusal no code; its words are as reported by several of its users, such as
+            // https://github.com/search?q=%22Only+Checkout+Sessions+with+a+status+in%22&type=code
+            return Err(ApiError::refused(format!(
+                "Only Checkout Sessions with a status in [\"open\"] can be expired. This Checkout Session has a status of `{}`.",
+                checkout.session.status.name()
+            ))
+            .into());
+        }
+        self.expire(&mut checkout)?;
+        Ok(checkout.session)
+    }
+
+    fn expire(&mut self, checkout: &mut Checkout) -> rusqlite::Result<()> {
+        checkout.session.status = SessionStatus::Expired;
+        checkout.session.url = None;
+        if let Some(mut intent) = self.intent_of(checkout)? {
+            intent.status = IntentStatus::Canceled;
+            intent.canceled_at = Some(self.now);
+            save(self.transaction, &intent.id, &intent)?;
+            self.tell("payment_intent.canceled", &intent)?;
+        }
+        self.save_checkout(checkout)?;
+        self.tell("checkout.session.expired", &checkout.session)
+    }
+
+    /// The customer tries to pay an open session.
+    pub(super) fn attempt(&mut self, checkout: &mut Checkout, outcome: Outcome) -> rusqlite::Result<()> {
+        let mut intent = match self.intent_of(checkout)? {
+            Some(intent) => intent,
+            None => self.new_intent(checkout),
+        };
+        let charge = self.new_charge(&intent, outcome);
+        intent.latest_charge = Some(charge.id.clone());
+        checkout.session.payment_intent = Some(intent.id.clone());
+        save(self.transaction, &charge.id, &charge)?;
+        match outcome {
+            Outcome::Declined => {
+                intent.last_payment_error = Some(json!({
+                    "type": "card_error", "code": "card_declined", "decline_code": "generic_decline",
+                    "message": "Your card was declined.", "charge": charge.id,
+                }));
+                save(self.transaction, &intent.id, &intent)?;
+                self.save_checkout(checkout)?;
+                self.tell("charge.failed", &charge)?;
+                self.tell("payment_intent.payment_failed", &intent)
+            }
+            Outcome::Processing => {
+                intent.status = IntentStatus::Processing;
+                intent.last_payment_error = None;
+                save(self.transaction, &intent.id, &intent)?;
+                self.complete(checkout, PaymentStatus::Unpaid)?;
+                self.tell("charge.pending", &charge)?;
+                self.tell("payment_intent.processing", &intent)?;
+                self.tell("checkout.session.completed", &checkout.session)
+            }
+            Outcome::Succeeded => {
+                intent.status = IntentStatus::Succeeded;
+                intent.amount_received = intent.amount;
+                intent.last_payment_error = None;
+                save(self.transaction, &intent.id, &intent)?;
+                self.complete(checkout, PaymentStatus::Paid)?;
+                self.tell("charge.succeeded", &charge)?;
+                self.tell("payment_intent.succeeded", &intent)?;
+                self.tell("checkout.session.completed", &checkout.session)
+            }
+        }
+    }
+
+    /// The money that a session waits for arrives, or does not. Whether it was waited for.
+    pub(super) fn settle(&mut self, checkout: &mut Checkout, settlement: Settlement) -> rusqlite::Result<bool> {
+        let Some(mut intent) = self.intent_of(checkout)? else { return Ok(false) };
+        if intent.status != IntentStatus::Processing {
+            return Ok(false);
+        }
+        let Some(mut charge) = self.latest_charge(&intent)? else { return Ok(false) };
+        match settlement {
+            Settlement::Succeeded => {
+                charge.status = ChargeStatus::Succeeded;
+                (charge.paid, charge.amount_captured) = (true, charge.amount);
+                intent.status = IntentStatus::Succeeded;
+                intent.amount_received = intent.amount;
+                checkout.session.payment_status = PaymentStatus::Paid;
+            }
+            Settlement::Failed => {
+                checkout.failed = true;
+                charge.status = ChargeStatus::Failed;
+                charge.failure_code = Some("insufficient_funds".to_owned());
+                intent.status = IntentStatus::RequiresPaymentMethod;
+                intent.last_payment_error = Some(json!({
+                    "type": "invalid_request_error", "code": "payment_intent_payment_attempt_failed",
+                    "message": "The payment failed.", "charge": charge.id,
+                }));
+            }
+        }
+        save(self.transaction, &charge.id, &charge)?;
+        save(self.transaction, &intent.id, &intent)?;
+        self.save_checkout(checkout)?;
+        if settlement == Settlement::Succeeded {
+            self.tell("charge.succeeded", &charge)?;
+            self.tell("payment_intent.succeeded", &intent)?;
+            self.tell("checkout.session.async_payment_succeeded", &checkout.session)?;
+        } else {
+            self.tell("charge.failed", &charge)?;
+            self.tell("payment_intent.payment_failed", &intent)?;
+            self.tell("checkout.session.async_payment_failed", &checkout.session)?;
+        }
+        Ok(true)
+    }
+
+    /// Sends money back, all that is left of the payment unless an amount is asked for.
+    pub(super) fn refund(&mut self, given: &Parameters) -> Result<Refund, Failure> {
+        let mut charge = self.charge_to_refund(given)?;
+        let left = charge.amount - charge.amount_refunded;
+        if left == 0 {
+            let message = format!("Charge {} has already been refunded.", charge.id);
+            return Err(ApiError::refused(message).with_code("charge_already_refunded").into());
+        }
+        let amount = given.integer("amount")?.unwrap_or(left);
+        if amount < 1 {
+            let message = "This value must be greater than or equal to 1.";
+            return Err(ApiError::parameter("parameter_invalid_integer", "amount", message).into());
+        }
+        if amount > left {
+            let (asked, left) = (amount::display(amount, &charge.currency), amount::display(left, &charge.currency));
+            let message = format!("Refund amount ({asked}) is greater than unrefunded amount on charge ({left})");
+            return Err(ApiError::refused(message).into());
+        }
+        charge.amount_refunded += amount;
+        charge.refunded = charge.amount_refunded == charge.amount;
+        let refund = Refund {
+            id: identifier("re_"),
+            amount,
+            charge: charge.id.clone(),
+            created: self.now,
+            currency: charge.currency.clone(),
+            metadata: given.metadata("metadata")?,
+            payment_intent: charge.payment_intent.clone(),
+            status: "succeeded".to_owned(),
+            rest: Refund::rest(),
+        };
+        save(self.transaction, &charge.id, &charge)?;
+        save(self.transaction, &refund.id, &refund)?;
+        self.tell("refund.created", &refund)?;
+        self.tell("charge.refunded", &charge)?;
+        self.tell("refund.updated", &refund)?;
+        Ok(refund)
+    }
+
+    fn charge_to_refund(&self, given: &Parameters) -> Result<Charge, Failure> {
+        let charge = if let Some(id) = given.text("payment_intent")? {
+            let intent = if id.starts_with("pi_") { load::<PaymentIntent>(self.transaction, id)? } else { None };
+            let intent = intent.ok_or_else(|| ApiError::missing("payment_intent", "payment_intent", id))?;
+            self.latest_charge(&intent)?
+        } else if let Some(id) = given.text("charge")? {
+            let charge = if id.starts_with("ch_") { load::<Charge>(self.transaction, id)? } else { None };
+            Some(charge.ok_or_else(|| ApiError::missing("charge", "charge", id))?)
+        } else {
+            let message = "One of the following params should be provided for this request: payment_intent or charge.";
+            return Err(ApiError::parameter("parameter_missing", "payment_intent", message).into());
+        };
+        charge
+            .filter(|charge| charge.status == ChargeStatus::Succeeded)
+            .ok_or_else(|| ApiError::refused("This PaymentIntent does not have a successful charge to refund.").into())
+    }
+
+    fn complete(&mut self, checkout: &mut Checkout, payment_status: PaymentStatus) -> rusqlite::Result<()> {
+        checkout.session.status = SessionStatus::Complete;
+        checkout.session.payment_status = payment_status;
+        checkout.session.url = None;
+        self.save_checkout(checkout)
+    }
+
+    fn new_intent(&self, checkout: &Checkout) -> PaymentIntent {
+        let id = identifier("pi_");
+        PaymentIntent {
+            amount: checkout.session.amount_total,
+            amount_received: 0,
+            canceled_at: None,
+            created: self.now,
+            currency: checkout.session.currency.clone(),
+            last_payment_error: None,
+            latest_charge: None,
+            livemode: self.livemode,
+            metadata: checkout.intent_metadata.clone(),
+            status: IntentStatus::RequiresPaymentMethod,
+            rest: PaymentIntent::rest(&id),
+            id,
+        }
+    }
+
+    fn new_charge(&self, intent: &PaymentIntent, outcome: Outcome) -> Charge {
+        let paid = outcome == Outcome::Succeeded;
+        Charge {
+            id: identifier("ch_"),
+            amount: intent.amount,
+            amount_captured: if paid { intent.amount } else { 0 },
+            amount_refunded: 0,
+            created: self.now,
+            currency: intent.currency.clone(),
+            failure_code: (outcome == Outcome::Declined).then(|| "card_declined".to_owned()),
+            livemode: self.livemode,
+            metadata: intent.metadata.clone(),
+            paid,
+            payment_intent: intent.id.clone(),
+            refunded: false,
+            status: match outcome {
+                Outcome::Succeeded => ChargeStatus::Succeeded,
+                Outcome::Declined => ChargeStatus::Failed,
+                Outcome::Processing => ChargeStatus::Pending,
+            },
+            rest: Charge::rest(),
+        }
+    }
+
+    fn intent_of(&self, checkout: &Checkout) -> rusqlite::Result<Option<PaymentIntent>> {
+        checkout.session.payment_intent.as_deref().map_or(Ok(None), |id| load(self.transaction, id))
+    }
+
+    fn latest_charge(&self, intent: &PaymentIntent) -> rusqlite::Result<Option<Charge>> {
+        intent.latest_charge.as_deref().map_or(Ok(None), |id| load(self.transaction, id))
+    }
+
+    fn save_checkout(&self, checkout: &Checkout) -> rusqlite::Result<()> {
+        save(self.transaction, &checkout.session.id, checkout)
+    }
+
+    /// Stores a webhook about an object as it is now. Every one goes its own way, so they arrive in any order, as Stripe's do.
+    fn tell(&mut self, kind: &str, object: &impl Serialize) -> rusqlite::Result<()> {
+        let id = identifier("evt_");
+        let event = json!({
+            "id": id, "object": "event", "api_version": VERSION, "created": self.now, "data": { "object": object },
+            "livemode": self.livemode, "pending_webhooks": 1, "request": self.request, "type": kind,
+        });
+        self.told.push(webhook::put(self.transaction, &id, &event)?);
+        Ok(())
+    }
+}
+
+/// What is to be paid for.
+fn line_items(given: &Parameters) -> Result<Vec<LineItem>, ApiError> {
+    let mut items = Vec::new();
+    for place in 0.. {
+        let item = format!("line_items[{place}]");
+        if !given.has(&item) {
+            break;
+        }
+        let quantity = given.integer(&format!("{item}[quantity]"))?.unwrap_or(1);
+        let unit_amount = given.required_integer(&format!("{item}[price_data][unit_amount]"))?;
+        let currency = given.required(&format!("{item}[price_data][currency]"))?.to_ascii_lowercase();
+        let name = given.required(&format!("{item}[price_data][product_data][name]"))?;
+        let note = given.text(&format!("{item}[price_data][product_data][description]"))?;
+        items.push(LineItem {
+            id: identifier("li_"),
+            amount_total: quantity.saturating_mul(unit_amount),
+            currency,
+            description: name.to_owned(),
+            quantity,
+            rest: LineItem::rest(note),
+        });
+    }
+    Ok(items)
+}
+
+fn total(items: &[LineItem]) -> Result<(i64, String), ApiError> {
+    let Some(first) = items.first() else {
+        return Err(ApiError::parameter("parameter_missing", "line_items", "Missing required param: line_items."));
+    };
+    if items.iter().any(|item| item.currency != first.currency) {
+        let parameter = "line_items[0][price_data][currency]";
+        return Err(ApiError::parameter("parameter_invalid_string", parameter, "All line items need one currency."));
+    }
+    let total = items.iter().fold(0_i64, |sum, item| sum.saturating_add(item.amount_total));
+    amount::check(total, &first.currency)?;
+    Ok((total, first.currency.clone()))
+}
+
+/// A session as it is shown, with its line items if they are asked for.
+pub(super) fn shown(checkout: &Checkout, expand: &[&str]) -> Value {
+    let mut session = json!(checkout.session);
+    if let (true, Some(fields)) = (expand.contains(&"line_items"), session.as_object_mut()) {
+        let list = json!({ "object": "list", "data": checkout.line_items, "has_more": false,
+            "url": format!("/v1/checkout/sessions/{}/line_items", checkout.session.id) });
+        fields.insert("line_items".to_owned(), list);
+    }
+    session
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    const NOW: i64 = 1_767_607_200;
+
+    fn parameters(more: &str) -> Parameters {
+        let text = format!(
+            "mode=payment&success_url=http://127.0.0.1/p/x&line_items[0][quantity]=2&line_items[0][price_data][currency]=ZAR\
+             &line_items[0][price_data][unit_amount]=12500&line_items[0][price_data][product_data][name]=Order+1\
+             &payment_intent_data[metadata][a]=1{more}"
+        );
+        Parameters::read(text.as_bytes(), SESSION_PARAMETERS).unwrap()
+    }
+
+    /// Everything within one transaction, for these rules need no more: what is to be told is answered beside it.
+    async fn within<T: Send + 'static>(
+        work: impl FnOnce(&mut Account<'_>) -> Result<T, Failure> + Send + 'static,
+    ) -> (T, Vec<String>) {
+        let store = Store::open(None).unwrap();
+        let work = move |transaction: &Transaction<'_>| {
+            let mut account = Account::new(transaction, NOW, false, Request::default());
+            let result = work(&mut account).unwrap();
+            let kind =
+                |job: &Job| serde_json::from_str::<Value>(&job.body).unwrap()["type"].as_str().unwrap().to_owned();
+            Ok((result, account.told.iter().map(kind).collect()))
+        };
+        store.transaction(work).await.unwrap()
+    }
+
+    fn created(account: &mut Account<'_>, more: &str) -> Result<Checkout, Failure> {
+        let id = account.create_session(&parameters(more), "http://127.0.0.1/")?.id;
+        Ok(account.checkout(&id)?.unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_session_costs_what_its_items_do_and_lasts_a_day_unless_it_is_said() {
+        let (checkout, told) = within(|account| created(account, "")).await;
+        let session = checkout.session;
+        assert_eq!((session.amount_total, session.currency.as_str()), (25_000, "zar"));
+        assert_eq!(session.expires_at, NOW + LONGEST_SESSION);
+        assert_eq!((session.status, session.payment_status), (SessionStatus::Open, PaymentStatus::Unpaid));
+        assert_eq!((session.payment_intent, told.len()), (None, 0));
+    }
+
+    #[tokio::test]
+    async fn a_session_lasts_between_half_an_hour_and_a_day() {
+        for (seconds, taken) in [(1_799, false), (1_800, true), (86_400, true), (86_401, false)] {
+            let (result, _) = within(move |account| {
+                let parameters = parameters(&format!("&expires_at={}", NOW + seconds));
+                Ok(account.create_session(&parameters, "").is_ok())
+            })
+            .await;
+            assert_eq!(result, taken, "{seconds}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_expires_as_its_time_comes_and_cancels_its_payment() {
+        let (status, told) = within(|account| {
+            let mut checkout = created(account, &format!("&expires_at={}", NOW + 1_800))?;
+            account.attempt(&mut checkout, Outcome::Declined)?;
+            for later in [1_799, 1] {
+                account.now += later;
+                account.expire_overdue()?;
+            }
+            account.expire_overdue()?;
+            Ok(account.checkout(&checkout.session.id)?.unwrap().session.status)
+        })
+        .await;
+        assert_eq!(status, SessionStatus::Expired);
+        let after = ["payment_intent.canceled", "checkout.session.expired"];
+        assert_eq!(told, [["charge.failed", "payment_intent.payment_failed"], after].concat());
+    }
+
+    #[tokio::test]
+    async fn one_payment_is_tried_again_after_a_decline_and_is_refunded_once() {
+        let (refused, told) = within(|account| {
+            let mut checkout = created(account, "")?;
+            account.attempt(&mut checkout, Outcome::Declined)?;
+            let declined = checkout.session.payment_intent.clone();
+            account.attempt(&mut checkout, Outcome::Succeeded)?;
+            assert_eq!(checkout.session.payment_intent, declined);
+            account.told.clear();
+            let intent = declined.unwrap();
+            let refund = format!("payment_intent={intent}");
+            let refund = Parameters::read(refund.as_bytes(), REFUND_PARAMETERS).unwrap();
+            assert_eq!(account.refund(&refund)?.amount, 25_000);
+            let Err(Failure::Api(refused)) = account.refund(&refund) else { panic!("refunded twice") };
+            Ok(refused.body()["error"]["code"].clone())
+        })
+        .await;
+        assert_eq!(refused, "charge_already_refunded");
+        assert_eq!(told, ["refund.created", "charge.refunded", "refund.updated"]);
+    }
+
+    #[tokio::test]
+    async fn money_that_takes_time_arrives_or_fails_once() {
+        for settlement in [Settlement::Succeeded, Settlement::Failed] {
+            let ((), told) = within(move |account| {
+                let mut checkout = created(account, "")?;
+                account.attempt(&mut checkout, Outcome::Processing)?;
+                assert_eq!(checkout.session.payment_status, PaymentStatus::Unpaid);
+                account.told.clear();
+                assert!(account.settle(&mut checkout, settlement)?);
+                assert!(!account.settle(&mut checkout, Settlement::Succeeded)?);
+                Ok(())
+            })
+            .await;
+            let end = match settlement {
+                Settlement::Succeeded => "checkout.session.async_payment_succeeded",
+                Settlement::Failed => "checkout.session.async_payment_failed",
+            };
+            assert_eq!((told.len(), told.last().map(String::as_str)), (3, Some(end)));
+        }
+    }
+}

@@ -1,0 +1,78 @@
+"""What the suite has to know of a payment provider: how it reports, and how its customers pay."""
+
+import base64
+import datetime
+import hashlib
+import hmac
+import json
+import time
+import urllib.parse
+import uuid
+
+from client import call
+from settings import now
+
+
+class Sandbox:
+    """The stand-in that the local runner has by default."""
+
+    name, declined = "sandbox", "card_declined"
+
+    def __init__(self, settings):
+        self.settings = settings
+
+    def report_paid(self, request, paid_at, amount=25000, secret=None, age=0):
+        """Reports a payment by hand, signed so many seconds ago."""
+        data = {"checkout_id": "cs_by_hand", "payment_request_id": request["id"], "payment_id": f"pay_{uuid.uuid4().hex}",
+                "amount": amount, "currency": "ZAR", "paid_at": paid_at}
+        body = json.dumps({"type": "checkout.paid", "timestamp": now(), "data": data})
+        identifier, timestamp = f"msg_{uuid.uuid4().hex}", int(time.time()) - age
+        key = base64.b64decode((secret or self.settings.webhook_secret).split()[0].removeprefix("whsec_"))
+        signed = hmac.new(key, f"{identifier}.{timestamp}.{body}".encode(), hashlib.sha256).digest()
+        return call("POST", f"{self.settings.api}/webhooks/sandbox", body.encode(), {
+            "content-type": "application/json", "webhook-id": identifier, "webhook-timestamp": str(timestamp),
+            "webhook-signature": "v1," + base64.b64encode(signed).decode()})
+
+    def pay_late(self, request):
+        """Money comes for a request that has ended: the sandbox takes any payment at its word when it is to be refunded."""
+        assert self.report_paid(request, now()).status == 200
+
+
+class Stripe:
+    """Stripe, or its stand-in in the local runner."""
+
+    name, declined = "stripe", "generic_decline"
+
+    def __init__(self, settings):
+        self.settings = settings
+
+    def report_paid(self, request, paid_at, amount=25000, secret=None, age=0):
+        """Reports a payment by hand, signed so many seconds ago."""
+        session = {"id": "cs_test_by_hand", "object": "checkout.session", "status": "complete", "payment_status": "paid",
+                   "amount_total": amount, "currency": "zar", "payment_intent": f"pi_{uuid.uuid4().hex}", "livemode": False,
+                   "metadata": {"payment_request_id": request["id"]}}
+        moment = datetime.datetime.fromisoformat(paid_at)
+        body = json.dumps({"id": f"evt_{uuid.uuid4().hex}", "object": "event", "type": "checkout.session.completed",
+                           "created": int(moment.timestamp()), "livemode": False, "data": {"object": session}})
+        timestamp, key = int(time.time()) - age, (secret or self.settings.webhook_secret).split()[0]
+        signed = hmac.new(key.encode(), f"{timestamp}.{body}".encode(), hashlib.sha256).hexdigest()
+        return call("POST", f"{self.settings.api}/webhooks/stripe", body.encode(), {
+            "content-type": "application/json; charset=utf-8", "stripe-signature": f"t={timestamp},v1={signed}"})
+
+    def pay_late(self, request):
+        """Money comes for a request that has ended, by a session of its own: what is to be refunded has to be there."""
+        metadata = {"metadata[payment_request_id]": request["id"],
+                    "payment_intent_data[metadata][payment_request_id]": request["id"]}
+        item = {"quantity": 1, "price_data][currency": "zar", "price_data][unit_amount": 25000,
+                "price_data][product_data][name": "Order 10045"}
+        order = {"mode": "payment", "success_url": self.settings.api, **metadata,
+                 **{f"line_items[0][{name}]": value for name, value in item.items()}}
+        made = call("POST", f"{self.settings.provider_url}/v1/checkout/sessions", urllib.parse.urlencode(order).encode(), {
+            "authorization": f"Bearer {self.settings.provider_key}", "content-type": "application/x-www-form-urlencoded"})
+        assert made.status == 200, made
+        pressed = call("POST", made.json["url"] + "/pay", b"outcome=succeeded",
+                       {"content-type": "application/x-www-form-urlencoded"})
+        assert pressed.status == 303, pressed
+
+
+PROVIDERS = {provider.name: provider for provider in (Sandbox, Stripe)}

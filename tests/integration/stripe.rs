@@ -1,0 +1,442 @@
+//! Money through Stripe: the deployed handlers against the stand-in, with calls and webhooks that get lost, come twice, or
+//! come in any order.
+
+use domain::limits::PROVIDER_GRACE;
+use domain::use_cases::expire::{Settled, expire};
+use domain::{Clock, PaymentRequest, Status, SystemClock, Timestamp};
+use futures::future::join_all;
+use http::Method;
+use serde_json::{Value, json};
+use std::time::Duration;
+use tests::handlers::{Handlers, assert_possible};
+use tests::stripe::{Delivery, Fault, SECRET, Stripe, session_of, signature};
+use tests::system::Random;
+
+/// As often as a call is tried.
+const ATTEMPTS: usize = 4;
+
+struct At(Timestamp);
+
+impl Clock for At {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+fn statuses(request: &PaymentRequest) -> Vec<Status> {
+    request.history.iter().map(|entry| entry.status).collect()
+}
+
+async fn until(moment: Timestamp) {
+    tokio::time::sleep(moment.since(SystemClock.now()) + Duration::from_millis(1)).await;
+}
+
+/// A new request whose customer has clicked, and the session that they were sent to.
+async fn clicked(handlers: &Handlers) -> (String, String) {
+    let (id, token) = handlers.sent().await;
+    let answer = handlers.click(&token).await;
+    assert_eq!(answer.status, 303, "{answer:?}");
+    (id, session_of(answer.headers["location"].as_str().unwrap()))
+}
+
+/// Delivers every webhook three times in a random order, and says that each was taken.
+async fn storm(handlers: &Handlers, webhooks: &[Delivery], random: &mut Random) {
+    let mut all = [webhooks, webhooks, webhooks].concat();
+    for place in (1..all.len()).rev() {
+        all.swap(place, random.below(place + 1));
+    }
+    let answers = all.iter().map(|delivery| handlers.stripe_webhook(Some(&delivery.signature), &delivery.body));
+    for answer in join_all(answers).await {
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+}
+
+/// How much of a session's payment has gone back.
+async fn refunded(stripe: &Stripe, session: &str) -> Value {
+    stripe.session(session).await["payment_intent"]["latest_charge"]["amount_refunded"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_life_costs_what_it_does_with_the_sandbox_and_one_call_to_stripe() {
+    let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
+    let count = |calls: &[tests::proxy::Call]| {
+        let writes = calls.iter().filter(|call| call.is_write()).count();
+        let units: f64 = calls.iter().filter(|call| call.is_write()).map(|call| call.units).sum();
+        (calls.len() - writes, writes, units)
+    };
+    let (id, token) = handlers.sent().await;
+    let create = count(&handlers.proxy.take_calls());
+    let answer = handlers.click(&token).await;
+    let session = session_of(answer.headers["location"].as_str().unwrap());
+    let click = count(&handlers.proxy.take_calls());
+    assert_eq!(stripe.press(&session, "pay", "succeeded").await, 303);
+    assert_eq!(stripe.deliver(&handlers, &id, "checkout.session.completed").await.status, 200);
+    let pay = count(&handlers.proxy.take_calls());
+    assert_eq!(((create.0, create.1), (click.0, click.1), (pay.0, pay.1)), ((0, 2), (1, 2), (0, 1)));
+    assert!(create.2 + click.2 + pay.2 <= 11.0, "{create:?} {click:?} {pay:?}");
+    assert_eq!(stripe.take_calls(), ["POST /v1/checkout/sessions"]);
+
+    let request = handlers.stored(&id).await;
+    assert_eq!(statuses(&request), [Status::Sent, Status::Clicked, Status::Paid]);
+    let payment = request.payment.unwrap();
+    let paid = stripe.session(&session).await;
+    assert_eq!(payment.provider, "stripe");
+    assert_eq!(payment.reference, paid["payment_intent"]["id"].as_str().unwrap());
+    assert!(payment.paid_at <= SystemClock.now() && payment.paid_at.as_milliseconds() % 1000 == 0);
+    let size = handlers.item_size(&id).await;
+    assert!(size <= 1024, "{size} bytes: each further kilobyte costs another unit at every write");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_click_again_leads_to_the_same_session_however_often() {
+    let (_stripe, handlers) = Stripe::with_handlers(300, 900).await;
+    let (_, token) = handlers.sent().await;
+    let clicks = join_all((0..5).map(|_| handlers.click(&token))).await;
+    let mut addresses: Vec<&str> =
+        clicks.iter().filter(|answer| answer.status == 303).map(|a| a.headers["location"].as_str().unwrap()).collect();
+    let again = handlers.click(&token).await;
+    assert_eq!(again.status, 303);
+    addresses.push(again.headers["location"].as_str().unwrap());
+    addresses.dedup();
+    assert_eq!(addresses.len(), 1, "{addresses:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_declined_card_is_an_attempt_and_another_one_pays() {
+    let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
+    let (id, session) = clicked(&handlers).await;
+    assert_eq!(stripe.press(&session, "pay", "declined").await, 303);
+    stripe.deliver(&handlers, &id, "payment_intent.payment_failed").await;
+    assert_eq!(stripe.press(&session, "pay", "succeeded").await, 303);
+    stripe.deliver(&handlers, &id, "checkout.session.completed").await;
+    let request = handlers.stored(&id).await;
+    assert_eq!(statuses(&request), [Status::Sent, Status::Clicked, Status::Clicked, Status::Paid]);
+    assert_eq!(request.history[2].reason.as_ref().unwrap().as_str(), "generic_decline");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_was_paid_is_found_paid_when_its_request_ends_and_one_that_was_not_is_closed() {
+    let (stripe, handlers) = Stripe::with_handlers(300, 2).await;
+    let ((paid, paid_session), (unpaid, unpaid_session)) = (clicked(&handlers).await, clicked(&handlers).await);
+    assert_eq!(stripe.press(&paid_session, "pay", "succeeded").await, 303);
+    until(handlers.stored(&unpaid).await.deadline).await;
+    handlers.expire_what_is_due().await;
+    assert_eq!(handlers.stored(&paid).await.status, Status::Paid, "its webhook has not come yet");
+    assert_eq!(handlers.stored(&unpaid).await.status, Status::Expired);
+    assert_eq!(stripe.press(&unpaid_session, "pay", "succeeded").await, 410);
+    stripe.deliver(&handlers, &paid, "checkout.session.completed").await;
+    stripe.deliver(&handlers, &unpaid, "checkout.session.expired").await;
+    assert_eq!((handlers.stored(&paid).await.version(), handlers.stored(&unpaid).await.version()), (3, 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_in_the_second_in_which_its_request_ends_counts_or_is_not_taken() {
+    let (stripe, handlers) = Stripe::with_handlers(300, 2).await;
+    let requests = join_all((0..8).map(|_| clicked(&handlers))).await;
+    let deadline = handlers.stored(&requests[7].0).await.deadline;
+    until(deadline).await;
+    let pressing = join_all(requests.iter().map(|(_, session)| stripe.press(session, "pay", "succeeded")));
+    let (pressed, ()) = tokio::join!(pressing, handlers.expire_what_is_due());
+    for ((id, session), pressed) in requests.iter().zip(pressed) {
+        let at_stripe = stripe.session(session).await;
+        if at_stripe["status"] == "complete" {
+            stripe.deliver(&handlers, id, "checkout.session.completed").await;
+        }
+        // A request that was not yet looked at as it was paid may still be open: nothing is lost by looking again.
+        handlers.expire_what_is_due().await;
+        let request = handlers.stored(id).await;
+        assert_possible(&request);
+        let expected = match at_stripe["status"].as_str().unwrap() {
+            "complete" => (303, vec![Status::Paid, Status::RefundDue]),
+            _ => (410, vec![Status::Expired]),
+        };
+        assert!(expected.1.contains(&request.status) && pressed == expected.0, "{pressed} {request:?} {at_stripe}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transfer_is_processing_until_its_money_comes_or_fails() {
+    for (outcome, kind, status) in [
+        ("succeeded", "checkout.session.async_payment_succeeded", Status::Paid),
+        ("failed", "checkout.session.async_payment_failed", Status::Expired),
+    ] {
+        let (stripe, handlers) = Stripe::with_handlers(300, 1).await;
+        let (id, session) = clicked(&handlers).await;
+        assert_eq!(stripe.press(&session, "pay", "processing").await, 303);
+        // The webhook about it is late, so the end of its time finds it.
+        until(handlers.stored(&id).await.deadline).await;
+        handlers.expire_what_is_due().await;
+        assert_eq!(handlers.stored(&id).await.status, Status::Processing);
+        stripe.deliver(&handlers, &id, "checkout.session.completed").await;
+        assert_eq!(handlers.stored(&id).await.version(), 3);
+        assert_eq!(stripe.press(&session, "settle", outcome).await, 303);
+        stripe.deliver(&handlers, &id, kind).await;
+        let request = handlers.stored(&id).await;
+        assert_possible(&request);
+        assert_eq!(request.status, status);
+        storm(&handlers, &stripe.webhooks(&id), &mut Random::new(7)).await;
+        let request = handlers.stored(&id).await;
+        assert_eq!((request.status, request.history.last().unwrap().status), (status, status));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_of_webhooks_in_any_order_says_what_one_of_each_does() {
+    let mut random = Random::new(20_261_124);
+    let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
+    for _ in 0..4 {
+        let (id, session) = clicked(&handlers).await;
+        for outcome in ["declined", "declined", "succeeded"] {
+            assert_eq!(stripe.press(&session, "pay", outcome).await, 303);
+        }
+        storm(&handlers, &stripe.wait_for(&id, "checkout.session.completed").await, &mut random).await;
+        let request = handlers.stored(&id).await;
+        assert_possible(&request);
+        assert_eq!(request.status, Status::Paid);
+        // An attempt that is heard of after the payment is no news.
+        assert!((3..=5).contains(&request.version()), "{request:?}");
+        assert_eq!(statuses(&request).iter().filter(|status| **status == Status::Paid).count(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn money_that_comes_after_the_end_goes_back_once_whatever_is_lost_and_however_often_it_is_said() {
+    for fault in [Fault::None, Fault::AnswerLost, Fault::Failure, Fault::TooMany] {
+        let (stripe, handlers) = Stripe::with_handlers(300, 1).await;
+        let (id, session) = clicked(&handlers).await;
+        // Stripe cannot be reached for ten minutes, so the request ends with its session open.
+        stripe.fail_every(Some(Fault::RequestLost));
+        let deadline = handlers.stored(&id).await.deadline;
+        let (provider, at) = (handlers.payment_provider(), At(deadline.plus(PROVIDER_GRACE)));
+        let ended = expire(&handlers.store(), &provider, &at, "https://pay.example.com", id.parse().unwrap()).await;
+        assert!(matches!(ended.unwrap(), Settled::ExpiredUnconfirmed(..)));
+        stripe.fail_every(None);
+
+        // Stripe's times are whole seconds: the next one is after the deadline.
+        until(deadline.plus(Duration::from_secs(1))).await;
+        assert_eq!(stripe.press(&session, "pay", "succeeded").await, 303);
+        storm(&handlers, &stripe.wait_for(&id, "checkout.session.completed").await, &mut Random::new(5)).await;
+        assert_eq!(handlers.stored(&id).await.status, Status::RefundDue);
+
+        stripe.fail_next(&[fault]);
+        let (first, second) = tokio::join!(handlers.refund_due(&id), handlers.refund_due(&id));
+        assert!(first.is_ok() && second.is_ok(), "{fault:?}: {first:?} {second:?}");
+        assert_eq!(handlers.stored(&id).await.status, Status::Refunded, "{fault:?}");
+        storm(&handlers, &stripe.wait_for(&id, "refund.updated").await, &mut Random::new(6)).await;
+        let request = handlers.stored(&id).await;
+        assert_possible(&request);
+        assert_eq!(statuses(&request).iter().filter(|status| **status == Status::Refunded).count(), 1);
+        assert_eq!(refunded(&stripe, &session).await, 25_000);
+        let refunds = stripe.webhooks(&id).iter().filter(|webhook| webhook.event()["type"] == "refund.created").count();
+        assert_eq!(refunds, 1, "{fault:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_that_a_person_sent_ends_the_debt_and_is_not_sent_again() {
+    let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
+    let (id, _) = handlers.sent().await;
+    handlers.cancel(&id).await;
+    let session = paid_by_hand(&stripe, &id).await;
+    stripe.deliver(&handlers, &id, "checkout.session.completed").await;
+    assert_eq!(handlers.stored(&id).await.status, Status::RefundDue);
+    let intent = stripe.session(&session).await["payment_intent"]["id"].as_str().unwrap().to_owned();
+    stripe.call(Method::POST, "/v1/refunds", &[("payment_intent", &intent)]).await;
+    handlers.refund_due(&id).await.unwrap();
+    assert_eq!(handlers.stored(&id).await.status, Status::Refunded, "already refunded counts as done");
+    assert_eq!(refunded(&stripe, &session).await, 25_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_of_money_that_was_not_due_changes_nothing() {
+    let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
+    let (id, session) = clicked(&handlers).await;
+    assert_eq!(stripe.press(&session, "pay", "succeeded").await, 303);
+    stripe.deliver(&handlers, &id, "checkout.session.completed").await;
+    let intent = stripe.session(&session).await["payment_intent"]["id"].as_str().unwrap().to_owned();
+    stripe.call(Method::POST, "/v1/refunds", &[("payment_intent", &intent), ("amount", "100")]).await;
+    assert_eq!(stripe.deliver(&handlers, &id, "charge.refunded").await.status, 200);
+    assert_eq!(handlers.stored(&id).await.status, Status::Paid);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_click_survives_every_fault_and_makes_one_session() {
+    let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
+    for fault in Fault::ALL {
+        // Once, which another attempt may heal; and for as long as one click lasts.
+        for faults in [1, ATTEMPTS] {
+            let (id, token) = handlers.sent().await;
+            stripe.fail_next(&vec![fault; faults]);
+            let first = handlers.click(&token).await;
+            match first.status {
+                303 => assert!(faults == 1, "{fault:?}"),
+                503 => assert!(first.headers["retry-after"].is_string() && first.headers["location"].is_null()),
+                other => panic!("{fault:?}: {other} {first:?}"),
+            }
+            stripe.fail_next(&[]);
+            let second = handlers.click(&token).await;
+            assert_eq!(second.status, 303, "{fault:?}: {second:?}");
+            if first.status == 303 {
+                assert_eq!(first.headers["location"], second.headers["location"], "{fault:?}");
+            }
+            let session = session_of(second.headers["location"].as_str().unwrap());
+            assert_eq!(stripe.press(&session, "pay", "succeeded").await, 303);
+            stripe.deliver(&handlers, &id, "checkout.session.completed").await;
+            let request = handlers.stored(&id).await;
+            assert_possible(&request);
+            assert_eq!((request.status, request.version()), (Status::Paid, 3), "{fault:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_request_survives_every_fault_and_waits_for_stripes_word() {
+    let (stripe, handlers) = Stripe::with_handlers(300, 3).await;
+    let clicking = Fault::ALL.iter().flat_map(|fault| [(*fault, false), (*fault, true)]).map(async |(fault, pays)| {
+        let (id, session) = clicked(&handlers).await;
+        if pays {
+            assert_eq!(stripe.press(&session, "pay", "succeeded").await, 303);
+        }
+        (fault, pays, id, session)
+    });
+    let requests = join_all(clicking).await;
+    for (_, _, id, _) in &requests {
+        until(handlers.stored(id).await.deadline).await;
+    }
+    for (fault, pays, id, session) in requests {
+        stripe.fail_next(&[fault; ATTEMPTS]);
+        handlers.link_removed(&id).await;
+        let before = handlers.stored(&id).await.status;
+        stripe.fail_next(&[]);
+        handlers.link_removed(&id).await;
+        let request = handlers.stored(&id).await;
+        assert_possible(&request);
+        let (end, at_stripe) = if pays { (Status::Paid, "complete") } else { (Status::Expired, "expired") };
+        assert!([Status::Clicked, end].contains(&before), "{fault:?}: {before}");
+        assert_eq!((request.status, request.version()), (end, 3), "{fault:?}");
+        assert_eq!(stripe.session(&session).await["status"], at_stripe, "{fault:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_survives_every_fault_and_is_made_once() {
+    let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
+    for fault in Fault::ALL {
+        let (id, _) = handlers.sent().await;
+        handlers.cancel(&id).await;
+        let session = paid_by_hand(&stripe, &id).await;
+        stripe.deliver(&handlers, &id, "checkout.session.completed").await;
+        stripe.fail_next(&[fault; ATTEMPTS]);
+        let first = handlers.refund_due(&id).await;
+        let status = handlers.stored(&id).await.status;
+        assert_eq!(first.is_ok(), status == Status::Refunded, "{fault:?}: {first:?}");
+        stripe.fail_next(&[]);
+        // The bus delivers again.
+        if status == Status::RefundDue {
+            handlers.refund_due(&id).await.unwrap();
+        }
+        assert_eq!(handlers.stored(&id).await.status, Status::Refunded, "{fault:?}");
+        assert_eq!(refunded(&stripe, &session).await, 25_000, "{fault:?}");
+        stripe.wait_for(&id, "refund.updated").await;
+        let refunds = stripe.webhooks(&id).iter().filter(|webhook| webhook.event()["type"] == "refund.created").count();
+        assert_eq!(refunds, 1, "{fault:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_sent_to_another_host_than_stripes() {
+    let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
+    for fault in [Fault::OtherHost, Fault::Redirect] {
+        let (_, token) = handlers.sent().await;
+        stripe.fail_every(Some(fault));
+        let answer = handlers.click(&token).await;
+        assert_eq!((answer.status, &answer.headers["location"]), (503, &Value::Null), "{fault:?}");
+        stripe.fail_every(None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_is_not_stripes_word_on_our_money_changes_nothing_and_calls_nobody() {
+    let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
+    let (id, session) = clicked(&handlers).await;
+    assert_eq!(stripe.press(&session, "pay", "succeeded").await, 303);
+    let webhooks = stripe.wait_for(&id, "checkout.session.completed").await;
+    let genuine = webhooks.iter().rfind(|w| w.event()["type"] == "checkout.session.completed").unwrap();
+    stripe.take_calls();
+    handlers.proxy.take_calls();
+
+    let event = genuine.event();
+    let changed = |change: &dyn Fn(&mut Value)| {
+        let mut event = event.clone();
+        change(&mut event);
+        event.to_string()
+    };
+    let signed = |body: String| (Some(signature(SECRET, &body)), body);
+    let body = genuine.body.clone();
+    for (what, (header, body), status) in [
+        ("unsigned", (None, body.clone()), 401),
+        (
+            "signed for another body",
+            (Some(genuine.signature.clone()), changed(&|event| event["livemode"] = true.into())),
+            401,
+        ),
+        ("signed by another", (Some(signature("whsec_of0somebody0else0entirely", &body)), body.clone()), 401),
+        ("no signature at all", (Some("nonsense".to_owned()), body.clone()), 401),
+        ("signed with another scheme", (Some(genuine.signature.replace("v1=", "v0=")), body.clone()), 401),
+        ("not JSON", signed("nonsense".to_owned()), 400),
+        ("without its sum", signed(changed(&|event| event["data"]["object"]["amount_total"] = Value::Null)), 400),
+        ("without its payment", signed(changed(&|event| event["data"]["object"]["payment_intent"] = Value::Null)), 400),
+        ("too large", signed(changed(&|event| event["padding"] = "x".repeat(17 * 1024).into())), 413),
+        ("of the other mode", signed(changed(&|event| event["livemode"] = true.into())), 200),
+        ("of another kind", signed(changed(&|event| event["type"] = "customer.created".into())), 200),
+        (
+            "of another merchant's session",
+            signed(changed(&|event| event["data"]["object"]["metadata"] = json!({}))),
+            200,
+        ),
+    ] {
+        let answer = handlers.stripe_webhook(header.as_deref(), &body).await;
+        assert_eq!(answer.status, status, "{what}: {answer:?}");
+        assert_eq!(handlers.stored(&id).await.status, Status::Clicked, "{what}");
+        assert_eq!(stripe.take_calls(), Vec::<String>::new(), "{what}");
+        assert_eq!(handlers.proxy.take_calls(), [], "{what}");
+    }
+    assert_eq!(handlers.stripe_webhook(Some(&genuine.signature), &body).await.status, 200);
+    assert_eq!(handlers.stored(&id).await.status, Status::Paid);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn money_of_another_amount_is_no_payment() {
+    let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
+    let (id, session) = clicked(&handlers).await;
+    assert_eq!(stripe.press(&session, "pay", "succeeded").await, 303);
+    let webhooks = stripe.wait_for(&id, "checkout.session.completed").await;
+    let mut event = webhooks.last().unwrap().event();
+    for (field, value) in [("amount_total", json!(24_999)), ("currency", json!("usd"))] {
+        let genuine = event["data"]["object"][field].clone();
+        event["data"]["object"][field] = value;
+        let body = event.to_string();
+        assert_eq!(handlers.stripe_webhook(Some(&signature(SECRET, &body)), &body).await.status, 200);
+        assert_eq!(handlers.stored(&id).await.status, Status::Clicked, "{field}");
+        event["data"]["object"][field] = genuine;
+    }
+}
+
+/// A customer pays for a request by a session that was not made by a click, as nobody can for one that has ended. Answers
+/// the session.
+async fn paid_by_hand(stripe: &Stripe, id: &str) -> String {
+    let order = [
+        ("mode", "payment"),
+        ("success_url", "https://pay.example.com/p/x"),
+        ("metadata[payment_request_id]", id),
+        ("payment_intent_data[metadata][payment_request_id]", id),
+        ("line_items[0][quantity]", "1"),
+        ("line_items[0][price_data][currency]", "zar"),
+        ("line_items[0][price_data][unit_amount]", "25000"),
+        ("line_items[0][price_data][product_data][name]", "Order 10045"),
+    ];
+    let session = stripe.call(Method::POST, "/v1/checkout/sessions", &order).await;
+    let session = session["id"].as_str().unwrap().to_owned();
+    assert_eq!(stripe.press(&session, "pay", "succeeded").await, 303);
+    session
+}

@@ -1,0 +1,287 @@
+//! The stand-in for Stripe with a proxy in front of it that loses and spoils answers, and a mailbox behind it that keeps its
+//! webhooks until a test delivers them.
+
+use crate::handlers::{Answer, Handlers};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, Request, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use domain::{Clock as _, SystemClock};
+use local::Options;
+use runtime::Environment;
+use runtime::stripe_signature::{STRIPE_SIGNATURE, SigningSecrets};
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::sync::{Arc, LazyLock, Mutex, mpsc};
+use std::time::Duration;
+
+/// The account's key.
+pub const KEY: &str = "sk_test_integration0tests";
+/// What the account's webhooks are signed with.
+pub const SECRET: &str = "whsec_integration0tests0of0the0webhooks";
+
+/// What happens to one call to Stripe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing.
+    None,
+    /// The connection breaks before it is done.
+    RequestLost,
+    /// It is done, but the connection breaks before the answer arrives.
+    AnswerLost,
+    /// It is done, and answered with 500.
+    Failure,
+    /// It is not done: too many calls.
+    TooMany,
+    /// It is done, and answered with something that is not what was agreed.
+    Garbage,
+    /// It is not done, and answered with the address of another host.
+    Redirect,
+    /// It is done, and every address in the answer is on another host.
+    OtherHost,
+}
+
+impl Fault {
+    /// Every way to go wrong.
+    pub const ALL: [Self; 7] = [
+        Self::RequestLost,
+        Self::AnswerLost,
+        Self::Failure,
+        Self::TooMany,
+        Self::Garbage,
+        Self::Redirect,
+        Self::OtherHost,
+    ];
+}
+
+/// One webhook of the stand-in, as it came.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Its `Stripe-Signature`.
+    pub signature: String,
+    /// Its body.
+    pub body: String,
+}
+
+impl Delivery {
+    /// The event in it.
+    #[must_use]
+    pub fn event(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+}
+
+#[derive(Default)]
+struct Ledger {
+    calls: Vec<String>,
+    faults: VecDeque<Fault>,
+    every: Option<Fault>,
+}
+
+#[derive(Clone)]
+struct Shared {
+    target: String,
+    client: reqwest::Client,
+    ledger: Arc<Mutex<Ledger>>,
+}
+
+/// The webhooks that the stand-in has sent.
+type Mailbox = Arc<Mutex<Vec<Delivery>>>;
+
+/// The stand-in with what is around it. It is one for all tests, which keep to requests of their own.
+pub struct Stripe {
+    base: String,
+    proxy: String,
+    ledger: Arc<Mutex<Ledger>>,
+    mailbox: Mailbox,
+    client: reqwest::Client,
+}
+
+/// Starts the stand-in on a thread of its own, which runs until the tests are over.
+fn start_aside() -> (String, Mailbox) {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(async move {
+            let mailbox = Mailbox::default();
+            let webhooks = crate::serve(Router::new().fallback(keep).with_state(Arc::clone(&mailbox))).await;
+            let environment = Environment::default()
+                .with("PAYMENT_PROVIDER", "stripe")
+                .with("STRIPE_SECRET_KEY", KEY)
+                .with("STRIPE_WEBHOOK_SECRET", SECRET)
+                .with("STRIPE_WEBHOOK_URL", webhooks);
+            let local = local::start(Options { port: 0, data_dir: None, lambda: None, environment }).await.unwrap();
+            sender.send((local.base_url().to_owned(), mailbox)).unwrap();
+            std::future::pending::<()>().await;
+        });
+    });
+    receiver.recv().unwrap()
+}
+
+impl Stripe {
+    /// A proxy of one's own in front of it.
+    pub async fn start() -> Self {
+        static STAND_IN: LazyLock<(String, Mailbox)> = LazyLock::new(start_aside);
+        let (base, mailbox) = tokio::task::spawn_blocking(|| STAND_IN.clone()).await.unwrap();
+        let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let ledger = Arc::new(Mutex::new(Ledger::default()));
+        let shared = Shared { target: format!("{base}/stripe"), client: client.clone(), ledger: Arc::clone(&ledger) };
+        let proxy = crate::serve(Router::new().fallback(pass).with_state(shared)).await;
+        Self { base, proxy, ledger, mailbox, client }
+    }
+
+    /// The handlers of a deployment that takes money through it, and it, with these time limits in seconds.
+    pub async fn with_handlers(link: u64, checkout: u64) -> (Self, Arc<Handlers>) {
+        let stripe = Self::start().await;
+        let handlers = Handlers::with_variables(link, checkout, &stripe.variables()).await;
+        (stripe, handlers)
+    }
+
+    /// What a deployment is told about it.
+    #[must_use]
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("PAYMENT_PROVIDER", "stripe".to_owned()),
+            ("STRIPE_API_URL", self.proxy.clone()),
+            ("STRIPE_CHECKOUT_ORIGIN", self.base.clone()),
+            ("STRIPE_SECRET_KEY", KEY.to_owned()),
+            ("STRIPE_WEBHOOK_SECRET", SECRET.to_owned()),
+            ("STRIPE_LIVEMODE", "false".to_owned()),
+        ]
+    }
+
+    /// Decides what happens to the next calls, in their order; nothing to those after.
+    pub fn fail_next(&self, faults: &[Fault]) {
+        self.ledger.lock().unwrap().faults = faults.iter().copied().collect();
+    }
+
+    /// Decides what happens to every call, until it is decided otherwise.
+    pub fn fail_every(&self, fault: Option<Fault>) {
+        self.ledger.lock().unwrap().every = fault;
+    }
+
+    /// The calls that were tried since this was last asked, such as `POST /v1/refunds`.
+    #[allow(clippy::must_use_candidate, reason = "asking also forgets, which is often the point")]
+    pub fn take_calls(&self) -> Vec<String> {
+        std::mem::take(&mut self.ledger.lock().unwrap().calls)
+    }
+
+    /// Calls the stand-in itself, as the merchant.
+    pub async fn call(&self, method: Method, path: &str, form: &[(&str, &str)]) -> Value {
+        let request = self.client.request(method, format!("{}/stripe{path}", self.base)).bearer_auth(KEY);
+        request.form(form).send().await.unwrap().json().await.unwrap()
+    }
+
+    /// A session, with its payment and charge.
+    pub async fn session(&self, id: &str) -> Value {
+        let path = format!("/v1/checkout/sessions/{id}?expand[]=payment_intent.latest_charge");
+        self.call(Method::GET, &path, &[]).await
+    }
+
+    /// The customer presses a button on the page of a session, or time passes at their bank (`settle`). Answers the status.
+    pub async fn press(&self, session: &str, form: &str, outcome: &str) -> u16 {
+        let url = format!("{}/stripe/c/pay/{session}/{form}", self.base);
+        self.client.post(url).form(&[("outcome", outcome)]).send().await.unwrap().status().as_u16()
+    }
+
+    /// The webhooks about a request that have been sent so far.
+    #[must_use]
+    pub fn webhooks(&self, request: &str) -> Vec<Delivery> {
+        let mailbox = self.mailbox.lock().unwrap();
+        mailbox.iter().filter(|delivery| delivery.body.contains(request)).cloned().collect()
+    }
+
+    /// Waits until the last of these kinds of webhooks about a request has been sent, and answers all about it.
+    pub async fn wait_for(&self, request: &str, kind: &str) -> Vec<Delivery> {
+        crate::system::eventually("the webhook", async || {
+            let webhooks = self.webhooks(request);
+            let kinds: Vec<String> =
+                webhooks.iter().map(|delivery| delivery.event()["type"].as_str().unwrap().to_owned()).collect();
+            if kinds.iter().any(|found| found == kind) {
+                Ok(webhooks)
+            } else {
+                Err(format!("{kind} wanted: {kinds:?}"))
+            }
+        })
+        .await
+    }
+
+    /// Waits for a webhook of this kind about a request, and hands it to the deployment as it came.
+    pub async fn deliver(&self, handlers: &Handlers, request: &str, kind: &str) -> Answer {
+        let webhooks = self.wait_for(request, kind).await;
+        let webhook = webhooks.iter().rfind(|delivery| delivery.event()["type"] == kind).unwrap();
+        handlers.stripe_webhook(Some(&webhook.signature), &webhook.body).await
+    }
+}
+
+/// The signature of a body, made now.
+#[must_use]
+pub fn signature(secret: &str, body: &str) -> String {
+    let environment = Environment::default().with("SECRET", secret);
+    SigningSecrets::from_environment(&environment, "SECRET").unwrap().sign(body.as_bytes(), SystemClock.now())
+}
+
+/// The session whose page is at this address.
+#[must_use]
+pub fn session_of(url: &str) -> String {
+    url.rsplit('/').next().unwrap().to_owned()
+}
+
+async fn keep(State(mailbox): State<Mailbox>, headers: HeaderMap, body: String) -> StatusCode {
+    let signature = headers[STRIPE_SIGNATURE].to_str().unwrap().to_owned();
+    mailbox.lock().unwrap().push(Delivery { signature, body });
+    StatusCode::OK
+}
+
+async fn pass(State(shared): State<Shared>, request: Request<Body>) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, 1024 * 1024).await.unwrap();
+    let fault = {
+        let mut ledger = shared.ledger.lock().unwrap();
+        ledger.calls.push(format!("{} {}", parts.method, parts.uri.path()));
+        let every = ledger.every;
+        every.or_else(|| ledger.faults.pop_front()).unwrap_or(Fault::None)
+    };
+    match fault {
+        Fault::RequestLost => return crate::broken(),
+        Fault::TooMany => {
+            let error = json!({ "error": { "type": "invalid_request_error", "code": "rate_limit", "message": "" } });
+            return (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "1")], error.to_string()).into_response();
+        }
+        Fault::Redirect => {
+            let elsewhere = [("location", "https://stripe.example.com/v1/checkout/sessions")];
+            return (StatusCode::TEMPORARY_REDIRECT, elsewhere).into_response();
+        }
+        _ => {}
+    }
+    let answer = forward(&shared, &parts.method, &parts.uri, parts.headers, body).await;
+    let status = StatusCode::from_u16(answer.status().as_u16()).unwrap();
+    let text = answer.text().await.unwrap();
+    match fault {
+        Fault::AnswerLost => crate::broken(),
+        Fault::Failure => {
+            let error = json!({ "error": { "type": "api_error", "message": "" } });
+            (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response()
+        }
+        Fault::Garbage => (status, r#"{"object":"nonsense"}"#).into_response(),
+        Fault::OtherHost => {
+            let other = shared.target.replace("127.0.0.1", "pay.example.com").replace("/stripe", "");
+            (status, text.replace(shared.target.trim_end_matches("/stripe"), &other)).into_response()
+        }
+        _ => (status, text).into_response(),
+    }
+}
+
+async fn forward(
+    shared: &Shared,
+    method: &Method,
+    uri: &Uri,
+    mut headers: HeaderMap,
+    body: Bytes,
+) -> reqwest::Response {
+    headers.remove("host");
+    let path = uri.path_and_query().unwrap();
+    let forwarded = shared.client.request(method.clone(), format!("{}{path}", shared.target)).headers(headers);
+    forwarded.body(body).timeout(Duration::from_secs(30)).send().await.unwrap()
+}
