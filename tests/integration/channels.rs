@@ -415,7 +415,7 @@ async fn a_link_that_has_ended_is_not_sent_and_leaves_no_entry() {
     for channel in ["sms", "webhook"] {
         let setting = Setting::of(channel).await;
         let (id, event) = setting.sent().await;
-        setting.run(&aged(&event, Duration::from_secs(300), Duration::ZERO)).await.unwrap();
+        setting.run(&aged(&event, Duration::from_mins(5), Duration::ZERO)).await.unwrap();
         assert_eq!((setting.channels.calls(), setting.handlers.proxy.take_calls().len()), (0, 0), "{channel}");
         setting.assert_nothing_recorded(&id).await;
     }

@@ -103,8 +103,11 @@ async fn a_wrong_variable_is_named_and_its_value_is_not() {
     assert_eq!(refused, wrong.iter().map(|(name, _)| *name).collect(), "each of them stops whoever reads it");
 }
 
-/// What each of the other channels cannot do without, with one value that is right and one that is not.
-const CHANNELS: &[(&str, &[(&str, &str, &str)])] = &[
+/// A variable's name, a value that is right for it, and one that is not.
+type Needed = (&'static str, &'static str, &'static str);
+
+/// What each of the other channels cannot do without.
+const CHANNELS: &[(&str, &[Needed])] = &[
     ("sms", &[("SMS_ORIGINATION_IDENTITY", "arn:aws:sms-voice:us-east-1:1:pool/pool-1", "a pool of numbers")]),
     (
         "whatsapp",

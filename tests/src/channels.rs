@@ -219,5 +219,8 @@ fn clickatell(headers: &HeaderMap, body: Value) -> Read {
 /// The integrator's chat, without its checks of signatures.
 fn chat(body: Value) -> Read {
     let (to, message) = (text(&body["data"]["to"]), text(&body["data"]["text"]));
+    if body["type"] != "message.requested" {
+        return Err((400, json!({})));
+    }
     Ok((Received { to, text: message, body }, 200, json!({})))
 }

@@ -65,12 +65,9 @@ class Deployment:
         return self.resources[reference(self.functions[function]["Role"])]["Properties"]
 
     def statements(self, function):
-        """What a function may do: its role's statements, with actions and resources as lists. One that depends on a
-        condition counts as if it held."""
+        """What a function may do: its role's statements, with actions and resources as lists."""
         for policy in self.role(function).get("Policies", []):
             for statement in policy["PolicyDocument"]["Statement"]:
-                if "Fn::If" in statement:
-                    _, statement, _ = statement["Fn::If"]
                 yield statement, as_list(statement.get("Action", [])), as_list(statement.get("Resource", []))
 
     def alarm_metrics(self):
