@@ -5,6 +5,7 @@
 mod api;
 mod backstop;
 mod bad_input;
+mod channels;
 mod costs;
 mod crashes;
 mod desk;

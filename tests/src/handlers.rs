@@ -260,6 +260,20 @@ impl Handlers {
         ConfiguredProvider::new(&self.environment).unwrap()
     }
 
+    /// The function that tells customers, with these settings of its channel.
+    #[must_use]
+    pub fn notify(&self, settings: &[(&str, &str)]) -> Box<dyn Function> {
+        let environment = settings.iter().fold(self.environment.clone(), |all, (name, value)| all.with(name, *value));
+        notify::function(&environment).unwrap()
+    }
+
+    /// What is announced of a request, oldest first: each event's kind and its detail.
+    pub async fn events(&self, id: &str) -> Vec<(&'static str, Value)> {
+        let request = self.stored(id).await;
+        let events = domain::PaymentRequestEvent::of_history(&request, 0, "https://pay.example.com");
+        events.map(|event| (event.detail_type().as_str(), serde_json::to_value(event).unwrap())).collect()
+    }
+
     /// A store that talks to the database without the proxy.
     #[must_use]
     pub fn store(&self) -> DynamoDbStore {

@@ -97,10 +97,11 @@ fn outcome(answer: &Answer) -> Result<(), ChannelError> {
         Some(131_047) => refused(DeliveryFailure::OutsideConversationWindow),
         // The customer wants no more of these.
         Some(131_050) => refused(DeliveryFailure::RecipientOptedOut),
-        // Rate limits: of the application, of the account, of the number, and of the number to this customer.
-        Some(4 | 80_007 | 130_429 | 131_056) => ChannelError::Unavailable(described(answer.status, code)),
-        // Down, overloaded or in maintenance; the message was not taken.
-        Some(2 | 131_016 | 131_057) => ChannelError::Unavailable(described(answer.status, code)),
+        // Not taken: for the rate limits of the application, of the account, of the number, and of the number to this
+        // customer (the first four), or because something is down, overloaded or in maintenance.
+        Some(4 | 80_007 | 130_429 | 131_056 | 2 | 131_016 | 131_057) => {
+            ChannelError::Unavailable(described(answer.status, code))
+        }
         // "Possible server error" and "unknown error": nobody says when.
         Some(1 | 131_000) => ChannelError::Unconfirmed(described(answer.status, code)),
         code => by_status(answer.status, code),
