@@ -19,6 +19,7 @@ mod permissions;
 mod processing;
 mod publishing;
 mod races;
+mod refunds;
 mod replaying;
 mod reports;
 mod runner;

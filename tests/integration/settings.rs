@@ -33,7 +33,7 @@ const PROVIDER: &[&str] = &["PAYMENT_PROVIDER", "SANDBOX_PROVIDER_URL", "PUBLIC_
 /// Each function with the variables that it cannot do without.
 fn functions() -> Vec<(&'static str, Make, Vec<&'static str>)> {
     vec![
-        (create::NAME, create::function, [STORE, &["PUBLIC_BASE_URL"]].concat()),
+        (create::NAME, create::function, [STORE, &["PUBLIC_BASE_URL", "PAYMENT_PROVIDER"]].concat()),
         (cancel::NAME, cancel::function, [STORE, &["PUBLIC_BASE_URL"]].concat()),
         (query::NAME, query::function, [STORE, &["PUBLIC_BASE_URL"]].concat()),
         (link_click::NAME, link_click::function, [STORE, PROVIDER].concat()),
@@ -54,30 +54,57 @@ fn functions() -> Vec<(&'static str, Make, Vec<&'static str>)> {
     ]
 }
 
+/// What takes the place of the sandbox provider's settings with Stripe.
+const STRIPE_SETTINGS: &[(&str, &str)] = &[
+    ("PAYMENT_PROVIDER", "stripe"),
+    ("STRIPE_SECRET_KEY", "rk_test_123"),
+    ("STRIPE_WEBHOOK_SECRET", "whsec_0000000000000000000000000000test"),
+    ("STRIPE_LIVEMODE", "false"),
+];
+
+/// The functions that know the provider, with the variables that they cannot do without if it is Stripe.
+fn functions_with_stripe() -> Vec<(&'static str, Make, Vec<&'static str>)> {
+    const KEY: &[&str] = &["PAYMENT_PROVIDER", "STRIPE_SECRET_KEY", "STRIPE_LIVEMODE"];
+    const WEBHOOKS: &[&str] = &["PAYMENT_PROVIDER", "STRIPE_WEBHOOK_SECRET", "STRIPE_LIVEMODE"];
+    vec![
+        (create::NAME, create::function, [STORE, &["PUBLIC_BASE_URL", "PAYMENT_PROVIDER"]].concat()),
+        (link_click::NAME, link_click::function, [STORE, KEY, &["PUBLIC_BASE_URL"]].concat()),
+        (payment_webhook::NAME, payment_webhook::function, [STORE, WEBHOOKS].concat()),
+        (expire::NAME, expire::function, [STORE, KEY, &["PUBLIC_BASE_URL"]].concat()),
+        (refund::NAME, refund::function, [STORE, KEY].concat()),
+    ]
+}
+
+fn stripe_settings() -> Vec<(&'static str, &'static str)> {
+    let others = SETTINGS.iter().filter(|(name, _)| *name != "PAYMENT_PROVIDER" && !name.starts_with("SANDBOX_"));
+    others.chain(STRIPE_SETTINGS).copied().collect()
+}
+
 fn environment(settings: impl Iterator<Item = (&'static str, &'static str)>) -> Environment {
     settings.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 #[tokio::test]
 async fn a_function_starts_with_what_it_needs_and_says_what_is_missing() {
-    for (function, make, needed) in functions() {
-        assert!(make(&environment(SETTINGS.iter().copied())).is_ok(), "{function}");
-        let mut missed = BTreeSet::new();
-        for (missing, _) in SETTINGS {
-            let rest = environment(SETTINGS.iter().copied().filter(|(name, _)| name != missing));
-            if let Err(error) = make(&rest) {
-                let line = error.to_string();
-                assert!(line.contains(missing) && !line.contains('\n'), "{function} without {missing}: {line}");
-                missed.insert(*missing);
+    for (settings, functions) in [(SETTINGS.to_vec(), functions()), (stripe_settings(), functions_with_stripe())] {
+        for (function, make, needed) in functions {
+            assert!(make(&environment(settings.iter().copied())).is_ok(), "{function}");
+            let mut missed = BTreeSet::new();
+            for (missing, _) in &settings {
+                let rest = environment(settings.iter().copied().filter(|(name, _)| name != missing));
+                if let Err(error) = make(&rest) {
+                    let line = error.to_string();
+                    assert!(line.contains(missing) && !line.contains('\n'), "{function} without {missing}: {line}");
+                    missed.insert(*missing);
+                }
             }
+            assert_eq!(missed, needed.into_iter().collect(), "{function}");
         }
-        assert_eq!(missed, needed.into_iter().collect(), "{function}");
     }
 }
 
 #[tokio::test]
 async fn a_wrong_variable_is_named_and_its_value_is_not() {
-    let mut refused = BTreeSet::new();
     let wrong = [
         ("LINK_TTL_SECONDS", "0"),
         ("CHECKOUT_TTL_SECONDS", "fifteen minutes"),
@@ -91,12 +118,29 @@ async fn a_wrong_variable_is_named_and_its_value_is_not() {
         ("CHANNEL_WEBHOOK_URL", "http://"),
         ("CHANNEL_WEBHOOK_SECRET", "whsec_not base64"),
     ];
-    for (function, make, _) in functions() {
+    expect_refused(SETTINGS, functions(), &wrong);
+    let wrong = [
+        ("STRIPE_LIVEMODE", "yes"),
+        ("STRIPE_SECRET_KEY", "rk_live_456"),
+        ("STRIPE_WEBHOOK_SECRET", "my-secret"),
+        ("STRIPE_API_URL", "http://stripe.example.com"),
+        ("STRIPE_CHECKOUT_ORIGIN", "https://checkout.example.com/path"),
+    ];
+    expect_refused(&stripe_settings(), functions_with_stripe(), &wrong);
+}
+
+fn expect_refused(
+    settings: &[(&'static str, &'static str)],
+    functions: Vec<(&'static str, Make, Vec<&'static str>)>,
+    wrong: &[(&'static str, &str)],
+) {
+    let mut refused = BTreeSet::new();
+    for (function, make, _) in functions {
         for (name, value) in wrong {
-            if let Err(error) = make(&environment(SETTINGS.iter().copied()).with(name, value)) {
+            if let Err(error) = make(&environment(settings.iter().copied()).with(name, *value)) {
                 let line = error.to_string();
                 assert!(line.contains(name) && !line.contains(&format!(" {value}")), "{function}: {line}");
-                refused.insert(name);
+                refused.insert(*name);
             }
         }
     }

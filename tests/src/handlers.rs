@@ -65,6 +65,16 @@ impl Handlers {
 
     /// The handlers with these time limits, in seconds.
     pub async fn with_limits(link: u64, checkout: u64) -> Arc<Self> {
+        Self::with(link, checkout, "sandbox").await
+    }
+
+    /// The handlers with the time limits of a deployment and this payment provider, which cannot be reached if it is not the
+    /// sandbox provider.
+    pub async fn with_provider(provider: &str) -> Arc<Self> {
+        Self::with(300, 900, provider).await
+    }
+
+    async fn with(link: u64, checkout: u64, provider_name: &str) -> Arc<Self> {
         crate::log();
         let database = Embedded::start(None).await.unwrap();
         let (proxy, provider) = (Proxy::start(&database.url).await, Provider::start().await);
@@ -79,7 +89,11 @@ impl Handlers {
             .with("CHECKOUT_TTL_SECONDS", checkout.to_string())
             // A run of the schedule ends what is due, and does not wait for what will be.
             .with("EXPIRY_LOOKAHEAD_SECONDS", "0")
-            .with("PAYMENT_PROVIDER", "sandbox")
+            .with("PAYMENT_PROVIDER", provider_name)
+            .with("STRIPE_API_URL", "http://127.0.0.1:9")
+            .with("STRIPE_SECRET_KEY", "rk_test_1")
+            .with("STRIPE_WEBHOOK_SECRET", "whsec_1")
+            .with("STRIPE_LIVEMODE", "false")
             .with("SANDBOX_PROVIDER_URL", &provider.url)
             .with("SANDBOX_WEBHOOK_SECRET", SECRET);
         Arc::new(Self {
@@ -101,7 +115,16 @@ impl Handlers {
 
     /// Alice creates a request over R250.00.
     pub async fn create(&self, key: Option<&str>) -> Answer {
-        let body = json!({ "order_number": "10045", "amount": 25_000, "currency": "ZAR",
+        self.create_with(key, 25_000, "ZAR").await
+    }
+
+    /// Alice creates a request over so much.
+    pub async fn create_over(&self, amount: i64, currency: &str) -> Answer {
+        self.create_with(None, amount, currency).await
+    }
+
+    async fn create_with(&self, key: Option<&str>, amount: i64, currency: &str) -> Answer {
+        let body = json!({ "order_number": "10045", "amount": amount, "currency": currency,
             "customer": { "phone": "+27831234567", "name": "Thandi" }, "description": "2 x tickets",
             "conversation_id": "c-981", "metadata": { "crm": "77" } });
         let mut headers = json!({ "content-type": "application/json" });

@@ -67,8 +67,8 @@ class Deployment:
     def statements(self, function):
         """What a function may do: its role's statements, with actions and resources as lists."""
         for policy in self.role(function).get("Policies", []):
-            for statement in policy["PolicyDocument"]["Statement"]:
-                yield statement, as_list(statement.get("Action", [])), as_list(statement.get("Resource", []))
+            for statement in every_case(policy["PolicyDocument"]["Statement"]):
+                yield statement, as_list(statement.get("Action", [])), every_case(statement.get("Resource", []))
 
     def alarm_metrics(self):
         """(alarm, namespace, metric, function) of everything that an alarm watches."""
@@ -95,6 +95,17 @@ class Deployment:
 
 def as_list(value):
     return value if isinstance(value, list) else [value]
+
+
+def every_case(value):
+    """What a value can be, as a list: every branch of its conditions."""
+    cases = []
+    for one in as_list(value):
+        if isinstance(one, dict) and "Fn::If" in one:
+            cases += [case for branch in one["Fn::If"][1:] for case in every_case(branch) if case != {"Ref": "AWS::NoValue"}]
+        else:
+            cases.append(one)
+    return cases
 
 
 def reference(value):
@@ -143,7 +154,7 @@ class Variables:
     """
 
     DEFINITION = re.compile(r"^([ ]*)(?:pub(?:\([a-z]+\))? )?fn (\w+)\(\s*environment: &Environment", re.MULTILINE)
-    OWNER = re.compile(r"^impl(?:<[^>]*>)? (?:[\w:]+ for )?(\w+)", re.MULTILINE)
+    OWNER = re.compile(r"^(?:impl(?:<[^>]*>)? (?:[\w:]+ for )?|pub trait )(\w+)", re.MULTILINE)
     CALL = re.compile(r"((?:\w+::)*\w+)\(\s*environment\b(?!\.)(?:,\s*\"(\w+)\")?")
     NAME = re.compile(r'"([A-Z][A-Z0-9_]{2,})"')
 

@@ -66,6 +66,8 @@ BREACHES = {
     ],
     rules.only_who_verifies_or_signs_reads_a_secret_and_only_its_own: [
         ("Resource: !Ref ChannelWebhookSecretArn", "Resource: !Ref SandboxWebhookSecretArn"),
+        ("Resource: !Ref StripeSecretKeyArn", "Resource: !Ref StripeWebhookSecretArn"),
+        ("!If [UsesStripe, !Ref StripeWebhookSecretArn, ", "!If [UsesStripe, !Ref StripeSecretKeyArn, "),
         ('Action: ["events:DescribeEventBus", "events:PutEvents"]\n                Resource: !GetAtt Bus.Arn', 'Action: ["secretsmanager:GetSecretValue"]\n                Resource: !Ref ChannelWebhookSecretArn'),
         ("        TABLE_NAME: !Ref Table\n", "        TABLE_NAME: !Ref Table\n        CHANNEL_WEBHOOK_SECRET_ARN: !Ref ChannelWebhookSecretArn\n"),
     ],

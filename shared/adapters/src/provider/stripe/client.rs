@@ -1,6 +1,6 @@
 //! Calls to Stripe's interface (<https://docs.stripe.com/api>).
 
-use super::settings::{Mode, SecretKey, api_url};
+use super::settings::{self, Mode, SecretKey};
 use crate::aws::ATTEMPTS;
 use crate::http_client::{self, Answer, CallError, pause};
 use crate::secrets::{SecretError, SecretSource};
@@ -173,7 +173,7 @@ impl Client {
         {
             return Err(Environment::invalid("STRIPE_SECRET_KEY", "a key of the mode that STRIPE_LIVEMODE says"));
         }
-        Ok(Self { http: http_client::client()?, url: api_url(environment)?, keys, mode })
+        Ok(Self { http: http_client::client()?, url: settings::api_url(environment)?, keys, mode })
     }
 
     /// Does what the domain asks for, within the time that there is for it.

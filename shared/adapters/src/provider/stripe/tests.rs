@@ -1,1 +1,644 @@
+//! The adapter against a server that answers what a test has prepared, as Stripe does: statuses, error bodies and codes are
+//! those of <https://docs.stripe.com/api/errors>.
 
+use super::*;
+use crate::aws::ATTEMPTS;
+use crate::provider::{ConfiguredProvider, ConfiguredWebhooks, WebhookError, WebhookEvent};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::response::Response;
+use domain::use_cases::pay::ProviderEvent;
+use domain::{
+    Actor, Agent, Amount, Caller, Customer, Details, HistoryEntry, LinkToken, Metadata, OperationId, PaymentRequestId,
+    Phone, Role, Timestamp,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use runtime::stripe_signature::{STRIPE_SIGNATURE, SigningSecrets};
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+const KEY: &str = "rk_test_1234567890";
+const SECRET: &str = "whsec_0000000000000000000000000000test";
+const LINK: &str = "https://pay.example.com/p/secret-token-of-the-link";
+const SESSION: &str = "cs_test_a1";
+
+/// A prepared answer.
+enum Prepared {
+    Says(u16, Vec<(&'static str, &'static str)>, Value),
+    /// The call is carried out, and the answer lost on its way.
+    Lost,
+    /// So many bytes, without saying how many beforehand.
+    Endless(usize),
+}
+
+/// A call that came in.
+#[derive(Debug, Clone)]
+struct Received {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: String,
+}
+
+#[derive(Default)]
+struct Ledger {
+    prepared: VecDeque<Prepared>,
+    received: Vec<Received>,
+}
+
+struct Server {
+    url: String,
+    ledger: Arc<Mutex<Ledger>>,
+}
+
+async fn answer(
+    State(ledger): State<Arc<Mutex<Ledger>>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: String,
+) -> Response {
+    let mut ledger = ledger.lock().unwrap();
+    ledger.received.push(Received { method, uri, headers, body });
+    let in_parts =
+        |parts: Vec<Result<Bytes, std::io::Error>>| Response::new(Body::from_stream(futures::stream::iter(parts)));
+    match ledger.prepared.pop_front().expect("a call that was not expected") {
+        Prepared::Says(status, headers, body) => {
+            let mut response = Response::builder().status(status);
+            for (name, value) in headers {
+                response = response.header(name, value);
+            }
+            response.body(Body::from(body.to_string())).unwrap()
+        }
+        Prepared::Lost => in_parts(vec![Ok(Bytes::from_static(b"{")), Err(std::io::Error::other("lost"))]),
+        Prepared::Endless(bytes) => in_parts((0..bytes / 1024).map(|_| Ok(Bytes::from(vec![b' '; 1024]))).collect()),
+    }
+}
+
+impl Server {
+    async fn start(prepared: Vec<Prepared>) -> Self {
+        let ledger = Arc::new(Mutex::new(Ledger { prepared: prepared.into(), received: Vec::new() }));
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&ledger));
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { url, ledger }
+    }
+
+    fn environment(&self) -> Environment {
+        Environment::default()
+            .with("PAYMENT_PROVIDER", "stripe")
+            .with("STRIPE_API_URL", format!("{}/stripe", self.url))
+            .with("STRIPE_SECRET_KEY", KEY)
+            .with("STRIPE_LIVEMODE", "false")
+    }
+
+    fn stripe(&self) -> ConfiguredProvider {
+        ConfiguredProvider::new(&self.environment()).unwrap()
+    }
+
+    fn received(&self) -> Vec<Received> {
+        self.ledger.lock().unwrap().received.clone()
+    }
+
+    fn paths(&self) -> Vec<String> {
+        self.received().iter().map(|call| format!("{} {}", call.method, call.uri)).collect()
+    }
+}
+
+fn says(status: u16, body: Value) -> Prepared {
+    Prepared::Says(status, Vec::new(), body)
+}
+
+fn error(status: u16, code: &str) -> Prepared {
+    says(
+        status,
+        json!({ "error": { "type": "invalid_request_error", "code": code, "message": format!("It is about {LINK}") } }),
+    )
+}
+
+fn not_open() -> Prepared {
+    // As Stripe answers it: without a code.
+    says(
+        400,
+        json!({ "error": { "type": "invalid_request_error", "message": "Only Checkout Sessions with a status in [\"open\"] can be expired." } }),
+    )
+}
+
+fn created() -> Prepared {
+    says(
+        200,
+        json!({ "id": SESSION, "object": "checkout.session", "url": "https://checkout.stripe.com/c/pay/cs_test_a1#x", "new_field": [1] }),
+    )
+}
+
+fn session(status: &str, payment_status: &str, intent: &Value) -> Prepared {
+    says(
+        200,
+        json!({ "id": SESSION, "status": status, "payment_status": payment_status, "amount_total": 25_000,
+        "currency": "zar", "payment_intent": intent, "url": null }),
+    )
+}
+
+fn intent(status: &str, charge: &Value) -> Value {
+    json!({ "id": "pi_1", "status": status, "created": 1_767_607_200, "latest_charge": charge })
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn money(amount: i64, currency: &str) -> Money {
+    Money { amount: Amount::new(amount).unwrap(), currency: currency.parse().unwrap() }
+}
+
+/// A request over R250.00 that was clicked at ten, with so long to pay.
+fn clicked(to_pay: Duration) -> PaymentRequest {
+    let sender = Caller {
+        workspace: "acme".parse().unwrap(),
+        agent: Agent { id: "alice".parse().unwrap(), name: "Alice".parse().unwrap() },
+        role: Role::Agent,
+    };
+    let details = Details {
+        order_number: "10045".parse().unwrap(),
+        money: money(25_000, "ZAR"),
+        customer: Customer { phone: Phone::parse("+27831234567").unwrap(), name: Some("Thandi".parse().unwrap()) },
+        description: Some("2 x tickets & more".parse().unwrap()),
+        conversation_id: None,
+        metadata: Metadata::default(),
+    };
+    let (now, token) = (at("2026-01-05T10:00:00Z"), LinkToken::random().unwrap());
+    let operation = OperationId::of_message("created");
+    let mut request =
+        PaymentRequest::new(PaymentRequestId::new(), sender, details, token, now, Duration::from_mins(5), operation);
+    request.history.push(HistoryEntry { status: Status::Clicked, at: now, actor: Actor::Customer, reason: None });
+    request.status = Status::Clicked;
+    request.deadline = now.plus(to_pay);
+    request
+}
+
+fn payment() -> Payment {
+    Payment { provider: NAME.into(), reference: "pi_1".into(), paid_at: at("2026-01-05T10:00:00Z") }
+}
+
+fn checkout() -> CheckoutId {
+    CheckoutId(SESSION.to_owned())
+}
+
+#[tokio::test]
+async fn a_checkout_asks_for_exactly_what_the_agent_asked_for_and_says_nothing_about_the_customer() {
+    let server = Server::start(vec![created(), created()]).await;
+    let (stripe, request) = (server.stripe(), clicked(Duration::from_mins(15)));
+    for _ in 0..2 {
+        let checkout = stripe.create_checkout(&request, LINK).await.unwrap();
+        assert_eq!(
+            checkout,
+            Checkout { id: self::checkout(), url: "https://checkout.stripe.com/c/pay/cs_test_a1#x".into() }
+        );
+    }
+    let received = server.received();
+    assert_eq!(received[0].body, received[1].body, "under one idempotency key, Stripe refuses other parameters");
+    let Received { method, uri, headers, body } = &received[0];
+    assert_eq!((method, uri.path()), (&Method::POST, "/stripe/v1/checkout/sessions"));
+    assert_eq!(headers["authorization"], format!("Bearer {KEY}"));
+    assert_eq!(headers["idempotency-key"], request.id.to_string());
+    assert_eq!(headers["stripe-version"], "2026-10-28.endive");
+    assert_eq!(headers["content-type"], "application/x-www-form-urlencoded");
+    let url: reqwest::Url = format!("http://form/?{body}").parse().unwrap();
+    let id = request.id.to_string();
+    let expected = [
+        ("mode", "payment"),
+        ("locale", "auto"),
+        ("client_reference_id", &id),
+        ("metadata[payment_request_id]", &id),
+        ("payment_intent_data[metadata][payment_request_id]", &id),
+        ("line_items[0][quantity]", "1"),
+        ("line_items[0][price_data][currency]", "zar"),
+        ("line_items[0][price_data][unit_amount]", "25000"),
+        ("line_items[0][price_data][product_data][name]", "Order 10045"),
+        ("adaptive_pricing[enabled]", "false"),
+        ("success_url", LINK),
+        ("cancel_url", LINK),
+        ("line_items[0][price_data][product_data][description]", "2 x tickets & more"),
+        ("expires_at", "1767610800"),
+    ];
+    let found: Vec<_> = url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+    assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+}
+
+#[test]
+fn a_session_ends_by_itself_within_what_stripe_allows_whenever_it_is_made() {
+    const HOUR: i64 = 60 * 60;
+    for minutes in [1, 15, 60, 24 * 60 - 51, 24 * 60 - 50, 24 * 60 - 49, 24 * 60] {
+        let request = clicked(Duration::from_mins(minutes));
+        let earliest = request.history[1].at.as_seconds_ceiling();
+        let latest = request.deadline.plus(domain::limits::PROVIDER_GRACE).as_seconds_ceiling();
+        match expires_at(&request) {
+            Some(end) => {
+                assert!(end - latest >= HOUR / 2, "{minutes} minutes to pay: too soon");
+                assert!(end - earliest <= 24 * HOUR, "{minutes} minutes to pay: too late");
+            }
+            None => assert!(minutes > 24 * 60 - 50, "{minutes} minutes to pay would fit"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_customer_is_sent_nowhere_but_to_stripe() {
+    for url in [
+        "http://checkout.stripe.com/c/pay",
+        "https://checkout.stripe.com.example.com/c/pay",
+        "https://checkout.stripe.com:8443/c/pay",
+        "https://user@checkout.stripe.com/c/pay",
+        "https://evil.example.com/checkout.stripe.com",
+        "javascript:alert(1)",
+        "/c/pay",
+    ] {
+        let server = Server::start(vec![says(200, json!({ "id": SESSION, "url": url }))]).await;
+        let error = server.stripe().create_checkout(&clicked(Duration::from_mins(15)), LINK).await.unwrap_err();
+        assert!(matches!(error, ProviderError::Unreadable(_)), "{url}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_none_is_an_error_of_its_own_kind() {
+    let missing = |field: &str| {
+        let mut answer = json!({ "id": SESSION, "url": "https://checkout.stripe.com/c" });
+        answer.as_object_mut().unwrap().remove(field);
+        says(200, answer)
+    };
+    for prepared in [
+        missing("id"),
+        missing("url"),
+        says(200, json!({ "id": "../../refunds", "url": "https://checkout.stripe.com/c" })),
+        says(200, json!([])),
+        Prepared::Endless(128 * 1024),
+    ] {
+        let server = Server::start(vec![prepared]).await;
+        let error = server.stripe().create_checkout(&clicked(Duration::from_mins(15)), LINK).await.unwrap_err();
+        assert!(matches!(error, ProviderError::Unreadable(_)), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let elsewhere = Server::start(vec![created()]).await;
+    let location = elsewhere.url.clone().leak();
+    let server = Server::start(vec![Prepared::Says(307, vec![("location", location)], json!({}))]).await;
+    let error = server.stripe().create_checkout(&clicked(Duration::from_mins(15)), LINK).await.unwrap_err();
+    assert!(matches!(error, ProviderError::Refused(_)), "{error}");
+    assert!(elsewhere.received().is_empty(), "the key must not go elsewhere");
+}
+
+#[tokio::test]
+async fn what_may_pass_is_tried_again_under_the_same_key_and_nothing_else_is() {
+    let retry = |value| vec![("stripe-should-retry", value)];
+    let lock = || json!({ "error": { "type": "invalid_request_error", "code": "lock_timeout" } });
+    for (first, calls) in [
+        (Prepared::Lost, 2),
+        (says(409, lock()), 2),
+        (says(429, json!({ "error": { "type": "invalid_request_error", "code": "rate_limit" } })), 2),
+        (says(500, json!({ "error": { "type": "api_error" } })), 2),
+        (says(503, json!("not even an error")), 2),
+        (Prepared::Says(400, retry("true"), lock()), 2),
+        (Prepared::Says(500, retry("false"), json!({ "error": { "type": "api_error" } })), 1),
+        (Prepared::Says(409, retry("false"), lock()), 1),
+        (error(400, "idempotency_error"), 1),
+        (error(402, "card_declined"), 1),
+        (error(403, "more_permissions_required"), 1),
+    ] {
+        let server = Server::start(vec![first, created()]).await;
+        let result = server.stripe().create_checkout(&clicked(Duration::from_mins(15)), LINK).await;
+        let received = server.received();
+        assert_eq!((received.len(), result.is_ok()), (calls, calls == 2), "{result:?}");
+        assert!(received.iter().all(|call| call.headers["idempotency-key"] == received[0].headers["idempotency-key"]));
+    }
+}
+
+#[tokio::test]
+async fn what_stays_away_is_unavailable_and_what_is_refused_is_refused() {
+    let unavailable = || (0..ATTEMPTS).map(|_| error(503, "api_error")).collect::<Vec<_>>();
+    for (prepared, available) in [
+        (unavailable(), false),
+        (vec![Prepared::Says(500, vec![("stripe-should-retry", "false")], json!({}))], false),
+        (vec![error(400, "amount_too_small")], true),
+    ] {
+        let server = Server::start(prepared).await;
+        let error = server.stripe().create_checkout(&clicked(Duration::from_mins(15)), LINK).await.unwrap_err();
+        assert_eq!(matches!(error, ProviderError::Refused(_)), available, "{error}");
+        assert_eq!(matches!(error, ProviderError::Unavailable(_)), !available, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_says_where_to_look_and_repeats_neither_the_key_nor_what_stripe_repeats() {
+    let body = json!({ "error": { "type": "invalid_request_error", "code": "url_invalid", "param": "success_url",
+        "message": format!("Not a valid URL: {LINK}"), "decline_code": "+27831234567 is a phone number" } });
+    let server = Server::start(vec![Prepared::Says(400, vec![("request-id", "req_1")], body)]).await;
+    let stripe = server.stripe();
+    let error = stripe.create_checkout(&clicked(Duration::from_mins(15)), LINK).await.unwrap_err();
+    let text = runtime::telemetry::chain(&error);
+    for word in ["400", "url_invalid", "success_url", "req_1"] {
+        assert!(text.contains(word), "{text}");
+    }
+    for secret in ["secret-token", KEY, "2783"] {
+        assert!(!text.contains(secret) && !format!("{error:?}{stripe:?}").contains(secret), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn closing_says_what_the_session_had_come_to() {
+    let paid_at = at("2026-01-05T10:01:40Z");
+    let charge = json!({ "id": "ch_1", "created": 1_767_607_300, "amount": 25_000 });
+    let (payment, money) = (Payment { paid_at, ..payment() }, money(25_000, "ZAR"));
+    let submitted = Payment { paid_at: at("2026-01-05T10:00:00Z"), ..payment.clone() };
+    for (payment_status, intent, expected) in [
+        ("paid", intent("succeeded", &charge), Closing::Paid { payment: payment.clone(), money }),
+        ("unpaid", intent("succeeded", &charge), Closing::Paid { payment: payment.clone(), money }),
+        ("unpaid", intent("processing", &charge), Closing::Processing { payment, money }),
+        ("unpaid", intent("requires_action", &Value::Null), Closing::Processing { payment: submitted, money }),
+        ("unpaid", intent("requires_payment_method", &charge), Closing::Closed),
+        ("unpaid", intent("canceled", &charge), Closing::Closed),
+    ] {
+        let server = Server::start(vec![not_open(), session("complete", payment_status, &intent)]).await;
+        assert_eq!(server.stripe().close_checkout(&checkout()).await.unwrap(), expected, "{payment_status} {intent}");
+        let read = "GET /stripe/v1/checkout/sessions/cs_test_a1?expand%5B%5D=payment_intent.latest_charge";
+        assert_eq!(server.paths(), ["POST /stripe/v1/checkout/sessions/cs_test_a1/expire", read]);
+    }
+}
+
+#[tokio::test]
+async fn closing_twice_is_closing_once_also_when_the_answer_is_lost() {
+    for prepared in [
+        vec![session("expired", "unpaid", &Value::Null)],
+        vec![not_open(), session("expired", "unpaid", &Value::Null)],
+        vec![Prepared::Lost, not_open(), session("expired", "unpaid", &Value::Null)],
+        vec![Prepared::Lost, not_open(), Prepared::Lost, session("expired", "unpaid", &Value::Null)],
+    ] {
+        let server = Server::start(prepared).await;
+        assert_eq!(server.stripe().close_checkout(&checkout()).await.unwrap(), Closing::Closed);
+        assert!(server.received().iter().all(|call| !call.headers.contains_key("idempotency-key")));
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_known_to_be_closed_is_not_said_to_be() {
+    for prepared in [
+        vec![not_open(), session("open", "unpaid", &Value::Null)],
+        vec![session("open", "unpaid", &Value::Null)],
+        vec![not_open(), session("complete", "paid", &json!("pi_1"))],
+        vec![not_open(), session("complete", "paid", &intent("succeeded", &json!("ch_1")))],
+        vec![not_open(), session("complete", "no_payment_required", &intent("succeeded", &Value::Null))],
+        vec![not_open(), session("something_new", "paid", &intent("succeeded", &Value::Null))],
+        vec![error(404, "resource_missing")],
+    ] {
+        let server = Server::start(prepared).await;
+        assert!(server.stripe().close_checkout(&checkout()).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn what_was_paid_is_reported_and_not_what_was_asked_for() {
+    let answer = json!({ "status": "complete", "payment_status": "paid", "amount_total": 100, "currency": "usd",
+        "payment_intent": intent("succeeded", &Value::Null) });
+    let server = Server::start(vec![not_open(), says(200, answer)]).await;
+    let closing = server.stripe().close_checkout(&checkout()).await.unwrap();
+    assert!(matches!(closing, Closing::Paid { money, .. } if money == self::money(100, "USD")), "{closing:?}");
+}
+
+#[tokio::test]
+async fn a_checkout_that_is_none_of_stripes_is_refused_without_a_call() {
+    let server = Server::start(Vec::new()).await;
+    for id in ["", "../refunds", "cs_1/expire", "cs_1?x"] {
+        let error = server.stripe().close_checkout(&CheckoutId(id.to_owned())).await.unwrap_err();
+        assert!(matches!(error, ProviderError::Refused(_)), "{id}");
+    }
+    assert!(server.received().is_empty());
+}
+
+#[tokio::test]
+async fn a_refund_is_of_the_payment_and_has_a_key_of_its_own() {
+    let server = Server::start(vec![Prepared::Lost, says(200, json!({ "id": "re_1", "status": "pending" }))]).await;
+    let request = clicked(Duration::from_mins(15));
+    server.stripe().refund(&request, &payment()).await.unwrap();
+    let received = server.received();
+    assert_eq!(received.len(), 2);
+    for call in &received {
+        assert_eq!(call.uri.path(), "/stripe/v1/refunds");
+        assert_eq!(call.headers["idempotency-key"], format!("{}:refund", request.id));
+        assert_eq!(call.body, format!("payment_intent=pi_1&metadata%5Bpayment_request_id%5D={}", request.id));
+    }
+}
+
+#[tokio::test]
+async fn a_refund_is_done_when_stripe_has_taken_it_on_or_the_money_is_already_back() {
+    for (prepared, done) in [
+        (says(200, json!({ "status": "succeeded" })), true),
+        (says(200, json!({ "status": "pending" })), true),
+        (says(200, json!({ "status": "requires_action" })), true),
+        (error(400, "charge_already_refunded"), true),
+        (says(200, json!({ "status": "failed" })), false),
+        (says(200, json!({ "status": "canceled" })), false),
+        (says(200, json!({ "status": "something_new" })), false),
+        (error(400, "charge_disputed"), false),
+        (error(404, "resource_missing"), false),
+    ] {
+        let server = Server::start(vec![prepared]).await;
+        let result = server.stripe().refund(&clicked(Duration::from_mins(15)), &payment()).await;
+        assert_eq!(result.is_ok(), done, "{result:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_the_other_mode_moves_no_money() {
+    let server = Server::start(vec![says(200, json!({ "SecretString": "sk_live_1" }))]).await;
+    let given = server.environment();
+    for (key, livemode) in [("sk_live_1", "false"), ("sk_test_1", "true")] {
+        let wrong = given.clone().with("STRIPE_SECRET_KEY", key).with("STRIPE_LIVEMODE", livemode);
+        assert!(ConfiguredProvider::new(&wrong).is_err(), "{key}");
+    }
+    let stripe = ConfiguredProvider::new(&managed(given, &server)).unwrap();
+    let error = stripe.create_checkout(&clicked(Duration::from_mins(15)), LINK).await.unwrap_err();
+    assert!(matches!(error, ProviderError::Refused(_)), "{error}");
+    assert_eq!(server.paths(), ["POST /"], "only Secrets Manager was asked");
+}
+
+/// With the key in a Secrets Manager that the same server plays.
+fn managed(environment: Environment, server: &Server) -> Environment {
+    environment
+        .with("STRIPE_SECRET_KEY", "")
+        .with("STRIPE_SECRET_KEY_ARN", "arn:aws:secretsmanager:us-east-1:1:secret:stripe")
+        .with("AWS_REGION", "us-east-1")
+        .with("AWS_ACCESS_KEY_ID", "test")
+        .with("AWS_SECRET_ACCESS_KEY", "test")
+        .with("AWS_ENDPOINT_URL_SECRETS_MANAGER", &server.url)
+}
+
+#[tokio::test]
+async fn a_key_that_was_rolled_is_found_at_its_first_refusal() {
+    let prepared = vec![
+        says(200, json!({ "SecretString": "rk_test_old" })),
+        created(),
+        error(401, "api_key_expired"),
+        says(200, json!({ "SecretString": "rk_test_new" })),
+        created(),
+    ];
+    let server = Server::start(prepared).await;
+    let stripe = ConfiguredProvider::new(&managed(server.environment(), &server)).unwrap();
+    let request = clicked(Duration::from_mins(15));
+    stripe.create_checkout(&request, LINK).await.unwrap();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(30)).await;
+    tokio::time::resume();
+    stripe.create_checkout(&request, LINK).await.unwrap();
+    let keys: Vec<_> = server.received().iter().map(|call| call.headers["authorization"].clone()).collect();
+    assert_eq!(keys[2], "Bearer rk_test_old");
+    assert_eq!(keys[4], "Bearer rk_test_new");
+}
+
+async fn read(event: &Value) -> Result<WebhookEvent, WebhookError> {
+    let environment = Environment::default()
+        .with("PAYMENT_PROVIDER", "stripe")
+        .with("STRIPE_WEBHOOK_SECRET", SECRET)
+        .with("STRIPE_LIVEMODE", "false");
+    let (body, now) = (event.to_string(), at("2026-01-05T10:03:00Z"));
+    let signature = SigningSecrets::parse(SECRET, "test").unwrap().sign(body.as_bytes(), now);
+    let header = (HeaderName::from_static(STRIPE_SIGNATURE), HeaderValue::from_str(&signature).unwrap());
+    ConfiguredWebhooks::new(&environment).unwrap().read(&HeaderMap::from_iter([header]), body.as_bytes(), now).await
+}
+
+fn event(kind: &str, object: &Value) -> Value {
+    json!({ "id": "evt_1", "object": "event", "api_version": "2026-10-28.endive", "type": kind, "created": 1_767_607_300,
+        "livemode": false, "pending_webhooks": 1, "request": null, "data": { "object": object } })
+}
+
+#[tokio::test]
+async fn each_event_becomes_the_report_that_it_is() {
+    let id = PaymentRequestId::new();
+    let metadata = json!({ "payment_request_id": id });
+    let session = |payment_status: &str| {
+        json!({ "id": SESSION, "status": "complete", "payment_status": payment_status, "amount_total": 25_000, "currency": "zar",
+            "payment_intent": "pi_1", "metadata": metadata })
+    };
+    let charge = json!({ "id": "ch_1", "payment_intent": "pi_1", "amount": 25_000, "amount_refunded": 25_000, "refunded": true,
+        "currency": "zar", "metadata": metadata });
+    let refund = |status: &str| json!({ "id": "re_1", "payment_intent": "pi_1", "amount": 25_000, "currency": "zar", "status": status, "metadata": metadata });
+    let failed = |failure: Value| json!({ "id": "pi_1", "status": "requires_payment_method", "last_payment_error": failure, "metadata": metadata });
+    let attempt = |reason: Option<&str>| {
+        WebhookEvent::Report(ProviderEvent::AttemptFailed {
+            id,
+            report: "evt_1".into(),
+            reason: reason.and_then(domain::Reason::fitted),
+        })
+    };
+    let money = money(25_000, "ZAR");
+    let payment = Payment { paid_at: at("2026-01-05T10:01:40Z"), ..payment() };
+    let paid = || WebhookEvent::Report(ProviderEvent::Paid { id, payment: payment.clone(), money });
+    let refunded = || WebhookEvent::Report(ProviderEvent::Refunded { id, reference: "pi_1".into(), money });
+    for (kind, object, expected) in [
+        ("checkout.session.completed", session("paid"), paid()),
+        (
+            "checkout.session.completed",
+            session("unpaid"),
+            WebhookEvent::Report(ProviderEvent::Processing { id, payment: payment.clone(), money }),
+        ),
+        (
+            "checkout.session.completed",
+            session("no_payment_required"),
+            WebhookEvent::Foreign("checkout.session.completed".into()),
+        ),
+        ("checkout.session.async_payment_succeeded", session("paid"), paid()),
+        (
+            "checkout.session.async_payment_failed",
+            session("unpaid"),
+            WebhookEvent::Report(ProviderEvent::PaymentFailed { id, provider: NAME.into(), reference: "pi_1".into() }),
+        ),
+        ("checkout.session.expired", session("unpaid"), WebhookEvent::Nothing("checkout.session.expired".into())),
+        (
+            "payment_intent.payment_failed",
+            failed(json!({ "code": "card_declined", "decline_code": "insufficient_funds" })),
+            attempt(Some("insufficient_funds")),
+        ),
+        ("payment_intent.payment_failed", failed(json!({ "code": "expired_card" })), attempt(Some("expired_card"))),
+        ("payment_intent.payment_failed", failed(Value::Null), attempt(None)),
+        ("charge.refunded", charge, refunded()),
+        ("refund.created", refund("succeeded"), refunded()),
+        ("refund.updated", refund("succeeded"), refunded()),
+        ("refund.created", refund("pending"), WebhookEvent::Nothing("refund.created".into())),
+        ("refund.updated", refund("failed"), WebhookEvent::Nothing("refund.updated".into())),
+        ("refund.failed", refund("failed"), WebhookEvent::RefundFailed(id)),
+        ("customer.created", json!({ "metadata": metadata }), WebhookEvent::Foreign("customer.created".into())),
+    ] {
+        assert_eq!(read(&event(kind, &object)).await.unwrap(), expected, "{kind} {object}");
+    }
+}
+
+#[tokio::test]
+async fn what_others_do_with_the_same_account_is_foreign_whatever_its_shape() {
+    let uuid = PaymentRequestId::new().to_string().to_uppercase();
+    for object in [
+        json!({ "id": "cs_1", "mode": "subscription", "payment_intent": null, "metadata": {} }),
+        json!({ "id": "cs_1", "metadata": null }),
+        json!({ "id": "cs_1" }),
+        json!({ "metadata": { "payment_request_id": uuid } }),
+        json!({ "metadata": { "payment_request_id": 7 } }),
+        json!([]),
+        Value::Null,
+    ] {
+        let kind = "checkout.session.completed";
+        assert_eq!(read(&event(kind, &object)).await.unwrap(), WebhookEvent::Foreign(kind.into()), "{object}");
+    }
+    let thin = json!({ "id": "evt_1", "object": "v2.core.event", "type": "v1.billing.meter", "created": 1, "livemode": false });
+    assert_eq!(read(&thin).await.unwrap(), WebhookEvent::Foreign("v1.billing.meter".into()));
+}
+
+#[tokio::test]
+async fn an_event_of_the_other_mode_changes_nothing() {
+    let object = json!({ "metadata": { "payment_request_id": PaymentRequestId::new() } });
+    let mut live = event("checkout.session.completed", &object);
+    live["livemode"] = true.into();
+    assert_eq!(read(&live).await.unwrap(), WebhookEvent::OtherMode("checkout.session.completed".into()));
+}
+
+#[tokio::test]
+async fn money_that_nobody_can_have_asked_for_is_shown_to_a_person() {
+    let id = PaymentRequestId::new();
+    for (amount, currency) in [(0, "zar"), (25_000, "irr"), (501, "isk"), (25_000, "zarr")] {
+        let object = json!({ "status": "complete", "payment_status": "paid", "amount_total": amount, "currency": currency,
+            "payment_intent": "pi_1", "metadata": { "payment_request_id": id } });
+        let found = read(&event("checkout.session.completed", &object)).await.unwrap();
+        assert_eq!(found, WebhookEvent::ImpossibleMoney(id), "{amount} {currency}");
+    }
+}
+
+#[tokio::test]
+async fn a_signed_event_of_ours_that_cannot_be_read_is_unreadable_and_does_not_repeat_itself() {
+    let metadata = json!({ "payment_request_id": PaymentRequestId::new() });
+    for (kind, object) in [
+        ("checkout.session.completed", json!({ "metadata": metadata, "payment_status": "+27831234567" })),
+        (
+            "checkout.session.async_payment_failed",
+            json!({ "metadata": metadata, "status": "complete", "payment_status": "unpaid" }),
+        ),
+        ("charge.refunded", json!({ "metadata": metadata, "payment_intent": 7 })),
+        (
+            "checkout.session.async_payment_succeeded",
+            json!({ "metadata": metadata, "status": "complete", "payment_status": "unpaid", "amount_total": 1, "currency": "zar", "payment_intent": "pi_1" }),
+        ),
+    ] {
+        let error = read(&event(kind, &object)).await.unwrap_err();
+        assert!(matches!(&error, WebhookError::Unreadable(text) if !text.contains("2783")), "{kind}: {error}");
+    }
+    assert!(matches!(read(&json!({ "type": "x" })).await, Err(WebhookError::Unreadable(_))));
+}
+
+#[tokio::test]
+async fn an_unsigned_webhook_is_not_even_parsed() {
+    let webhooks = StripeWebhooks::new(
+        &Environment::default().with("STRIPE_WEBHOOK_SECRET", SECRET).with("STRIPE_LIVEMODE", "false"),
+    );
+    let error = webhooks.unwrap().read(&HeaderMap::new(), b"no JSON", at("2026-01-05T10:03:00Z")).await.unwrap_err();
+    assert!(matches!(error, WebhookError::Signature(_)));
+}
