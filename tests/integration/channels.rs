@@ -6,7 +6,7 @@ use domain::{Clock as _, SystemClock, Timestamp};
 use futures::future::join_all;
 use runtime::Function;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tests::channels::{Channels, Reply, TOKEN, aws_error, clickatell_refusal, graph_error};
 use tests::handlers::Handlers;
@@ -522,4 +522,31 @@ async fn a_token_that_the_channel_does_not_take_is_a_refusal() {
         setting.run(&event).await.unwrap();
         setting.assert_failed(&id, "channel_refused").await;
     }
+}
+
+#[tokio::test]
+async fn a_token_that_was_replaced_is_read_again_before_a_message_is_given_up() {
+    let value = Arc::new(Mutex::new("old"));
+    let secret = Arc::clone(&value);
+    let answer =
+        move || std::future::ready(axum::Json(json!({ "ARN": "arn", "SecretString": *secret.lock().unwrap() })));
+    let secrets = tests::serve(axum::Router::new().fallback(answer)).await;
+    let mut setting = Setting::of("whatsapp").await;
+    let api = format!("{}/v25.0", setting.channels.url);
+    setting.notify = setting.handlers.notify(&[
+        ("CHANNEL", "whatsapp"),
+        ("WHATSAPP_PHONE_NUMBER_ID", "106540352242922"),
+        ("WHATSAPP_API_URL", &api),
+        ("WHATSAPP_ACCESS_TOKEN_ARN", "arn:aws:secretsmanager:us-east-1:1:secret:whatsapp"),
+        ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &secrets),
+    ]);
+    let (id, event) = setting.sent().await;
+    setting.run(&event).await.unwrap();
+    setting.assert_failed(&id, "channel_refused").await;
+    *value.lock().unwrap() = TOKEN;
+    crate::secrets::after(Duration::from_secs(31)).await;
+    let (id, event) = setting.sent().await;
+    setting.run(&event).await.unwrap();
+    assert_eq!((setting.channels.calls(), setting.channels.received().len()), (3, 1));
+    setting.assert_nothing_recorded(&id).await;
 }
