@@ -354,10 +354,11 @@ test("a payment that takes time is open, and its drawer follows it to its end", 
   await rows(page).getByText("Processing").waitFor();
   await accessible(page, "a payment that takes time");
   await picture(page, "supervisor-processing");
+  // From here on, so that the pauses of the drawer are the page's clock's.
+  await page.clock.install();
   await rows(page).getByRole("link").click();
   const entries = page.getByRole("dialog", { name: "Order 10045" }).locator(".timeline li strong");
   await until("its history is there", async () => (await entries.count()) === 3);
-  await page.clock.install();
   await settle(checkout, "failed");
   await until("the failure is there", async () => (await page.clock.runFor(5_000), (await entries.count()) === 4));
   assert.deepEqual(await entries.allInnerTexts(), ["Sent", "Clicked", "Processing", "Expired"]);
