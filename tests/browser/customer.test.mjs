@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHmac, randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
-import { accessible, faultless, fits, launch, open, pay, picture, press, System, tab, until, wire } from "./harness.mjs";
+import { accessible, faultless, fits, launch, open, pay, picture, press, settle, System, tab, until, wire } from "./harness.mjs";
 
 const SECRET = Buffer.from("what the provider signs with in these tests");
 const BRANDING = {
@@ -367,16 +367,22 @@ test("a page comes in less than 15 KB over the wire, with everything it loads", 
 });
 
 test("every state can be read by everybody, in every language, at every width", async () => {
-  const [live, clicked, declined, settled, canceled, refunded] = await Promise.all(Array.from({ length: 6 }, () => alice.send()));
+  const [live, clicked, declined, processing, failed, settled, canceled, refunded] = await Promise.all(Array.from({ length: 8 }, () => alice.send()));
   const bob = await short.person();
   const [unclicked, unpaid] = [await bob.send(), await bob.send()];
   await Promise.all([press(clicked.link.url), press(unpaid.link.url)]);
   await pay(await press(declined.link.url), "declined");
+  await pay(await press(processing.link.url), "processing");
+  const transfer = await press(failed.link.url);
+  await pay(transfer, "processing");
+  await settle(transfer, "failed");
   await pay(await press(settled.link.url));
   await Promise.all([alice.cancel(canceled.id), alice.cancel(refunded.id)]);
   await report(refunded, "checkout.paid", { payment_id: "pay_late", paid_at: new Date().toISOString() });
   await Promise.all([
     until("the failed attempt", async () => (await alice.get(declined.id)).history.length === 3),
+    status(alice, processing, "processing"),
+    status(alice, failed, "expired"),
     status(alice, settled, "paid"),
     status(alice, refunded, "refunded"),
     status(bob, unclicked, "expired"),
@@ -387,6 +393,8 @@ test("every state can be read by everybody, in every language, at every width", 
     opened: clicked.link.url,
     returned: clicked.link.url,
     declined: declined.link.url,
+    processing: processing.link.url,
+    payment_failed: failed.link.url,
     paid: settled.link.url,
     canceled: canceled.link.url,
     not_clicked: unclicked.link.url,

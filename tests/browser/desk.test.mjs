@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { createHmac, randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
-import { accessible, faultless, fits, launch, open, pay, picture, press, System, tab, until, wire } from "./harness.mjs";
+import { accessible, faultless, fits, launch, open, pay, picture, press, settle, System, tab, until, wire } from "./harness.mjs";
 
 const SECRET = randomBytes(24);
 const BUDGET = 60_000;
@@ -143,7 +143,7 @@ test("an agent and a customer walk the whole life in two windows", async () => {
   await picture(agent, "desk-attempt-failed");
 
   await customer.goto(checkout);
-  await customer.getByRole("button", { name: "Pay" }).click();
+  await customer.getByRole("button", { name: /^Pay R/ }).click();
   await message(agent, "Thandi has paid R250.00 for order 10045.").waitFor();
   const [paid] = await requests(agent);
   await card(agent, "paid").getByText(paid.payment.reference).waitFor();
@@ -239,7 +239,7 @@ test("money that comes too late is seen coming and going back", async () => {
     const now = await alice.get(request.id);
     return now.status === "refunded" && now;
   });
-  await page.unroute(ONE);
+  // Over the first answer and not in its place: between the two the page would hear of the refund.
   await freeze(page, { ...refunded, status: "refund_due", version: refunded.version - 1, history: refunded.history.slice(0, -1) });
   await message(page, "Money for order 10045 came too late. It goes back to Thandi.").waitFor();
   await card(page, "refund_due").getByText("Reference pay_by_hand").waitFor();
@@ -251,6 +251,60 @@ test("money that comes too late is seen coming and going back", async () => {
   await card(page, "refunded").getByText("Money came after the expiry").waitFor();
   await accessible(page, "a request that is refunded");
   await picture(page, "desk-refunded");
+  faultless(page);
+});
+
+test("a payment that takes time is seen on its way, and seen to arrive or to fail", async () => {
+  for (const [outcome, status, told, standing] of [
+    ["succeeded", "paid", "Thandi has paid R250.00 for order 10045.", "Reference"],
+    ["failed", "expired", "The payment for order 10045 failed after all. The money did not come.", "The customer paid, but the money did not come."],
+  ]) {
+    const page = await desk();
+    const checkout = await press((await send(page)).link.url);
+    await pay(checkout, "processing");
+    await message(page, "Thandi has paid order 10045. The money is on its way.").waitFor();
+    await card(page, "processing").getByText("The provider is waiting for the money").waitFor();
+    await card(page, "processing").getByText("History").click();
+    assert.equal(await page.getByRole("button", { name: /Cancel Payment|Send again/ }).count(), 0);
+    await accessible(page, "a payment that takes time");
+    await picture(page, "desk-processing");
+    await settle(checkout, outcome);
+    await message(page, told).waitFor();
+    await card(page, status).getByText(standing).first().waitFor();
+    assert.equal(await page.getByRole("button", { name: "Send again" }).count(), status === "paid" ? 0 : 1);
+    await accessible(page, `a payment that took time and ${outcome}`);
+    await picture(page, `desk-processing-${outcome}`);
+    faultless(page);
+  }
+});
+
+test("a link that was not delivered is said on the card, and sending again takes the old one back first", async () => {
+  const page = await desk();
+  const request = await send(page);
+  const undelivered = { version: 2, status: "sent", at: new Date().toISOString(), actor: { type: "system", id: null }, reason: "invalid_recipient" };
+  await freeze(page, { ...request, version: 2, updated_at: undelivered.at, history: [...request.history, undelivered] });
+  await message(page, "The link for order 10045 was not delivered. The phone number cannot receive messages.").waitFor();
+  await card(page, "sent").getByText("You can copy it, or send it again.").waitFor();
+  await card(page, "sent").getByText("History").click();
+  await accessible(page, "a link that was not delivered");
+  await picture(page, "desk-undelivered");
+  await page.unroute(ONE);
+  await page.getByRole("button", { name: "Send again" }).click();
+  await message(page, "Sent again to Thandi: R250.00 for order 10045.").waitFor();
+  assert.deepEqual((await requests(page)).map(({ status }) => status), ["canceled", "sent"], "of two links, both could be paid");
+  faultless(page);
+});
+
+test("a link that was not delivered and is clicked all the same is not sent again", async () => {
+  const page = await desk();
+  const request = await send(page);
+  const undelivered = { version: 2, status: "sent", at: new Date().toISOString(), actor: { type: "system", id: null }, reason: "channel_unavailable" };
+  await freeze(page, { ...request, version: 2, updated_at: undelivered.at, history: [...request.history, undelivered] });
+  await card(page, "sent").locator(".failure").getByText("The channel does not answer.").waitFor();
+  await press(request.link.url);
+  await page.getByRole("button", { name: "Send again" }).click();
+  await message(page, "The customer has already clicked the link, so this request can no longer be canceled.").waitFor();
+  assert.deepEqual((await requests(page)).map(({ status }) => status), ["clicked"]);
   faultless(page);
 });
 

@@ -135,9 +135,18 @@ export async function press(link) {
   return response.headers.get("location");
 }
 
-/** Pays on a checkout, or is declined on it (`outcome` = `declined`). */
-export async function pay(checkout, outcome = "succeeded") {
-  const response = await fetch(`${checkout}/pay`, { method: "POST", body: new URLSearchParams({ outcome }), redirect: "manual" });
+/** Pays on a checkout, by a method that takes time (`processing`) or not, or is declined on it (`declined`). */
+export function pay(checkout, outcome = "succeeded") {
+  return submit(`${checkout}/pay`, outcome);
+}
+
+/** What becomes of money that a checkout waits for: `succeeded` or `failed`. */
+export function settle(checkout, outcome) {
+  return submit(`${checkout}/settle`, outcome);
+}
+
+async function submit(address, outcome) {
+  const response = await fetch(address, { method: "POST", body: new URLSearchParams({ outcome }), redirect: "manual" });
   assert.equal(response.status, 303);
 }
 

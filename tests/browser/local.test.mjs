@@ -45,7 +45,7 @@ test("whoever opens the printed address sends themselves a request, pays it and 
   await phone.getByRole("button", { name: "Continue to payment" }).click();
   await accessible(phone, "the stand-in provider's page");
   await picture(phone, "local-checkout");
-  await phone.getByRole("button", { name: /^Pay/ }).click();
+  await phone.getByRole("button", { name: /^Pay R/ }).click();
   await phone.getByRole("heading", { name: "Paid. Thank you!" }).waitFor();
 
   await start.bringToFront();

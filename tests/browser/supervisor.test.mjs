@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { accessible, faultless, fits, launch, open, pay, picture, press, System, until, wire } from "./harness.mjs";
+import { accessible, faultless, fits, launch, open, pay, picture, press, settle, System, until, wire } from "./harness.mjs";
 
 const TODAY = new Date().toISOString().slice(0, 10);
 const HOSTILE = ["<script>alert(1)</script>", "\u202eevil", "👩‍👩‍👧 emoji", `"quoted", and ${"long ".repeat(36)}`.slice(0, 200)];
@@ -56,6 +56,7 @@ function madeUp(from, to) {
       refunded: { count: 1, value: { EUR: 4_200 } },
       sent: { count: 2, value: { ZAR: 50_000 } },
       clicked: { count: 1, value: { KWD: 5_000 } },
+      processing: { count: seed % 3, value: { ZAR: (seed % 3) * 25_000 } },
     };
     const sent = Object.values(statuses).reduce((sum, { count }) => sum + count, 0);
     return { sent, statuses, clicked: sent - 5 };
@@ -338,6 +339,29 @@ test("the keyboard alone opens a request, leaves it where it was, and walks thro
   assert.equal(await page.evaluate(() => document.activeElement.closest("dialog") !== null || document.activeElement === document.body), true);
   await page.keyboard.press("Escape");
   await until("the focus is back", async () => (await focused()) === "1");
+  faultless(page);
+});
+
+test("a payment that takes time is open, and its drawer follows it to its end", async () => {
+  const { workspace, alice } = await company();
+  const sent = await alice.send();
+  const checkout = await press(sent.link.url);
+  await pay(checkout, "processing");
+  await until("it is under way", async () => (await alice.get(sent.id)).status === "processing");
+  const page = await signedIn(workspace);
+  await until("it is counted", async () => (await page.locator(".tiles dd").count()) > 0 && (await tile(page, "Still open"))[0] === "1");
+  await page.getByText("Paid, the money is on its way").waitFor();
+  await rows(page).getByText("Processing").waitFor();
+  await accessible(page, "a payment that takes time");
+  await picture(page, "supervisor-processing");
+  await rows(page).getByRole("link").click();
+  const entries = page.getByRole("dialog", { name: "Order 10045" }).locator(".timeline li strong");
+  await until("its history is there", async () => (await entries.count()) === 3);
+  await page.clock.install();
+  await settle(checkout, "failed");
+  await until("the failure is there", async () => (await page.clock.runFor(5_000), (await entries.count()) === 4));
+  assert.deepEqual(await entries.allInnerTexts(), ["Sent", "Clicked", "Processing", "Expired"]);
+  await page.getByRole("dialog").getByText("The customer paid, but the money did not come.").waitFor();
   faultless(page);
 });
 

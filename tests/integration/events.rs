@@ -37,8 +37,11 @@ pub(crate) fn assert_announced(events: &[Value], request: &Value) {
     for (index, (event, entry)) in events.iter().zip(history).enumerate() {
         let detail = &event["detail"];
         let previous = index.checked_sub(1).map(|before| &history[before]["status"]);
-        let kind =
-            if previous == Some(&entry["status"]) { "PaymentAttemptFailed" } else { "PaymentRequestStatusChanged" };
+        let kind = match previous {
+            Some(previous) if *previous == entry["status"] && *previous == "sent" => "PaymentLinkDeliveryFailed",
+            Some(previous) if *previous == entry["status"] => "PaymentAttemptFailed",
+            _ => "PaymentRequestStatusChanged",
+        };
         assert_eq!(event["detail-type"], kind);
         assert_eq!(event["source"], "chat2pay");
         assert_eq!(event["version"], "0");
@@ -280,6 +283,7 @@ fn documented() -> Vec<(&'static str, Documented)> {
         ("publish/modified", Whole(json!({ "batchItemFailures": [] }))),
         ("publish/attempt-failed", Whole(json!({ "batchItemFailures": [] }))),
         ("publish/processing", Whole(json!({ "batchItemFailures": [] }))),
+        ("publish/delivery-failed", Whole(json!({ "batchItemFailures": [] }))),
         ("notify/sent", Whole(Value::Null)),
         ("notify/canceled", Whole(Value::Null)),
         ("notify/paid", Whole(Value::Null)),

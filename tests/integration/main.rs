@@ -5,6 +5,7 @@
 mod api;
 mod backstop;
 mod bad_input;
+mod channels;
 mod costs;
 mod crashes;
 mod desk;
@@ -18,6 +19,7 @@ mod permissions;
 mod processing;
 mod publishing;
 mod races;
+mod refunds;
 mod replaying;
 mod reports;
 mod runner;

@@ -2,8 +2,10 @@
 //! outage.
 
 use domain::{Clock as _, SystemClock};
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use tests::channels::{Channels, Reply, TOKEN, clickatell_refusal};
 use tests::handlers::Handlers;
 
 /// An action with the index it is made on, or the table itself.
@@ -84,7 +86,23 @@ async fn every_permission_is_used_and_every_call_is_permitted() {
     handlers.refund_due(&canceled).await.unwrap();
     assert_eq!(made(&handlers), allowed("refund"), "refund");
 
-    for function in ["publish", "notify"] {
-        assert_eq!(allowed(function), BTreeSet::new(), "{function} has no business with the table");
+    // A message is claimed, given back when the channel is busy, claimed again, and given up.
+    let channels = Channels::start().await;
+    let notify = handlers.notify(&[
+        ("CHANNEL", "clickatell"),
+        ("CLICKATELL_CHANNEL", "sms"),
+        ("CLICKATELL_API_KEY", TOKEN),
+        ("CLICKATELL_API_URL", &channels.url),
+    ]);
+    let (undelivered, _) = handlers.sent().await;
+    let (_, event) = handlers.events(&undelivered).await.remove(0);
+    let event = json!({ "source": "chat2pay", "detail": event }).to_string();
+    made(&handlers);
+    for (code, given_up) in [(43, false), (27, true)] {
+        channels.always(Some(Reply::Refused(400, clickatell_refusal(code))));
+        assert_eq!(notify.invoke(&event).await.is_ok(), given_up);
     }
+    assert_eq!(made(&handlers), allowed("notify"), "notify");
+
+    assert_eq!(allowed("publish"), BTreeSet::new(), "publish has no business with the table");
 }

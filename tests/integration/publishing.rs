@@ -212,3 +212,23 @@ async fn a_record_that_can_never_become_an_event_is_put_aside_and_holds_up_nothi
     let text = taken[1].to_string();
     assert!(!text.contains("+27831234567") && !text.contains("4Zrjxz"), "no personal data, no secret: {text}");
 }
+
+#[tokio::test]
+async fn a_link_that_did_not_arrive_is_announced_and_a_claim_to_its_message_is_not() {
+    let publisher = Publisher::start().await;
+    let sent = image(IDS[0], 1);
+    let mut claimed = sent.clone();
+    claimed["operations"] = json!({ "SS": ["a", "claimed", "run"] });
+    let mut failed = claimed.clone();
+    failed["version"] = json!({ "N": "2" });
+    failed["history"]["L"].as_array_mut().unwrap().push(json!({ "M": { "status": { "S": "sent" },
+        "actor": { "S": "system" }, "at": { "N": "1767607202000" }, "reason": { "S": "not_on_channel" } } }));
+    let records =
+        [record(1, IDS[0], Some(sent), Some(claimed.clone())), record(2, IDS[0], Some(claimed), Some(failed))];
+    assert_eq!(publisher.publish(&records).await, None);
+    let taken = publisher.bus.taken();
+    let kinds: Vec<_> = taken.iter().map(|entry| entry["DetailType"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["PaymentLinkDeliveryFailed"]);
+    crate::events::assert_valid(kinds[0], &taken[0]["Detail"]);
+    assert_eq!(taken[0]["Detail"]["reason"], "not_on_channel");
+}

@@ -85,7 +85,7 @@ impl Rotation {
 }
 
 /// Lets time pass without waiting for it.
-async fn after(duration: Duration) {
+pub(crate) async fn after(duration: Duration) {
     tokio::time::pause();
     tokio::time::advance(duration).await;
     tokio::time::resume();

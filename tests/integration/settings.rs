@@ -46,7 +46,11 @@ fn functions() -> Vec<(&'static str, Make, Vec<&'static str>)> {
         (refund::NAME, refund::function, [STORE, PROVIDER].concat()),
         (publish::NAME, publish::function, [&STORE[1..], &["EVENT_BUS_NAME", "PUBLIC_BASE_URL"]].concat()),
         (desk::NAME, desk::function, vec!["SIGN_IN", "SIGN_IN_ISSUER", "SIGN_IN_CLIENT_ID"]),
-        (notify::NAME, notify::function, vec!["CHANNEL", "CHANNEL_WEBHOOK_URL", "CHANNEL_WEBHOOK_SECRET"]),
+        (
+            notify::NAME,
+            notify::function,
+            [STORE, &["CHANNEL", "CHANNEL_WEBHOOK_URL", "CHANNEL_WEBHOOK_SECRET"]].concat(),
+        ),
     ]
 }
 
@@ -141,4 +145,47 @@ fn expect_refused(
         }
     }
     assert_eq!(refused, wrong.iter().map(|(name, _)| *name).collect(), "each of them stops whoever reads it");
+}
+
+/// A variable's name, a value that is right for it, and one that is not.
+type Needed = (&'static str, &'static str, &'static str);
+
+/// What each of the other channels cannot do without.
+const CHANNELS: &[(&str, &[Needed])] = &[
+    ("sms", &[("SMS_ORIGINATION_IDENTITY", "arn:aws:sms-voice:us-east-1:1:pool/pool-1", "a pool of numbers")]),
+    (
+        "whatsapp",
+        &[
+            ("WHATSAPP_PHONE_NUMBER_ID", "106540352242922", "+27831234567"),
+            ("WHATSAPP_ACCESS_TOKEN", "EAAJB", "two words"),
+        ],
+    ),
+    ("clickatell", &[("CLICKATELL_CHANNEL", "sms", "pigeon"), ("CLICKATELL_API_KEY", "77fb==", "two words")]),
+];
+
+#[tokio::test]
+async fn each_channel_starts_with_what_it_needs_and_names_what_is_missing_or_wrong() {
+    let store = environment(SETTINGS.iter().copied().filter(|(name, _)| STORE.contains(name)));
+    for (channel, settings) in CHANNELS {
+        let all = settings
+            .iter()
+            .fold(store.clone().with("CHANNEL", *channel), |all, (name, right, _)| all.with(name, *right));
+        assert!(notify::function(&all).is_ok(), "{channel}");
+        for (name, _, wrong) in *settings {
+            for value in ["", wrong] {
+                let line = notify::function(&all.clone().with(name, value)).err().unwrap().to_string();
+                assert!(line.contains(name) && !line.contains('\n'), "{channel} with {name}={value}: {line}");
+                assert!(value.is_empty() || !line.contains(value), "{line}");
+            }
+        }
+        let optional = [
+            ("SMS_CONFIGURATION_SET", "a b", "sms"),
+            ("WHATSAPP_API_URL", "http://graph.facebook.com/v25.0", "whatsapp"),
+            ("CLICKATELL_API_URL", "ftp://platform.clickatell.com", "clickatell"),
+        ];
+        for (name, wrong, of) in optional {
+            let result = notify::function(&all.clone().with(name, wrong));
+            assert_eq!(result.is_err_and(|error| error.to_string().contains(name)), of == *channel, "{channel} {name}");
+        }
+    }
 }

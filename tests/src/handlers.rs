@@ -108,7 +108,16 @@ impl Handlers {
 
     /// Alice creates a request over R250.00.
     pub async fn create(&self, key: Option<&str>) -> Answer {
-        let body = json!({ "order_number": "10045", "amount": 25_000, "currency": "ZAR",
+        self.create_with(key, 25_000, "ZAR").await
+    }
+
+    /// Alice creates a request over so much.
+    pub async fn create_over(&self, amount: i64, currency: &str) -> Answer {
+        self.create_with(None, amount, currency).await
+    }
+
+    async fn create_with(&self, key: Option<&str>, amount: i64, currency: &str) -> Answer {
+        let body = json!({ "order_number": "10045", "amount": amount, "currency": currency,
             "customer": { "phone": "+27831234567", "name": "Thandi" }, "description": "2 x tickets",
             "conversation_id": "c-981", "metadata": { "crm": "77" } });
         let mut headers = json!({ "content-type": "application/json" });
@@ -249,6 +258,20 @@ impl Handlers {
     #[must_use]
     pub fn payment_provider(&self) -> ConfiguredProvider {
         ConfiguredProvider::new(&self.environment).unwrap()
+    }
+
+    /// The function that tells customers, with these settings of its channel.
+    #[must_use]
+    pub fn notify(&self, settings: &[(&str, &str)]) -> Box<dyn Function> {
+        let environment = settings.iter().fold(self.environment.clone(), |all, (name, value)| all.with(name, *value));
+        notify::function(&environment).unwrap()
+    }
+
+    /// What is announced of a request, oldest first: each event's kind and its detail.
+    pub async fn events(&self, id: &str) -> Vec<(&'static str, Value)> {
+        let request = self.stored(id).await;
+        let events = domain::PaymentRequestEvent::of_history(&request, 0, "https://pay.example.com");
+        events.map(|event| (event.detail_type().as_str(), serde_json::to_value(event).unwrap())).collect()
     }
 
     /// A store that talks to the database without the proxy.

@@ -5,6 +5,7 @@
 #![allow(clippy::missing_panics_doc, reason = "everything here panics when a test fails")]
 
 pub mod bus;
+pub mod channels;
 pub mod handlers;
 pub mod provider;
 pub mod proxy;

@@ -2,7 +2,7 @@
 
 import re
 
-from deployment import ROOT, Variables, binaries, emitted_metrics, emitting_functions, reference
+from deployment import ROOT, Variables, as_list, binaries, emitted_metrics, emitting_functions, reference
 
 # The contract with everybody who calls: route, whether it wants a token, and who answers.
 ROUTES = {
@@ -29,7 +29,8 @@ SECRETS = {
     "link-click": ["StripeSecretKeyArn"],
     "expire": ["StripeSecretKeyArn"],
     "refund": ["StripeSecretKeyArn"],
-    "notify": ["ChannelWebhookSecretArn"],
+    # Of these it has the permission for one, by its channel; all are told apart by the variable they are in.
+    "notify": ["ChannelWebhookSecretArn", "ClickatellApiKeySecretArn", "WhatsAppAccessTokenSecretArn"],
 }
 
 # X-Ray has no resources that a policy could name
@@ -175,6 +176,28 @@ def only_who_verifies_or_signs_reads_a_secret_and_only_its_own(deployment):
         )
         if named != SECRETS.get(function, []):
             yield f"{function} is told of the secrets {named}"
+
+
+def what_a_channel_needs_is_allowed_for_that_channel_alone(deployment):
+    channels = {
+        "ChannelWebhookSecretArn": "ThroughWebhook",
+        "ClickatellApiKeySecretArn": "ThroughClickatell",
+        "WhatsAppAccessTokenSecretArn": "ThroughWhatsApp",
+        "SmsOriginationIdentityArn": "ThroughSms",
+    }
+    (policy,) = deployment.role("notify")["Policies"]
+    allowed = {}
+    for statement in policy["PolicyDocument"]["Statement"]:
+        condition, then, otherwise = statement.get("Fn::If", [None, statement, {"Ref": "AWS::NoValue"}])
+        if otherwise != {"Ref": "AWS::NoValue"}:
+            yield f"notify may do one thing or another: {statement}"
+        for resource in as_list(then["Resource"]):
+            if reference(resource) in channels:
+                allowed[reference(resource)] = condition
+                if as_list(then["Action"]) not in (["secretsmanager:GetSecretValue"], ["sms-voice:SendTextMessage"]):
+                    yield f"notify may {then['Action']} {resource}"
+    if allowed != channels:
+        yield f"notify is allowed {allowed}"
 
 
 def every_variable_that_the_code_reads_is_set_and_no_other(deployment):

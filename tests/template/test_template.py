@@ -71,6 +71,11 @@ BREACHES = {
         ('Action: ["events:DescribeEventBus", "events:PutEvents"]\n                Resource: !GetAtt Bus.Arn', 'Action: ["secretsmanager:GetSecretValue"]\n                Resource: !Ref ChannelWebhookSecretArn'),
         ("        TABLE_NAME: !Ref Table\n", "        TABLE_NAME: !Ref Table\n        CHANNEL_WEBHOOK_SECRET_ARN: !Ref ChannelWebhookSecretArn\n"),
     ],
+    rules.what_a_channel_needs_is_allowed_for_that_channel_alone: [
+        ("                - ThroughSms\n", "                - ThroughWebhook\n"),
+        ("Resource: !Ref SmsOriginationIdentityArn", "Resource: !GetAtt Table.Arn"),
+        ('Action: ["sms-voice:SendTextMessage"]', 'Action: ["sms-voice:SendTextMessage", "sms-voice:SendVoiceMessage"]'),
+    ],
     rules.every_variable_that_the_code_reads_is_set_and_no_other: [
         ("        TABLE_NAME: !Ref Table\n", ""),
         ("          EXPIRY_LOOKAHEAD_SECONDS: !Ref ExpiryLookaheadSeconds\n", "          UNUSED: 1\n"),

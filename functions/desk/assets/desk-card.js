@@ -3,7 +3,7 @@
 import { now, countdown } from "./clock.js";
 import { h, isolated, put } from "./dom.js";
 import { icon } from "./desk-icons.js";
-import { expiryReason, failedAttempts, isOpen } from "./desk-requests.js";
+import { expiryReason, failedAttempts, failedDelivery, isOpen } from "./desk-requests.js";
 import { formatMoney } from "./money.js";
 import { customer, moment, texts } from "./desk-texts.js";
 
@@ -92,7 +92,7 @@ export class Card extends EventTarget {
       request.description && h("p", { class: "description" }, isolated(request.description)),
       h("p", { class: "customer" }, isolated(customer(request)), request.customer.name && [" · ", isolated(request.customer.phone)]),
       h("p", { class: "standing" }, this.#standing()),
-      this.#attempts(),
+      this.#failures(),
       this.#actions(),
       this.#history,
     );
@@ -110,7 +110,7 @@ export class Card extends EventTarget {
       case "clicked":
         return [texts.timeToPay, " ", this.#countdown, " ", texts.toPay];
       case "expired":
-        return expiryReason(request) === "not_paid" ? texts.endedUnpaid : texts.endedUnclicked;
+        return texts.ended[expiryReason(request)];
       case "refund_due":
         return texts.refundDue(request);
       default:
@@ -118,25 +118,33 @@ export class Card extends EventTarget {
     }
   }
 
-  #attempts() {
-    const attempts = failedAttempts(this.#request);
+  /** What has gone wrong on the way so far: the delivery of the link, or attempts to pay. */
+  #failures() {
+    const [attempts, undelivered] = [failedAttempts(this.#request), failedDelivery(this.#request)];
+    if (undelivered) return this.#failure(texts.undelivered(undelivered));
     if (attempts.length === 0 || !["clicked", "expired"].includes(this.#request.status)) return null;
-    return h("p", { class: "attempts" }, icon("attempt"), h("span", {}, texts.attempts(attempts.length, attempts.at(-1))));
+    return this.#failure(texts.attempts(attempts.length, attempts.at(-1)));
+  }
+
+  #failure(text) {
+    return h("p", { class: "failure" }, icon("attempt"), h("span", {}, text));
   }
 
   #actions() {
     const { status } = this.#request;
     const { copy, cancel, again } = this.#buttons;
-    const ended = !isOpen(this.#request) && status !== "paid";
-    const buttons = [status === "sent" && [copy, cancel], ended && this.#newest && again].flat().filter(Boolean);
+    const ended = !isOpen(this.#request) && !["processing", "paid"].includes(status);
+    const repeatable = this.#newest && (ended || failedDelivery(this.#request));
+    const buttons = [status === "sent" && [copy, cancel], repeatable && again].flat().filter(Boolean);
     return buttons.length > 0 && h("div", { class: "actions" }, buttons);
   }
 
   #entries() {
     const request = this.#request;
     const attempts = failedAttempts(request);
-    return request.history.map((entry) => {
-      const kind = attempts.includes(entry) ? "attempt" : entry.status;
+    return request.history.map((entry, index) => {
+      const undelivered = entry.status === "sent" && index > 0;
+      const kind = undelivered ? "undelivered" : attempts.includes(entry) ? "attempt" : entry.status;
       const time = h("time", { datetime: entry.at }, moment(entry.at));
       return h("li", { "data-tone": kind }, icon(kind), h("span", {}, texts.entries[kind](request, entry)), time);
     });

@@ -8,7 +8,7 @@ import { Poller } from "./poller.js";
 const EVERY = 1500;
 /** Late money can still arrive for a request that expired unpaid: it is looked at for so long, ever more rarely. */
 const LATE_MONEY = 10 * 60_000;
-const LATE_MONEY_RARELY = 60_000;
+const RARELY = 60_000;
 const PAGE = 100;
 const PAGES_AT_MOST = 5;
 
@@ -34,6 +34,11 @@ export function failedAttempts({ history }) {
   return history.filter((entry, index) => entry.status === "clicked" && history[index - 1]?.status === "clicked");
 }
 
+/** The history's entry that says that the link did not reach the customer, while that is what there is to know. */
+export function failedDelivery({ status, history }) {
+  return status === "sent" && history.length > 1 ? history.at(-1) : null;
+}
+
 /** After how long to look at a request again, in milliseconds; `null` if nothing about it can change any more. */
 function nextLook(request) {
   if (isOpen(request)) {
@@ -44,10 +49,13 @@ function nextLook(request) {
   const last = request.history.at(-1);
   const unwritten = request.status === "expired" && last.status !== "expired";
   if (unwritten) return EVERY;
-  const mayChange = request.status === "refund_due" || (request.status === "expired" && last.reason === "not_paid");
   const age = now() - Date.parse(request.updated_at);
+  const rarely = Math.min(Math.max(EVERY, age / 8), RARELY);
+  // The provider may take seconds or days.
+  if (request.status === "processing") return rarely;
+  const mayChange = request.status === "refund_due" || (request.status === "expired" && last.reason === "not_paid");
   if (!mayChange || age > LATE_MONEY) return null;
-  return Math.min(Math.max(EVERY, age / 8), LATE_MONEY_RARELY);
+  return rarely;
 }
 
 /** Whether what was just heard is older than what is known: answers may overtake each other. */

@@ -185,7 +185,7 @@ label { font-size: 0.9rem; font-weight: 600; }
   box-shadow: 0 1px 2px rgb(16 24 40 / 6%);
 }
 
-.card[data-status="clicked"], .card[data-status="refund_due"] { --tone: var(--busy); --tone-ground: var(--busy-ground); }
+.card:is([data-status="clicked"], [data-status="processing"], [data-status="refund_due"]) { --tone: var(--busy); --tone-ground: var(--busy-ground); }
 .card[data-status="paid"] { --tone: var(--good); --tone-ground: var(--good-ground); }
 .card:is([data-status="canceled"], [data-status="expired"], [data-status="refunded"]) {
   --tone: var(--soft);
@@ -222,8 +222,8 @@ label { font-size: 0.9rem; font-weight: 600; }
 }
 
 .card .standing b { font-variant-numeric: tabular-nums; }
-.card .attempts { display: flex; gap: 0.5rem; color: var(--bad); font-size: 0.9rem; }
-.card .attempts .icon { margin-block-start: 0.25rem; }
+.card .failure { display: flex; gap: 0.5rem; color: var(--bad); font-size: 0.9rem; }
+.card .failure .icon { margin-block-start: 0.25rem; }
 .card .actions { margin-block-start: 0.4rem; }
 
 details { margin-block-start: 0.35rem; font-size: 0.875rem; }
@@ -257,7 +257,7 @@ details[open] summary .icon { rotate: 90deg; }
 }
 .timeline time { font-variant-numeric: tabular-nums; }
 .timeline [data-tone="paid"] > .icon { color: var(--good); }
-.timeline [data-tone="attempt"] > .icon { color: var(--bad); }
+.timeline :is([data-tone="attempt"], [data-tone="undelivered"]) > .icon { color: var(--bad); }
 
 /* Confirmations, as the system's messages in the conversation. */
 .confirmations { display: grid; gap: 0.5rem; }
@@ -316,8 +316,8 @@ details[open] summary .icon { rotate: 90deg; }
 .toast > .icon { margin-block-start: 0.25rem; color: var(--accent); }
 .toast[data-tone="paid"] { border-inline-start-color: var(--good); }
 .toast[data-tone="paid"] > .icon { color: var(--good); }
-.toast:is([data-tone="clicked"], [data-tone="refund_due"]) { border-inline-start-color: var(--busy); }
-.toast:is([data-tone="clicked"], [data-tone="refund_due"]) > .icon { color: var(--busy); }
+.toast:is([data-tone="clicked"], [data-tone="processing"], [data-tone="refund_due"]) { border-inline-start-color: var(--busy); }
+.toast:is([data-tone="clicked"], [data-tone="processing"], [data-tone="refund_due"]) > .icon { color: var(--busy); }
 .toast:is([data-tone="canceled"], [data-tone="expired"], [data-tone="refunded"]) { border-inline-start-color: var(--soft); }
 .toast:is([data-tone="canceled"], [data-tone="expired"], [data-tone="refunded"]) > .icon { color: var(--soft); }
 .toast[data-tone="attempt"] { border-inline-start-color: var(--bad); }

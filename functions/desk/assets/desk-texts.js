@@ -2,6 +2,7 @@
 
 import { isolated } from "./dom.js";
 import { formatMoney } from "./money.js";
+import { undeliveredText } from "./undelivered.js";
 
 /** A sentence as nodes. What is put into it is isolated, for people wrote much of it. */
 function sentence(strings, ...parts) {
@@ -96,6 +97,7 @@ export const texts = {
   statuses: {
     sent: "Sent",
     clicked: "Clicked",
+    processing: "Processing",
     paid: "Paid",
     canceled: "Canceled",
     expired: "Expired",
@@ -109,14 +111,19 @@ export const texts = {
   toPay: "to pay",
   paid: (request) => sentence`Paid at ${moment(request.payment.paid_at)}. Reference ${request.payment.reference}`,
   canceled: (request, entry) => sentence`Canceled by ${actor(request, entry.actor)} at ${moment(entry.at)}`,
-  endedUnclicked: "Nobody clicked the link in time.",
-  endedUnpaid: "The customer clicked, but did not pay in time.",
+  processing: () => ["The customer has paid. The provider is waiting for the money, which can take a few days."],
+  ended: {
+    not_clicked: "Nobody clicked the link in time.",
+    not_paid: "The customer clicked, but did not pay in time.",
+    payment_failed: "The customer paid, but the money did not come.",
+  },
   refundDue: (request) => sentence`Money came after the request had ended, and goes back. Reference ${request.payment.reference}`,
   refunded: (request) => sentence`Money that came too late went back. Reference ${request.payment.reference}`,
   attempts: (count, last) =>
     count === 1
       ? sentence`An attempt to pay failed at ${moment(last.at)}: ${reason(last.reason)}`
       : sentence`${count} attempts to pay failed, the last at ${moment(last.at)}: ${reason(last.reason)}`,
+  undelivered: (entry) => [`The link was not delivered. ${undeliveredText(entry.reason)} You can copy it, or send it again.`],
   copyLink: "Copy link",
   cancelPayment: "Cancel Payment",
   canceling: "Canceling…",
@@ -126,10 +133,12 @@ export const texts = {
   entries: {
     sent: (request, entry) => sentence`Sent by ${actor(request, entry.actor)}`,
     clicked: (request, entry) => sentence`${actor(request, entry.actor)} clicked the link`,
+    undelivered: (_, entry) => [`The link was not delivered. ${undeliveredText(entry.reason)}`],
     attempt: (request, entry) => sentence`An attempt to pay failed: ${reason(entry.reason)}`,
+    processing: (request) => sentence`${customer(request)} has paid, the money is on its way`,
     paid: () => ["Paid"],
     canceled: (request, entry) => sentence`Canceled by ${actor(request, entry.actor)}`,
-    expired: (request, entry) => [entry.reason === "not_paid" ? "Expired: not paid in time" : "Expired: not clicked in time"],
+    expired: (_, entry) => [{ not_paid: "Expired: not paid in time", payment_failed: "Expired: the money did not come" }[entry.reason] ?? "Expired: not clicked in time"],
     refund_due: (request, entry) => [
       entry.reason === "paid_after_cancellation" ? "Money came after the cancellation" : "Money came after the expiry",
     ],
@@ -145,11 +154,14 @@ export const texts = {
     sent: (request) => sentence`Sent to ${customer(request)}: ${money(request)} for order ${request.order_number}.`,
     sentAgain: (request) => sentence`Sent again to ${customer(request)}: ${money(request)} for order ${request.order_number}.`,
     clicked: (request) => sentence`${customer(request)} clicked the link for order ${request.order_number} and can pay now.`,
+    undelivered: (request, entry) => sentence`The link for order ${request.order_number} was not delivered. ${undeliveredText(entry.reason)}`,
+    processing: (request) => sentence`${customer(request)} has paid order ${request.order_number}. The money is on its way.`,
     attempt: (request, entry) => sentence`An attempt to pay order ${request.order_number} failed: ${reason(entry.reason)}.`,
     paid: (request) => sentence`${customer(request)} has paid ${money(request)} for order ${request.order_number}.`,
     canceled: (request) => sentence`The payment for order ${request.order_number} is canceled.`,
-    expiredUnclicked: (request) => sentence`The link for order ${request.order_number} has expired. Nobody clicked it.`,
-    expiredUnpaid: (request) => sentence`The time to pay order ${request.order_number} is over. It was not paid.`,
+    not_clicked: (request) => sentence`The link for order ${request.order_number} has expired. Nobody clicked it.`,
+    payment_failed: (request) => sentence`The payment for order ${request.order_number} failed after all. The money did not come.`,
+    not_paid: (request) => sentence`The time to pay order ${request.order_number} is over. It was not paid.`,
     refund_due: (request) => sentence`Money for order ${request.order_number} came too late. It goes back to ${customer(request)}.`,
     refunded: (request) => sentence`The money that came too late for order ${request.order_number} went back.`,
   },

@@ -7,7 +7,7 @@ import { Draft } from "./desk-draft.js";
 import { PaymentForm } from "./desk-form.js";
 import { h, put } from "./dom.js";
 import { icon } from "./desk-icons.js";
-import { Requests, expiryReason, failedAttempts, isOpen } from "./desk-requests.js";
+import { Requests, expiryReason, failedAttempts, failedDelivery, isOpen } from "./desk-requests.js";
 import { sheet } from "./desk-style.js";
 import { texts } from "./desk-texts.js";
 import { Toasts } from "./desk-toasts.js";
@@ -266,8 +266,8 @@ class Chat2PayDesk extends HTMLElement {
   /** One status message for what has happened to a request. */
   #tell(request) {
     const last = request.history.at(-1);
-    const kind = failedAttempts(request).includes(last) && isOpen(request) ? "attempt" : outcome(request);
-    this.#toasts.say(texts.outcomes[kind](request, last), kind.startsWith("expired") ? "expired" : kind);
+    const [kind, tone] = outcome(request);
+    this.#toasts.say(texts.outcomes[kind](request, last), tone);
   }
 
   async #copy({ request }) {
@@ -286,12 +286,16 @@ class Chat2PayDesk extends HTMLElement {
 
   /**
    * The same once more, as a new request. Its key follows from the old one's id: however often and wherever it is pressed,
-   * before and after a reload, an ended request is sent again once.
+   * before and after a reload, a request is sent again once. One whose link was not delivered is canceled first: of two
+   * links that live, both could be paid.
    */
   async #sendAgain(card) {
     const { id, order_number, amount, currency, customer, description, conversation_id, metadata } = card.request;
     const fields = { order_number, amount, currency, customer, description, conversation_id, metadata };
-    const create = (signal) => this.#api.create(fields, `again-${id}`, signal);
+    const create = async (signal) => {
+      if (isOpen(card.request)) this.#shown.requests.take(await this.#api.cancel(id, signal));
+      return this.#api.create(fields, `again-${id}`, signal);
+    };
     const request = await this.#work(card, "again", texts.sendAgainUnknown, create);
     if (!request) return;
     this.#toasts.say(texts.outcomes.sentAgain(request), "sent");
@@ -322,10 +326,12 @@ function isBefore(one, other) {
   return one.created_at < other.created_at || (one.created_at === other.created_at && one.id < other.id);
 }
 
-/** Which text says how a request has changed. */
+/** Which text says how a request has changed, and in which tone. */
 function outcome(request) {
-  if (request.status !== "expired") return request.status;
-  return expiryReason(request) === "not_paid" ? "expiredUnpaid" : "expiredUnclicked";
+  if (failedDelivery(request)) return ["undelivered", "attempt"];
+  if (isOpen(request) && failedAttempts(request).includes(request.history.at(-1))) return ["attempt", "attempt"];
+  if (request.status === "expired") return [expiryReason(request), "expired"];
+  return [request.status, request.status];
 }
 
 customElements.define("chat2pay-desk", Chat2PayDesk);

@@ -248,7 +248,7 @@ export function funnel(tally) {
     "ol",
     { class: "funnel" },
     step("Sent", tally.sent, ["sent", "Still waiting for the click", tally.count("sent")], ["canceled", "Canceled", tally.count("canceled")], ["expired", "Expired, not clicked", notClicked]),
-    step("Clicked", tally.clicked, ["clicked", "Still paying", tally.count("clicked")], ["expired", "Expired, not paid", notPaid], ["refund_due", "Paid too late, refund due", tally.count("refund_due")], ["refunded", "Paid too late, refunded", tally.count("refunded")]),
+    step("Clicked", tally.clicked, ["clicked", "Still paying", tally.count("clicked")], ["processing", "Paid, the money is on its way", tally.count("processing")], ["expired", "Expired, not paid", notPaid], ["refund_due", "Paid too late, refund due", tally.count("refund_due")], ["refunded", "Paid too late, refunded", tally.count("refunded")]),
     step("Paid", paid),
   );
 }

@@ -6,6 +6,7 @@ import { formatMoney } from "./money.js";
 import { Poller } from "./poller.js";
 import { isOpen } from "./supervisor-pages.js";
 import { exactTime, reasonText, statusSign, statusWord } from "./supervisor-texts.js";
+import { undeliveredText } from "./undelivered.js";
 
 /** How often a request is asked for that is about to change. */
 const SOON = 2_000;
@@ -82,6 +83,8 @@ export class RequestDrawer extends EventTarget {
       put(this.#problem, `${error.message} ${this.#shown ? "This is what was known last." : "Trying again."}`);
       throw error;
     }
+    // The provider may take days over a payment that takes time.
+    if (this.#shown.status === "processing") return LATE;
     if (isOpen(this.#shown) || this.#shown.status === "refund_due") return SOON;
     const isLate = now() - Date.parse(this.#shown.updated_at) > LATE_ENDS;
     return isLate || !["expired", "canceled"].includes(this.#shown.status) ? null : LATE;
@@ -155,22 +158,24 @@ function facts(pairs) {
   return h("dl", {}, given.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 }
 
+/** What an entry tells of that does not change the status: something has failed. */
+const FAILURES = { sent: "Link not delivered", clicked: "Payment attempt failed", expired: "Payment failed" };
+
 function timeline(request) {
   return h(
     "ol",
     { class: "timeline" },
     request.history.map((entry, index) => {
-      // An entry that does not change the status tells of an attempt to pay that failed.
-      const isAttempt = entry.status === request.history[index - 1]?.status;
+      const isFailure = entry.status === request.history[index - 1]?.status;
       return h(
         "li",
-        { class: isAttempt ? "status-refund_due" : `status-${entry.status}` },
-        statusSign(isAttempt ? "canceled" : entry.status),
+        { class: isFailure ? "status-refund_due" : `status-${entry.status}` },
+        statusSign(isFailure ? "canceled" : entry.status),
         h(
           "div",
           {},
-          h("strong", {}, isAttempt ? "Payment attempt failed" : statusWord(entry.status)),
-          entry.reason && h("span", { class: "reason" }, isolated(reasonText(entry.reason))),
+          h("strong", {}, isFailure ? FAILURES[entry.status] : statusWord(entry.status)),
+          entry.reason && h("span", { class: "reason" }, isolated((isFailure && entry.status === "sent" ? undeliveredText : reasonText)(entry.reason))),
           h("span", { class: "by" }, timeElement(entry.at, exactTime(entry.at)), " · ", actor(entry.actor, request)),
         ),
       );

@@ -160,7 +160,7 @@ function contentOf({ total, days, agents }) {
 }
 
 function tiles(total) {
-  const [paid, open] = [total.count("paid"), total.count("sent", "clicked")];
+  const [paid, open] = [total.count("paid"), total.count("sent", "clicked", "processing")];
   const ended = total.count("canceled", "expired");
   const refunds = total.count("refund_due", "refunded");
   const tile = (name, value, note, kind) => h("div", { class: kind }, h("dt", {}, name), h("dd", {}, h("strong", {}, value), note && h("span", {}, note)));

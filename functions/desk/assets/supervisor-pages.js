@@ -7,7 +7,7 @@ const PAGES_AT_A_TIME = 10;
 
 /** Whether a request's status is still to change by itself. */
 export function isOpen(request) {
-  return request.status === "sent" || request.status === "clicked";
+  return ["sent", "clicked", "processing"].includes(request.status);
 }
 
 /** The requests that a question is answered with, as far as they were asked for. */

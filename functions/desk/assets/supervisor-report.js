@@ -44,7 +44,7 @@ export class Tally {
    * still to pay, has paid (in time or not), or has let the time run out.
    */
   get expired() {
-    const clickedSince = this.clicked - this.count("clicked", "paid", "refund_due", "refunded");
+    const clickedSince = this.clicked - this.count("clicked", "processing", "paid", "refund_due", "refunded");
     const notPaid = Math.min(Math.max(clickedSince, 0), this.count("expired"));
     return { notClicked: this.count("expired") - notPaid, notPaid };
   }

@@ -6,6 +6,7 @@ import { s } from "./dom.js";
 export const STATUSES = new Map([
   ["sent", { word: "Sent", lines: "M14 2 7 9M14 2 9.5 14 7 9 2 6.5z" }],
   ["clicked", { word: "Clicked", lines: "M3 3l4 10 1.6-4.4L13 7zM9.5 9.5 13 13" }],
+  ["processing", { word: "Processing", lines: "M4.5 2h7M4.5 14h7M5.5 2v2.5L8 8l2.5-3.5V2M5.5 14v-2.5L8 8l2.5 3.5V14" }],
   ["paid", { word: "Paid", lines: "M2.5 8.5 6 12l7.5-8" }],
   ["canceled", { word: "Canceled", lines: "M3.5 3.5l9 9M12.5 3.5l-9 9" }],
   ["expired", { word: "Expired", lines: "M8 2a6 6 0 1 0 0 12A6 6 0 1 0 8 2M8 4.5V8l2.5 1.5" }],
@@ -30,6 +31,7 @@ export function statusSign(status) {
 const REASONS = new Map([
   ["not_clicked", "The link was not clicked in time."],
   ["not_paid", "It was not paid in time."],
+  ["payment_failed", "The customer paid, but the money did not come."],
   ["paid_after_expiry", "The money came after the request had expired."],
   ["paid_after_cancellation", "The money came after the request was canceled."],
   ["card_declined", "The card was declined."],

@@ -1,15 +1,18 @@
-//! The bus → the customer's chat channel.
+//! The bus → the way to the customer.
 
-use adapters::ConfiguredChannel;
-use domain::use_cases::notify::{Notified, notify};
+use adapters::{ConfiguredChannel, DynamoDbStore};
+use domain::ports::ChannelError;
+use domain::use_cases::notify::{Notified, NotifyError, notify};
 use domain::{PaymentRequestEvent, SystemClock};
 use runtime::bus_event::BusEvent;
+use runtime::telemetry::{Metric, chain, count};
 use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
 
 /// The function's name, which is the package's and the binary's too.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
 
 struct Notify {
+    store: DynamoDbStore,
     channel: ConfiguredChannel,
 }
 
@@ -18,19 +21,31 @@ struct Notify {
 /// # Errors
 /// A variable that is missing or wrong.
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
-    Ok(Box::new(Notify { channel: ConfiguredChannel::new(environment)? }))
+    Ok(Box::new(Notify { store: DynamoDbStore::new(environment)?, channel: ConfiguredChannel::new(environment)? }))
 }
 
 impl Function for Notify {
     fn invoke<'a>(&'a self, event: &'a str) -> BoxFuture<'a, Result<String, InvocationError>> {
         Box::pin(async move {
             let event: PaymentRequestEvent = BusEvent::read(event)?;
-            // An error leaves the event with the bus, which delivers it again and in the end keeps it for a person.
-            let notified = notify(&self.channel, &SystemClock, &event).await.map_err(InvocationError::work)?;
-            if notified == Notified::TooLate {
-                tracing::warn!(event_id = event.event_id, "the link had ended before its message could be delivered");
-            } else {
-                tracing::info!(event_id = event.event_id, ?notified, "handled");
+            let event_id = &event.event_id;
+            match notify(&self.store, &self.channel, &SystemClock, &event).await {
+                Ok(Notified::TooLate) => {
+                    tracing::warn!(event_id, "the link had ended before its message could be delivered");
+                }
+                Ok(Notified::Failed { reason, recorded, cause }) => {
+                    count(Metric::DeliveryFailed);
+                    let (reason, error) = (reason.code(), chain(&cause));
+                    tracing::error!(event_id, reason, recorded, error, "the message was given up");
+                }
+                Ok(notified) => tracing::info!(event_id, ?notified, "handled"),
+                // An error leaves the event with the bus, which delivers it again and in the end keeps it for a person.
+                Err(error) => {
+                    if let NotifyError::Channel(ChannelError::Refused { .. }) = &error {
+                        count(Metric::DeliveryFailed);
+                    }
+                    return Err(InvocationError::work(error));
+                }
             }
             Ok("null".to_owned())
         })

@@ -29,6 +29,13 @@ pub(crate) fn direct_http_client() -> SharedHttpClient {
     aws_smithy_http_client::Builder::new().tls_provider(provider).build_https()
 }
 
+/// The client for calls that must not be made twice: each has a connection of its own. A sandbox is frozen between events, and
+/// on a connection that died meanwhile, a call that never arrived looks like one whose answer was lost.
+pub(crate) fn unpooled_http_client() -> SharedHttpClient {
+    let provider = Provider::Rustls(CryptoMode::AwsLc);
+    aws_smithy_http_client::Builder::new().pool_max_idle_per_host(0).tls_provider(provider).build_https()
+}
+
 /// Builds the configuration of one service's client: every SDK crate has a type of its own for the same settings.
 macro_rules! client_config {
     ($sdk:ident, $environment:expr, $endpoint:literal) => {{

@@ -16,6 +16,8 @@ pub enum DetailType {
     PaymentRequestStatusChanged,
     /// A history entry for an attempt to pay that failed.
     PaymentAttemptFailed,
+    /// A history entry for a link that did not reach the customer.
+    PaymentLinkDeliveryFailed,
 }
 
 impl DetailType {
@@ -25,6 +27,7 @@ impl DetailType {
         match self {
             Self::PaymentRequestStatusChanged => "PaymentRequestStatusChanged",
             Self::PaymentAttemptFailed => "PaymentAttemptFailed",
+            Self::PaymentLinkDeliveryFailed => "PaymentLinkDeliveryFailed",
         }
     }
 }
@@ -116,10 +119,11 @@ impl PaymentRequestEvent {
     /// Which kind of event it is.
     #[must_use]
     pub fn detail_type(&self) -> DetailType {
-        if self.previous_status == Some(self.status) {
-            DetailType::PaymentAttemptFailed
-        } else {
-            DetailType::PaymentRequestStatusChanged
+        match (self.previous_status, self.status) {
+            // Before the click there is no attempt to pay, so what leaves `sent` as it was is about the link.
+            (Some(Status::Sent), Status::Sent) => DetailType::PaymentLinkDeliveryFailed,
+            (Some(before), after) if before == after => DetailType::PaymentAttemptFailed,
+            _ => DetailType::PaymentRequestStatusChanged,
         }
     }
 

@@ -137,6 +137,13 @@ impl OperationId {
         Self::of_message(&format!("{provider}:{reference}:failed"))
     }
 
+    /// The identifier of having taken it on to send the message that an event brings. It is not that of the event's
+    /// failure to arrive: both can be in one request.
+    #[must_use]
+    pub fn of_claimed_message(event_id: &str) -> Self {
+        Self::of_message(&format!("{event_id}:claimed"))
+    }
+
     /// The identifier's text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -3,6 +3,7 @@
 //! Nothing here knows of AWS, HTTP or an async runtime: the use cases are plain `async` functions over [`ports`].
 
 mod currency_symbol;
+pub mod delivery;
 pub mod event;
 pub mod id;
 pub mod limits;
@@ -21,6 +22,7 @@ pub mod token;
 pub mod transition;
 pub mod use_cases;
 
+pub use delivery::DeliveryFailure;
 pub use event::PaymentRequestEvent;
 pub use id::{CheckoutId, Fingerprint, IdempotencyKey, OperationId, PaymentRequestId};
 pub use limits::Limits;

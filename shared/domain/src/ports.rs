@@ -1,8 +1,8 @@
 //! What the use cases need from outside, each with the contract its implementations keep.
 
 use crate::{
-    Change, CheckoutId, Invalid, LinkToken, Money, Payment, PaymentRequest, PaymentRequestEvent, PaymentRequestId,
-    Scope, Timestamp,
+    Change, CheckoutId, DeliveryFailure, Invalid, LinkToken, Money, OperationId, Payment, PaymentRequest,
+    PaymentRequestEvent, PaymentRequestId, Scope, Timestamp,
 };
 use std::error::Error;
 use std::fmt;
@@ -45,6 +45,36 @@ pub enum Changed {
     /// what won.
     Unchanged(Box<PaymentRequest>),
     /// There is no such request within the change's scope.
+    NotFound,
+}
+
+/// Taking on to send one message, so that no other run of the function sends it too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The message: every run has the same.
+    pub message: OperationId,
+    /// This run alone: by it, it knows its own claim again when the store's answer was lost.
+    pub run: OperationId,
+}
+
+impl Claim {
+    /// A claim to the message that an event brings.
+    ///
+    /// # Errors
+    /// The operating system's random source failed.
+    pub fn new(event_id: &str) -> Result<Self, getrandom::Error> {
+        Ok(Self { message: OperationId::of_claimed_message(event_id), run: OperationId::random()? })
+    }
+}
+
+/// What became of [`Store::claim`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claimed {
+    /// The message is this run's to send.
+    Won,
+    /// Another run has it, or has sent it. The request as it was at that moment.
+    Taken(Box<PaymentRequest>),
+    /// There is no such request.
     NotFound,
 }
 
@@ -152,6 +182,13 @@ pub trait Store: Send + Sync {
         checkout: &CheckoutId,
     ) -> impl Future<Output = Result<Changed, StoreError>> + Send;
 
+    /// Takes on one message of a request. Of any number of claims to one message at most one is won, until that one is
+    /// released. It is no change of the request: no history, no event.
+    fn claim(&self, id: PaymentRequestId, claim: &Claim) -> impl Future<Output = Result<Claimed, StoreError>> + Send;
+
+    /// Gives a claim back, so that a later run can win it: its message was not sent. Nothing happens if it is not held.
+    fn release(&self, id: PaymentRequestId, claim: &Claim) -> impl Future<Output = Result<(), StoreError>> + Send;
+
     /// Every open request whose deadline is at or before `until`, earliest first. It may miss what was written within
     /// the last moments; whoever relies on it asks again.
     fn due(&self, until: Timestamp) -> impl Future<Output = Result<Vec<Due>, StoreError>> + Send;
@@ -228,25 +265,49 @@ pub trait PaymentProvider: Send + Sync {
 /// A message for a customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message<'a> {
-    /// The event it tells of. A receiver that has seen its `event_id` drops the message.
+    /// The event it tells of. Its `event_id` is what a receiver can know the message again by.
     pub event: &'a PaymentRequestEvent,
     /// What the customer reads.
     pub text: String,
 }
 
-/// A message was not delivered.
+impl Message<'_> {
+    /// From when on the message is worth nothing: the end of the link in it.
+    #[must_use]
+    pub fn until(&self) -> Option<Timestamp> {
+        self.event.link.as_ref().map(|link| link.expires_at)
+    }
+}
+
+/// A message was not delivered, or nobody knows. No text of an error holds a phone number or a message.
 #[derive(Debug, thiserror::Error)]
 pub enum ChannelError {
-    /// The channel cannot be reached or refuses for load. The same message again is safe.
+    /// It cannot be reached or refuses for load. The same message again is safe: it was not sent, or its receiver would
+    /// drop the repeat.
     #[error("the channel is unavailable: {0}")]
     Unavailable(#[source] Cause),
-    /// It refused the message, and will again.
-    #[error("the channel refused the message: {0}")]
-    Refused(#[source] Cause),
+    /// It refused the message, which was not sent, and will again.
+    #[error("the channel refused the message ({code}): {cause}", code = reason.code())]
+    Refused {
+        /// Why, as the agent is told.
+        reason: DeliveryFailure,
+        /// Why, for the log.
+        #[source]
+        cause: Cause,
+    },
+    /// Its answer was lost or makes no sense. The message may have been sent, so the same again could send it twice.
+    #[error("nobody knows whether the message was sent: {0}")]
+    Unconfirmed(#[source] Cause),
 }
 
 /// The way to the customer's chat.
 pub trait Channel: Send + Sync {
-    /// Hands a message over. It may be handed over again after an error, so it carries the event's identifier.
+    /// Whether handing over a message twice delivers it once. A message for a channel that cannot promise this is claimed
+    /// before it is handed over ([`Store::claim`]), and such a channel never tries again by itself after a try whose
+    /// outcome nobody knows.
+    fn drops_repeats(&self) -> bool;
+
+    /// Hands a message over, if need be with several tries, none of which begins when the message is worth nothing any more
+    /// ([`Message::until`]).
     fn deliver(&self, message: &Message<'_>) -> impl Future<Output = Result<(), ChannelError>> + Send;
 }

@@ -4,7 +4,7 @@
 //! condition of every write, so that the two cannot disagree.
 
 use crate::limits::PROVIDER_GRACE;
-use crate::{Actor, Money, OperationId, Payment, PaymentRequest, Reason, Scope, Status, Timestamp};
+use crate::{Actor, DeliveryFailure, Money, OperationId, Payment, PaymentRequest, Reason, Scope, Status, Timestamp};
 use std::time::Duration;
 
 /// What someone wants to happen to a request.
@@ -45,6 +45,11 @@ pub enum Command {
     },
     /// The provider has sent the late money back.
     CompleteRefund,
+    /// The message with the link did not reach the customer. The link itself stays good.
+    FailDelivery {
+        /// Why.
+        reason: DeliveryFailure,
+    },
 }
 
 /// The kinds of [`Command`].
@@ -68,6 +73,8 @@ pub enum CommandKind {
     FailAttempt,
     /// [`Command::CompleteRefund`]
     CompleteRefund,
+    /// [`Command::FailDelivery`]
+    FailDelivery,
 }
 
 impl Command {
@@ -84,6 +91,7 @@ impl Command {
             Self::FailPayment => CommandKind::FailPayment,
             Self::FailAttempt { .. } => CommandKind::FailAttempt,
             Self::CompleteRefund => CommandKind::CompleteRefund,
+            Self::FailDelivery { .. } => CommandKind::FailDelivery,
         }
     }
 
@@ -204,6 +212,9 @@ const fn row_because(
 /// money comes, and then it goes back. The other two have no such row, because no checkout exists before the click: not
 /// `Sent`, and not `Canceled`, which only a `Sent` becomes. Should money come for them all the same, `Pay` takes it.
 ///
+/// A delivery can fail only while the link waits for its click: whoever has clicked has the link, and one that has ended is
+/// not missed. There is no more than one such entry, since one event brings the link and is what it is known by.
+///
 /// That a payment failed is written down also where it changes nothing more, so that `NotFailed` can know of it.
 #[rustfmt::skip]
 pub const TRANSITIONS: &[Transition] = {
@@ -230,6 +241,7 @@ pub const TRANSITIONS: &[Transition] = {
         row_because(Expired,    On::FailPayment,     &[],                           Expired,     PAYMENT_FAILED),
         row(Clicked,            On::FailAttempt,     &[RoomForAttempt],             Clicked),
         row(RefundDue,          On::CompleteRefund,  &[],                           Refunded),
+        row(Sent,               On::FailDelivery,    &[BeforeDeadline],             Sent),
     ]
 };
 
@@ -345,7 +357,7 @@ mod tests {
     use CommandKind as On;
     use Status::{Canceled, Clicked, Expired, Paid, Processing, RefundDue, Refunded, Sent};
 
-    const KINDS: [CommandKind; 9] = [
+    const KINDS: [CommandKind; 10] = [
         On::Click,
         On::Cancel,
         On::ExpireUnclicked,
@@ -355,6 +367,7 @@ mod tests {
         On::FailPayment,
         On::FailAttempt,
         On::CompleteRefund,
+        On::FailDelivery,
     ];
 
     fn change(kind: CommandKind, now: i64, paid_at: i64) -> Change {
@@ -369,6 +382,7 @@ mod tests {
             On::FailPayment => Command::FailPayment,
             On::FailAttempt => Command::FailAttempt { reason: None },
             On::CompleteRefund => Command::CompleteRefund,
+            On::FailDelivery => Command::FailDelivery { reason: DeliveryFailure::ChannelRefused },
         };
         Change::new(command, at(now), Actor::System, OperationId::of_message("test"))
     }
@@ -400,6 +414,7 @@ mod tests {
                             }
                             (On::FailAttempt, Clicked) => Some((Clicked, None)),
                             (On::CompleteRefund, RefundDue) => Some((Refunded, None)),
+                            (On::FailDelivery, Sent) if early => Some((Sent, None)),
                             _ => None,
                         };
                         let request = request(status, DEADLINE);

@@ -19,6 +19,8 @@ pub enum Metric {
     WebhookRefused,
     /// A request that expired without the provider's word.
     ExpiredUnconfirmed,
+    /// A message that was given up: its customer did not get it, or nobody knows.
+    DeliveryFailed,
     /// A stream record that can never become an event.
     DeadLetter,
     /// How long after its deadline a request was ended.
@@ -40,6 +42,7 @@ impl Metric {
             Self::WebhookOtherMode => "WebhookOtherMode",
             Self::WebhookRefused => "WebhookRefused",
             Self::ExpiredUnconfirmed => "ExpiredUnconfirmed",
+            Self::DeliveryFailed => "DeliveryFailed",
             Self::DeadLetter => "DeadLetter",
             Self::ExpiryLag => "ExpiryLag",
             Self::RefundAge => "RefundAge",

@@ -1,8 +1,9 @@
 //! A message as a signed webhook (Standard Webhooks) to the integrator's chat.
 
-use crate::http_client::{self, CallError};
-use crate::secrets::{SecretError, SecretSource};
-use domain::ports::{Channel, ChannelError, Message};
+use super::{refused, secret_error};
+use crate::http_client::{CallError, HttpClient};
+use crate::secrets::SecretSource;
+use domain::ports::{ChannelError, Message};
 use domain::{Clock, ConversationId, PaymentRequestId, Phone, SystemClock, Timestamp, WorkspaceId};
 use runtime::webhook::Secrets;
 use runtime::{ConfigError, Environment};
@@ -15,7 +16,7 @@ use serde::Serialize;
 /// once, however often it is posted.
 #[derive(Debug, Clone)]
 pub struct WebhookChannel {
-    http: reqwest::Client,
+    http: HttpClient,
     url: String,
     secrets: SecretSource<Secrets>,
 }
@@ -45,15 +46,14 @@ impl WebhookChannel {
     /// A variable that is missing or wrong.
     pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(Self {
-            http: http_client::client()?,
+            http: HttpClient::new(),
             url: runtime::config::url(environment, "CHANNEL_WEBHOOK_URL")?,
             secrets: SecretSource::from_environment(environment, "CHANNEL_WEBHOOK_SECRET")?,
         })
     }
-}
 
-impl Channel for WebhookChannel {
-    async fn deliver(&self, message: &Message<'_>) -> Result<(), ChannelError> {
+    /// Posts a message once.
+    pub(super) async fn post(&self, message: &Message<'_>) -> Result<(), ChannelError> {
         let (event, now) = (message.event, SystemClock.now());
         let body = Body {
             r#type: "message.requested",
@@ -67,17 +67,14 @@ impl Channel for WebhookChannel {
                 text: &message.text,
             },
         };
-        let body = serde_json::to_vec(&body).map_err(|error| ChannelError::Refused(error.into()))?;
-        let secrets = self.secrets.current().await.map_err(|error| match error {
-            SecretError::Unavailable(_) => ChannelError::Unavailable(error.into()),
-            SecretError::Wrong(_) => ChannelError::Refused(error.into()),
-        })?;
-        let headers = secrets.sign(&event.event_id, &body, now).map_err(|error| ChannelError::Refused(error.into()))?;
-        let call = self.http.post(&self.url).headers(headers).header("content-type", "application/json").body(body);
-        match http_client::send(call).await {
+        let body = serde_json::to_vec(&body).map_err(refused)?;
+        let secrets = self.secrets.current().await.map_err(secret_error)?;
+        let headers = secrets.sign(&event.event_id, &body, now).map_err(refused)?;
+        let call = self.http.post(&self.url).headers(headers).body("application/json", body);
+        match call.send().await {
             Ok(_) => Ok(()),
             Err(CallError::Unavailable(cause)) => Err(ChannelError::Unavailable(cause)),
-            Err(CallError::Refused(cause) | CallError::Unreadable(cause)) => Err(ChannelError::Refused(cause)),
+            Err(CallError::Refused(cause) | CallError::Unreadable(cause)) => Err(refused(cause)),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::item::EntryItem;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::ports::StoreError;
+use domain::ports::{Claim, StoreError};
 use domain::transition::ATTEMPTS_END_AT;
 use domain::{Change, Command, Guard, HistoryEntry, PaymentRequestId, Reason, Scope, Status, Timestamp, Transition};
 use std::collections::BTreeMap;
@@ -105,6 +105,12 @@ impl Expression {
         format!("{} {comparison} {moment}", self.name("#due_at"))
     }
 
+    /// What a claim leaves in the item: which message, and whose it is.
+    fn marks(&mut self, claim: &Claim) -> String {
+        let marks = [&claim.message, &claim.run].map(|mark| mark.as_str().to_owned());
+        self.value("marks", AttributeValue::Ss(marks.into()))
+    }
+
     fn status(&mut self, status: Status) -> String {
         self.text(&format!("is_{status}"), status.as_str())
     }
@@ -193,10 +199,31 @@ pub(super) fn checkout_update(update: UpdateItemFluentBuilder, checkout: &str) -
     write.apply(update.update_expression(set).condition_expression(condition))
 }
 
+/// Completes an update that takes on a message. Nobody else may have it, not even this run: an SDK retry after a lost answer
+/// fails here and finds its own mark in the item.
+pub(super) fn claim_update(update: UpdateItemFluentBuilder, claim: &Claim) -> UpdateItemFluentBuilder {
+    let mut write = Expression::default();
+    let (exists, operations) = (write.exists(), write.name("#operations"));
+    let condition =
+        format!("{exists} AND NOT contains({operations}, {})", write.text("message", claim.message.as_str()));
+    let add = format!("ADD {operations} {}", write.marks(claim));
+    write.apply(update.update_expression(add).condition_expression(condition))
+}
+
+/// Completes an update that gives a message back: this run's own claim, and no other's.
+pub(super) fn release_update(update: UpdateItemFluentBuilder, claim: &Claim) -> UpdateItemFluentBuilder {
+    let mut write = Expression::default();
+    let (exists, operations) = (write.exists(), write.name("#operations"));
+    let condition = format!("{exists} AND contains({operations}, {})", write.text("run", claim.run.as_str()));
+    let delete = format!("DELETE {operations} {}", write.marks(claim));
+    write.apply(update.update_expression(delete).condition_expression(condition))
+}
+
 /// The history entry that a change leaves behind.
 fn entry(change: &Change, row: &Transition) -> HistoryEntry {
     let reason = match &change.command {
         Command::FailAttempt { reason } => reason.clone(),
+        Command::FailDelivery { reason } => reason.reason(),
         _ => row.reason.and_then(Reason::fitted),
     };
     HistoryEntry { status: row.to, at: change.at, actor: change.actor.clone(), reason }

@@ -1,6 +1,6 @@
 //! The domain's store over the real SDK.
 
-use super::condition::{checkout_update, conditional_update, key};
+use super::condition::{checkout_update, claim_update, conditional_update, key, release_update};
 use super::error::store_error;
 use super::item::{DUE_SHARDS, LinkItem, RequestItem, link_key, request_of_key, workspace_agent, workspace_month};
 use crate::aws::client_config;
@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure};
-use domain::ports::{Changed, Due, Inserted, Listed, Listing, Position, Store, StoreError};
+use domain::ports::{Changed, Claim, Claimed, Due, Inserted, Listed, Listing, Position, Store, StoreError};
 use domain::transition::alternatives;
 use domain::{
     Change, CheckoutId, LinkToken, PaymentRequest, PaymentRequestId, Scope, Timestamp, Transition, WorkspaceId,
@@ -329,6 +329,22 @@ impl Store for DynamoDbStore {
             Written::Refused(Some(request)) => Changed::Unchanged(Box::new(request)),
             Written::Refused(None) => Changed::NotFound,
         })
+    }
+
+    async fn claim(&self, id: PaymentRequestId, claim: &Claim) -> Result<Claimed, StoreError> {
+        Ok(match self.write(claim_update(self.update(id), claim)).await? {
+            Written::New(_) => Claimed::Won,
+            // It was us, and it worked: the answer to the first try was lost.
+            Written::Refused(Some(request)) if request.operations.contains(&claim.run) => Claimed::Won,
+            Written::Refused(Some(request)) => Claimed::Taken(Box::new(request)),
+            Written::Refused(None) => Claimed::NotFound,
+        })
+    }
+
+    async fn release(&self, id: PaymentRequestId, claim: &Claim) -> Result<(), StoreError> {
+        match self.write(release_update(self.update(id), claim)).await? {
+            Written::New(_) | Written::Refused(_) => Ok(()),
+        }
     }
 
     async fn due(&self, until: Timestamp) -> Result<Vec<Due>, StoreError> {

@@ -1,7 +1,7 @@
 //! The stand-in payment provider, an HTTP service inside the local runner.
 
 use super::{WebhookError, WebhookEvent};
-use crate::http_client::{self, CallError};
+use crate::http_client::{CallError, HttpClient};
 use crate::secrets::SecretSource;
 use domain::ports::{Checkout, Closing, PaymentProvider, ProviderError};
 use domain::use_cases::pay::ProviderEvent;
@@ -17,7 +17,7 @@ pub(super) const NAME: &str = "sandbox";
 /// A client of the stand-in provider.
 #[derive(Debug, Clone)]
 pub struct Sandbox {
-    http: reqwest::Client,
+    http: HttpClient,
     url: String,
     origin: String,
 }
@@ -114,7 +114,7 @@ impl Sandbox {
         let url = runtime::config::url(environment, "SANDBOX_PROVIDER_URL")?;
         // Its payment pages are shown where the customer's pages are.
         let origin = runtime::config::public_base_url(environment)?;
-        Ok(Self { http: http_client::client()?, url, origin })
+        Ok(Self { http: HttpClient::new(), url, origin })
     }
 
     pub(super) fn checkout_origin(&self) -> &str {
@@ -192,14 +192,14 @@ impl PaymentProvider for Sandbox {
             return_url,
             expires_at: request.deadline,
         };
-        let call = self.http.post(format!("{}/checkouts", self.url)).json(&body);
-        let created: CreatedCheckout = http_client::send_for_json(call).await?;
+        let call = self.http.post(&format!("{}/checkouts", self.url)).json(&body);
+        let created: CreatedCheckout = call.send_for_json().await?;
         Ok(Checkout { id: created.id, url: created.url })
     }
 
     async fn close_checkout(&self, checkout: &CheckoutId) -> Result<Closing, ProviderError> {
-        let call = self.http.post(format!("{}/checkouts/{}/close", self.url, checkout.0));
-        Ok(match http_client::send_for_json(call).await? {
+        let call = self.http.post(&format!("{}/checkouts/{}/close", self.url, checkout.0));
+        Ok(match call.send_for_json().await? {
             ClosedCheckout::Closed => Closing::Closed,
             ClosedCheckout::Paid(closed) => {
                 let (payment, money) = closed.parts();
@@ -215,7 +215,7 @@ impl PaymentProvider for Sandbox {
     async fn refund(&self, request: &PaymentRequest, payment: &Payment) -> Result<(), ProviderError> {
         let Money { amount, currency } = request.details.money;
         let body = NewRefund { payment_request_id: request.id, payment_id: &payment.reference, amount, currency };
-        http_client::send(self.http.post(format!("{}/refunds", self.url)).json(&body)).await?;
+        self.http.post(&format!("{}/refunds", self.url)).json(&body).send().await?;
         Ok(())
     }
 }

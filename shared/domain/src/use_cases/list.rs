@@ -139,7 +139,7 @@ pub async fn get(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ports::{Changed, Due, Inserted, Listed, StoreError};
+    use crate::ports::{Changed, Claim, Claimed, Due, Inserted, Listed, StoreError};
     use crate::test_support::{at, request};
     use crate::{Agent, Change, CheckoutId, LinkToken};
     use std::pin::pin;
@@ -237,6 +237,14 @@ mod tests {
         }
 
         async fn remember_checkout(&self, _: PaymentRequestId, _: &CheckoutId) -> Result<Changed, StoreError> {
+            unreachable!("a list only lists")
+        }
+
+        async fn claim(&self, _: PaymentRequestId, _: &Claim) -> Result<Claimed, StoreError> {
+            unreachable!("a list only lists")
+        }
+
+        async fn release(&self, _: PaymentRequestId, _: &Claim) -> Result<(), StoreError> {
             unreachable!("a list only lists")
         }
 

@@ -1,8 +1,8 @@
 //! Calls to Stripe's interface (<https://docs.stripe.com/api>).
 
 use super::settings::{self, Mode, SecretKey};
-use crate::aws::{ATTEMPTS, INITIAL_BACKOFF};
-use crate::http_client::{self, Answer, CallError};
+use crate::aws::ATTEMPTS;
+use crate::http_client::{Answer, CallError, HttpClient, pause};
 use crate::secrets::{SecretError, SecretSource};
 use domain::ports::{Cause, ProviderError};
 use http::{Method, StatusCode};
@@ -27,7 +27,7 @@ const BUDGET: Duration = Duration::from_secs(8);
 /// A client of one account.
 #[derive(Debug, Clone)]
 pub(super) struct Client {
-    http: reqwest::Client,
+    http: HttpClient,
     url: String,
     keys: SecretSource<SecretKey>,
     mode: Mode,
@@ -173,7 +173,7 @@ impl Client {
         {
             return Err(Environment::invalid("STRIPE_SECRET_KEY", "a key of the mode that STRIPE_LIVEMODE says"));
         }
-        Ok(Self { http: http_client::client()?, url: settings::api_url(environment)?, keys, mode })
+        Ok(Self { http: HttpClient::new(), url: settings::api_url(environment)?, keys, mode })
     }
 
     /// Does what the domain asks for, within the time that there is for it.
@@ -237,31 +237,21 @@ impl Client {
     }
 
     async fn attempt(&self, call: &Call, key: &SecretKey) -> Result<Answer, StripeError> {
-        let mut request = self
-            .http
-            .request(call.method.clone(), format!("{}{}", self.url, call.path))
-            .timeout(ATTEMPT_TIMEOUT)
-            .bearer_auth(key.reveal())
-            .header("stripe-version", VERSION);
-        if call.method == Method::POST {
-            request = request.form(&call.parameters);
-        }
+        let url = format!("{}{}", self.url, call.path);
+        let request = match call.method {
+            Method::GET => self.http.get(&url),
+            _ => self.http.post(&url).form(&call.parameters),
+        };
+        let mut request = request.timeout(ATTEMPT_TIMEOUT).bearer_auth(key.reveal()).header("stripe-version", VERSION);
         if let Some(idempotency_key) = &call.idempotency_key {
             request = request.header("idempotency-key", idempotency_key);
         }
-        let answer = http_client::exchange(request).await.map_err(|error| match error {
+        let answer = request.exchange().await.map_err(|error| match error {
             CallError::Unavailable(cause) => StripeError::Unavailable(cause),
             CallError::Refused(cause) | CallError::Unreadable(cause) => StripeError::Unreadable(cause),
         })?;
         if answer.status.is_success() { Ok(answer) } else { Err(StripeError::Refused(Refusal::read(&answer))) }
     }
-}
-
-/// How long to wait after so many attempts: exponential, with full jitter
-/// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
-fn pause(attempts: u32) -> Duration {
-    let most = INITIAL_BACKOFF * 2_u32.pow(attempts);
-    Duration::from_millis(fastrand::u64(0..=u64::try_from(most.as_millis()).unwrap_or(u64::MAX)))
 }
 
 /// What is wrong with a JSON text, without any of the text: what it repeats of it may be a customer's.

@@ -86,7 +86,7 @@ impl Stripe {
 
     /// Whether customers may be sent there: nobody but Stripe may be behind the button.
     fn leads_to_checkout(&self, url: &str) -> bool {
-        url.parse::<reqwest::Url>().is_ok_and(|url| {
+        url.parse::<url::Url>().is_ok_and(|url| {
             url.origin().ascii_serialization() == self.checkout_origin
                 && url.username().is_empty()
                 && url.password().is_none()

@@ -1,5 +1,6 @@
 //! What a deployment says about its Stripe account.
 
+use crate::http_client::safe;
 use crate::secrets::SecretValue;
 use runtime::{ConfigError, Environment};
 use std::fmt;
@@ -84,15 +85,6 @@ pub(super) fn checkout_origin(environment: &Environment) -> Result<String, Confi
             "an https origin, or an http one on the loopback interface",
         )),
     }
-}
-
-/// An address that the key and customers can be sent to without anybody on the way reading along.
-fn safe(text: &str) -> Option<reqwest::Url> {
-    let url: reqwest::Url = text.parse().ok()?;
-    let loopback = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
-    let bare =
-        url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
-    (bare && (url.scheme() == "https" || (url.scheme() == "http" && loopback))).then_some(url)
 }
 
 #[cfg(test)]

@@ -29,8 +29,8 @@ enum Prepared {
     Says(u16, Vec<(&'static str, &'static str)>, Value),
     /// The call is carried out, and the answer lost on its way.
     Lost,
-    /// So many bytes, without saying how many beforehand.
-    Endless(usize),
+    /// What would be right, and then 128 KiB of white space, without saying so beforehand.
+    Endless(Value),
 }
 
 /// A call that came in.
@@ -73,7 +73,11 @@ async fn answer(
             response.body(Body::from(body.to_string())).unwrap()
         }
         Prepared::Lost => in_parts(vec![Ok(Bytes::from_static(b"{")), Err(std::io::Error::other("lost"))]),
-        Prepared::Endless(bytes) => in_parts((0..bytes / 1024).map(|_| Ok(Bytes::from(vec![b' '; 1024]))).collect()),
+        Prepared::Endless(body) => {
+            let mut parts = vec![Ok(Bytes::from(body.to_string()))];
+            parts.extend((0..128).map(|_| Ok(Bytes::from_static(&[b' '; 1024]))));
+            in_parts(parts)
+        }
     }
 }
 
@@ -206,7 +210,7 @@ async fn a_checkout_asks_for_exactly_what_the_agent_asked_for_and_says_nothing_a
     assert_eq!(headers["idempotency-key"], request.id.to_string());
     assert_eq!(headers["stripe-version"], "2026-10-28.endive");
     assert_eq!(headers["content-type"], "application/x-www-form-urlencoded");
-    let url: reqwest::Url = format!("http://form/?{body}").parse().unwrap();
+    let url: url::Url = format!("http://form/?{body}").parse().unwrap();
     let id = request.id.to_string();
     let expected = [
         ("mode", "payment"),
@@ -274,7 +278,7 @@ async fn an_answer_that_is_none_is_an_error_of_its_own_kind() {
         missing("url"),
         says(200, json!({ "id": "../../refunds", "url": "https://checkout.stripe.com/c" })),
         says(200, json!([])),
-        Prepared::Endless(128 * 1024),
+        Prepared::Endless(json!({ "id": SESSION, "url": "https://checkout.stripe.com/c" })),
     ] {
         let server = Server::start(vec![prepared]).await;
         let error = server.stripe().create_checkout(&clicked(Duration::from_mins(15)), LINK).await.unwrap_err();

@@ -1,0 +1,183 @@
+//! Text messages or WhatsApp by Clickatell's One API
+//! (<https://guides.clickatell.com/clickatell-chat-commerce-platform/developer/channels/whatsapp-and-sms-one-api/api-reference/messages/send-messages>).
+
+use super::answer::{address, ask, by_status, described, read};
+use super::refused;
+use super::token::Token;
+use crate::http_client::{Answer, HttpClient};
+use crate::secrets::SecretSource;
+use domain::DeliveryFailure;
+use domain::ports::{ChannelError, Message};
+use runtime::{ConfigError, Environment};
+use serde::Deserialize;
+use serde_json::json;
+
+const API_URL: &str = "https://platform.clickatell.com";
+
+/// Sends texts over `CLICKATELL_CHANNEL` with the key `CLICKATELL_API_KEY` or the one at `CLICKATELL_API_KEY_ARN`, through
+/// `CLICKATELL_API_URL`.
+#[derive(Debug, Clone)]
+pub struct ClickatellChannel {
+    http: HttpClient,
+    url: String,
+    keys: SecretSource<Token>,
+    channel: &'static str,
+}
+
+/// The answer to a call, whose errors are about all of it or about its one message.
+#[derive(Deserialize)]
+struct Response {
+    #[serde(default)]
+    messages: Vec<Taken>,
+    #[serde(default)]
+    error: Option<Failure>,
+}
+
+#[derive(Deserialize)]
+struct Taken {
+    accepted: bool,
+    #[serde(default)]
+    error: Option<Failure>,
+}
+
+#[derive(Deserialize)]
+struct Failure {
+    code: i64,
+}
+
+impl ClickatellChannel {
+    /// The channel that the environment names.
+    ///
+    /// # Errors
+    /// A variable that is missing or wrong.
+    pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
+        let channel = match environment.require("CLICKATELL_CHANNEL")? {
+            "sms" => "sms",
+            "whatsapp" => "whatsapp",
+            _ => return Err(Environment::invalid("CLICKATELL_CHANNEL", "sms or whatsapp")),
+        };
+        let api = address(environment.get("CLICKATELL_API_URL").unwrap_or(API_URL), "CLICKATELL_API_URL")?;
+        Ok(Self {
+            http: HttpClient::unpooled(),
+            url: format!("{api}/v1/message"),
+            keys: SecretSource::from_environment(environment, "CLICKATELL_API_KEY")?,
+            channel,
+        })
+    }
+
+    /// Sends a message once.
+    pub(super) async fn send(&self, message: &Message<'_>) -> Result<(), ChannelError> {
+        let body = json!({ "messages": [{
+            "channel": self.channel,
+            // International form without the plus sign.
+            "to": message.event.customer.phone.as_str().trim_start_matches('+'),
+            "content": message.text,
+        }] });
+        let call = |key: &Token| self.http.post(&self.url).authorization(key.reveal()).json(&body);
+        outcome(&ask(&self.keys, call).await?)
+    }
+}
+
+fn outcome(answer: &Answer) -> Result<(), ChannelError> {
+    let (taken, whole) = read::<Response>(answer)
+        .map(|response| (response.messages.into_iter().next(), response.error))
+        .unwrap_or_default();
+    let accepted = taken.as_ref().map(|taken| taken.accepted);
+    let code = taken.and_then(|taken| taken.error).or(whole).map(|error| error.code);
+    if answer.status.is_success() && accepted == Some(true) && code.is_none() {
+        return Ok(());
+    }
+    let because = |reason| ChannelError::Refused { reason, cause: described(answer.status, code) };
+    // https://help.clickatell.com/developers-documentation/channels/whatsapp-and-sms-one-api/status-codes-and-errors
+    Err(match code {
+        Some(25) => because(DeliveryFailure::InvalidRecipient),
+        Some(26) => because(DeliveryFailure::RecipientOptedOut),
+        Some(27) => because(DeliveryFailure::NotOnChannel),
+        // "Internal error, please retry" and the rate limit.
+        Some(19 | 43) => ChannelError::Unavailable(described(answer.status, code)),
+        // "Internal error", without that invitation.
+        Some(18) => ChannelError::Unconfirmed(described(answer.status, code)),
+        // Every other error is of the checks before a message is taken, whatever the status around it.
+        Some(_) => because(DeliveryFailure::ChannelRefused),
+        None if accepted == Some(false) => refused(described(answer.status, code)),
+        None => by_status(answer.status, code),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderMap, StatusCode};
+    use serde_json::Value;
+
+    fn said(status: u16, body: &Value) -> String {
+        let status = StatusCode::from_u16(status).unwrap();
+        let answer = Answer { status, headers: HeaderMap::new(), body: body.to_string().into_bytes() };
+        match outcome(&answer) {
+            Ok(()) => "sent".into(),
+            Err(error) => {
+                let text = error.to_string();
+                assert!(!text.contains("27831234567"), "{text}");
+                match error {
+                    ChannelError::Refused { reason, .. } => reason.code().into(),
+                    ChannelError::Unavailable(_) => "again".into(),
+                    ChannelError::Unconfirmed(_) => "unknown".into(),
+                }
+            }
+        }
+    }
+
+    fn of_message(code: i64) -> Value {
+        json!({ "messages": [{ "apiMessageId": null, "accepted": false, "to": "27831234567",
+            "error": { "code": code, "description": "Invalid recipient address: 27831234567" } }], "error": null })
+    }
+
+    fn of_call(code: i64) -> Value {
+        json!({ "messages": [], "error": { "code": code, "description": "wrong" } })
+    }
+
+    #[test]
+    fn each_documented_error_has_its_meaning_whatever_the_status_around_it() {
+        for status in [200, 202, 207, 400] {
+            for (code, meaning) in [
+                (25, "invalid_recipient"),
+                (26, "recipient_opted_out"),
+                (27, "not_on_channel"),
+                (28, "channel_refused"),
+                (20, "channel_refused"),
+                (43, "again"),
+                (19, "again"),
+                (18, "unknown"),
+                (999, "channel_refused"),
+            ] {
+                assert_eq!(said(status, &of_message(code)), meaning, "{status} {code}");
+            }
+        }
+        for (status, code, meaning) in [
+            (401, 1, "channel_refused"),
+            (400, 21, "channel_refused"),
+            (400, 43, "again"),
+            (503, 19, "again"),
+            (500, 18, "unknown"),
+        ] {
+            assert_eq!(said(status, &of_call(code)), meaning, "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn only_an_accepted_message_counts_as_sent() {
+        let accepted = json!({ "messages": [{ "apiMessageId": "77fb", "accepted": true, "to": "27831234567", "error": null }],
+            "error": null, "new": 1 });
+        assert_eq!(said(202, &accepted), "sent");
+        assert_eq!(said(200, &accepted), "sent");
+        assert_eq!(said(207, &accepted), "sent");
+        let refused = json!({ "messages": [{ "accepted": false, "to": "27831234567", "error": null }] });
+        assert_eq!(said(202, &refused), "channel_refused");
+        for body in [json!({}), json!({ "messages": [] }), json!({ "messages": [{ "to": "x" }] }), json!("<html>")] {
+            assert_eq!(said(202, &body), "unknown", "{body}");
+            assert_eq!(said(502, &body), "unknown", "{body}");
+            assert_eq!(said(429, &body), "again", "{body}");
+            assert_eq!(said(404, &body), "channel_refused", "{body}");
+        }
+    }
+}

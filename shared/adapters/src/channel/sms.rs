@@ -1,0 +1,224 @@
+//! Text messages by AWS End User Messaging
+//! (<https://docs.aws.amazon.com/pinpoint/latest/apireference_smsvoicev2/API_SendTextMessage.html>).
+
+use super::refused;
+use crate::aws::client_config;
+use crate::http_client::is_failure_to_connect;
+use aws_sdk_pinpointsmsvoicev2::Client;
+use aws_sdk_pinpointsmsvoicev2::config::retry::RetryConfig;
+use aws_sdk_pinpointsmsvoicev2::config::timeout::TimeoutConfig;
+use aws_sdk_pinpointsmsvoicev2::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_pinpointsmsvoicev2::operation::send_text_message::SendTextMessageError;
+use aws_sdk_pinpointsmsvoicev2::types::{ConflictExceptionReason, MessageType};
+use domain::ports::{Cause, ChannelError, Message};
+use domain::{Clock, DeliveryFailure, SystemClock};
+use runtime::{ConfigError, Environment};
+use std::time::Duration;
+
+/// No answer within this is no answer: below the function's own timeout, with room for the writes around it. Longer than for
+/// other AWS calls, because an answer that is lost cannot be asked for again.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a message may wait for the customer's phone, in seconds: the least and the most that `TimeToLive` takes.
+const TIME_TO_LIVE: std::ops::RangeInclusive<i32> = 5..=259_200;
+
+/// Sends texts from `SMS_ORIGINATION_IDENTITY`, reported as `SMS_CONFIGURATION_SET` says if that is set.
+#[derive(Debug, Clone)]
+pub struct SmsChannel {
+    client: Client,
+    origination_identity: String,
+    configuration_set: Option<String>,
+}
+
+impl SmsChannel {
+    /// The channel that the environment names, at `AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2` if that is set.
+    ///
+    /// # Errors
+    /// A variable that is missing or wrong.
+    pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
+        let identifier = |name, text: &str| {
+            let right = text.len() <= 256 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_:/+-".contains(&b));
+            if right {
+                Ok(text.to_owned())
+            } else {
+                Err(Environment::invalid(name, "an ARN, an identifier or a number"))
+            }
+        };
+        let config = client_config!(aws_sdk_pinpointsmsvoicev2, environment, "AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2");
+        let config = config
+            .to_builder()
+            // Two tries could be two messages: whether there may be another is for this module to judge.
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(crate::aws::CONNECT_TIMEOUT)
+                    .operation_timeout(CALL_TIMEOUT)
+                    .build(),
+            )
+            .http_client(crate::aws::unpooled_http_client());
+        Ok(Self {
+            client: Client::from_conf(config.build()),
+            origination_identity: identifier(
+                "SMS_ORIGINATION_IDENTITY",
+                environment.require("SMS_ORIGINATION_IDENTITY")?,
+            )?,
+            configuration_set: environment
+                .get("SMS_CONFIGURATION_SET")
+                .map(|text| identifier("SMS_CONFIGURATION_SET", text))
+                .transpose()?,
+        })
+    }
+
+    /// Sends a message once.
+    pub(super) async fn send(&self, message: &Message<'_>) -> Result<(), ChannelError> {
+        // Without it a phone that is switched off would get a dead link for three days to come.
+        let time_to_live = message.until().map(|until| {
+            let seconds = until.since(SystemClock.now()).as_secs();
+            i32::try_from(seconds).unwrap_or(i32::MAX).clamp(*TIME_TO_LIVE.start(), *TIME_TO_LIVE.end())
+        });
+        let call = self
+            .client
+            .send_text_message()
+            .destination_phone_number(message.event.customer.phone.as_str())
+            .origination_identity(&self.origination_identity)
+            .set_configuration_set_name(self.configuration_set.clone())
+            .message_body(&message.text)
+            .message_type(MessageType::Transactional)
+            .set_time_to_live(time_to_live);
+        match call.send().await {
+            Ok(sent) if sent.message_id().is_some() => Ok(()),
+            Ok(_) => Err(ChannelError::Unconfirmed("it answered without a message's identifier".into())),
+            Err(error) => Err(outcome(&error)),
+        }
+    }
+}
+
+/// What is certain after a call that failed.
+fn outcome<R>(error: &SdkError<SendTextMessageError, R>) -> ChannelError {
+    match error {
+        SdkError::ConstructionFailure(_) => refused("the call could not be made"),
+        SdkError::DispatchFailure(failure)
+            if failure.as_connector_error().is_some_and(|error| is_failure_to_connect(error)) =>
+        {
+            ChannelError::Unavailable("no connection".into())
+        }
+        SdkError::ServiceError(context) => of_service(context.err()),
+        _ => ChannelError::Unconfirmed("no answer in time, or one that cannot be read".into()),
+    }
+}
+
+/// What the service's own errors say. Their texts may repeat the phone number, so only their codes go on.
+fn of_service(error: &SendTextMessageError) -> ChannelError {
+    let because =
+        |reason: DeliveryFailure, detail: &str| ChannelError::Refused { reason, cause: described(error, detail) };
+    match error {
+        SendTextMessageError::ThrottlingException(_) => ChannelError::Unavailable(described(error, "")),
+        SendTextMessageError::ConflictException(conflict) => {
+            let reason = match conflict.reason() {
+                Some(ConflictExceptionReason::DestinationPhoneNumberOptedOut) => DeliveryFailure::RecipientOptedOut,
+                _ => DeliveryFailure::ChannelRefused,
+            };
+            because(reason, conflict.reason().map_or("", ConflictExceptionReason::as_str))
+        }
+        SendTextMessageError::ValidationException(invalid) => {
+            let of_phone = invalid.fields().iter().any(|field| field.name() == "DestinationPhoneNumber");
+            let reason = if of_phone { DeliveryFailure::InvalidRecipient } else { DeliveryFailure::ChannelRefused };
+            because(reason, invalid.reason().map_or("", |reason| reason.as_str()))
+        }
+        SendTextMessageError::AccessDeniedException(denied) => {
+            because(DeliveryFailure::ChannelRefused, denied.reason().map_or("", |reason| reason.as_str()))
+        }
+        SendTextMessageError::ServiceQuotaExceededException(exceeded) => {
+            because(DeliveryFailure::ChannelRefused, exceeded.reason().map_or("", |reason| reason.as_str()))
+        }
+        SendTextMessageError::ResourceNotFoundException(_) => because(DeliveryFailure::ChannelRefused, ""),
+        // The errors that every AWS service has are of who signed the call and how, and come before any work
+        // (https://docs.aws.amazon.com/pinpoint/latest/apireference_smsvoicev2/CommonErrors.html), but for failures and
+        // an answer that names no error.
+        other => match other.code() {
+            Some("ThrottlingException" | "Throttling" | "RequestThrottled") => {
+                ChannelError::Unavailable(described(error, ""))
+            }
+            Some(
+                "AccessDeniedException"
+                | "ExpiredTokenException"
+                | "IncompleteSignature"
+                | "IncompleteSignatureException"
+                | "InvalidSignatureException"
+                | "MissingAuthenticationTokenException"
+                | "NotAuthorized"
+                | "OptInRequired"
+                | "RequestExpired"
+                | "UnrecognizedClientException",
+            ) => because(DeliveryFailure::ChannelRefused, ""),
+            _ => ChannelError::Unconfirmed(described(error, "")),
+        },
+    }
+}
+
+fn described(error: &SendTextMessageError, detail: &str) -> Cause {
+    format!("{} {detail}", error.code().unwrap_or("an error without a code")).trim_end().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_pinpointsmsvoicev2::error::ErrorMetadata;
+    use aws_sdk_pinpointsmsvoicev2::types::error::{
+        AccessDeniedException, ConflictException, InternalServerException, ResourceNotFoundException,
+        ServiceQuotaExceededException, ThrottlingException, ValidationException,
+    };
+    use aws_sdk_pinpointsmsvoicev2::types::{
+        ServiceQuotaExceededExceptionReason, ValidationExceptionField, ValidationExceptionReason,
+    };
+
+    fn said(error: &SendTextMessageError) -> &'static str {
+        let outcome = of_service(error);
+        let text = outcome.to_string();
+        assert!(!text.contains("27831234567"), "{text}");
+        match outcome {
+            ChannelError::Refused { reason, .. } => reason.code(),
+            ChannelError::Unavailable(_) => "again",
+            ChannelError::Unconfirmed(_) => "unknown",
+        }
+    }
+
+    const TEXT: &str = "wrong with +27831234567";
+
+    #[test]
+    fn each_documented_error_has_its_meaning_and_none_shows_the_number() {
+        use ConflictExceptionReason as Conflict;
+        use SendTextMessageError as Error;
+        for (reason, meaning) in [
+            (Conflict::DestinationPhoneNumberOptedOut, "recipient_opted_out"),
+            (Conflict::DestinationPhoneNumberNotVerified, "channel_refused"),
+            (Conflict::from("NEW_REASON"), "channel_refused"),
+        ] {
+            let conflict = ConflictException::builder().reason(reason).message(TEXT).build();
+            assert_eq!(said(&Error::ConflictException(conflict)), meaning);
+        }
+        for (field, meaning) in [("DestinationPhoneNumber", "invalid_recipient"), ("MessageBody", "channel_refused")] {
+            let field = ValidationExceptionField::builder().name(field).message(TEXT).build().unwrap();
+            let reason = ValidationExceptionReason::FieldValidationFailed;
+            let invalid = ValidationException::builder().reason(reason).fields(field).message(TEXT).build();
+            assert_eq!(said(&Error::ValidationException(invalid)), meaning);
+        }
+        let reason = ServiceQuotaExceededExceptionReason::MonthlySpendLimitReachedForText;
+        let quota = ServiceQuotaExceededException::builder().reason(reason).message(TEXT).build();
+        assert_eq!(said(&Error::ServiceQuotaExceededException(quota)), "channel_refused");
+        let denied = AccessDeniedException::builder().message(TEXT).build();
+        assert_eq!(said(&Error::AccessDeniedException(denied)), "channel_refused");
+        let unknown = ResourceNotFoundException::builder().message(TEXT).build();
+        assert_eq!(said(&Error::ResourceNotFoundException(unknown)), "channel_refused");
+        assert_eq!(said(&Error::ThrottlingException(ThrottlingException::builder().message(TEXT).build())), "again");
+        let internal = InternalServerException::builder().message(TEXT).build();
+        assert_eq!(said(&Error::InternalServerException(internal)), "unknown");
+        for (code, meaning) in [
+            ("ExpiredTokenException", "channel_refused"),
+            ("ServiceUnavailable", "unknown"),
+            ("SomethingNew", "unknown"),
+        ] {
+            assert_eq!(said(&Error::generic(ErrorMetadata::builder().code(code).message(TEXT).build())), meaning);
+        }
+        assert_eq!(said(&Error::generic(ErrorMetadata::builder().message(TEXT).build())), "unknown");
+    }
+}

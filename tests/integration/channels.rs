@@ -1,0 +1,552 @@
+//! The link reaches the customer through whichever channel is configured, or the agent reads why not: against stand-ins for
+//! the channels' own interfaces, and with a table that loses answers.
+
+use domain::ports::{Claim, Claimed, Store as _};
+use domain::{Clock as _, SystemClock, Timestamp};
+use futures::future::join_all;
+use runtime::Function;
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tests::channels::{Channels, Reply, TOKEN, aws_error, clickatell_refusal, graph_error};
+use tests::handlers::Handlers;
+use tests::proxy::Fault;
+
+const PHONE: &str = "+27831234567";
+const IDENTITY: &str = "arn:aws:sms-voice:us-east-1:111122223333:pool/pool-0123456789abcdef";
+
+/// The channels whose interfaces do not drop repeats.
+const CLAIMING: [&str; 3] = ["sms", "whatsapp", "clickatell"];
+
+/// Handlers, channels, and the function that tells customers through one of them.
+struct Setting {
+    handlers: Arc<Handlers>,
+    channels: Channels,
+    notify: Box<dyn Function>,
+}
+
+fn notifier(handlers: &Handlers, channel: &str, url: &str) -> Box<dyn Function> {
+    let whatsapp = format!("{url}/v25.0");
+    let chat = format!("{url}/chat");
+    handlers.notify(&[
+        ("CHANNEL", channel),
+        ("AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2", url),
+        ("SMS_ORIGINATION_IDENTITY", IDENTITY),
+        ("WHATSAPP_PHONE_NUMBER_ID", "106540352242922"),
+        ("WHATSAPP_ACCESS_TOKEN", TOKEN),
+        ("WHATSAPP_API_URL", &whatsapp),
+        ("CLICKATELL_API_KEY", TOKEN),
+        ("CLICKATELL_CHANNEL", "sms"),
+        ("CLICKATELL_API_URL", url),
+        ("CHANNEL_WEBHOOK_URL", &chat),
+        ("CHANNEL_WEBHOOK_SECRET", "whsec_dGVzdCBzZWNyZXQgb2YgbW9yZSB0aGFuIDI0IGJ5dGVz"),
+    ])
+}
+
+impl Setting {
+    async fn of(channel: &str) -> Self {
+        let (handlers, channels) = (Handlers::start().await, Channels::start().await);
+        let notify = notifier(&handlers, channel, &channels.url);
+        Self { handlers, channels, notify }
+    }
+
+    /// A new request with the event that brings its link; nothing is counted yet.
+    async fn sent(&self) -> (String, Value) {
+        let (id, _) = self.handlers.sent().await;
+        let event = self.last_event(&id).await;
+        self.handlers.proxy.take_calls();
+        (id, event)
+    }
+
+    async fn last_event(&self, id: &str) -> Value {
+        self.handlers.events(id).await.pop().unwrap().1
+    }
+
+    /// The bus delivers an event.
+    async fn run(&self, event: &Value) -> Result<String, String> {
+        let result = self.notify.invoke(&json!({ "source": "chat2pay", "detail": event }).to_string()).await;
+        result.map_err(|error| {
+            let text = error.to_string();
+            assert!(!text.contains("27831234567") && !text.contains("Please pay"), "{text}");
+            text
+        })
+    }
+
+    /// The history of a request, as its agent reads it: each entry's status and reason.
+    async fn history(&self, id: &str) -> Vec<(String, Value)> {
+        let answer = self.handlers.get(id).await;
+        let entries = answer.body["history"].as_array().unwrap().clone();
+        entries.iter().map(|entry| (entry["status"].as_str().unwrap().to_owned(), entry["reason"].clone())).collect()
+    }
+
+    /// Holds that the agent reads why the link did not arrive, and that others hear of it.
+    async fn assert_failed(&self, id: &str, reason: &str) {
+        let sent = |reason: Value| ("sent".to_owned(), reason);
+        assert_eq!(self.history(id).await, [sent(Value::Null), sent(reason.into())]);
+        let answer = self.handlers.get(id).await.body;
+        assert_eq!((&answer["status"], &answer["version"]), (&json!("sent"), &json!(2)));
+        assert!(answer["link"]["url"].is_string(), "the link stays good: {answer}");
+        assert_eq!(answer["history"][1]["actor"], json!({ "type": "system", "id": null }));
+        let events = self.handlers.events(id).await;
+        assert_eq!(events.len(), 2, "{events:?}");
+        assert_eq!((events[1].0, &events[1].1["reason"]), ("PaymentLinkDeliveryFailed", &json!(reason)));
+        crate::events::assert_valid(events[1].0, &events[1].1);
+    }
+
+    /// Holds that nothing is in the history but that the request was sent.
+    async fn assert_nothing_recorded(&self, id: &str) {
+        assert_eq!(self.history(id).await, [("sent".to_owned(), Value::Null)]);
+    }
+}
+
+/// The same event, as it looks so long after it happened, with so much time left for the link.
+fn aged(event: &Value, age: Duration, left: Duration) -> Value {
+    let (mut event, now) = (event.clone(), SystemClock.now());
+    event["occurred_at"] = json!(now.minus(age));
+    event["link"]["expires_at"] = json!(now.plus(left));
+    event
+}
+
+/// Answers that say "later", each in its channel's way.
+fn busy(channel: &str) -> Reply {
+    match channel {
+        "sms" => Reply::Refused(400, aws_error("ThrottlingException", json!({}))),
+        "whatsapp" => Reply::Refused(429, graph_error(130_429)),
+        "clickatell" => Reply::Refused(503, clickatell_refusal(19)),
+        _ => Reply::Refused(503, json!({})),
+    }
+}
+
+/// Refusals that stay, each in its channel's way, with what the agent reads.
+fn refusals(channel: &str) -> Vec<(Reply, &'static str)> {
+    match channel {
+        "sms" => {
+            let of_number = json!({ "Reason": "FIELD_VALIDATION_FAILED",
+                "Fields": [{ "Name": "DestinationPhoneNumber", "Message": "+27831234567 is not valid" }] });
+            let quota = json!({ "Reason": "MONTHLY_SPEND_LIMIT_REACHED_FOR_TEXT" });
+            let opted_out = json!({ "Reason": "DESTINATION_PHONE_NUMBER_OPTED_OUT" });
+            vec![
+                (Reply::Refused(400, aws_error("ConflictException", opted_out)), "recipient_opted_out"),
+                (Reply::Refused(400, aws_error("ValidationException", of_number)), "invalid_recipient"),
+                (Reply::Refused(400, aws_error("ServiceQuotaExceededException", quota)), "channel_refused"),
+                (Reply::Refused(400, aws_error("AccessDeniedException", json!({}))), "channel_refused"),
+                (Reply::Refused(500, aws_error("InternalServerException", json!({}))), "delivery_unconfirmed"),
+            ]
+        }
+        "whatsapp" => vec![
+            (Reply::Refused(400, graph_error(131_047)), "outside_conversation_window"),
+            (Reply::Refused(400, graph_error(131_026)), "not_on_channel"),
+            (Reply::Refused(403, graph_error(368)), "channel_refused"),
+            (Reply::Refused(500, graph_error(131_000)), "delivery_unconfirmed"),
+            (Reply::Refused(200, json!({ "success": true })), "delivery_unconfirmed"),
+        ],
+        "clickatell" => vec![
+            (Reply::Refused(400, clickatell_refusal(25)), "invalid_recipient"),
+            (Reply::Refused(207, clickatell_refusal(26)), "recipient_opted_out"),
+            (Reply::Refused(200, clickatell_refusal(27)), "not_on_channel"),
+            (Reply::Refused(402, clickatell_refusal(20)), "channel_refused"),
+            (Reply::Refused(502, json!("<html>")), "delivery_unconfirmed"),
+        ],
+        _ => vec![(Reply::Refused(400, json!({})), "channel_refused")],
+    }
+}
+
+#[tokio::test]
+async fn the_customer_reads_the_same_through_every_channel() {
+    for channel in ["sms", "whatsapp", "clickatell", "webhook"] {
+        let setting = Setting::of(channel).await;
+        let (id, event) = setting.sent().await;
+        assert_eq!(setting.run(&event).await.unwrap(), "null", "{channel}");
+        let received = setting.channels.received();
+        assert_eq!(received.len(), 1, "{channel}");
+        assert_eq!(received[0].to, PHONE);
+        let link = event["link"]["url"].as_str().unwrap();
+        assert_eq!(
+            received[0].text,
+            format!("Please pay R250.00 for order 10045: {link} The link expires in 5 minutes.")
+        );
+        setting.assert_nothing_recorded(&id).await;
+    }
+}
+
+#[tokio::test]
+async fn a_text_message_names_who_sends_it_and_does_not_outlive_its_link() {
+    let setting = Setting::of("sms").await;
+    let (_, event) = setting.sent().await;
+    setting.run(&event).await.unwrap();
+    let body = &setting.channels.received()[0].body;
+    assert_eq!(body["OriginationIdentity"], IDENTITY);
+    assert_eq!(body["MessageType"], "TRANSACTIONAL");
+    assert!((250..=300).contains(&body["TimeToLive"].as_i64().unwrap()), "{body}");
+    assert!(body.get("ConfigurationSetName").is_none(), "{body}");
+    // A text without a link stays worth something.
+    let (id, _) = setting.sent().await;
+    setting.handlers.cancel(&id).await;
+    setting.run(&setting.last_event(&id).await).await.unwrap();
+    let canceled = setting.channels.received().pop().unwrap();
+    assert_eq!(canceled.text, "The 10045 has been canceled by the Agent");
+    assert!(canceled.body.get("TimeToLive").is_none(), "{}", canceled.body);
+}
+
+#[tokio::test]
+async fn delivery_costs_one_write_unit_and_none_with_a_chat_that_drops_repeats() {
+    for channel in CLAIMING {
+        let setting = Setting::of(channel).await;
+        let (id, event) = setting.sent().await;
+        setting.run(&event).await.unwrap();
+        let calls = setting.handlers.proxy.take_calls();
+        let made: Vec<_> = calls.iter().map(|call| (call.operation.as_str(), call.units)).collect();
+        assert_eq!(made, [("UpdateItem", 1.0)], "{channel}");
+        let size = setting.handlers.item_size(&id).await;
+        assert!(size <= 1024, "{size} bytes: each further kilobyte costs another unit at every write");
+    }
+    let setting = Setting::of("webhook").await;
+    let (_, event) = setting.sent().await;
+    setting.run(&event).await.unwrap();
+    assert_eq!(setting.handlers.proxy.take_calls(), []);
+}
+
+#[tokio::test]
+async fn a_refusal_is_read_by_the_agent_and_announced_once_and_nothing_is_sent_again() {
+    for channel in ["sms", "whatsapp", "clickatell", "webhook"] {
+        let setting = Setting::of(channel).await;
+        for (reply, reason) in refusals(channel) {
+            let (id, event) = setting.sent().await;
+            setting.channels.next(&[reply]);
+            // The event is settled: it does not come again, nor does it end among the dead letters.
+            setting.run(&event).await.unwrap();
+            setting.assert_failed(&id, reason).await;
+            let calls = setting.channels.calls();
+            if channel != "webhook" {
+                setting.run(&event).await.unwrap();
+                setting.run(&aged(&event, Duration::from_secs(70), Duration::from_secs(200))).await.unwrap();
+                assert_eq!(setting.channels.calls(), calls, "{channel} {reason}");
+                setting.assert_failed(&id, reason).await;
+            }
+        }
+        assert!(setting.channels.received().is_empty(), "{channel}");
+    }
+}
+
+#[tokio::test]
+async fn a_channel_that_is_busy_is_tried_again_within_the_run() {
+    for channel in ["sms", "whatsapp", "clickatell", "webhook"] {
+        let setting = Setting::of(channel).await;
+        let (id, event) = setting.sent().await;
+        setting.channels.next(&[busy(channel), busy(channel)]);
+        setting.run(&event).await.unwrap();
+        assert_eq!((setting.channels.calls(), setting.channels.received().len()), (3, 1), "{channel}");
+        setting.assert_nothing_recorded(&id).await;
+    }
+}
+
+#[tokio::test]
+async fn a_channel_that_stays_busy_leaves_the_message_to_the_next_run() {
+    for channel in ["sms", "whatsapp", "clickatell", "webhook"] {
+        let setting = Setting::of(channel).await;
+        let (id, event) = setting.sent().await;
+        setting.channels.always(Some(busy(channel)));
+        let error = setting.run(&event).await.unwrap_err();
+        assert!(error.contains("unavailable"), "{channel}: {error}");
+        setting.assert_nothing_recorded(&id).await;
+        setting.channels.always(None);
+        setting.run(&aged(&event, Duration::from_secs(65), Duration::from_secs(235))).await.unwrap();
+        assert_eq!(setting.channels.received().len(), 1, "{channel}");
+        setting.assert_nothing_recorded(&id).await;
+    }
+}
+
+#[tokio::test]
+async fn the_last_run_that_fails_tells_the_agent() {
+    for (channel, age, left) in [("sms", 185, 115), ("whatsapp", 1, 59), ("clickatell", 65, 90), ("webhook", 185, 115)]
+    {
+        let setting = Setting::of(channel).await;
+        let (id, event) = setting.sent().await;
+        setting.channels.always(Some(busy(channel)));
+        let event = aged(&event, Duration::from_secs(age), Duration::from_secs(left));
+        setting.run(&event).await.unwrap();
+        setting.assert_failed(&id, "channel_unavailable").await;
+    }
+}
+
+#[tokio::test]
+async fn a_channel_that_cannot_be_reached_has_sent_nothing() {
+    let closed = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("http://{}", closed.local_addr().unwrap());
+    drop(closed);
+    for channel in CLAIMING {
+        let mut setting = Setting::of(channel).await;
+        let working = std::mem::replace(&mut setting.notify, notifier(&setting.handlers, channel, &url));
+        let (id, event) = setting.sent().await;
+        assert!(setting.run(&event).await.unwrap_err().contains("unavailable"), "{channel}");
+        setting.assert_nothing_recorded(&id).await;
+        setting.notify = working;
+        setting.run(&event).await.unwrap();
+        assert_eq!(setting.channels.received().len(), 1, "{channel}: the claim was given back");
+    }
+}
+
+#[tokio::test]
+async fn a_message_whose_answer_is_lost_is_not_sent_again_and_the_agent_is_told() {
+    for channel in CLAIMING {
+        let setting = Setting::of(channel).await;
+        let (id, event) = setting.sent().await;
+        setting.channels.always(Some(Reply::AnswerLost));
+        setting.run(&event).await.unwrap();
+        setting.assert_failed(&id, "delivery_unconfirmed").await;
+        setting.run(&event).await.unwrap();
+        assert_eq!(setting.channels.received().len(), 1, "{channel}");
+    }
+    let setting = Setting::of("webhook").await;
+    let (id, event) = setting.sent().await;
+    setting.channels.next(&[Reply::AnswerLost]);
+    setting.run(&event).await.unwrap();
+    let received = setting.channels.received();
+    assert_eq!(received.len(), 2, "the chat drops the repeat");
+    assert_eq!(received[0].body["data"]["event_id"], received[1].body["data"]["event_id"]);
+    setting.assert_nothing_recorded(&id).await;
+}
+
+#[tokio::test]
+async fn the_function_run_twice_or_at_once_sends_one_message() {
+    for channel in CLAIMING {
+        let setting = Setting::of(channel).await;
+        let (id, event) = setting.sent().await;
+        let runs = join_all((0..8).map(|_| setting.run(&event))).await;
+        assert!(runs.iter().all(Result::is_ok), "{channel}: {runs:?}");
+        setting.run(&event).await.unwrap();
+        assert_eq!((setting.channels.calls(), setting.channels.received().len()), (1, 1), "{channel}");
+        setting.assert_nothing_recorded(&id).await;
+        // Another event of the same request is another message.
+        setting.handlers.cancel(&id).await;
+        let canceled = setting.last_event(&id).await;
+        join_all((0..4).map(|_| setting.run(&canceled))).await;
+        assert_eq!(setting.channels.received().len(), 2, "{channel}");
+    }
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_is_lost_changes_nothing_for_the_customer() {
+    for fault in [Fault::AnswerLost, Fault::RequestLost] {
+        // The claim.
+        let setting = Setting::of("whatsapp").await;
+        let (id, event) = setting.sent().await;
+        setting.handlers.proxy.fail_next_writes(&[fault]);
+        setting.run(&event).await.unwrap();
+        assert_eq!((setting.channels.received().len(), setting.handlers.proxy.faults_left()), (1, 0), "{fault:?}");
+        setting.assert_nothing_recorded(&id).await;
+        // The entry.
+        let (id, event) = setting.sent().await;
+        setting.channels.next(&[Reply::Refused(400, graph_error(131_026))]);
+        setting.handlers.proxy.fail_next_writes(&[Fault::None, fault]);
+        setting.run(&event).await.unwrap();
+        assert_eq!(setting.handlers.proxy.faults_left(), 0);
+        setting.assert_failed(&id, "not_on_channel").await;
+        // Giving the claim back.
+        let (_, event) = setting.sent().await;
+        setting.channels.always(Some(busy("whatsapp")));
+        setting.handlers.proxy.fail_next_writes(&[Fault::None, fault]);
+        setting.run(&event).await.unwrap_err();
+        assert_eq!(setting.handlers.proxy.faults_left(), 0);
+        setting.channels.always(None);
+        setting.run(&event).await.unwrap();
+        assert_eq!(setting.channels.received().len(), 2, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_table_that_cannot_be_reached_keeps_the_message_back() {
+    let setting = Setting::of("whatsapp").await;
+    let (id, event) = setting.sent().await;
+    setting.handlers.proxy.fail_next_writes(&[Fault::RequestLost; 4]);
+    assert!(setting.run(&event).await.unwrap_err().contains("store"));
+    assert_eq!(setting.channels.calls(), 0, "what is not claimed is not sent");
+    setting.run(&event).await.unwrap();
+    assert_eq!(setting.channels.received().len(), 1);
+    // Of a refusal that could not be written down, the next run tells what it can.
+    let (other, event) = setting.sent().await;
+    setting.channels.next(&[Reply::Refused(400, graph_error(131_026))]);
+    let lost = [Fault::RequestLost; 4];
+    setting.handlers.proxy.fail_next_writes(&[&[Fault::None], &lost[..]].concat());
+    let error = setting.run(&event).await.unwrap_err();
+    assert!(error.contains("not_on_channel") && error.contains("could not be stored"), "{error}");
+    setting.run(&aged(&event, Duration::from_secs(65), Duration::from_secs(235))).await.unwrap();
+    setting.assert_failed(&other, "delivery_unconfirmed").await;
+    setting.assert_nothing_recorded(&id).await;
+}
+
+#[tokio::test]
+async fn a_run_that_was_cut_off_before_it_sent_loses_the_text_and_the_agent_is_told() {
+    let setting = Setting::of("sms").await;
+    let (id, event) = setting.sent().await;
+    let claim = Claim::new(event["event_id"].as_str().unwrap()).unwrap();
+    let claimed = setting.handlers.store().claim(id.parse().unwrap(), &claim).await.unwrap();
+    assert_eq!(claimed, Claimed::Won);
+    // It may still be at work.
+    setting.run(&event).await.unwrap();
+    setting.assert_nothing_recorded(&id).await;
+    // When Lambda runs the function again, it cannot be.
+    setting.run(&aged(&event, Duration::from_secs(65), Duration::from_secs(235))).await.unwrap();
+    setting.assert_failed(&id, "delivery_unconfirmed").await;
+    assert_eq!(setting.channels.calls(), 0);
+}
+
+#[tokio::test]
+async fn only_its_own_claim_is_given_back() {
+    let setting = Setting::of("sms").await;
+    let (id, event) = setting.sent().await;
+    let (store, id) = (setting.handlers.store(), id.parse().unwrap());
+    let claim = || Claim::new(event["event_id"].as_str().unwrap()).unwrap();
+    let (first, second) = (claim(), claim());
+    assert_eq!(store.claim(id, &first).await.unwrap(), Claimed::Won);
+    assert!(matches!(store.claim(id, &second).await.unwrap(), Claimed::Taken(_)));
+    store.release(id, &second).await.unwrap();
+    assert!(matches!(store.claim(id, &second).await.unwrap(), Claimed::Taken(_)));
+    store.release(id, &first).await.unwrap();
+    store.release(id, &first).await.unwrap();
+    assert_eq!(store.claim(id, &second).await.unwrap(), Claimed::Won);
+    let missing = domain::PaymentRequestId::new();
+    assert_eq!(store.claim(missing, &first).await.unwrap(), Claimed::NotFound);
+    store.release(missing, &first).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_link_that_has_ended_is_not_sent_and_leaves_no_entry() {
+    for channel in ["sms", "webhook"] {
+        let setting = Setting::of(channel).await;
+        let (id, event) = setting.sent().await;
+        setting.run(&aged(&event, Duration::from_mins(5), Duration::ZERO)).await.unwrap();
+        assert_eq!((setting.channels.calls(), setting.handlers.proxy.take_calls().len()), (0, 0), "{channel}");
+        setting.assert_nothing_recorded(&id).await;
+    }
+}
+
+#[tokio::test]
+async fn no_try_begins_after_the_end_of_the_link_and_an_ended_link_gets_no_entry() {
+    let (handlers, channels) = (Handlers::with_limits(1, 900).await, Channels::start().await);
+    let notify = notifier(&handlers, "whatsapp", &channels.url);
+    let setting = Setting { handlers, channels, notify };
+    let (id, event) = setting.sent().await;
+    setting.channels.always(Some(busy("whatsapp")));
+    let deadline: Timestamp = event["link"]["expires_at"].as_str().unwrap().parse().unwrap();
+    // Runs follow one another until the link has ended, and then the channel is left alone.
+    while SystemClock.now() < deadline {
+        setting.run(&event).await.ok();
+    }
+    let calls = setting.channels.calls();
+    setting.run(&event).await.unwrap();
+    assert_eq!(setting.channels.calls(), calls);
+    let history = setting.history(&id).await;
+    assert!(history.len() <= 2, "{history:?}");
+}
+
+#[tokio::test]
+async fn whoever_has_clicked_has_the_link() {
+    for channel in ["sms", "webhook"] {
+        let setting = Setting::of(channel).await;
+        let (id, token) = setting.handlers.sent().await;
+        let event = setting.last_event(&id).await;
+        setting.handlers.click(&token).await;
+        let (reply, _) = refusals(channel).remove(0);
+        setting.channels.next(&[reply]);
+        setting.run(&event).await.unwrap();
+        let statuses: Vec<_> = setting.history(&id).await.into_iter().map(|(status, _)| status).collect();
+        assert_eq!(statuses, ["sent", "clicked"], "{channel}");
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_was_not_delivered_can_still_be_clicked_and_canceled() {
+    let setting = Setting::of("clickatell").await;
+    setting.channels.always(Some(Reply::Refused(400, clickatell_refusal(27))));
+    let (clicked, token) = setting.handlers.sent().await;
+    let (canceled, _) = setting.handlers.sent().await;
+    for id in [&clicked, &canceled] {
+        let before = setting.handlers.stored(id).await;
+        setting.run(&setting.last_event(id).await).await.unwrap();
+        setting.assert_failed(id, "not_on_channel").await;
+        assert_eq!(setting.handlers.stored(id).await.deadline, before.deadline);
+    }
+    assert_eq!(setting.handlers.click(&token).await.status, 303);
+    assert_eq!(setting.handlers.cancel(&canceled).await.status, 200);
+    for id in [&clicked, &canceled] {
+        tests::handlers::assert_possible(&setting.handlers.stored(id).await);
+    }
+}
+
+#[tokio::test]
+async fn other_texts_that_fail_stay_with_the_bus_and_leave_no_entry() {
+    for channel in ["sms", "whatsapp", "clickatell", "webhook"] {
+        let setting = Setting::of(channel).await;
+        let (id, _) = setting.sent().await;
+        setting.handlers.cancel(&id).await;
+        let canceled = setting.last_event(&id).await;
+        let (reply, _) = refusals(channel).remove(0);
+        for reply in [reply, busy(channel)] {
+            setting.channels.always(Some(reply));
+            setting.run(&canceled).await.unwrap_err();
+        }
+        setting.channels.always(None);
+        setting.run(&canceled).await.unwrap();
+        assert_eq!(setting.channels.received().len(), 1, "{channel}");
+        assert_eq!(setting.history(&id).await.len(), 2, "{channel}");
+    }
+}
+
+#[tokio::test]
+async fn a_text_for_a_request_that_nobody_knows_is_not_sent() {
+    let setting = Setting::of("sms").await;
+    let (_, mut event) = setting.sent().await;
+    let id = domain::PaymentRequestId::new().to_string();
+    event["event_id"] = format!("{id}#1").into();
+    event["id"] = id.into();
+    setting.run(&event).await.unwrap();
+    assert_eq!(setting.channels.calls(), 0);
+}
+
+#[tokio::test]
+async fn a_token_that_the_channel_does_not_take_is_a_refusal() {
+    for (channel, variable) in [("whatsapp", "WHATSAPP_ACCESS_TOKEN"), ("clickatell", "CLICKATELL_API_KEY")] {
+        let mut setting = Setting::of(channel).await;
+        let url = setting.channels.url.clone();
+        let api = format!("{url}/v25.0");
+        setting.notify = setting.handlers.notify(&[
+            ("CHANNEL", channel),
+            ("WHATSAPP_PHONE_NUMBER_ID", "106540352242922"),
+            ("WHATSAPP_API_URL", &api),
+            ("CLICKATELL_CHANNEL", "sms"),
+            ("CLICKATELL_API_URL", &url),
+            (variable, "old"),
+        ]);
+        let (id, event) = setting.sent().await;
+        setting.run(&event).await.unwrap();
+        setting.assert_failed(&id, "channel_refused").await;
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_was_replaced_is_read_again_before_a_message_is_given_up() {
+    let value = Arc::new(Mutex::new("old"));
+    let secret = Arc::clone(&value);
+    let answer =
+        move || std::future::ready(axum::Json(json!({ "ARN": "arn", "SecretString": *secret.lock().unwrap() })));
+    let secrets = tests::serve(axum::Router::new().fallback(answer)).await;
+    let mut setting = Setting::of("whatsapp").await;
+    let api = format!("{}/v25.0", setting.channels.url);
+    setting.notify = setting.handlers.notify(&[
+        ("CHANNEL", "whatsapp"),
+        ("WHATSAPP_PHONE_NUMBER_ID", "106540352242922"),
+        ("WHATSAPP_API_URL", &api),
+        ("WHATSAPP_ACCESS_TOKEN_ARN", "arn:aws:secretsmanager:us-east-1:1:secret:whatsapp"),
+        ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &secrets),
+    ]);
+    let (id, event) = setting.sent().await;
+    setting.run(&event).await.unwrap();
+    setting.assert_failed(&id, "channel_refused").await;
+    *value.lock().unwrap() = TOKEN;
+    crate::secrets::after(Duration::from_secs(31)).await;
+    let (id, event) = setting.sent().await;
+    setting.run(&event).await.unwrap();
+    assert_eq!((setting.channels.calls(), setting.channels.received().len()), (3, 1));
+    setting.assert_nothing_recorded(&id).await;
+}

@@ -1,0 +1,226 @@
+//! The channels' own interfaces, as their documentation describes them, with outcomes that a test decides. Every interface
+//! checks what it is sent as the real one would: who calls, and the form of the call.
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::Response;
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+/// The token or key that the interfaces know.
+pub const TOKEN: &str = "EAAJB-test-token-1_2==";
+
+/// What a channel does with the next message.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    /// It takes it and sends it.
+    Taken,
+    /// It takes it and sends it, but its answer is lost.
+    AnswerLost,
+    /// It does not take it, and answers this.
+    Refused(u16, Value),
+}
+
+/// One text that a phone received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// The number in E.164 form.
+    pub to: String,
+    /// The text.
+    pub text: String,
+    /// The call's whole body.
+    pub body: Value,
+}
+
+#[derive(Default)]
+struct Ledger {
+    replies: VecDeque<Reply>,
+    always: Option<Reply>,
+    calls: usize,
+    received: Vec<Received>,
+}
+
+/// The running channels, all at one address.
+pub struct Channels {
+    /// Where they answer.
+    pub url: String,
+    ledger: Arc<Mutex<Ledger>>,
+}
+
+impl Channels {
+    /// Starts them.
+    pub async fn start() -> Self {
+        let ledger = Arc::new(Mutex::new(Ledger::default()));
+        let url = crate::serve(Router::new().fallback(call).with_state(Arc::clone(&ledger))).await;
+        Self { url, ledger }
+    }
+
+    /// Decides what becomes of the next messages, in their order; those after them are taken.
+    pub fn next(&self, replies: &[Reply]) {
+        self.ledger.lock().unwrap().replies = replies.iter().cloned().collect();
+    }
+
+    /// Decides what becomes of all messages, until `None`.
+    pub fn always(&self, reply: Option<Reply>) {
+        self.ledger.lock().unwrap().always = reply;
+    }
+
+    /// How many calls there were.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        self.ledger.lock().unwrap().calls
+    }
+
+    /// What the phones received, oldest first.
+    #[must_use]
+    pub fn received(&self) -> Vec<Received> {
+        self.ledger.lock().unwrap().received.clone()
+    }
+}
+
+/// What an interface makes of a call: the message with its answer, or a refusal.
+type Read = Result<(Received, u16, Value), (u16, Value)>;
+
+async fn call(State(ledger): State<Arc<Mutex<Ledger>>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let read = match uri.path() {
+        "/" => sms(&headers, body),
+        "/v25.0/106540352242922/messages" => whatsapp(&headers, body),
+        "/v1/message" => clickatell(&headers, body),
+        "/chat" => chat(body),
+        other => Err((404, json!({ "error": format!("nothing at {other}") }))),
+    };
+    let mut ledger = ledger.lock().unwrap();
+    ledger.calls += 1;
+    let (received, status, answer) = match read {
+        Ok(read) => read,
+        Err((status, answer)) => return respond(status, &answer),
+    };
+    let reply = ledger.always.clone().or_else(|| ledger.replies.pop_front()).unwrap_or(Reply::Taken);
+    match reply {
+        Reply::Refused(status, answer) => respond(status, &answer),
+        Reply::Taken => {
+            ledger.received.push(received);
+            respond(status, &answer)
+        }
+        Reply::AnswerLost => {
+            ledger.received.push(received);
+            let cut = futures::stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]);
+            Response::builder().header("content-length", "100").body(Body::from_stream(cut)).unwrap()
+        }
+    }
+}
+
+fn respond(status: u16, answer: &Value) -> Response {
+    let status = StatusCode::from_u16(status).unwrap();
+    Response::builder()
+        .status(status)
+        .header("content-type", "application/json")
+        .body(Body::from(answer.to_string()))
+        .unwrap()
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// An error of an AWS service with the protocol JSON 1.0.
+#[must_use]
+pub fn aws_error(kind: &str, details: Value) -> Value {
+    let mut error = details;
+    error["__type"] = format!("com.amazonaws.pinpointsmsvoicev2#{kind}").into();
+    error["Message"] = "It is about +27831234567.".into();
+    error
+}
+
+/// <https://docs.aws.amazon.com/pinpoint/latest/apireference_smsvoicev2/API_SendTextMessage.html>
+fn sms(headers: &HeaderMap, body: Value) -> Read {
+    let authorization = header(headers, "authorization");
+    if !authorization.starts_with("AWS4-HMAC-SHA256 ") || !authorization.contains("/us-east-1/sms-voice/aws4_request") {
+        return Err((400, aws_error("UnrecognizedClientException", json!({}))));
+    }
+    if header(headers, "x-amz-target") != "PinpointSMSVoiceV2.SendTextMessage"
+        || header(headers, "content-type") != "application/x-amz-json-1.0"
+    {
+        return Err((400, aws_error("UnknownOperationException", json!({}))));
+    }
+    let wrong = |field: &str| {
+        let fields = json!([{ "Name": field, "Message": "wrong" }]);
+        (400, aws_error("ValidationException", json!({ "Reason": "FIELD_VALIDATION_FAILED", "Fields": fields })))
+    };
+    let (to, message) = (text(&body["DestinationPhoneNumber"]), text(&body["MessageBody"]));
+    if !to.starts_with('+') {
+        return Err(wrong("DestinationPhoneNumber"));
+    }
+    if message.is_empty() || message.len() > 1_600 {
+        return Err(wrong("MessageBody"));
+    }
+    if body.get("TimeToLive").is_some_and(|time| !(5..=259_200).contains(&time.as_i64().unwrap_or_default())) {
+        return Err(wrong("TimeToLive"));
+    }
+    Ok((Received { to, text: message, body }, 200, json!({ "MessageId": "m-1" })))
+}
+
+/// An error of the Graph API.
+#[must_use]
+pub fn graph_error(code: i64) -> Value {
+    json!({ "error": { "message": format!("(#{code}) about 27831234567"), "type": "OAuthException", "code": code,
+        "error_data": { "messaging_product": "whatsapp", "details": "about 27831234567" }, "fbtrace_id": "A1" } })
+}
+
+/// <https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/text-messages/>
+fn whatsapp(headers: &HeaderMap, body: Value) -> Read {
+    if header(headers, "authorization") != format!("Bearer {TOKEN}") {
+        return Err((401, graph_error(190)));
+    }
+    let (to, message) = (text(&body["to"]), text(&body["text"]["body"]));
+    if body["messaging_product"] != "whatsapp" || body["type"] != "text" || message.is_empty() {
+        return Err((400, graph_error(100)));
+    }
+    let number = to.trim_start_matches('+');
+    let answer = json!({ "messaging_product": "whatsapp", "contacts": [{ "input": to, "wa_id": number }],
+        "messages": [{ "id": "wamid.HBgL" }] });
+    Ok((Received { to: format!("+{number}"), text: message, body }, 200, answer))
+}
+
+/// A refusal of the One API's one message.
+#[must_use]
+pub fn clickatell_refusal(code: i64) -> Value {
+    json!({ "messages": [{ "apiMessageId": null, "accepted": false, "to": "27831234567",
+        "error": { "code": code, "description": "about 27831234567" } }], "error": null })
+}
+
+/// <https://guides.clickatell.com/clickatell-chat-commerce-platform/developer/channels/whatsapp-and-sms-one-api/api-reference/messages/send-messages>
+fn clickatell(headers: &HeaderMap, body: Value) -> Read {
+    if header(headers, "authorization") != TOKEN {
+        let error = json!({ "code": 1, "description": "Invalid or missing integration API Key" });
+        return Err((401, json!({ "messages": [], "error": error })));
+    }
+    let message = &body["messages"][0];
+    let (to, content) = (text(&message["to"]), text(&message["content"]));
+    if to.is_empty() || !to.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err((400, clickatell_refusal(25)));
+    }
+    if content.is_empty() || !["sms", "whatsapp"].contains(&message["channel"].as_str().unwrap_or_default()) {
+        return Err((400, clickatell_refusal(23)));
+    }
+    let taken = json!({ "apiMessageId": "77fb", "accepted": true, "to": to, "error": null });
+    let received = Received { to: format!("+{to}"), text: content, body };
+    Ok((received, 202, json!({ "messages": [taken], "error": null })))
+}
+
+/// The integrator's chat, without its checks of signatures.
+fn chat(body: Value) -> Read {
+    let (to, message) = (text(&body["data"]["to"]), text(&body["data"]["text"]));
+    if body["type"] != "message.requested" {
+        return Err((400, json!({})));
+    }
+    Ok((Received { to, text: message, body }, 200, json!({})))
+}
