@@ -15,11 +15,8 @@ pub const DEVELOPMENT_WEBHOOK_SECRET: &str = "whsec_bG9jYWwtc2FuZGJveC1zZWNyZXQt
 /// It protects nothing.
 pub const DEVELOPMENT_CHANNEL_SECRET: &str = "whsec_bG9jYWwtY2hhbm5lbC1zZWNyZXQtZm9yLWRldg==";
 
-/// The account's key at the stand-in for Stripe and what its webhooks are signed with, while the functions run under
-/// `cargo lambda watch`, unless `STRIPE_SECRET_KEY` and `STRIPE_WEBHOOK_SECRET` are set. They protect nothing.
-pub const DEVELOPMENT_STRIPE_KEY: &str = "sk_test_local0stand0in";
-/// See [`DEVELOPMENT_STRIPE_KEY`].
-pub const DEVELOPMENT_STRIPE_WEBHOOK_SECRET: &str = "whsec_local0stand0in0for0development";
+/// The account's key at the stand-in for Stripe, unless `STRIPE_SECRET_KEY` is set. It protects nothing.
+const DEVELOPMENT_STRIPE_KEY: &str = "sk_test_local0stand0in";
 
 /// The payment provider that is stood in for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,10 +49,7 @@ impl StandIn {
                 .with("SANDBOX_PROVIDER_URL", format!("{base}/sandbox")),
             Self::Stripe => given
                 .or("STRIPE_SECRET_KEY", DEVELOPMENT_STRIPE_KEY)
-                .or(
-                    "STRIPE_WEBHOOK_SECRET",
-                    secret("STRIPE_WEBHOOK_SECRET", remote, DEVELOPMENT_STRIPE_WEBHOOK_SECRET)?,
-                )
+                .or("STRIPE_WEBHOOK_SECRET", random_secret("STRIPE_WEBHOOK_SECRET")?)
                 .or("STRIPE_LIVEMODE", "false")
                 .or("STRIPE_CHECKOUT_ORIGIN", base)
                 .with("STRIPE_API_URL", format!("{base}/stripe")),
@@ -94,11 +88,13 @@ pub(crate) fn for_functions(
         .with("AWS_ENDPOINT_URL_EVENTBRIDGE", format!("{base}/local/aws/events")))
 }
 
-/// A webhook secret for this variable: one of 32 random bytes, or the one that was agreed on beforehand.
+/// A webhook secret for this variable: the one that was agreed on beforehand, or a random one.
 fn secret(name: &str, remote: bool, agreed: &str) -> Result<String, ConfigError> {
-    if remote {
-        return Ok(agreed.to_owned());
-    }
+    if remote { Ok(agreed.to_owned()) } else { random_secret(name) }
+}
+
+/// A webhook secret of 32 bytes for this variable.
+fn random_secret(name: &str) -> Result<String, ConfigError> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)
         .map_err(|_| Environment::invalid(name, "set, for this machine has no random numbers"))?;
@@ -131,9 +127,8 @@ mod tests {
         let secret = |remote| made(Environment::default(), remote).get("SANDBOX_WEBHOOK_SECRET").map(str::to_owned);
         assert_ne!(secret(false), secret(false));
         assert_eq!(secret(true).as_deref(), Some(DEVELOPMENT_WEBHOOK_SECRET));
-        let stripe = |remote| made(Environment::default().with("PAYMENT_PROVIDER", "stripe"), remote);
-        assert_ne!(stripe(false).get("STRIPE_WEBHOOK_SECRET"), stripe(false).get("STRIPE_WEBHOOK_SECRET"));
-        assert_eq!(stripe(true).get("STRIPE_WEBHOOK_SECRET"), Some(DEVELOPMENT_STRIPE_WEBHOOK_SECRET));
+        let stripe = || made(Environment::default().with("PAYMENT_PROVIDER", "stripe"), false);
+        assert_ne!(stripe().get("STRIPE_WEBHOOK_SECRET"), stripe().get("STRIPE_WEBHOOK_SECRET"));
         for (remote, name) in [(false, "CHANNEL_WEBHOOK_SECRET"), (true, "CHANNEL_WEBHOOK_SECRET")] {
             assert!(runtime::webhook::Secrets::from_environment(&made(Environment::default(), remote), name).is_ok());
         }

@@ -35,10 +35,7 @@ mod test;
 mod time;
 pub mod token;
 
-pub use environment::{
-    DEVELOPMENT_CHANNEL_SECRET, DEVELOPMENT_STRIPE_KEY, DEVELOPMENT_STRIPE_WEBHOOK_SECRET, DEVELOPMENT_WEBHOOK_SECRET,
-    EVENT_BUS_NAME,
-};
+pub use environment::{DEVELOPMENT_CHANNEL_SECRET, DEVELOPMENT_WEBHOOK_SECRET, EVENT_BUS_NAME};
 pub use pattern::{Pattern, PatternError};
 pub use start::{Local, Options, StartError, start};
 

@@ -187,15 +187,6 @@ struct Parts<'a> {
     functions: Functions,
 }
 
-impl From<stripe::StartError> for StartError {
-    fn from(error: stripe::StartError) -> Self {
-        match error {
-            stripe::StartError::Config(error) => error.into(),
-            stripe::StartError::Store(error) => error.into(),
-        }
-    }
-}
-
 impl Parts<'_> {
     /// Starts what runs by itself and returns the routes of everything that answers.
     async fn assemble(self, embedded: &Embedded, stage: &Stage, tasks: &mut JoinSet<()>) -> Result<Router, StartError> {

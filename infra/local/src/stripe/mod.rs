@@ -13,7 +13,8 @@ use crate::checkout_page::{self, Brand, Choice, Order, Outcome, Pressed, Settlem
 use crate::queue::{Job, Queue};
 use crate::refusal::Refusal;
 use crate::stage::Stage;
-use crate::store::{Store, StoreError};
+use crate::start::StartError;
+use crate::store::Store;
 use account::{Account, Request};
 use axum::Router;
 use axum::body::Body;
@@ -22,8 +23,8 @@ use axum::response::Response;
 use axum::routing::{any, get, post};
 use objects::{Checkout, PaymentStatus, SessionStatus};
 use reqwest::Client;
+use runtime::Environment;
 use runtime::stripe_signature::SigningSecrets;
-use runtime::{ConfigError, Environment};
 use rusqlite::Transaction;
 use std::sync::Arc;
 use std::time::Duration;
@@ -195,15 +196,4 @@ impl From<Checkout> for Order {
 /// Now, in Stripe's whole seconds since the Unix epoch.
 fn now() -> i64 {
     crate::time::moment().as_milliseconds().div_euclid(1000)
-}
-
-/// The stand-in could not be started.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum StartError {
-    /// A variable is missing or wrong.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// What an earlier run left cannot be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
