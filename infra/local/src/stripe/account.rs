@@ -143,8 +143,8 @@ impl<'a> Account<'a> {
     pub(super) fn expire_session(&mut self, id: &str) -> Result<Session, Failure> {
         let mut checkout = self.checkout(id)?.ok_or_else(|| ApiError::missing("checkout.session", "session", id))?;
         if checkout.session.status != SessionStatus::Open {
-            // Stripe gives this refusal no code; its words are as reported by several of its users, such as
-            // https://github.com/search?q=%22Only+Checkout+Sessions+with+a+status+in%22&type=code
+            // <https://docs.stripe.com/api/checkout/sessions/expire> says that it refuses, and not how: the words are those that
+            // merchants report, and without a code.
             return Err(ApiError::refused(format!(
                 "Only Checkout Sessions with a status in [\"open\"] can be expired. This Checkout Session has a status of `{}`.",
                 checkout.session.status.name()
