@@ -4,6 +4,7 @@ import { after, before, test } from "node:test";
 import { accessible, faultless, fits, launch, open, pay, picture, press, settle, System, tab, until, wire } from "./harness.mjs";
 
 const SECRET = Buffer.from("what the provider signs with in these tests");
+const STRIPE_SECRET = "whsec_0000000000000000000000000000test";
 const BRANDING = {
   acme: { name: "Acme Tickets", logo: "https://logo.example/acme.svg", colour: "#ffd43b", support: "help@acme.example" },
 };
@@ -62,6 +63,25 @@ async function report(request, type, data) {
   const signature = createHmac("sha256", SECRET).update(`${id}.${timestamp}.${body}`).digest("base64");
   const headers = { "webhook-id": id, "webhook-timestamp": String(timestamp), "webhook-signature": `v1,${signature}` };
   const response = await fetch(`${system.base}/webhooks/sandbox`, { method: "POST", headers: { "content-type": "application/json", ...headers }, body });
+  assert.equal(response.status, 200);
+}
+
+/** Stripe tells that a request was paid (https://docs.stripe.com/webhooks#verify-manually). */
+async function stripeReportsPayment(request, on) {
+  const created = Math.floor(Date.now() / 1000);
+  const object = {
+    id: "cs_test_1",
+    status: "complete",
+    payment_status: "paid",
+    payment_intent: "pi_1",
+    amount_total: request.amount,
+    currency: request.currency.toLowerCase(),
+    metadata: { payment_request_id: request.id },
+  };
+  const body = JSON.stringify({ id: "evt_1", type: "checkout.session.completed", created, livemode: false, data: { object } });
+  const signature = createHmac("sha256", STRIPE_SECRET).update(`${created}.${body}`).digest("hex");
+  const headers = { "content-type": "application/json", "stripe-signature": `t=${created},v1=${signature}` };
+  const response = await fetch(`${on.base}/webhooks/stripe`, { method: "POST", headers, body });
   assert.equal(response.status, 200);
 }
 
@@ -417,6 +437,49 @@ test("every state can be read by everybody, in every language, at every width", 
       await picture(page, `customer-${state}-${locale}`);
     }
     faultless(page);
+  }
+});
+
+test("what shows while the provider is away can be read too", async () => {
+  // Nothing listens there (the discard port, RFC 863).
+  const away = await System.start({
+    PAYMENT_PROVIDER: "stripe",
+    STRIPE_API_URL: "http://127.0.0.1:9",
+    STRIPE_SECRET_KEY: "sk_test_of_these_tests",
+    STRIPE_WEBHOOK_SECRET: STRIPE_SECRET,
+    STRIPE_LIVEMODE: "false",
+    CHECKOUT_TTL_SECONDS: "10",
+  });
+  try {
+    const bob = await away.person();
+    const [clicked, late] = [await bob.send(), await bob.send()];
+    const page = await open(browser);
+    // The page does not hear of what comes after, so that it stays as it is.
+    await page.route(clicked.link.url, (route) => (route.request().resourceType() === "fetch" ? route.abort() : route.continue()));
+    await page.goto(clicked.link.url);
+    await page.getByRole("button", { name: "Continue to payment" }).click();
+    await heading(page, "The payment page does not answer");
+    await page.getByRole("button", { name: "Try again" }).waitFor();
+    await accessible(page, "a provider that does not answer");
+    await picture(page, "customer-provider-unreachable");
+
+    await until("the deadline", async () => (await fetch(clicked.link.url)).status === 410);
+    await page.goto(clicked.link.url);
+    await heading(page, "The time to pay has run out");
+    await page.getByText("the confirmation is on its way").waitFor();
+    await accessible(page, "time that is out before the provider has said so");
+    await picture(page, "customer-overdue");
+
+    await bob.cancel(late.id);
+    await stripeReportsPayment(late, away);
+    await status(bob, late, "refund_due");
+    await page.goto(late.link.url);
+    await heading(page, "Your payment came too late");
+    await accessible(page, "a refund that is due");
+    await picture(page, "customer-refund-due");
+    faultless(page);
+  } finally {
+    await away.stop();
   }
 });
 
