@@ -12,6 +12,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper_util::client::legacy::Error as HyperError;
+use runtime::{ConfigError, Environment};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::error::Error;
@@ -208,6 +209,18 @@ pub(crate) fn safe(text: &str) -> Option<Url> {
     let bare =
         url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
     (bare && (url.scheme() == "https" || (url.scheme() == "http" && loopback))).then_some(url)
+}
+
+/// The address in a variable's text, without a slash at its end.
+///
+/// # Errors
+/// Neither `https` nor on the loopback interface.
+pub(crate) fn address(text: &str, name: &str) -> Result<String, ConfigError> {
+    let text = text.trim_end_matches('/');
+    match safe(text) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err(Environment::invalid(name, "an https address, or an http one on the loopback interface")),
+    }
 }
 
 /// How long to wait after so many attempts: exponential, with full jitter

@@ -2,24 +2,11 @@
 
 use super::token::Token;
 use super::{refused, secret_error};
-use crate::http_client::{Answer, Call, CallError, is_failure_to_connect, safe};
+use crate::http_client::{Answer, Call, CallError, is_failure_to_connect};
 use crate::secrets::SecretSource;
 use domain::ports::{Cause, ChannelError};
 use http::StatusCode;
-use runtime::{ConfigError, Environment};
 use serde::de::DeserializeOwned;
-
-/// The address in a variable's text, without a slash at its end.
-///
-/// # Errors
-/// Neither `https` nor on the loopback interface.
-pub(super) fn address(text: &str, name: &str) -> Result<String, ConfigError> {
-    let text = text.trim_end_matches('/');
-    match safe(text) {
-        Some(_) => Ok(text.to_owned()),
-        None => Err(Environment::invalid(name, "an https address, or an http one on the loopback interface")),
-    }
-}
 
 /// Makes a call with the token in use and, if that is not taken, with the one that has replaced it.
 pub(super) async fn ask(tokens: &SecretSource<Token>, call: impl Fn(&Token) -> Call) -> Result<Answer, ChannelError> {

@@ -1,9 +1,9 @@
 //! WhatsApp by Meta's Cloud API
 //! (<https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/text-messages/>).
 
-use super::answer::{address, ask, by_status, described, read};
+use super::answer::{ask, by_status, described, read};
 use super::token::Token;
-use crate::http_client::{Answer, HttpClient};
+use crate::http_client::{Answer, HttpClient, address};
 use crate::secrets::SecretSource;
 use domain::DeliveryFailure;
 use domain::ports::{ChannelError, Message};
@@ -110,6 +110,7 @@ fn outcome(answer: &Answer) -> Result<(), ChannelError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::meaning;
     use super::*;
     use http::{HeaderMap, StatusCode};
     use serde_json::Value;
@@ -125,19 +126,8 @@ mod tests {
             "error_data": { "messaging_product": "whatsapp", "details": "+27831234567" }, "fbtrace_id": "A1" } })
     }
 
-    fn said(status: u16, body: &Value) -> String {
-        match outcome(&answer(status, body)) {
-            Ok(()) => "sent".into(),
-            Err(error) => {
-                let text = error.to_string();
-                assert!(!text.contains("27831234567"), "{text}");
-                match error {
-                    ChannelError::Refused { reason, .. } => reason.code().into(),
-                    ChannelError::Unavailable(_) => "again".into(),
-                    ChannelError::Unconfirmed(_) => "unknown".into(),
-                }
-            }
-        }
+    fn said(status: u16, body: &Value) -> &'static str {
+        meaning(outcome(&answer(status, body)))
     }
 
     #[test]

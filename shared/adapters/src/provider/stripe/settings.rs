@@ -1,6 +1,6 @@
 //! What a deployment says about its Stripe account.
 
-use crate::http_client::safe;
+use crate::http_client::{address, safe};
 use crate::secrets::SecretValue;
 use runtime::{ConfigError, Environment};
 use std::fmt;
@@ -66,13 +66,7 @@ impl fmt::Debug for SecretKey {
 
 /// `STRIPE_API_URL`, without a slash at its end.
 pub(super) fn api_url(environment: &Environment) -> Result<String, ConfigError> {
-    let text = environment.get("STRIPE_API_URL").unwrap_or(API_URL).trim_end_matches('/');
-    match safe(text) {
-        Some(_) => Ok(text.to_owned()),
-        None => {
-            Err(Environment::invalid("STRIPE_API_URL", "an https address, or an http one on the loopback interface"))
-        }
-    }
+    address(environment.get("STRIPE_API_URL").unwrap_or(API_URL), "STRIPE_API_URL")
 }
 
 /// `STRIPE_CHECKOUT_ORIGIN`, as browsers write an origin.
