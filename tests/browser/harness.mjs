@@ -38,9 +38,8 @@ export class System {
   }
 
   async #start(port) {
-    const binary = path.join(TARGET, "debug/local");
     const variables = { ...process.env, RUST_LOG: "warn", ...this.environment };
-    this.process = spawn(binary, ["--port", String(port), ...this.flags], { env: variables, stdio: ["ignore", "pipe", "inherit"] });
+    this.process = spawn(process.env.RUNNER, ["--port", String(port), ...this.flags], { env: variables, stdio: ["ignore", "pipe", "inherit"] });
     this.ended = new Promise((resolve) => this.process.once("exit", resolve));
     for await (const line of createInterface({ input: this.process.stdout })) {
       if (line.startsWith("ready ")) {

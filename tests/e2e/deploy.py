@@ -31,7 +31,7 @@ from client import call, eventually, free_port
 from settings import Settings
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-ZIPS = ROOT / "target" / "lambda"
+ZIPS = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "lambda"
 REGION, STACK, BUCKET = "us-east-1", "chat2pay", "artifacts"
 LINK_SECONDS, CHECKOUT_SECONDS = 6, 6
 
@@ -258,8 +258,7 @@ def run(logs, provider_name):
         stand_ins = {**provider.variables, "CHANNEL_WEBHOOK_SECRET": messages,
                      f"{provider.name.upper()}_WEBHOOK_URL": webhooks}
         step("start the provider and the phone")
-        runner = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug" / "local"
-        with running([runner, "--port", str(local_port)], logs / "local.log", stand_ins):
+        with running([os.environ["RUNNER"], "--port", str(local_port)], logs / "local.log", stand_ins):
             eventually("the stand-ins answering", lambda: answers(f"{local}/local/messages"), 60)
             passed = main.run(Settings(
                 api=api, link_seconds=LINK_SECONDS, checkout_seconds=CHECKOUT_SECONDS, issuer_key=issuer.private_key(),
