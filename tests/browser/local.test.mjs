@@ -59,6 +59,32 @@ test("whoever opens the printed address sends themselves a request, pays it and 
   for (const page of [start, phone, supervisor]) faultless(page);
 });
 
+test("an agent reads that a text never reached the phone, and sends the link again", async () => {
+  const [agent, phone] = [await open(browser), await open(browser)];
+  await agent.goto(`${system.base}/desk`);
+  await agent.getByRole("button", { name: "Alice" }).click();
+  await agent.getByRole("region", { name: "Conversation" }).getByLabel("Customer’s phone").fill("+27831112222");
+  await agent.getByRole("button", { name: "Chat 2 Pay" }).click();
+  await agent.getByLabel("Order number").fill("10046");
+  await agent.getByLabel("Amount").fill("250");
+  await agent.getByRole("button", { name: "Send", exact: true }).click();
+
+  await phone.goto(`${system.base}/local/phone?phone=%2B27831112222`);
+  const lost = phone.getByRole("button", { name: "It did not arrive" });
+  await lost.waitFor();
+  await accessible(phone, "a phone whose text can be said not to have arrived");
+  await picture(phone, "local-phone-undelivered");
+  await lost.click();
+  await phone.getByText("Nothing yet.").waitFor();
+
+  const failed = agent.locator('article[data-status="sent"]');
+  await failed.locator(".failure").getByText("The phone may be off, out of reach, or blocking messages.").waitFor();
+  await agent.getByRole("button", { name: "Send again" }).click();
+  await agent.locator('article[data-status="canceled"]').waitFor();
+  await phone.getByText("Please pay R250.00 for order 10046").waitFor();
+  for (const page of [agent, phone]) faultless(page);
+});
+
 test("the phone shows one number's texts or all, and never takes a text for markup", async () => {
   const alice = await system.person({ workspace: "other" });
   await alice.send({ order_number: "<script>alert(1)</script>", customer: { phone: "+27831234599" } });

@@ -255,7 +255,8 @@ def run(logs, provider_name):
         assert outputs["ApiId"] == api_id, "an update replaces nothing that has an address"
         # The emulator's other form of the same address, for a sender whose resolver knows no names below .localhost.
         webhooks = f"{endpoint}/_aws/execute-api/{api_id}/$default/webhooks/{provider.name}"
-        stand_ins = {**provider.variables, "CHANNEL_WEBHOOK_SECRET": messages,
+        reports = webhooks.removesuffix(f"webhooks/{provider.name}") + "delivery-reports/webhook"
+        stand_ins = {**provider.variables, "CHANNEL_WEBHOOK_SECRET": messages, "CHANNEL_REPORTS_URL": reports,
                      f"{provider.name.upper()}_WEBHOOK_URL": webhooks}
         step("start the provider and the phone")
         with running([os.environ["RUNNER"], "--port", str(local_port)], logs / "local.log", stand_ins):
@@ -264,7 +265,7 @@ def run(logs, provider_name):
                 api=api, link_seconds=LINK_SECONDS, checkout_seconds=CHECKOUT_SECONDS, issuer_key=issuer.private_key(),
                 issuer_key_id=issuer.key_id, issuer=issuer.url, audience=issuer.audience,
                 messages_url=f"{local}/local/messages", events_queue=stack.listen(outputs["EventBusName"]),
-                aws_endpoint=endpoint, provider=provider.name, webhook_secret=provider.secret, **provider.settings))
+                aws_endpoint=endpoint, provider=provider.name, webhook_secret=provider.secret, channel_secret=messages, **provider.settings))
     return passed
 
 

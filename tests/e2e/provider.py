@@ -1,6 +1,5 @@
 """What the suite has to know of a payment provider: how it reports, and how its customers pay."""
 
-import base64
 import datetime
 import hashlib
 import hmac
@@ -9,6 +8,7 @@ import time
 import urllib.parse
 import uuid
 
+import webhook
 from client import call
 from settings import now
 
@@ -25,13 +25,8 @@ class Sandbox:
         """Reports a payment by hand, signed so many seconds ago."""
         data = {"checkout_id": "cs_by_hand", "payment_request_id": request["id"], "payment_id": f"pay_{uuid.uuid4().hex}",
                 "amount": amount, "currency": "ZAR", "paid_at": paid_at}
-        body = json.dumps({"type": "checkout.paid", "timestamp": now(), "data": data})
-        identifier, timestamp = f"msg_{uuid.uuid4().hex}", int(time.time()) - age
-        key = base64.b64decode((secret or self.settings.webhook_secret).split()[0].removeprefix("whsec_"))
-        signed = hmac.new(key, f"{identifier}.{timestamp}.{body}".encode(), hashlib.sha256).digest()
-        return call("POST", f"{self.settings.api}/webhooks/sandbox", body.encode(), {
-            "content-type": "application/json", "webhook-id": identifier, "webhook-timestamp": str(timestamp),
-            "webhook-signature": "v1," + base64.b64encode(signed).decode()})
+        body = {"type": "checkout.paid", "timestamp": now(), "data": data}
+        return webhook.post(f"{self.settings.api}/webhooks/sandbox", body, secret or self.settings.webhook_secret, age)
 
     def pay_late(self, request):
         """Money comes for a request that has ended: the sandbox takes any payment at its word when it is to be refunded."""

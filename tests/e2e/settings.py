@@ -36,6 +36,8 @@ class Settings:
     provider_key: str | None = None
     #: What the payment provider signs with; without it, nothing that needs a hand-made webhook is tried.
     webhook_secret: str | None = None
+    #: What the customers' chat signs with; without it, it reports nothing.
+    channel_secret: str | None = None
     events: list = dataclasses.field(default_factory=list)
 
     def token(self, sub="alice", role="agent", workspace="acme", name=None, audience=None, expires_in=600):
@@ -100,6 +102,7 @@ def from_arguments(arguments=None):
     parser.add_argument("--provider-url", help="where the stand-in for Stripe answers")
     parser.add_argument("--provider-key", help="the account's secret key there")
     parser.add_argument("--webhook-secret", help="what the payment provider signs with")
+    parser.add_argument("--channel-secret", help="what the customers' chat signs with")
     given = vars(parser.parse_args(arguments))
     if given["issuer_key"]:
         given["issuer_key"] = pathlib.Path(given["issuer_key"]).read_text()

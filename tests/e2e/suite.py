@@ -13,6 +13,7 @@ import unittest
 import urllib.parse
 import uuid
 
+import webhook
 from client import call, eventually, form
 from provider import PROVIDERS
 from settings import now
@@ -147,6 +148,25 @@ class Life(EndToEnd):
         self.assertEqual([event["previous_status"] for event in events], [None, "sent", "clicked"])
         self.assertEqual(events[0]["link"]["url"], request["link"]["url"])
         self.assertIsNone(events[1]["link"])
+
+
+class Delivery(EndToEnd):
+    def test_a_link_that_the_chat_could_not_deliver_is_read_by_the_agent(self):
+        self.needs("channel_secret", "secret of the chat")
+        request = self.sent()
+        data = {"event_id": f"{request['id']}#1", "payment_request_id": request["id"], "reason": "not_on_channel"}
+        report = {"type": "message.failed", "timestamp": now(), "data": data}
+        url = f"{self.settings.api}/delivery-reports/webhook"
+        self.assertEqual(call("POST", url, report).code, "unauthenticated")
+        for _ in range(2):
+            self.assertEqual(webhook.post(url, report, self.settings.channel_secret).status, 200)
+        seen = self.read(request)
+        self.assertEqual([entry["reason"] for entry in seen["history"]], [None, "not_on_channel"])
+        self.assertEqual((seen["status"], bool(seen["link"])), ("sent", True), "the link stays good")
+        self.assertEqual(call("POST", f"{self.settings.api}/delivery-reports/whatsapp", {}).status, 404)
+        if self.settings.events_url or self.settings.events_queue:
+            failed = [event for event in self.events(request, 2) if event["version"] == 2]
+            self.assertEqual({event["reason"] for event in failed}, {"not_on_channel"})
 
 
 class Refusals(EndToEnd):

@@ -104,5 +104,17 @@ async fn every_permission_is_used_and_every_call_is_permitted() {
     }
     assert_eq!(made(&handlers), allowed("notify"), "notify");
 
+    let reports = handlers.delivery_reports(&[("CHANNEL", "clickatell"), ("CLICKATELL_API_KEY", TOKEN)]);
+    channels.always(None);
+    let (undelivered, _) = handlers.sent().await;
+    let (_, event) = handlers.events(&undelivered).await.remove(0);
+    notify.invoke(&json!({ "source": "chat2pay", "detail": event }).to_string()).await.unwrap();
+    let mark = &channels.received()[0].body["messages"][0]["clientMessageId"];
+    let update = json!({ "event": { "messageStatusUpdate": [{ "clientMessageId": mark, "statusCode": 23 }] } });
+    made(&handlers);
+    reports.warm().await;
+    handlers.report_delivery(&*reports, "clickatell", json!({}), &update.to_string()).await;
+    assert_eq!(made(&handlers), allowed("delivery-report"), "delivery-report");
+
     assert_eq!(allowed("publish"), BTreeSet::new(), "publish has no business with the table");
 }

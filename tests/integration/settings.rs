@@ -51,6 +51,7 @@ fn functions() -> Vec<(&'static str, Make, Vec<&'static str>)> {
             notify::function,
             [STORE, &["CHANNEL", "CHANNEL_WEBHOOK_URL", "CHANNEL_WEBHOOK_SECRET"]].concat(),
         ),
+        (delivery_report::NAME, delivery_report::function, [STORE, &["CHANNEL", "CHANNEL_WEBHOOK_SECRET"]].concat()),
     ]
 }
 
@@ -150,6 +151,16 @@ fn expect_refused(
 /// A variable's name, a value that is right for it, and one that is not.
 type Needed = (&'static str, &'static str, &'static str);
 
+/// What each of the other channels' reports cannot do without.
+const REPORTS: &[(&str, &[Needed])] = &[
+    ("sms", &[]),
+    (
+        "whatsapp",
+        &[("WHATSAPP_APP_SECRET", "0123456789abcdef", "two words"), ("WHATSAPP_VERIFY_TOKEN", "ours", "two words")],
+    ),
+    ("clickatell", &[("CLICKATELL_API_KEY", "77fb==", "two words")]),
+];
+
 /// What each of the other channels cannot do without.
 const CHANNELS: &[(&str, &[Needed])] = &[
     ("sms", &[("SMS_ORIGINATION_IDENTITY", "arn:aws:sms-voice:us-east-1:1:pool/pool-1", "a pool of numbers")]),
@@ -165,19 +176,11 @@ const CHANNELS: &[(&str, &[Needed])] = &[
 
 #[tokio::test]
 async fn each_channel_starts_with_what_it_needs_and_names_what_is_missing_or_wrong() {
-    let store = environment(SETTINGS.iter().copied().filter(|(name, _)| STORE.contains(name)));
+    for (channel, settings) in REPORTS {
+        starts_with_these_alone(delivery_report::function, channel, settings);
+    }
     for (channel, settings) in CHANNELS {
-        let all = settings
-            .iter()
-            .fold(store.clone().with("CHANNEL", *channel), |all, (name, right, _)| all.with(name, *right));
-        assert!(notify::function(&all).is_ok(), "{channel}");
-        for (name, _, wrong) in *settings {
-            for value in ["", wrong] {
-                let line = notify::function(&all.clone().with(name, value)).err().unwrap().to_string();
-                assert!(line.contains(name) && !line.contains('\n'), "{channel} with {name}={value}: {line}");
-                assert!(value.is_empty() || !line.contains(value), "{line}");
-            }
-        }
+        let all = starts_with_these_alone(notify::function, channel, settings);
         let optional = [
             ("SMS_CONFIGURATION_SET", "a b", "sms"),
             ("WHATSAPP_API_URL", "http://graph.facebook.com/v25.0", "whatsapp"),
@@ -188,4 +191,19 @@ async fn each_channel_starts_with_what_it_needs_and_names_what_is_missing_or_wro
             assert_eq!(result.is_err_and(|error| error.to_string().contains(name)), of == *channel, "{channel} {name}");
         }
     }
+}
+
+/// Holds that a function starts for a channel with these settings and the store's, and with none of them missing or wrong.
+fn starts_with_these_alone(make: Make, channel: &str, settings: &[Needed]) -> Environment {
+    let store = environment(SETTINGS.iter().copied().filter(|(name, _)| STORE.contains(name)));
+    let all = settings.iter().fold(store.with("CHANNEL", channel), |all, (name, right, _)| all.with(name, *right));
+    assert!(make(&all).is_ok(), "{channel}");
+    for (name, _, wrong) in settings {
+        for value in ["", wrong] {
+            let line = make(&all.clone().with(name, value)).err().unwrap().to_string();
+            assert!(line.contains(name) && !line.contains('\n'), "{channel} with {name}={value}: {line}");
+            assert!(value.is_empty() || !line.contains(value), "{line}");
+        }
+    }
+    all
 }

@@ -267,6 +267,26 @@ impl Handlers {
         notify::function(&environment).unwrap()
     }
 
+    /// The function that hears from channels, with these settings of its channel.
+    #[must_use]
+    pub fn delivery_reports(&self, settings: &[(&str, &str)]) -> Box<dyn Function> {
+        let environment = settings.iter().fold(self.environment.clone(), |all, (name, value)| all.with(name, *value));
+        delivery_report::function(&environment).unwrap()
+    }
+
+    /// A channel sends a report to the address of this name.
+    pub async fn report_delivery(&self, function: &dyn Function, name: &str, headers: Value, body: &str) -> Answer {
+        let (path, parameters) = (format!("/delivery-reports/{name}"), json!({ "channel": name }));
+        self.http(function, "POST", &path, parameters, headers, body, None).await
+    }
+
+    /// Meta asks whose the address of this name is.
+    pub async fn ask_whose(&self, function: &dyn Function, name: &str, query: &[(&str, &str)]) -> Answer {
+        let (path, parameters) = (format!("/delivery-reports/{name}"), json!({ "channel": name }));
+        let query = serde_urlencoded::to_string(query).unwrap();
+        self.http_with(function, "GET", &path, parameters, json!({}), "", None, &query).await
+    }
+
     /// What is announced of a request, oldest first: each event's kind and its detail.
     pub async fn events(&self, id: &str) -> Vec<(&'static str, Value)> {
         let request = self.stored(id).await;
@@ -322,10 +342,25 @@ impl Handlers {
         body: &str,
         role: Option<&str>,
     ) -> Answer {
+        self.http_with(function, method, path, parameters, headers, body, role, "").await
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the parts of one HTTP request")]
+    async fn http_with(
+        &self,
+        function: &dyn Function,
+        method: &str,
+        path: &str,
+        parameters: Value,
+        headers: Value,
+        body: &str,
+        role: Option<&str>,
+        query: &str,
+    ) -> Answer {
         let claims = |role| json!({ "sub": "alice", "name": "Alice", "role": role, "workspace": "acme" });
         let authorizer = role.map(claims).map(|claims| json!({ "jwt": { "claims": claims, "scopes": null } }));
         let event = json!({ "version": "2.0", "routeKey": format!("{method} {path}"), "rawPath": path,
-            "rawQueryString": "", "headers": headers, "pathParameters": parameters,
+            "rawQueryString": query, "headers": headers, "pathParameters": parameters,
             "requestContext": { "accountId": "1", "apiId": "a", "domainName": "localhost", "domainPrefix": "a",
                 "requestId": "r", "routeKey": format!("{method} {path}"), "stage": "$default",
                 "time": "05/Jan/2026:10:00:00 +0000", "timeEpoch": 1, "authorizer": authorizer,

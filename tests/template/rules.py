@@ -21,6 +21,8 @@ ROUTES = {
     "POST /p/{token}": (False, "link-click"),
     "GET /p/assets/{version}/{file}": (False, "link-click"),
     "POST /webhooks/{provider}": (False, "payment-webhook"),
+    "POST /delivery-reports/{channel}": (False, "delivery-report"),
+    "GET /delivery-reports/{channel}": (False, "delivery-report"),
 }
 
 # Who may read which secret: who verifies with it, who signs, and who calls the provider.
@@ -29,8 +31,9 @@ SECRETS = {
     "link-click": ["StripeSecretKeyArn"],
     "expire": ["StripeSecretKeyArn"],
     "refund": ["StripeSecretKeyArn"],
-    # Of these it has the permission for one, by its channel; all are told apart by the variable they are in.
+    # Of these each has the permission for one, by its channel; all are told apart by the variable they are in.
     "notify": ["ChannelWebhookSecretArn", "ClickatellApiKeySecretArn", "WhatsAppAccessTokenSecretArn"],
+    "delivery-report": ["ChannelWebhookSecretArn", "ClickatellApiKeySecretArn", "WhatsAppAppSecretArn"],
 }
 
 # X-Ray has no resources that a policy could name
@@ -179,25 +182,54 @@ def only_who_verifies_or_signs_reads_a_secret_and_only_its_own(deployment):
 
 
 def what_a_channel_needs_is_allowed_for_that_channel_alone(deployment):
-    channels = {
-        "ChannelWebhookSecretArn": "ThroughWebhook",
-        "ClickatellApiKeySecretArn": "ThroughClickatell",
-        "WhatsAppAccessTokenSecretArn": "ThroughWhatsApp",
-        "SmsOriginationIdentityArn": "ThroughSms",
+    both = {"ChannelWebhookSecretArn": "ThroughWebhook", "ClickatellApiKeySecretArn": "ThroughClickatell"}
+    sending = both | {"WhatsAppAccessTokenSecretArn": "ThroughWhatsApp", "SmsOriginationIdentityArn": "ThroughSms"}
+    hearing = both | {"WhatsAppAppSecretArn": "ThroughWhatsApp"}
+    for function, needed in {"notify": sending, "delivery-report": hearing}.items():
+        (policy,) = deployment.role(function)["Policies"]
+        allowed = {}
+        for statement in policy["PolicyDocument"]["Statement"]:
+            condition, then, otherwise = statement.get("Fn::If", [None, statement, {"Ref": "AWS::NoValue"}])
+            if otherwise != {"Ref": "AWS::NoValue"}:
+                yield f"{function} may do one thing or another: {statement}"
+            for resource in as_list(then["Resource"]):
+                if reference(resource) in sending | hearing:
+                    allowed[reference(resource)] = condition
+                    if as_list(then["Action"]) not in (["secretsmanager:GetSecretValue"], ["sms-voice:SendTextMessage"]):
+                        yield f"{function} may {then['Action']} {resource}"
+        if allowed != needed:
+            yield f"{function} is allowed {allowed}"
+
+
+def text_messages_are_reported_by_this_account_to_the_function_that_hears_of_them(deployment):
+    ((topic, _),) = [found for found in deployment.of_type("AWS::SNS::Topic").items() if found[1].get("Condition")]
+    (policy,) = deployment.properties("AWS::SNS::TopicPolicy").values()
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    if (statement["Principal"], statement["Action"]) != ({"Service": "sms-voice.amazonaws.com"}, "sns:Publish"):
+        yield f"the reports come from {statement['Principal']}"
+    if statement.get("Condition", {}).get("StringEquals") != {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}:
+        yield "the reports come from any account"
+    (configuration,) = deployment.properties("AWS::SMSVOICE::ConfigurationSet").values()
+    (subscription,) = deployment.properties("AWS::SNS::Subscription").values()
+    permissions = [
+        (reference(permission.get("SourceArn")), deployment.logical_names.get(reference(permission["FunctionName"])))
+        for permission in deployment.properties("AWS::Lambda::Permission").values()
+        if permission["Principal"] == "sns.amazonaws.com"
+    ]
+    ends = {
+        "the policy is for": [reference(statement["Resource"]), *map(reference, policy["Topics"])],
+        "the configuration set reports to": [
+            reference(destination["SnsDestination"]["TopicArn"]) for destination in configuration["EventDestinations"]
+        ],
+        "the subscription is to": [reference(subscription["TopicArn"])],
     }
-    (policy,) = deployment.role("notify")["Policies"]
-    allowed = {}
-    for statement in policy["PolicyDocument"]["Statement"]:
-        condition, then, otherwise = statement.get("Fn::If", [None, statement, {"Ref": "AWS::NoValue"}])
-        if otherwise != {"Ref": "AWS::NoValue"}:
-            yield f"notify may do one thing or another: {statement}"
-        for resource in as_list(then["Resource"]):
-            if reference(resource) in channels:
-                allowed[reference(resource)] = condition
-                if as_list(then["Action"]) not in (["secretsmanager:GetSecretValue"], ["sms-voice:SendTextMessage"]):
-                    yield f"notify may {then['Action']} {resource}"
-    if allowed != channels:
-        yield f"notify is allowed {allowed}"
+    for name, topics in ends.items():
+        if set(topics) != {topic}:
+            yield f"{name} {topics}"
+    if permissions != [(topic, "delivery-report")]:
+        yield f"notifications may run {permissions}"
+    if deployment.logical_names.get(reference(subscription["Endpoint"])) != "delivery-report":
+        yield f"the reports go to {subscription['Endpoint']}"
 
 
 def every_variable_that_the_code_reads_is_set_and_no_other(deployment):
@@ -226,13 +258,21 @@ def every_alarm_tells_somebody_and_says_what_no_data_means(deployment):
             yield f"{name} does not say what it means"
 
 
+def no_alarm_watches_more_metrics_than_one_can(deployment):
+    for name, alarm in deployment.properties("AWS::CloudWatch::Alarm").items():
+        watched = [entry for entry in alarm.get("Metrics", []) if "MetricStat" in entry]
+        if len(watched) > 10:
+            yield f"{name} watches {len(watched)} metrics"
+
+
 def every_alarm_is_explained_in_the_operations_manual(deployment):
     alarms = {
         alarm["AlarmName"]["Fn::Sub"].removeprefix("${AWS::StackName}-")
         for alarm in deployment.properties("AWS::CloudWatch::Alarm").values()
     }
     manual = (ROOT / "infra/README.md").read_text().split("## Read an alarm")[1].split("\n## ")[0]
-    explained = set(re.findall(r"^\| `([\w-]+)` \|", manual, re.MULTILINE))
+    rows = re.findall(r"^\| (`[^|]+`) \|", manual, re.MULTILINE)
+    explained = {name for row in rows for name in re.findall(r"`([\w-]+)`", row)}
     for alarm in alarms ^ explained:
         yield f"{alarm} is " + ("explained nowhere" if alarm in alarms else "no alarm")
 

@@ -75,6 +75,14 @@ BREACHES = {
         ("                - ThroughSms\n", "                - ThroughWebhook\n"),
         ("Resource: !Ref SmsOriginationIdentityArn", "Resource: !GetAtt Table.Arn"),
         ('Action: ["sms-voice:SendTextMessage"]', 'Action: ["sms-voice:SendTextMessage", "sms-voice:SendVoiceMessage"]'),
+        ("Resource: !Ref WhatsAppAppSecretArn", "Resource: !Ref WhatsAppAccessTokenSecretArn"),
+    ],
+    rules.text_messages_are_reported_by_this_account_to_the_function_that_hears_of_them: [
+        ("Principal: { Service: sms-voice.amazonaws.com }", 'Principal: "*"'),
+        ('              StringEquals: { "aws:SourceAccount": !Ref AWS::AccountId }\n', ""),
+        ("SnsDestination: { TopicArn: !Ref SmsReports }", "SnsDestination: { TopicArn: !Ref Alarms }"),
+        ("Protocol: lambda, Endpoint: !GetAtt DeliveryReportFunction.Arn", "Protocol: lambda, Endpoint: !GetAtt NotifyFunction.Arn"),
+        ("      Principal: sns.amazonaws.com\n      SourceArn: !Ref SmsReports\n", "      Principal: sns.amazonaws.com\n"),
     ],
     rules.every_variable_that_the_code_reads_is_set_and_no_other: [
         ("        TABLE_NAME: !Ref Table\n", ""),
@@ -88,6 +96,13 @@ BREACHES = {
         ("      OKActions: [!Ref Alarms]\n", ""),
         ("      TreatMissingData: notBreaching\n", ""),
         ("TreatMissingData: notBreaching", "TreatMissingData: missing"),
+    ],
+    rules.no_alarm_watches_more_metrics_than_one_can: [
+        (
+            "        - { Id: all, Expression: SUM(METRICS()), Label: Errors }\n",
+            "        - { Id: all, Expression: SUM(METRICS()), Label: Errors }\n"
+            + "        - { MetricStat: { Metric: { Namespace: n, MetricName: m, Dimensions: [] } } }\n" * 4,
+        ),
     ],
     rules.every_alarm_is_explained_in_the_operations_manual: [
         ('AlarmName: !Sub "${AWS::StackName}-expiry-lag"', 'AlarmName: !Sub "${AWS::StackName}-expiry-delay"'),

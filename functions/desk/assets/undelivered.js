@@ -8,6 +8,7 @@ const SENTENCES = new Map([
   ["channel_refused", "The channel refused it."],
   ["channel_unavailable", "The channel does not answer."],
   ["delivery_unconfirmed", "The channel did not say whether it arrived."],
+  ["undelivered", "The phone may be off, out of reach, or blocking messages."],
 ]);
 
 /** The history's reason as a sentence; one that is not known here is shown as it is called. */

@@ -1,7 +1,7 @@
 //! `POST /webhooks/{provider}`: the payment provider says what became of the money.
 
-use adapters::provider::{WebhookError, WebhookEvent};
-use adapters::{ConfiguredWebhooks, DynamoDbStore};
+use adapters::provider::WebhookEvent;
+use adapters::{ConfiguredWebhooks, DynamoDbStore, WebhookError};
 use domain::use_cases::pay::{Recorded, record};
 use domain::{Clock, SystemClock};
 use http::{Response, StatusCode};
@@ -67,6 +67,7 @@ impl HttpHandler for PaymentWebhook {
                 tracing::error!(error, "a signed webhook cannot be read");
                 return Err(Problem::MalformedBody("The webhook's body is not what its type promises."));
             }
+            Err(WebhookError::Field(error)) => return Err(Problem::ValidationFailed(vec![error])),
         }
         Ok(json(StatusCode::OK, &json!({})))
     }

@@ -13,9 +13,10 @@ const REMOTE_TIMEOUT: Duration = Duration::from_mins(10);
 type Make = fn(&Environment) -> Result<Box<dyn Function>, ConfigError>;
 
 /// Every function there is, as the template's deployment would find them.
-const FUNCTIONS: [(&str, Make); 10] = [
+const FUNCTIONS: [(&str, Make); 11] = [
     (cancel::NAME, cancel::function),
     (create::NAME, create::function),
+    (delivery_report::NAME, delivery_report::function),
     (desk::NAME, desk::function),
     (expire::NAME, expire::function),
     (link_click::NAME, link_click::function),

@@ -17,7 +17,7 @@ use std::sync::Arc;
 const STYLE: &str = include_str!("../templates/pages.css");
 const SCRIPT: &str = include_str!("../templates/phone.js");
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                      base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 #[derive(Template)]
 #[template(path = "start.html")]
@@ -35,10 +35,13 @@ struct PhonePage {
 
 /// A text as the phone shows it.
 struct Shown {
+    event_id: String,
     to: String,
     at: String,
     time: String,
     parts: Vec<Part>,
+    /// Of a text with a link it matters that it arrives.
+    has_link: bool,
 }
 
 /// A part of a text: phones make links of addresses.
@@ -50,9 +53,11 @@ enum Part {
 
 impl From<Message> for Shown {
     fn from(message: Message) -> Self {
-        let Message { to, text, at } = message;
+        let Message { event_id, to, text, at } = message;
         let time = at.get(11..16).unwrap_or_default().to_owned();
-        Self { to, time, at, parts: parts(&text) }
+        let parts = parts(&text);
+        let has_link = parts.iter().any(|part| matches!(part, Part::Link(_)));
+        Self { event_id, to, at, time, parts, has_link }
     }
 }
 
@@ -118,9 +123,9 @@ mod tests {
 
     #[test]
     fn a_text_is_never_markup() {
-        let message = ["+27831234567", "<script>1</script> https://a.example/\"><b>", "2026-01-05T10:00:00Z"];
-        let [to, text, at] = message.map(str::to_owned);
-        let message = Message { to, text, at };
+        let message = ["\"><b>", "+27831234567", "<script>1</script> https://a.example/\"><b>", "2026-01-05T10:00:00Z"];
+        let [event_id, to, text, at] = message.map(str::to_owned);
+        let message = Message { event_id, to, text, at };
         let page = PhonePage { number: None, numbers: BTreeSet::new(), messages: vec![message.into()] };
         let page = page.render().unwrap();
         assert!(!page.contains("<script>1") && !page.contains("\"><b>"), "{page}");

@@ -209,6 +209,11 @@ impl Parts<'_> {
         let phone = Arc::new(Phone {
             store: store.clone(),
             secrets: Secrets::from_environment(environment, "CHANNEL_WEBHOOK_SECRET")?,
+            client: client.clone(),
+            // A deployment's own address, when the phone serves functions that run there.
+            reports: environment
+                .get("CHANNEL_REPORTS_URL")
+                .map_or_else(|| format!("{base_url}/delivery-reports/webhook"), str::to_owned),
         });
         let provider =
             provider(stand_in, store.clone(), client.clone(), base_url, environment, stage.clone(), tasks).await?;
@@ -247,6 +252,7 @@ impl Parts<'_> {
                     .route("/local/pages/style.css", get(pages::style))
                     .route("/local/pages/phone.js", get(pages::script))
                     .route("/local/phone", get(pages::phone).post(phone::receive))
+                    .route("/local/phone/undelivered", post(phone::undelivered))
                     .route("/local/messages", get(phone::list))
                     .with_state(phone),
             )

@@ -546,9 +546,9 @@ mod tests {
     fn the_embedded_template_is_followed_in_full() {
         let template = Template::embedded().unwrap();
         let names: Vec<_> = template.functions.keys().map(String::as_str).collect();
-        let all = "cancel create desk expire link-click notify payment-webhook publish query refund";
+        let all = "cancel create delivery-report desk expire link-click notify payment-webhook publish query refund";
         assert_eq!(names.join(" "), all);
-        assert_eq!(template.routes.len(), 15);
+        assert_eq!(template.routes.len(), 17);
         assert!(route(&template, "POST", "/payment-requests").authorized);
         assert!(!route(&template, "HEAD", "/p/{token}").authorized);
         assert_eq!(template.schedules, [Schedule { function: "expire".to_owned(), every: Duration::from_mins(1) }]);

@@ -1,6 +1,6 @@
 //! When a link does not reach the customer.
 
-use crate::Reason;
+use crate::{PaymentRequestId, Reason};
 
 /// Why the message with a link did not reach the customer, as the agent and other systems are told. Their codes are the
 /// whole set: a channel's own words, which may hold a phone number, go no further than its adapter.
@@ -20,11 +20,22 @@ pub enum DeliveryFailure {
     ChannelUnavailable,
     /// Nobody can say whether it arrived: the channel's answer was lost.
     DeliveryUnconfirmed,
+    /// The channel took it and could not bring it: the phone is off, out of reach, or blocks it.
+    Undelivered,
+}
+
+/// What a channel says later of a message with a link that it had taken: that it will not arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeliveryReport {
+    /// The request whose link it is.
+    pub id: PaymentRequestId,
+    /// Why.
+    pub reason: DeliveryFailure,
 }
 
 impl DeliveryFailure {
     /// Each of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::InvalidRecipient,
         Self::RecipientOptedOut,
         Self::NotOnChannel,
@@ -32,6 +43,7 @@ impl DeliveryFailure {
         Self::ChannelRefused,
         Self::ChannelUnavailable,
         Self::DeliveryUnconfirmed,
+        Self::Undelivered,
     ];
 
     /// Its code in the history and in events.
@@ -45,7 +57,14 @@ impl DeliveryFailure {
             Self::ChannelRefused => "channel_refused",
             Self::ChannelUnavailable => "channel_unavailable",
             Self::DeliveryUnconfirmed => "delivery_unconfirmed",
+            Self::Undelivered => "undelivered",
         }
+    }
+
+    /// The failure with this code.
+    #[must_use]
+    pub fn of_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|failure| failure.code() == code)
     }
 
     /// The reason it leaves in the history.

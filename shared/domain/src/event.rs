@@ -80,6 +80,20 @@ pub struct PaymentRequestEvent {
     pub link: Option<Link>,
 }
 
+/// The event of a history entry, by its place counted from 1: a consumer drops what it has seen.
+fn event_id(id: PaymentRequestId, version: usize) -> String {
+    format!("{id}#{version}")
+}
+
+/// The event that brings a request's link: its first.
+#[must_use]
+pub fn link_event_id(id: PaymentRequestId) -> String {
+    event_id(id, LINK_VERSION)
+}
+
+/// The place of the history entry whose event brings the link.
+const LINK_VERSION: usize = 1;
+
 impl PaymentRequestEvent {
     /// The events of a request's history from the entry after `seen` entries on, oldest first.
     ///
@@ -92,10 +106,10 @@ impl PaymentRequestEvent {
         let previous = std::iter::once(None).chain(request.history.iter().map(|entry| Some(entry.status)));
         request.history.iter().zip(previous).enumerate().skip(seen).map(move |(index, (entry, previous_status))| {
             let version = index + 1;
-            let link = (version == 1)
+            let link = (version == LINK_VERSION)
                 .then(|| Link { url: link_url(request, public_base_url), expires_at: request.link_deadline });
             Self {
-                event_id: format!("{}#{version}", request.id),
+                event_id: event_id(request.id, version),
                 id: request.id,
                 version,
                 status: entry.status,

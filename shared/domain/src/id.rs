@@ -39,6 +39,12 @@ impl PaymentRequestId {
         Self(Uuid::new_v8(bytes))
     }
 
+    /// The identifier of these sixteen bytes, as [`Self::as_bytes`] gives them out.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
     /// The identifier's sixteen bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {
@@ -135,6 +141,12 @@ impl OperationId {
     #[must_use]
     pub fn of_failed_payment(provider: &str, reference: &str) -> Self {
         Self::of_message(&format!("{provider}:{reference}:failed"))
+    }
+
+    /// The identifier of an event's message not having arrived, from wherever that is known: it is said once.
+    #[must_use]
+    pub fn of_undelivered_message(event_id: &str) -> Self {
+        Self::of_message(event_id)
     }
 
     /// The identifier of having taken it on to send the message that an event brings. It is not that of the event's

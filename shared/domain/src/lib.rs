@@ -22,7 +22,7 @@ pub mod token;
 pub mod transition;
 pub mod use_cases;
 
-pub use delivery::DeliveryFailure;
+pub use delivery::{DeliveryFailure, DeliveryReport};
 pub use event::PaymentRequestEvent;
 pub use id::{CheckoutId, Fingerprint, IdempotencyKey, OperationId, PaymentRequestId};
 pub use limits::Limits;

@@ -277,6 +277,13 @@ impl Message<'_> {
     pub fn until(&self) -> Option<Timestamp> {
         self.event.link.as_ref().map(|link| link.expires_at)
     }
+
+    /// The request whose link is in the message; none for other messages. What a channel says later of a message is worth
+    /// hearing only of these.
+    #[must_use]
+    pub fn link_of(&self) -> Option<PaymentRequestId> {
+        self.event.link.as_ref().map(|_| self.event.id)
+    }
 }
 
 /// A message was not delivered, or nobody knows. No text of an error holds a phone number or a message.

@@ -85,8 +85,16 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
 /// # Errors
 /// [`Problem::BodyTooLarge`]
 pub fn body(request: &Request) -> Result<&[u8], Problem> {
+    body_of_at_most(request, BODY_AT_MOST)
+}
+
+/// The body's bytes where more of them are taken than elsewhere.
+///
+/// # Errors
+/// [`Problem::BodyTooLarge`]
+pub fn body_of_at_most(request: &Request, limit: usize) -> Result<&[u8], Problem> {
     let bytes = request.body().as_ref();
-    if bytes.len() > BODY_AT_MOST { Err(Problem::BodyTooLarge) } else { Ok(bytes) }
+    if bytes.len() > limit { Err(Problem::BodyTooLarge) } else { Ok(bytes) }
 }
 
 /// A parameter of the path; a route has all of its parameters, so a missing one is a path that leads nowhere.

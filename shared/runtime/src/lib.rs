@@ -7,6 +7,7 @@ pub mod config;
 pub mod environment;
 pub mod fields;
 pub mod function;
+pub mod hmac;
 pub mod http_function;
 pub mod problem;
 pub mod representation;

@@ -2,9 +2,9 @@
 //! although the secrets look alike.
 
 use crate::environment::{ConfigError, Environment};
-use crate::webhook::{SignatureError, check_time, equal_in_constant_time};
+use crate::hmac::{equal_in_constant_time, hexadecimal};
+use crate::webhook::{SignatureError, check_time};
 use domain::Timestamp;
-use hmac_sha256::HMAC;
 use http::HeaderMap;
 use std::fmt;
 
@@ -88,16 +88,7 @@ impl SigningSecrets {
 
 /// HMAC-SHA256 over `<timestamp>.<body>`, in hexadecimal. The key is the secret's text, its prefix included.
 fn signature(secret: &str, timestamp: &str, body: &[u8]) -> String {
-    let mut hmac = HMAC::new(secret);
-    hmac.update(timestamp);
-    hmac.update(b".");
-    hmac.update(body);
-    hmac.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
-        for digit in [byte >> 4, byte & 15] {
-            text.push(char::from_digit(digit.into(), 16).unwrap_or_default());
-        }
-        text
-    })
+    hexadecimal(secret.as_bytes(), &[timestamp.as_bytes(), b".", body])
 }
 
 impl fmt::Debug for SigningSecrets {

@@ -2,6 +2,7 @@
 //! made with the first of several secrets, held against all of them, so that a secret can be rotated.
 
 use crate::environment::{ConfigError, Environment};
+use crate::hmac::equal_in_constant_time;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::Timestamp;
@@ -114,11 +115,6 @@ pub(crate) fn check_time(timestamp: i64, now: Timestamp) -> Result<(), Signature
         return Err(SignatureError::Time);
     }
     Ok(())
-}
-
-/// Takes as long for a near miss as for a wild one, so that a signature cannot be found a byte at a time.
-pub(crate) fn equal_in_constant_time(left: &[u8], right: &[u8]) -> bool {
-    left.len() == right.len() && left.iter().zip(right).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
 }
 
 impl fmt::Debug for Secrets {

@@ -4,10 +4,15 @@
 use super::answer::{ask, by_status, described, read};
 use super::refused;
 use super::token::Token;
+use crate::WebhookError;
 use crate::http_client::{Answer, HttpClient, address};
 use crate::secrets::SecretSource;
-use domain::DeliveryFailure;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::ports::{ChannelError, Message};
+use domain::{DeliveryFailure, DeliveryReport, PaymentRequestId};
+use runtime::hmac::{code, equal_in_constant_time};
+use runtime::webhook::SignatureError;
 use runtime::{ConfigError, Environment};
 use serde::Deserialize;
 use serde_json::json;
@@ -67,15 +72,128 @@ impl ClickatellChannel {
 
     /// Sends a message once.
     pub(super) async fn send(&self, message: &Message<'_>) -> Result<(), ChannelError> {
-        let body = json!({ "messages": [{
-            "channel": self.channel,
-            // International form without the plus sign.
-            "to": message.event.customer.phone.as_str().trim_start_matches('+'),
-            "content": message.text,
-        }] });
-        let call = |key: &Token| self.http.post(&self.url).authorization(key.reveal()).json(&body);
+        let call = |key: &Token| {
+            let mut body = json!({
+                "channel": self.channel,
+                // International form without the plus sign.
+                "to": message.event.customer.phone.as_str().trim_start_matches('+'),
+                "content": message.text,
+            });
+            if let Some(id) = message.link_of() {
+                body["clientMessageId"] = Mark::new(id, key).to_text().into();
+            }
+            self.http.post(&self.url).authorization(key.reveal()).json(&json!({ "messages": [body] }))
+        };
         outcome(&ask(&self.keys, call).await?)
     }
+}
+
+/// What a message with a link carries along as `clientMessageId`, to come back with what is reported of it. Clickatell signs
+/// no callbacks; that this comes back as it was made shows that it is Clickatell who calls, for nobody else was told.
+struct Mark {
+    id: PaymentRequestId,
+    proof: [u8; Self::PROOF],
+}
+
+impl Mark {
+    /// Together with the identifier this makes 32 characters, as long as the identifiers in Clickatell's own examples.
+    const PROOF: usize = 8;
+
+    fn new(id: PaymentRequestId, key: &Token) -> Self {
+        let mut proof = [0; Self::PROOF];
+        let code = code(key.reveal().as_bytes(), &[b"chat2pay delivery report\0", id.as_bytes()]);
+        proof.iter_mut().zip(code).for_each(|(to, from)| *to = from);
+        Self { id, proof }
+    }
+
+    fn to_text(&self) -> String {
+        URL_SAFE_NO_PAD.encode([self.id.as_bytes().as_slice(), &self.proof].concat())
+    }
+
+    /// Reads a mark, whoever may have made it.
+    fn read(text: &str) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (id, proof) = bytes.split_first_chunk()?;
+        Some(Self { id: PaymentRequestId::from_bytes(*id), proof: proof.try_into().ok()? })
+    }
+
+    fn was_made_with(&self, key: &Token) -> bool {
+        equal_in_constant_time(&self.proof, &Self::new(self.id, key).proof)
+    }
+}
+
+/// Callbacks about messages that were sent
+/// (<https://guides.clickatell.com/clickatell-chat-commerce-platform/developer/channels/whatsapp-and-sms-one-api/api-reference/customer-callbacks>).
+#[derive(Debug, Clone)]
+pub struct ClickatellReports {
+    keys: SecretSource<Token>,
+}
+
+#[derive(Deserialize)]
+struct Callback {
+    #[serde(default)]
+    event: Event,
+}
+
+/// Replies of customers come as other members.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Event {
+    #[serde(default)]
+    message_status_update: Vec<StatusUpdate>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StatusUpdate {
+    status_code: i64,
+    client_message_id: Option<String>,
+}
+
+impl ClickatellReports {
+    /// Callbacks about messages that were sent with the key `CLICKATELL_API_KEY` or the one at `CLICKATELL_API_KEY_ARN`.
+    ///
+    /// # Errors
+    /// A variable that is missing or wrong.
+    pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
+        Ok(Self { keys: SecretSource::from_environment(environment, "CLICKATELL_API_KEY")? })
+    }
+
+    /// Reads which links did not arrive. Nothing of it is believed but what is about a message that carries a mark of ours.
+    pub(super) async fn read(&self, body: &[u8]) -> Result<Vec<DeliveryReport>, WebhookError> {
+        let callback: Callback = serde_json::from_slice(body)?;
+        let mut reports = Vec::new();
+        for update in callback.event.message_status_update {
+            let Some(mark) = update.client_message_id.as_deref().and_then(Mark::read) else { continue };
+            if !mark.was_made_with(&self.keys.current().await?)
+                && !mark.was_made_with(&self.keys.after_mismatch().await?)
+            {
+                return Err(SignatureError::Mismatch.into());
+            }
+            reports.extend(undelivered(update.status_code).map(|reason| DeliveryReport { id: mark.id, reason }));
+        }
+        Ok(reports)
+    }
+}
+
+/// Why a message did not arrive, by the code of its status
+/// (<https://www.clickatell.com/developers/api-documentation/one-api-message-status-codes-descriptions/>); none for one that
+/// did, or still may.
+fn undelivered(status_code: i64) -> Option<DeliveryFailure> {
+    Some(match status_code {
+        // Expired, or an error in delivering it.
+        20 | 23 => DeliveryFailure::Undelivered,
+        // Only emulated: the account is trying something out.
+        24 => return None,
+        29 => DeliveryFailure::NotOnChannel,
+        // WhatsApp's 24 hours are over.
+        131 => DeliveryFailure::OutsideConversationWindow,
+        // WhatsApp's rate limits.
+        132 | 133 => DeliveryFailure::ChannelUnavailable,
+        // Stopped, no credit, a limit, a route, the content, the template.
+        21.. => DeliveryFailure::ChannelRefused,
+        _ => return None,
+    })
 }
 
 fn outcome(answer: &Answer) -> Result<(), ChannelError> {

@@ -2,6 +2,7 @@
 
 mod answer;
 mod clickatell;
+mod reports;
 mod sms;
 mod token;
 mod webhook;
@@ -15,10 +16,21 @@ use runtime::{ConfigError, Environment};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
-pub use clickatell::ClickatellChannel;
-pub use sms::SmsChannel;
-pub use webhook::WebhookChannel;
-pub use whatsapp::WhatsAppChannel;
+pub use clickatell::{ClickatellChannel, ClickatellReports};
+pub use reports::ConfiguredReports;
+pub use sms::{SmsChannel, SmsReports};
+pub use webhook::{ChatReports, WebhookChannel};
+pub use whatsapp::{WhatsAppChannel, WhatsAppReports};
+
+const WEBHOOK: &str = "webhook";
+const SMS: &str = "sms";
+const WHATSAPP: &str = "whatsapp";
+const CLICKATELL: &str = "clickatell";
+
+/// The name of no channel that there is.
+fn unknown_channel() -> ConfigError {
+    Environment::invalid("CHANNEL", "webhook, sms, whatsapp or clickatell")
+}
 
 /// Tries of one message within one run of the function, the first included.
 const TRIES: u32 = 4;
@@ -48,11 +60,11 @@ impl ConfiguredChannel {
     /// A variable that is missing or wrong.
     pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
         match environment.require("CHANNEL")? {
-            "webhook" => Ok(Self::Webhook(WebhookChannel::new(environment)?)),
-            "sms" => Ok(Self::Sms(SmsChannel::new(environment)?)),
-            "whatsapp" => Ok(Self::WhatsApp(WhatsAppChannel::new(environment)?)),
-            "clickatell" => Ok(Self::Clickatell(ClickatellChannel::new(environment)?)),
-            _ => Err(Environment::invalid("CHANNEL", "webhook, sms, whatsapp or clickatell")),
+            WEBHOOK => Ok(Self::Webhook(WebhookChannel::new(environment)?)),
+            SMS => Ok(Self::Sms(SmsChannel::new(environment)?)),
+            WHATSAPP => Ok(Self::WhatsApp(WhatsAppChannel::new(environment)?)),
+            CLICKATELL => Ok(Self::Clickatell(ClickatellChannel::new(environment)?)),
+            _ => Err(unknown_channel()),
         }
     }
 

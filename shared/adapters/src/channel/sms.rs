@@ -11,8 +11,9 @@ use aws_sdk_pinpointsmsvoicev2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_pinpointsmsvoicev2::operation::send_text_message::SendTextMessageError;
 use aws_sdk_pinpointsmsvoicev2::types::{ConflictExceptionReason, MessageType};
 use domain::ports::{Cause, ChannelError, Message};
-use domain::{Clock, DeliveryFailure, SystemClock};
+use domain::{Clock, DeliveryFailure, DeliveryReport, SystemClock};
 use runtime::{ConfigError, Environment};
+use serde::Deserialize;
 use std::time::Duration;
 
 /// No answer within this is no answer: below the function's own timeout, with room for the writes around it. Longer than for
@@ -20,6 +21,8 @@ use std::time::Duration;
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a message may wait for the customer's phone, in seconds: the least and the most that `TimeToLive` takes.
 const TIME_TO_LIVE: std::ops::RangeInclusive<i32> = 5..=259_200;
+/// What a message with a link carries along, to come back with what is reported of it.
+const PAYMENT_REQUEST: &str = "payment_request_id";
 
 /// Sends texts from `SMS_ORIGINATION_IDENTITY`, reported as `SMS_CONFIGURATION_SET` says if that is set.
 #[derive(Debug, Clone)]
@@ -84,12 +87,67 @@ impl SmsChannel {
             .message_body(&message.text)
             .message_type(MessageType::Transactional)
             .set_time_to_live(time_to_live);
+        let call = match message.link_of() {
+            Some(id) => call.context(PAYMENT_REQUEST, id.to_string()),
+            None => call,
+        };
         match call.send().await {
             Ok(sent) if sent.message_id().is_some() => Ok(()),
             Ok(_) => Err(ChannelError::Unconfirmed("it answered without a message's identifier".into())),
             Err(error) => Err(outcome(&error)),
         }
     }
+}
+
+/// What the configuration set's topic hears of text messages
+/// (<https://docs.aws.amazon.com/sms-voice/latest/userguide/configuration-sets-event-format.html>).
+#[derive(Debug, Clone, Copy)]
+pub struct SmsReports;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TextEvent {
+    event_type: String,
+    /// A carrier that cannot be reached now may be reached later.
+    #[serde(default)]
+    is_final: bool,
+    #[serde(default)]
+    context: Context,
+}
+
+#[derive(Default, Deserialize)]
+struct Context {
+    payment_request_id: Option<String>,
+}
+
+impl SmsReports {
+    /// Reads what became of one text, if it had a link and will not arrive.
+    ///
+    /// # Errors
+    /// It is no such event.
+    pub fn read(self, event: &str) -> Result<Option<DeliveryReport>, serde_json::Error> {
+        let event: TextEvent = serde_json::from_str(event)?;
+        let id = event.context.payment_request_id.and_then(|id| id.parse().ok());
+        let reason = undelivered(&event.event_type).filter(|_| event.is_final);
+        Ok(id.zip(reason).map(|(id, reason)| DeliveryReport { id, reason }))
+    }
+}
+
+/// Why a text did not arrive, by the type of its event
+/// (<https://docs.aws.amazon.com/sms-voice/latest/userguide/configuration-sets-event-types.html>); none for one that did, or
+/// still may.
+fn undelivered(event_type: &str) -> Option<DeliveryFailure> {
+    Some(match event_type {
+        "TEXT_INVALID" => DeliveryFailure::InvalidRecipient,
+        "TEXT_BLOCKED"
+        | "TEXT_CARRIER_BLOCKED"
+        | "TEXT_CARRIER_UNREACHABLE"
+        | "TEXT_UNREACHABLE"
+        | "TEXT_TTL_EXPIRED" => DeliveryFailure::Undelivered,
+        "TEXT_INVALID_MESSAGE" | "TEXT_SPAM" | "TEXT_PROTECT_BLOCKED" => DeliveryFailure::ChannelRefused,
+        // What became of it is unknown only after 72 hours.
+        _ => return None,
+    })
 }
 
 /// What is certain after a call that failed.

@@ -1,13 +1,20 @@
 //! A message as a signed webhook (Standard Webhooks) to the integrator's chat.
 
 use super::{refused, secret_error};
+use crate::WebhookError;
 use crate::http_client::{CallError, HttpClient};
 use crate::secrets::SecretSource;
+use domain::event::link_event_id;
 use domain::ports::{ChannelError, Message};
-use domain::{Clock, ConversationId, PaymentRequestId, Phone, SystemClock, Timestamp, WorkspaceId};
-use runtime::webhook::Secrets;
-use runtime::{ConfigError, Environment};
-use serde::Serialize;
+use domain::{
+    Clock, ConversationId, DeliveryFailure, DeliveryReport, PaymentRequestId, Phone, SystemClock, Timestamp,
+    WorkspaceId,
+};
+use http::HeaderMap;
+use runtime::webhook::{Secrets, SignatureError};
+use runtime::{ConfigError, Environment, FieldError};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Posts messages to `CHANNEL_WEBHOOK_URL`, signed with `CHANNEL_WEBHOOK_SECRET` or the secret at
 /// `CHANNEL_WEBHOOK_SECRET_ARN`.
@@ -77,4 +84,65 @@ impl WebhookChannel {
             Err(CallError::Refused(cause) | CallError::Unreadable(cause)) => Err(refused(cause)),
         }
     }
+}
+
+/// Webhooks by which the chat says that a text will not arrive, signed with the secret that the texts come with. Their schema
+/// is `events/schemas/message.failed.schema.json`.
+#[derive(Debug, Clone)]
+pub struct ChatReports {
+    secrets: SecretSource<Secrets>,
+}
+
+#[derive(Deserialize)]
+struct Report {
+    r#type: String,
+    /// What the type says it is; a type that is none of ours may have none.
+    #[serde(default)]
+    data: Value,
+}
+
+#[derive(Deserialize)]
+struct FailedMessage {
+    event_id: String,
+    payment_request_id: String,
+    reason: Option<String>,
+}
+
+impl ChatReports {
+    /// Webhooks signed with `CHANNEL_WEBHOOK_SECRET` or the secret at `CHANNEL_WEBHOOK_SECRET_ARN`.
+    ///
+    /// # Errors
+    /// A variable that is missing or wrong.
+    pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
+        Ok(Self { secrets: SecretSource::from_environment(environment, "CHANNEL_WEBHOOK_SECRET")? })
+    }
+
+    /// Verifies a webhook and reads which link did not arrive. Other texts leave nothing to tell anybody.
+    pub(super) async fn read(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<Vec<DeliveryReport>, WebhookError> {
+        match self.secrets.current().await?.verify(headers, body, now) {
+            Err(SignatureError::Mismatch) => self.secrets.after_mismatch().await?.verify(headers, body, now)?,
+            verified => verified?,
+        };
+        let report: Report = serde_json::from_slice(body)?;
+        if report.r#type != "message.failed" {
+            return Ok(Vec::new());
+        }
+        let message: FailedMessage = serde_json::from_value(report.data)?;
+        let reason = match message.reason.as_deref() {
+            None => DeliveryFailure::Undelivered,
+            Some(code) => DeliveryFailure::of_code(code).ok_or_else(|| WebhookError::Field(unknown_reason()))?,
+        };
+        let id = message.payment_request_id.parse().ok().filter(|id| link_event_id(*id) == message.event_id);
+        Ok(id.map(|id| DeliveryReport { id, reason }).into_iter().collect())
+    }
+}
+
+fn unknown_reason() -> FieldError {
+    let codes: Vec<_> = DeliveryFailure::ALL.iter().map(|failure| failure.code()).collect();
+    FieldError::new("data.reason", format!("must be one of {}", codes.join(", ")))
 }

@@ -3,13 +3,17 @@
 
 use super::answer::{ask, by_status, described, read};
 use super::token::Token;
+use crate::WebhookError;
 use crate::http_client::{Answer, HttpClient, address};
-use crate::secrets::SecretSource;
-use domain::DeliveryFailure;
+use crate::secrets::{SecretSource, SecretValue as _};
 use domain::ports::{ChannelError, Message};
+use domain::{DeliveryFailure, DeliveryReport};
+use http::HeaderMap;
+use runtime::hmac::{equal_in_constant_time, hexadecimal};
+use runtime::webhook::SignatureError;
 use runtime::{ConfigError, Environment};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The Graph API with the version that this was written for.
 const API_URL: &str = "https://graph.facebook.com/v25.0";
@@ -67,7 +71,7 @@ impl WhatsAppChannel {
 
     /// Sends a message once.
     pub(super) async fn send(&self, message: &Message<'_>) -> Result<(), ChannelError> {
-        let body = json!({
+        let mut body = json!({
             "messaging_product": "whatsapp",
             "recipient_type": "individual",
             "to": message.event.customer.phone,
@@ -75,6 +79,10 @@ impl WhatsAppChannel {
             // Whoever draws the preview fetches the link, which is safe; the message arrives a little earlier without it.
             "text": { "preview_url": false, "body": message.text },
         });
+        if let Some(id) = message.link_of() {
+            // Comes back with what is reported of the message.
+            body["biz_opaque_callback_data"] = id.to_string().into();
+        }
         let answer =
             ask(&self.tokens, |token| self.http.post(&self.url).bearer_auth(token.reveal()).json(&body)).await?;
         outcome(&answer)
@@ -86,26 +94,151 @@ fn outcome(answer: &Answer) -> Result<(), ChannelError> {
         return Ok(());
     }
     let code = read::<Refusal>(answer).map(|refusal| refusal.error.code);
-    let refused = |reason| ChannelError::Refused { reason, cause: described(answer.status, code) };
-    // https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes
-    Err(match code {
-        // The recipient is the business's own number.
-        Some(131_021) => refused(DeliveryFailure::InvalidRecipient),
-        // Undeliverable: not on WhatsApp, without its present terms, or with too old an application.
-        Some(131_026) => refused(DeliveryFailure::NotOnChannel),
-        // More than 24 hours since the customer last wrote.
-        Some(131_047) => refused(DeliveryFailure::OutsideConversationWindow),
-        // The customer wants no more of these.
-        Some(131_050) => refused(DeliveryFailure::RecipientOptedOut),
-        // Not taken: for the rate limits of the application, of the account, of the number, and of the number to this
-        // customer (the first four), or because something is down, overloaded or in maintenance.
-        Some(4 | 80_007 | 130_429 | 131_056 | 2 | 131_016 | 131_057) => {
-            ChannelError::Unavailable(described(answer.status, code))
-        }
-        // "Possible server error" and "unknown error": nobody says when.
-        Some(1 | 131_000) => ChannelError::Unconfirmed(described(answer.status, code)),
-        code => by_status(answer.status, code),
+    Err(match code.map(Meaning::of) {
+        Some(Meaning::Recipient(reason)) => ChannelError::Refused { reason, cause: described(answer.status, code) },
+        Some(Meaning::Busy) => ChannelError::Unavailable(described(answer.status, code)),
+        Some(Meaning::Unclear) => ChannelError::Unconfirmed(described(answer.status, code)),
+        Some(Meaning::Other) | None => by_status(answer.status, code),
     })
+}
+
+/// What an error means (<https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes>).
+enum Meaning {
+    /// This customer cannot be reached, for this reason.
+    Recipient(DeliveryFailure),
+    /// Not taken: for a rate limit, or because something is down, overloaded or in maintenance.
+    Busy,
+    /// It went wrong, and nobody says when.
+    Unclear,
+    /// Anything else.
+    Other,
+}
+
+impl Meaning {
+    fn of(code: i64) -> Self {
+        match code {
+            // The recipient is the business's own number.
+            131_021 => Self::Recipient(DeliveryFailure::InvalidRecipient),
+            // Undeliverable: not on WhatsApp, without its present terms, or with too old an application.
+            131_026 => Self::Recipient(DeliveryFailure::NotOnChannel),
+            // More than 24 hours since the customer last wrote.
+            131_047 => Self::Recipient(DeliveryFailure::OutsideConversationWindow),
+            // The customer wants no more of these.
+            131_050 => Self::Recipient(DeliveryFailure::RecipientOptedOut),
+            // The rate limits of the application, of the account, of the number, and of the number to this customer are the
+            // first four.
+            4 | 80_007 | 130_429 | 131_056 | 2 | 131_016 | 131_057 => Self::Busy,
+            // "Possible server error" and "unknown error".
+            1 | 131_000 => Self::Unclear,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// The header that carries Meta's signature: `sha256=` and the HMAC-SHA256 of the body in hexadecimal, with the application's
+/// secret as the key (<https://developers.facebook.com/docs/graph-api/webhooks/getting-started>). It has no time in it; that a
+/// report comes twice changes nothing.
+const SIGNATURE: &str = "x-hub-signature-256";
+
+/// Webhooks of the application that the number belongs to.
+#[derive(Debug, Clone)]
+pub struct WhatsAppReports {
+    secrets: SecretSource<Token>,
+    verify_token: Token,
+}
+
+/// Notifications come together, of all numbers of the account and of everything that the application listens to.
+#[derive(Deserialize)]
+struct Notifications {
+    #[serde(default)]
+    entry: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    #[serde(default)]
+    changes: Vec<Change>,
+}
+
+#[derive(Deserialize)]
+struct Change {
+    field: String,
+    #[serde(default)]
+    value: Value,
+}
+
+/// The value of the field `messages`, as far as it is about messages that were sent.
+#[derive(Deserialize)]
+struct Messages {
+    #[serde(default)]
+    statuses: Vec<SentStatus>,
+}
+
+#[derive(Deserialize)]
+struct SentStatus {
+    status: String,
+    biz_opaque_callback_data: Option<String>,
+    #[serde(default)]
+    errors: Vec<GraphError>,
+}
+
+impl WhatsAppReports {
+    /// Webhooks signed with `WHATSAPP_APP_SECRET` or the secret at `WHATSAPP_APP_SECRET_ARN`; `WHATSAPP_VERIFY_TOKEN` is what
+    /// Meta shows when the address is entered at its side.
+    ///
+    /// # Errors
+    /// A variable that is missing or wrong.
+    pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
+        Ok(Self {
+            secrets: SecretSource::from_environment(environment, "WHATSAPP_APP_SECRET")?,
+            verify_token: Token::parse(environment.require("WHATSAPP_VERIFY_TOKEN")?, "WHATSAPP_VERIFY_TOKEN")?,
+        })
+    }
+
+    /// Whether this is the token that was agreed on.
+    pub(super) fn knows(&self, token: &str) -> bool {
+        equal_in_constant_time(self.verify_token.reveal().as_bytes(), token.as_bytes())
+    }
+
+    /// Verifies notifications and reads which links did not arrive.
+    pub(super) async fn read(&self, headers: &HeaderMap, body: &[u8]) -> Result<Vec<DeliveryReport>, WebhookError> {
+        let mut values = headers.get_all(SIGNATURE).iter();
+        let (Some(value), None) = (values.next(), values.next()) else { return Err(SignatureError::Header.into()) };
+        let signature =
+            value.to_str().ok().and_then(|text| text.strip_prefix("sha256=")).ok_or(SignatureError::Header)?;
+        let holds = |secret: &Token| {
+            let expected = hexadecimal(secret.reveal().as_bytes(), &[body]);
+            equal_in_constant_time(signature.as_bytes(), expected.as_bytes())
+        };
+        if !holds(&self.secrets.current().await?) && !holds(&self.secrets.after_mismatch().await?) {
+            return Err(SignatureError::Mismatch.into());
+        }
+        let notifications: Notifications = serde_json::from_slice(body)?;
+        let mut reports = Vec::new();
+        for change in notifications.entry.into_iter().flat_map(|entry| entry.changes) {
+            if change.field == "messages" {
+                let messages: Messages = serde_json::from_value(change.value)?;
+                reports.extend(messages.statuses.into_iter().filter_map(SentStatus::report));
+            }
+        }
+        Ok(reports)
+    }
+}
+
+impl SentStatus {
+    fn report(self) -> Option<DeliveryReport> {
+        let id = self.biz_opaque_callback_data?.parse().ok()?;
+        if self.status != "failed" {
+            return None;
+        }
+        let reason = match self.errors.first().map(|error| Meaning::of(error.code)) {
+            Some(Meaning::Recipient(reason)) => reason,
+            Some(Meaning::Busy) => DeliveryFailure::ChannelUnavailable,
+            Some(Meaning::Other) => DeliveryFailure::ChannelRefused,
+            Some(Meaning::Unclear) | None => DeliveryFailure::Undelivered,
+        };
+        Some(DeliveryReport { id, reason })
+    }
 }
 
 #[cfg(test)]

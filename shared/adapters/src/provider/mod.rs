@@ -3,7 +3,7 @@
 mod sandbox;
 mod stripe;
 
-use crate::secrets::SecretError;
+use crate::WebhookError;
 use domain::ports::{Checkout, Closing, PaymentProvider, ProviderError};
 use domain::use_cases::pay::ProviderEvent;
 use domain::{CheckoutId, Money, Payment, PaymentRequest, PaymentRequestId, Timestamp};
@@ -28,20 +28,6 @@ pub enum WebhookEvent {
     OtherMode(String),
     /// Something that is none of ours; its type, for the log.
     Foreign(String),
-}
-
-/// A webhook that was not taken.
-#[derive(Debug, thiserror::Error)]
-pub enum WebhookError {
-    /// Its signature is missing, wrong, or made at another time than now.
-    #[error("the signature does not hold: {0}")]
-    Signature(#[from] runtime::webhook::SignatureError),
-    /// The secret to hold it against cannot be had. The provider sends the webhook again.
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-    /// It is signed, but not what the provider sends.
-    #[error("the body cannot be read: {0}")]
-    Unreadable(String),
 }
 
 /// The provider that a deployment is configured with.

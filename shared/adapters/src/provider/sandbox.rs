@@ -1,6 +1,7 @@
 //! The stand-in payment provider, an HTTP service inside the local runner.
 
-use super::{WebhookError, WebhookEvent};
+use super::WebhookEvent;
+use crate::WebhookError;
 use crate::http_client::{CallError, HttpClient};
 use crate::secrets::SecretSource;
 use domain::ports::{Checkout, Closing, PaymentProvider, ProviderError};
@@ -141,11 +142,10 @@ impl SandboxWebhooks {
             Err(SignatureError::Mismatch) => self.secrets.after_mismatch().await?.verify(headers, body, now)?,
             verified => verified?,
         };
-        let unreadable = |error: serde_json::Error| WebhookError::Unreadable(error.to_string());
-        let envelope: Envelope = serde_json::from_slice(body).map_err(unreadable)?;
+        let envelope: Envelope = serde_json::from_slice(body)?;
         match envelope.r#type.as_str() {
             kind @ ("checkout.paid" | "checkout.processing") => {
-                let data: PaymentData = serde_json::from_value(envelope.data).map_err(unreadable)?;
+                let data: PaymentData = serde_json::from_value(envelope.data)?;
                 let Ok(id) = data.payment_request_id.parse() else {
                     return Ok(WebhookEvent::Foreign(envelope.r#type));
                 };
@@ -161,7 +161,7 @@ impl SandboxWebhooks {
                 }))
             }
             "checkout.async_payment_failed" => {
-                let data: FailedPaymentData = serde_json::from_value(envelope.data).map_err(unreadable)?;
+                let data: FailedPaymentData = serde_json::from_value(envelope.data)?;
                 let Ok(id) = data.payment_request_id.parse() else {
                     return Ok(WebhookEvent::Foreign(envelope.r#type));
                 };
@@ -169,7 +169,7 @@ impl SandboxWebhooks {
                 Ok(WebhookEvent::Report(ProviderEvent::PaymentFailed { id, provider, reference }))
             }
             "checkout.payment_failed" => {
-                let data: FailedAttemptData = serde_json::from_value(envelope.data).map_err(unreadable)?;
+                let data: FailedAttemptData = serde_json::from_value(envelope.data)?;
                 let Ok(id) = data.payment_request_id.parse() else {
                     return Ok(WebhookEvent::Foreign(envelope.r#type));
                 };

@@ -1,9 +1,11 @@
 //! The customer hears about it in the chat, or the agent hears that the customer did not.
 
+use super::UseCaseError;
+use crate::event::link_event_id;
 use crate::ports::{Changed, Channel, ChannelError, Claim, Claimed, Message, Store, StoreError};
 use crate::{
-    Actor, Change, Clock, Command, DeliveryFailure, OperationId, PaymentRequest, PaymentRequestEvent, Status,
-    Timestamp, message,
+    Actor, Change, Clock, Command, DeliveryFailure, DeliveryReport, OperationId, PaymentRequest, PaymentRequestEvent,
+    Status, Timestamp, message,
 };
 use std::time::Duration;
 
@@ -139,7 +141,7 @@ async fn taken(
     request: &PaymentRequest,
 ) -> Result<Notified, NotifyError> {
     let recent = clock.now().since(event.occurred_at) < FIRST_WAIT;
-    let told = request.operations.contains(&failure_of(event));
+    let told = request.operations.contains(&OperationId::of_undelivered_message(&event.event_id));
     if recent || told || event.link.is_none() || request.status != Status::Sent {
         return Ok(Notified::Elsewhere);
     }
@@ -158,17 +160,41 @@ async fn fail(
     if event.link.is_none() {
         return Ok(Notified::Failed { reason, recorded: false, cause });
     }
-    let command = Command::FailDelivery { reason };
-    match store.change(event.id, &Change::new(command, clock.now(), Actor::System, failure_of(event))).await {
+    match store.change(event.id, &undelivered(&event.event_id, reason, clock.now())).await {
         Ok(Changed::Applied(_)) => Ok(Notified::Failed { reason, recorded: true, cause }),
         Ok(Changed::Unchanged(_) | Changed::NotFound) => Ok(Notified::Failed { reason, recorded: false, cause }),
         Err(store) => Err(NotifyError::Unsettled { channel: cause, store }),
     }
 }
 
-/// What it is known by that this event's message was given up.
-fn failure_of(event: &PaymentRequestEvent) -> OperationId {
-    OperationId::of_message(&event.event_id)
+/// The change that a link makes which does not arrive, the same one however often and from wherever that is known.
+fn undelivered(event_id: &str, reason: DeliveryFailure, now: Timestamp) -> Change {
+    let operation = OperationId::of_undelivered_message(event_id);
+    Change::new(Command::FailDelivery { reason }, now, Actor::System, operation)
+}
+
+/// What became of a channel's report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    /// The request's history tells of it.
+    Applied(Box<PaymentRequest>),
+    /// It changes nothing: it was known, or the request has moved on, and whoever has clicked has the link.
+    Nothing(Box<PaymentRequest>),
+    /// There is no such request.
+    Unknown,
+}
+
+/// Records that a link which the channel had taken will not arrive: one write.
+///
+/// # Errors
+/// The store failed; the channel has to send the report again.
+pub async fn record(store: &impl Store, clock: &impl Clock, report: DeliveryReport) -> Result<Recorded, UseCaseError> {
+    let DeliveryReport { id, reason } = report;
+    Ok(match store.change(id, &undelivered(&link_event_id(id), reason, clock.now())).await? {
+        Changed::Applied(request) => Recorded::Applied(request),
+        Changed::Unchanged(request) => Recorded::Nothing(request),
+        Changed::NotFound => Recorded::Unknown,
+    })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::settings::{self, Mode, SecretKey};
 use crate::aws::ATTEMPTS;
 use crate::http_client::{Answer, CallError, HttpClient, pause};
+use crate::json::without_text;
 use crate::secrets::{SecretError, SecretSource};
 use domain::ports::{Cause, ProviderError};
 use http::{Method, StatusCode};
@@ -210,7 +211,7 @@ impl Client {
             result => result,
         };
         let answer = result?;
-        serde_json::from_slice(&answer.body).map_err(|error| StripeError::Unreadable(described(&error)))
+        serde_json::from_slice(&answer.body).map_err(|error| StripeError::Unreadable(without_text(&error).into()))
     }
 
     async fn send_with(&self, call: &Call, key: &SecretKey) -> Result<Answer, StripeError> {
@@ -252,9 +253,4 @@ impl Client {
         })?;
         if answer.status.is_success() { Ok(answer) } else { Err(StripeError::Refused(Refusal::read(&answer))) }
     }
-}
-
-/// What is wrong with a JSON text, without any of the text: what it repeats of it may be a customer's.
-pub(super) fn described(error: &serde_json::Error) -> Cause {
-    format!("{:?} error at line {}, column {}", error.classify(), error.line(), error.column()).into()
 }

@@ -2,8 +2,9 @@
 //! those of <https://docs.stripe.com/api/errors>.
 
 use super::*;
+use crate::WebhookError;
 use crate::aws::ATTEMPTS;
-use crate::provider::{ConfiguredProvider, ConfiguredWebhooks, WebhookError, WebhookEvent};
+use crate::provider::{ConfiguredProvider, ConfiguredWebhooks, WebhookEvent};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;

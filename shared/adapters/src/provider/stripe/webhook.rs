@@ -1,10 +1,10 @@
 //! What Stripe reports (<https://docs.stripe.com/api/events>).
 
-use super::client::described;
 use super::currency::from_stripe;
 use super::objects::{PaymentStatus, Senseless, Session, moment, payment};
 use super::{NAME, settings::Mode};
-use crate::provider::{WebhookError, WebhookEvent};
+use crate::WebhookError;
+use crate::provider::WebhookEvent;
 use crate::secrets::{SecretSource, SecretValue};
 use domain::use_cases::pay::ProviderEvent;
 use domain::{PaymentRequestId, Reason, Timestamp};
@@ -108,7 +108,7 @@ impl StripeWebhooks {
             Err(SignatureError::Mismatch) => self.secrets.after_mismatch().await?.verify(headers, body, now)?,
             verified => verified?,
         }
-        let event: Event = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
+        let event: Event = serde_json::from_slice(body)?;
         if Mode::of(event.livemode) != self.mode {
             return Ok(WebhookEvent::OtherMode(event.r#type));
         }
@@ -190,11 +190,7 @@ fn refunded(id: PaymentRequestId, reference: String, amount: i64, currency: &str
 }
 
 fn read<T: DeserializeOwned>(object: Value) -> Result<T, WebhookError> {
-    serde_json::from_value(object).map_err(|error| unreadable(&error))
-}
-
-fn unreadable(error: &serde_json::Error) -> WebhookError {
-    WebhookError::Unreadable(described(error).to_string())
+    Ok(serde_json::from_value(object)?)
 }
 
 impl From<Senseless> for WebhookError {

@@ -1,0 +1,28 @@
+//! How webhooks fail, whoever sends them.
+
+use crate::json::without_text;
+use crate::secrets::SecretError;
+use runtime::FieldError;
+
+/// A webhook that was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum WebhookError {
+    /// Its signature is missing, wrong, or made at another time than now.
+    #[error("the signature does not hold: {0}")]
+    Signature(#[from] runtime::webhook::SignatureError),
+    /// The secret to hold it against cannot be had. Whoever sent the webhook sends it again.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// It is signed, but not what its sender sends.
+    #[error("the body cannot be read: {0}")]
+    Unreadable(String),
+    /// It is signed, and a field in it holds what it may not hold.
+    #[error("{} {}", .0.field, .0.message)]
+    Field(FieldError),
+}
+
+impl From<serde_json::Error> for WebhookError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Unreadable(without_text(&error))
+    }
+}

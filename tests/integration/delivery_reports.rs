@@ -1,0 +1,585 @@
+//! A channel takes a link, and says later that it did not arrive: then the agent reads it, once, whoever says so and however
+//! often. Nothing is believed that the channel did not say.
+
+use domain::{Clock as _, SystemClock, Timestamp};
+use futures::future::join_all;
+use runtime::Function;
+use runtime::hmac::hexadecimal;
+use runtime::webhook::Secrets;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tests::channels::{Channels, Reply, TOKEN, clickatell_refusal};
+use tests::handlers::{Answer, Handlers};
+use tests::proxy::Fault;
+
+const CHAT_SECRET: &str = "whsec_dGVzdCBzZWNyZXQgb2YgbW9yZSB0aGFuIDI0IGJ5dGVz";
+const APP_SECRET: &str = "0123456789abcdef0123456789abcdef";
+const VERIFY_TOKEN: &str = "a-text-of-our-own";
+const CHANNELS: [&str; 4] = ["sms", "whatsapp", "clickatell", "webhook"];
+
+/// Handlers and a channel, with the function that sends through it and the one that hears from it.
+struct Setting {
+    channel: &'static str,
+    handlers: Arc<Handlers>,
+    channels: Channels,
+    notify: Box<dyn Function>,
+    reports: Box<dyn Function>,
+}
+
+/// What a channel reports of a message, each in its own way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// It is on its way.
+    Sent,
+    /// It arrived.
+    Delivered,
+    /// It will not arrive: the phone cannot be reached.
+    Failed,
+}
+
+impl Setting {
+    async fn of(channel: &'static str) -> Self {
+        Self::with(channel, Handlers::start().await).await
+    }
+
+    async fn with(channel: &'static str, handlers: Arc<Handlers>) -> Self {
+        let channels = Channels::start().await;
+        let (whatsapp, chat) = (format!("{}/v25.0", channels.url), format!("{}/chat", channels.url));
+        let settings = [
+            ("CHANNEL", channel),
+            ("AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2", channels.url.as_str()),
+            ("SMS_ORIGINATION_IDENTITY", "arn:aws:sms-voice:us-east-1:111122223333:pool/pool-0123456789abcdef"),
+            ("SMS_CONFIGURATION_SET", "chat2pay-reports"),
+            ("WHATSAPP_PHONE_NUMBER_ID", "106540352242922"),
+            ("WHATSAPP_ACCESS_TOKEN", TOKEN),
+            ("WHATSAPP_API_URL", &whatsapp),
+            ("WHATSAPP_APP_SECRET", APP_SECRET),
+            ("WHATSAPP_VERIFY_TOKEN", VERIFY_TOKEN),
+            ("CLICKATELL_API_KEY", TOKEN),
+            ("CLICKATELL_CHANNEL", "sms"),
+            ("CLICKATELL_API_URL", channels.url.as_str()),
+            ("CHANNEL_WEBHOOK_URL", &chat),
+            ("CHANNEL_WEBHOOK_SECRET", CHAT_SECRET),
+        ];
+        let (notify, reports) = (handlers.notify(&settings), handlers.delivery_reports(&settings));
+        Self { channel, handlers, channels, notify, reports }
+    }
+
+    /// A new request whose link the channel has taken: its identifier, the token of its link, and the channel's message.
+    async fn taken(&self) -> (String, String, Value) {
+        let (id, token) = self.handlers.sent().await;
+        let (_, event) = self.handlers.events(&id).await.pop().unwrap();
+        self.run(&event).await;
+        let message = self.channels.received().pop().unwrap().body;
+        (id, token, message)
+    }
+
+    async fn run(&self, event: &Value) {
+        self.notify.invoke(&json!({ "source": "chat2pay", "detail": event }).to_string()).await.unwrap();
+    }
+
+    /// The channel reports what became of a message that it was sent.
+    async fn report(&self, message: &Value, outcome: Outcome) {
+        let body = report(self.channel, message, outcome);
+        if self.channel == "sms" {
+            self.reports.invoke(&notification(&body)).await.unwrap();
+        } else {
+            let answer = self.post(&body).await;
+            assert_eq!((answer.status, &answer.body), (200, &json!({})), "{}", self.channel);
+        }
+    }
+
+    /// The channel sends this, signed as it signs.
+    async fn post(&self, body: &Value) -> Answer {
+        let body = body.to_string();
+        let headers = signed(self.channel, &body, SystemClock.now());
+        self.handlers.report_delivery(&*self.reports, self.channel, headers, &body).await
+    }
+
+    /// The reasons in a request's history.
+    async fn reasons(&self, id: &str) -> Vec<Value> {
+        let answer = self.handlers.get(id).await.body;
+        answer["history"].as_array().unwrap().iter().map(|entry| entry["reason"].clone()).collect()
+    }
+
+    /// Holds that the agent reads why the link did not arrive, and that others hear of it, once.
+    async fn assert_failed(&self, id: &str, reason: &str) {
+        assert_eq!(self.reasons(id).await, [Value::Null, reason.into()], "{}", self.channel);
+        let answer = self.handlers.get(id).await.body;
+        assert_eq!(answer["status"], "sent");
+        assert!(answer["link"]["url"].is_string(), "the link stays good: {answer}");
+        let events = self.handlers.events(id).await;
+        assert_eq!((events[1].0, &events[1].1["reason"]), ("PaymentLinkDeliveryFailed", &json!(reason)));
+        crate::events::assert_valid(events[1].0, &events[1].1);
+    }
+}
+
+/// What a channel's own report says of a message, as its documentation shows it. Whom the message was for stands in it too.
+fn report(channel: &str, message: &Value, outcome: Outcome) -> Value {
+    match channel {
+        "sms" => {
+            let (kind, last) = match outcome {
+                Outcome::Sent => ("TEXT_SENT", false),
+                Outcome::Delivered => ("TEXT_DELIVERED", true),
+                Outcome::Failed => ("TEXT_UNREACHABLE", true),
+            };
+            text_event(message, kind, last)
+        }
+        "whatsapp" => match outcome {
+            Outcome::Sent => statuses(&[status(message, "sent", None)]),
+            Outcome::Delivered => statuses(&[status(message, "delivered", None)]),
+            Outcome::Failed => statuses(&[status(message, "failed", Some(131_000))]),
+        },
+        "clickatell" => {
+            let (code, name) = match outcome {
+                Outcome::Sent => (4, "SENT_TO_SUPPLIER"),
+                Outcome::Delivered => (5, "DEVICE_ACK"),
+                Outcome::Failed => (23, "DELIVERY_FAILURE"),
+            };
+            update(&message["messages"][0]["clientMessageId"], code, name)
+        }
+        _ => {
+            let kind = if outcome == Outcome::Failed { "message.failed" } else { "message.delivered" };
+            chat_report(
+                kind,
+                &json!({ "event_id": message["data"]["event_id"],
+                "payment_request_id": message["data"]["payment_request_id"] }),
+            )
+        }
+    }
+}
+
+/// <https://docs.aws.amazon.com/sms-voice/latest/userguide/configuration-sets-event-format.html>
+fn text_event(message: &Value, kind: &str, last: bool) -> Value {
+    let mut event = json!({ "eventType": kind, "eventVersion": "1.0", "eventTimestamp": 1_686_975_103_470_i64,
+        "isFinal": last, "originationPhoneNumber": "+12065550152", "destinationPhoneNumber": "+27831234567",
+        "isoCountryCode": "ZA", "messageId": "m-1", "messageRequestTimestamp": 1_686_975_103_170_i64,
+        "messageEncoding": "GSM", "messageType": "TRANSACTIONAL", "messageStatus": kind.trim_start_matches("TEXT_"),
+        "messageStatusDescription": "in words", "totalMessageParts": 1, "totalMessagePrice": 0.09 });
+    if let Some(context) = message.get("Context") {
+        event["context"] = context.clone();
+    }
+    event
+}
+
+/// As Amazon SNS hands a text over (<https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html>).
+fn notification(message: &Value) -> String {
+    json!({ "Records": [{ "EventVersion": "1.0", "EventSubscriptionArn": "arn:aws:sns:us-east-1:1:reports:1",
+        "EventSource": "aws:sns", "Sns": { "Type": "Notification", "MessageId": "n-1", "TopicArn": "arn:aws:sns:us-east-1:1:reports",
+            "Message": message.to_string(), "Timestamp": "2026-01-05T10:00:00.000Z", "MessageAttributes": {} } }] })
+    .to_string()
+}
+
+/// <https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/status>
+fn status(message: &Value, status: &str, error: Option<i64>) -> Value {
+    let mut said = json!({ "id": "wamid.HBgL", "status": status, "timestamp": "1750857384",
+        "recipient_id": "27831234567", "pricing": { "billable": true, "pricing_model": "PMP" } });
+    if let Some(data) = message.get("biz_opaque_callback_data") {
+        said["biz_opaque_callback_data"] = data.clone();
+    }
+    if let Some(code) = error {
+        said["errors"] =
+            json!([{ "code": code, "title": "t", "message": "m", "error_data": { "details": "27831234567" } }]);
+    }
+    said
+}
+
+fn statuses(all: &[Value]) -> Value {
+    json!({ "object": "whatsapp_business_account", "entry": [{ "id": "102290129340398", "changes": [{ "field": "messages",
+        "value": { "messaging_product": "whatsapp", "metadata": { "display_phone_number": "15550783881",
+            "phone_number_id": "106540352242922" }, "statuses": all } }] }] })
+}
+
+/// <https://guides.clickatell.com/clickatell-chat-commerce-platform/developer/channels/whatsapp-and-sms-one-api/api-reference/customer-callbacks>
+fn update(client_message_id: &Value, code: i64, name: &str) -> Value {
+    json!({ "integrationId": "fa80", "integrationName": "chat2pay", "event": { "messageStatusUpdate": [{ "channel": "sms",
+        "messageId": "3a89", "clientMessageId": client_message_id, "statusCode": code, "status": name,
+        "timestamp": 1_506_607_698_000_i64, "to": "27831234567" }] } })
+}
+
+/// `events/schemas/message.failed.schema.json`
+fn chat_report(kind: &str, data: &Value) -> Value {
+    json!({ "type": kind, "timestamp": "2026-01-05T10:00:30.000Z", "data": data })
+}
+
+/// The headers that a channel sends a report with.
+fn signed(channel: &str, body: &str, now: Timestamp) -> Value {
+    let mut headers = json!({ "content-type": "application/json" });
+    match channel {
+        "whatsapp" => {
+            let signature = hexadecimal(APP_SECRET.as_bytes(), &[body.as_bytes()]);
+            headers["x-hub-signature-256"] = format!("sha256={signature}").into();
+        }
+        "webhook" => {
+            for (name, value) in
+                &Secrets::parse(CHAT_SECRET, "SECRET").unwrap().sign("report-1", body.as_bytes(), now).unwrap()
+            {
+                headers[name.as_str()] = value.to_str().unwrap().into();
+            }
+        }
+        _ => {}
+    }
+    headers
+}
+
+#[tokio::test]
+async fn the_agent_reads_that_a_link_did_not_arrive_however_often_the_channel_says_so() {
+    for channel in CHANNELS {
+        let setting = Setting::of(channel).await;
+        let (id, token, message) = setting.taken().await;
+        for outcome in [Outcome::Sent, Outcome::Failed, Outcome::Failed, Outcome::Delivered, Outcome::Failed] {
+            setting.report(&message, outcome).await;
+        }
+        setting.assert_failed(&id, "undelivered").await;
+        join_all((0..8).map(|_| setting.report(&message, Outcome::Failed))).await;
+        setting.assert_failed(&id, "undelivered").await;
+        // The link stays good.
+        assert_eq!(setting.handlers.click(&token).await.status, 303);
+        tests::handlers::assert_possible(&setting.handlers.stored(&id).await);
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_arrives_or_is_still_on_its_way_leaves_nothing_to_read() {
+    for channel in CHANNELS {
+        let setting = Setting::of(channel).await;
+        let (id, _, message) = setting.taken().await;
+        setting.handlers.proxy.take_calls();
+        setting.report(&message, Outcome::Sent).await;
+        setting.report(&message, Outcome::Delivered).await;
+        assert_eq!(setting.handlers.proxy.take_calls(), [], "{channel}: most reports say this, and cost nothing");
+        assert_eq!(setting.reasons(&id).await, [Value::Null], "{channel}");
+    }
+}
+
+#[tokio::test]
+async fn a_report_costs_one_write_unit() {
+    for channel in CHANNELS {
+        let setting = Setting::of(channel).await;
+        let (_, _, message) = setting.taken().await;
+        setting.handlers.proxy.take_calls();
+        setting.report(&message, Outcome::Failed).await;
+        let calls = setting.handlers.proxy.take_calls();
+        let made: Vec<_> = calls.iter().map(|call| (call.operation.as_str(), call.units)).collect();
+        assert_eq!(made, [("UpdateItem", 1.0)], "{channel}");
+    }
+}
+
+#[tokio::test]
+async fn the_reason_is_the_channels_own() {
+    let setting = Setting::of("sms").await;
+    for (kind, reason) in [
+        ("TEXT_INVALID", "invalid_recipient"),
+        ("TEXT_BLOCKED", "undelivered"),
+        ("TEXT_CARRIER_BLOCKED", "undelivered"),
+        ("TEXT_CARRIER_UNREACHABLE", "undelivered"),
+        ("TEXT_SPAM", "channel_refused"),
+        ("TEXT_PROTECT_BLOCKED", "channel_refused"),
+    ] {
+        let (id, _, message) = setting.taken().await;
+        // A carrier that cannot be reached now may be reached later.
+        setting.reports.invoke(&notification(&text_event(&message, kind, false))).await.unwrap();
+        assert_eq!(setting.reasons(&id).await.len(), 1, "{kind}");
+        setting.reports.invoke(&notification(&text_event(&message, kind, true))).await.unwrap();
+        setting.assert_failed(&id, reason).await;
+    }
+    let setting = Setting::of("whatsapp").await;
+    for (code, reason) in [
+        (131_026, "not_on_channel"),
+        (131_047, "outside_conversation_window"),
+        (131_050, "recipient_opted_out"),
+        (130_429, "channel_unavailable"),
+        (131_049, "channel_refused"),
+    ] {
+        let (id, _, message) = setting.taken().await;
+        assert_eq!(setting.post(&statuses(&[status(&message, "failed", Some(code))])).await.status, 200);
+        setting.assert_failed(&id, reason).await;
+    }
+    let setting = Setting::of("clickatell").await;
+    for (code, reason) in [
+        (20, "undelivered"),
+        (25, "channel_refused"),
+        (29, "not_on_channel"),
+        (100, "channel_refused"),
+        (131, "outside_conversation_window"),
+        (133, "channel_unavailable"),
+    ] {
+        let (id, _, message) = setting.taken().await;
+        assert_eq!(setting.post(&update(&message["messages"][0]["clientMessageId"], code, "x")).await.status, 200);
+        setting.assert_failed(&id, reason).await;
+    }
+    let setting = Setting::of("webhook").await;
+    for failure in domain::DeliveryFailure::ALL {
+        let (id, _, message) = setting.taken().await;
+        let mut report = report("webhook", &message, Outcome::Failed);
+        report["data"]["reason"] = failure.code().into();
+        assert_eq!(setting.post(&report).await.status, 200);
+        setting.assert_failed(&id, failure.code()).await;
+    }
+}
+
+#[tokio::test]
+async fn whoever_has_clicked_has_the_link_and_one_that_has_ended_is_not_missed() {
+    for channel in CHANNELS {
+        let setting = Setting::of(channel).await;
+        let (clicked, token, message) = setting.taken().await;
+        setting.handlers.click(&token).await;
+        setting.report(&message, Outcome::Failed).await;
+        assert_eq!(setting.reasons(&clicked).await, [Value::Null, Value::Null], "{channel}");
+        let (canceled, _, message) = setting.taken().await;
+        setting.handlers.cancel(&canceled).await;
+        setting.report(&message, Outcome::Failed).await;
+        assert_eq!(setting.reasons(&canceled).await, [Value::Null, Value::Null], "{channel}");
+    }
+    let setting = Setting::with("sms", Handlers::with_limits(1, 900).await).await;
+    let (id, _, message) = setting.taken().await;
+    let deadline = setting.handlers.stored(&id).await.deadline;
+    while SystemClock.now() < deadline {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    setting.report(&message, Outcome::Failed).await;
+    assert_eq!(setting.handlers.stored(&id).await.version(), 1, "its end is another matter");
+}
+
+#[tokio::test]
+async fn what_was_already_known_is_not_said_twice() {
+    let setting = Setting::of("clickatell").await;
+    setting.channels.next(&[Reply::AnswerLost]);
+    let (id, _, message) = setting.taken().await;
+    setting.assert_failed(&id, "delivery_unconfirmed").await;
+    setting.report(&message, Outcome::Failed).await;
+    setting.assert_failed(&id, "delivery_unconfirmed").await;
+    // And the other way round: the report overtakes the run that is told nothing.
+    let (id, _) = setting.handlers.sent().await;
+    let (_, event) = setting.handlers.events(&id).await.pop().unwrap();
+    let mark = {
+        let (_, _, other) = setting.taken().await;
+        other["messages"][0]["clientMessageId"].clone()
+    };
+    setting.channels.next(&[Reply::Refused(400, clickatell_refusal(25))]);
+    setting.run(&event).await;
+    assert_eq!(setting.post(&update(&mark, 23, "DELIVERY_FAILURE")).await.status, 200);
+    setting.assert_failed(&id, "invalid_recipient").await;
+}
+
+#[tokio::test]
+async fn a_report_whose_write_is_lost_comes_again_and_counts_once() {
+    for channel in CHANNELS {
+        for fault in [Fault::AnswerLost, Fault::RequestLost] {
+            let setting = Setting::of(channel).await;
+            let (id, _, message) = setting.taken().await;
+            setting.handlers.proxy.fail_next_writes(&[fault]);
+            setting.report(&message, Outcome::Failed).await;
+            assert_eq!(setting.handlers.proxy.faults_left(), 0);
+            setting.assert_failed(&id, "undelivered").await;
+        }
+        // A table that stays away: the channel is told to come again.
+        let setting = Setting::of(channel).await;
+        let (id, _, message) = setting.taken().await;
+        setting.handlers.proxy.fail_next_writes(&[Fault::RequestLost; 4]);
+        let body = report(channel, &message, Outcome::Failed);
+        if channel == "sms" {
+            setting.reports.invoke(&notification(&body)).await.unwrap_err();
+        } else {
+            let answer = setting.post(&body).await;
+            assert_eq!((answer.status, answer.code()), (503, "temporarily_unavailable"));
+        }
+        assert_eq!(setting.reasons(&id).await.len(), 1);
+        setting.report(&message, Outcome::Failed).await;
+        setting.assert_failed(&id, "undelivered").await;
+    }
+}
+
+#[tokio::test]
+async fn other_texts_carry_no_mark_and_their_reports_change_nothing() {
+    for channel in CHANNELS {
+        let setting = Setting::of(channel).await;
+        let (id, _, _) = setting.taken().await;
+        setting.handlers.cancel(&id).await;
+        let (_, event) = setting.handlers.events(&id).await.pop().unwrap();
+        setting.run(&event).await;
+        let message = setting.channels.received().pop().unwrap().body;
+        for mark in ["Context", "biz_opaque_callback_data"] {
+            assert!(message.get(mark).is_none(), "{channel}: {message}");
+        }
+        assert!(message["messages"][0].get("clientMessageId").is_none(), "{channel}: {message}");
+        setting.handlers.proxy.take_calls();
+        setting.report(&message, Outcome::Failed).await;
+        assert_eq!(setting.handlers.proxy.take_calls(), [], "{channel}");
+    }
+}
+
+#[tokio::test]
+async fn many_reports_at_once_are_each_recorded_and_foreign_ones_passed_over() {
+    let setting = Setting::of("whatsapp").await;
+    let (mut ids, mut all) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        let (id, _, message) = setting.taken().await;
+        all.push(status(&message, "failed", Some(131_026)));
+        ids.push(id);
+    }
+    all.push(status(&json!({}), "failed", Some(131_026)));
+    all.push(status(&json!({ "biz_opaque_callback_data": "another system's" }), "failed", Some(131_026)));
+    all.push(status(&json!({ "biz_opaque_callback_data": domain::PaymentRequestId::new() }), "failed", Some(131_026)));
+    // Delivered ones beside them, more than any other route would take.
+    all.extend((0..100).map(|_| status(&json!({}), "delivered", None)));
+    let mut body = statuses(&all);
+    // What the application listens to besides.
+    let changes = body["entry"][0]["changes"].as_array_mut().unwrap();
+    changes.push(json!({ "field": "account_update", "value": { "event": "VERIFIED_ACCOUNT" } }));
+    changes.push(json!({ "field": "messages", "value": { "messages": [{ "from": "27831234567", "type": "text" }] } }));
+    assert!(body.to_string().len() > 16 * 1024);
+    assert_eq!(setting.post(&body).await.status, 200);
+    for id in ids {
+        setting.assert_failed(&id, "not_on_channel").await;
+    }
+    let setting = Setting::of("clickatell").await;
+    let reply =
+        json!({ "integrationId": "fa80", "event": { "moText": [{ "from": "27831234567", "content": "hello" }] } });
+    assert_eq!(setting.post(&reply).await.status, 200);
+    assert_eq!(setting.post(&update(&json!(null), 23, "DELIVERY_FAILURE")).await.status, 200);
+    assert_eq!(setting.post(&update(&json!("another system's"), 23, "DELIVERY_FAILURE")).await.status, 200);
+}
+
+#[tokio::test]
+async fn nothing_is_believed_that_the_channel_did_not_say() {
+    for channel in ["whatsapp", "clickatell", "webhook"] {
+        let setting = Setting::of(channel).await;
+        let (id, _, message) = setting.taken().await;
+        setting.handlers.proxy.take_calls();
+        let calls = setting.channels.calls();
+        let mut body = report(channel, &message, Outcome::Failed);
+        if channel == "clickatell" {
+            // The mark of another request, made up from this one's identifier; and one with a bit turned over.
+            let mark = body["event"]["messageStatusUpdate"][0]["clientMessageId"].as_str().unwrap().to_owned();
+            assert_eq!(mark.len(), 32);
+            let other = if &mark[12..13] == "x" { "y" } else { "x" };
+            for forged in [format!("{}AAAAAAAAAA", &mark[..22]), format!("{}{other}{}", &mark[..12], &mark[13..])] {
+                body["event"]["messageStatusUpdate"][0]["clientMessageId"] = forged.into();
+                assert_eq!(setting.post(&body).await.status, 401);
+            }
+        } else {
+            let text = body.to_string();
+            let right = signed(channel, &text, SystemClock.now());
+            let forgeries = [
+                (json!({}), text.clone()),
+                (right.clone(), format!("{text} ")),
+                (signed(channel, &text[1..], SystemClock.now()), text.clone()),
+                (
+                    json!({ "x-hub-signature-256": "sha256=", "webhook-id": "1", "webhook-timestamp": "1",
+                    "webhook-signature": "v1," }),
+                    text.clone(),
+                ),
+            ];
+            for (headers, body) in forgeries {
+                let answer = setting.handlers.report_delivery(&*setting.reports, channel, headers, &body).await;
+                assert_eq!((answer.status, answer.code()), (401, "unauthenticated"), "{channel}");
+            }
+        }
+        assert_eq!(setting.reasons(&id).await.len(), 1, "{channel}");
+        let writes =
+            setting.handlers.proxy.take_calls().into_iter().filter(|call| call.operation == "UpdateItem").count();
+        assert_eq!((writes, setting.channels.calls()), (0, calls), "{channel}: nothing is called");
+    }
+    // The chat's is also of its time.
+    let setting = Setting::of("webhook").await;
+    let (_, _, message) = setting.taken().await;
+    let text = report("webhook", &message, Outcome::Failed).to_string();
+    for minutes in [6, -6] {
+        let offset = Duration::from_mins(6);
+        let then = if minutes > 0 { SystemClock.now().plus(offset) } else { SystemClock.now().minus(offset) };
+        let answer =
+            setting.handlers.report_delivery(&*setting.reports, "webhook", signed("webhook", &text, then), &text).await;
+        assert_eq!(answer.status, 401, "{minutes}");
+    }
+}
+
+#[tokio::test]
+async fn a_report_that_cannot_be_read_is_refused_and_changes_nothing() {
+    for channel in ["whatsapp", "webhook"] {
+        let setting = Setting::of(channel).await;
+        let (id, _, _) = setting.taken().await;
+        for body in [json!("text"), json!(7), json!({ "entry": 1, "type": 1 })] {
+            let answer = setting.post(&body).await;
+            assert_eq!((answer.status, answer.code()), (400, "malformed_body"), "{channel} {body}");
+        }
+        assert_eq!(setting.reasons(&id).await.len(), 1);
+        let long = json!({ "type": "x", "more": "x".repeat(256 * 1024) });
+        assert_eq!(setting.post(&long).await.status, 413, "{channel}");
+    }
+    let setting = Setting::of("webhook").await;
+    let (id, _, message) = setting.taken().await;
+    let mut body = report("webhook", &message, Outcome::Failed);
+    body["data"]["reason"] = "because".into();
+    let answer = setting.post(&body).await;
+    assert_eq!((answer.status, answer.code()), (422, "validation_failed"));
+    assert_eq!(answer.body["errors"][0]["field"], "data.reason");
+    assert!(answer.body["errors"][0]["message"].as_str().unwrap().contains("undelivered"));
+    for (field, value) in [("event_id", json!("x")), ("payment_request_id", json!("x"))] {
+        let mut body = report("webhook", &message, Outcome::Failed);
+        body["data"][field] = value;
+        assert_eq!(setting.post(&body).await.status, 200, "it is about nothing of ours");
+    }
+    assert_eq!(setting.reasons(&id).await.len(), 1);
+    let setting = Setting::of("sms").await;
+    setting.reports.invoke(&notification(&json!("text"))).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn only_the_configured_channel_has_an_address() {
+    let query = [("hub.mode", "subscribe"), ("hub.verify_token", VERIFY_TOKEN), ("hub.challenge", "1158201444")];
+    for channel in CHANNELS {
+        let setting = Setting::of(channel).await;
+        for name in [&CHANNELS[..], &["", "unknown"]].concat() {
+            let answer = setting.handlers.report_delivery(&*setting.reports, name, json!({}), "{}").await;
+            let there = name == channel && channel != "sms";
+            assert_eq!(answer.status == 404, !there, "{name} of {channel}: {answer:?}");
+            let answer = setting.handlers.ask_whose(&*setting.reports, name, &query).await;
+            let expected = match (there, channel) {
+                (true, "whatsapp") => 200,
+                (true, _) => 403,
+                (false, _) => 404,
+            };
+            assert_eq!(answer.status, expected, "{name} of {channel}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn meta_finds_out_whose_the_address_is_by_the_token_that_was_agreed_on() {
+    let setting = Setting::of("whatsapp").await;
+    let right = [("hub.mode", "subscribe"), ("hub.verify_token", VERIFY_TOKEN), ("hub.challenge", "1158201444")];
+    let answer = setting.handlers.ask_whose(&*setting.reports, "whatsapp", &right).await;
+    assert_eq!((answer.status, answer.body), (200, json!(1_158_201_444)));
+    assert_eq!(answer.headers["content-type"], "text/plain; charset=utf-8");
+    for (place, other) in [(0, ("hub.mode", "unsubscribe")), (1, ("hub.verify_token", "another")), (1, ("x", "y"))] {
+        let mut wrong = right;
+        wrong[place] = other;
+        let answer = setting.handlers.ask_whose(&*setting.reports, "whatsapp", &wrong).await;
+        assert_eq!((answer.status, answer.code()), (403, "forbidden"), "{other:?}");
+    }
+}
+
+#[tokio::test]
+async fn after_a_rotation_reports_hold_with_the_new_secret() {
+    let value = Arc::new(std::sync::Mutex::new("old-secret".to_owned()));
+    let secret = Arc::clone(&value);
+    let answer =
+        move || std::future::ready(axum::Json(json!({ "ARN": "arn", "SecretString": *secret.lock().unwrap() })));
+    let secrets = tests::serve(axum::Router::new().fallback(answer)).await;
+    let mut setting = Setting::of("whatsapp").await;
+    setting.reports = setting.handlers.delivery_reports(&[
+        ("CHANNEL", "whatsapp"),
+        ("WHATSAPP_APP_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:1:secret:app"),
+        ("WHATSAPP_VERIFY_TOKEN", VERIFY_TOKEN),
+        ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &secrets),
+    ]);
+    let (id, _, message) = setting.taken().await;
+    let body = report("whatsapp", &message, Outcome::Failed);
+    assert_eq!(setting.post(&body).await.status, 401);
+    APP_SECRET.clone_into(&mut value.lock().unwrap());
+    crate::secrets::after(Duration::from_secs(31)).await;
+    assert_eq!(setting.post(&body).await.status, 200);
+    setting.assert_failed(&id, "undelivered").await;
+}
