@@ -314,6 +314,7 @@ async fn the_reason_is_the_channels_own() {
         let (id, _, message) = setting.taken().await;
         let mut report = report("webhook", &message, Outcome::Failed);
         report["data"]["reason"] = failure.code().into();
+        crate::events::assert_valid("message.failed", &report);
         assert_eq!(setting.post(&report).await.status, 200);
         setting.assert_failed(&id, failure.code()).await;
     }

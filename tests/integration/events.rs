@@ -229,6 +229,7 @@ fn function(name: &str, environment: &runtime::Environment) -> Box<dyn Function>
     let make = match name {
         "cancel" => cancel::function,
         "create" => create::function,
+        "delivery-report" => delivery_report::function,
         "desk" => desk::function,
         "expire" => expire::function,
         "link-click" => link_click::function,
@@ -277,6 +278,9 @@ fn documented() -> Vec<(&'static str, Documented)> {
         ("payment-webhook/paid-too-old", Http(401, "unauthenticated")),
         ("payment-webhook/unsigned", Http(401, "unauthenticated")),
         ("payment-webhook/unknown-provider", Http(404, "not_found")),
+        ("delivery-report/unsigned", Http(401, "unauthenticated")),
+        ("delivery-report/other-channel", Http(404, "not_found")),
+        ("delivery-report/verification", Http(404, "not_found")),
         ("expire/scheduled", Whole(Value::Null)),
         ("expire/link-removed", Whole(json!({ "batchItemFailures": [] }))),
         ("publish/inserted", Whole(json!({ "batchItemFailures": [] }))),

@@ -25,6 +25,9 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(3_500);
 /// at most besides, and has to answer within 25.
 const BUDGET: Duration = Duration::from_secs(8);
 
+/// How many refusals may be repeated before one is taken for the last word.
+const REPEATED_AT_MOST: usize = 8;
+
 /// A client of one account.
 #[derive(Debug, Clone)]
 pub(super) struct Client {
@@ -74,6 +77,8 @@ pub(super) struct Refusal {
     error: ErrorObject,
     request: Option<Word>,
     should_retry: Option<bool>,
+    /// The request that was refused, if Stripe has not looked at the present one and only repeats its answer.
+    original: Option<Word>,
 }
 
 /// An error of the interface (<https://docs.stripe.com/api/errors>).
@@ -129,6 +134,10 @@ impl Refusal {
             error: serde_json::from_slice::<Body>(&answer.body).unwrap_or_default().error,
             request: header("request-id").map(|id| Word::from(id.to_owned())),
             should_retry: header("stripe-should-retry").and_then(|text| text.parse().ok()),
+            original: header("idempotent-replayed")
+                .filter(|replayed| *replayed == "true")
+                .and_then(|_| header("original-request"))
+                .map(|id| Word::from(id.to_owned())),
         }
     }
 
@@ -195,32 +204,63 @@ impl Client {
     /// A call that may have been lost is sent again: so may be a `GET`, one with an idempotency key, and one that comes to
     /// the same when it is done twice. None other may be made.
     ///
+    /// Stripe repeats what it answered to an idempotency key for a day, refusals and failures of its own too, so that a
+    /// refund would go on being refused when its reason is gone, and a customer's button go on failing
+    /// (<https://docs.stripe.com/api/idempotent_requests>). A refusal that is only repeated says nothing of today and is asked
+    /// anew, under a key that is made of the request that was refused: the same one for whoever asks again. Should that one have
+    /// been carried out after all, no harm is done: nobody has the address of its session, and Stripe sends no money back
+    /// twice.
+    ///
     /// # Errors
     /// [`StripeError`]
     pub(super) async fn send<T: DeserializeOwned>(&self, call: &Call) -> Result<T, StripeError> {
+        let mut idempotency_key = call.idempotency_key.clone();
+        let mut repeated = 0;
+        loop {
+            let refusal = match self.ask(call, idempotency_key.as_deref()).await {
+                Err(StripeError::Refused(refusal)) => refusal,
+                result => {
+                    let answer = result?;
+                    return serde_json::from_slice(&answer.body)
+                        .map_err(|error| StripeError::Unreadable(without_text(&error).into()));
+                }
+            };
+            repeated += 1;
+            idempotency_key = match (&call.idempotency_key, &refusal.original) {
+                (Some(key), Some(original)) if repeated < REPEATED_AT_MOST => Some(format!("{key}:{}", original.0)),
+                _ => return Err(StripeError::Refused(refusal)),
+            };
+        }
+    }
+
+    /// Calls Stripe with the key in use and, if that is not taken, with the one that has replaced it.
+    async fn ask(&self, call: &Call, idempotency_key: Option<&str>) -> Result<Answer, StripeError> {
         let key = self.keys.current().await?;
-        let result = match self.send_with(call, &key).await {
+        match self.send_with(call, idempotency_key, &key).await {
             Err(StripeError::Refused(refusal)) if refusal.status == StatusCode::UNAUTHORIZED => {
                 // It may have been rolled since it was read.
                 let newer = self.keys.after_mismatch().await?;
                 if newer == key {
                     return Err(StripeError::Refused(refusal));
                 }
-                self.send_with(call, &newer).await
+                self.send_with(call, idempotency_key, &newer).await
             }
             result => result,
-        };
-        let answer = result?;
-        serde_json::from_slice(&answer.body).map_err(|error| StripeError::Unreadable(without_text(&error).into()))
+        }
     }
 
-    async fn send_with(&self, call: &Call, key: &SecretKey) -> Result<Answer, StripeError> {
+    async fn send_with(
+        &self,
+        call: &Call,
+        idempotency_key: Option<&str>,
+        key: &SecretKey,
+    ) -> Result<Answer, StripeError> {
         if key.mode() != self.mode {
             return Err(StripeError::Mode);
         }
         let mut attempt = 1;
         loop {
-            let error = match self.attempt(call, key).await {
+            let error = match self.attempt(call, idempotency_key, key).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -237,14 +277,19 @@ impl Client {
         }
     }
 
-    async fn attempt(&self, call: &Call, key: &SecretKey) -> Result<Answer, StripeError> {
+    async fn attempt(
+        &self,
+        call: &Call,
+        idempotency_key: Option<&str>,
+        key: &SecretKey,
+    ) -> Result<Answer, StripeError> {
         let url = format!("{}{}", self.url, call.path);
         let request = match call.method {
             Method::GET => self.http.get(&url),
             _ => self.http.post(&url).form(&call.parameters),
         };
         let mut request = request.timeout(ATTEMPT_TIMEOUT).bearer_auth(key.reveal()).header("stripe-version", VERSION);
-        if let Some(idempotency_key) = &call.idempotency_key {
+        if let Some(idempotency_key) = idempotency_key {
             request = request.header("idempotency-key", idempotency_key);
         }
         let answer = request.exchange().await.map_err(|error| match error {

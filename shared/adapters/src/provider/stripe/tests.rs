@@ -456,6 +456,45 @@ async fn a_refund_is_done_when_stripe_has_taken_it_on_or_the_money_is_already_ba
     }
 }
 
+/// An answer that Stripe only repeats, to the request of this identifier.
+fn repeated(status: u16, code: &'static str, original: &'static str) -> Prepared {
+    let headers =
+        vec![("idempotent-replayed", "true"), ("original-request", original), ("stripe-should-retry", "false")];
+    Prepared::Says(status, headers, json!({ "error": { "type": "api_error", "code": code } }))
+}
+
+#[tokio::test]
+async fn a_refusal_that_stripe_only_repeats_is_asked_anew() {
+    let (request, done) = (clicked(Duration::from_mins(15)), || says(200, json!({ "status": "succeeded" })));
+    for (prepared, suffixes, ends_well) in [
+        (vec![repeated(400, "charge_disputed", "req_1"), done()], vec!["", ":req_1"], true),
+        (
+            vec![repeated(400, "balance_insufficient", "req_1"), repeated(500, "x", "req_2"), done()],
+            vec!["", ":req_1", ":req_2"],
+            true,
+        ),
+        (vec![repeated(400, "charge_disputed", "req_1"), error(400, "charge_disputed")], vec!["", ":req_1"], false),
+        (vec![repeated(500, "x", "req_1"), error(400, "charge_already_refunded")], vec!["", ":req_1"], true),
+        (vec![error(400, "charge_disputed")], vec![""], false),
+    ] {
+        let server = Server::start(prepared).await;
+        let result = server.stripe().refund(&request, &payment()).await;
+        assert_eq!(result.is_ok(), ends_well, "{result:?}");
+        let keys: Vec<_> =
+            server.received().iter().map(|call| call.headers["idempotency-key"].to_str().unwrap().to_owned()).collect();
+        let expected: Vec<_> = suffixes.iter().map(|suffix| format!("{}:refund{suffix}", request.id)).collect();
+        assert_eq!(keys, expected);
+    }
+    // So does the customer's button, when Stripe had failed.
+    let server = Server::start(vec![repeated(500, "x", "req_1"), created()]).await;
+    server.stripe().create_checkout(&request, LINK).await.unwrap();
+    assert_eq!(server.received()[1].headers["idempotency-key"], format!("{}:req_1", request.id));
+    // Who repeats a refusal under every key has the last word.
+    let server = Server::start((0..8).map(|_| repeated(400, "charge_disputed", "req_1")).collect()).await;
+    server.stripe().refund(&request, &payment()).await.unwrap_err();
+    assert_eq!(server.received().len(), 8);
+}
+
 #[tokio::test]
 async fn a_key_of_the_other_mode_moves_no_money() {
     let server = Server::start(vec![says(200, json!({ "SecretString": "sk_live_1" }))]).await;
