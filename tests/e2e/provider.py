@@ -1,6 +1,7 @@
 """What the suite has to know of a payment provider: how it reports, and how its customers pay."""
 
 import datetime
+import functools
 import hashlib
 import hmac
 import json
@@ -25,8 +26,21 @@ class Sandbox:
         """Reports a payment by hand, signed so many seconds ago."""
         data = {"checkout_id": "cs_by_hand", "payment_request_id": request["id"], "payment_id": f"pay_{uuid.uuid4().hex}",
                 "amount": amount, "currency": "ZAR", "paid_at": paid_at}
-        body = {"type": "checkout.paid", "timestamp": now(), "data": data}
-        return webhook.post(f"{self.settings.api}/webhooks/sandbox", body, secret or self.settings.webhook_secret, age)
+        return self._post({"type": "checkout.paid", "timestamp": now(), "data": data}, secret=secret, age=age)
+
+    def _post(self, body, identifier=None, secret=None, age=0):
+        url = f"{self.settings.api}/webhooks/sandbox"
+        return webhook.post(url, body, secret or self.settings.webhook_secret, age, identifier)
+
+    def life_by_hand(self, request):
+        """What is reported of one failed attempt and one payment, and something that is none of ours: each can be sent again."""
+        about = {"checkout_id": "cs_by_hand", "payment_request_id": request["id"], "amount": 25000, "currency": "ZAR"}
+        bodies = [
+            {"type": "checkout.payment_failed", "timestamp": now(), "data": about | {"reason": self.declined}},
+            {"type": "checkout.paid", "timestamp": now(), "data": about | {"payment_id": f"pay_{uuid.uuid4().hex}", "paid_at": now()}},
+            {"type": "checkout.viewed", "timestamp": now(), "data": about},
+        ]
+        return [functools.partial(self._post, body, f"msg_{uuid.uuid4().hex}") for body in bodies]
 
     def pay_late(self, request):
         """Money comes for a request that has ended: the sandbox takes any payment at its word when it is to be refunded."""
@@ -43,12 +57,28 @@ class Stripe:
 
     def report_paid(self, request, paid_at, amount=25000, secret=None, age=0):
         """Reports a payment by hand, signed so many seconds ago."""
-        session = {"id": "cs_test_by_hand", "object": "checkout.session", "status": "complete", "payment_status": "paid",
-                   "amount_total": amount, "currency": "zar", "payment_intent": f"pi_{uuid.uuid4().hex}", "livemode": False,
-                   "metadata": {"payment_request_id": request["id"]}}
-        moment = datetime.datetime.fromisoformat(paid_at)
-        body = json.dumps({"id": f"evt_{uuid.uuid4().hex}", "object": "event", "type": "checkout.session.completed",
-                           "created": int(moment.timestamp()), "livemode": False, "data": {"object": session}})
+        return self._post(self._event("checkout.session.completed", self._session(request, amount), paid_at), secret, age)
+
+    def _session(self, request, amount=25000):
+        return {"id": "cs_test_by_hand", "object": "checkout.session", "status": "complete", "payment_status": "paid",
+                "amount_total": amount, "currency": "zar", "payment_intent": f"pi_{uuid.uuid4().hex}", "livemode": False,
+                "metadata": {"payment_request_id": request["id"]}}
+
+    def _event(self, kind, thing, at):
+        moment = datetime.datetime.fromisoformat(at)
+        return {"id": f"evt_{uuid.uuid4().hex}", "object": "event", "type": kind, "created": int(moment.timestamp()),
+                "livemode": False, "data": {"object": thing}}
+
+    def life_by_hand(self, request):
+        """What is reported of one failed attempt and one payment, and something that is none of ours: each can be sent again."""
+        session = self._session(request)
+        intent = {"id": session["payment_intent"], "object": "payment_intent", "metadata": session["metadata"],
+                  "last_payment_error": {"code": "card_declined", "decline_code": self.declined}}
+        events = [("payment_intent.payment_failed", intent), ("checkout.session.completed", session), ("charge.updated", intent)]
+        return [functools.partial(self._post, self._event(kind, thing, now())) for kind, thing in events]
+
+    def _post(self, event, secret=None, age=0):
+        body = json.dumps(event)
         timestamp, key = int(time.time()) - age, (secret or self.settings.webhook_secret).split()[0]
         signed = hmac.new(key.encode(), f"{timestamp}.{body}".encode(), hashlib.sha256).hexdigest()
         return call("POST", f"{self.settings.api}/webhooks/stripe", body.encode(), {

@@ -5,8 +5,11 @@ to forge with, limits short enough to wait for) is skipped by name, never passed
 """
 
 import base64
+import concurrent.futures
+import datetime
 import gzip
 import itertools
+import random
 import re
 import time
 import unittest
@@ -219,7 +222,70 @@ class Deadlines(EndToEnd):
         self.assertEqual(self.read(request)["status"], "expired")
 
 
+    def test_a_payment_around_the_deadline_counts_or_is_not_taken(self):
+        if self.settings.checkout_seconds > WAITABLE:
+            self.skipTest("this system's checkouts live too long to wait for")
+        offsets = (-3.0, -0.4, -0.1, 0.0, 0.1, 0.4)
+        requests = [self.clicked() for _ in offsets]
+
+        def pay(offset, request, checkout):
+            deadline = datetime.datetime.fromisoformat(self.read(request)["link"]["expires_at"]).timestamp()
+            time.sleep(max(0, deadline + offset - time.time()))
+            return form("POST", checkout + "/pay", {"outcome": "succeeded"}).status
+
+        with concurrent.futures.ThreadPoolExecutor(len(offsets)) as pool:
+            answers = list(pool.map(lambda one: pay(one[0], *one[1]), zip(offsets, requests)))
+        ends = [self.becomes(request, "paid" if answer == 303 else "expired")
+                for answer, (request, _) in zip(answers, requests)]
+        self.assertEqual(answers[0], 303, "long before it")
+        for answer, end in zip(answers, ends):
+            statuses = [entry["status"] for entry in end["history"]]
+            self.assertEqual(statuses, ["sent", "clicked", "paid" if answer == 303 else "expired"], answer)
+
+
+class Transfers(EndToEnd):
+    """A payment that takes time."""
+
+    def transferred(self):
+        request, checkout = self.clicked()
+        self.assertEqual(form("POST", checkout + "/pay", {"outcome": "processing"}).status, 303)
+        self.becomes(request, "processing")
+        return request, checkout
+
+    def test_a_transfer_is_waited_for_past_every_deadline_and_counts_when_it_comes(self):
+        request, checkout = self.transferred()
+        self.assertEqual(self.cancel(request).code, "already_clicked")
+        if self.settings.checkout_seconds <= WAITABLE:
+            time.sleep(self.settings.checkout_seconds + 0.5)
+        self.assertEqual(self.read(request)["status"], "processing")
+        self.assertEqual(call("GET", self.link(request)).status, 200)
+        self.assertEqual(form("POST", checkout + "/settle", {"outcome": "succeeded"}).status, 303)
+        paid = self.becomes(request, "paid")
+        self.assertEqual([entry["status"] for entry in paid["history"]], ["sent", "clicked", "processing", "paid"])
+
+    def test_a_transfer_that_fails_ends_the_request(self):
+        request, checkout = self.transferred()
+        self.assertEqual(form("POST", checkout + "/settle", {"outcome": "failed"}).status, 303)
+        ended = self.becomes(request, "expired")
+        self.assertEqual(ended["history"][-1]["reason"], "payment_failed")
+        self.assertEqual(call("GET", self.link(request)).status, 410)
+
+
 class Money(EndToEnd):
+    def test_a_storm_of_webhooks_says_what_one_of_each_does(self):
+        self.needs("webhook_secret", "webhook secret")
+        for _ in range(3):
+            request, _ = self.clicked()
+            reports = self.provider.life_by_hand(request) * 3
+            random.shuffle(reports)
+            with concurrent.futures.ThreadPoolExecutor(3) as pool:
+                answers = [answer.status for answer in pool.map(lambda report: report(), reports)]
+            self.assertEqual(answers, [200] * 9)
+            paid = self.read(request)
+            statuses = [entry["status"] for entry in paid["history"]]
+            # An attempt that is reported after the payment changes nothing any more.
+            self.assertIn(statuses, (["sent", "clicked", "paid"], ["sent", "clicked", "clicked", "paid"]))
+
     def test_money_for_a_canceled_request_goes_back(self):
         self.needs("webhook_secret", "webhook secret")
         self.needs_late_money()
@@ -240,7 +306,8 @@ class Money(EndToEnd):
         self.becomes(in_time, "expired")
         self.provider.pay_late(late)
         self.assertEqual(self.provider.report_paid(in_time, deadline).status, 200)
-        self.becomes(late, "refunded")
+        refunded = self.becomes(late, "refunded")
+        self.assertEqual([entry["status"] for entry in refunded["history"]].count("refunded"), 1)
         self.becomes(in_time, "paid")
 
     def test_another_amount_is_no_payment(self):

@@ -10,10 +10,10 @@ import uuid
 from client import call
 
 
-def post(url, body, secret, age=0):
+def post(url, body, secret, age=0, identifier=None):
     """Posts a webhook that was signed with the first of the secrets, so many seconds ago."""
     body = json.dumps(body)
-    identifier, timestamp = f"msg_{uuid.uuid4().hex}", int(time.time()) - age
+    identifier, timestamp = identifier or f"msg_{uuid.uuid4().hex}", int(time.time()) - age
     key = base64.b64decode(secret.split()[0].removeprefix("whsec_"))
     signed = hmac.new(key, f"{identifier}.{timestamp}.{body}".encode(), hashlib.sha256).digest()
     return call("POST", url, body.encode(), {
