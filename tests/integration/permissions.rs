@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use tests::channels::{Channels, Reply, TOKEN, clickatell_refusal};
 use tests::handlers::Handlers;
+use tests::provider::OnClose;
 
 /// An action with the index it is made on, or the table itself.
 type Permission = (String, Option<String>);
@@ -67,19 +68,22 @@ async fn every_permission_is_used_and_every_call_is_permitted() {
     handlers.list("supervisor").await;
     assert_eq!(made(&handlers), allowed("query"), "query");
 
+    // The most that comes of it: the money turns out to be on its way.
     let deadline = handlers.stored(&id).await.deadline;
+    handlers.provider.on_close(&id, OnClose::Processing(deadline, 25_000));
     tokio::time::sleep(deadline.since(SystemClock.now()) + Duration::from_millis(1)).await;
     warmed("expire").await;
     handlers.expire_what_is_due().await;
     assert_eq!(made(&handlers), allowed("expire"), "expire");
 
-    let (canceled, _) = handlers.sent().await;
+    let ((canceled, _), (clicked, _)) = (handlers.sent().await, handlers.clicked().await);
     warmed("cancel").await;
     handlers.cancel(&canceled).await;
     assert_eq!(made(&handlers), allowed("cancel"), "cancel");
 
     warmed("payment-webhook").await;
     handlers.pay(&canceled, SystemClock.now()).await;
+    handlers.process(&clicked, SystemClock.now()).await;
     assert_eq!(made(&handlers), allowed("payment-webhook"), "payment-webhook");
 
     warmed("refund").await;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tests::handlers::{Handlers, assert_possible};
 use tests::provider::OnClose;
+use tests::proxy::Fault;
 use tests::system::{Answer, Random, System, id, link, now, phone, processing, shifted, time};
 
 /// A request whose checkout the provider has closed unpaid, and its deadline.
@@ -165,6 +166,55 @@ async fn what_is_processing_has_no_deadline_and_is_kept_until_it_ends() {
         assert_eq!(request.status, if arrives { Status::Paid } else { Status::Expired });
         assert!(handlers.time_to_live(&id).await.is_some(), "it has come to rest");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_customer_can_look_for_as_long_as_the_money_takes() {
+    let weeks = SystemClock.now().plus(Duration::from_hours(90 * 24)).as_seconds_ceiling();
+    // The report comes in time, after the link's item was removed, or from the provider when the checkout is closed.
+    for way in ["in time", "after the link", "at closing"] {
+        let handlers = Handlers::with_limits(300, 1).await;
+        let (id, token) = handlers.clicked().await;
+        let deadline = handlers.stored(&id).await.deadline;
+        assert!(handlers.link_time_to_live(&token).await < weeks);
+        match way {
+            "in time" => drop(handlers.process(&id, SystemClock.now()).await),
+            "after the link" => {
+                handlers.remove_link(&token).await;
+                assert_eq!(handlers.open(&token).await.status, 404);
+                assert_eq!(handlers.process(&id, SystemClock.now()).await.status, 200);
+            }
+            _ => {
+                handlers.provider.on_close(&id, OnClose::Processing(deadline, 25_000));
+                until(deadline).await;
+                handlers.expire_what_is_due().await;
+            }
+        }
+        assert_eq!(handlers.stored(&id).await.status, Status::Processing, "{way}");
+        assert!(handlers.link_time_to_live(&token).await >= weeks, "{way}");
+        assert_eq!(handlers.open(&token).await.status, 200, "{way}");
+        handlers.pay(&id, deadline).await;
+        assert_eq!(handlers.open(&token).await.status, 200, "a receipt");
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_could_not_be_kept_is_kept_when_the_report_comes_again() {
+    let handlers = Handlers::start().await;
+    let (id, token) = handlers.clicked().await;
+    let before = handlers.link_time_to_live(&token).await;
+    handlers.proxy.fail_next_writes(&[&[Fault::None], &[Fault::RequestLost; 4][..]].concat());
+    assert_eq!(handlers.process(&id, SystemClock.now()).await.status, 503);
+    assert_eq!(handlers.stored(&id).await.status, Status::Processing);
+    assert_eq!(handlers.link_time_to_live(&token).await, before);
+    assert_eq!(handlers.process(&id, SystemClock.now()).await.status, 200);
+    assert!(handlers.link_time_to_live(&token).await > before);
+    assert_eq!(handlers.stored(&id).await.version(), 3);
+    // Once the money has come there is nothing more to wait for.
+    handlers.pay(&id, SystemClock.now()).await;
+    handlers.remove_link(&token).await;
+    assert_eq!(handlers.process(&id, SystemClock.now()).await.status, 200);
+    assert_eq!(handlers.open(&token).await.status, 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -161,6 +161,11 @@ impl Handlers {
         self.http(&*self.click, "POST", &format!("/p/{token}"), json!({ "token": token }), headers, "", None).await
     }
 
+    /// The customer opens the link.
+    pub async fn open(&self, token: &str) -> Answer {
+        self.http(&*self.click, "GET", &format!("/p/{token}"), json!({ "token": token }), json!({}), "", None).await
+    }
+
     /// The provider reports a payment of R250.00.
     pub async fn pay(&self, id: &str, paid_at: Timestamp) -> Answer {
         self.report("checkout.paid", &paid(id, paid_at), None).await
@@ -282,9 +287,8 @@ impl Handlers {
 
     /// Meta asks whose the address of this name is.
     pub async fn ask_whose(&self, function: &dyn Function, name: &str, query: &[(&str, &str)]) -> Answer {
-        let (path, parameters) = (format!("/delivery-reports/{name}"), json!({ "channel": name }));
-        let query = serde_urlencoded::to_string(query).unwrap();
-        self.http_with(function, "GET", &path, parameters, json!({}), "", None, &query).await
+        let path = format!("/delivery-reports/{name}?{}", serde_urlencoded::to_string(query).unwrap());
+        self.http(function, "GET", &path, json!({ "channel": name }), json!({}), "", None).await
     }
 
     /// What is announced of a request, oldest first: each event's kind and its detail.
@@ -307,28 +311,39 @@ impl Handlers {
 
     /// When the request's item is removed, in seconds since the Unix epoch.
     pub async fn time_to_live(&self, id: &str) -> Option<i64> {
-        Some(self.item(id).await.get("ttl")?.as_n().unwrap().parse().unwrap())
+        Some(self.item(&format!("REQ#{id}")).await.get("ttl")?.as_n().unwrap().parse().unwrap())
+    }
+
+    /// When the item of a link is removed, in seconds since the Unix epoch.
+    pub async fn link_time_to_live(&self, token: &str) -> i64 {
+        self.item(&format!("LINK#{token}")).await["ttl"].as_n().unwrap().parse().unwrap()
+    }
+
+    /// Removes the item of a link, as the time to live does.
+    pub async fn remove_link(&self, token: &str) {
+        let delete = self.database_client().delete_item().table_name(local::dynamodb::TABLE_NAME);
+        delete.key("pk", AttributeValue::S(format!("LINK#{token}"))).send().await.unwrap();
     }
 
     /// How many bytes the request's item has, as DynamoDB counts them
     /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>).
     pub async fn item_size(&self, id: &str) -> usize {
-        self.item(id).await.iter().map(|(name, value)| name.len() + value_size(value)).sum()
+        self.item(&format!("REQ#{id}")).await.iter().map(|(name, value)| name.len() + value_size(value)).sum()
     }
 
-    async fn item(&self, id: &str) -> HashMap<String, AttributeValue> {
+    async fn item(&self, key: &str) -> HashMap<String, AttributeValue> {
+        let get = self.database_client().get_item().table_name(local::dynamodb::TABLE_NAME).consistent_read(true);
+        get.key("pk", AttributeValue::S(key.to_owned())).send().await.unwrap().item.unwrap()
+    }
+
+    fn database_client(&self) -> aws_sdk_dynamodb::Client {
         let config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::v2026_01_12())
             .region(aws_sdk_dynamodb::config::Region::new("us-east-1"))
             .credentials_provider(aws_sdk_dynamodb::config::Credentials::new("test", "test", None, None, "test"))
             .endpoint_url(&self.database.url)
             .build();
-        let get = aws_sdk_dynamodb::Client::from_conf(config)
-            .get_item()
-            .table_name(local::dynamodb::TABLE_NAME)
-            .key("pk", AttributeValue::S(format!("REQ#{id}")))
-            .consistent_read(true);
-        get.send().await.unwrap().item.unwrap()
+        aws_sdk_dynamodb::Client::from_conf(config)
     }
 
     #[allow(clippy::too_many_arguments, reason = "the parts of one HTTP request")]
@@ -342,21 +357,7 @@ impl Handlers {
         body: &str,
         role: Option<&str>,
     ) -> Answer {
-        self.http_with(function, method, path, parameters, headers, body, role, "").await
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "the parts of one HTTP request")]
-    async fn http_with(
-        &self,
-        function: &dyn Function,
-        method: &str,
-        path: &str,
-        parameters: Value,
-        headers: Value,
-        body: &str,
-        role: Option<&str>,
-        query: &str,
-    ) -> Answer {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let claims = |role| json!({ "sub": "alice", "name": "Alice", "role": role, "workspace": "acme" });
         let authorizer = role.map(claims).map(|claims| json!({ "jwt": { "claims": claims, "scopes": null } }));
         let event = json!({ "version": "2.0", "routeKey": format!("{method} {path}"), "rawPath": path,

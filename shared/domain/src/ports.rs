@@ -155,6 +155,14 @@ pub trait Store: Send + Sync {
         until: Timestamp,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// Makes `token` lead to the request until a later time than it did, also if it does not lead there any more.
+    fn keep_link(
+        &self,
+        token: &LinkToken,
+        id: PaymentRequestId,
+        until: Timestamp,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
     /// The request that `token` leads to.
     fn find_link(&self, token: &LinkToken)
     -> impl Future<Output = Result<Option<PaymentRequestId>, StoreError>> + Send;

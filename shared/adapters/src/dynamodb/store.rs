@@ -277,6 +277,14 @@ impl Store for DynamoDbStore {
         }
     }
 
+    async fn keep_link(&self, token: &LinkToken, id: PaymentRequestId, until: Timestamp) -> Result<(), StoreError> {
+        let link = LinkItem { pk: link_key(token), request_id: id, ttl: until.as_seconds_ceiling() };
+        let item = to_item(&link).map_err(corrupt)?;
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await;
+        put.map_err(store_error)?;
+        Ok(())
+    }
+
     async fn find_link(&self, token: &LinkToken) -> Result<Option<PaymentRequestId>, StoreError> {
         match self.get_item(link_key(token)).await? {
             Some(item) => Ok(Some(from_item::<LinkItem>(item).map_err(corrupt)?.request_id)),

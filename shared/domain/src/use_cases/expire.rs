@@ -1,6 +1,6 @@
 //! Time ends a payment request.
 
-use super::pay::{paid_change, processing_change};
+use super::pay::{paid_change, process};
 use super::{UseCaseError, operation};
 use crate::event::link_url;
 use crate::ports::{Changed, Closing, PaymentProvider, ProviderError, Store};
@@ -71,7 +71,7 @@ async fn settle_unpaid(
             });
         }
         Ok(Closing::Processing { payment, money }) if money == request.details.money => {
-            return Ok(match store.change(request.id, &processing_change(payment, money, now)).await? {
+            return Ok(match process(store, request.id, payment, money, now).await? {
                 Changed::Applied(request) => Settled::Processing(request),
                 Changed::Unchanged(_) | Changed::NotFound => Settled::Nothing,
             });

@@ -220,6 +220,10 @@ mod tests {
             unreachable!("a list only lists")
         }
 
+        async fn keep_link(&self, _: &LinkToken, _: PaymentRequestId, _: Timestamp) -> Result<(), StoreError> {
+            unreachable!("a list only lists")
+        }
+
         async fn find_link(&self, _: &LinkToken) -> Result<Option<PaymentRequestId>, StoreError> {
             unreachable!("a list only lists")
         }

@@ -1,6 +1,7 @@
 //! The payment provider says what became of the money.
 
 use super::UseCaseError;
+use crate::limits::LONGEST_PROCESSING;
 use crate::ports::{Changed, Store};
 use crate::{
     Actor, Change, Clock, Command, Money, OperationId, Payment, PaymentRequest, PaymentRequestId, Reason, Status,
@@ -74,21 +75,19 @@ pub enum Recorded {
     Unknown,
 }
 
-/// Records a report: one write, for a refund after one read.
+/// Records a report: one write, for a refund after one read, and a second one for a payment whose money is on its way.
 ///
 /// # Errors
 /// The store failed; the provider has to send the report again.
 pub async fn record(store: &impl Store, clock: &impl Clock, event: ProviderEvent) -> Result<Recorded, UseCaseError> {
     let now = clock.now();
     match event {
-        ProviderEvent::Processing { id, payment, money } => {
-            Ok(match store.change(id, &processing_change(payment, money, now)).await? {
-                Changed::Applied(request) => Recorded::Applied(request),
-                Changed::Unchanged(request) if request.details.money != money => Recorded::Mismatch(request),
-                Changed::Unchanged(request) => Recorded::Nothing(request),
-                Changed::NotFound => Recorded::Unknown,
-            })
-        }
+        ProviderEvent::Processing { id, payment, money } => Ok(match process(store, id, payment, money, now).await? {
+            Changed::Applied(request) => Recorded::Applied(request),
+            Changed::Unchanged(request) if request.details.money != money => Recorded::Mismatch(request),
+            Changed::Unchanged(request) => Recorded::Nothing(request),
+            Changed::NotFound => Recorded::Unknown,
+        }),
         ProviderEvent::Paid { id, payment, money } => {
             let reference = payment.reference.clone();
             Ok(match store.change(id, &paid_change(payment, money, now)).await? {
@@ -147,10 +146,26 @@ async fn record_simply(store: &impl Store, id: PaymentRequestId, change: &Change
     })
 }
 
-/// The change that a payment makes whose money is on its way, the same one from wherever it is reported.
-pub(crate) fn processing_change(payment: Payment, money: Money, now: Timestamp) -> Change {
+/// Writes down that a payment's money is on its way, which is the same change from wherever it is reported, and keeps the
+/// customer's link for as long as that may take: it would be gone a minute after both time limits, and whoever waits for
+/// their money to arrive could not look any more. Between the two writes anything may stop; a repeat of the report makes up
+/// for it.
+pub(super) async fn process(
+    store: &impl Store,
+    id: PaymentRequestId,
+    payment: Payment,
+    money: Money,
+    now: Timestamp,
+) -> Result<Changed, UseCaseError> {
     let operation = OperationId::of_message(&format!("{}:{}:processing", payment.provider, payment.reference));
-    Change::new(Command::Process { payment, money }, now, Actor::Provider, operation)
+    let change = Change::new(Command::Process { payment, money }, now, Actor::Provider, operation);
+    let changed = store.change(id, &change).await?;
+    if let Changed::Applied(request) | Changed::Unchanged(request) = &changed
+        && request.status == Status::Processing
+    {
+        store.keep_link(&request.token, id, now.plus(LONGEST_PROCESSING)).await?;
+    }
+    Ok(changed)
 }
 
 /// The change that a payment makes, the same one however often and from wherever it is reported.
