@@ -7,6 +7,7 @@ out as routes and integrations, which is what API Gateway makes of it. Everythin
 
 import base64
 import contextlib
+import dataclasses
 import http.server
 import json
 import os
@@ -191,6 +192,12 @@ class Stack:
             raise AssertionError(f"{stack['StackStatus']}: {stack.get('StackStatusReason')} {reasons}")
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
+    def silence(self, bus):
+        """Nobody hears of events on the bus any more."""
+        events = self.client("events")
+        for rule in events.list_rules(EventBusName=bus)["Rules"]:
+            events.disable_rule(Name=rule["Name"], EventBusName=bus)
+
     def listen(self, bus):
         """A queue that a rule of the bus fills with everything of ours, as an integrator would make one."""
         sqs, events = self.client("sqs"), self.client("events")
@@ -261,11 +268,22 @@ def run(logs, provider_name):
         step("start the provider and the phone")
         with running([os.environ["RUNNER"], "--port", str(local_port)], logs / "local.log", stand_ins):
             eventually("the stand-ins answering", lambda: answers(f"{local}/local/messages"), 60)
-            passed = main.run(Settings(
+            settings = Settings(
                 api=api, link_seconds=LINK_SECONDS, checkout_seconds=CHECKOUT_SECONDS, issuer_key=issuer.private_key(),
                 issuer_key_id=issuer.key_id, issuer=issuer.url, audience=issuer.audience,
                 messages_url=f"{local}/local/messages", events_queue=stack.listen(outputs["EventBusName"]),
-                aws_endpoint=endpoint, provider=provider.name, webhook_secret=provider.secret, channel_secret=messages, **provider.settings))
+                aws_endpoint=endpoint, provider=provider.name, webhook_secret=provider.secret, channel_secret=messages, **provider.settings)
+            passed = main.run(settings)
+        if passed and provider_name == "sandbox":
+            step("deploy it a third time, for customers who are reached by text messages")
+            parameters |= {"PublicBaseUrl": api, "Channel": "sms", "SmsConfigurationSet": "e2e",
+                           "SmsOriginationIdentityArn": f"arn:aws:sms-voice:{REGION}:000000000000:pool/pool-1"}
+            outputs = stack.deploy(parameters)
+            # The emulator sends no texts, and what a test says of one must not meet what `notify` says.
+            stack.silence(outputs["EventBusName"])
+            settings = dataclasses.replace(settings, messages_url=None, channel_secret=None, events_queue=None,
+                                           reports_topic=outputs["SmsReportsTopicArn"])
+            passed = main.run(settings, "Delivery.test_a_text_message_that_failed_is_read_by_the_agent")
     return passed
 
 

@@ -7,9 +7,10 @@ import settings
 import suite
 
 
-def run(under_test):
+def run(under_test, part=None):
     suite.SETTINGS = under_test
-    tests = unittest.defaultTestLoader.loadTestsFromModule(suite)
+    loader = unittest.defaultTestLoader
+    tests = loader.loadTestsFromName(part, suite) if part else loader.loadTestsFromModule(suite)
     result = unittest.TextTestRunner(verbosity=2).run(tests)
     passed = result.testsRun - len(result.failures) - len(result.errors) - len(result.skipped)
     print(f"{passed} passed, {len(result.failures) + len(result.errors)} failed, {len(result.skipped)} skipped", flush=True)

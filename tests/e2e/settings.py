@@ -38,6 +38,8 @@ class Settings:
     webhook_secret: str | None = None
     #: What the customers' chat signs with; without it, it reports nothing.
     channel_secret: str | None = None
+    #: Where text messages that failed are reported, if that is how customers are reached.
+    reports_topic: str | None = None
     events: list = dataclasses.field(default_factory=list)
 
     def token(self, sub="alice", role="agent", workspace="acme", name=None, audience=None, expires_in=600):

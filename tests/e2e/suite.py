@@ -9,6 +9,7 @@ import concurrent.futures
 import datetime
 import gzip
 import itertools
+import json
 import random
 import re
 import time
@@ -170,6 +171,25 @@ class Delivery(EndToEnd):
         if self.settings.events_url or self.settings.events_queue:
             failed = [event for event in self.events(request, 2) if event["version"] == 2]
             self.assertEqual({event["reason"] for event in failed}, {"not_on_channel"})
+
+
+    def test_a_text_message_that_failed_is_read_by_the_agent(self):
+        self.needs("reports_topic", "topic where text messages are reported")
+        import boto3
+
+        sns = boto3.client("sns", endpoint_url=self.settings.aws_endpoint, region_name="us-east-1")
+        request = self.sent()
+        event = {"eventType": "TEXT_UNREACHABLE", "eventVersion": "1.0", "isFinal": True, "messageStatus": "UNREACHABLE",
+                 "destinationPhoneNumber": self.phone, "context": {"payment_request_id": request["id"]}}
+        for _ in range(2):
+            sns.publish(TopicArn=self.settings.reports_topic, Message=json.dumps(event))
+
+        def look():
+            seen = self.read(request)
+            return seen if seen["version"] > 1 else None
+
+        seen = eventually("the agent reading it", look)
+        self.assertEqual([entry["reason"] for entry in seen["history"]], [None, "undelivered"])
 
 
 class Refusals(EndToEnd):
