@@ -6,13 +6,13 @@ use super::refused;
 use super::token::Token;
 use crate::WebhookError;
 use crate::http_client::{Answer, HttpClient, address};
+use crate::json::nothing_if_null;
 use crate::secrets::SecretSource;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::ports::{ChannelError, Message};
 use domain::{DeliveryFailure, DeliveryReport, PaymentRequestId};
 use runtime::hmac::{code, equal_in_constant_time};
-use runtime::webhook::SignatureError;
 use runtime::{ConfigError, Environment};
 use serde::Deserialize;
 use serde_json::json;
@@ -131,7 +131,7 @@ pub struct ClickatellReports {
 
 #[derive(Deserialize)]
 struct Callback {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nothing_if_null")]
     event: Event,
 }
 
@@ -139,7 +139,7 @@ struct Callback {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Event {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nothing_if_null")]
     message_status_update: Vec<StatusUpdate>,
 }
 
@@ -159,18 +159,21 @@ impl ClickatellReports {
         Ok(Self { keys: SecretSource::from_environment(environment, "CLICKATELL_API_KEY")? })
     }
 
-    /// Reads which links did not arrive. Nothing of it is believed but what is about a message that carries a mark of ours.
+    /// Reads which links did not arrive. Nothing is believed but what is about a message that carries a mark of ours; all other
+    /// messages of the account are none of ours.
     pub(super) async fn read(&self, body: &[u8]) -> Result<Vec<DeliveryReport>, WebhookError> {
         let callback: Callback = serde_json::from_slice(body)?;
         let mut reports = Vec::new();
         for update in callback.event.message_status_update {
-            let Some(mark) = update.client_message_id.as_deref().and_then(Mark::read) else { continue };
-            if !mark.was_made_with(&self.keys.current().await?)
-                && !mark.was_made_with(&self.keys.after_mismatch().await?)
+            let mark = update.client_message_id.as_deref().and_then(Mark::read);
+            let Some((mark, reason)) = mark.zip(undelivered(update.status_code)) else { continue };
+            if mark.was_made_with(&self.keys.current().await?) || mark.was_made_with(&self.keys.after_mismatch().await?)
             {
-                return Err(SignatureError::Mismatch.into());
+                reports.push(DeliveryReport { id: mark.id, reason });
+            } else {
+                // Another system's identifier may look just like that, so it is no error of whoever calls.
+                tracing::warn!("a report whose mark was not made with this key was ignored");
             }
-            reports.extend(undelivered(update.status_code).map(|reason| DeliveryReport { id: mark.id, reason }));
         }
         Ok(reports)
     }

@@ -4,6 +4,7 @@
 use super::refused;
 use crate::aws::client_config;
 use crate::http_client::is_failure_to_connect;
+use crate::json::nothing_if_null;
 use aws_sdk_pinpointsmsvoicev2::Client;
 use aws_sdk_pinpointsmsvoicev2::config::retry::RetryConfig;
 use aws_sdk_pinpointsmsvoicev2::config::timeout::TimeoutConfig;
@@ -111,7 +112,7 @@ struct TextEvent {
     /// A carrier that cannot be reached now may be reached later.
     #[serde(default)]
     is_final: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nothing_if_null")]
     context: Context,
 }
 

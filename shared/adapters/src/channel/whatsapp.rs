@@ -5,6 +5,7 @@ use super::answer::{ask, by_status, described, read};
 use super::token::Token;
 use crate::WebhookError;
 use crate::http_client::{Answer, HttpClient, address};
+use crate::json::nothing_if_null;
 use crate::secrets::{SecretSource, SecretValue as _};
 use domain::ports::{ChannelError, Message};
 use domain::{DeliveryFailure, DeliveryReport};
@@ -150,13 +151,13 @@ pub struct WhatsAppReports {
 /// Notifications come together, of all numbers of the account and of everything that the application listens to.
 #[derive(Deserialize)]
 struct Notifications {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nothing_if_null")]
     entry: Vec<Entry>,
 }
 
 #[derive(Deserialize)]
 struct Entry {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nothing_if_null")]
     changes: Vec<Change>,
 }
 
@@ -170,7 +171,7 @@ struct Change {
 /// The value of the field `messages`, as far as it is about messages that were sent.
 #[derive(Deserialize)]
 struct Messages {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nothing_if_null")]
     statuses: Vec<SentStatus>,
 }
 
@@ -178,7 +179,7 @@ struct Messages {
 struct SentStatus {
     status: String,
     biz_opaque_callback_data: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nothing_if_null")]
     errors: Vec<GraphError>,
 }
 
@@ -217,8 +218,9 @@ impl WhatsAppReports {
         let mut reports = Vec::new();
         for change in notifications.entry.into_iter().flat_map(|entry| entry.changes) {
             if change.field == "messages" {
-                let messages: Messages = serde_json::from_value(change.value)?;
-                reports.extend(messages.statuses.into_iter().filter_map(SentStatus::report));
+                let messages: Option<Messages> = serde_json::from_value(change.value)?;
+                let statuses = messages.into_iter().flat_map(|messages| messages.statuses);
+                reports.extend(statuses.filter_map(SentStatus::report));
             }
         }
         Ok(reports)
