@@ -592,23 +592,28 @@ async fn meta_finds_out_whose_the_address_is_by_the_token_that_was_agreed_on() {
 
 #[tokio::test]
 async fn after_a_rotation_reports_hold_with_the_new_secret() {
-    let value = Arc::new(std::sync::Mutex::new("old-secret".to_owned()));
-    let secret = Arc::clone(&value);
-    let answer =
-        move || std::future::ready(axum::Json(json!({ "ARN": "arn", "SecretString": *secret.lock().unwrap() })));
-    let secrets = tests::serve(axum::Router::new().fallback(answer)).await;
-    let mut setting = Setting::of("whatsapp").await;
-    setting.reports = setting.handlers.delivery_reports(&[
-        ("CHANNEL", "whatsapp"),
-        ("WHATSAPP_APP_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:1:secret:app"),
-        ("WHATSAPP_VERIFY_TOKEN", VERIFY_TOKEN),
-        ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &secrets),
-    ]);
-    let (id, _, message) = setting.taken().await;
-    let body = report("whatsapp", &message, Outcome::Failed);
-    assert_eq!(setting.post(&body).await.status, 401);
-    APP_SECRET.clone_into(&mut value.lock().unwrap());
-    crate::secrets::after(Duration::from_secs(31)).await;
-    assert_eq!(setting.post(&body).await.status, 200);
-    setting.assert_failed(&id, "undelivered").await;
+    for (channel, name, new, before) in
+        [("whatsapp", "WHATSAPP_APP_SECRET_ARN", APP_SECRET, 401), ("clickatell", "CLICKATELL_API_KEY_ARN", TOKEN, 200)]
+    {
+        let value = Arc::new(std::sync::Mutex::new("old-secret".to_owned()));
+        let secret = Arc::clone(&value);
+        let answer =
+            move || std::future::ready(axum::Json(json!({ "ARN": "arn", "SecretString": *secret.lock().unwrap() })));
+        let secrets = tests::serve(axum::Router::new().fallback(answer)).await;
+        let mut setting = Setting::of(channel).await;
+        setting.reports = setting.handlers.delivery_reports(&[
+            ("CHANNEL", channel),
+            (name, "arn:aws:secretsmanager:us-east-1:1:secret:new"),
+            ("WHATSAPP_VERIFY_TOKEN", VERIFY_TOKEN),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &secrets),
+        ]);
+        let (id, _, message) = setting.taken().await;
+        let body = report(channel, &message, Outcome::Failed);
+        assert_eq!(setting.post(&body).await.status, before);
+        assert_eq!(setting.reasons(&id).await, [Value::Null], "{channel}: not yet");
+        new.clone_into(&mut value.lock().unwrap());
+        crate::secrets::after(Duration::from_secs(31)).await;
+        assert_eq!(setting.post(&body).await.status, 200);
+        setting.assert_failed(&id, "undelivered").await;
+    }
 }
