@@ -148,8 +148,8 @@ async fn record_simply(store: &impl Store, id: PaymentRequestId, change: &Change
 
 /// Writes down that a payment's money is on its way, which is the same change from wherever it is reported, and keeps the
 /// customer's link for as long as that may take: it would be gone a minute after both time limits, and whoever waits for
-/// their money to arrive could not look any more. Between the two writes anything may stop; a repeat of the report makes up
-/// for it.
+/// their money to arrive could not look any more. Between the two writes anything may stop; a repeat of the report counts
+/// as applied too, and makes up for it.
 pub(super) async fn process(
     store: &impl Store,
     id: PaymentRequestId,
@@ -160,7 +160,7 @@ pub(super) async fn process(
     let operation = OperationId::of_message(&format!("{}:{}:processing", payment.provider, payment.reference));
     let change = Change::new(Command::Process { payment, money }, now, Actor::Provider, operation);
     let changed = store.change(id, &change).await?;
-    if let Changed::Applied(request) | Changed::Unchanged(request) = &changed
+    if let Changed::Applied(request) = &changed
         && request.status == Status::Processing
     {
         store.keep_link(&request.token, id, now.plus(LONGEST_PROCESSING)).await?;
