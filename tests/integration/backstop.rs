@@ -1,8 +1,7 @@
 //! Without any schedule, links still end: DynamoDB's time to live removes the link, and the stream tells `expire`.
 
-use domain::{Clock as _, Status, SystemClock};
+use domain::Status;
 use serde_json::{Value, json};
-use std::time::Duration;
 use tests::handlers::{Handlers, assert_possible};
 
 /// One call of DynamoDB's or its streams' JSON interface.
@@ -39,7 +38,7 @@ async fn a_removed_link_settles_its_request_although_nothing_was_scheduled() {
     handlers.cancel(&canceled).await;
     for id in [&unclicked, &unpaid] {
         let deadline = handlers.stored(id).await.deadline;
-        tokio::time::sleep(deadline.since(SystemClock.now()) + Duration::from_millis(1)).await;
+        tests::until(deadline).await;
     }
     // The links' own time is a minute off; it comes now.
     for id in [&unclicked, &unpaid, &canceled] {
@@ -73,7 +72,7 @@ async fn a_link_that_was_removed_by_somebody_settles_nothing() {
     let handlers = Handlers::with_limits(1, 1).await;
     let (id, _) = handlers.sent().await;
     let deadline = handlers.stored(&id).await.deadline;
-    tokio::time::sleep(deadline.since(SystemClock.now()) + Duration::from_millis(1)).await;
+    tests::until(deadline).await;
     let mut event = tests::handlers::link_removed(&id);
     event["Records"][0].as_object_mut().unwrap().remove("userIdentity");
     handlers.expire(&event).await;

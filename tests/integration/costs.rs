@@ -85,7 +85,7 @@ async fn an_expiry_that_nobody_clicked_is_one_write_and_leaves_the_index() {
     let handlers = Handlers::with_limits(1, 1).await;
     let (id, _) = handlers.sent().await;
     let deadline = handlers.stored(&id).await.deadline;
-    tokio::time::sleep(deadline.since(SystemClock.now()) + std::time::Duration::from_millis(1)).await;
+    tests::until(deadline).await;
     handlers.proxy.take_calls();
     handlers.link_removed(&id).await;
     assert_eq!(reads_and_writes(&handlers.proxy.take_calls()), (0, 1));

@@ -64,7 +64,7 @@ async fn a_click_that_stopped_for_good_still_expires_with_its_checkout_closed() 
     assert_eq!(handlers.click(&token).await.status, 503);
     let request = handlers.stored(&id).await;
     assert_eq!((request.status, request.checkout), (Status::Clicked, None));
-    tokio::time::sleep(request.deadline.since(SystemClock.now()) + Duration::from_millis(1)).await;
+    tests::until(request.deadline).await;
     handlers.link_removed(&id).await;
     assert_eq!(handlers.stored(&id).await.status, Status::Expired);
     assert!(handlers.provider.has_closed(&id), "nobody can pay for what has ended");
@@ -146,7 +146,7 @@ async fn what_was_paid_when_its_checkout_is_closed_is_paid_and_another_amount_is
     for (id, amount) in [(&paid, 25_000), (&mismatched, 24_999)] {
         let deadline = handlers.stored(id).await.deadline;
         handlers.provider.on_close(id, OnClose::Paid(deadline, amount));
-        tokio::time::sleep(deadline.since(SystemClock.now()) + Duration::from_millis(1)).await;
+        tests::until(deadline).await;
         handlers.link_removed(id).await;
     }
     let request = handlers.stored(&paid).await;

@@ -336,9 +336,7 @@ async fn whoever_has_clicked_has_the_link_and_one_that_has_ended_is_not_missed()
     let setting = Setting::with("sms", Handlers::with_limits(1, 900).await).await;
     let (id, _, message) = setting.taken().await;
     let deadline = setting.handlers.stored(&id).await.deadline;
-    while SystemClock.now() < deadline {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    tests::until(deadline).await;
     setting.report(&message, Outcome::Failed).await;
     assert_eq!(setting.handlers.stored(&id).await.version(), 1, "its end is another matter");
 }

@@ -140,7 +140,7 @@ async fn an_expiry_whose_answers_are_lost_happens_once() {
         let ((unclicked, _), (unpaid, _)) = tokio::join!(handlers.sent(), handlers.clicked());
         for (id, expected) in [(unclicked, 2), (unpaid, 3)] {
             let deadline = handlers.stored(&id).await.deadline;
-            tokio::time::sleep(deadline.since(SystemClock.now()) + std::time::Duration::from_millis(1)).await;
+            tests::until(deadline).await;
             inject(&handlers, &faults);
             let failures = handlers.link_removed(&id).await;
             assert_eq!(failures["batchItemFailures"], serde_json::json!([]), "{faults:?}");

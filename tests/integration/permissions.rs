@@ -4,7 +4,6 @@
 use domain::{Clock as _, SystemClock};
 use serde_json::json;
 use std::collections::BTreeSet;
-use std::time::Duration;
 use tests::channels::{Channels, Reply, TOKEN, clickatell_refusal};
 use tests::handlers::Handlers;
 use tests::provider::OnClose;
@@ -71,7 +70,7 @@ async fn every_permission_is_used_and_every_call_is_permitted() {
     // The most that comes of it: the money turns out to be on its way.
     let deadline = handlers.stored(&id).await.deadline;
     handlers.provider.on_close(&id, OnClose::Processing(deadline, 25_000));
-    tokio::time::sleep(deadline.since(SystemClock.now()) + Duration::from_millis(1)).await;
+    tests::until(deadline).await;
     warmed("expire").await;
     handlers.expire_what_is_due().await;
     assert_eq!(made(&handlers), allowed("expire"), "expire");

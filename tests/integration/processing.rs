@@ -15,14 +15,10 @@ use tests::system::{Answer, Random, System, id, link, now, phone, processing, sh
 async fn expired(handlers: &Handlers) -> (String, Timestamp) {
     let (id, _) = handlers.clicked().await;
     let deadline = handlers.stored(&id).await.deadline;
-    until(deadline).await;
+    tests::until(deadline).await;
     handlers.link_removed(&id).await;
     assert_eq!(handlers.stored(&id).await.status, Status::Expired);
     (id, deadline)
-}
-
-async fn until(deadline: Timestamp) {
-    tokio::time::sleep(deadline.since(SystemClock.now()) + Duration::from_millis(1)).await;
 }
 
 fn statuses(request: &PaymentRequest) -> Vec<Status> {
@@ -143,7 +139,7 @@ async fn what_is_processing_has_no_deadline_and_is_kept_until_it_ends() {
         let (id, token) = handlers.clicked().await;
         let deadline = handlers.stored(&id).await.deadline;
         handlers.process(&id, SystemClock.now()).await;
-        until(deadline).await;
+        tests::until(deadline).await;
         handlers.expire_what_is_due().await;
         handlers.link_removed(&id).await;
         let request = handlers.stored(&id).await;
@@ -186,7 +182,7 @@ async fn the_customer_can_look_for_as_long_as_the_money_takes() {
             }
             _ => {
                 handlers.provider.on_close(&id, OnClose::Processing(deadline, 25_000));
-                until(deadline).await;
+                tests::until(deadline).await;
                 handlers.expire_what_is_due().await;
             }
         }
@@ -224,7 +220,7 @@ async fn a_checkout_that_cannot_be_closed_because_its_money_is_on_its_way_is_wai
     for (id, amount) in [(&waiting, 25_000), (&other_amount, 24_999)] {
         let deadline = handlers.stored(id).await.deadline;
         handlers.provider.on_close(id, OnClose::Processing(deadline, amount));
-        until(deadline).await;
+        tests::until(deadline).await;
         handlers.link_removed(id).await;
     }
     let request = handlers.stored(&waiting).await;
@@ -337,7 +333,7 @@ async fn of_a_delayed_payment_and_the_deadline_neither_is_lost_whoever_comes_fir
         if round % 3 == 0 {
             handlers.provider.on_close(&id, OnClose::Processing(paid_at, 25_000));
         }
-        until(deadline).await;
+        tests::until(deadline).await;
         let (report, failures) = if round % 4 < 2 {
             tokio::join!(handlers.process(&id, paid_at), handlers.link_removed(&id))
         } else {

@@ -27,10 +27,6 @@ fn statuses(request: &PaymentRequest) -> Vec<Status> {
     request.history.iter().map(|entry| entry.status).collect()
 }
 
-async fn until(moment: Timestamp) {
-    tokio::time::sleep(moment.since(SystemClock.now()) + Duration::from_millis(1)).await;
-}
-
 /// A new request whose customer has clicked, and the session that they were sent to.
 async fn clicked(handlers: &Handlers) -> (String, String) {
     let (id, token) = handlers.sent().await;
@@ -119,7 +115,7 @@ async fn a_session_that_was_paid_is_found_paid_when_its_request_ends_and_one_tha
     let (stripe, handlers) = Stripe::with_handlers(300, 2).await;
     let ((paid, paid_session), (unpaid, unpaid_session)) = (clicked(&handlers).await, clicked(&handlers).await);
     assert_eq!(stripe.press(&paid_session, "pay", "succeeded").await, 303);
-    until(handlers.stored(&unpaid).await.deadline).await;
+    tests::until(handlers.stored(&unpaid).await.deadline).await;
     handlers.expire_what_is_due().await;
     assert_eq!(handlers.stored(&paid).await.status, Status::Paid, "its webhook has not come yet");
     assert_eq!(handlers.stored(&unpaid).await.status, Status::Expired);
@@ -134,7 +130,7 @@ async fn a_payment_in_the_second_in_which_its_request_ends_counts_or_is_not_take
     let (stripe, handlers) = Stripe::with_handlers(300, 2).await;
     let requests = join_all((0..8).map(|_| clicked(&handlers))).await;
     let deadline = handlers.stored(&requests[7].0).await.deadline;
-    until(deadline).await;
+    tests::until(deadline).await;
     let pressing = join_all(requests.iter().map(|(_, session)| stripe.press(session, "pay", "succeeded")));
     let (pressed, ()) = tokio::join!(pressing, handlers.expire_what_is_due());
     for ((id, session), pressed) in requests.iter().zip(pressed) {
@@ -164,7 +160,7 @@ async fn a_transfer_is_processing_until_its_money_comes_or_fails() {
         let (id, session) = clicked(&handlers).await;
         assert_eq!(stripe.press(&session, "pay", "processing").await, 303);
         // The webhook about it is late, so the end of its time finds it.
-        until(handlers.stored(&id).await.deadline).await;
+        tests::until(handlers.stored(&id).await.deadline).await;
         handlers.expire_what_is_due().await;
         assert_eq!(handlers.stored(&id).await.status, Status::Processing);
         stripe.deliver(&handlers, &id, "checkout.session.completed").await;
@@ -213,7 +209,7 @@ async fn money_that_comes_after_the_end_goes_back_once_whatever_is_lost_and_howe
         stripe.fail_every(None);
 
         // Stripe's times are whole seconds: the next one is after the deadline.
-        until(deadline.plus(Duration::from_secs(1))).await;
+        tests::until(deadline.plus(Duration::from_secs(1))).await;
         assert_eq!(stripe.press(&session, "pay", "succeeded").await, 303);
         storm(&handlers, &stripe.wait_for(&id, "checkout.session.completed").await, &mut Random::new(5)).await;
         assert_eq!(handlers.stored(&id).await.status, Status::RefundDue);
@@ -301,7 +297,7 @@ async fn the_end_of_a_request_survives_every_fault_and_waits_for_stripes_word() 
     });
     let requests = join_all(clicking).await;
     for (_, _, id, _) in &requests {
-        until(handlers.stored(id).await.deadline).await;
+        tests::until(handlers.stored(id).await.deadline).await;
     }
     for (fault, pays, id, session) in requests {
         stripe.fail_next(&[fault; ATTEMPTS]);

@@ -12,6 +12,14 @@ pub mod proxy;
 pub mod stripe;
 pub mod system;
 
+use domain::{Clock as _, SystemClock, Timestamp};
+use std::time::Duration;
+
+/// Waits until a time limit is over, which is a millisecond after its last moment. Nothing but the clock says so.
+pub async fn until(moment: Timestamp) {
+    tokio::time::sleep(moment.since(SystemClock.now()) + Duration::from_millis(1)).await;
+}
+
 /// Serves a router on a free port of the loopback interface, and answers its address.
 pub async fn serve(router: axum::Router) -> String {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
