@@ -70,7 +70,7 @@ test("an agent reads that a text never reached the phone, and sends the link aga
   await agent.getByRole("button", { name: "Send", exact: true }).click();
 
   await phone.goto(`${system.base}/local/phone?phone=%2B27831112222`);
-  const lost = phone.getByRole("button", { name: "It did not arrive" });
+  const lost = phone.getByRole("button", { name: "Report undelivered" });
   await lost.waitFor();
   await accessible(phone, "a phone whose text can be said not to have arrived");
   await picture(phone, "local-phone-undelivered");
