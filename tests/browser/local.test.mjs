@@ -63,6 +63,8 @@ test("an agent reads that a text never reached the phone, and sends the link aga
   const [agent, phone] = [await open(browser), await open(browser)];
   await agent.goto(`${system.base}/desk`);
   await agent.getByRole("button", { name: "Alice" }).click();
+  // Nothing can be typed behind the dialog before it has closed.
+  await agent.getByText("No payment requests in this conversation yet.").waitFor();
   await agent.getByRole("region", { name: "Conversation" }).getByLabel("Customer’s phone").fill("+27831112222");
   await agent.getByRole("button", { name: "Chat 2 Pay" }).click();
   await agent.getByLabel("Order number").fill("10046");
