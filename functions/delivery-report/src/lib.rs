@@ -2,7 +2,7 @@
 //! as a notification within the AWS account.
 
 use adapters::channel::SmsReports;
-use adapters::{ConfiguredReports, DynamoDbStore, WebhookError};
+use adapters::{ConfiguredReports, DynamoDbStore};
 use domain::use_cases::UseCaseError;
 use domain::use_cases::notify::{Recorded, record};
 use domain::{Clock, DeliveryReport, SystemClock};
@@ -91,21 +91,8 @@ impl HttpHandler for Reports {
             return self.prove(&request);
         }
         let body = body_of_at_most(&request, BODY_AT_MOST)?;
-        let reports = match self.reports.read(request.headers(), body, SystemClock.now()).await {
-            Ok(reports) => reports,
-            Err(WebhookError::Signature(error)) => {
-                count(Metric::WebhookRefused);
-                tracing::warn!(%error, "a report was refused");
-                return Err(Problem::Unauthenticated);
-            }
-            Err(WebhookError::Secret(error)) => return Err(Problem::TemporarilyUnavailable(error.into())),
-            Err(WebhookError::Unreadable(error)) => {
-                tracing::error!(error, "a report cannot be read");
-                return Err(Problem::MalformedBody("The body is not what the channel's reports are."));
-            }
-            Err(WebhookError::Field(error)) => return Err(Problem::ValidationFailed(vec![error])),
-        };
-        for report in reports {
+        let reports = self.reports.read(request.headers(), body, SystemClock.now()).await;
+        for report in reports.map_err(|error| error.answer("The body is not what the channel's reports are."))? {
             self.record(report).await?;
         }
         Ok(json(StatusCode::OK, &json!({})))

@@ -1,7 +1,7 @@
 //! `POST /webhooks/{provider}`: the payment provider says what became of the money.
 
 use adapters::provider::WebhookEvent;
-use adapters::{ConfiguredWebhooks, DynamoDbStore, WebhookError};
+use adapters::{ConfiguredWebhooks, DynamoDbStore};
 use domain::use_cases::pay::{Recorded, record};
 use domain::{Clock, SystemClock};
 use http::{Response, StatusCode};
@@ -57,17 +57,7 @@ impl HttpHandler for PaymentWebhook {
                 count(Metric::WebhookIgnored);
                 tracing::info!(kind, "a webhook about nothing of ours was ignored");
             }
-            Err(WebhookError::Signature(error)) => {
-                count(Metric::WebhookRefused);
-                tracing::warn!(%error, "a webhook was refused");
-                return Err(Problem::Unauthenticated);
-            }
-            Err(WebhookError::Secret(error)) => return Err(Problem::TemporarilyUnavailable(error.into())),
-            Err(WebhookError::Unreadable(error)) => {
-                tracing::error!(error, "a signed webhook cannot be read");
-                return Err(Problem::MalformedBody("The webhook's body is not what its type promises."));
-            }
-            Err(WebhookError::Field(error)) => return Err(Problem::ValidationFailed(vec![error])),
+            Err(error) => return Err(error.answer("The webhook's body is not what its type promises.")),
         }
         Ok(json(StatusCode::OK, &json!({})))
     }

@@ -2,7 +2,8 @@
 
 use crate::json::without_text;
 use crate::secrets::SecretError;
-use runtime::FieldError;
+use runtime::telemetry::{Metric, count};
+use runtime::{FieldError, Problem};
 
 /// A webhook that was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,27 @@ pub enum WebhookError {
     /// It is signed, and a field in it holds what it may not hold.
     #[error("{} {}", .0.field, .0.message)]
     Field(FieldError),
+}
+
+impl WebhookError {
+    /// What whoever sent the webhook is answered, `unreadable` for a body that cannot be read. What an operator has to know is
+    /// counted and logged.
+    #[must_use]
+    pub fn answer(self, unreadable: &'static str) -> Problem {
+        match self {
+            Self::Signature(error) => {
+                count(Metric::WebhookRefused);
+                tracing::warn!(%error, "a webhook was refused");
+                Problem::Unauthenticated
+            }
+            Self::Secret(error) => Problem::TemporarilyUnavailable(error.into()),
+            Self::Unreadable(error) => {
+                tracing::error!(error, "a webhook cannot be read");
+                Problem::MalformedBody(unreadable)
+            }
+            Self::Field(error) => Problem::ValidationFailed(vec![error]),
+        }
+    }
 }
 
 impl From<serde_json::Error> for WebhookError {
