@@ -91,8 +91,11 @@ impl HttpHandler for Reports {
             return self.prove(&request);
         }
         let body = body_of_at_most(&request, BODY_AT_MOST)?;
-        let reports = self.reports.read(request.headers(), body, SystemClock.now()).await;
-        for report in reports.map_err(|error| error.answer("The body is not what the channel's reports are."))? {
+        let reports =
+            self.reports.read(request.headers(), body, SystemClock.now()).await.map_err(|error| {
+                error.answer(Metric::WebhookRefused, "The body is not what the channel's reports are.")
+            })?;
+        for report in reports {
             self.record(report).await?;
         }
         Ok(json(StatusCode::OK, &json!({})))

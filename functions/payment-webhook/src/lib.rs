@@ -57,7 +57,9 @@ impl HttpHandler for PaymentWebhook {
                 count(Metric::WebhookIgnored);
                 tracing::info!(kind, "a webhook about nothing of ours was ignored");
             }
-            Err(error) => return Err(error.answer("The webhook's body is not what its type promises.")),
+            Err(error) => {
+                return Err(error.answer(Metric::WebhookRefused, "The webhook's body is not what its type promises."));
+            }
         }
         Ok(json(StatusCode::OK, &json!({})))
     }

@@ -24,12 +24,13 @@ pub enum WebhookError {
 
 impl WebhookError {
     /// What whoever sent the webhook is answered, `unreadable` for a body that cannot be read. What an operator has to know is
-    /// counted and logged.
+    /// logged, and a signature that does not hold is counted as `refused`: a function's own source names every metric it emits,
+    /// which is how the template's alarms are held against the code.
     #[must_use]
-    pub fn answer(self, unreadable: &'static str) -> Problem {
+    pub fn answer(self, refused: Metric, unreadable: &'static str) -> Problem {
         match self {
             Self::Signature(error) => {
-                count(Metric::WebhookRefused);
+                count(refused);
                 tracing::warn!(%error, "a webhook was refused");
                 Problem::Unauthenticated
             }
