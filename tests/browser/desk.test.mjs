@@ -308,6 +308,43 @@ test("a link that was not delivered and is clicked all the same is not sent agai
   faultless(page);
 });
 
+test("of a link that may have arrived nobody reads that it did not", async () => {
+  const page = await desk();
+  const request = await send(page);
+  const unconfirmed = { version: 2, status: "sent", at: new Date().toISOString(), actor: { type: "system", id: null }, reason: "delivery_unconfirmed" };
+  const doubtful = { ...request, version: 2, updated_at: unconfirmed.at, history: [...request.history, unconfirmed] };
+  await freeze(page, doubtful);
+  await message(page, "It is not certain that the link for order 10045 arrived. The channel’s answer was lost.").waitFor();
+  await card(page, "sent").getByText("It is not certain that the link arrived.").first().waitFor();
+  assert.equal(await page.getByText("not delivered").count(), 0);
+  await accessible(page, "a link that may have arrived");
+  await picture(page, "desk-unconfirmed");
+  // Once it has ended without a click, the card still says what is known of it.
+  await page.unroute(ONE);
+  await freeze(page, { ...doubtful, status: "expired", link: null });
+  const failure = card(page, "expired").locator(".failure");
+  await failure.getByText("It is not certain that the link arrived.").waitFor();
+  assert.equal(await failure.getByText("You can copy it").count(), 0, "there is nothing left to copy");
+  await picture(page, "desk-unconfirmed-expired");
+  faultless(page);
+});
+
+test("sending again goes on when the old one is canceled already, as after an answer that was lost", async () => {
+  const page = await desk();
+  const request = await send(page);
+  const undelivered = { version: 2, status: "sent", at: new Date().toISOString(), actor: { type: "system", id: null }, reason: "not_on_channel" };
+  await freeze(page, { ...request, version: 2, updated_at: undelivered.at, history: [...request.history, undelivered] });
+  await card(page, "sent").locator(".failure").waitFor();
+  const sam = await system.person({ sub: "sam", name: "Sam", role: "supervisor" });
+  assert.equal((await sam.call("POST", `/payment-requests/${request.id}/cancel`)).status, 200);
+  await page.getByRole("button", { name: "Send again" }).click();
+  await message(page, "Sent again to Thandi: R250.00 for order 10045.").waitFor();
+  await page.unroute(ONE);
+  await card(page, "canceled").waitFor();
+  assert.deepEqual((await requests(page)).map(({ status }) => status), ["canceled", "sent"]);
+  faultless(page);
+});
+
 test("what is wrong is said next to its field, and the first such field has the focus", async () => {
   const page = await desk();
   await page.getByRole("button", { name: "Chat 2 Pay" }).click();

@@ -3,7 +3,7 @@
 import { now, countdown } from "./clock.js";
 import { h, isolated, put } from "./dom.js";
 import { icon } from "./desk-icons.js";
-import { expiryReason, failedAttempts, failedDelivery, isOpen } from "./desk-requests.js";
+import { expiryReason, failedAttempts, failedDelivery, isOpen, missedDelivery } from "./desk-requests.js";
 import { formatMoney } from "./money.js";
 import { customer, moment, texts } from "./desk-texts.js";
 
@@ -120,8 +120,10 @@ export class Card extends EventTarget {
 
   /** What has gone wrong on the way so far: the delivery of the link, or attempts to pay. */
   #failures() {
-    const [attempts, undelivered] = [failedAttempts(this.#request), failedDelivery(this.#request)];
+    const [undelivered, missed] = [failedDelivery(this.#request), missedDelivery(this.#request)];
     if (undelivered) return this.#failure(texts.undelivered(undelivered));
+    if (missed) return this.#failure(texts.unreached(missed));
+    const attempts = failedAttempts(this.#request);
     if (attempts.length === 0 || !["clicked", "expired"].includes(this.#request.status)) return null;
     return this.#failure(texts.attempts(attempts.length, attempts.at(-1)));
   }

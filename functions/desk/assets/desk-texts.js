@@ -2,7 +2,7 @@
 
 import { isolated } from "./dom.js";
 import { formatMoney } from "./money.js";
-import { undeliveredText } from "./undelivered.js";
+import { isCertain, undeliveredText } from "./undelivered.js";
 
 /** A sentence as nodes. What is put into it is isolated, for people wrote much of it. */
 function sentence(strings, ...parts) {
@@ -31,6 +31,11 @@ export function moment(time) {
 /** A provider's reason as a person reads it: `card_declined` is `card declined`. */
 function reason(text) {
   return (text ?? "no reason given").replaceAll("_", " ");
+}
+
+/** What became of a link that did not reach its customer. */
+function undelivered({ reason }) {
+  return `${isCertain(reason) ? "The link was not delivered." : "It is not certain that the link arrived."} ${undeliveredText(reason)}`;
 }
 
 /** Who did something, by the name they had on the request if it was its own agent. */
@@ -123,7 +128,8 @@ export const texts = {
     count === 1
       ? sentence`An attempt to pay failed at ${moment(last.at)}: ${reason(last.reason)}`
       : sentence`${count} attempts to pay failed, the last at ${moment(last.at)}: ${reason(last.reason)}`,
-  undelivered: (entry) => [`The link was not delivered. ${undeliveredText(entry.reason)} You can copy it, or send it again.`],
+  undelivered: (entry) => [`${undelivered(entry)} You can copy it, or send it again.`],
+  unreached: (entry) => [undelivered(entry)],
   copyLink: "Copy link",
   cancelPayment: "Cancel Payment",
   canceling: "Canceling…",
@@ -133,7 +139,7 @@ export const texts = {
   entries: {
     sent: (request, entry) => sentence`Sent by ${actor(request, entry.actor)}`,
     clicked: (request, entry) => sentence`${actor(request, entry.actor)} clicked the link`,
-    undelivered: (_, entry) => [`The link was not delivered. ${undeliveredText(entry.reason)}`],
+    undelivered: (_, entry) => [undelivered(entry)],
     attempt: (request, entry) => sentence`An attempt to pay failed: ${reason(entry.reason)}`,
     processing: (request) => sentence`${customer(request)} has paid, the money is on its way`,
     paid: () => ["Paid"],
@@ -154,7 +160,10 @@ export const texts = {
     sent: (request) => sentence`Sent to ${customer(request)}: ${money(request)} for order ${request.order_number}.`,
     sentAgain: (request) => sentence`Sent again to ${customer(request)}: ${money(request)} for order ${request.order_number}.`,
     clicked: (request) => sentence`${customer(request)} clicked the link for order ${request.order_number} and can pay now.`,
-    undelivered: (request, entry) => sentence`The link for order ${request.order_number} was not delivered. ${undeliveredText(entry.reason)}`,
+    undelivered: (request, entry) =>
+      isCertain(entry.reason)
+        ? sentence`The link for order ${request.order_number} was not delivered. ${undeliveredText(entry.reason)}`
+        : sentence`It is not certain that the link for order ${request.order_number} arrived. ${undeliveredText(entry.reason)}`,
     processing: (request) => sentence`${customer(request)} has paid order ${request.order_number}. The money is on its way.`,
     attempt: (request, entry) => sentence`An attempt to pay order ${request.order_number} failed: ${reason(entry.reason)}.`,
     paid: (request) => sentence`${customer(request)} has paid ${money(request)} for order ${request.order_number}.`,

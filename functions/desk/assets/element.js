@@ -293,7 +293,7 @@ class Chat2PayDesk extends HTMLElement {
     const { id, order_number, amount, currency, customer, description, conversation_id, metadata } = card.request;
     const fields = { order_number, amount, currency, customer, description, conversation_id, metadata };
     const create = async (signal) => {
-      if (isOpen(card.request)) this.#shown.requests.take(await this.#api.cancel(id, signal));
+      if (isOpen(card.request)) await this.#takeBack(id, signal);
       return this.#api.create(fields, `again-${id}`, signal);
     };
     const request = await this.#work(card, "again", texts.sendAgainUnknown, create);
@@ -301,6 +301,17 @@ class Chat2PayDesk extends HTMLElement {
     this.#toasts.say(texts.outcomes.sentAgain(request), "sent");
     this.#made(request);
     this.#shown.cards.get(request.id).focus();
+  }
+
+  /** Cancels a request. One that has ended meanwhile, perhaps by this very call whose answer was lost, is out of the way too. */
+  async #takeBack(id, signal) {
+    const { requests } = this.#shown;
+    try {
+      requests.take(await this.#api.cancel(id, signal));
+    } catch (error) {
+      if (!["already_canceled", "link_expired"].includes(error.code)) throw error;
+      requests.lookAt(id);
+    }
   }
 
   /** What a call for a card answers, or nothing if it did not work or the conversation is not shown any more. */

@@ -6,7 +6,7 @@ import { formatMoney } from "./money.js";
 import { Poller } from "./poller.js";
 import { isOpen } from "./supervisor-pages.js";
 import { exactTime, reasonText, statusSign, statusWord } from "./supervisor-texts.js";
-import { undeliveredText } from "./undelivered.js";
+import { isCertain, undeliveredText } from "./undelivered.js";
 
 /** How often a request is asked for that is about to change. */
 const SOON = 2_000;
@@ -94,7 +94,7 @@ export class RequestDrawer extends EventTarget {
     const before = this.#shown;
     this.#shown = request;
     if (before?.version === request.version && before.status === request.status) return;
-    if (before) put(this.#news, `Now: ${statusWord(request.status)}.`);
+    if (before) put(this.#news, `Now: ${newsOf(request)}.`);
     this.#body.removeAttribute("aria-busy");
     put(this.#title, "Order ", isolated(request.order_number));
     put(this.#status, statusPill(request.status));
@@ -159,23 +159,43 @@ function facts(pairs) {
 }
 
 /** What an entry tells of that does not change the status: something has failed. */
-const FAILURES = { sent: "Link not delivered", clicked: "Payment attempt failed", expired: "Payment failed" };
+const FAILURES = {
+  sent: ({ reason }) => (isCertain(reason) ? "Link not delivered" : "Delivery not certain"),
+  clicked: () => "Payment attempt failed",
+  expired: () => "Payment failed",
+};
+
+/** Whether an entry tells of a failure. */
+function isFailure(history, index) {
+  return history[index].status === history[index - 1]?.status;
+}
+
+/** What an entry tells of, in a word or two. */
+function titleOf(history, index) {
+  const entry = history[index];
+  return isFailure(history, index) ? FAILURES[entry.status](entry) : statusWord(entry.status);
+}
+
+/** What has happened last. A deadline may have passed without anybody having written so into the history yet. */
+function newsOf({ status, history }) {
+  return history.at(-1).status === status ? titleOf(history, history.length - 1) : statusWord(status);
+}
 
 function timeline(request) {
   return h(
     "ol",
     { class: "timeline" },
     request.history.map((entry, index) => {
-      const isFailure = entry.status === request.history[index - 1]?.status;
+      const failed = isFailure(request.history, index);
       return h(
         "li",
-        { class: isFailure ? "status-refund_due" : `status-${entry.status}` },
-        statusSign(isFailure ? "canceled" : entry.status),
+        { class: failed ? "status-refund_due" : `status-${entry.status}` },
+        statusSign(failed ? "canceled" : entry.status),
         h(
           "div",
           {},
-          h("strong", {}, isFailure ? FAILURES[entry.status] : statusWord(entry.status)),
-          entry.reason && h("span", { class: "reason" }, isolated((isFailure && entry.status === "sent" ? undeliveredText : reasonText)(entry.reason))),
+          h("strong", {}, titleOf(request.history, index)),
+          entry.reason && h("span", { class: "reason" }, isolated((failed && entry.status === "sent" ? undeliveredText : reasonText)(entry.reason))),
           h("span", { class: "by" }, timeElement(entry.at, exactTime(entry.at)), " · ", actor(entry.actor, request)),
         ),
       );

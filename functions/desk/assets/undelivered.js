@@ -1,4 +1,7 @@
-// Why a message did not reach its customer, for everybody who looks after it.
+// What is known of a link that did not reach its customer, for everybody who looks after it.
+
+/** The one reason with which the link may have arrived after all. */
+const UNCONFIRMED = "delivery_unconfirmed";
 
 const SENTENCES = new Map([
   ["invalid_recipient", "The phone number cannot receive messages."],
@@ -7,9 +10,14 @@ const SENTENCES = new Map([
   ["outside_conversation_window", "The customer has to write first, before WhatsApp delivers to them."],
   ["channel_refused", "The channel refused it."],
   ["channel_unavailable", "The channel does not answer."],
-  ["delivery_unconfirmed", "The channel did not say whether it arrived."],
+  [UNCONFIRMED, "The channel’s answer was lost."],
   ["undelivered", "The phone may be off, out of reach, or blocking messages."],
 ]);
+
+/** Whether it is certain that the link did not arrive. */
+export function isCertain(reason) {
+  return reason !== UNCONFIRMED;
+}
 
 /** The history's reason as a sentence; one that is not known here is shown as it is called. */
 export function undeliveredText(reason) {
