@@ -1,10 +1,12 @@
 //! The link reaches the customer through whichever channel is configured, or the agent reads why not: against stand-ins for
 //! the channels' own interfaces, and with a table that loses answers.
 
+use adapters::ConfiguredChannel;
 use domain::ports::{Claim, Claimed, Store as _};
-use domain::{Clock as _, SystemClock, Timestamp};
+use domain::use_cases::notify::{Notified, Recorded, notify, record};
+use domain::{Clock as _, DeliveryFailure, DeliveryReport, PaymentRequestEvent, SystemClock, Timestamp};
 use futures::future::join_all;
-use runtime::Function;
+use runtime::{Environment, Function};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -25,22 +27,24 @@ struct Setting {
     notify: Box<dyn Function>,
 }
 
-fn notifier(handlers: &Handlers, channel: &str, url: &str) -> Box<dyn Function> {
-    let whatsapp = format!("{url}/v25.0");
-    let chat = format!("{url}/chat");
-    handlers.notify(&[
+fn settings<'a>(channel: &'a str, url: &'a str, whatsapp: &'a str, chat: &'a str) -> [(&'a str, &'a str); 11] {
+    [
         ("CHANNEL", channel),
         ("AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2", url),
         ("SMS_ORIGINATION_IDENTITY", IDENTITY),
         ("WHATSAPP_PHONE_NUMBER_ID", "106540352242922"),
         ("WHATSAPP_ACCESS_TOKEN", TOKEN),
-        ("WHATSAPP_API_URL", &whatsapp),
+        ("WHATSAPP_API_URL", whatsapp),
         ("CLICKATELL_API_KEY", TOKEN),
         ("CLICKATELL_CHANNEL", "sms"),
         ("CLICKATELL_API_URL", url),
-        ("CHANNEL_WEBHOOK_URL", &chat),
+        ("CHANNEL_WEBHOOK_URL", chat),
         ("CHANNEL_WEBHOOK_SECRET", "whsec_dGVzdCBzZWNyZXQgb2YgbW9yZSB0aGFuIDI0IGJ5dGVz"),
-    ])
+    ]
+}
+
+fn notifier(handlers: &Handlers, channel: &str, url: &str) -> Box<dyn Function> {
+    handlers.notify(&settings(channel, url, &format!("{url}/v25.0"), &format!("{url}/chat")))
 }
 
 impl Setting {
@@ -48,6 +52,16 @@ impl Setting {
         let (handlers, channels) = (Handlers::start().await, Channels::start().await);
         let notify = notifier(&handlers, channel, &channels.url);
         Self { handlers, channels, notify }
+    }
+
+    /// A channel by itself, without the function around it.
+    fn channel(&self, channel: &str) -> ConfiguredChannel {
+        let url = &self.channels.url;
+        let (whatsapp, chat) = (format!("{url}/v25.0"), format!("{url}/chat"));
+        let settings = settings(channel, url, &whatsapp, &chat);
+        let environment =
+            settings.iter().fold(Environment::default(), |environment, (name, value)| environment.with(name, *value));
+        ConfiguredChannel::new(&environment).unwrap()
     }
 
     /// A new request with the event that brings its link; nothing is counted yet.
@@ -189,7 +203,7 @@ async fn a_text_message_names_who_sends_it_and_does_not_outlive_its_link() {
 }
 
 #[tokio::test]
-async fn delivery_costs_one_write_unit_and_none_with_a_chat_that_drops_repeats() {
+async fn delivery_costs_one_write_unit_and_with_a_chat_that_drops_repeats_no_more_than_a_read_of_what_comes_late() {
     for channel in CLAIMING {
         let setting = Setting::of(channel).await;
         let (id, event) = setting.sent().await;
@@ -204,6 +218,56 @@ async fn delivery_costs_one_write_unit_and_none_with_a_chat_that_drops_repeats()
     let (_, event) = setting.sent().await;
     setting.run(&event).await.unwrap();
     assert_eq!(setting.handlers.proxy.take_calls(), []);
+    setting.run(&aged(&event, Duration::from_secs(65), Duration::from_secs(235))).await.unwrap();
+    let calls = setting.handlers.proxy.take_calls();
+    assert_eq!(calls.iter().map(|call| call.operation.as_str()).collect::<Vec<_>>(), ["GetItem"]);
+}
+
+#[tokio::test]
+async fn a_link_that_nobody_waits_for_any_more_is_not_sent() {
+    for channel in ["sms", "whatsapp", "clickatell", "webhook"] {
+        let setting = Setting::of(channel).await;
+        for end in ["canceled", "clicked", "paid"] {
+            let (id, token) = setting.handlers.sent().await;
+            let event = setting.last_event(&id).await;
+            setting.channels.next(&vec![busy(channel); 4]);
+            setting.run(&event).await.unwrap_err();
+            match end {
+                "canceled" => setting.handlers.cancel(&id).await,
+                "clicked" => setting.handlers.click(&token).await,
+                _ => setting.handlers.pay(&id, SystemClock.now()).await,
+            };
+            let calls = setting.channels.calls();
+            // The second run, a minute later.
+            setting.run(&aged(&event, Duration::from_secs(65), Duration::from_secs(235))).await.unwrap();
+            assert_eq!(setting.channels.calls(), calls, "{channel} {end}");
+            let statuses: Vec<_> = setting.history(&id).await.into_iter().map(|(status, _)| status).collect();
+            assert_eq!(statuses, ["sent", end], "{channel}");
+        }
+        assert!(setting.channels.received().is_empty(), "{channel}");
+    }
+}
+
+#[tokio::test]
+async fn a_chat_that_did_not_look_at_a_text_is_asked_again() {
+    let setting = Setting::of("webhook").await;
+    for status in [301, 401, 403, 404, 408, 429, 500, 503] {
+        let (id, event) = setting.sent().await;
+        let (calls, received) = (setting.channels.calls(), setting.channels.received().len());
+        setting.channels.next(&[Reply::Refused(status, json!({}))]);
+        setting.run(&event).await.unwrap();
+        assert_eq!(setting.channels.calls() - calls, 2, "{status}");
+        assert_eq!(setting.channels.received().len() - received, 1, "{status}");
+        setting.assert_nothing_recorded(&id).await;
+    }
+    for status in [400, 410, 422] {
+        let (id, event) = setting.sent().await;
+        let calls = setting.channels.calls();
+        setting.channels.next(&[Reply::Refused(status, json!({}))]);
+        setting.run(&event).await.unwrap();
+        assert_eq!(setting.channels.calls() - calls, 1, "{status}");
+        setting.assert_failed(&id, "channel_refused").await;
+    }
 }
 
 #[tokio::test]
@@ -381,7 +445,7 @@ async fn a_run_that_was_cut_off_before_it_sent_loses_the_text_and_the_agent_is_t
     let (id, event) = setting.sent().await;
     let claim = Claim::new(event["event_id"].as_str().unwrap()).unwrap();
     let claimed = setting.handlers.store().claim(id.parse().unwrap(), &claim).await.unwrap();
-    assert_eq!(claimed, Claimed::Won);
+    assert!(matches!(claimed, Claimed::Won(_)));
     // It may still be at work.
     setting.run(&event).await.unwrap();
     setting.assert_nothing_recorded(&id).await;
@@ -398,13 +462,13 @@ async fn only_its_own_claim_is_given_back() {
     let (store, id) = (setting.handlers.store(), id.parse().unwrap());
     let claim = || Claim::new(event["event_id"].as_str().unwrap()).unwrap();
     let (first, second) = (claim(), claim());
-    assert_eq!(store.claim(id, &first).await.unwrap(), Claimed::Won);
+    assert!(matches!(store.claim(id, &first).await.unwrap(), Claimed::Won(_)));
     assert!(matches!(store.claim(id, &second).await.unwrap(), Claimed::Taken(_)));
     store.release(id, &second).await.unwrap();
     assert!(matches!(store.claim(id, &second).await.unwrap(), Claimed::Taken(_)));
     store.release(id, &first).await.unwrap();
     store.release(id, &first).await.unwrap();
-    assert_eq!(store.claim(id, &second).await.unwrap(), Claimed::Won);
+    assert!(matches!(store.claim(id, &second).await.unwrap(), Claimed::Won(_)));
     let missing = domain::PaymentRequestId::new();
     assert_eq!(store.claim(missing, &first).await.unwrap(), Claimed::NotFound);
     store.release(missing, &first).await.unwrap();
@@ -481,7 +545,8 @@ async fn other_texts_that_fail_stay_with_the_bus_and_leave_no_entry() {
         let (id, _) = setting.sent().await;
         setting.handlers.cancel(&id).await;
         let canceled = setting.last_event(&id).await;
-        let (reply, _) = refusals(channel).remove(0);
+        let mut refusals = refusals(channel).into_iter();
+        let (reply, _) = refusals.find(|(_, reason)| *reason == "channel_refused").unwrap();
         for reply in [reply, busy(channel)] {
             setting.channels.always(Some(reply));
             setting.run(&canceled).await.unwrap_err();
@@ -491,6 +556,67 @@ async fn other_texts_that_fail_stay_with_the_bus_and_leave_no_entry() {
         assert_eq!(setting.channels.received().len(), 1, "{channel}");
         assert_eq!(setting.history(&id).await.len(), 2, "{channel}");
     }
+}
+
+#[tokio::test]
+async fn a_text_that_this_one_customer_cannot_get_is_no_matter_for_an_operator() {
+    for channel in CLAIMING {
+        for (reply, reason) in refusals(channel).into_iter().filter(|(_, reason)| !reason.starts_with("channel_")) {
+            let setting = Setting::of(channel).await;
+            let (id, _) = setting.sent().await;
+            setting.handlers.cancel(&id).await;
+            setting.channels.next(&[reply]);
+            // It is settled: nothing comes again, and nothing lies among the dead letters.
+            let canceled = setting.last_event(&id).await;
+            setting.run(&canceled).await.unwrap();
+            setting.run(&canceled).await.unwrap();
+            assert_eq!(setting.channels.calls(), 1, "{channel} {reason}");
+            assert_eq!(setting.history(&id).await.len(), 2, "{channel} {reason}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_text_is_given_up_once_whoever_says_so() {
+    let setting = Setting::of("sms").await;
+    let (store, channel) = (setting.handlers.store(), setting.channel("webhook"));
+    let (id, event) = setting.sent().await;
+    let event: PaymentRequestEvent = serde_json::from_value(event).unwrap();
+    setting.channels.always(Some(Reply::Refused(422, json!({}))));
+    let first = notify(&store, &channel, &SystemClock, &event).await.unwrap();
+    assert!(matches!(first, Notified::Failed { recorded: true, .. }), "{first:?}");
+    let again = notify(&store, &channel, &SystemClock, &event).await.unwrap();
+    assert!(matches!(again, Notified::Elsewhere), "{again:?}");
+    let report = DeliveryReport { id: id.parse().unwrap(), reason: DeliveryFailure::Undelivered };
+    let reported = record(&store, &SystemClock, report).await.unwrap();
+    assert!(matches!(reported, Recorded::Known(_)), "{reported:?}");
+    // The entry that is there is the first one's, also if the answer to its write is lost.
+    setting.assert_failed(&id, "channel_refused").await;
+    let (other, _) = setting.sent().await;
+    setting.handlers.proxy.fail_next_writes(&[Fault::AnswerLost]);
+    let report = DeliveryReport { id: other.parse().unwrap(), reason: DeliveryFailure::Undelivered };
+    let reported = record(&setting.handlers.faulty_store(), &SystemClock, report).await.unwrap();
+    assert_eq!(setting.handlers.proxy.faults_left(), 0);
+    assert!(matches!(reported, Recorded::Applied(_)), "{reported:?}");
+}
+
+#[tokio::test]
+async fn a_text_without_a_link_whose_run_was_cut_off_is_said_to_be_lost() {
+    let setting = Setting::of("sms").await;
+    let (store, channel) = (setting.handlers.store(), setting.channel("clickatell"));
+    let (id, _) = setting.sent().await;
+    setting.handlers.cancel(&id).await;
+    let event = setting.last_event(&id).await;
+    let claim = Claim::new(event["event_id"].as_str().unwrap()).unwrap();
+    store.claim(id.parse().unwrap(), &claim).await.unwrap();
+    let mut event: PaymentRequestEvent = serde_json::from_value(event).unwrap();
+    let at_once = notify(&store, &channel, &SystemClock, &event).await.unwrap();
+    assert!(matches!(at_once, Notified::Elsewhere), "its run may still be at work: {at_once:?}");
+    event.occurred_at = SystemClock.now().minus(Duration::from_secs(65));
+    let later = notify(&store, &channel, &SystemClock, &event).await.unwrap();
+    let reason = DeliveryFailure::DeliveryUnconfirmed;
+    assert!(matches!(later, Notified::Failed { reason: r, recorded: false, .. } if r == reason), "{later:?}");
+    assert_eq!(setting.channels.calls(), 0);
 }
 
 #[tokio::test]

@@ -464,9 +464,32 @@ async fn a_report_may_write_null_for_what_it_has_nothing_to_say_of() {
     ] {
         assert_eq!(Setting::of(channel).await.post(&body).await.status, 200, "{channel} {body}");
     }
-    let mut event = text_event(&json!({}), "TEXT_UNREACHABLE", true);
-    event["context"] = Value::Null;
-    Setting::of("sms").await.reports.invoke(&notification(&event)).await.unwrap();
+    for name in ["context", "isFinal"] {
+        let mut event = text_event(&json!({}), "TEXT_UNREACHABLE", true);
+        event[name] = Value::Null;
+        Setting::of("sms").await.reports.invoke(&notification(&event)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn one_report_of_a_new_shape_does_not_cost_the_others() {
+    let setting = Setting::of("whatsapp").await;
+    let (id, _, message) = setting.taken().await;
+    let ours = status(&message, "failed", Some(131_026));
+    let strange = [json!(7), json!({ "status": { "of": "another kind" } }), json!({ "id": "wamid.x" })];
+    assert_eq!(setting.post(&statuses(&[&strange[..], &[ours]].concat())).await.status, 200);
+    setting.assert_failed(&id, "not_on_channel").await;
+    let (id, _, message) = setting.taken().await;
+    let mut ours = status(&message, "failed", Some(131_026));
+    ours["errors"] = json!([{ "code": "of a new kind" }]);
+    assert_eq!(setting.post(&statuses(&[ours])).await.status, 200);
+    setting.assert_failed(&id, "undelivered").await;
+    let setting = Setting::of("clickatell").await;
+    let (id, _, message) = setting.taken().await;
+    let mut body = report("clickatell", &message, Outcome::Failed);
+    body["event"]["messageStatusUpdate"].as_array_mut().unwrap().insert(0, json!({ "status": "of a new kind" }));
+    assert_eq!(setting.post(&body).await.status, 200);
+    assert_eq!(setting.reasons(&id).await.len(), 2);
 }
 
 #[tokio::test]
@@ -532,8 +555,13 @@ async fn a_report_that_cannot_be_read_is_refused_and_changes_nothing() {
             assert_eq!((answer.status, answer.code()), (400, "malformed_body"), "{channel} {body}");
         }
         assert_eq!(setting.reasons(&id).await.len(), 1);
-        let long = json!({ "type": "x", "more": "x".repeat(256 * 1024) });
-        assert_eq!(setting.post(&long).await.status, 413, "{channel}");
+    }
+    for (channel, limit) in [("webhook", 16), ("clickatell", 256), ("whatsapp", 3 * 1024)] {
+        let setting = Setting::of(channel).await;
+        let filled = |length: usize| json!({ "type": "x", "more": "x".repeat(length) });
+        let most = limit * 1024 - filled(0).to_string().len();
+        assert_eq!(setting.post(&filled(most)).await.status, 200, "{channel}");
+        assert_eq!(setting.post(&filled(most + 1)).await.status, 413, "{channel}");
     }
     let setting = Setting::of("webhook").await;
     let (id, _, message) = setting.taken().await;

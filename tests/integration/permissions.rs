@@ -2,8 +2,9 @@
 //! outage.
 
 use domain::{Clock as _, SystemClock};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::time::Duration;
 use tests::channels::{Channels, Reply, TOKEN, clickatell_refusal};
 use tests::handlers::Handlers;
 use tests::provider::OnClose;
@@ -105,6 +106,16 @@ async fn every_permission_is_used_and_every_call_is_permitted() {
         channels.always(Some(Reply::Refused(400, clickatell_refusal(code))));
         assert_eq!(notify.invoke(&event).await.is_ok(), given_up);
     }
+    // A chat that drops repeats needs no claim, but a late event is looked at first.
+    let url = format!("{}/chat", channels.url);
+    let chat = handlers.notify(&[
+        ("CHANNEL", "webhook"),
+        ("CHANNEL_WEBHOOK_URL", &url),
+        ("CHANNEL_WEBHOOK_SECRET", "whsec_dGVzdCBzZWNyZXQgb2YgbW9yZSB0aGFuIDI0IGJ5dGVz"),
+    ]);
+    let mut late: Value = serde_json::from_str(&event).unwrap();
+    late["detail"]["occurred_at"] = json!(SystemClock.now().minus(Duration::from_secs(65)));
+    chat.invoke(&late.to_string()).await.unwrap();
     assert_eq!(made(&handlers), allowed("notify"), "notify");
 
     let reports = handlers.delivery_reports(&[("CHANNEL", "clickatell"), ("CLICKATELL_API_KEY", TOKEN)]);

@@ -304,6 +304,12 @@ impl Handlers {
         DynamoDbStore::new(&self.environment.clone().with("AWS_ENDPOINT_URL_DYNAMODB", &self.database.url)).unwrap()
     }
 
+    /// A store that talks to the database as the functions do, faults of the proxy included.
+    #[must_use]
+    pub fn faulty_store(&self) -> DynamoDbStore {
+        DynamoDbStore::new(&self.environment).unwrap()
+    }
+
     /// The request as it is stored.
     pub async fn stored(&self, id: &str) -> PaymentRequest {
         self.store().get(id.parse().unwrap()).await.unwrap().unwrap()

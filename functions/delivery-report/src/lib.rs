@@ -20,10 +20,6 @@ use serde_json::json;
 /// The function's name, which is the package's and the binary's too.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
 
-/// Meta sends what has gathered at once, at some 600 bytes a message, those that arrived included. What is refused as too long
-/// comes again just as long, so there is more room here than elsewhere.
-const BODY_AT_MOST: usize = 256 * 1024;
-
 /// The function, whichever way a report comes.
 struct DeliveryReports(HttpFunction<Reports>);
 
@@ -90,7 +86,7 @@ impl HttpHandler for Reports {
         if *request.method() == Method::GET {
             return self.prove(&request);
         }
-        let body = body_of_at_most(&request, BODY_AT_MOST)?;
+        let body = body_of_at_most(&request, self.reports.body_at_most())?;
         let reports =
             self.reports.read(request.headers(), body, SystemClock.now()).await.map_err(|error| {
                 error.answer(Metric::WebhookRefused, "The body is not what the channel's reports are.")
@@ -138,7 +134,7 @@ impl Reports {
                 count(Metric::DeliveryFailed);
                 tracing::error!(%id, reason, "the channel could not deliver a link");
             }
-            Recorded::Nothing(request) => {
+            Recorded::Known(request) | Recorded::Nothing(request) => {
                 tracing::info!(%id, reason, status = %request.status, "a report that changes nothing");
             }
             Recorded::Unknown => tracing::info!(%id, reason, "a report about no request of ours was ignored"),

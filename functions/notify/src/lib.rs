@@ -1,8 +1,7 @@
 //! The bus → the way to the customer.
 
 use adapters::{ConfiguredChannel, DynamoDbStore};
-use domain::ports::ChannelError;
-use domain::use_cases::notify::{Notified, NotifyError, notify};
+use domain::use_cases::notify::{Notified, notify};
 use domain::{PaymentRequestEvent, SystemClock};
 use runtime::bus_event::BusEvent;
 use runtime::telemetry::{Metric, chain, count};
@@ -31,7 +30,7 @@ impl Function for Notify {
             let event_id = &event.event_id;
             match notify(&self.store, &self.channel, &SystemClock, &event).await {
                 Ok(Notified::TooLate) => {
-                    tracing::warn!(event_id, "the link had ended before its message could be delivered");
+                    tracing::warn!(event_id, "nobody waits for the link any more; its message was not sent");
                 }
                 Ok(Notified::Failed { reason, recorded, cause }) => {
                     count(Metric::DeliveryFailed);
@@ -40,12 +39,7 @@ impl Function for Notify {
                 }
                 Ok(notified) => tracing::info!(event_id, ?notified, "handled"),
                 // An error leaves the event with the bus, which delivers it again and in the end keeps it for a person.
-                Err(error) => {
-                    if let NotifyError::Channel(ChannelError::Refused { .. }) = &error {
-                        count(Metric::DeliveryFailed);
-                    }
-                    return Err(InvocationError::work(error));
-                }
+                Err(error) => return Err(InvocationError::work(error)),
             }
             Ok("null".to_owned())
         })

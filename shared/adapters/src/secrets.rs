@@ -1,9 +1,10 @@
 //! Where secrets come from: a variable on one machine, Secrets Manager in a deployment.
 
+use crate::WebhookError;
 use crate::aws::client_config;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::DisplayErrorContext;
-use runtime::webhook::Secrets;
+use runtime::webhook::{Secrets, SignatureError};
 use runtime::{ConfigError, Environment};
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -111,6 +112,20 @@ impl<T: SecretValue> SecretSource<T> {
         match self {
             Self::Fixed(secret) => Ok(secret.clone()),
             Self::Managed(managed) => managed.no_older_than(KEPT_FOR).await,
+        }
+    }
+
+    /// Verifies a webhook with the secret in use and, if it was signed with another one, with what may have replaced it.
+    ///
+    /// # Errors
+    /// [`WebhookError::Signature`] as `verify` finds it, [`WebhookError::Secret`] as for [`Self::current`].
+    pub async fn verify<R: Send>(
+        &self,
+        verify: impl Fn(&T) -> Result<R, SignatureError> + Send,
+    ) -> Result<R, WebhookError> {
+        match verify(&self.current().await?) {
+            Err(SignatureError::Mismatch) => Ok(verify(&self.after_mismatch().await?)?),
+            verified => Ok(verified?),
         }
     }
 

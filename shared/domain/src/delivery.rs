@@ -67,6 +67,20 @@ impl DeliveryFailure {
         Self::ALL.into_iter().find(|failure| failure.code() == code)
     }
 
+    /// Whether it is this one customer whom the channel cannot bring a message, and not an operator's to mend. Then no later try
+    /// does better.
+    #[must_use]
+    pub const fn is_the_recipients(self) -> bool {
+        match self {
+            Self::InvalidRecipient
+            | Self::RecipientOptedOut
+            | Self::NotOnChannel
+            | Self::OutsideConversationWindow
+            | Self::Undelivered => true,
+            Self::ChannelRefused | Self::ChannelUnavailable | Self::DeliveryUnconfirmed => false,
+        }
+    }
+
     /// The reason it leaves in the history.
     #[must_use]
     pub fn reason(self) -> Option<Reason> {

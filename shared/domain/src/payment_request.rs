@@ -156,6 +156,13 @@ impl PaymentRequest {
         if self.status == Status::Sent && self.is_overdue(now) { Status::Expired } else { self.status }
     }
 
+    /// The entry that tells that the link did not reach the customer. There is at most one, right after the request was sent: before
+    /// the click nothing else leaves a request as it is.
+    #[must_use]
+    pub fn failed_delivery(&self) -> Option<&HistoryEntry> {
+        self.history.get(1).filter(|entry| entry.status == Status::Sent)
+    }
+
     /// Whether the last thing that happened is that the payment which was waited for failed.
     #[must_use]
     pub fn payment_failed(&self) -> bool {

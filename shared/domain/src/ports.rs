@@ -70,8 +70,8 @@ impl Claim {
 /// What became of [`Store::claim`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claimed {
-    /// The message is this run's to send.
-    Won,
+    /// The message is this run's to send. The request as it was at that moment.
+    Won(Box<PaymentRequest>),
     /// Another run has it, or has sent it. The request as it was at that moment.
     Taken(Box<PaymentRequest>),
     /// There is no such request.

@@ -6,13 +6,14 @@ use super::refused;
 use super::token::Token;
 use crate::WebhookError;
 use crate::http_client::{Answer, HttpClient, address};
-use crate::json::nothing_if_null;
+use crate::json::{nothing_if_null, what_is_readable};
 use crate::secrets::SecretSource;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::ports::{ChannelError, Message};
 use domain::{DeliveryFailure, DeliveryReport, PaymentRequestId};
 use runtime::hmac::{code, equal_in_constant_time};
+use runtime::webhook::SignatureError;
 use runtime::{ConfigError, Environment};
 use serde::Deserialize;
 use serde_json::json;
@@ -32,7 +33,7 @@ pub struct ClickatellChannel {
 /// The answer to a call, whose errors are about all of it or about its one message.
 #[derive(Deserialize)]
 struct Response {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nothing_if_null")]
     messages: Vec<Taken>,
     #[serde(default)]
     error: Option<Failure>,
@@ -117,8 +118,9 @@ impl Mark {
         Some(Self { id: PaymentRequestId::from_bytes(*id), proof: proof.try_into().ok()? })
     }
 
-    fn was_made_with(&self, key: &Token) -> bool {
-        equal_in_constant_time(&self.proof, &Self::new(self.id, key).proof)
+    fn verify(&self, key: &Token) -> Result<(), SignatureError> {
+        let holds = equal_in_constant_time(&self.proof, &Self::new(self.id, key).proof);
+        if holds { Ok(()) } else { Err(SignatureError::Mismatch) }
     }
 }
 
@@ -139,7 +141,7 @@ struct Callback {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Event {
-    #[serde(default, deserialize_with = "nothing_if_null")]
+    #[serde(default, deserialize_with = "what_is_readable")]
     message_status_update: Vec<StatusUpdate>,
 }
 
@@ -163,17 +165,19 @@ impl ClickatellReports {
     /// messages of the account are none of ours.
     pub(super) async fn read(&self, body: &[u8]) -> Result<Vec<DeliveryReport>, WebhookError> {
         let callback: Callback = serde_json::from_slice(body)?;
-        let mut reports = Vec::new();
+        let (mut reports, mut unmarked) = (Vec::new(), 0);
         for update in callback.event.message_status_update {
             let mark = update.client_message_id.as_deref().and_then(Mark::read);
             let Some((mark, reason)) = mark.zip(undelivered(update.status_code)) else { continue };
-            if mark.was_made_with(&self.keys.current().await?) || mark.was_made_with(&self.keys.after_mismatch().await?)
-            {
-                reports.push(DeliveryReport { id: mark.id, reason });
-            } else {
+            match self.keys.verify(|key| mark.verify(key)).await {
+                Ok(()) => reports.push(DeliveryReport { id: mark.id, reason }),
                 // Another system's identifier may look just like that, so it is no error of whoever calls.
-                tracing::warn!("a report whose mark was not made with this key was ignored");
+                Err(WebhookError::Signature(_)) => unmarked += 1,
+                Err(error) => return Err(error),
             }
+        }
+        if unmarked > 0 {
+            tracing::warn!(unmarked, "reports whose mark was not made with this key were ignored");
         }
         Ok(reports)
     }

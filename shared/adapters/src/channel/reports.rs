@@ -10,6 +10,15 @@ use domain::{DeliveryReport, Timestamp};
 use http::HeaderMap;
 use runtime::{ConfigError, Environment};
 
+/// Reports of single messages.
+const REPORT_AT_MOST: usize = 16 * 1024;
+/// Clickatell may report several messages at once.
+const CALLBACK_AT_MOST: usize = 256 * 1024;
+/// Meta sends what has gathered at once, all messages of the account and of its customers included
+/// (<https://developers.facebook.com/docs/whatsapp/cloud-api/guides/set-up-webhooks>). What is refused as too long comes again just as
+/// long. In base64 this is 4 MiB of the 6 MB that Lambda takes.
+const NOTIFICATION_AT_MOST: usize = 3 * 1024 * 1024;
+
 /// The reports of the channel that a deployment is configured with. Apart from the channel itself: whoever hears that a
 /// message did not arrive need not be able to send one.
 #[derive(Debug, Clone)]
@@ -47,6 +56,16 @@ impl ConfiguredReports {
             Self::Sms(_) => None,
             Self::WhatsApp(_) => Some(WHATSAPP),
             Self::Clickatell(_) => Some(CLICKATELL),
+        }
+    }
+
+    /// How many bytes a report may have that comes over HTTP.
+    #[must_use]
+    pub fn body_at_most(&self) -> usize {
+        match self {
+            Self::Webhook(_) | Self::Sms(_) => REPORT_AT_MOST,
+            Self::WhatsApp(_) => NOTIFICATION_AT_MOST,
+            Self::Clickatell(_) => CALLBACK_AT_MOST,
         }
     }
 

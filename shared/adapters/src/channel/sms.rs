@@ -110,7 +110,7 @@ pub struct SmsReports;
 struct TextEvent {
     event_type: String,
     /// A carrier that cannot be reached now may be reached later.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nothing_if_null")]
     is_final: bool,
     #[serde(default, deserialize_with = "nothing_if_null")]
     context: Context,

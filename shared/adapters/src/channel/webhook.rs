@@ -10,8 +10,8 @@ use domain::{
     Clock, ConversationId, DeliveryFailure, DeliveryReport, PaymentRequestId, Phone, SystemClock, Timestamp,
     WorkspaceId,
 };
-use http::HeaderMap;
-use runtime::webhook::{Secrets, SignatureError};
+use http::{HeaderMap, StatusCode};
+use runtime::webhook::Secrets;
 use runtime::{ConfigError, Environment, FieldError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -78,10 +78,20 @@ impl WebhookChannel {
         let secrets = self.secrets.current().await.map_err(secret_error)?;
         let headers = secrets.sign(&event.event_id, &body, now).map_err(refused)?;
         let call = self.http.post(&self.url).headers(headers).body("application/json", body);
-        match call.send().await {
-            Ok(_) => Ok(()),
-            Err(CallError::Unavailable(cause)) => Err(ChannelError::Unavailable(cause)),
-            Err(CallError::Refused(cause) | CallError::Unreadable(cause)) => Err(refused(cause)),
+        let status = match call.exchange().await {
+            Ok(answer) => answer.status,
+            Err(CallError::Refused(cause)) => return Err(refused(cause)),
+            // The chat may have taken it, and drops it when it comes again.
+            Err(CallError::Unavailable(cause) | CallError::Unreadable(cause)) => {
+                return Err(ChannelError::Unavailable(cause));
+            }
+        };
+        let cause = || format!("it answered {status}");
+        match status {
+            status if status.is_success() => Ok(()),
+            StatusCode::BAD_REQUEST | StatusCode::GONE | StatusCode::UNPROCESSABLE_ENTITY => Err(refused(cause())),
+            // Nobody looked at the text: the chat is being deployed, its secret rotated, its gateway in the way.
+            _ => Err(ChannelError::Unavailable(cause().into())),
         }
     }
 }
@@ -124,10 +134,7 @@ impl ChatReports {
         body: &[u8],
         now: Timestamp,
     ) -> Result<Vec<DeliveryReport>, WebhookError> {
-        match self.secrets.current().await?.verify(headers, body, now) {
-            Err(SignatureError::Mismatch) => self.secrets.after_mismatch().await?.verify(headers, body, now)?,
-            verified => verified?,
-        };
+        self.secrets.verify(|secrets| secrets.verify(headers, body, now)).await?;
         let report: Report = serde_json::from_slice(body)?;
         if report.r#type != "message.failed" {
             return Ok(Vec::new());

@@ -5,7 +5,7 @@ use super::answer::{ask, by_status, described, read};
 use super::token::Token;
 use crate::WebhookError;
 use crate::http_client::{Answer, HttpClient, address};
-use crate::json::nothing_if_null;
+use crate::json::{nothing_if_null, what_is_readable};
 use crate::secrets::{SecretSource, SecretValue as _};
 use domain::ports::{ChannelError, Message};
 use domain::{DeliveryFailure, DeliveryReport};
@@ -171,7 +171,7 @@ struct Change {
 /// The value of the field `messages`, as far as it is about messages that were sent.
 #[derive(Deserialize)]
 struct Messages {
-    #[serde(default, deserialize_with = "nothing_if_null")]
+    #[serde(default, deserialize_with = "what_is_readable")]
     statuses: Vec<SentStatus>,
 }
 
@@ -179,7 +179,7 @@ struct Messages {
 struct SentStatus {
     status: String,
     biz_opaque_callback_data: Option<String>,
-    #[serde(default, deserialize_with = "nothing_if_null")]
+    #[serde(default, deserialize_with = "what_is_readable")]
     errors: Vec<GraphError>,
 }
 
@@ -207,13 +207,12 @@ impl WhatsAppReports {
         let (Some(value), None) = (values.next(), values.next()) else { return Err(SignatureError::Header.into()) };
         let signature =
             value.to_str().ok().and_then(|text| text.strip_prefix("sha256=")).ok_or(SignatureError::Header)?;
-        let holds = |secret: &Token| {
+        let verify = |secret: &Token| {
             let expected = hexadecimal(secret.reveal().as_bytes(), &[body]);
-            equal_in_constant_time(signature.as_bytes(), expected.as_bytes())
+            let holds = equal_in_constant_time(signature.as_bytes(), expected.as_bytes());
+            if holds { Ok(()) } else { Err(SignatureError::Mismatch) }
         };
-        if !holds(&self.secrets.current().await?) && !holds(&self.secrets.after_mismatch().await?) {
-            return Err(SignatureError::Mismatch.into());
-        }
+        self.secrets.verify(verify).await?;
         let notifications: Notifications = serde_json::from_slice(body)?;
         let mut reports = Vec::new();
         for change in notifications.entry.into_iter().flat_map(|entry| entry.changes) {

@@ -341,9 +341,11 @@ impl Store for DynamoDbStore {
 
     async fn claim(&self, id: PaymentRequestId, claim: &Claim) -> Result<Claimed, StoreError> {
         Ok(match self.write(claim_update(self.update(id), claim)).await? {
-            Written::New(_) => Claimed::Won,
+            Written::New(request) => Claimed::Won(Box::new(request)),
             // It was us, and it worked: the answer to the first try was lost.
-            Written::Refused(Some(request)) if request.operations.contains(&claim.run) => Claimed::Won,
+            Written::Refused(Some(request)) if request.operations.contains(&claim.run) => {
+                Claimed::Won(Box::new(request))
+            }
             Written::Refused(Some(request)) => Claimed::Taken(Box::new(request)),
             Written::Refused(None) => Claimed::NotFound,
         })

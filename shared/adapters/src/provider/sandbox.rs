@@ -8,7 +8,7 @@ use domain::ports::{Checkout, Closing, PaymentProvider, ProviderError};
 use domain::use_cases::pay::ProviderEvent;
 use domain::{Amount, CheckoutId, Currency, Money, Payment, PaymentRequest, PaymentRequestId, Reason, Timestamp};
 use http::HeaderMap;
-use runtime::webhook::{Secrets, SignatureError};
+use runtime::webhook::Secrets;
 use runtime::{ConfigError, Environment};
 use serde::{Deserialize, Serialize};
 
@@ -138,10 +138,7 @@ impl SandboxWebhooks {
         body: &[u8],
         now: Timestamp,
     ) -> Result<WebhookEvent, WebhookError> {
-        let report = match self.secrets.current().await?.verify(headers, body, now) {
-            Err(SignatureError::Mismatch) => self.secrets.after_mismatch().await?.verify(headers, body, now)?,
-            verified => verified?,
-        };
+        let report = self.secrets.verify(|secrets| secrets.verify(headers, body, now)).await?;
         let envelope: Envelope = serde_json::from_slice(body)?;
         match envelope.r#type.as_str() {
             kind @ ("checkout.paid" | "checkout.processing") => {

@@ -5,7 +5,7 @@ use crate::event::link_event_id;
 use crate::ports::{Changed, Channel, ChannelError, Claim, Claimed, Message, Store, StoreError};
 use crate::{
     Actor, Change, Clock, Command, DeliveryFailure, DeliveryReport, OperationId, PaymentRequest, PaymentRequestEvent,
-    Status, Timestamp, message,
+    PaymentRequestId, Status, Timestamp, message,
 };
 use std::time::Duration;
 
@@ -17,6 +17,9 @@ const SECOND_WAIT: Duration = Duration::from_mins(2);
 /// What a run needs at least to be of any use, and what Lambda may be late by.
 const LEEWAY: Duration = Duration::from_secs(10);
 
+/// An event that is older than this has waited, for the bus or for the channel, and what it says may not be so any more.
+const FRESH: Duration = Duration::from_secs(5);
+
 /// What became of it.
 #[derive(Debug)]
 pub enum Notified {
@@ -24,9 +27,10 @@ pub enum Notified {
     Delivered,
     /// The event brings the customer no message.
     Nothing,
-    /// The link had ended before the message could be delivered: a dead link is worse than none.
+    /// Nobody waits for the link any more: it had ended or been clicked before the message could be delivered. A dead link is
+    /// worse than none, and whoever reads that a request is canceled must not be asked to pay it next.
     TooLate,
-    /// Another run has taken the message on.
+    /// Another run has taken the message on, or has given it up.
     Elsewhere,
     /// There is no such request.
     Unknown,
@@ -84,12 +88,21 @@ pub async fn notify(
         return Ok(Notified::TooLate);
     }
     let claim = if channel.drops_repeats() { None } else { Some(Claim::new(&event.event_id)?) };
-    if let Some(claim) = &claim {
-        match store.claim(event.id, claim).await? {
-            Claimed::Won => {}
+    let request = match &claim {
+        Some(claim) => match store.claim(event.id, claim).await? {
+            Claimed::Won(request) => Some(*request),
             Claimed::Taken(request) => return taken(store, clock, event, &request).await,
             Claimed::NotFound => return Ok(Notified::Unknown),
+        },
+        // Without a claim nothing is known but what the event says. One that comes at once is believed.
+        None if event.link.is_some() && clock.now().since(event.occurred_at) > FRESH => {
+            let Some(request) = store.get(event.id).await? else { return Ok(Notified::Unknown) };
+            Some(request)
         }
+        None => None,
+    };
+    if event.link.is_some() && request.is_some_and(|request| request.status != Status::Sent) {
+        return Ok(Notified::TooLate);
     }
     let Err(error) = channel.deliver(&message).await else { return Ok(Notified::Delivered) };
     if let Some(reason) = given_up(event, &error, clock.now()) {
@@ -107,11 +120,11 @@ pub async fn notify(
 fn given_up(event: &PaymentRequestEvent, error: &ChannelError, now: Timestamp) -> Option<DeliveryFailure> {
     match (error, &event.link) {
         (ChannelError::Unconfirmed(_), _) => Some(DeliveryFailure::DeliveryUnconfirmed),
-        (ChannelError::Refused { reason, .. }, Some(_)) => Some(*reason),
+        (ChannelError::Refused { reason, .. }, link) if link.is_some() || reason.is_the_recipients() => Some(*reason),
         (ChannelError::Unavailable(_), Some(link)) if !another_run_comes(event.occurred_at, link.expires_at, now) => {
             Some(DeliveryFailure::ChannelUnavailable)
         }
-        // Of texts without a link an operator hears, by the dead-letter queue.
+        // What stands between the channel and texts without a link an operator hears of, by the dead-letter queue.
         _ => None,
     }
 }
@@ -141,8 +154,8 @@ async fn taken(
     request: &PaymentRequest,
 ) -> Result<Notified, NotifyError> {
     let recent = clock.now().since(event.occurred_at) < FIRST_WAIT;
-    let told = request.operations.contains(&OperationId::of_undelivered_message(&event.event_id));
-    if recent || told || event.link.is_none() || request.status != Status::Sent {
+    let missed = event.link.is_none() || (request.status == Status::Sent && request.failed_delivery().is_none());
+    if recent || !missed {
         return Ok(Notified::Elsewhere);
     }
     let cause = ChannelError::Unconfirmed("an earlier run took it on and was cut off".into());
@@ -160,17 +173,33 @@ async fn fail(
     if event.link.is_none() {
         return Ok(Notified::Failed { reason, recorded: false, cause });
     }
-    match store.change(event.id, &undelivered(&event.event_id, reason, clock.now())).await {
-        Ok(Changed::Applied(_)) => Ok(Notified::Failed { reason, recorded: true, cause }),
-        Ok(Changed::Unchanged(_) | Changed::NotFound) => Ok(Notified::Failed { reason, recorded: false, cause }),
+    match write_down(store, clock, event.id, &event.event_id, reason).await {
+        Ok(Recorded::Applied(_)) => Ok(Notified::Failed { reason, recorded: true, cause }),
+        Ok(Recorded::Known(_)) => Ok(Notified::Elsewhere),
+        Ok(Recorded::Nothing(_) | Recorded::Unknown) => Ok(Notified::Failed { reason, recorded: false, cause }),
         Err(store) => Err(NotifyError::Unsettled { channel: cause, store }),
     }
 }
 
-/// The change that a link makes which does not arrive, the same one however often and from wherever that is known.
-fn undelivered(event_id: &str, reason: DeliveryFailure, now: Timestamp) -> Change {
-    let operation = OperationId::of_undelivered_message(event_id);
-    Change::new(Command::FailDelivery { reason }, now, Actor::System, operation)
+/// Adds the entry of a link that does not arrive, once however often and from wherever that is said.
+async fn write_down(
+    store: &impl Store,
+    clock: &impl Clock,
+    id: PaymentRequestId,
+    event_id: &str,
+    reason: DeliveryFailure,
+) -> Result<Recorded, StoreError> {
+    let (operation, now) = (OperationId::of_undelivered_message(event_id), clock.now());
+    let change = Change::new(Command::FailDelivery { reason }, now, Actor::System, operation);
+    Ok(match store.change(id, &change).await? {
+        // The store takes a repeat for the change itself, whose answer may have been lost. What we wrote bears our time.
+        Changed::Applied(request) if request.failed_delivery().is_some_and(|entry| entry.at != now) => {
+            Recorded::Known(request)
+        }
+        Changed::Applied(request) => Recorded::Applied(request),
+        Changed::Unchanged(request) => Recorded::Nothing(request),
+        Changed::NotFound => Recorded::Unknown,
+    })
 }
 
 /// What became of a channel's report.
@@ -178,7 +207,9 @@ fn undelivered(event_id: &str, reason: DeliveryFailure, now: Timestamp) -> Chang
 pub enum Recorded {
     /// The request's history tells of it.
     Applied(Box<PaymentRequest>),
-    /// It changes nothing: it was known, or the request has moved on, and whoever has clicked has the link.
+    /// The history told of it already.
+    Known(Box<PaymentRequest>),
+    /// It changes nothing: the request has moved on, and whoever has clicked has the link.
     Nothing(Box<PaymentRequest>),
     /// There is no such request.
     Unknown,
@@ -190,11 +221,7 @@ pub enum Recorded {
 /// The store failed; the channel has to send the report again.
 pub async fn record(store: &impl Store, clock: &impl Clock, report: DeliveryReport) -> Result<Recorded, UseCaseError> {
     let DeliveryReport { id, reason } = report;
-    Ok(match store.change(id, &undelivered(&link_event_id(id), reason, clock.now())).await? {
-        Changed::Applied(request) => Recorded::Applied(request),
-        Changed::Unchanged(request) => Recorded::Nothing(request),
-        Changed::NotFound => Recorded::Unknown,
-    })
+    Ok(write_down(store, clock, id, &link_event_id(id), reason).await?)
 }
 
 #[cfg(test)]

@@ -10,7 +10,6 @@ use domain::use_cases::pay::ProviderEvent;
 use domain::{PaymentRequestId, Reason, Timestamp};
 use http::HeaderMap;
 use runtime::stripe_signature::SigningSecrets;
-use runtime::webhook::SignatureError;
 use runtime::{ConfigError, Environment};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -104,10 +103,7 @@ impl StripeWebhooks {
         body: &[u8],
         now: Timestamp,
     ) -> Result<WebhookEvent, WebhookError> {
-        match self.secrets.current().await?.verify(headers, body, now) {
-            Err(SignatureError::Mismatch) => self.secrets.after_mismatch().await?.verify(headers, body, now)?,
-            verified => verified?,
-        }
+        self.secrets.verify(|secrets| secrets.verify(headers, body, now)).await?;
         let event: Event = serde_json::from_slice(body)?;
         if Mode::of(event.livemode) != self.mode {
             return Ok(WebhookEvent::OtherMode(event.r#type));
