@@ -1,7 +1,7 @@
 //! A click that stops half way, at each of its steps, and a provider that is not there.
 
 use domain::limits::PROVIDER_GRACE;
-use domain::ports::{Changed, Checkout, Closing, PaymentProvider, ProviderError, Store as _};
+use domain::ports::{Changed, Checkout, Closing, PaymentProvider, ProviderError, Refunding, Store as _};
 use domain::use_cases::expire::{Settled, expire};
 use domain::{
     Change, CheckoutId, Clock, Command, OperationId, Payment, PaymentRequest, Status, SystemClock, Timestamp,
@@ -181,7 +181,7 @@ impl PaymentProvider for Unreachable {
         Err(ProviderError::Unavailable("no answer".into()))
     }
 
-    async fn refund(&self, _: &PaymentRequest, _: &Payment) -> Result<(), ProviderError> {
+    async fn refund(&self, _: &PaymentRequest, _: &Payment) -> Result<Refunding, ProviderError> {
         Err(ProviderError::Unavailable("no answer".into()))
     }
 }

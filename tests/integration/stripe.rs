@@ -9,6 +9,7 @@ use http::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tests::handlers::{Handlers, assert_possible};
+use tests::proxy::Fault as WriteFault;
 use tests::stripe::{Delivery, Fault, SECRET, Stripe, session_of, signature};
 use tests::system::Random;
 
@@ -241,6 +242,79 @@ async fn a_refund_that_a_person_sent_ends_the_debt_and_is_not_sent_again() {
     handlers.refund_due(&id).await.unwrap();
     assert_eq!(handlers.stored(&id).await.status, Status::Refunded, "already refunded counts as done");
     assert_eq!(refunded(&stripe, &session).await, 25_000);
+}
+
+/// A request for which a refund is due, with the session that was paid for it: it was canceled, and paid all the same.
+async fn due(stripe: &Stripe, handlers: &Handlers) -> (String, String) {
+    let (id, _) = handlers.sent().await;
+    handlers.cancel(&id).await;
+    let session = paid_by_hand(stripe, &id).await;
+    stripe.deliver(handlers, &id, "checkout.session.completed").await;
+    assert_eq!(handlers.stored(&id).await.status, Status::RefundDue);
+    (id, session)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_that_waits_for_the_balance_is_due_until_its_money_has_gone_back() {
+    let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
+    let (id, session) = due(&stripe, &handlers).await;
+    assert_eq!(stripe.press(&session, "refunds", "waiting").await, 303);
+    // However often it is asked for, and in whatever order Stripe reports that it has taken it on.
+    handlers.refund_due(&id).await.unwrap();
+    storm(&handlers, &stripe.wait_for(&id, "charge.refunded").await, &mut Random::new(7)).await;
+    handlers.refund_due(&id).await.unwrap();
+    let request = handlers.stored(&id).await;
+    assert_eq!(request.status, Status::RefundDue, "nobody reads that the money is back");
+    assert_eq!(stripe.press(&session, "refunds", "succeeded").await, 303);
+    storm(&handlers, &stripe.wait_for(&id, "refund.updated").await, &mut Random::new(8)).await;
+    let request = handlers.stored(&id).await;
+    assert_possible(&request);
+    assert_eq!((request.status, refunded(&stripe, &session).await), (Status::Refunded, json!(25_000)));
+    handlers.refund_due(&id).await.unwrap();
+    let refunds = stripe.webhooks(&id).iter().filter(|webhook| webhook.event()["type"] == "refund.created").count();
+    assert_eq!(refunds, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_that_fails_after_it_was_taken_on_stays_due_and_is_sent_anew_when_it_is_asked_for_again() {
+    let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
+    let (id, session) = due(&stripe, &handlers).await;
+    assert_eq!(stripe.press(&session, "refunds", "waiting").await, 303);
+    handlers.refund_due(&id).await.unwrap();
+    assert_eq!(stripe.press(&session, "refunds", "failed").await, 303);
+    assert_eq!(stripe.deliver(&handlers, &id, "refund.failed").await.status, 200);
+    storm(&handlers, &stripe.webhooks(&id), &mut Random::new(9)).await;
+    assert_eq!(handlers.stored(&id).await.status, Status::RefundDue);
+    assert_eq!(refunded(&stripe, &session).await, 0);
+    // An operator has the event delivered again: the key's first answer is not the last word.
+    let (first, second) = tokio::join!(handlers.refund_due(&id), handlers.refund_due(&id));
+    assert!(first.is_ok() && second.is_ok(), "{first:?} {second:?}");
+    assert_eq!(handlers.stored(&id).await.status, Status::Refunded);
+    assert_eq!(refunded(&stripe, &session).await, 25_000);
+    tests::system::eventually("both refunds are reported", async || {
+        let webhooks = stripe.webhooks(&id);
+        let refunds = webhooks.iter().filter(|webhook| webhook.event()["type"] == "refund.created").count();
+        if refunds == 2 { Ok(()) } else { Err(format!("{refunds} refunds")) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_our_refund_was_not_taken_on_a_persons_counts_by_the_charge() {
+    let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
+    for writes in [vec![], vec![WriteFault::None, WriteFault::AnswerLost]] {
+        let (id, session) = due(&stripe, &handlers).await;
+        stripe.fail_every(Some(Fault::TooMany));
+        handlers.proxy.fail_next_writes(&writes);
+        handlers.refund_due(&id).await.unwrap_err();
+        assert_eq!(handlers.proxy.faults_left(), 0);
+        stripe.fail_every(None);
+        let intent = stripe.session(&session).await["payment_intent"]["id"].as_str().unwrap().to_owned();
+        stripe.call(Method::POST, "/v1/refunds", &[("payment_intent", &intent)]).await;
+        assert_eq!(stripe.deliver(&handlers, &id, "charge.refunded").await.status, 200);
+        assert_eq!(handlers.stored(&id).await.status, Status::Refunded);
+        assert_possible(&handlers.stored(&id).await);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,6 +18,8 @@ use std::time::Duration;
 
 /// The account's key.
 pub const KEY: &str = "sk_test_integration0tests";
+/// The headers by which Stripe says that it only repeats what it answered to an idempotency key.
+const REPEATED: [&str; 2] = ["idempotent-replayed", "original-request"];
 /// What the account's webhooks are signed with.
 pub const SECRET: &str = "whsec_integration0tests0of0the0webhooks";
 
@@ -257,6 +259,10 @@ async fn pass(State(shared): State<Shared>, request: Request<Body>) -> Response 
     }
     let answer = forward(&shared, &parts.method, &parts.uri, parts.headers, body).await;
     let status = StatusCode::from_u16(answer.status().as_u16()).unwrap();
+    let headers: Vec<_> = REPEATED
+        .into_iter()
+        .filter_map(|name| Some((name, answer.headers().get(name)?.to_str().unwrap().to_owned())))
+        .collect();
     let text = answer.text().await.unwrap();
     match fault {
         Fault::AnswerLost => crate::broken(),
@@ -269,7 +275,10 @@ async fn pass(State(shared): State<Shared>, request: Request<Body>) -> Response 
             let other = shared.target.replace("127.0.0.1", "pay.example.com").replace("/stripe", "");
             (status, text.replace(shared.target.trim_end_matches("/stripe"), &other)).into_response()
         }
-        _ => (status, text).into_response(),
+        _ => headers.into_iter().fold((status, text).into_response(), |mut response, (name, value)| {
+            response.headers_mut().insert(name, value.parse().unwrap());
+            response
+        }),
     }
 }
 

@@ -215,6 +215,24 @@ class Refunds(unittest.TestCase):
         self.assertTrue(charge.data.object.refunded)
         WEBHOOKS.about(refund.id, "refund.created", "refund.updated")
 
+    def test_a_refund_waits_while_the_balance_does_not_cover_it(self):
+        for outcome in ("succeeded", "failed"):
+            session = create()
+            press(session, "succeeded")
+            intent = expanded(session).payment_intent
+            press(session, "waiting", form="refunds")
+            waiting = CLIENT.v1.refunds.create({"payment_intent": intent.id})
+            self.assertEqual((waiting.status, waiting.pending_reason), ("pending", "insufficient_funds"))
+            press(session, outcome, form="refunds")
+            (refund,) = CLIENT.v1.refunds.list({"payment_intent": intent.id, "limit": 100}).data
+            self.assertEqual((refund.id, refund.status), (waiting.id, outcome))
+            WEBHOOKS.about(refund.id, "refund.created", "refund.updated", *(["refund.failed"] if outcome == "failed" else []))
+            again = {"payment_intent": intent.id}
+            if outcome == "failed":
+                self.assertEqual(CLIENT.v1.refunds.create(again).status, "succeeded")
+            else:
+                self.assertRaises(stripe.InvalidRequestError, CLIENT.v1.refunds.create, again)
+
     def test_a_refund_takes_no_more_than_there_is(self):
         intent = self.paid()
         CLIENT.v1.refunds.create({"payment_intent": intent.id, "amount": 10000})

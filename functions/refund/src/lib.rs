@@ -4,7 +4,7 @@ use adapters::{ConfiguredProvider, DynamoDbStore};
 use domain::use_cases::refund::{Refunded, refund};
 use domain::{Clock as _, PaymentRequestEvent, SystemClock};
 use runtime::bus_event::BusEvent;
-use runtime::telemetry::{Metric, duration};
+use runtime::telemetry::{Metric, count, duration};
 use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
 
 /// The function's name, which is the package's and the binary's too.
@@ -31,6 +31,13 @@ impl Function for Refund {
             // An error leaves the event with the bus, which delivers it again and in the end keeps it for a person.
             match refund(&self.store, &self.provider, &SystemClock, event.id).await.map_err(InvocationError::work)? {
                 Refunded::Done(request) => tracing::info!(id = %request.id, "the late money went back"),
+                Refunded::UnderWay(request) => {
+                    tracing::info!(id = %request.id, "the provider sends the late money back, and says when it is done");
+                }
+                Refunded::WaitsForFunds(request) => {
+                    count(Metric::RefundFailed);
+                    tracing::error!(id = %request.id, "a refund waits for money in the provider's account; a person has to put some there");
+                }
                 Refunded::Nothing => tracing::info!(id = %event.id, "no refund is due"),
             }
             Ok("null".to_owned())

@@ -143,6 +143,12 @@ impl OperationId {
         Self::of_message(&format!("{provider}:{reference}:failed"))
     }
 
+    /// The identifier of our asking the provider to send late money back.
+    #[must_use]
+    pub fn of_asked_refund() -> Self {
+        Self::of_message("refund:asked")
+    }
+
     /// The identifier of an event's message not having arrived, from wherever that is known: it is said once.
     #[must_use]
     pub fn of_undelivered_message(event_id: &str) -> Self {

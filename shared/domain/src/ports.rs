@@ -190,6 +190,10 @@ pub trait Store: Send + Sync {
         checkout: &CheckoutId,
     ) -> impl Future<Output = Result<Changed, StoreError>> + Send;
 
+    /// Keeps whether we are asking the provider to send the late money back, while a refund is due. It is no change of the request:
+    /// no history, no event.
+    fn mark_refund(&self, id: PaymentRequestId, asked: bool) -> impl Future<Output = Result<(), StoreError>> + Send;
+
     /// Takes on one message of a request. Of any number of claims to one message at most one is won, until that one is
     /// released. It is no change of the request: no history, no event.
     fn claim(&self, id: PaymentRequestId, claim: &Claim) -> impl Future<Output = Result<Claimed, StoreError>> + Send;
@@ -249,6 +253,17 @@ pub enum Closing {
     },
 }
 
+/// What became of [`PaymentProvider::refund`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refunding {
+    /// The money has gone back.
+    Done,
+    /// The provider has taken it on, and reports by itself when the money has gone back.
+    UnderWay,
+    /// The provider has taken it on, and waits until there is enough money in the account: a person has to put some there.
+    WaitsForFunds,
+}
+
 /// Who takes the money.
 pub trait PaymentProvider: Send + Sync {
     /// The payment page for a request, with the same one answered however often it is asked for: the request's
@@ -262,12 +277,12 @@ pub trait PaymentProvider: Send + Sync {
     /// Closes a payment page for good, or says that it was paid or is being paid. Closing twice is closing once.
     fn close_checkout(&self, checkout: &CheckoutId) -> impl Future<Output = Result<Closing, ProviderError>> + Send;
 
-    /// Sends a payment back, once however often it is asked for.
+    /// Sends a payment back, once however often it is asked for. One that failed after it had been taken on is sent anew.
     fn refund(
         &self,
         request: &PaymentRequest,
         payment: &Payment,
-    ) -> impl Future<Output = Result<(), ProviderError>> + Send;
+    ) -> impl Future<Output = Result<Refunding, ProviderError>> + Send;
 }
 
 /// A message for a customer.

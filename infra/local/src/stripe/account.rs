@@ -3,15 +3,15 @@
 use super::amount;
 use super::error::{ApiError, Failure};
 use super::objects::{
-    Charge, ChargeStatus, Checkout, IntentStatus, LineItem, PaymentIntent, PaymentStatus, Refund, Session,
-    SessionStatus, VERSION, identifier, load, save,
+    Charge, ChargeStatus, Checkout, IntentStatus, LineItem, PaymentIntent, PaymentStatus, Refund, RefundStatus,
+    Session, SessionStatus, VERSION, identifier, load, save,
 };
 use super::parameters::Parameters;
 use super::webhook;
-use crate::checkout_page::{Outcome, Settlement};
+use crate::checkout_page::{Choice, Outcome, Settlement};
 use crate::queue::Job;
-use rusqlite::Transaction;
-use serde::Serialize;
+use rusqlite::{OptionalExtension as _, Transaction};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// How soon a session may end, in seconds after it was made (<https://docs.stripe.com/api/checkout/sessions/create>).
@@ -41,6 +41,23 @@ pub(super) const SESSION_PARAMETERS: &[&str] = &[
 /// The parameters of a new refund that the stand-in knows.
 pub(super) const REFUND_PARAMETERS: &[&str] =
     &["amount", "charge", "expand[]", "metadata[*]", "payment_intent", "reason"];
+
+/// The parameters of a list of refunds that the stand-in knows.
+pub(super) const REFUNDS_PARAMETERS: &[&str] = &["expand[]", "limit", "payment_intent"];
+
+/// What happens to the refunds of a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RefundOutcome {
+    /// The balance does not cover them, and they wait until it does.
+    Waiting,
+    Succeeded,
+    Failed,
+}
+
+impl Choice for RefundOutcome {
+    const VALUES: &'static str = "must be waiting, succeeded or failed";
+}
 
 /// The call that makes something happen, which events name; there is none when the customer does.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -107,7 +124,7 @@ impl<'a> Account<'a> {
             id,
         };
         let intent_metadata = given.metadata("payment_intent_data[metadata]")?;
-        let checkout = Checkout { session, line_items, intent_metadata, failed: false };
+        let checkout = Checkout { session, line_items, intent_metadata, failed: false, refunds_wait: false };
         self.save_checkout(&checkout)?;
         Ok(checkout.session)
     }
@@ -270,6 +287,7 @@ impl<'a> Account<'a> {
             let message = format!("Refund amount ({asked}) is greater than unrefunded amount on charge ({left})");
             return Err(ApiError::refused(message).into());
         }
+        let waits = self.refunds_wait(&charge)?;
         charge.amount_refunded += amount;
         charge.refunded = charge.amount_refunded == charge.amount;
         let refund = Refund {
@@ -280,15 +298,78 @@ impl<'a> Account<'a> {
             currency: charge.currency.clone(),
             metadata: given.metadata("metadata")?,
             payment_intent: charge.payment_intent.clone(),
-            status: "succeeded".to_owned(),
+            pending_reason: waits.then(|| "insufficient_funds".to_owned()),
+            status: if waits { RefundStatus::Pending } else { RefundStatus::Succeeded },
             rest: Refund::rest(),
         };
         save(self.transaction, &charge.id, &charge)?;
         save(self.transaction, &refund.id, &refund)?;
         self.tell("refund.created", &refund)?;
         self.tell("charge.refunded", &charge)?;
-        self.tell("refund.updated", &refund)?;
+        if !waits {
+            self.tell("refund.updated", &refund)?;
+        }
         Ok(refund)
+    }
+
+    /// The refunds of a payment, newest first.
+    pub(super) fn refunds(&self, given: &Parameters) -> Result<Vec<Refund>, Failure> {
+        let intent = given.required("payment_intent")?;
+        Ok(self.refunds_of(intent)?)
+    }
+
+    fn refunds_of(&self, intent: &str) -> rusqlite::Result<Vec<Refund>> {
+        let ids: Vec<String> = self
+            .transaction
+            .prepare_cached(
+                "SELECT id FROM stripe_objects
+                 WHERE json_extract(body, '$.object') = 'refund' AND json_extract(body, '$.payment_intent') = ?1
+                 ORDER BY rowid DESC",
+            )?
+            .query_map([intent], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        ids.iter().filter_map(|id| load(self.transaction, id).transpose()).collect()
+    }
+
+    /// Whether the balance covers refunds of the payment that a charge belongs to.
+    fn refunds_wait(&self, charge: &Charge) -> rusqlite::Result<bool> {
+        let waits = self
+            .transaction
+            .prepare_cached(
+                "SELECT json_extract(body, '$.refunds_wait') FROM stripe_objects
+                 WHERE json_extract(body, '$.session.payment_intent') = ?1",
+            )?
+            .query_row([&charge.payment_intent], |row| row.get::<_, Option<bool>>(0))
+            .optional()?;
+        Ok(waits.flatten().unwrap_or_default())
+    }
+
+    /// What happens to the refunds of a session's payment: from now on they wait, or those that wait come to their end.
+    pub(super) fn settle_refunds(&mut self, checkout: &mut Checkout, outcome: RefundOutcome) -> rusqlite::Result<bool> {
+        checkout.refunds_wait = outcome == RefundOutcome::Waiting;
+        self.save_checkout(checkout)?;
+        let Some(intent) = self.intent_of(checkout)? else { return Ok(false) };
+        if outcome == RefundOutcome::Waiting {
+            return Ok(true);
+        }
+        for mut refund in
+            self.refunds_of(&intent.id)?.into_iter().filter(|refund| refund.status == RefundStatus::Pending)
+        {
+            refund.pending_reason = None;
+            refund.status = RefundStatus::Succeeded;
+            if outcome == RefundOutcome::Failed {
+                refund.status = RefundStatus::Failed;
+                if let Some(mut charge) = load::<Charge>(self.transaction, &refund.charge)? {
+                    charge.amount_refunded -= refund.amount;
+                    charge.refunded = false;
+                    save(self.transaction, &charge.id, &charge)?;
+                }
+                self.tell("refund.failed", &refund)?;
+            }
+            save(self.transaction, &refund.id, &refund)?;
+            self.tell("refund.updated", &refund)?;
+        }
+        Ok(true)
     }
 
     fn charge_to_refund(&self, given: &Parameters) -> Result<Charge, Failure> {

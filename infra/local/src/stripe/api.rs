@@ -1,7 +1,7 @@
 //! The interface that a merchant's programs call: who may, what is asked for, and what is answered when a call is repeated.
 
 use super::Stripe;
-use super::account::{Account, REFUND_PARAMETERS, Request, SESSION_PARAMETERS, shown};
+use super::account::{Account, REFUND_PARAMETERS, REFUNDS_PARAMETERS, Request, SESSION_PARAMETERS, shown};
 use super::error::{ApiError, Failure};
 use super::objects::{VERSION, expand, identifier, load};
 use super::parameters::Parameters;
@@ -63,6 +63,7 @@ enum Operation {
     ReadIntent(String),
     ReadCharge(String),
     CreateRefund,
+    ListRefunds,
     ReadRefund(String),
 }
 
@@ -77,6 +78,7 @@ impl Operation {
             (&Method::GET, ["payment_intents", intent]) => Self::ReadIntent(id(intent)),
             (&Method::GET, ["charges", charge]) => Self::ReadCharge(id(charge)),
             (&Method::POST, ["refunds"]) => Self::CreateRefund,
+            (&Method::GET, ["refunds"]) => Self::ListRefunds,
             (&Method::GET, ["refunds", refund]) => Self::ReadRefund(id(refund)),
             _ => return None,
         })
@@ -86,6 +88,7 @@ impl Operation {
         match self {
             Self::CreateSession => SESSION_PARAMETERS,
             Self::CreateRefund => REFUND_PARAMETERS,
+            Self::ListRefunds => REFUNDS_PARAMETERS,
             _ => READ_PARAMETERS,
         }
     }
@@ -112,6 +115,9 @@ impl Operation {
             Self::ReadIntent(id) => stored(transaction, "payment_intent", "pi_", "intent", id)?,
             Self::ReadCharge(id) => stored(transaction, "charge", "ch_", "charge", id)?,
             Self::CreateRefund => json!(account.refund(given)?),
+            Self::ListRefunds => {
+                json!({ "object": "list", "url": "/v1/refunds", "has_more": false, "data": account.refunds(given)? })
+            }
             Self::ReadRefund(id) => stored(transaction, "refund", "re_", "refund", id)?,
         };
         for path in expanded {

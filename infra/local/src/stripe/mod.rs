@@ -15,7 +15,7 @@ use crate::refusal::Refusal;
 use crate::stage::Stage;
 use crate::start::StartError;
 use crate::store::Store;
-use account::{Account, Request};
+use account::{Account, RefundOutcome, Request};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -122,6 +122,7 @@ pub(crate) fn router(stripe: Arc<Stripe>) -> Router {
         .route("/stripe/c/pay/{session}", get(show))
         .route("/stripe/c/pay/{session}/pay", post(pay))
         .route("/stripe/c/pay/{session}/settle", post(settle))
+        .route("/stripe/c/pay/{session}/refunds", post(refunds))
         .route("/stripe/style.css", get(checkout_page::style))
         .with_state(stripe)
 }
@@ -144,6 +145,12 @@ async fn pay(State(stripe): State<Arc<Stripe>>, Path(id): Path<String>, body: Bo
 /// Time passes at the customer's bank: the money that a session waits for arrives, or does not.
 async fn settle(State(stripe): State<Arc<Stripe>>, Path(id): Path<String>, body: Body) -> Result<Response, Refusal> {
     stripe.form(id, body, settle_payment).await
+}
+
+/// What becomes of the refunds of a payment, which Stripe has special cards for in its test mode
+/// (<https://docs.stripe.com/testing#refunds>).
+async fn refunds(State(stripe): State<Arc<Stripe>>, Path(id): Path<String>, body: Body) -> Result<Response, Refusal> {
+    stripe.form(id, body, settle_refunds).await
 }
 
 fn attempt(account: &mut Account<'_>, mut checkout: Checkout, outcome: Outcome) -> rusqlite::Result<Pressed> {
@@ -171,6 +178,16 @@ fn settle_payment(
             Ok(if settled { Pressed::Told { jobs, return_url } } else { Pressed::Already { return_url } })
         }
     }
+}
+
+fn settle_refunds(
+    account: &mut Account<'_>,
+    mut checkout: Checkout,
+    outcome: RefundOutcome,
+) -> rusqlite::Result<Pressed> {
+    let paid = account.settle_refunds(&mut checkout, outcome)?;
+    let (jobs, return_url) = (std::mem::take(&mut account.told), checkout.session.success_url);
+    Ok(if paid { Pressed::Told { jobs, return_url } } else { Pressed::Already { return_url } })
 }
 
 impl From<Checkout> for Order {

@@ -24,6 +24,9 @@ pub(super) struct Checkout {
     pub(super) intent_metadata: Metadata,
     /// Whether the customer's part is done and the money did not come.
     pub(super) failed: bool,
+    /// Whether the balance does not cover refunds of this payment, so that they wait.
+    #[serde(default)]
+    pub(super) refunds_wait: bool,
 }
 
 /// <https://docs.stripe.com/api/checkout/sessions/object>
@@ -153,9 +156,20 @@ pub(super) struct Refund {
     pub(super) currency: String,
     pub(super) metadata: Metadata,
     pub(super) payment_intent: String,
-    pub(super) status: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) pending_reason: Option<String>,
+    pub(super) status: RefundStatus,
     #[serde(flatten)]
     pub(super) rest: Map<String, Value>,
+}
+
+/// <https://docs.stripe.com/refunds#refund-statuses>
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RefundStatus {
+    Pending,
+    Succeeded,
+    Failed,
 }
 
 /// A new identifier of this kind, such as `pi_`.

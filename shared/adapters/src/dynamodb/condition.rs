@@ -5,7 +5,9 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::ports::{Claim, StoreError};
 use domain::transition::ATTEMPTS_END_AT;
-use domain::{Change, Command, Guard, HistoryEntry, PaymentRequestId, Reason, Scope, Status, Timestamp, Transition};
+use domain::{
+    Change, Command, Guard, HistoryEntry, OperationId, PaymentRequestId, Reason, Scope, Status, Timestamp, Transition,
+};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -197,6 +199,17 @@ pub(super) fn checkout_update(update: UpdateItemFluentBuilder, checkout: &str) -
     let condition = format!("{} AND {} = {clicked}", write.exists(), write.name("#status"));
     let set = format!("SET {} = {}", write.name("#checkout_id"), write.text("checkout", checkout));
     write.apply(update.update_expression(set).condition_expression(condition))
+}
+
+/// Completes an update that marks that a refund is being asked for, or takes the mark back. Twice is once.
+pub(super) fn refund_update(update: UpdateItemFluentBuilder, asked: bool) -> UpdateItemFluentBuilder {
+    let mut write = Expression::default();
+    let due = write.status(Status::RefundDue);
+    let condition = format!("{} AND {} = {due}", write.exists(), write.name("#status"));
+    let mark = AttributeValue::Ss(vec![OperationId::of_asked_refund().as_str().to_owned()]);
+    let (action, mark) = (if asked { "ADD" } else { "DELETE" }, write.value("mark", mark));
+    let expression = format!("{action} {} {mark}", write.name("#operations"));
+    write.apply(update.update_expression(expression).condition_expression(condition))
 }
 
 /// Completes an update that takes on a message. Nobody else may have it, not even this run: an SDK retry after a lost answer

@@ -1,6 +1,6 @@
 //! The domain's store over the real SDK.
 
-use super::condition::{checkout_update, claim_update, conditional_update, key, release_update};
+use super::condition::{checkout_update, claim_update, conditional_update, key, refund_update, release_update};
 use super::error::store_error;
 use super::item::{DUE_SHARDS, LinkItem, RequestItem, link_key, request_of_key, workspace_agent, workspace_month};
 use crate::aws::client_config;
@@ -337,6 +337,13 @@ impl Store for DynamoDbStore {
             Written::Refused(Some(request)) => Changed::Unchanged(Box::new(request)),
             Written::Refused(None) => Changed::NotFound,
         })
+    }
+
+    async fn mark_refund(&self, id: PaymentRequestId, asked: bool) -> Result<(), StoreError> {
+        match self.write(refund_update(self.update(id), asked)).await? {
+            // Not due any more: it was done meanwhile.
+            Written::New(_) | Written::Refused(_) => Ok(()),
+        }
     }
 
     async fn claim(&self, id: PaymentRequestId, claim: &Claim) -> Result<Claimed, StoreError> {

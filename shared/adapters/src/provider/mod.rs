@@ -4,7 +4,7 @@ mod sandbox;
 mod stripe;
 
 use crate::WebhookError;
-use domain::ports::{Checkout, Closing, PaymentProvider, ProviderError};
+use domain::ports::{Checkout, Closing, PaymentProvider, ProviderError, Refunding};
 use domain::use_cases::pay::ProviderEvent;
 use domain::{CheckoutId, Money, Payment, PaymentRequest, PaymentRequestId, Timestamp};
 use http::HeaderMap;
@@ -171,7 +171,7 @@ impl PaymentProvider for ConfiguredProvider {
         }
     }
 
-    async fn refund(&self, request: &PaymentRequest, payment: &Payment) -> Result<(), ProviderError> {
+    async fn refund(&self, request: &PaymentRequest, payment: &Payment) -> Result<Refunding, ProviderError> {
         match self {
             Self::Sandbox(sandbox) => sandbox.refund(request, payment).await,
             Self::Stripe(stripe) => stripe.refund(request, payment).await,

@@ -4,7 +4,7 @@ use super::WebhookEvent;
 use crate::WebhookError;
 use crate::http_client::{CallError, HttpClient};
 use crate::secrets::SecretSource;
-use domain::ports::{Checkout, Closing, PaymentProvider, ProviderError};
+use domain::ports::{Checkout, Closing, PaymentProvider, ProviderError, Refunding};
 use domain::use_cases::pay::ProviderEvent;
 use domain::{Amount, CheckoutId, Currency, Money, Payment, PaymentRequest, PaymentRequestId, Reason, Timestamp};
 use http::HeaderMap;
@@ -209,11 +209,11 @@ impl PaymentProvider for Sandbox {
         })
     }
 
-    async fn refund(&self, request: &PaymentRequest, payment: &Payment) -> Result<(), ProviderError> {
+    async fn refund(&self, request: &PaymentRequest, payment: &Payment) -> Result<Refunding, ProviderError> {
         let Money { amount, currency } = request.details.money;
         let body = NewRefund { payment_request_id: request.id, payment_id: &payment.reference, amount, currency };
         self.http.post(&format!("{}/refunds", self.url)).json(&body).send().await?;
-        Ok(())
+        Ok(Refunding::Done)
     }
 }
 

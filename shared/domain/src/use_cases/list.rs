@@ -252,6 +252,10 @@ mod tests {
             unreachable!("a list only lists")
         }
 
+        async fn mark_refund(&self, _: PaymentRequestId, _: bool) -> Result<(), StoreError> {
+            unreachable!("a list only lists")
+        }
+
         async fn due(&self, _: Timestamp) -> Result<Vec<Due>, StoreError> {
             unreachable!("a list only lists")
         }

@@ -22,6 +22,15 @@ pub enum UseCaseError {
     /// The payment provider failed.
     #[error(transparent)]
     Provider(#[from] ProviderError),
+    /// The payment provider failed, and then the store with what follows from that.
+    #[error("{provider}; and what follows from it could not be stored: {store}")]
+    Unsettled {
+        /// What happened first.
+        provider: ProviderError,
+        /// What happened then.
+        #[source]
+        store: StoreError,
+    },
     /// The operating system gave no random numbers.
     #[error("no random numbers: {0}")]
     Random(#[from] getrandom::Error),

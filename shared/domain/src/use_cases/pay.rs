@@ -47,6 +47,15 @@ pub enum ProviderEvent {
         /// How much of it.
         money: Money,
     },
+    /// Refunds of a payment were taken on, by ourselves or by a person. Whether their money has gone back it does not say.
+    RefundTaken {
+        /// Of which request.
+        id: PaymentRequestId,
+        /// The provider's own identifier of the payment.
+        reference: String,
+        /// How much of it in all.
+        money: Money,
+    },
     /// An attempt to pay has failed.
     AttemptFailed {
         /// For which request.
@@ -106,7 +115,12 @@ pub async fn record(store: &impl Store, clock: &impl Clock, event: ProviderEvent
             let failure = OperationId::of_failed_payment(&provider, &reference);
             record_simply(store, id, &Change::new(Command::FailPayment, now, Actor::Provider, failure)).await
         }
-        ProviderEvent::Refunded { id, reference, money } => record_refund(store, id, &reference, money, now).await,
+        ProviderEvent::Refunded { id, reference, money } => {
+            record_refund(store, id, &reference, money, now, Evidence::Arrived).await
+        }
+        ProviderEvent::RefundTaken { id, reference, money } => {
+            record_refund(store, id, &reference, money, now, Evidence::Taken).await
+        }
         ProviderEvent::AttemptFailed { id, report, reason } => {
             let command = Command::FailAttempt { reason };
             let change = Change::new(command, now, Actor::Provider, OperationId::of_message(&report));
@@ -115,19 +129,37 @@ pub async fn record(store: &impl Store, clock: &impl Clock, event: ProviderEvent
     }
 }
 
+/// How much a report says about a refund.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Evidence {
+    /// The money has gone back.
+    Arrived,
+    /// The provider has taken the refund on.
+    Taken,
+}
+
 /// The money of a request for which a refund is due has gone back, whether we sent it or a person was faster. What is due
 /// and of which payment does not change any more, so it can be read before the write.
+///
+/// Of our own refund, which is marked before it is asked for, we hear when its money has gone back. Of a person's we hear no more than
+/// that it was taken on.
 async fn record_refund(
     store: &impl Store,
     id: PaymentRequestId,
     reference: &str,
     money: Money,
     now: Timestamp,
+    evidence: Evidence,
 ) -> Result<Recorded, UseCaseError> {
     let Some(request) = store.get(id).await? else { return Ok(Recorded::Unknown) };
     let payment = request.payment.as_ref().filter(|payment| payment.reference == reference);
     match (request.status, payment) {
         (Status::Refunded, Some(_)) => Ok(Recorded::Nothing(Box::new(request))),
+        (Status::RefundDue, Some(_))
+            if evidence == Evidence::Taken && request.operations.contains(&OperationId::of_asked_refund()) =>
+        {
+            Ok(Recorded::Nothing(Box::new(request)))
+        }
         (Status::RefundDue, Some(payment)) if request.details.money == money => {
             let operation = OperationId::of_message(&format!("{}:{reference}:refunded", payment.provider));
             let change = Change::new(Command::CompleteRefund, now, Actor::Provider, operation);

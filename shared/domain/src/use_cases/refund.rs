@@ -1,20 +1,28 @@
 //! Money that came too late goes back.
 
 use super::{UseCaseError, operation};
-use crate::ports::{Changed, PaymentProvider, Store};
-use crate::{Actor, Change, Clock, Command, PaymentRequest, PaymentRequestId, Status};
+use crate::ports::{Changed, PaymentProvider, Refunding, Store};
+use crate::{Actor, Change, Clock, Command, OperationId, PaymentRequest, PaymentRequestId, Status};
 
 /// What became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refunded {
     /// The money went back.
     Done(Box<PaymentRequest>),
+    /// The provider sends it, and reports when it is done.
+    UnderWay(Box<PaymentRequest>),
+    /// The provider sends it as soon as there is enough money in the account.
+    WaitsForFunds(Box<PaymentRequest>),
     /// No refund is due.
     Nothing,
 }
 
-/// Refunds a request for which a refund is due: one read, the provider, one write. The provider sends money back once
-/// however often it is asked, so this can be run again from any point.
+/// Refunds a request for which a refund is due: one read, a mark, the provider, one write. The provider sends money back
+/// once however often it is asked, so this can be run again from any point.
+///
+/// The mark says that the refund is ours. A provider may report that a payment was refunded when it has only taken that on, and of
+/// ours it says more exactly what became of it; of a person's refund that report is all there is. So it is taken back when the
+/// provider did not take ours on.
 ///
 /// # Errors
 /// The store or the provider failed.
@@ -26,7 +34,20 @@ pub async fn refund(
 ) -> Result<Refunded, UseCaseError> {
     let Some(request) = store.get(id).await? else { return Ok(Refunded::Nothing) };
     let (Status::RefundDue, Some(payment)) = (request.status, &request.payment) else { return Ok(Refunded::Nothing) };
-    provider.refund(&request, payment).await?;
+    if !request.operations.contains(&OperationId::of_asked_refund()) {
+        store.mark_refund(id, true).await?;
+    }
+    match provider.refund(&request, payment).await {
+        Ok(Refunding::Done) => {}
+        Ok(Refunding::UnderWay) => return Ok(Refunded::UnderWay(Box::new(request))),
+        Ok(Refunding::WaitsForFunds) => return Ok(Refunded::WaitsForFunds(Box::new(request))),
+        Err(provider) => {
+            return Err(match store.mark_refund(id, false).await {
+                Ok(()) => provider.into(),
+                Err(store) => UseCaseError::Unsettled { provider, store },
+            });
+        }
+    }
     let change = Change::new(Command::CompleteRefund, clock.now(), Actor::Provider, operation()?);
     Ok(match store.change(id, &change).await? {
         Changed::Applied(request) => Refunded::Done(request),

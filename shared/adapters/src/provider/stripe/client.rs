@@ -25,8 +25,9 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(3_500);
 /// at most besides, and has to answer within 25.
 const BUDGET: Duration = Duration::from_secs(8);
 
-/// How many refusals may be repeated before one is taken for the last word.
-const REPEATED_AT_MOST: usize = 8;
+/// How many answers in a row may be repeated ones before one is taken for the last word. A day's worth of runs and replays stays
+/// below it, and [`BUDGET`] ends the walk in any case.
+pub(super) const REPEATED_AT_MOST: usize = 30;
 
 /// A client of one account.
 #[derive(Debug, Clone)]
@@ -81,6 +82,14 @@ pub(super) struct Refusal {
     original: Option<Word>,
 }
 
+/// An object that Stripe answered.
+#[derive(Debug)]
+pub(super) struct Answered<T> {
+    pub(super) object: T,
+    /// Whether Stripe has not looked at the call and only repeats what it answered to its idempotency key.
+    pub(super) is_repeated: bool,
+}
+
 /// An error of the interface (<https://docs.stripe.com/api/errors>).
 #[derive(Debug, Default, Deserialize)]
 struct ErrorObject {
@@ -121,6 +130,11 @@ impl fmt::Display for Refusal {
     }
 }
 
+/// Whether Stripe only repeats what it answered to an idempotency key before (<https://docs.stripe.com/api/idempotent_requests>).
+fn is_repeated(answer: &Answer) -> bool {
+    answer.headers.get("idempotent-replayed").is_some_and(|value| value == "true")
+}
+
 impl Refusal {
     fn read(answer: &Answer) -> Self {
         #[derive(Default, Deserialize)]
@@ -134,11 +148,13 @@ impl Refusal {
             error: serde_json::from_slice::<Body>(&answer.body).unwrap_or_default().error,
             request: header("request-id").map(|id| Word::from(id.to_owned())),
             should_retry: header("stripe-should-retry").and_then(|text| text.parse().ok()),
-            original: header("idempotent-replayed")
-                .filter(|replayed| *replayed == "true")
-                .and_then(|_| header("original-request"))
-                .map(|id| Word::from(id.to_owned())),
+            original: header("original-request").filter(|_| is_repeated(answer)).map(|id| Word::from(id.to_owned())),
         }
+    }
+
+    /// Whether the key stood for another call before, which Stripe does not do again under any key made of it.
+    fn is_of_another_call(&self) -> bool {
+        self.error.r#type.as_ref().is_some_and(|word| word.0 == "idempotency_error")
     }
 
     pub(super) fn has_code(&self, code: &str) -> bool {
@@ -213,7 +229,7 @@ impl Client {
     ///
     /// # Errors
     /// [`StripeError`]
-    pub(super) async fn send<T: DeserializeOwned>(&self, call: &Call) -> Result<T, StripeError> {
+    pub(super) async fn send<T: DeserializeOwned>(&self, call: &Call) -> Result<Answered<T>, StripeError> {
         let mut idempotency_key = call.idempotency_key.clone();
         let mut repeated = 0;
         loop {
@@ -221,13 +237,16 @@ impl Client {
                 Err(StripeError::Refused(refusal)) => refusal,
                 result => {
                     let answer = result?;
-                    return serde_json::from_slice(&answer.body)
-                        .map_err(|error| StripeError::Unreadable(without_text(&error).into()));
+                    let object = serde_json::from_slice(&answer.body)
+                        .map_err(|error| StripeError::Unreadable(without_text(&error).into()))?;
+                    return Ok(Answered { object, is_repeated: is_repeated(&answer) });
                 }
             };
             repeated += 1;
             idempotency_key = match (&call.idempotency_key, &refusal.original) {
-                (Some(key), Some(original)) if repeated < REPEATED_AT_MOST => Some(format!("{key}:{}", original.0)),
+                (Some(key), Some(original)) if repeated < REPEATED_AT_MOST && !refusal.is_of_another_call() => {
+                    Some(format!("{key}:{}", original.0))
+                }
                 _ => return Err(StripeError::Refused(refusal)),
             };
         }

@@ -8,14 +8,16 @@ mod objects;
 mod settings;
 mod webhook;
 
-use self::client::{Call, Client, StripeError};
+use self::client::{Answered, Call, Client, REPEATED_AT_MOST, StripeError};
 use self::objects::{Expandable, PaymentStatus, Senseless, Session, SessionStatus};
 use super::MoneyRefusal;
-use domain::ports::{Checkout, Closing, PaymentProvider, ProviderError};
-use domain::{CheckoutId, Money, Payment, PaymentRequest, Status};
+use crate::json::nothing_if_null;
+use domain::ports::{Checkout, Closing, PaymentProvider, ProviderError, Refunding};
+use domain::{CheckoutId, Money, Payment, PaymentRequest, PaymentRequestId, Status};
 use http::{Method, StatusCode};
 use runtime::{ConfigError, Environment};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::time::Duration;
 
 pub use self::webhook::StripeWebhooks;
@@ -43,22 +45,57 @@ struct CreatedSession {
     url: String,
 }
 
+/// A refund (<https://docs.stripe.com/api/refunds/object>).
 #[derive(Deserialize)]
 struct Refund {
+    id: String,
     status: RefundStatus,
+    pending_reason: Option<String>,
+    #[serde(default, deserialize_with = "nothing_if_null")]
+    metadata: RefundMetadata,
+}
+
+#[derive(Default, Deserialize)]
+struct RefundMetadata {
+    payment_request_id: Option<String>,
 }
 
 /// <https://docs.stripe.com/refunds#refund-statuses>
-#[derive(Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum RefundStatus {
-    /// Stripe has taken it on. Should it fail later, a webhook says so.
+    /// Stripe has taken it on; a webhook says when it has succeeded or failed.
     Pending,
     /// Stripe has taken it on, and asks the customer where the money shall go.
     RequiresAction,
     Succeeded,
     Failed,
     Canceled,
+}
+
+/// The refunds of a payment, newest first, as many as one call answers: a payment has hardly ever more than one.
+#[derive(Deserialize)]
+struct Refunds {
+    data: Vec<Refund>,
+}
+
+impl Refund {
+    /// What has become of it; nothing if it will not come.
+    fn outcome(&self) -> Option<Refunding> {
+        match self.status {
+            RefundStatus::Succeeded => Some(Refunding::Done),
+            // The balance does not cover it (https://docs.stripe.com/changelog/basil/2025-04-30/refund-pending-reason).
+            RefundStatus::Pending if self.pending_reason.as_deref() == Some("insufficient_funds") => {
+                Some(Refunding::WaitsForFunds)
+            }
+            RefundStatus::Pending | RefundStatus::RequiresAction => Some(Refunding::UnderWay),
+            RefundStatus::Failed | RefundStatus::Canceled => None,
+        }
+    }
+
+    fn is_of(&self, request: PaymentRequestId) -> bool {
+        self.metadata.payment_request_id.as_ref().is_some_and(|id| *id == request.to_string())
+    }
 }
 
 /// Checks that Stripe takes an amount.
@@ -93,9 +130,21 @@ impl Stripe {
         })
     }
 
+    async fn read<T: DeserializeOwned>(&self, path: String) -> Result<T, StripeError> {
+        let call = Call { method: Method::GET, path, parameters: Vec::new(), idempotency_key: None };
+        Ok(self.client.send(&call).await?.object)
+    }
+
     async fn read_session(&self, id: &str) -> Result<Session, StripeError> {
-        let path = format!("/v1/checkout/sessions/{id}?expand%5B%5D=payment_intent.latest_charge");
-        self.client.send(&Call { method: Method::GET, path, parameters: Vec::new(), idempotency_key: None }).await
+        self.read(format!("/v1/checkout/sessions/{id}?expand%5B%5D=payment_intent.latest_charge")).await
+    }
+
+    /// What has become of a payment that is refunded already: of our refund, if it was ours, and otherwise of a person's, who looks
+    /// after it.
+    async fn refunded_already(&self, request: PaymentRequestId, payment: &Payment) -> Result<Refunding, ProviderError> {
+        let refunds: Refunds = self.read(format!("/v1/refunds?limit=100&payment_intent={}", payment.reference)).await?;
+        let ours = refunds.data.iter().filter(|refund| refund.is_of(request));
+        Ok(ours.filter_map(Refund::outcome).find(|outcome| *outcome != Refunding::Done).unwrap_or(Refunding::Done))
     }
 }
 
@@ -109,7 +158,7 @@ impl PaymentProvider for Stripe {
                 parameters,
                 idempotency_key: Some(request.id.to_string()),
             };
-            Ok(self.client.send(&call).await?)
+            Ok(self.client.send(&call).await?.object)
         })
         .await?;
         if !is_identifier(&created.id) {
@@ -131,7 +180,7 @@ impl PaymentProvider for Stripe {
             // Under an idempotency key, Stripe would repeat its first refusal for as long as it remembers the key.
             let call = Call { method: Method::POST, path, parameters: Vec::new(), idempotency_key: None };
             match self.client.send::<Session>(&call).await {
-                Ok(session) if session.status == SessionStatus::Expired => Ok(Closing::Closed),
+                Ok(session) if session.object.status == SessionStatus::Expired => Ok(Closing::Closed),
                 Ok(_) => Err(senseless("a session that was to expire has not")),
                 // Only an open session expires. Which state another one is in decides: the expiry may have been ours, its
                 // answer lost.
@@ -149,26 +198,45 @@ impl PaymentProvider for Stripe {
         .await
     }
 
-    async fn refund(&self, request: &PaymentRequest, payment: &Payment) -> Result<(), ProviderError> {
+    /// Stripe repeats for a day what it answered to the key, also when the refund has failed since. So a repeated one is read again, and
+    /// one that will not come is asked for anew, under a key that is made of it: the same one for whoever asks again.
+    async fn refund(&self, request: &PaymentRequest, payment: &Payment) -> Result<Refunding, ProviderError> {
+        if !is_identifier(&payment.reference) {
+            return Err(ProviderError::Refused("the payment is none of Stripe's".into()));
+        }
         Client::within_budget(async {
-            let call = Call {
-                method: Method::POST,
-                path: "/v1/refunds".to_owned(),
-                // Without an amount: whatever of it a person has not sent back yet.
-                parameters: vec![
-                    ("payment_intent", payment.reference.clone()),
-                    ("metadata[payment_request_id]", request.id.to_string()),
-                ],
-                idempotency_key: Some(format!("{}:refund", request.id)),
-            };
-            match self.client.send::<Refund>(&call).await {
-                Ok(Refund { status: RefundStatus::Failed | RefundStatus::Canceled }) => {
-                    Err(ProviderError::Refused("the refund failed or was canceled".into()))
+            let mut idempotency_key = format!("{}:refund", request.id);
+            for _ in 0..REPEATED_AT_MOST {
+                let call = Call {
+                    method: Method::POST,
+                    path: "/v1/refunds".to_owned(),
+                    // Without an amount: whatever of it a person has not sent back yet.
+                    parameters: vec![
+                        ("payment_intent", payment.reference.clone()),
+                        ("metadata[payment_request_id]", request.id.to_string()),
+                    ],
+                    idempotency_key: Some(idempotency_key.clone()),
+                };
+                let refund = match self.client.send::<Refund>(&call).await {
+                    Ok(Answered { object, is_repeated: false }) => {
+                        let failed = || ProviderError::Refused("the refund failed or was canceled".into());
+                        return object.outcome().ok_or_else(failed);
+                    }
+                    Ok(Answered { object, .. }) if !is_identifier(&object.id) => {
+                        return Err(senseless("a refund's identifier is none"));
+                    }
+                    Ok(Answered { object, .. }) => self.read::<Refund>(format!("/v1/refunds/{}", object.id)).await?,
+                    Err(StripeError::Refused(refusal)) if refusal.has_code("charge_already_refunded") => {
+                        return self.refunded_already(request.id, payment).await;
+                    }
+                    Err(error) => return Err(error.into()),
+                };
+                if let Some(outcome) = refund.outcome() {
+                    return Ok(outcome);
                 }
-                Ok(_) => Ok(()),
-                Err(StripeError::Refused(refusal)) if refusal.has_code("charge_already_refunded") => Ok(()),
-                Err(error) => Err(error.into()),
+                idempotency_key = format!("{}:refund:{}", request.id, refund.id);
             }
+            Err(ProviderError::Refused("every refund so far has failed or was canceled".into()))
         })
         .await
     }

@@ -9,6 +9,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::Response;
+use domain::ports::Refunding;
 use domain::use_cases::pay::ProviderEvent;
 use domain::{
     Actor, Agent, Amount, Caller, Customer, Details, HistoryEntry, LinkToken, Metadata, OperationId, PaymentRequestId,
@@ -425,7 +426,7 @@ async fn a_checkout_that_is_none_of_stripes_is_refused_without_a_call() {
 
 #[tokio::test]
 async fn a_refund_is_of_the_payment_and_has_a_key_of_its_own() {
-    let server = Server::start(vec![Prepared::Lost, says(200, json!({ "id": "re_1", "status": "pending" }))]).await;
+    let server = Server::start(vec![Prepared::Lost, says(200, refund("re_1", "pending"))]).await;
     let request = clicked(Duration::from_mins(15));
     server.stripe().refund(&request, &payment()).await.unwrap();
     let received = server.received();
@@ -437,22 +438,105 @@ async fn a_refund_is_of_the_payment_and_has_a_key_of_its_own() {
     }
 }
 
+fn refund(id: &str, status: &str) -> Value {
+    json!({ "id": id, "status": status })
+}
+
 #[tokio::test]
-async fn a_refund_is_done_when_stripe_has_taken_it_on_or_the_money_is_already_back() {
-    for (prepared, done) in [
-        (says(200, json!({ "status": "succeeded" })), true),
-        (says(200, json!({ "status": "pending" })), true),
-        (says(200, json!({ "status": "requires_action" })), true),
-        (error(400, "charge_already_refunded"), true),
-        (says(200, json!({ "status": "failed" })), false),
-        (says(200, json!({ "status": "canceled" })), false),
-        (says(200, json!({ "status": "something_new" })), false),
-        (error(400, "charge_disputed"), false),
-        (error(404, "resource_missing"), false),
+async fn a_refund_is_done_when_the_money_is_back_and_not_when_stripe_has_only_taken_it_on() {
+    let waiting = json!({ "id": "re_1", "status": "pending", "pending_reason": "insufficient_funds" });
+    let processing = json!({ "id": "re_1", "status": "pending", "pending_reason": "processing" });
+    for (prepared, expected) in [
+        (says(200, refund("re_1", "succeeded")), Some(Refunding::Done)),
+        (says(200, refund("re_1", "pending")), Some(Refunding::UnderWay)),
+        (says(200, processing), Some(Refunding::UnderWay)),
+        (says(200, waiting), Some(Refunding::WaitsForFunds)),
+        (says(200, refund("re_1", "requires_action")), Some(Refunding::UnderWay)),
+        (says(200, refund("re_1", "failed")), None),
+        (says(200, refund("re_1", "canceled")), None),
+        (says(200, refund("re_1", "something_new")), None),
+        (error(400, "charge_disputed"), None),
+        (error(404, "resource_missing"), None),
     ] {
         let server = Server::start(vec![prepared]).await;
         let result = server.stripe().refund(&clicked(Duration::from_mins(15)), &payment()).await;
-        assert_eq!(result.is_ok(), done, "{result:?}");
+        assert_eq!(result.as_ref().ok(), expected.as_ref(), "{result:?}");
+    }
+}
+
+#[tokio::test]
+async fn of_a_payment_that_is_refunded_already_the_refund_says_how_far_it_is() {
+    let request = clicked(Duration::from_mins(15));
+    let of =
+        |id: &str, status: &str| json!({ "id": "re_1", "status": status, "metadata": { "payment_request_id": id } });
+    let ours = |status: &str| of(&request.id.to_string(), status);
+    for (refunds, expected) in [
+        (vec![ours("succeeded")], Refunding::Done),
+        (vec![ours("pending")], Refunding::UnderWay),
+        (vec![ours("pending"), ours("failed")], Refunding::UnderWay),
+        (vec![ours("succeeded"), ours("failed")], Refunding::Done),
+        // A person has sent it, who looks after it.
+        (vec![json!({ "id": "re_1", "status": "pending", "metadata": null })], Refunding::Done),
+        (vec![of("another", "pending"), ours("failed")], Refunding::Done),
+    ] {
+        let list = json!({ "object": "list", "has_more": false, "data": refunds });
+        let server = Server::start(vec![error(400, "charge_already_refunded"), says(200, list)]).await;
+        assert_eq!(server.stripe().refund(&request, &payment()).await.unwrap(), expected, "{refunds:?}");
+        assert_eq!(server.received()[1].uri.query(), Some("limit=100&payment_intent=pi_1"));
+    }
+    // What cannot be looked at is not done.
+    let server = Server::start(vec![error(400, "charge_already_refunded"), says(200, json!({}))]).await;
+    server.stripe().refund(&request, &payment()).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_refund_that_stripe_only_repeats_is_looked_at_and_one_that_failed_since_is_sent_anew() {
+    let request = clicked(Duration::from_mins(15));
+    let before = |id: &'static str, status: &str| {
+        Prepared::Says(200, vec![("idempotent-replayed", "true"), ("original-request", "req_1")], refund(id, status))
+    };
+    let now = |id: &str, status: &str| says(200, refund(id, status));
+    for (prepared, paths, expected) in [
+        (vec![before("re_1", "pending"), now("re_1", "succeeded")], vec!["", "/re_1"], Some(Refunding::Done)),
+        (vec![before("re_1", "pending"), now("re_1", "pending")], vec!["", "/re_1"], Some(Refunding::UnderWay)),
+        (
+            vec![before("re_1", "pending"), now("re_1", "failed"), now("re_2", "pending")],
+            vec!["", "/re_1", " re_1"],
+            Some(Refunding::UnderWay),
+        ),
+        (
+            vec![
+                before("re_1", "pending"),
+                now("re_1", "failed"),
+                before("re_2", "succeeded"),
+                now("re_2", "canceled"),
+                now("re_3", "succeeded"),
+            ],
+            vec!["", "/re_1", " re_1", "/re_2", " re_2"],
+            Some(Refunding::Done),
+        ),
+        (
+            vec![before("re_1", "pending"), now("re_1", "failed"), now("re_2", "failed")],
+            vec!["", "/re_1", " re_1"],
+            None,
+        ),
+        (vec![before("../re", "pending")], vec![""], None),
+    ] {
+        let server = Server::start(prepared).await;
+        let result = server.stripe().refund(&request, &payment()).await;
+        assert_eq!(result.as_ref().ok(), expected.as_ref(), "{result:?}");
+        // What was read, and under which key something was asked for.
+        let asked: Vec<String> = server
+            .received()
+            .iter()
+            .map(|call| match call.headers.get("idempotency-key") {
+                Some(key) => {
+                    key.to_str().unwrap().trim_start_matches(&format!("{}:refund", request.id)).replace(':', " ")
+                }
+                None => call.uri.path().trim_start_matches("/stripe/v1/refunds").to_owned(),
+            })
+            .collect();
+        assert_eq!(asked, paths);
     }
 }
 
@@ -460,12 +544,13 @@ async fn a_refund_is_done_when_stripe_has_taken_it_on_or_the_money_is_already_ba
 fn repeated(status: u16, code: &'static str, original: &'static str) -> Prepared {
     let headers =
         vec![("idempotent-replayed", "true"), ("original-request", original), ("stripe-should-retry", "false")];
-    Prepared::Says(status, headers, json!({ "error": { "type": "api_error", "code": code } }))
+    let kind = if code == "idempotency_error" { code } else { "api_error" };
+    Prepared::Says(status, headers, json!({ "error": { "type": kind, "code": code } }))
 }
 
 #[tokio::test]
 async fn a_refusal_that_stripe_only_repeats_is_asked_anew() {
-    let (request, done) = (clicked(Duration::from_mins(15)), || says(200, json!({ "status": "succeeded" })));
+    let (request, done) = (clicked(Duration::from_mins(15)), || says(200, refund("re_1", "succeeded")));
     for (prepared, suffixes, ends_well) in [
         (vec![repeated(400, "charge_disputed", "req_1"), done()], vec!["", ":req_1"], true),
         (
@@ -474,7 +559,7 @@ async fn a_refusal_that_stripe_only_repeats_is_asked_anew() {
             true,
         ),
         (vec![repeated(400, "charge_disputed", "req_1"), error(400, "charge_disputed")], vec!["", ":req_1"], false),
-        (vec![repeated(500, "x", "req_1"), error(400, "charge_already_refunded")], vec!["", ":req_1"], true),
+        (vec![repeated(400, "idempotency_error", "req_1")], vec![""], false),
         (vec![error(400, "charge_disputed")], vec![""], false),
     ] {
         let server = Server::start(prepared).await;
@@ -490,9 +575,9 @@ async fn a_refusal_that_stripe_only_repeats_is_asked_anew() {
     server.stripe().create_checkout(&request, LINK).await.unwrap();
     assert_eq!(server.received()[1].headers["idempotency-key"], format!("{}:req_1", request.id));
     // Who repeats a refusal under every key has the last word.
-    let server = Server::start((0..8).map(|_| repeated(400, "charge_disputed", "req_1")).collect()).await;
+    let server = Server::start((0..30).map(|_| repeated(400, "charge_disputed", "req_1")).collect()).await;
     server.stripe().refund(&request, &payment()).await.unwrap_err();
-    assert_eq!(server.received().len(), 8);
+    assert_eq!(server.received().len(), 30);
 }
 
 #[tokio::test]
@@ -607,11 +692,17 @@ async fn each_event_becomes_the_report_that_it_is() {
         ),
         ("payment_intent.payment_failed", failed(json!({ "code": "expired_card" })), attempt(Some("expired_card"))),
         ("payment_intent.payment_failed", failed(Value::Null), attempt(None)),
-        ("charge.refunded", charge, refunded()),
+        (
+            "charge.refunded",
+            charge,
+            WebhookEvent::Report(ProviderEvent::RefundTaken { id, reference: "pi_1".into(), money }),
+        ),
         ("refund.created", refund("succeeded"), refunded()),
         ("refund.updated", refund("succeeded"), refunded()),
         ("refund.created", refund("pending"), WebhookEvent::Nothing("refund.created".into())),
-        ("refund.updated", refund("failed"), WebhookEvent::Nothing("refund.updated".into())),
+        ("refund.updated", refund("pending"), WebhookEvent::Nothing("refund.updated".into())),
+        ("refund.updated", refund("failed"), WebhookEvent::RefundFailed(id)),
+        ("refund.updated", refund("canceled"), WebhookEvent::RefundFailed(id)),
         ("refund.failed", refund("failed"), WebhookEvent::RefundFailed(id)),
         ("customer.created", json!({ "metadata": metadata }), WebhookEvent::Foreign("customer.created".into())),
     ] {

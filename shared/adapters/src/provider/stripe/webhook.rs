@@ -164,25 +164,28 @@ fn report(id: PaymentRequestId, event: Event) -> Result<WebhookEvent, WebhookErr
         }
         "charge.refunded" => {
             let charge: RefundedCharge = read(object)?;
-            refunded(id, charge.payment_intent, charge.amount_refunded, &charge.currency)
+            let Some(money) = from_stripe(charge.amount_refunded, &charge.currency) else {
+                return Ok(WebhookEvent::ImpossibleMoney(id));
+            };
+            WebhookEvent::Report(ProviderEvent::RefundTaken { id, reference: charge.payment_intent, money })
         }
         "refund.created" | "refund.updated" => {
             let refund: RefundReport = read(object)?;
             match refund.status.as_deref() {
-                Some("succeeded") => refunded(id, refund.payment_intent, refund.amount, &refund.currency),
+                Some("succeeded") => {
+                    let Some(money) = from_stripe(refund.amount, &refund.currency) else {
+                        return Ok(WebhookEvent::ImpossibleMoney(id));
+                    };
+                    WebhookEvent::Report(ProviderEvent::Refunded { id, reference: refund.payment_intent, money })
+                }
+                // A refund that waits for the customer can be canceled, and that is no failure in Stripe's words.
+                Some("failed" | "canceled") => WebhookEvent::RefundFailed(id),
                 _ => WebhookEvent::Nothing(kind),
             }
         }
         "refund.failed" => WebhookEvent::RefundFailed(id),
         _ => WebhookEvent::Nothing(kind),
     })
-}
-
-fn refunded(id: PaymentRequestId, reference: String, amount: i64, currency: &str) -> WebhookEvent {
-    match from_stripe(amount, currency) {
-        Some(money) => WebhookEvent::Report(ProviderEvent::Refunded { id, reference, money }),
-        None => WebhookEvent::ImpossibleMoney(id),
-    }
 }
 
 fn read<T: DeserializeOwned>(object: Value) -> Result<T, WebhookError> {
