@@ -1,6 +1,5 @@
 //! Calls to systems that are neither AWS nor ours, over the HTTP client that the AWS SDK brings along anyway (decision 0013).
 
-use crate::aws::CONNECT_TIMEOUT;
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::Provider;
@@ -19,6 +18,8 @@ use std::error::Error;
 use std::time::Duration;
 use url::Url;
 
+/// The name, the connection and TLS, over the internet: a first packet that is lost is sent again after a second (RFC 6298, section 2).
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(2_500);
 /// No answer within this is no answer: below every function's own timeout, with room for the writes around it.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Nothing that is called answers with more than a page; what does is not what was meant to be called.

@@ -57,16 +57,7 @@ impl SigningSecrets {
     /// # Errors
     /// [`SignatureError`]
     pub fn verify(&self, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Result<(), SignatureError> {
-        let mut values = headers.get_all(STRIPE_SIGNATURE).iter();
-        let (Some(value), None) = (values.next(), values.next()) else { return Err(SignatureError::Header) };
-        let parts: Vec<(&str, &str)> =
-            value.to_str().unwrap_or_default().split(',').filter_map(|part| part.trim().split_once('=')).collect();
-        let mut timestamps = parts.iter().filter(|(scheme, _)| *scheme == "t").map(|(_, value)| *value);
-        // Two times would leave open which of them was signed.
-        let (Some(timestamp), None) = (timestamps.next(), timestamps.next()) else {
-            return Err(SignatureError::Header);
-        };
-        check_time(timestamp.parse().map_err(|_| SignatureError::Header)?, now)?;
+        let (timestamp, parts) = check_headers(headers, now)?;
         let mut matches = false;
         for secret in &self.0 {
             let expected = signature(secret, timestamp, body);
@@ -84,6 +75,25 @@ impl SigningSecrets {
         let secret = self.0.first().map(String::as_str).unwrap_or_default();
         format!("t={timestamp},v1={}", signature(secret, &timestamp, body))
     }
+}
+
+/// What can be refused without a secret: a header that is missing, unreadable, or was not signed just now. Answers the time that was
+/// signed, and every part of the header.
+///
+/// # Errors
+/// [`SignatureError::Header`], [`SignatureError::Time`]
+pub fn check_headers(headers: &HeaderMap, now: Timestamp) -> Result<(&str, Vec<(&str, &str)>), SignatureError> {
+    let mut values = headers.get_all(STRIPE_SIGNATURE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return Err(SignatureError::Header) };
+    let parts: Vec<(&str, &str)> =
+        value.to_str().unwrap_or_default().split(',').filter_map(|part| part.trim().split_once('=')).collect();
+    let mut timestamps = parts.iter().filter(|(scheme, _)| *scheme == "t").map(|(_, value)| *value);
+    // Two times would leave open which of them was signed.
+    let (Some(timestamp), None) = (timestamps.next(), timestamps.next()) else {
+        return Err(SignatureError::Header);
+    };
+    check_time(timestamp.parse().map_err(|_| SignatureError::Header)?, now)?;
+    Ok((timestamp, parts))
 }
 
 /// HMAC-SHA256 over `<timestamp>.<body>`, in hexadecimal. The key is the secret's text, its prefix included.

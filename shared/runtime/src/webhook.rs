@@ -70,12 +70,7 @@ impl Secrets {
     /// # Errors
     /// [`SignatureError`]
     pub fn verify(&self, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Result<String, SignatureError> {
-        let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).ok_or(SignatureError::Header);
-        let (id, signatures) = (header(HEADER_WEBHOOK_ID)?, header(HEADER_WEBHOOK_SIGNATURE)?);
-        // Read here and not left to the library, which computes with whatever number it is given and takes the time of
-        // the machine.
-        let timestamp: i64 = header(HEADER_WEBHOOK_TIMESTAMP)?.parse().map_err(|_| SignatureError::Header)?;
-        check_time(timestamp, now)?;
+        let Signed { id, timestamp, signatures } = check_headers(headers, now)?;
         let mut matches = false;
         for secret in &self.0 {
             // Only a body that is not UTF-8 cannot be signed; no provider signs one.
@@ -107,6 +102,29 @@ impl Secrets {
         }
         Ok(headers)
     }
+}
+
+/// The headers of a signed webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signed<'a> {
+    id: &'a str,
+    /// In seconds since the Unix epoch.
+    timestamp: i64,
+    signatures: &'a str,
+}
+
+/// What can be refused without a secret: headers that are missing, unreadable, or were not signed just now.
+///
+/// # Errors
+/// [`SignatureError::Header`], [`SignatureError::Time`]
+pub fn check_headers(headers: &HeaderMap, now: Timestamp) -> Result<Signed<'_>, SignatureError> {
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).ok_or(SignatureError::Header);
+    let (id, signatures) = (header(HEADER_WEBHOOK_ID)?, header(HEADER_WEBHOOK_SIGNATURE)?);
+    // Read here and not left to the library, which computes with whatever number it is given and takes the time of
+    // the machine.
+    let timestamp: i64 = header(HEADER_WEBHOOK_TIMESTAMP)?.parse().map_err(|_| SignatureError::Header)?;
+    check_time(timestamp, now)?;
+    Ok(Signed { id, timestamp, signatures })
 }
 
 /// Whether a webhook was signed just now: `timestamp` is in seconds since the Unix epoch.

@@ -11,7 +11,7 @@ use domain::{
     WorkspaceId,
 };
 use http::{HeaderMap, StatusCode};
-use runtime::webhook::Secrets;
+use runtime::webhook::{Secrets, check_headers};
 use runtime::{ConfigError, Environment, FieldError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -134,6 +134,8 @@ impl ChatReports {
         body: &[u8],
         now: Timestamp,
     ) -> Result<Vec<DeliveryReport>, WebhookError> {
+        // Whatever can be refused without the secret does not make us ask for it.
+        check_headers(headers, now)?;
         self.secrets.verify(|secrets| secrets.verify(headers, body, now)).await?;
         let report: Report = serde_json::from_slice(body)?;
         if report.r#type != "message.failed" {

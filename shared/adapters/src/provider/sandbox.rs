@@ -8,7 +8,7 @@ use domain::ports::{Checkout, Closing, PaymentProvider, ProviderError, Refunding
 use domain::use_cases::pay::ProviderEvent;
 use domain::{Amount, CheckoutId, Currency, Money, Payment, PaymentRequest, PaymentRequestId, Reason, Timestamp};
 use http::HeaderMap;
-use runtime::webhook::Secrets;
+use runtime::webhook::{Secrets, check_headers};
 use runtime::{ConfigError, Environment};
 use serde::{Deserialize, Serialize};
 
@@ -138,6 +138,8 @@ impl SandboxWebhooks {
         body: &[u8],
         now: Timestamp,
     ) -> Result<WebhookEvent, WebhookError> {
+        // Whatever can be refused without the secret does not make us ask for it.
+        check_headers(headers, now)?;
         let report = self.secrets.verify(|secrets| secrets.verify(headers, body, now)).await?;
         let envelope: Envelope = serde_json::from_slice(body)?;
         match envelope.r#type.as_str() {

@@ -33,6 +33,8 @@ pub(super) const REPEATED_AT_MOST: usize = 30;
 #[derive(Debug, Clone)]
 pub(super) struct Client {
     http: HttpClient,
+    /// For every further attempt: a connection that has died without a word would lose each call that is sent over it.
+    unpooled: HttpClient,
     url: String,
     keys: SecretSource<SecretKey>,
     mode: Mode,
@@ -199,7 +201,13 @@ impl Client {
         {
             return Err(Environment::invalid("STRIPE_SECRET_KEY", "a key of the mode that STRIPE_LIVEMODE says"));
         }
-        Ok(Self { http: HttpClient::new(), url: settings::api_url(environment)?, keys, mode })
+        Ok(Self {
+            http: HttpClient::new(),
+            unpooled: HttpClient::unpooled(),
+            url: settings::api_url(environment)?,
+            keys,
+            mode,
+        })
     }
 
     /// Does what the domain asks for, within the time that there is for it.
@@ -279,33 +287,37 @@ impl Client {
         }
         let mut attempt = 1;
         loop {
-            let error = match self.attempt(call, idempotency_key, key).await {
+            let http = if attempt == 1 { &self.http } else { &self.unpooled };
+            let error = match self.attempt(http, call, idempotency_key, key).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             let again = match &error {
-                StripeError::Unavailable(_) => true,
-                StripeError::Refused(refusal) => refusal.is_temporary(),
+                StripeError::Unavailable(_) => attempt < ATTEMPTS,
+                // The same call is under way, and its answer is worth waiting for as long as there is time.
+                StripeError::Refused(refusal) if refusal.status == StatusCode::CONFLICT => refusal.is_temporary(),
+                StripeError::Refused(refusal) => attempt < ATTEMPTS && refusal.is_temporary(),
                 _ => false,
             };
-            if !again || attempt == ATTEMPTS {
+            if !again {
                 return Err(error);
             }
-            tokio::time::sleep(pause(attempt)).await;
+            tokio::time::sleep(pause(attempt.min(ATTEMPTS))).await;
             attempt += 1;
         }
     }
 
     async fn attempt(
         &self,
+        http: &HttpClient,
         call: &Call,
         idempotency_key: Option<&str>,
         key: &SecretKey,
     ) -> Result<Answer, StripeError> {
         let url = format!("{}{}", self.url, call.path);
         let request = match call.method {
-            Method::GET => self.http.get(&url),
-            _ => self.http.post(&url).form(&call.parameters),
+            Method::GET => http.get(&url),
+            _ => http.post(&url).form(&call.parameters),
         };
         let mut request = request.timeout(ATTEMPT_TIMEOUT).bearer_auth(key.reveal()).header("stripe-version", VERSION);
         if let Some(idempotency_key) = idempotency_key {

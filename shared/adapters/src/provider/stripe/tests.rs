@@ -7,7 +7,7 @@ use crate::aws::ATTEMPTS;
 use crate::provider::{ConfiguredProvider, ConfiguredWebhooks, WebhookEvent};
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::response::Response;
 use domain::ports::Refunding;
 use domain::use_cases::pay::ProviderEvent;
@@ -19,6 +19,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use runtime::stripe_signature::{STRIPE_SIGNATURE, SigningSecrets};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 const KEY: &str = "rk_test_1234567890";
@@ -38,6 +39,7 @@ enum Prepared {
 /// A call that came in.
 #[derive(Debug, Clone)]
 struct Received {
+    from: SocketAddr,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -57,13 +59,14 @@ struct Server {
 
 async fn answer(
     State(ledger): State<Arc<Mutex<Ledger>>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: String,
 ) -> Response {
     let mut ledger = ledger.lock().unwrap();
-    ledger.received.push(Received { method, uri, headers, body });
+    ledger.received.push(Received { from, method, uri, headers, body });
     let in_parts =
         |parts: Vec<Result<Bytes, std::io::Error>>| Response::new(Body::from_stream(futures::stream::iter(parts)));
     match ledger.prepared.pop_front().expect("a call that was not expected") {
@@ -87,9 +90,10 @@ impl Server {
     async fn start(prepared: Vec<Prepared>) -> Self {
         let ledger = Arc::new(Mutex::new(Ledger { prepared: prepared.into(), received: Vec::new() }));
         let router = Router::new().fallback(answer).with_state(Arc::clone(&ledger));
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        tokio::spawn(async move { axum::serve(listener, service).await });
         Self { url, ledger }
     }
 
@@ -206,7 +210,7 @@ async fn a_checkout_asks_for_exactly_what_the_agent_asked_for_and_says_nothing_a
     }
     let received = server.received();
     assert_eq!(received[0].body, received[1].body, "under one idempotency key, Stripe refuses other parameters");
-    let Received { method, uri, headers, body } = &received[0];
+    let Received { method, uri, headers, body, .. } = &received[0];
     assert_eq!((method, uri.path()), (&Method::POST, "/stripe/v1/checkout/sessions"));
     assert_eq!(headers["authorization"], format!("Bearer {KEY}"));
     assert_eq!(headers["idempotency-key"], request.id.to_string());
@@ -725,7 +729,8 @@ async fn what_others_do_with_the_same_account_is_foreign_whatever_its_shape() {
         let kind = "checkout.session.completed";
         assert_eq!(read(&event(kind, &object)).await.unwrap(), WebhookEvent::Foreign(kind.into()), "{object}");
     }
-    let thin = json!({ "id": "evt_1", "object": "v2.core.event", "type": "v1.billing.meter", "created": 1, "livemode": false });
+    let thin = json!({ "id": "evt_1", "object": "v2.core.event", "type": "v1.billing.meter",
+        "created": "2026-01-05T10:02:00.000Z", "livemode": false, "related_object": null });
     assert_eq!(read(&thin).await.unwrap(), WebhookEvent::Foreign("v1.billing.meter".into()));
 }
 
@@ -766,7 +771,53 @@ async fn a_signed_event_of_ours_that_cannot_be_read_is_unreadable_and_does_not_r
         let error = read(&event(kind, &object)).await.unwrap_err();
         assert!(matches!(&error, WebhookError::Unreadable(text) if !text.contains("2783")), "{kind}: {error}");
     }
-    assert!(matches!(read(&json!({ "type": "x" })).await, Err(WebhookError::Unreadable(_))));
+    for event in [json!({}), json!({ "type": 7 }), json!({ "type": "charge.refunded" }), json!([])] {
+        assert!(matches!(read(&event).await, Err(WebhookError::Unreadable(_))), "{event}");
+    }
+}
+
+#[tokio::test]
+async fn what_can_be_refused_without_the_secret_does_not_make_us_ask_for_it() {
+    let server = Server::start(Vec::new()).await;
+    let environment = Environment::default()
+        .with("STRIPE_LIVEMODE", "false")
+        .with("AWS_REGION", "us-east-1")
+        .with("AWS_ACCESS_KEY_ID", "id")
+        .with("AWS_SECRET_ACCESS_KEY", "key")
+        .with("STRIPE_WEBHOOK_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:1:secret:stripe")
+        .with("AWS_ENDPOINT_URL_SECRETS_MANAGER", &server.url);
+    let webhooks = StripeWebhooks::new(&environment).unwrap();
+    let now = at("2026-01-05T10:03:00Z");
+    let old = now.minus(Duration::from_secs(301)).as_milliseconds().div_euclid(1000);
+    for header in [None, Some("v1=00".to_owned()), Some("t=x,v1=00".to_owned()), Some(format!("t={old},v1=00"))] {
+        let mut headers = HeaderMap::new();
+        headers.extend(header.iter().map(|value| (HeaderName::from_static(STRIPE_SIGNATURE), value.parse().unwrap())));
+        let error = webhooks.read(&headers, b"{}", now).await.unwrap_err();
+        assert!(matches!(error, WebhookError::Signature(_)), "{header:?}: {error}");
+    }
+    assert!(server.received().is_empty());
+}
+
+#[tokio::test]
+async fn every_further_attempt_has_a_connection_of_its_own() {
+    let request = clicked(Duration::from_mins(15));
+    let server = Server::start(vec![created(), created(), error(503, "x"), error(503, "x"), created()]).await;
+    let stripe = server.stripe();
+    for _ in 0..3 {
+        stripe.create_checkout(&request, LINK).await.unwrap();
+    }
+    let ports: Vec<u16> = server.received().iter().map(|call| call.from.port()).collect();
+    assert_eq!(ports[..3], [ports[0]; 3], "first attempts share one");
+    assert!(ports[3] != ports[2] && ports[4] != ports[2] && ports[4] != ports[3], "{ports:?}");
+}
+
+#[tokio::test]
+async fn a_call_that_is_under_way_elsewhere_is_waited_for() {
+    let mut prepared: Vec<Prepared> = (0..5).map(|_| error(409, "idempotency_key_in_use")).collect();
+    prepared.push(created());
+    let server = Server::start(prepared).await;
+    server.stripe().create_checkout(&clicked(Duration::from_mins(15)), LINK).await.unwrap();
+    assert_eq!(server.received().len(), 6);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use crate::secrets::{SecretSource, SecretValue};
 use domain::use_cases::pay::ProviderEvent;
 use domain::{PaymentRequestId, Reason, Timestamp};
 use http::HeaderMap;
-use runtime::stripe_signature::SigningSecrets;
+use runtime::stripe_signature::{SigningSecrets, check_headers};
 use runtime::{ConfigError, Environment};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -32,20 +32,37 @@ impl SecretValue for SigningSecrets {
     }
 }
 
+/// The types of events that can be about a request of ours.
+const OURS: [&str; 9] = [
+    "checkout.session.completed",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
+    "checkout.session.expired",
+    "payment_intent.payment_failed",
+    "charge.refunded",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+];
+
+/// What an event is about. Of the types that are none of ours, some are built in another way
+/// (<https://docs.stripe.com/api/v2/core/events/object>).
+#[derive(Deserialize)]
+struct Kind {
+    r#type: String,
+}
+
 #[derive(Deserialize)]
 struct Event {
     id: String,
     r#type: String,
     created: i64,
     livemode: bool,
-    /// An event of another kind than those that carry a snapshot has none.
-    #[serde(default)]
     data: Data,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct Data {
-    #[serde(default)]
     object: Value,
 }
 
@@ -103,25 +120,20 @@ impl StripeWebhooks {
         body: &[u8],
         now: Timestamp,
     ) -> Result<WebhookEvent, WebhookError> {
+        // Whatever can be refused without the secret does not make us ask for it.
+        check_headers(headers, now)?;
         self.secrets.verify(|secrets| secrets.verify(headers, body, now)).await?;
+        let Kind { r#type } = serde_json::from_slice(body)?;
+        if !OURS.contains(&r#type.as_str()) {
+            return Ok(WebhookEvent::Foreign(r#type));
+        }
         let event: Event = serde_json::from_slice(body)?;
         if Mode::of(event.livemode) != self.mode {
             return Ok(WebhookEvent::OtherMode(event.r#type));
         }
-        match event.r#type.as_str() {
-            "checkout.session.completed"
-            | "checkout.session.async_payment_succeeded"
-            | "checkout.session.async_payment_failed"
-            | "checkout.session.expired"
-            | "payment_intent.payment_failed"
-            | "charge.refunded"
-            | "refund.created"
-            | "refund.updated"
-            | "refund.failed" => match owner(&event.data.object) {
-                Some(id) => report(id, event),
-                None => Ok(WebhookEvent::Foreign(event.r#type)),
-            },
-            _ => Ok(WebhookEvent::Foreign(event.r#type)),
+        match owner(&event.data.object) {
+            Some(id) => report(id, event),
+            None => Ok(WebhookEvent::Foreign(event.r#type)),
         }
     }
 }
