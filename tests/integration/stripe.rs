@@ -389,6 +389,83 @@ async fn the_end_of_a_request_survives_every_fault_and_waits_for_stripes_word() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_clicks_while_stripe_is_silent_is_told_and_goes_on_once_it_speaks() {
+    let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
+    let (id, token) = handlers.sent().await;
+    stripe.fail_every(Some(Fault::Silence));
+    let answer = handlers.click(&token).await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.headers["retry-after"].is_string(), "{answer:?}");
+    assert_eq!(handlers.stored(&id).await.status, Status::Clicked, "the click counts");
+    stripe.fail_every(None);
+    assert_eq!(handlers.click(&token).await.status, 303);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_that_stripe_does_not_take_ends_at_its_deadline_without_a_session() {
+    let (stripe, handlers) = Stripe::with_handlers(300, 1).await;
+    let (id, token) = handlers.sent().await;
+    stripe.fail_every(Some(Fault::TooSmall));
+    let answer = handlers.click(&token).await;
+    assert_eq!(answer.status, 503);
+    tests::until(handlers.stored(&id).await.deadline).await;
+    handlers.expire_what_is_due().await;
+    let request = handlers.stored(&id).await;
+    assert_possible(&request);
+    assert_eq!(
+        (request.status, request.version()),
+        (Status::Expired, 3),
+        "nothing can be paid, so nothing is waited for"
+    );
+    assert_eq!(stripe.take_calls(), ["POST /v1/checkout/sessions"; 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_stripe_keeps_no_link_from_ending_that_nobody_clicked() {
+    let (stripe, handlers) = Stripe::with_handlers(2, 1).await;
+    // More than are settled at once.
+    join_all((0..17).map(|_| clicked(&handlers))).await;
+    let (unclicked, _) = handlers.sent().await;
+    tests::until(handlers.stored(&unclicked).await.deadline).await;
+    stripe.take_calls();
+    stripe.fail_every(Some(Fault::Silence));
+    let ended = tests::system::eventually("the end", async || match handlers.stored(&unclicked).await.status {
+        Status::Expired => Ok(()),
+        status => Err(status.to_string()),
+    });
+    tokio::select! {
+        () = ended => {}
+        () = handlers.expire_what_is_due() => {}
+    }
+    assert_eq!(handlers.stored(&unclicked).await.status, Status::Expired);
+    let calls = stripe.take_calls().len();
+    assert!(calls <= 16, "{calls} calls: it waited until Stripe had been given up");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stripe_that_answers_nobody_is_left_alone_until_the_next_run_and_then_everybody_gets_its_word() {
+    let (stripe, handlers) = Stripe::with_handlers(300, 1).await;
+    let requests = join_all((0..40).map(|_| clicked(&handlers))).await;
+    for (id, _) in &requests {
+        tests::until(handlers.stored(id).await.deadline).await;
+    }
+    stripe.take_calls();
+    stripe.fail_every(Some(Fault::RequestLost));
+    handlers.expire_what_is_due().await;
+    let calls = stripe.take_calls().len();
+    assert!((16 * ATTEMPTS..=31 * ATTEMPTS).contains(&calls), "{calls}");
+    for (id, _) in &requests {
+        assert_eq!(handlers.stored(id).await.status, Status::Clicked);
+    }
+    stripe.fail_every(None);
+    handlers.expire_what_is_due().await;
+    for (id, session) in &requests {
+        assert_eq!(handlers.stored(id).await.status, Status::Expired);
+        assert_eq!(stripe.session(session).await["status"], "expired");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refund_survives_every_fault_and_is_made_once() {
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
     for fault in Fault::ALL {

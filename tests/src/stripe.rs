@@ -42,10 +42,14 @@ pub enum Fault {
     Redirect,
     /// It is done, and every address in the answer is on another host.
     OtherHost,
+    /// It is not done, and never answered.
+    Silence,
+    /// It is not done: the account takes no such small amount.
+    TooSmall,
 }
 
 impl Fault {
-    /// Every way to go wrong.
+    /// Every way to go wrong that passes and does not take its time.
     pub const ALL: [Self; 7] = [
         Self::RequestLost,
         Self::AnswerLost,
@@ -247,6 +251,12 @@ async fn pass(State(shared): State<Shared>, request: Request<Body>) -> Response 
     };
     match fault {
         Fault::RequestLost => return crate::broken(),
+        Fault::TooSmall => {
+            let error =
+                json!({ "error": { "type": "invalid_request_error", "code": "amount_too_small", "message": "" } });
+            return (StatusCode::BAD_REQUEST, error.to_string()).into_response();
+        }
+        Fault::Silence => return std::future::pending().await,
         Fault::TooMany => {
             let error = json!({ "error": { "type": "invalid_request_error", "code": "rate_limit", "message": "" } });
             return (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "1")], error.to_string()).into_response();

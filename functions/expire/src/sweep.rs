@@ -1,18 +1,15 @@
 //! The scheduled run: what ends within the coming minute, each at its moment.
 
 use super::Expire;
+use super::room::Room;
 use domain::ports::{Due, Store as _};
 use domain::use_cases::UseCaseError;
-use domain::{Clock, PaymentRequestId, SystemClock, Timestamp};
+use domain::{Clock, SystemClock, Timestamp};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use runtime::telemetry::chain;
 use std::collections::HashSet;
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, sleep_until};
-
-/// How many requests are settled at once: enough for a burst, few enough to leave the provider standing.
-const AT_ONCE: usize = 16;
 
 /// A run that did not settle everything. The next one tries again.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +32,7 @@ impl Expire {
     /// shortest time limit needs, because with a short one a request can be made and end within one run.
     pub(crate) async fn sweep(&self) -> Result<(), SweepError> {
         let end = SystemClock.now().plus(self.lookahead);
-        let room = Semaphore::new(AT_ONCE);
+        let room = Room::default();
         let mut seen: HashSet<Due> = HashSet::new();
         let mut settling = FuturesUnordered::new();
         let mut failed = 0;
@@ -66,18 +63,12 @@ impl Expire {
         if failed == 0 { Ok(()) } else { Err(SweepError::Settle { failed, due: seen.len() }) }
     }
 
-    async fn settle_at(&self, due: Due, room: &Semaphore) -> bool {
+    async fn settle_at(&self, due: Due, room: &Room) -> bool {
         wait_until(due.at).await;
-        // The semaphore is never closed.
-        let _permit = room.acquire().await.ok();
-        self.settled(due.id).await
-    }
-
-    async fn settled(&self, id: PaymentRequestId) -> bool {
-        match self.settle(id).await {
+        match self.settle(due.id, room).await {
             Ok(()) => true,
             Err(error) => {
-                tracing::error!(%id, cause = chain(&error), "not settled; next try in a minute");
+                tracing::error!(id = %due.id, cause = chain(&error), "not settled; next try in a minute");
                 false
             }
         }

@@ -218,6 +218,9 @@ pub enum ProviderError {
     /// It refused, and will again.
     #[error("the payment provider refused: {0}")]
     Refused(#[source] Cause),
+    /// It takes no payment of this amount. There is no checkout for it, and there will be none.
+    #[error("the payment provider takes no such payment: {0}")]
+    NotTaken(#[source] Cause),
     /// It answered something that makes no sense.
     #[error("the payment provider's answer cannot be read: {0}")]
     Unreadable(#[source] Cause),

@@ -57,7 +57,7 @@ impl SigningSecrets {
     /// # Errors
     /// [`SignatureError`]
     pub fn verify(&self, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Result<(), SignatureError> {
-        let (timestamp, parts) = check_headers(headers, now)?;
+        let Signed { timestamp, parts } = check_headers(headers, now)?;
         let mut matches = false;
         for secret in &self.0 {
             let expected = signature(secret, timestamp, body);
@@ -77,12 +77,20 @@ impl SigningSecrets {
     }
 }
 
-/// What can be refused without a secret: a header that is missing, unreadable, or was not signed just now. Answers the time that was
-/// signed, and every part of the header.
+/// The header of a signed webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed<'a> {
+    /// In seconds since the Unix epoch, as it was signed.
+    timestamp: &'a str,
+    /// Every part of the header: its scheme and its value.
+    parts: Vec<(&'a str, &'a str)>,
+}
+
+/// What can be refused without a secret: a header that is missing, unreadable, or was not signed just now.
 ///
 /// # Errors
 /// [`SignatureError::Header`], [`SignatureError::Time`]
-pub fn check_headers(headers: &HeaderMap, now: Timestamp) -> Result<(&str, Vec<(&str, &str)>), SignatureError> {
+pub fn check_headers(headers: &HeaderMap, now: Timestamp) -> Result<Signed<'_>, SignatureError> {
     let mut values = headers.get_all(STRIPE_SIGNATURE).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return Err(SignatureError::Header) };
     let parts: Vec<(&str, &str)> =
@@ -93,7 +101,7 @@ pub fn check_headers(headers: &HeaderMap, now: Timestamp) -> Result<(&str, Vec<(
         return Err(SignatureError::Header);
     };
     check_time(timestamp.parse().map_err(|_| SignatureError::Header)?, now)?;
-    Ok((timestamp, parts))
+    Ok(Signed { timestamp, parts })
 }
 
 /// HMAC-SHA256 over `<timestamp>.<body>`, in hexadecimal. The key is the secret's text, its prefix included.

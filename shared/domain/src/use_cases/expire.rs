@@ -26,6 +26,15 @@ pub enum Settled {
     ExpiredUnconfirmed(Box<PaymentRequest>, ProviderError),
 }
 
+/// What [`expire_unclicked`] found.
+#[derive(Debug)]
+pub enum Found {
+    /// It has expired, or there was nothing to do.
+    Settled(Settled),
+    /// The customer has clicked, and its time to pay is over: how it ends, the provider says.
+    Unpaid(Box<PaymentRequest>),
+}
+
 /// Ends a request if its deadline has come. A clicked one is closed at the provider first, so that nobody can pay for
 /// what has ended; if it was paid meanwhile, it is paid, or waits for the money that is on its way.
 ///
@@ -40,18 +49,37 @@ pub async fn expire(
     public_base_url: &str,
     id: PaymentRequestId,
 ) -> Result<Settled, UseCaseError> {
-    let now = clock.now();
-    let change = Change::new(Command::ExpireUnclicked, now, Actor::System, operation()?);
-    match store.change(id, &change).await? {
-        Changed::Applied(request) => Ok(Settled::Expired(request)),
-        Changed::Unchanged(request) if request.status == Status::Clicked && request.is_overdue(now) => {
-            settle_unpaid(store, provider, clock, public_base_url, *request).await
-        }
-        Changed::Unchanged(_) | Changed::NotFound => Ok(Settled::Nothing),
+    match expire_unclicked(store, clock, id).await? {
+        Found::Settled(settled) => Ok(settled),
+        Found::Unpaid(request) => settle_unpaid(store, provider, clock, public_base_url, *request).await,
     }
 }
 
-async fn settle_unpaid(
+/// The first half of [`expire`], which asks nobody but the store.
+///
+/// # Errors
+/// The store failed.
+pub async fn expire_unclicked(
+    store: &impl Store,
+    clock: &impl Clock,
+    id: PaymentRequestId,
+) -> Result<Found, UseCaseError> {
+    let now = clock.now();
+    let change = Change::new(Command::ExpireUnclicked, now, Actor::System, operation()?);
+    Ok(match store.change(id, &change).await? {
+        Changed::Applied(request) => Found::Settled(Settled::Expired(request)),
+        Changed::Unchanged(request) if request.status == Status::Clicked && request.is_overdue(now) => {
+            Found::Unpaid(request)
+        }
+        Changed::Unchanged(_) | Changed::NotFound => Found::Settled(Settled::Nothing),
+    })
+}
+
+/// The second half of [`expire`], for a request that the first half found unpaid.
+///
+/// # Errors
+/// The store failed.
+pub async fn settle_unpaid(
     store: &impl Store,
     provider: &impl PaymentProvider,
     clock: &impl Clock,
@@ -109,6 +137,10 @@ async fn close(
     if let Some(checkout) = &request.checkout {
         return provider.close_checkout(checkout).await;
     }
-    let checkout = provider.create_checkout(request, &link_url(request, public_base_url)).await?;
-    provider.close_checkout(&checkout.id).await
+    match provider.create_checkout(request, &link_url(request, public_base_url)).await {
+        Ok(checkout) => provider.close_checkout(&checkout.id).await,
+        // What cannot be opened cannot be paid.
+        Err(ProviderError::NotTaken(_)) => Ok(Closing::Closed),
+        Err(error) => Err(error),
+    }
 }

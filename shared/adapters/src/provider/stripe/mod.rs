@@ -158,7 +158,16 @@ impl PaymentProvider for Stripe {
                 parameters,
                 idempotency_key: Some(request.id.to_string()),
             };
-            Ok(self.client.send(&call).await?.object)
+            match self.client.send(&call).await {
+                Ok(created) => Ok(created.object),
+                // The account is paid out in another currency, whose limits only Stripe knows.
+                Err(StripeError::Refused(refusal))
+                    if refusal.has_code("amount_too_small") || refusal.has_code("amount_too_large") =>
+                {
+                    Err(ProviderError::NotTaken(StripeError::Refused(refusal).into()))
+                }
+                Err(error) => Err(error.into()),
+            }
         })
         .await?;
         if !is_identifier(&created.id) {
@@ -250,8 +259,8 @@ fn session_parameters(
 ) -> Result<Vec<(&'static str, String)>, ProviderError> {
     let details = &request.details;
     // Such a request was made before the provider was Stripe, or its rules have changed.
-    let amount = currency::to_stripe(details.money)
-        .map_err(|refusal| ProviderError::Refused(format!("Stripe takes no such payment: {refusal:?}").into()))?;
+    let amount =
+        currency::to_stripe(details.money).map_err(|refusal| ProviderError::NotTaken(format!("{refusal:?}").into()))?;
     let mut parameters = vec![
         ("mode", "payment".to_owned()),
         ("locale", "auto".to_owned()),

@@ -328,17 +328,24 @@ async fn what_may_pass_is_tried_again_under_the_same_key_and_nothing_else_is() {
 }
 
 #[tokio::test]
-async fn what_stays_away_is_unavailable_and_what_is_refused_is_refused() {
+async fn what_stays_away_what_is_refused_and_what_is_not_taken_are_told_apart() {
     let unavailable = || (0..ATTEMPTS).map(|_| error(503, "api_error")).collect::<Vec<_>>();
-    for (prepared, available) in [
-        (unavailable(), false),
-        (vec![Prepared::Says(500, vec![("stripe-should-retry", "false")], json!({}))], false),
-        (vec![error(400, "amount_too_small")], true),
+    for (prepared, expected) in [
+        (unavailable(), "unavailable"),
+        (vec![Prepared::Says(500, vec![("stripe-should-retry", "false")], json!({}))], "unavailable"),
+        (vec![error(400, "url_invalid")], "refused"),
+        (vec![error(400, "amount_too_small")], "not taken"),
+        (vec![error(400, "amount_too_large")], "not taken"),
     ] {
         let server = Server::start(prepared).await;
         let error = server.stripe().create_checkout(&clicked(Duration::from_mins(15)), LINK).await.unwrap_err();
-        assert_eq!(matches!(error, ProviderError::Refused(_)), available, "{error}");
-        assert_eq!(matches!(error, ProviderError::Unavailable(_)), !available, "{error}");
+        let found = match &error {
+            ProviderError::Unavailable(_) => "unavailable",
+            ProviderError::Refused(_) => "refused",
+            ProviderError::NotTaken(_) => "not taken",
+            ProviderError::Unreadable(_) => "unreadable",
+        };
+        assert_eq!(found, expected, "{error}");
     }
 }
 
