@@ -2,7 +2,7 @@
 
 use domain::limits::PROVIDER_GRACE;
 use domain::ports::{Changed, Checkout, Closing, PaymentProvider, ProviderError, Refunding, Store as _};
-use domain::use_cases::expire::{Settled, expire};
+use domain::use_cases::expire::Settled;
 use domain::{
     Change, CheckoutId, Clock, Command, OperationId, Payment, PaymentRequest, Status, SystemClock, Timestamp,
 };
@@ -93,11 +93,11 @@ async fn an_unpaid_request_waits_for_an_unreachable_provider_for_ten_minutes_at_
     let id = id.parse().unwrap();
     let grace_ends = deadline.plus(PROVIDER_GRACE);
     for moment in [deadline, grace_ends.minus(Duration::from_millis(1))] {
-        let settled = expire(&store, &Unreachable, &At(moment), "https://pay.example.com", id).await.unwrap();
+        let settled = tests::expire(&store, &Unreachable, &At(moment), id).await.unwrap();
         assert!(matches!(settled, Settled::Postponed(_)), "{settled:?}");
         assert_eq!(store.get(id).await.unwrap().unwrap().status, Status::Clicked);
     }
-    let settled = expire(&store, &Unreachable, &At(grace_ends), "https://pay.example.com", id).await.unwrap();
+    let settled = tests::expire(&store, &Unreachable, &At(grace_ends), id).await.unwrap();
     assert!(matches!(settled, Settled::ExpiredUnconfirmed(..)), "{settled:?}");
 
     // The provider comes back and says that it was paid in time: the money counts.

@@ -477,7 +477,13 @@ async fn one_report_of_a_new_shape_does_not_cost_the_others() {
     let (id, _, message) = setting.taken().await;
     let ours = status(&message, "failed", Some(131_026));
     let strange = [json!(7), json!({ "status": { "of": "another kind" } }), json!({ "id": "wamid.x" })];
-    assert_eq!(setting.post(&statuses(&[&strange[..], &[ours]].concat())).await.status, 200);
+    let mut body = statuses(&[&strange[..], &[ours]].concat());
+    let changes = body["entry"][0]["changes"].as_array_mut().unwrap();
+    changes.insert(0, json!({ "field": "account_update", "value": [7] }));
+    changes.insert(0, json!({ "value": { "statuses": [] } }));
+    changes.insert(0, json!({ "field": "messages", "value": "of a new kind" }));
+    body["entry"].as_array_mut().unwrap().insert(0, json!(7));
+    assert_eq!(setting.post(&body).await.status, 200);
     setting.assert_failed(&id, "not_on_channel").await;
     let (id, _, message) = setting.taken().await;
     let mut ours = status(&message, "failed", Some(131_026));

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tests::channels::{Channels, Reply, TOKEN, clickatell_refusal};
 use tests::handlers::Handlers;
 use tests::provider::OnClose;
+use tests::stripe::Stripe;
 
 /// An action with the index it is made on, or the table itself.
 type Permission = (String, Option<String>);
@@ -88,7 +89,13 @@ async fn every_permission_is_used_and_every_call_is_permitted() {
 
     warmed("refund").await;
     handlers.refund_due(&canceled).await.unwrap();
-    assert_eq!(made(&handlers), allowed("refund"), "refund");
+    // One that takes its time keeps the customer's link besides.
+    let (stripe, with_stripe) = Stripe::with_handlers(300, 900).await;
+    let (late, session) = crate::stripe::due(&stripe, &with_stripe).await;
+    assert_eq!(stripe.press(&session, "refunds", "waiting").await, 303);
+    made(&with_stripe);
+    with_stripe.refund_due(&late).await.unwrap();
+    assert_eq!(&made(&handlers) | &made(&with_stripe), allowed("refund"), "refund");
 
     // A message is claimed, given back when the channel is busy, claimed again, and given up.
     let channels = Channels::start().await;

@@ -2,11 +2,12 @@
 //! come in any order.
 
 use domain::limits::PROVIDER_GRACE;
-use domain::use_cases::expire::{Settled, expire};
+use domain::use_cases::expire::Settled;
 use domain::{Clock, PaymentRequest, Status, SystemClock, Timestamp};
 use futures::future::join_all;
 use http::Method;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tests::handlers::{Handlers, assert_possible};
 use tests::proxy::Fault as WriteFault;
@@ -205,7 +206,7 @@ async fn money_that_comes_after_the_end_goes_back_once_whatever_is_lost_and_howe
         stripe.fail_every(Some(Fault::RequestLost));
         let deadline = handlers.stored(&id).await.deadline;
         let (provider, at) = (handlers.payment_provider(), At(deadline.plus(PROVIDER_GRACE)));
-        let ended = expire(&handlers.store(), &provider, &at, "https://pay.example.com", id.parse().unwrap()).await;
+        let ended = tests::expire(&handlers.store(), &provider, &at, id.parse().unwrap()).await;
         assert!(matches!(ended.unwrap(), Settled::ExpiredUnconfirmed(..)));
         stripe.fail_every(None);
 
@@ -245,7 +246,7 @@ async fn a_refund_that_a_person_sent_ends_the_debt_and_is_not_sent_again() {
 }
 
 /// A request for which a refund is due, with the session that was paid for it: it was canceled, and paid all the same.
-async fn due(stripe: &Stripe, handlers: &Handlers) -> (String, String) {
+pub(crate) async fn due(stripe: &Stripe, handlers: &Handlers) -> (String, String) {
     let (id, _) = handlers.sent().await;
     handlers.cancel(&id).await;
     let session = paid_by_hand(stripe, &id).await;
@@ -300,11 +301,59 @@ async fn a_refund_that_fails_after_it_was_taken_on_stays_due_and_is_sent_anew_wh
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refund_that_nobody_knows_of_is_not_called_done_because_it_was_taken_on() {
+    let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
+    let (id, session) = due(&stripe, &handlers).await;
+    assert_eq!(stripe.press(&session, "refunds", "waiting").await, 303);
+    // Stripe has it, and every answer is lost.
+    stripe.fail_every(Some(Fault::AnswerLost));
+    handlers.refund_due(&id).await.unwrap_err();
+    stripe.fail_every(None);
+    assert_eq!(stripe.deliver(&handlers, &id, "charge.refunded").await.status, 200);
+    assert_eq!(handlers.stored(&id).await.status, Status::RefundDue);
+    handlers.refund_due(&id).await.unwrap();
+    assert_eq!(handlers.stored(&id).await.status, Status::RefundDue);
+    assert_eq!(stripe.press(&session, "refunds", "succeeded").await, 303);
+    assert_eq!(stripe.deliver(&handlers, &id, "refund.updated").await.status, 200);
+    assert_eq!(handlers.stored(&id).await.status, Status::Refunded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_who_refunds_what_failed_has_the_event_delivered_again() {
+    let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
+    let (id, session) = due(&stripe, &handlers).await;
+    assert_eq!(stripe.press(&session, "refunds", "waiting").await, 303);
+    handlers.refund_due(&id).await.unwrap();
+    assert_eq!(stripe.press(&session, "refunds", "failed").await, 303);
+    let intent = stripe.session(&session).await["payment_intent"]["id"].as_str().unwrap().to_owned();
+    stripe.call(Method::POST, "/v1/refunds", &[("payment_intent", &intent)]).await;
+    storm(&handlers, &stripe.wait_for(&id, "refund.failed").await, &mut Random::new(10)).await;
+    assert_eq!(handlers.stored(&id).await.status, Status::RefundDue, "whose the charge's refund is, nobody can tell");
+    handlers.refund_due(&id).await.unwrap();
+    assert_eq!(handlers.stored(&id).await.status, Status::Refunded);
+    assert_eq!(refunded(&stripe, &session).await, 25_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_whose_refund_takes_its_time_can_look_meanwhile() {
+    let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
+    let (id, token) = handlers.sent().await;
+    handlers.cancel(&id).await;
+    let session = paid_by_hand(&stripe, &id).await;
+    stripe.deliver(&handlers, &id, "checkout.session.completed").await;
+    let before = handlers.link_time_to_live(&token).await;
+    assert_eq!(stripe.press(&session, "refunds", "waiting").await, 303);
+    handlers.refund_due(&id).await.unwrap();
+    let days = (handlers.link_time_to_live(&token).await - before) / 86_400;
+    assert!((91..=92).contains(&days), "{days}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn after_our_refund_was_not_taken_on_a_persons_counts_by_the_charge() {
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
     for writes in [vec![], vec![WriteFault::None, WriteFault::AnswerLost]] {
         let (id, session) = due(&stripe, &handlers).await;
-        stripe.fail_every(Some(Fault::TooMany));
+        stripe.fail_every(Some(Fault::Refusal("charge_disputed")));
         handlers.proxy.fail_next_writes(&writes);
         handlers.refund_due(&id).await.unwrap_err();
         assert_eq!(handlers.proxy.faults_left(), 0);
@@ -405,7 +454,7 @@ async fn whoever_clicks_while_stripe_is_silent_is_told_and_goes_on_once_it_speak
 async fn a_payment_that_stripe_does_not_take_ends_at_its_deadline_without_a_session() {
     let (stripe, handlers) = Stripe::with_handlers(300, 1).await;
     let (id, token) = handlers.sent().await;
-    stripe.fail_every(Some(Fault::TooSmall));
+    stripe.fail_every(Some(Fault::Refusal("amount_too_small")));
     let answer = handlers.click(&token).await;
     assert_eq!(answer.status, 503);
     tests::until(handlers.stored(&id).await.deadline).await;
@@ -422,11 +471,14 @@ async fn a_payment_that_stripe_does_not_take_ends_at_its_deadline_without_a_sess
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_stripe_keeps_no_link_from_ending_that_nobody_clicked() {
-    let (stripe, handlers) = Stripe::with_handlers(2, 1).await;
+    let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
     // More than are settled at once.
-    join_all((0..17).map(|_| clicked(&handlers))).await;
+    let requests = join_all((0..17).map(|_| clicked(&handlers))).await;
+    for (id, _) in &requests {
+        handlers.let_pass(id, Duration::from_secs(2)).await;
+    }
     let (unclicked, _) = handlers.sent().await;
-    tests::until(handlers.stored(&unclicked).await.deadline).await;
+    handlers.let_pass(&unclicked, Duration::from_secs(1)).await;
     stripe.take_calls();
     stripe.fail_every(Some(Fault::Silence));
     let ended = tests::system::eventually("the end", async || match handlers.stored(&unclicked).await.status {
@@ -438,16 +490,16 @@ async fn a_silent_stripe_keeps_no_link_from_ending_that_nobody_clicked() {
         () = handlers.expire_what_is_due() => {}
     }
     assert_eq!(handlers.stored(&unclicked).await.status, Status::Expired);
-    let calls = stripe.take_calls().len();
-    assert!(calls <= 16, "{calls} calls: it waited until Stripe had been given up");
+    let sessions: BTreeSet<_> = stripe.take_calls().into_iter().collect();
+    assert!(sessions.len() <= 16, "it waited until Stripe had been given up: {sessions:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stripe_that_answers_nobody_is_left_alone_until_the_next_run_and_then_everybody_gets_its_word() {
-    let (stripe, handlers) = Stripe::with_handlers(300, 1).await;
+    let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
     let requests = join_all((0..40).map(|_| clicked(&handlers))).await;
     for (id, _) in &requests {
-        tests::until(handlers.stored(id).await.deadline).await;
+        handlers.let_pass(id, Duration::from_secs(1)).await;
     }
     stripe.take_calls();
     stripe.fail_every(Some(Fault::RequestLost));
@@ -462,6 +514,20 @@ async fn a_stripe_that_answers_nobody_is_left_alone_until_the_next_run_and_then_
     for (id, session) in &requests {
         assert_eq!(handlers.stored(id).await.status, Status::Expired);
         assert_eq!(stripe.session(session).await["status"], "expired");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_a_silent_stripe_for_longer_than_ten_minutes() {
+    let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
+    let requests = join_all((0..40).map(|_| clicked(&handlers))).await;
+    for (id, _) in &requests {
+        handlers.let_pass(id, PROVIDER_GRACE).await;
+    }
+    stripe.fail_every(Some(Fault::RequestLost));
+    handlers.expire_what_is_due().await;
+    for (id, _) in &requests {
+        assert_eq!(handlers.stored(id).await.status, Status::Expired);
     }
 }
 

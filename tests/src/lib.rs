@@ -12,12 +12,31 @@ pub mod proxy;
 pub mod stripe;
 pub mod system;
 
-use domain::{Clock as _, SystemClock, Timestamp};
+use domain::ports::{PaymentProvider, Store};
+use domain::use_cases::UseCaseError;
+use domain::use_cases::expire::{Found, Settled, expire_unclicked, settle_unpaid};
+use domain::{Clock, PaymentRequestId, SystemClock, Timestamp};
 use std::time::Duration;
 
 /// Waits until a time limit is over, which is a millisecond after its last moment. Nothing but the clock says so.
 pub async fn until(moment: Timestamp) {
     tokio::time::sleep(moment.since(SystemClock.now()) + Duration::from_millis(1)).await;
+}
+
+/// Ends a request as the function `expire` does, by a clock and with a provider of the test's own.
+///
+/// # Errors
+/// The store failed.
+pub async fn expire(
+    store: &impl Store,
+    provider: &impl PaymentProvider,
+    clock: &impl Clock,
+    id: PaymentRequestId,
+) -> Result<Settled, UseCaseError> {
+    match expire_unclicked(store, clock, id).await? {
+        Found::Settled(settled) => Ok(settled),
+        Found::Unpaid(request) => settle_unpaid(store, provider, clock, "https://pay.example.com", *request).await,
+    }
 }
 
 /// Serves a router on a free port of the loopback interface, and answers its address.

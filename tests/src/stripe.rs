@@ -44,8 +44,8 @@ pub enum Fault {
     OtherHost,
     /// It is not done, and never answered.
     Silence,
-    /// It is not done: the account takes no such small amount.
-    TooSmall,
+    /// It is not done, and refused with this code.
+    Refusal(&'static str),
 }
 
 impl Fault {
@@ -251,9 +251,8 @@ async fn pass(State(shared): State<Shared>, request: Request<Body>) -> Response 
     };
     match fault {
         Fault::RequestLost => return crate::broken(),
-        Fault::TooSmall => {
-            let error =
-                json!({ "error": { "type": "invalid_request_error", "code": "amount_too_small", "message": "" } });
+        Fault::Refusal(code) => {
+            let error = json!({ "error": { "type": "invalid_request_error", "code": code, "message": "" } });
             return (StatusCode::BAD_REQUEST, error.to_string()).into_response();
         }
         Fault::Silence => return std::future::pending().await,

@@ -57,9 +57,9 @@ function nextLook(request) {
   if (unwritten) return EVERY;
   const age = now() - Date.parse(request.updated_at);
   const rarely = Math.min(Math.max(EVERY, age / 8), RARELY);
-  // The provider may take seconds or days.
-  if (request.status === "processing") return rarely;
-  const mayChange = request.status === "refund_due" || (request.status === "expired" && last.reason === "not_paid");
+  // The provider may take seconds or days, to bring money and to send it back.
+  if (["processing", "refund_due"].includes(request.status)) return rarely;
+  const mayChange = request.status === "expired" && last.reason === "not_paid";
   if (!mayChange || age > LATE_MONEY) return null;
   return rarely;
 }

@@ -83,9 +83,9 @@ export class RequestDrawer extends EventTarget {
       put(this.#problem, `${error.message} ${this.#shown ? "This is what was known last." : "Trying again."}`);
       throw error;
     }
-    // The provider may take days over a payment that takes time.
-    if (this.#shown.status === "processing") return LATE;
-    if (isOpen(this.#shown) || this.#shown.status === "refund_due") return SOON;
+    // The provider may take days, to bring money and to send it back.
+    if (["processing", "refund_due"].includes(this.#shown.status)) return LATE;
+    if (isOpen(this.#shown)) return SOON;
     const isLate = now() - Date.parse(this.#shown.updated_at) > LATE_ENDS;
     return isLate || !["expired", "canceled"].includes(this.#shown.status) ? null : LATE;
   }

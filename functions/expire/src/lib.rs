@@ -3,19 +3,18 @@
 //! Two events come here: a scheduled rule once a minute, and the table's stream when its time to live has removed a link.
 //! Either alone is enough, and neither decides: the condition of the write does.
 
-mod room;
+mod bulkhead;
 mod sweep;
 
 use adapters::dynamodb::stream::target_of_link;
 use adapters::{ConfiguredProvider, DynamoDbStore};
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
-use domain::limits::PROVIDER_GRACE;
+use bulkhead::Bulkhead;
 use domain::ports::ProviderError;
 use domain::use_cases::UseCaseError;
 use domain::use_cases::expire::{Found, Settled, expire_unclicked, settle_unpaid};
 use domain::{Clock as _, Limits, PaymentRequest, PaymentRequestId, SystemClock};
-use room::Room;
 use runtime::telemetry::{Metric, chain, count, duration};
 use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
 use serde::Deserialize;
@@ -86,7 +85,7 @@ impl Function for Expire {
 impl Expire {
     /// Settles the requests whose links are gone. The first failure ends the batch, to be delivered again from there.
     async fn settle_removed(&self, records: Vec<EventRecord>) -> DynamoDbEventResponse {
-        let (mut response, room) = (DynamoDbEventResponse::default(), Room::default());
+        let (mut response, bulkhead) = (DynamoDbEventResponse::default(), Bulkhead::default());
         for record in records {
             let by_time = record.user_identity.as_ref().map(|user| user.principal_id.as_str()) == Some(TIME_TO_LIVE);
             let removed = record.event_name == "REMOVE";
@@ -95,7 +94,7 @@ impl Expire {
             }
             // A removed request is no link: its retention is over, and there is nothing left to settle.
             let Ok(id) = target_of_link(record.change.old_image) else { continue };
-            if let Err(error) = self.settle(id, &room).await {
+            if let Err(error) = self.settle(id, &bulkhead).await {
                 tracing::error!(%id, cause = chain(&error), "not settled; the stream delivers again");
                 let mut failure = DynamoDbBatchItemFailure::default();
                 failure.item_identifier = record.change.sequence_number;
@@ -107,26 +106,25 @@ impl Expire {
     }
 
     /// Ends one request if its time has come, as soon as there is room.
-    async fn settle(&self, id: PaymentRequestId, room: &Room) -> Result<(), UseCaseError> {
-        let at_the_table = room.at_the_table().await;
+    async fn settle(&self, id: PaymentRequestId, bulkhead: &Bulkhead) -> Result<(), UseCaseError> {
+        let at_the_table = bulkhead.at_the_table().await;
         let found = expire_unclicked(&self.store, &SystemClock, id).await?;
         drop(at_the_table);
         let settled = match found {
             Found::Settled(settled) => settled,
-            Found::Unpaid(request) => self.settle_unpaid(*request, room).await?,
+            Found::Unpaid(request) => self.settle_unpaid(*request, bulkhead).await?,
         };
         report(id, settled);
         Ok(())
     }
 
-    async fn settle_unpaid(&self, request: PaymentRequest, room: &Room) -> Result<Settled, UseCaseError> {
-        let _at_the_provider = room.at_the_provider().await;
-        let can_wait = SystemClock.now() < request.deadline.plus(PROVIDER_GRACE);
-        if can_wait && room.provider_is_silent() {
+    async fn settle_unpaid(&self, request: PaymentRequest, bulkhead: &Bulkhead) -> Result<Settled, UseCaseError> {
+        let _at_the_provider = bulkhead.at_the_provider().await;
+        if bulkhead.circuit_is_open() && request.may_wait_for_provider(SystemClock.now()) {
             return Ok(Settled::Postponed(ProviderError::Unavailable("it does not answer in this run".into())));
         }
         let settled = settle_unpaid(&self.store, &self.provider, &SystemClock, &self.public_base_url, request).await?;
-        room.heard(&settled);
+        bulkhead.heard(&settled);
         Ok(settled)
     }
 }

@@ -1,7 +1,7 @@
 //! The scheduled run: what ends within the coming minute, each at its moment.
 
 use super::Expire;
-use super::room::Room;
+use super::bulkhead::Bulkhead;
 use domain::ports::{Due, Store as _};
 use domain::use_cases::UseCaseError;
 use domain::{Clock, SystemClock, Timestamp};
@@ -32,7 +32,7 @@ impl Expire {
     /// shortest time limit needs, because with a short one a request can be made and end within one run.
     pub(crate) async fn sweep(&self) -> Result<(), SweepError> {
         let end = SystemClock.now().plus(self.lookahead);
-        let room = Room::default();
+        let bulkhead = Bulkhead::default();
         let mut seen: HashSet<Due> = HashSet::new();
         let mut settling = FuturesUnordered::new();
         let mut failed = 0;
@@ -40,7 +40,7 @@ impl Expire {
             let looked_up_at = Instant::now();
             match self.store.due(end).await {
                 Ok(due) => settling
-                    .extend(due.into_iter().filter(|due| seen.insert(*due)).map(|due| self.settle_at(due, &room))),
+                    .extend(due.into_iter().filter(|due| seen.insert(*due)).map(|due| self.settle_at(due, &bulkhead))),
                 // Whatever was found before still gets its turn; without anything, the run has failed.
                 Err(error) if seen.is_empty() => return Err(SweepError::LookUp(error.into())),
                 Err(error) => tracing::error!(cause = chain(&error), "what is due could not be looked up"),
@@ -63,9 +63,9 @@ impl Expire {
         if failed == 0 { Ok(()) } else { Err(SweepError::Settle { failed, due: seen.len() }) }
     }
 
-    async fn settle_at(&self, due: Due, room: &Room) -> bool {
+    async fn settle_at(&self, due: Due, bulkhead: &Bulkhead) -> bool {
         wait_until(due.at).await;
-        match self.settle(due.id, room).await {
+        match self.settle(due.id, bulkhead).await {
             Ok(()) => true,
             Err(error) => {
                 tracing::error!(id = %due.id, cause = chain(&error), "not settled; next try in a minute");

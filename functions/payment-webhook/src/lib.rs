@@ -46,7 +46,7 @@ impl HttpHandler for PaymentWebhook {
             }
             Ok(WebhookEvent::RefundFailed(id)) => {
                 count(Metric::RefundFailed);
-                tracing::error!(%id, "a refund failed after the provider had taken it on; a person has to send the money back");
+                tracing::error!(%id, "a refund failed after the provider had taken it on; a person has to have it sent again");
             }
             Ok(WebhookEvent::Nothing(kind)) => tracing::info!(kind, "a webhook of which there is nothing to do"),
             Ok(WebhookEvent::OtherMode(kind)) => {

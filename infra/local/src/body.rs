@@ -30,7 +30,7 @@ pub(crate) async fn read(mut body: Body, limit: usize) -> Result<Bytes, Refusal>
             break;
         }
     }
-    if seen > limit { Err(Problem::BodyTooLarge.into()) } else { Ok(kept.freeze()) }
+    if seen > limit { Err(Problem::BodyTooLarge(limit).into()) } else { Ok(kept.freeze()) }
 }
 
 /// The body as JSON of a certain form, whatever its content type says: the runner's own routes are for people with curl.

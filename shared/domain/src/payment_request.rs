@@ -1,5 +1,6 @@
 //! The payment request itself.
 
+use crate::limits::PROVIDER_GRACE;
 use crate::transition::PAYMENT_FAILED;
 use crate::{
     Actor, Agent, Caller, CheckoutId, ConversationId, Customer, Description, Fingerprint, LinkToken, Metadata, Money,
@@ -174,6 +175,12 @@ impl PaymentRequest {
     #[must_use]
     pub fn is_overdue(&self, now: Timestamp) -> bool {
         now >= self.deadline
+    }
+
+    /// Whether the provider's word on how the request ended is still worth waiting for: for [`PROVIDER_GRACE`] after its deadline.
+    #[must_use]
+    pub fn may_wait_for_provider(&self, now: Timestamp) -> bool {
+        now < self.deadline.plus(PROVIDER_GRACE)
     }
 
     /// Whether the customer can go on to pay.

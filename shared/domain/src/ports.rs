@@ -190,9 +190,12 @@ pub trait Store: Send + Sync {
         checkout: &CheckoutId,
     ) -> impl Future<Output = Result<Changed, StoreError>> + Send;
 
-    /// Keeps whether we are asking the provider to send the late money back, while a refund is due. It is no change of the request:
-    /// no history, no event.
-    fn mark_refund(&self, id: PaymentRequestId, asked: bool) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Keeps that we ask the provider to send the late money back, while a refund is due. It is no change of the request: no
+    /// history, no event.
+    fn mark_refund(&self, id: PaymentRequestId) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Keeps that we do not, after [`Self::mark_refund`].
+    fn unmark_refund(&self, id: PaymentRequestId) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Takes on one message of a request. Of any number of claims to one message at most one is won, until that one is
     /// released. It is no change of the request: no history, no event.
@@ -218,9 +221,9 @@ pub enum ProviderError {
     /// It refused, and will again.
     #[error("the payment provider refused: {0}")]
     Refused(#[source] Cause),
-    /// It takes no payment of this amount. There is no checkout for it, and there will be none.
-    #[error("the payment provider takes no such payment: {0}")]
-    NotTaken(#[source] Cause),
+    /// It accepts no payment of this amount. There is no checkout for it, and there will be none.
+    #[error("the payment provider does not accept the amount: {0}")]
+    AmountNotAccepted(#[source] Cause),
     /// It answered something that makes no sense.
     #[error("the payment provider's answer cannot be read: {0}")]
     Unreadable(#[source] Cause),

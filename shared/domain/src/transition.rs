@@ -3,7 +3,6 @@
 //! [`TRANSITIONS`] is the table of the specification. The use cases decide by it, and the store derives from it the
 //! condition of every write, so that the two cannot disagree.
 
-use crate::limits::PROVIDER_GRACE;
 use crate::{Actor, DeliveryFailure, Money, OperationId, Payment, PaymentRequest, Reason, Scope, Status, Timestamp};
 use std::time::Duration;
 
@@ -116,9 +115,9 @@ impl CheckoutClosed {
         Self(())
     }
 
-    /// The provider has not answered for [`PROVIDER_GRACE`] since the deadline, if that is so.
+    /// The provider has not answered for [`crate::limits::PROVIDER_GRACE`] since the deadline, if that is so.
     pub(crate) fn unconfirmed(request: &PaymentRequest, now: Timestamp) -> Option<Self> {
-        (now >= request.deadline.plus(PROVIDER_GRACE)).then_some(Self(()))
+        (!request.may_wait_for_provider(now)).then_some(Self(()))
     }
 }
 
@@ -353,6 +352,7 @@ impl CancelRefusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::PROVIDER_GRACE;
     use crate::test_support::{at, money, request};
     use CommandKind as On;
     use Status::{Canceled, Clicked, Expired, Paid, Processing, RefundDue, Refunded, Sent};

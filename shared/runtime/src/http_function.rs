@@ -94,7 +94,7 @@ pub fn body(request: &Request) -> Result<&[u8], Problem> {
 /// [`Problem::BodyTooLarge`]
 pub fn body_of_at_most(request: &Request, limit: usize) -> Result<&[u8], Problem> {
     let bytes = request.body().as_ref();
-    if bytes.len() > limit { Err(Problem::BodyTooLarge) } else { Ok(bytes) }
+    if bytes.len() > limit { Err(Problem::BodyTooLarge(limit)) } else { Ok(bytes) }
 }
 
 /// A parameter of the path; a route has all of its parameters, so a missing one is a path that leads nowhere.

@@ -38,8 +38,8 @@ pub enum Problem {
     NotFound,
     /// The request can no longer be canceled.
     Refused(CancelRefusal),
-    /// The body is longer than any that is taken.
-    BodyTooLarge,
+    /// The body is longer than so many bytes, the most that are taken.
+    BodyTooLarge(usize),
     /// The body is of another kind than the one that is taken.
     UnsupportedMediaType(&'static str),
     /// Fields hold what they may not hold; every one of them is named.
@@ -77,7 +77,7 @@ impl Problem {
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
             Self::Refused(refusal) => refusal.code(),
-            Self::BodyTooLarge => "body_too_large",
+            Self::BodyTooLarge(_) => "body_too_large",
             Self::UnsupportedMediaType(_) => "unsupported_media_type",
             Self::ValidationFailed(_) => "validation_failed",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
@@ -95,7 +95,7 @@ impl Problem {
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Refused(_) => StatusCode::CONFLICT,
-            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::ValidationFailed(_) | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
@@ -114,7 +114,7 @@ impl Problem {
             Self::Refused(CancelRefusal::AlreadyCanceled) => "Already canceled",
             Self::Refused(CancelRefusal::LinkExpired) => "Link expired",
             Self::Refused(CancelRefusal::AlreadyPaid) => "Already paid",
-            Self::BodyTooLarge => "The body is too large",
+            Self::BodyTooLarge(_) => "The body is too large",
             Self::UnsupportedMediaType(_) => "Unsupported media type",
             Self::ValidationFailed(_) => "Some fields are not valid",
             Self::IdempotencyKeyReused => "Idempotency key reused",
@@ -131,7 +131,7 @@ impl Problem {
             Self::Forbidden => "You are not allowed to do this.".to_owned(),
             Self::NotFound => "There is nothing here, or it is not yours to see.".to_owned(),
             Self::Refused(refusal) => refusal.to_string(),
-            Self::BodyTooLarge => "The body is longer than 16 KiB.".to_owned(),
+            Self::BodyTooLarge(limit) => format!("The body is longer than {} KiB.", limit / 1024),
             Self::ValidationFailed(errors) => match errors.as_slice() {
                 [only] => format!("{} {}.", only.field, only.message),
                 several => format!("{} fields are not valid.", several.len()),

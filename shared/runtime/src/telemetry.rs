@@ -27,7 +27,7 @@ pub enum Metric {
     ExpiryLag,
     /// How long a refund has been due when it was tried.
     RefundAge,
-    /// A refund that the provider had taken and that failed later.
+    /// A refund that the provider had taken on, and that failed later, was canceled, or waits for money in the account.
     RefundFailed,
     /// Money of a request that went back although no refund of it was due: a person sent it.
     RefundNotDue,

@@ -14,7 +14,7 @@ use runtime::hmac::{equal_in_constant_time, hexadecimal};
 use runtime::webhook::SignatureError;
 use runtime::{ConfigError, Environment};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// The Graph API with the version that this was written for.
 const API_URL: &str = "https://graph.facebook.com/v25.0";
@@ -151,25 +151,26 @@ pub struct WhatsAppReports {
 /// Notifications come together, of all numbers of the account and of everything that the application listens to.
 #[derive(Deserialize)]
 struct Notifications {
-    #[serde(default, deserialize_with = "nothing_if_null")]
+    #[serde(default, deserialize_with = "what_is_readable")]
     entry: Vec<Entry>,
 }
 
 #[derive(Deserialize)]
 struct Entry {
-    #[serde(default, deserialize_with = "nothing_if_null")]
+    #[serde(default, deserialize_with = "what_is_readable")]
     changes: Vec<Change>,
 }
 
+/// What is listened to is told apart by its field, and only `messages` has any statuses.
 #[derive(Deserialize)]
 struct Change {
     field: String,
-    #[serde(default)]
-    value: Value,
+    #[serde(default, deserialize_with = "nothing_if_null")]
+    value: Messages,
 }
 
-/// The value of the field `messages`, as far as it is about messages that were sent.
-#[derive(Deserialize)]
+/// A value, as far as it is about messages that were sent.
+#[derive(Default, Deserialize)]
 struct Messages {
     #[serde(default, deserialize_with = "what_is_readable")]
     statuses: Vec<SentStatus>,
@@ -214,15 +215,9 @@ impl WhatsAppReports {
         };
         self.secrets.verify(verify).await?;
         let notifications: Notifications = serde_json::from_slice(body)?;
-        let mut reports = Vec::new();
-        for change in notifications.entry.into_iter().flat_map(|entry| entry.changes) {
-            if change.field == "messages" {
-                let messages: Option<Messages> = serde_json::from_value(change.value)?;
-                let statuses = messages.into_iter().flat_map(|messages| messages.statuses);
-                reports.extend(statuses.filter_map(SentStatus::report));
-            }
-        }
-        Ok(reports)
+        let changes = notifications.entry.into_iter().flat_map(|entry| entry.changes);
+        let statuses = changes.filter(|change| change.field == "messages").flat_map(|change| change.value.statuses);
+        Ok(statuses.filter_map(SentStatus::report).collect())
     }
 }
 

@@ -201,13 +201,13 @@ pub(super) fn checkout_update(update: UpdateItemFluentBuilder, checkout: &str) -
     write.apply(update.update_expression(set).condition_expression(condition))
 }
 
-/// Completes an update that marks that a refund is being asked for, or takes the mark back. Twice is once.
-pub(super) fn refund_update(update: UpdateItemFluentBuilder, asked: bool) -> UpdateItemFluentBuilder {
+/// Completes an update that marks that a refund is being asked for (`ADD`), or takes the mark back (`DELETE`). Twice is once.
+pub(super) fn refund_update(update: UpdateItemFluentBuilder, action: &str) -> UpdateItemFluentBuilder {
     let mut write = Expression::default();
     let due = write.status(Status::RefundDue);
     let condition = format!("{} AND {} = {due}", write.exists(), write.name("#status"));
     let mark = AttributeValue::Ss(vec![OperationId::of_asked_refund().as_str().to_owned()]);
-    let (action, mark) = (if asked { "ADD" } else { "DELETE" }, write.value("mark", mark));
+    let mark = write.value("mark", mark);
     let expression = format!("{action} {} {mark}", write.name("#operations"));
     write.apply(update.update_expression(expression).condition_expression(condition))
 }

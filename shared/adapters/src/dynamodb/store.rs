@@ -339,11 +339,15 @@ impl Store for DynamoDbStore {
         })
     }
 
-    async fn mark_refund(&self, id: PaymentRequestId, asked: bool) -> Result<(), StoreError> {
-        match self.write(refund_update(self.update(id), asked)).await? {
-            // Not due any more: it was done meanwhile.
-            Written::New(_) | Written::Refused(_) => Ok(()),
-        }
+    // If the condition refuses, the refund is not due any more, and a mark says nothing.
+    async fn mark_refund(&self, id: PaymentRequestId) -> Result<(), StoreError> {
+        self.write(refund_update(self.update(id), "ADD")).await?;
+        Ok(())
+    }
+
+    async fn unmark_refund(&self, id: PaymentRequestId) -> Result<(), StoreError> {
+        self.write(refund_update(self.update(id), "DELETE")).await?;
+        Ok(())
     }
 
     async fn claim(&self, id: PaymentRequestId, claim: &Claim) -> Result<Claimed, StoreError> {

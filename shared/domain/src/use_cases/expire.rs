@@ -31,31 +31,11 @@ pub enum Settled {
 pub enum Found {
     /// It has expired, or there was nothing to do.
     Settled(Settled),
-    /// The customer has clicked, and its time to pay is over: how it ends, the provider says.
+    /// The customer has clicked, and its time to pay is over: how it ends, [`settle_unpaid`] finds out.
     Unpaid(Box<PaymentRequest>),
 }
 
-/// Ends a request if its deadline has come. A clicked one is closed at the provider first, so that nobody can pay for
-/// what has ended; if it was paid meanwhile, it is paid, or waits for the money that is on its way.
-///
-/// An unclicked one costs a single write, because that is what most of those are that end.
-///
-/// # Errors
-/// The store failed.
-pub async fn expire(
-    store: &impl Store,
-    provider: &impl PaymentProvider,
-    clock: &impl Clock,
-    public_base_url: &str,
-    id: PaymentRequestId,
-) -> Result<Settled, UseCaseError> {
-    match expire_unclicked(store, clock, id).await? {
-        Found::Settled(settled) => Ok(settled),
-        Found::Unpaid(request) => settle_unpaid(store, provider, clock, public_base_url, *request).await,
-    }
-}
-
-/// The first half of [`expire`], which asks nobody but the store.
+/// Ends a request if its deadline has come and nobody has clicked: a single write, because that is what most of those are that end.
 ///
 /// # Errors
 /// The store failed.
@@ -75,7 +55,8 @@ pub async fn expire_unclicked(
     })
 }
 
-/// The second half of [`expire`], for a request that the first half found unpaid.
+/// Ends a request whose time to pay is over. It is closed at the provider first, so that nobody can pay for what has ended; if it was
+/// paid meanwhile, it is paid, or waits for the money that is on its way.
 ///
 /// # Errors
 /// The store failed.
@@ -140,7 +121,7 @@ async fn close(
     match provider.create_checkout(request, &link_url(request, public_base_url)).await {
         Ok(checkout) => provider.close_checkout(&checkout.id).await,
         // What cannot be opened cannot be paid.
-        Err(ProviderError::NotTaken(_)) => Ok(Closing::Closed),
+        Err(ProviderError::AmountNotAccepted(_)) => Ok(Closing::Closed),
         Err(error) => Err(error),
     }
 }

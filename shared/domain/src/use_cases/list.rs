@@ -252,7 +252,11 @@ mod tests {
             unreachable!("a list only lists")
         }
 
-        async fn mark_refund(&self, _: PaymentRequestId, _: bool) -> Result<(), StoreError> {
+        async fn mark_refund(&self, _: PaymentRequestId) -> Result<(), StoreError> {
+            unreachable!("a list only lists")
+        }
+
+        async fn unmark_refund(&self, _: PaymentRequestId) -> Result<(), StoreError> {
             unreachable!("a list only lists")
         }
 

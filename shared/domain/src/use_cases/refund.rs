@@ -1,7 +1,8 @@
 //! Money that came too late goes back.
 
 use super::{UseCaseError, operation};
-use crate::ports::{Changed, PaymentProvider, Refunding, Store};
+use crate::limits::LONGEST_PROCESSING;
+use crate::ports::{Changed, PaymentProvider, ProviderError, Refunding, Store};
 use crate::{Actor, Change, Clock, Command, OperationId, PaymentRequest, PaymentRequestId, Status};
 
 /// What became of it.
@@ -21,8 +22,10 @@ pub enum Refunded {
 /// once however often it is asked, so this can be run again from any point.
 ///
 /// The mark says that the refund is ours. A provider may report that a payment was refunded when it has only taken that on, and of
-/// ours it says more exactly what became of it; of a person's refund that report is all there is. So it is taken back when the
-/// provider did not take ours on.
+/// ours it says more exactly what became of it; of a person's refund that report is all there is. So the mark is taken back when the
+/// provider refuses: then a person may send it.
+///
+/// Money that takes its time has a customer who waits for it, so their link is kept as long as for money that is on its way here.
 ///
 /// # Errors
 /// The store or the provider failed.
@@ -35,18 +38,25 @@ pub async fn refund(
     let Some(request) = store.get(id).await? else { return Ok(Refunded::Nothing) };
     let (Status::RefundDue, Some(payment)) = (request.status, &request.payment) else { return Ok(Refunded::Nothing) };
     if !request.operations.contains(&OperationId::of_asked_refund()) {
-        store.mark_refund(id, true).await?;
+        store.mark_refund(id).await?;
     }
-    match provider.refund(&request, payment).await {
-        Ok(Refunding::Done) => {}
-        Ok(Refunding::UnderWay) => return Ok(Refunded::UnderWay(Box::new(request))),
-        Ok(Refunding::WaitsForFunds) => return Ok(Refunded::WaitsForFunds(Box::new(request))),
-        Err(provider) => {
-            return Err(match store.mark_refund(id, false).await {
+    let refunding = match provider.refund(&request, payment).await {
+        Ok(refunding) => refunding,
+        Err(provider @ ProviderError::Refused(_)) => {
+            return Err(match store.unmark_refund(id).await {
                 Ok(()) => provider.into(),
                 Err(store) => UseCaseError::Unsettled { provider, store },
             });
         }
+        Err(error) => return Err(error.into()),
+    };
+    if refunding != Refunding::Done {
+        store.keep_link(&request.token, id, clock.now().plus(LONGEST_PROCESSING)).await?;
+    }
+    match refunding {
+        Refunding::Done => {}
+        Refunding::UnderWay => return Ok(Refunded::UnderWay(Box::new(request))),
+        Refunding::WaitsForFunds => return Ok(Refunded::WaitsForFunds(Box::new(request))),
     }
     let change = Change::new(Command::CompleteRefund, clock.now(), Actor::Provider, operation()?);
     Ok(match store.change(id, &change).await? {

@@ -164,7 +164,7 @@ impl PaymentProvider for Stripe {
                 Err(StripeError::Refused(refusal))
                     if refusal.has_code("amount_too_small") || refusal.has_code("amount_too_large") =>
                 {
-                    Err(ProviderError::NotTaken(StripeError::Refused(refusal).into()))
+                    Err(ProviderError::AmountNotAccepted(StripeError::Refused(refusal).into()))
                 }
                 Err(error) => Err(error.into()),
             }
@@ -259,8 +259,8 @@ fn session_parameters(
 ) -> Result<Vec<(&'static str, String)>, ProviderError> {
     let details = &request.details;
     // Such a request was made before the provider was Stripe, or its rules have changed.
-    let amount =
-        currency::to_stripe(details.money).map_err(|refusal| ProviderError::NotTaken(format!("{refusal:?}").into()))?;
+    let amount = currency::to_stripe(details.money)
+        .map_err(|refusal| ProviderError::AmountNotAccepted(format!("{refusal:?}").into()))?;
     let mut parameters = vec![
         ("mode", "payment".to_owned()),
         ("locale", "auto".to_owned()),

@@ -7,7 +7,7 @@ use crate::WebhookError;
 use crate::provider::WebhookEvent;
 use crate::secrets::{SecretSource, SecretValue};
 use domain::use_cases::pay::ProviderEvent;
-use domain::{PaymentRequestId, Reason, Timestamp};
+use domain::{Money, PaymentRequestId, Reason, Timestamp};
 use http::HeaderMap;
 use runtime::stripe_signature::{SigningSecrets, check_headers};
 use runtime::{ConfigError, Environment};
@@ -32,37 +32,23 @@ impl SecretValue for SigningSecrets {
     }
 }
 
-/// The types of events that can be about a request of ours.
-const OURS: [&str; 9] = [
-    "checkout.session.completed",
-    "checkout.session.async_payment_succeeded",
-    "checkout.session.async_payment_failed",
-    "checkout.session.expired",
-    "payment_intent.payment_failed",
-    "charge.refunded",
-    "refund.created",
-    "refund.updated",
-    "refund.failed",
-];
-
-/// What an event is about. Of the types that are none of ours, some are built in another way
-/// (<https://docs.stripe.com/api/v2/core/events/object>).
-#[derive(Deserialize)]
-struct Kind {
-    r#type: String,
-}
-
+/// An event. Those of types that are none of ours may be built in another way
+/// (<https://docs.stripe.com/api/v2/core/events/object>), so nothing is asked of it that they do not have.
 #[derive(Deserialize)]
 struct Event {
     id: String,
     r#type: String,
-    created: i64,
+    /// In seconds since the Unix epoch.
+    #[serde(default)]
+    created: Value,
     livemode: bool,
+    #[serde(default)]
     data: Data,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Data {
+    #[serde(default)]
     object: Value,
 }
 
@@ -123,10 +109,6 @@ impl StripeWebhooks {
         // Whatever can be refused without the secret does not make us ask for it.
         check_headers(headers, now)?;
         self.secrets.verify(|secrets| secrets.verify(headers, body, now)).await?;
-        let Kind { r#type } = serde_json::from_slice(body)?;
-        if !OURS.contains(&r#type.as_str()) {
-            return Ok(WebhookEvent::Foreign(r#type));
-        }
         let event: Event = serde_json::from_slice(body)?;
         if Mode::of(event.livemode) != self.mode {
             return Ok(WebhookEvent::OtherMode(event.r#type));
@@ -152,6 +134,7 @@ fn report(id: PaymentRequestId, event: Event) -> Result<WebhookEvent, WebhookErr
             let session: Session = read(object)?;
             // The event of a payment at once is of the moment of the payment. Of one that took time, only that it is being
             // waited for was known by the time that the customer paid at; this event says when the money came.
+            let created = created.as_i64().ok_or(Senseless("an event has no time"))?;
             let payment = payment(session.payment_reference()?, moment(created)?);
             let Some(money) = session.money()? else { return Ok(WebhookEvent::ImpossibleMoney(id)) };
             match session.payment_status {
@@ -176,28 +159,39 @@ fn report(id: PaymentRequestId, event: Event) -> Result<WebhookEvent, WebhookErr
         }
         "charge.refunded" => {
             let charge: RefundedCharge = read(object)?;
-            let Some(money) = from_stripe(charge.amount_refunded, &charge.currency) else {
-                return Ok(WebhookEvent::ImpossibleMoney(id));
-            };
-            WebhookEvent::Report(ProviderEvent::RefundTaken { id, reference: charge.payment_intent, money })
+            over(id, charge.amount_refunded, &charge.currency, |money| ProviderEvent::RefundTaken {
+                id,
+                reference: charge.payment_intent,
+                money,
+            })
         }
         "refund.created" | "refund.updated" => {
             let refund: RefundReport = read(object)?;
             match refund.status.as_deref() {
-                Some("succeeded") => {
-                    let Some(money) = from_stripe(refund.amount, &refund.currency) else {
-                        return Ok(WebhookEvent::ImpossibleMoney(id));
-                    };
-                    WebhookEvent::Report(ProviderEvent::Refunded { id, reference: refund.payment_intent, money })
-                }
+                Some("succeeded") => over(id, refund.amount, &refund.currency, |money| ProviderEvent::Refunded {
+                    id,
+                    reference: refund.payment_intent,
+                    money,
+                }),
                 // A refund that waits for the customer can be canceled, and that is no failure in Stripe's words.
-                Some("failed" | "canceled") => WebhookEvent::RefundFailed(id),
+                Some("canceled") => WebhookEvent::RefundFailed(id),
                 _ => WebhookEvent::Nothing(kind),
             }
         }
         "refund.failed" => WebhookEvent::RefundFailed(id),
-        _ => WebhookEvent::Nothing(kind),
+        "checkout.session.expired" => WebhookEvent::Nothing(kind),
+        _ => WebhookEvent::Foreign(kind),
     })
+}
+
+/// A report over money, if it is any.
+fn over(
+    id: PaymentRequestId,
+    amount: i64,
+    currency: &str,
+    report: impl FnOnce(Money) -> ProviderEvent,
+) -> WebhookEvent {
+    from_stripe(amount, currency).map_or(WebhookEvent::ImpossibleMoney(id), |money| WebhookEvent::Report(report(money)))
 }
 
 fn read<T: DeserializeOwned>(object: Value) -> Result<T, WebhookError> {
