@@ -79,6 +79,12 @@ async function freeze(page, request) {
   await page.route(ONE, (route) => route.fulfill({ json: request }));
 }
 
+/** A request as it is once the channel has said that its link did not arrive. */
+function undelivered(request, reason) {
+  const entry = { version: 2, status: "sent", at: new Date().toISOString(), actor: { type: "system", id: null }, reason };
+  return { ...request, version: 2, updated_at: entry.at, history: [...request.history, entry] };
+}
+
 /** The provider's signed word that money has come. */
 async function reportPayment(on, request, paidAt) {
   const data = { checkout_id: "chk_by_hand", payment_request_id: request.id, payment_id: "pay_by_hand", paid_at: paidAt };
@@ -281,8 +287,7 @@ test("a payment that takes time is seen on its way, and seen to arrive or to fai
 test("a link that was not delivered is said on the card, and sending again takes the old one back first", async () => {
   const page = await desk();
   const request = await send(page);
-  const undelivered = { version: 2, status: "sent", at: new Date().toISOString(), actor: { type: "system", id: null }, reason: "invalid_recipient" };
-  await freeze(page, { ...request, version: 2, updated_at: undelivered.at, history: [...request.history, undelivered] });
+  await freeze(page, undelivered(request, "invalid_recipient"));
   await message(page, "The link for order 10045 was not delivered. The phone number cannot receive messages.").waitFor();
   await card(page, "sent").getByText("You can copy it, or send it again.").waitFor();
   await card(page, "sent").getByText("History").click();
@@ -298,8 +303,7 @@ test("a link that was not delivered is said on the card, and sending again takes
 test("a link that was not delivered and is clicked all the same is not sent again", async () => {
   const page = await desk();
   const request = await send(page);
-  const undelivered = { version: 2, status: "sent", at: new Date().toISOString(), actor: { type: "system", id: null }, reason: "channel_unavailable" };
-  await freeze(page, { ...request, version: 2, updated_at: undelivered.at, history: [...request.history, undelivered] });
+  await freeze(page, undelivered(request, "channel_unavailable"));
   await card(page, "sent").locator(".failure").getByText("The channel does not answer.").waitFor();
   await press(request.link.url);
   await page.getByRole("button", { name: "Send again" }).click();
@@ -311,8 +315,7 @@ test("a link that was not delivered and is clicked all the same is not sent agai
 test("of a link that may have arrived nobody reads that it did not", async () => {
   const page = await desk();
   const request = await send(page);
-  const unconfirmed = { version: 2, status: "sent", at: new Date().toISOString(), actor: { type: "system", id: null }, reason: "delivery_unconfirmed" };
-  const doubtful = { ...request, version: 2, updated_at: unconfirmed.at, history: [...request.history, unconfirmed] };
+  const doubtful = undelivered(request, "delivery_unconfirmed");
   await freeze(page, doubtful);
   await message(page, "It is not certain that the link for order 10045 arrived. The channel’s answer was lost.").waitFor();
   await card(page, "sent").getByText("It is not certain that the link arrived.").first().waitFor();
@@ -332,8 +335,7 @@ test("of a link that may have arrived nobody reads that it did not", async () =>
 test("sending again goes on when the old one is canceled already, as after an answer that was lost", async () => {
   const page = await desk();
   const request = await send(page);
-  const undelivered = { version: 2, status: "sent", at: new Date().toISOString(), actor: { type: "system", id: null }, reason: "not_on_channel" };
-  await freeze(page, { ...request, version: 2, updated_at: undelivered.at, history: [...request.history, undelivered] });
+  await freeze(page, undelivered(request, "not_on_channel"));
   await card(page, "sent").locator(".failure").waitFor();
   const sam = await system.person({ sub: "sam", name: "Sam", role: "supervisor" });
   assert.equal((await sam.call("POST", `/payment-requests/${request.id}/cancel`)).status, 200);

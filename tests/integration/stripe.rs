@@ -233,20 +233,15 @@ async fn money_that_comes_after_the_end_goes_back_once_whatever_is_lost_and_howe
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refund_that_a_person_sent_ends_the_debt_and_is_not_sent_again() {
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
-    let (id, _) = handlers.sent().await;
-    handlers.cancel(&id).await;
-    let session = paid_by_hand(&stripe, &id).await;
-    stripe.deliver(&handlers, &id, "checkout.session.completed").await;
-    assert_eq!(handlers.stored(&id).await.status, Status::RefundDue);
-    let intent = stripe.session(&session).await["payment_intent"]["id"].as_str().unwrap().to_owned();
-    stripe.call(Method::POST, "/v1/refunds", &[("payment_intent", &intent)]).await;
+    let (id, session) = due(&stripe, &handlers).await;
+    refund_by_hand(&stripe, &session).await;
     handlers.refund_due(&id).await.unwrap();
     assert_eq!(handlers.stored(&id).await.status, Status::Refunded, "already refunded counts as done");
     assert_eq!(refunded(&stripe, &session).await, 25_000);
 }
 
 /// A request for which a refund is due, with the session that was paid for it: it was canceled, and paid all the same.
-pub(crate) async fn due(stripe: &Stripe, handlers: &Handlers) -> (String, String) {
+async fn due(stripe: &Stripe, handlers: &Handlers) -> (String, String) {
     let (id, _) = handlers.sent().await;
     handlers.cancel(&id).await;
     let session = paid_by_hand(stripe, &id).await;
@@ -255,11 +250,23 @@ pub(crate) async fn due(stripe: &Stripe, handlers: &Handlers) -> (String, String
     (id, session)
 }
 
+/// The same, of a payment whose refunds the account's balance does not cover.
+pub(crate) async fn waiting(stripe: &Stripe, handlers: &Handlers) -> (String, String) {
+    let (id, session) = due(stripe, handlers).await;
+    assert_eq!(stripe.press(&session, "refunds", "waiting").await, 303);
+    (id, session)
+}
+
+/// A person sends a session's payment back in the Dashboard.
+async fn refund_by_hand(stripe: &Stripe, session: &str) {
+    let intent = stripe.session(session).await["payment_intent"]["id"].as_str().unwrap().to_owned();
+    stripe.call(Method::POST, "/v1/refunds", &[("payment_intent", &intent)]).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refund_that_waits_for_the_balance_is_due_until_its_money_has_gone_back() {
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
-    let (id, session) = due(&stripe, &handlers).await;
-    assert_eq!(stripe.press(&session, "refunds", "waiting").await, 303);
+    let (id, session) = waiting(&stripe, &handlers).await;
     // However often it is asked for, and in whatever order Stripe reports that it has taken it on.
     handlers.refund_due(&id).await.unwrap();
     storm(&handlers, &stripe.wait_for(&id, "charge.refunded").await, &mut Random::new(7)).await;
@@ -279,8 +286,7 @@ async fn a_refund_that_waits_for_the_balance_is_due_until_its_money_has_gone_bac
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refund_that_fails_after_it_was_taken_on_stays_due_and_is_sent_anew_when_it_is_asked_for_again() {
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
-    let (id, session) = due(&stripe, &handlers).await;
-    assert_eq!(stripe.press(&session, "refunds", "waiting").await, 303);
+    let (id, session) = waiting(&stripe, &handlers).await;
     handlers.refund_due(&id).await.unwrap();
     assert_eq!(stripe.press(&session, "refunds", "failed").await, 303);
     assert_eq!(stripe.deliver(&handlers, &id, "refund.failed").await.status, 200);
@@ -303,8 +309,7 @@ async fn a_refund_that_fails_after_it_was_taken_on_stays_due_and_is_sent_anew_wh
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refund_that_nobody_knows_of_is_not_called_done_because_it_was_taken_on() {
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
-    let (id, session) = due(&stripe, &handlers).await;
-    assert_eq!(stripe.press(&session, "refunds", "waiting").await, 303);
+    let (id, session) = waiting(&stripe, &handlers).await;
     // Stripe has it, and every answer is lost.
     stripe.fail_every(Some(Fault::AnswerLost));
     handlers.refund_due(&id).await.unwrap_err();
@@ -321,12 +326,10 @@ async fn a_refund_that_nobody_knows_of_is_not_called_done_because_it_was_taken_o
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_who_refunds_what_failed_has_the_event_delivered_again() {
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
-    let (id, session) = due(&stripe, &handlers).await;
-    assert_eq!(stripe.press(&session, "refunds", "waiting").await, 303);
+    let (id, session) = waiting(&stripe, &handlers).await;
     handlers.refund_due(&id).await.unwrap();
     assert_eq!(stripe.press(&session, "refunds", "failed").await, 303);
-    let intent = stripe.session(&session).await["payment_intent"]["id"].as_str().unwrap().to_owned();
-    stripe.call(Method::POST, "/v1/refunds", &[("payment_intent", &intent)]).await;
+    refund_by_hand(&stripe, &session).await;
     storm(&handlers, &stripe.wait_for(&id, "refund.failed").await, &mut Random::new(10)).await;
     assert_eq!(handlers.stored(&id).await.status, Status::RefundDue, "whose the charge's refund is, nobody can tell");
     handlers.refund_due(&id).await.unwrap();
@@ -337,12 +340,9 @@ async fn a_person_who_refunds_what_failed_has_the_event_delivered_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_customer_whose_refund_takes_its_time_can_look_meanwhile() {
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
-    let (id, token) = handlers.sent().await;
-    handlers.cancel(&id).await;
-    let session = paid_by_hand(&stripe, &id).await;
-    stripe.deliver(&handlers, &id, "checkout.session.completed").await;
+    let (id, _) = waiting(&stripe, &handlers).await;
+    let token = handlers.stored(&id).await.token.reveal();
     let before = handlers.link_time_to_live(&token).await;
-    assert_eq!(stripe.press(&session, "refunds", "waiting").await, 303);
     handlers.refund_due(&id).await.unwrap();
     let days = (handlers.link_time_to_live(&token).await - before) / 86_400;
     assert!((91..=92).contains(&days), "{days}");
@@ -358,8 +358,7 @@ async fn after_our_refund_was_not_taken_on_a_persons_counts_by_the_charge() {
         handlers.refund_due(&id).await.unwrap_err();
         assert_eq!(handlers.proxy.faults_left(), 0);
         stripe.fail_every(None);
-        let intent = stripe.session(&session).await["payment_intent"]["id"].as_str().unwrap().to_owned();
-        stripe.call(Method::POST, "/v1/refunds", &[("payment_intent", &intent)]).await;
+        refund_by_hand(&stripe, &session).await;
         assert_eq!(stripe.deliver(&handlers, &id, "charge.refunded").await.status, 200);
         assert_eq!(handlers.stored(&id).await.status, Status::Refunded);
         assert_possible(&handlers.stored(&id).await);
@@ -535,10 +534,7 @@ async fn nobody_waits_for_a_silent_stripe_for_longer_than_ten_minutes() {
 async fn a_refund_survives_every_fault_and_is_made_once() {
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
     for fault in Fault::ALL {
-        let (id, _) = handlers.sent().await;
-        handlers.cancel(&id).await;
-        let session = paid_by_hand(&stripe, &id).await;
-        stripe.deliver(&handlers, &id, "checkout.session.completed").await;
+        let (id, session) = due(&stripe, &handlers).await;
         stripe.fail_next(&[fault; ATTEMPTS]);
         let first = handlers.refund_due(&id).await;
         let status = handlers.stored(&id).await.status;

@@ -122,7 +122,7 @@ export class Card extends EventTarget {
   #failures() {
     const [undelivered, missed] = [failedDelivery(this.#request), missedDelivery(this.#request)];
     if (undelivered) return this.#failure(texts.undelivered(undelivered));
-    if (missed) return this.#failure(texts.unreached(missed));
+    if (missed) return this.#failure(texts.entries.undelivered(this.#request, missed));
     const attempts = failedAttempts(this.#request);
     if (attempts.length === 0 || !["clicked", "expired"].includes(this.#request.status)) return null;
     return this.#failure(texts.attempts(attempts.length, attempts.at(-1)));

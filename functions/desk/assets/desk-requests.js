@@ -34,15 +34,19 @@ export function failedAttempts({ history }) {
   return history.filter((entry, index) => entry.status === "clicked" && history[index - 1]?.status === "clicked");
 }
 
-/** The history's entry that says that the link did not reach the customer, while they could still be reached. */
-export function failedDelivery({ status, history }) {
-  return status === "sent" && history.length > 1 ? history.at(-1) : null;
+/** The history's entry that says that the link did not reach the customer: what follows on `sent` without another status. */
+function undelivered({ history }) {
+  return history[1]?.status === "sent" ? history[1] : null;
 }
 
-/** The same entry once the link has ended without a click: then it says why. */
+/** That entry while the customer could still be reached. */
+export function failedDelivery(request) {
+  return request.status === "sent" ? undelivered(request) : null;
+}
+
+/** That entry once the link has ended without a click: then it says why. */
 export function missedDelivery(request) {
-  const [, entry] = request.history;
-  return request.status === "expired" && expiryReason(request) === "not_clicked" && entry?.status === "sent" ? entry : null;
+  return request.status === "expired" && expiryReason(request) === "not_clicked" ? undelivered(request) : null;
 }
 
 /** After how long to look at a request again, in milliseconds; `null` if nothing about it can change any more. */

@@ -129,7 +129,6 @@ export const texts = {
       ? sentence`An attempt to pay failed at ${moment(last.at)}: ${reason(last.reason)}`
       : sentence`${count} attempts to pay failed, the last at ${moment(last.at)}: ${reason(last.reason)}`,
   undelivered: (entry) => [`${undelivered(entry)} You can copy it, or send it again.`],
-  unreached: (entry) => [undelivered(entry)],
   copyLink: "Copy link",
   cancelPayment: "Cancel Payment",
   canceling: "Canceling…",

@@ -46,6 +46,14 @@ pub struct LinkItem {
     pub ttl: i64,
 }
 
+impl LinkItem {
+    /// The item by which `token` leads to the request until then.
+    #[must_use]
+    pub fn new(token: &LinkToken, request_id: PaymentRequestId, until: Timestamp) -> Self {
+        Self { pk: link_key(token), request_id, ttl: until.as_seconds_ceiling() }
+    }
+}
+
 /// One history entry. Its version is its place in the list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntryItem {

@@ -268,7 +268,7 @@ impl DynamoDbStore {
 
 impl Store for DynamoDbStore {
     async fn insert_link(&self, token: &LinkToken, id: PaymentRequestId, until: Timestamp) -> Result<(), StoreError> {
-        let link = LinkItem { pk: link_key(token), request_id: id, ttl: until.as_seconds_ceiling() };
+        let link = LinkItem::new(token, id, until);
         match self.put_new(to_item(&link).map_err(corrupt)?).await? {
             None => Ok(()),
             // The put was tried twice and its first answer lost.
@@ -278,8 +278,7 @@ impl Store for DynamoDbStore {
     }
 
     async fn keep_link(&self, token: &LinkToken, id: PaymentRequestId, until: Timestamp) -> Result<(), StoreError> {
-        let link = LinkItem { pk: link_key(token), request_id: id, ttl: until.as_seconds_ceiling() };
-        let item = to_item(&link).map_err(corrupt)?;
+        let item = to_item(LinkItem::new(token, id, until)).map_err(corrupt)?;
         let put = self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await;
         put.map_err(store_error)?;
         Ok(())

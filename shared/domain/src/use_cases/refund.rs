@@ -40,8 +40,10 @@ pub async fn refund(
     if !request.operations.contains(&OperationId::of_asked_refund()) {
         store.mark_refund(id).await?;
     }
-    let refunding = match provider.refund(&request, payment).await {
-        Ok(refunding) => refunding,
+    let under_way = match provider.refund(&request, payment).await {
+        Ok(Refunding::Done) => return complete(store, clock, id).await,
+        Ok(Refunding::UnderWay) => Refunded::UnderWay,
+        Ok(Refunding::WaitsForFunds) => Refunded::WaitsForFunds,
         Err(provider @ ProviderError::Refused(_)) => {
             return Err(match store.unmark_refund(id).await {
                 Ok(()) => provider.into(),
@@ -50,14 +52,12 @@ pub async fn refund(
         }
         Err(error) => return Err(error.into()),
     };
-    if refunding != Refunding::Done {
-        store.keep_link(&request.token, id, clock.now().plus(LONGEST_PROCESSING)).await?;
-    }
-    match refunding {
-        Refunding::Done => {}
-        Refunding::UnderWay => return Ok(Refunded::UnderWay(Box::new(request))),
-        Refunding::WaitsForFunds => return Ok(Refunded::WaitsForFunds(Box::new(request))),
-    }
+    store.keep_link(&request.token, id, clock.now().plus(LONGEST_PROCESSING)).await?;
+    Ok(under_way(Box::new(request)))
+}
+
+/// Writes down that the money has gone back.
+async fn complete(store: &impl Store, clock: &impl Clock, id: PaymentRequestId) -> Result<Refunded, UseCaseError> {
     let change = Change::new(Command::CompleteRefund, clock.now(), Actor::Provider, operation()?);
     Ok(match store.change(id, &change).await? {
         Changed::Applied(request) => Refunded::Done(request),

@@ -9,7 +9,7 @@ mod settings;
 mod webhook;
 
 use self::client::{Answered, Call, Client, REPEATED_AT_MOST, StripeError};
-use self::objects::{Expandable, PaymentStatus, Senseless, Session, SessionStatus};
+use self::objects::{Expandable, Metadata, PaymentStatus, Senseless, Session, SessionStatus};
 use super::MoneyRefusal;
 use crate::json::nothing_if_null;
 use domain::ports::{Checkout, Closing, PaymentProvider, ProviderError, Refunding};
@@ -52,12 +52,7 @@ struct Refund {
     status: RefundStatus,
     pending_reason: Option<String>,
     #[serde(default, deserialize_with = "nothing_if_null")]
-    metadata: RefundMetadata,
-}
-
-#[derive(Default, Deserialize)]
-struct RefundMetadata {
-    payment_request_id: Option<String>,
+    metadata: Metadata,
 }
 
 /// <https://docs.stripe.com/refunds#refund-statuses>
@@ -91,10 +86,6 @@ impl Refund {
             RefundStatus::Pending | RefundStatus::RequiresAction => Some(Refunding::UnderWay),
             RefundStatus::Failed | RefundStatus::Canceled => None,
         }
-    }
-
-    fn is_of(&self, request: PaymentRequestId) -> bool {
-        self.metadata.payment_request_id.as_ref().is_some_and(|id| *id == request.to_string())
     }
 }
 
@@ -143,7 +134,7 @@ impl Stripe {
     /// after it.
     async fn refunded_already(&self, request: PaymentRequestId, payment: &Payment) -> Result<Refunding, ProviderError> {
         let refunds: Refunds = self.read(format!("/v1/refunds?limit=100&payment_intent={}", payment.reference)).await?;
-        let ours = refunds.data.iter().filter(|refund| refund.is_of(request));
+        let ours = refunds.data.iter().filter(|refund| refund.metadata.owner() == Some(request));
         Ok(ours.filter_map(Refund::outcome).find(|outcome| *outcome != Refunding::Done).unwrap_or(Refunding::Done))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::NAME;
 use super::currency::from_stripe;
-use domain::{Money, Payment, Timestamp};
+use domain::{Money, Payment, PaymentRequestId, Timestamp};
 use serde::Deserialize;
 
 /// Something about a payment in one of Stripe's objects that makes no sense.
@@ -57,6 +57,19 @@ pub(super) struct PaymentIntent {
 #[derive(Debug, Deserialize)]
 pub(super) struct Charge {
     created: i64,
+}
+
+/// What we put on every object, so that whoever reads it knows whose it is.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Metadata {
+    payment_request_id: Option<String>,
+}
+
+impl Metadata {
+    /// The request that the object belongs to.
+    pub(super) fn owner(&self) -> Option<PaymentRequestId> {
+        self.payment_request_id.as_ref()?.parse().ok()
+    }
 }
 
 impl Session {

@@ -1,7 +1,7 @@
 //! What Stripe reports (<https://docs.stripe.com/api/events>).
 
 use super::currency::from_stripe;
-use super::objects::{PaymentStatus, Senseless, Session, moment, payment};
+use super::objects::{Metadata, PaymentStatus, Senseless, Session, moment, payment};
 use super::{NAME, settings::Mode};
 use crate::WebhookError;
 use crate::provider::WebhookEvent;
@@ -56,11 +56,6 @@ struct Data {
 #[derive(Deserialize)]
 struct Owned {
     metadata: Option<Metadata>,
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    payment_request_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -123,7 +118,7 @@ impl StripeWebhooks {
 /// The request that an object belongs to. Others may use the same account, and their objects may have any shape.
 fn owner(object: &Value) -> Option<PaymentRequestId> {
     let owned = Owned::deserialize(object).ok()?;
-    owned.metadata?.payment_request_id?.parse().ok()
+    owned.metadata?.owner()
 }
 
 /// Reads an event about a request of ours.
