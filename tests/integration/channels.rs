@@ -116,8 +116,8 @@ impl Setting {
 /// The same event, as it looks so long after it happened, with so much time left for the link.
 fn aged(event: &Value, age: Duration, left: Duration) -> Value {
     let (mut event, now) = (event.clone(), SystemClock.now());
-    event["occurred_at"] = json!(now.minus(age));
-    event["link"]["expires_at"] = json!(now.plus(left));
+    event["occurred_at"] = json!(now.saturating_sub(age));
+    event["link"]["expires_at"] = json!(now.saturating_add(left));
     event
 }
 
@@ -612,7 +612,7 @@ async fn a_text_without_a_link_whose_run_was_cut_off_is_said_to_be_lost() {
     let mut event: PaymentRequestEvent = serde_json::from_value(event).unwrap();
     let at_once = notify(&store, &channel, &SystemClock, &event).await.unwrap();
     assert!(matches!(at_once, Notified::Elsewhere), "its run may still be at work: {at_once:?}");
-    event.occurred_at = SystemClock.now().minus(Duration::from_secs(65));
+    event.occurred_at = SystemClock.now().saturating_sub(Duration::from_secs(65));
     let later = notify(&store, &channel, &SystemClock, &event).await.unwrap();
     let reason = DeliveryFailure::DeliveryUnconfirmed;
     assert!(matches!(later, Notified::Failed { reason: r, recorded: false, .. } if r == reason), "{later:?}");

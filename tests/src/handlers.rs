@@ -334,7 +334,7 @@ impl Handlers {
 
     /// Makes a request's deadline one that passed so long ago.
     pub async fn let_pass(&self, id: &str, since_the_deadline: Duration) {
-        let deadline = SystemClock.now().minus(since_the_deadline).as_milliseconds().to_string();
+        let deadline = SystemClock.now().saturating_sub(since_the_deadline).as_milliseconds().to_string();
         let update = self.database_client().update_item().table_name(local::dynamodb::TABLE_NAME);
         let update = update.key("pk", AttributeValue::S(format!("REQ#{id}")));
         let update = update.update_expression("SET due_at = :deadline");

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 /// Waits until a time limit is over, which is a millisecond after its last moment. Nothing but the clock says so.
 pub async fn until(moment: Timestamp) {
-    tokio::time::sleep(moment.since(SystemClock.now()) + Duration::from_millis(1)).await;
+    tokio::time::sleep(moment.saturating_duration_since(SystemClock.now()) + Duration::from_millis(1)).await;
 }
 
 /// Ends a request as the function `expire` does, by a clock and with a provider of the test's own.

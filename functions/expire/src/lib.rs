@@ -132,7 +132,7 @@ impl Expire {
 fn report(id: PaymentRequestId, settled: Settled) {
     match settled {
         Settled::Expired(request) => {
-            duration(Metric::ExpiryLag, request.updated_at().since(request.deadline));
+            duration(Metric::ExpiryLag, request.updated_at().saturating_duration_since(request.deadline));
             tracing::info!(%id, status = %request.status, "expired");
         }
         Settled::Paid(request) => tracing::info!(%id, status = %request.status, "paid in the last moment"),

@@ -31,7 +31,7 @@ impl Expire {
     /// Settles everything that becomes due within the look-ahead, at its moment. The index is read again as often as the
     /// shortest time limit needs, because with a short one a request can be made and end within one run.
     pub(crate) async fn sweep(&self) -> Result<(), SweepError> {
-        let end = SystemClock.now().plus(self.lookahead);
+        let end = SystemClock.now().saturating_add(self.lookahead);
         let bulkhead = Bulkhead::default();
         let mut seen: HashSet<Due> = HashSet::new();
         let mut settling = FuturesUnordered::new();
@@ -46,7 +46,7 @@ impl Expire {
                 Err(error) => tracing::error!(cause = chain(&error), "what is due could not be looked up"),
             }
             let next = looked_up_at + self.limits.lookup_interval();
-            let last = SystemClock.now().plus(next.saturating_duration_since(Instant::now())) >= end;
+            let last = SystemClock.now().saturating_add(next.saturating_duration_since(Instant::now())) >= end;
             let until = sleep_until(next);
             tokio::pin!(until);
             loop {
@@ -79,7 +79,7 @@ impl Expire {
 /// be a little ahead of it.
 async fn wait_until(moment: Timestamp) {
     loop {
-        let left = moment.since(SystemClock.now());
+        let left = moment.saturating_duration_since(SystemClock.now());
         if left.is_zero() {
             return;
         }

@@ -27,7 +27,7 @@ impl Function for Refund {
     fn invoke<'a>(&'a self, event: &'a str) -> BoxFuture<'a, Result<String, InvocationError>> {
         Box::pin(async move {
             let event: PaymentRequestEvent = BusEvent::read(event)?;
-            duration(Metric::RefundAge, SystemClock.now().since(event.occurred_at));
+            duration(Metric::RefundAge, SystemClock.now().saturating_duration_since(event.occurred_at));
             // An error leaves the event with the bus, which delivers it again and in the end keeps it for a person.
             match refund(&self.store, &self.provider, &SystemClock, event.id).await.map_err(InvocationError::work)? {
                 Refunded::Done(request) => tracing::info!(id = %request.id, "the late money went back"),

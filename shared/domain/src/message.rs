@@ -9,7 +9,7 @@ pub fn text(event: &PaymentRequestEvent) -> Option<String> {
     let (money, order) = (event.money(), &event.order_number);
     match (event.status, &event.link) {
         (Status::Sent, Some(link)) => {
-            let limit = in_words(link.expires_at.since(event.occurred_at));
+            let limit = in_words(link.expires_at.saturating_duration_since(event.occurred_at));
             Some(format!("Please pay {money} for order {order}: {} The link expires in {limit}.", link.url))
         }
         // Word for word as the product's owner specified it.

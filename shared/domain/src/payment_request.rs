@@ -128,8 +128,8 @@ impl PaymentRequest {
             token,
             created_at: now,
             status: Status::Sent,
-            link_deadline: now.plus(link_limit),
-            deadline: now.plus(link_limit),
+            link_deadline: now.saturating_add(link_limit),
+            deadline: now.saturating_add(link_limit),
             history: vec![sent],
             operations: BTreeSet::from([operation]),
             checkout: None,
@@ -180,7 +180,7 @@ impl PaymentRequest {
     /// Whether the provider's word on how the request ended is still worth waiting for: for [`PROVIDER_GRACE`] after its deadline.
     #[must_use]
     pub fn may_wait_for_provider(&self, now: Timestamp) -> bool {
-        now < self.deadline.plus(PROVIDER_GRACE)
+        now < self.deadline.saturating_add(PROVIDER_GRACE)
     }
 
     /// Whether the customer can go on to pay.

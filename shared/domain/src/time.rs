@@ -45,21 +45,21 @@ impl Timestamp {
 
     /// The moment so much later, at most the end of the year 9999.
     #[must_use]
-    pub fn plus(self, duration: Duration) -> Self {
+    pub fn saturating_add(self, duration: Duration) -> Self {
         let milliseconds = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Self(self.0.saturating_add(milliseconds).min(*RANGE.end()))
     }
 
     /// The moment so much earlier, at least the start of the year 1.
     #[must_use]
-    pub fn minus(self, duration: Duration) -> Self {
+    pub fn saturating_sub(self, duration: Duration) -> Self {
         let milliseconds = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Self(self.0.saturating_sub(milliseconds).max(*RANGE.start()))
     }
 
     /// How long after `earlier` this is; nothing if it is not after it.
     #[must_use]
-    pub fn since(self, earlier: Self) -> Duration {
+    pub fn saturating_duration_since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
@@ -73,7 +73,7 @@ impl Timestamp {
     #[must_use]
     pub fn end_of_last_month(self) -> Self {
         let start = format!("{}-01", self.month()).parse().unwrap_or(self);
-        start.minus(Duration::from_millis(1))
+        start.saturating_sub(Duration::from_millis(1))
     }
 
     /// Midnight UTC at the start of this moment's day.

@@ -164,7 +164,7 @@ pub(super) fn conditional_update(
     let mut remove = Vec::new();
 
     if let Command::Click { checkout_limit } = &change.command {
-        let deadline = write.number("deadline", change.at.plus(*checkout_limit).as_milliseconds());
+        let deadline = write.number("deadline", change.at.saturating_add(*checkout_limit).as_milliseconds());
         set.push(format!("{} = {deadline}", write.name("#due_at")));
     }
     if let Command::Pay { payment, .. } = &change.command {
@@ -178,7 +178,7 @@ pub(super) fn conditional_update(
     }
     // What has come to rest is removed one day; money that is on its way or owed back never is.
     if row.to.is_settled() {
-        let ttl = write.number("ttl", change.at.plus(retention).as_seconds_ceiling());
+        let ttl = write.number("ttl", change.at.saturating_add(retention).as_seconds_ceiling());
         set.push(format!("{} = {ttl}", write.name("#ttl")));
     } else if rows.iter().any(|row| !row.from.is_open()) {
         remove.push(write.name("#ttl"));

@@ -35,7 +35,7 @@ pub async fn create(
         PaymentRequest::new(id, caller, details, LinkToken::random()?, now, limits.link, operation.clone());
     request.fingerprint = fingerprint;
 
-    store.insert_link(&request.token, id, now.plus(limits.link_kept())).await?;
+    store.insert_link(&request.token, id, now.saturating_add(limits.link_kept())).await?;
     Ok(match store.insert(&request).await? {
         Inserted::New => Created::New(Box::new(request)),
         // The first try was applied and its answer lost; the second one met what it had written.

@@ -87,9 +87,9 @@ pub async fn list(
     };
     let now = clock.now();
     // Nothing older is stored: a request is removed so long after its end, and no life is longer than this.
-    let oldest = now.minus(limits.retention + limits.link + limits.checkout + LONGEST_PROCESSING);
+    let oldest = now.saturating_sub(limits.retention + limits.link + limits.checkout + LONGEST_PROCESSING);
     // A request made while the list is read, or by a machine whose clock is ahead, still belongs to it.
-    let newest = now.plus(Duration::from_hours(1));
+    let newest = now.saturating_add(Duration::from_hours(1));
     let (mut left, read_at_first) =
         if search.filter == Filter::default() { (search.limit, search.limit) } else { (LOOKED_AT, READ_AT_FIRST) };
     let mut listing = Listing {

@@ -95,7 +95,7 @@ pub async fn notify(
             Claimed::NotFound => return Ok(Notified::Unknown),
         },
         // Without a claim nothing is known but what the event says. One that comes at once is believed.
-        None if event.link.is_some() && clock.now().since(event.occurred_at) > FRESH => {
+        None if event.link.is_some() && clock.now().saturating_duration_since(event.occurred_at) > FRESH => {
             let Some(request) = store.get(event.id).await? else { return Ok(Notified::Unknown) };
             Some(request)
         }
@@ -136,13 +136,13 @@ fn given_up(event: &PaymentRequestEvent, error: &ChannelError, now: Timestamp) -
 /// late, for the last: to give up a run too early tells the agent the truth of that moment, to give up one too late tells
 /// nobody.
 fn another_run_comes(occurred_at: Timestamp, until: Timestamp, now: Timestamp) -> bool {
-    let age = now.since(occurred_at);
+    let age = now.saturating_duration_since(occurred_at);
     let wait = match age {
         age if age < FIRST_WAIT => FIRST_WAIT,
         age if age < SECOND_WAIT => SECOND_WAIT,
         _ => return false,
     };
-    now.plus(wait + LEEWAY) < until
+    now.saturating_add(wait + LEEWAY) < until
 }
 
 /// A message that another run has taken on. If that run was cut off, nobody but this one can say so; it cannot be still at
@@ -153,7 +153,7 @@ async fn taken(
     event: &PaymentRequestEvent,
     request: &PaymentRequest,
 ) -> Result<Notified, NotifyError> {
-    let recent = clock.now().since(event.occurred_at) < FIRST_WAIT;
+    let recent = clock.now().saturating_duration_since(event.occurred_at) < FIRST_WAIT;
     let missed = event.link.is_none() || (request.status == Status::Sent && request.failed_delivery().is_none());
     if recent || !missed {
         return Ok(Notified::Elsewhere);

@@ -195,7 +195,7 @@ pub(super) async fn process(
     if let Changed::Applied(request) = &changed
         && request.status == Status::Processing
     {
-        store.keep_link(&request.token, id, now.plus(LONGEST_PROCESSING)).await?;
+        store.keep_link(&request.token, id, now.saturating_add(LONGEST_PROCESSING)).await?;
     }
     Ok(changed)
 }

@@ -52,7 +52,7 @@ pub async fn refund(
         }
         Err(error) => return Err(error.into()),
     };
-    store.keep_link(&request.token, id, clock.now().plus(LONGEST_PROCESSING)).await?;
+    store.keep_link(&request.token, id, clock.now().saturating_add(LONGEST_PROCESSING)).await?;
     Ok(under_way(Box::new(request)))
 }
 

@@ -103,7 +103,7 @@ pub async fn report(
 /// The UTC days that the time from `from` up to but not at `to` touches, each by its midnight.
 fn days(from: Timestamp, to: Timestamp) -> impl Iterator<Item = Timestamp> {
     let first = (from < to).then(|| from.start_of_day());
-    std::iter::successors(first, move |day| Some(day.plus(DAY)).filter(|next| *next < to))
+    std::iter::successors(first, move |day| Some(day.saturating_add(DAY)).filter(|next| *next < to))
 }
 
 #[cfg(test)]
