@@ -1,7 +1,7 @@
 //! A click that stops half way, at each of its steps, and a provider that is not there.
 
 use domain::limits::PROVIDER_GRACE;
-use domain::ports::{Changed, Checkout, Closing, PaymentProvider, ProviderError, Refunding, Store as _};
+use domain::ports::{Changed, Changes as _, Checkout, Closing, PaymentProvider, ProviderError, Reads as _, Refunding};
 use domain::use_cases::expire::Settled;
 use domain::{
     Change, CheckoutId, Clock, Command, OperationId, Payment, PaymentRequest, Status, SystemClock, Timestamp,

@@ -145,7 +145,7 @@ async fn what_is_processing_has_no_deadline_and_is_kept_until_it_ends() {
         let request = handlers.stored(&id).await;
         assert_eq!((request.status, request.version()), (Status::Processing, 3));
         assert!(!handlers.provider.has_closed(&id));
-        assert!(domain::ports::Store::due(&handlers.store(), SystemClock.now()).await.unwrap().is_empty());
+        assert!(handlers.due().await.is_empty());
         assert_eq!(handlers.time_to_live(&id).await, None);
         assert_eq!(handlers.cancel(&id).await.code(), "already_clicked");
         let pressed = handlers.click(&token).await;

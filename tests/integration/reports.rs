@@ -1,7 +1,7 @@
 //! What a supervisor counts: per agent and in total, by what became of each request.
 
 use adapters::DynamoDbStore;
-use domain::ports::{Inserted, Store as _};
+use domain::ports::{Inserted, Inserts as _};
 use domain::{
     Actor, Agent, Caller, Customer, Details, HistoryEntry, LinkToken, Metadata, Money, OperationId, PaymentRequest,
     PaymentRequestId, Phone, Role, Status, Timestamp,

@@ -12,7 +12,7 @@ pub mod proxy;
 pub mod stripe;
 pub mod system;
 
-use domain::ports::{PaymentProvider, Store};
+use domain::ports::{Changes, Links, PaymentProvider};
 use domain::use_cases::UseCaseError;
 use domain::use_cases::expire::{Found, Settled, expire_unclicked, settle_unpaid};
 use domain::{Clock, PaymentRequestId, SystemClock, Timestamp};
@@ -28,7 +28,7 @@ pub async fn until(moment: Timestamp) {
 /// # Errors
 /// The store failed.
 pub async fn expire(
-    store: &impl Store,
+    store: &(impl Links + Changes),
     provider: &impl PaymentProvider,
     clock: &impl Clock,
     id: PaymentRequestId,

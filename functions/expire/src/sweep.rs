@@ -2,7 +2,7 @@
 
 use super::Expire;
 use super::bulkhead::Bulkhead;
-use domain::ports::{Due, Store as _};
+use domain::ports::{Due, DueIndex as _};
 use domain::use_cases::UseCaseError;
 use domain::{Clock, SystemClock, Timestamp};
 use futures::StreamExt as _;
@@ -64,7 +64,7 @@ impl Expire {
     }
 
     async fn settle_at(&self, due: Due, bulkhead: &Bulkhead) -> bool {
-        wait_until(due.at).await;
+        wait_until(due.due_at).await;
         match self.settle(due.id, bulkhead).await {
             Ok(()) => true,
             Err(error) => {

@@ -20,7 +20,8 @@ struct Refund {
 /// # Errors
 /// A variable that is missing or wrong.
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
-    Ok(Box::new(Refund { store: DynamoDbStore::new(environment)?, provider: ConfiguredProvider::new(environment)? }))
+    let store = DynamoDbStore::new(environment)?.with_retention(runtime::config::retention(environment)?);
+    Ok(Box::new(Refund { store, provider: ConfiguredProvider::new(environment)? }))
 }
 
 impl Function for Refund {
@@ -38,7 +39,7 @@ impl Function for Refund {
                     count(Metric::RefundFailed);
                     tracing::error!(id = %request.id, "a refund waits for money in the provider's account; a person has to put some there");
                 }
-                Refunded::Nothing => tracing::info!(id = %event.id, "no refund is due"),
+                Refunded::NotDue => tracing::info!(id = %event.id, "no refund is due"),
             }
             Ok("null".to_owned())
         })

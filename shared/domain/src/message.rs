@@ -1,6 +1,7 @@
 //! What the customer receives in the chat.
 
-use crate::{PaymentRequestEvent, Status};
+use crate::event::PaymentRequestEvent;
+use crate::status::Status;
 use std::time::Duration;
 
 /// The text that an event brings the customer; none for most.
@@ -34,8 +35,9 @@ pub fn in_words(limit: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::payment_request::HistoryEntry;
+    use crate::people::Actor;
     use crate::test_support::{at, request};
-    use crate::{Actor, HistoryEntry};
 
     fn event_of(status: Status) -> PaymentRequestEvent {
         let mut request = request(Status::Sent, 300_000);
