@@ -34,7 +34,7 @@ async fn main() {
             if event["detail"]["status"] == "expired"
                 && let Some((kind, deadline)) = waiting.remove(event["detail"]["id"].as_str().unwrap())
             {
-                lags.entry(kind).or_default().push(SystemClock.now().since(deadline));
+                lags.entry(kind).or_default().push(SystemClock.now().saturating_duration_since(deadline));
             }
         }
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -880,7 +880,7 @@ mod lists {
         let system = System::start(&[]).await;
         let alice = system.alice().await;
         let sara = sara(&system, &alice).await;
-        let yesterday = now().minus(Duration::from_hours(24));
+        let yesterday = now().saturating_sub(Duration::from_hours(24));
         let mut requests: Vec<_> =
             (0..1_010).map(|place| past(&alice, "alice", shifted(yesterday, -place), &[Status::Expired])).collect();
         for (place, request) in requests.iter_mut().enumerate() {

@@ -2,10 +2,11 @@
 //! the channels' own interfaces, and with a table that loses answers.
 
 use adapters::ConfiguredChannel;
-use domain::ports::{Claim, Claimed, Store as _};
-use domain::use_cases::notify::{Notified, Recorded, notify, record};
-use domain::{Clock as _, DeliveryFailure, DeliveryReport, PaymentRequestEvent, SystemClock, Timestamp};
+use domain::ports::{Changed, Facts as _};
+use domain::use_cases::notify::{DeliveryReportOutcome, Notified, notify, record_delivery_report};
+use domain::{Clock as _, DeliveryFailure, DeliveryReport, Fact, PaymentRequestEvent, RunId, SystemClock, Timestamp};
 use futures::future::join_all;
+use notify::LAMBDA_RETRIES;
 use runtime::{Environment, Function};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
@@ -116,9 +117,15 @@ impl Setting {
 /// The same event, as it looks so long after it happened, with so much time left for the link.
 fn aged(event: &Value, age: Duration, left: Duration) -> Value {
     let (mut event, now) = (event.clone(), SystemClock.now());
-    event["occurred_at"] = json!(now.minus(age));
-    event["link"]["expires_at"] = json!(now.plus(left));
+    event["occurred_at"] = json!(now.saturating_sub(age));
+    event["link"]["expires_at"] = json!(now.saturating_add(left));
     event
+}
+
+/// A new run's claim to the message that an event brings.
+fn claim_to(event: &Value) -> Fact {
+    let version = event["version"].as_u64().unwrap().try_into().unwrap();
+    Fact::MessageClaimed { version, run: RunId::random().unwrap() }
 }
 
 /// Answers that say "later", each in its channel's way.
@@ -443,9 +450,8 @@ async fn a_table_that_cannot_be_reached_keeps_the_message_back() {
 async fn a_run_that_was_cut_off_before_it_sent_loses_the_text_and_the_agent_is_told() {
     let setting = Setting::of("sms").await;
     let (id, event) = setting.sent().await;
-    let claim = Claim::new(event["event_id"].as_str().unwrap()).unwrap();
-    let claimed = setting.handlers.store().claim(id.parse().unwrap(), &claim).await.unwrap();
-    assert!(matches!(claimed, Claimed::Won(_)));
+    let claimed = setting.handlers.store().record_fact(id.parse().unwrap(), &claim_to(&event)).await.unwrap();
+    assert!(matches!(claimed, Changed::Applied(_)));
     // It may still be at work.
     setting.run(&event).await.unwrap();
     setting.assert_nothing_recorded(&id).await;
@@ -460,18 +466,17 @@ async fn only_its_own_claim_is_given_back() {
     let setting = Setting::of("sms").await;
     let (id, event) = setting.sent().await;
     let (store, id) = (setting.handlers.store(), id.parse().unwrap());
-    let claim = || Claim::new(event["event_id"].as_str().unwrap()).unwrap();
-    let (first, second) = (claim(), claim());
-    assert!(matches!(store.claim(id, &first).await.unwrap(), Claimed::Won(_)));
-    assert!(matches!(store.claim(id, &second).await.unwrap(), Claimed::Taken(_)));
-    store.release(id, &second).await.unwrap();
-    assert!(matches!(store.claim(id, &second).await.unwrap(), Claimed::Taken(_)));
-    store.release(id, &first).await.unwrap();
-    store.release(id, &first).await.unwrap();
-    assert!(matches!(store.claim(id, &second).await.unwrap(), Claimed::Won(_)));
+    let (first, second) = (claim_to(&event), claim_to(&event));
+    assert!(matches!(store.record_fact(id, &first).await.unwrap(), Changed::Applied(_)));
+    assert!(matches!(store.record_fact(id, &second).await.unwrap(), Changed::Unchanged(_)));
+    store.retract_fact(id, &second).await.unwrap();
+    assert!(matches!(store.record_fact(id, &second).await.unwrap(), Changed::Unchanged(_)));
+    store.retract_fact(id, &first).await.unwrap();
+    store.retract_fact(id, &first).await.unwrap();
+    assert!(matches!(store.record_fact(id, &second).await.unwrap(), Changed::Applied(_)));
     let missing = domain::PaymentRequestId::new();
-    assert_eq!(store.claim(missing, &first).await.unwrap(), Claimed::NotFound);
-    store.release(missing, &first).await.unwrap();
+    assert_eq!(store.record_fact(missing, &first).await.unwrap(), Changed::NotFound);
+    store.retract_fact(missing, &first).await.unwrap();
 }
 
 #[tokio::test]
@@ -583,21 +588,21 @@ async fn a_text_is_given_up_once_whoever_says_so() {
     let (id, event) = setting.sent().await;
     let event: PaymentRequestEvent = serde_json::from_value(event).unwrap();
     setting.channels.always(Some(Reply::Refused(422, json!({}))));
-    let first = notify(&store, &channel, &SystemClock, &event).await.unwrap();
+    let first = notify(&store, &channel, &SystemClock, &LAMBDA_RETRIES, &event).await.unwrap();
     assert!(matches!(first, Notified::Failed { recorded: true, .. }), "{first:?}");
-    let again = notify(&store, &channel, &SystemClock, &event).await.unwrap();
+    let again = notify(&store, &channel, &SystemClock, &LAMBDA_RETRIES, &event).await.unwrap();
     assert!(matches!(again, Notified::Elsewhere), "{again:?}");
     let report = DeliveryReport { id: id.parse().unwrap(), reason: DeliveryFailure::Undelivered };
-    let reported = record(&store, &SystemClock, report).await.unwrap();
-    assert!(matches!(reported, Recorded::Known(_)), "{reported:?}");
+    let reported = record_delivery_report(&store, &SystemClock, report).await.unwrap();
+    assert!(matches!(reported, DeliveryReportOutcome::Known(_)), "{reported:?}");
     // The entry that is there is the first one's, also if the answer to its write is lost.
     setting.assert_failed(&id, "channel_refused").await;
     let (other, _) = setting.sent().await;
     setting.handlers.proxy.fail_next_writes(&[Fault::AnswerLost]);
     let report = DeliveryReport { id: other.parse().unwrap(), reason: DeliveryFailure::Undelivered };
-    let reported = record(&setting.handlers.faulty_store(), &SystemClock, report).await.unwrap();
+    let reported = record_delivery_report(&setting.handlers.faulty_store(), &SystemClock, report).await.unwrap();
     assert_eq!(setting.handlers.proxy.faults_left(), 0);
-    assert!(matches!(reported, Recorded::Applied(_)), "{reported:?}");
+    assert!(matches!(reported, DeliveryReportOutcome::Applied(_)), "{reported:?}");
 }
 
 #[tokio::test]
@@ -607,13 +612,12 @@ async fn a_text_without_a_link_whose_run_was_cut_off_is_said_to_be_lost() {
     let (id, _) = setting.sent().await;
     setting.handlers.cancel(&id).await;
     let event = setting.last_event(&id).await;
-    let claim = Claim::new(event["event_id"].as_str().unwrap()).unwrap();
-    store.claim(id.parse().unwrap(), &claim).await.unwrap();
+    store.record_fact(id.parse().unwrap(), &claim_to(&event)).await.unwrap();
     let mut event: PaymentRequestEvent = serde_json::from_value(event).unwrap();
-    let at_once = notify(&store, &channel, &SystemClock, &event).await.unwrap();
+    let at_once = notify(&store, &channel, &SystemClock, &LAMBDA_RETRIES, &event).await.unwrap();
     assert!(matches!(at_once, Notified::Elsewhere), "its run may still be at work: {at_once:?}");
-    event.occurred_at = SystemClock.now().minus(Duration::from_secs(65));
-    let later = notify(&store, &channel, &SystemClock, &event).await.unwrap();
+    event.occurred_at = SystemClock.now().saturating_sub(Duration::from_secs(65));
+    let later = notify(&store, &channel, &SystemClock, &LAMBDA_RETRIES, &event).await.unwrap();
     let reason = DeliveryFailure::DeliveryUnconfirmed;
     assert!(matches!(later, Notified::Failed { reason: r, recorded: false, .. } if r == reason), "{later:?}");
     assert_eq!(setting.channels.calls(), 0);

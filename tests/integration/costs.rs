@@ -89,7 +89,7 @@ async fn an_expiry_that_nobody_clicked_is_one_write_and_leaves_the_index() {
     handlers.proxy.take_calls();
     handlers.link_removed(&id).await;
     assert_eq!(reads_and_writes(&handlers.proxy.take_calls()), (0, 1));
-    assert!(domain::ports::Store::due(&handlers.store(), SystemClock.now()).await.unwrap().is_empty());
+    assert!(handlers.due().await.is_empty());
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! A click that stops half way, at each of its steps, and a provider that is not there.
 
 use domain::limits::PROVIDER_GRACE;
-use domain::ports::{Changed, Checkout, Closing, PaymentProvider, ProviderError, Refunding, Store as _};
+use domain::ports::{Changed, Changes as _, Checkout, Closing, PaymentProvider, ProviderError, Reads as _, Refunding};
 use domain::use_cases::expire::Settled;
 use domain::{
     Change, CheckoutId, Clock, Command, OperationId, Payment, PaymentRequest, Status, SystemClock, Timestamp,
@@ -91,8 +91,8 @@ async fn an_unpaid_request_waits_for_an_unreachable_provider_for_ten_minutes_at_
     let deadline = handlers.stored(&id).await.deadline;
     let store = handlers.store();
     let id = id.parse().unwrap();
-    let grace_ends = deadline.plus(PROVIDER_GRACE);
-    for moment in [deadline, grace_ends.minus(Duration::from_millis(1))] {
+    let grace_ends = deadline.saturating_add(PROVIDER_GRACE);
+    for moment in [deadline, grace_ends.saturating_sub(Duration::from_millis(1))] {
         let settled = tests::expire(&store, &Unreachable, &At(moment), id).await.unwrap();
         assert!(matches!(settled, Settled::Postponed(_)), "{settled:?}");
         assert_eq!(store.get(id).await.unwrap().unwrap().status, Status::Clicked);

@@ -544,7 +544,11 @@ async fn nothing_is_believed_that_the_channel_did_not_say() {
     let text = report("webhook", &message, Outcome::Failed).to_string();
     for minutes in [6, -6] {
         let offset = Duration::from_mins(6);
-        let then = if minutes > 0 { SystemClock.now().plus(offset) } else { SystemClock.now().minus(offset) };
+        let then = if minutes > 0 {
+            SystemClock.now().saturating_add(offset)
+        } else {
+            SystemClock.now().saturating_sub(offset)
+        };
         let answer =
             setting.handlers.report_delivery(&*setting.reports, "webhook", signed("webhook", &text, then), &text).await;
         assert_eq!(answer.status, 401, "{minutes}");

@@ -11,6 +11,7 @@ mod crashes;
 mod delivery_reports;
 mod desk;
 mod events;
+mod facts;
 mod faults;
 mod life;
 mod load;

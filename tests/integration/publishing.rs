@@ -219,6 +219,7 @@ async fn a_link_that_did_not_arrive_is_announced_and_a_claim_to_its_message_is_n
     let sent = image(IDS[0], 1);
     let mut claimed = sent.clone();
     claimed["operations"] = json!({ "SS": ["a", "claimed", "run"] });
+    claimed["facts"] = json!({ "SS": ["claimed:1", "claimed:1:run", "seen:by:a:later:release"] });
     let mut failed = claimed.clone();
     failed["version"] = json!({ "N": "2" });
     failed["history"]["L"].as_array_mut().unwrap().push(json!({ "M": { "status": { "S": "sent" },

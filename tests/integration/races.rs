@@ -193,7 +193,7 @@ async fn any_number_of_refunds_send_the_money_back_once() {
 /// Waits for a deadline; every other round until just before it, so that both sides of it are tried.
 async fn wait_until(deadline: Timestamp, round: usize) {
     let early = std::time::Duration::from_millis(if round % 2 == 1 { 15 } else { 0 });
-    let left = deadline.minus(early).since(SystemClock.now());
+    let left = deadline.saturating_sub(early).saturating_duration_since(SystemClock.now());
     tokio::time::sleep(left).await;
     while round.is_multiple_of(2) && SystemClock.now() < deadline {
         tokio::task::yield_now().await;
@@ -201,5 +201,5 @@ async fn wait_until(deadline: Timestamp, round: usize) {
 }
 
 fn after(moment: Timestamp, milliseconds: u64) -> Timestamp {
-    moment.plus(std::time::Duration::from_millis(milliseconds))
+    moment.saturating_add(std::time::Duration::from_millis(milliseconds))
 }

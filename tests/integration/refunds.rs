@@ -1,7 +1,7 @@
 //! The provider says that money went back: only what was due, whole and of the right payment, makes a request refunded.
 
-use domain::ports::Store as _;
-use domain::use_cases::pay::{ProviderEvent, Recorded, record};
+use domain::ports::Reads as _;
+use domain::use_cases::pay::{ProviderEvent, ProviderEventOutcome, record_provider_event};
 use domain::{Clock as _, Money, PaymentRequest, Status, SystemClock};
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -35,11 +35,11 @@ async fn a_refund_that_was_due_is_done_once_whoever_sent_it_and_however_often_it
     let (request, store) = (due(&handlers).await, Arc::new(handlers.store()));
     assert_eq!(request.status, Status::RefundDue);
     let reference = request.payment.clone().unwrap().reference;
-    let reports = (0..6).map(|_| record(&*store, &SystemClock, refunded(&request, &reference, 25_000)));
+    let reports = (0..6).map(|_| record_provider_event(&*store, &SystemClock, refunded(&request, &reference, 25_000)));
     let (reports, ours) = tokio::join!(join_all(reports), async { handlers.refund_due(&request.id.to_string()).await });
     ours.unwrap();
     for report in reports {
-        assert!(matches!(report.unwrap(), Recorded::Applied(_) | Recorded::Nothing(_)));
+        assert!(matches!(report.unwrap(), ProviderEventOutcome::Applied(_) | ProviderEventOutcome::Unchanged(_)));
     }
     let stored = handlers.stored(&request.id.to_string()).await;
     assert_eq!(stored.status, Status::Refunded);
@@ -52,8 +52,8 @@ async fn a_part_of_the_money_or_another_payment_settles_nothing() {
     let (request, store) = (due(&handlers).await, handlers.store());
     let reference = request.payment.clone().unwrap().reference;
     for event in [refunded(&request, &reference, 24_999), refunded(&request, "another", 25_000)] {
-        let recorded = record(&store, &SystemClock, event).await.unwrap();
-        assert!(matches!(recorded, Recorded::RefundNotDue(_)), "{recorded:?}");
+        let recorded = record_provider_event(&store, &SystemClock, event).await.unwrap();
+        assert!(matches!(recorded, ProviderEventOutcome::RefundNotDue(_)), "{recorded:?}");
         assert_eq!(status(&handlers, &request).await, Status::RefundDue);
     }
 }
@@ -65,11 +65,11 @@ async fn a_refund_that_a_person_makes_of_a_paid_request_changes_nothing() {
     assert_eq!(handlers.pay(&id, SystemClock.now()).await.status, 200);
     let (paid, store) = (handlers.stored(&id).await, handlers.store());
     let reference = paid.payment.clone().unwrap().reference;
-    let recorded = record(&store, &SystemClock, refunded(&paid, &reference, 25_000)).await.unwrap();
-    assert!(matches!(recorded, Recorded::RefundNotDue(_)), "{recorded:?}");
+    let recorded = record_provider_event(&store, &SystemClock, refunded(&paid, &reference, 25_000)).await.unwrap();
+    assert!(matches!(recorded, ProviderEventOutcome::RefundNotDue(_)), "{recorded:?}");
     assert_eq!(handlers.stored(&id).await, paid);
     let unknown = ProviderEvent::Refunded { id: domain::PaymentRequestId::new(), reference, money: money(25_000) };
-    assert_eq!(record(&store, &SystemClock, unknown).await.unwrap(), Recorded::Unknown);
+    assert_eq!(record_provider_event(&store, &SystemClock, unknown).await.unwrap(), ProviderEventOutcome::Unknown);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! What a supervisor counts: per agent and in total, by what became of each request.
 
 use adapters::DynamoDbStore;
-use domain::ports::{Inserted, Store as _};
+use domain::ports::{Inserted, Inserts as _};
 use domain::{
     Actor, Agent, Caller, Customer, Details, HistoryEntry, LinkToken, Metadata, Money, OperationId, PaymentRequest,
     PaymentRequestId, Phone, Role, Status, Timestamp,
@@ -42,7 +42,7 @@ pub(crate) fn past(user: &User<'_>, agent: &str, created_at: Timestamp, statuses
         OperationId::random().unwrap(),
     );
     for status in statuses {
-        let at = request.updated_at().plus(Duration::from_mins(1));
+        let at = request.updated_at().saturating_add(Duration::from_mins(1));
         request.history.push(HistoryEntry { status: *status, at, actor: Actor::System, reason: None });
         request.status = *status;
     }
@@ -163,7 +163,7 @@ async fn a_click_counts_whatever_became_of_the_request_since() {
     let system = System::start(&[]).await;
     let alice = system.alice().await;
     let supervisor = system.user(&alice.workspace, "sue", "supervisor").await;
-    let yesterday = now().minus(Duration::from_hours(24));
+    let yesterday = now().saturating_sub(Duration::from_hours(24));
     let of = |agent, statuses: &[Status]| past(&alice, agent, yesterday, statuses);
     let requests = [
         of("alice", &[Status::Clicked, Status::Expired]),
@@ -192,8 +192,9 @@ async fn every_day_of_a_report_is_there_in_order_with_what_lies_in_its_range() {
     let system = System::start(&[]).await;
     let alice = system.alice().await;
     let supervisor = system.user(&alice.workspace, "sue", "supervisor").await;
-    let after =
-        |milliseconds| tests::system::shifted(now().start_of_day().minus(Duration::from_hours(240)), milliseconds);
+    let after = |milliseconds| {
+        tests::system::shifted(now().start_of_day().saturating_sub(Duration::from_hours(240)), milliseconds)
+    };
     let day = |day: i64| after(day * 86_400_000);
     let date = |number| day(number).to_string()[..10].to_owned();
     let (midnight, noon) = (86_400_000, 86_400_000 + 43_200_000);

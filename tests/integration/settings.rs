@@ -130,6 +130,22 @@ async fn a_wrong_variable_is_named_and_its_value_is_not() {
     expect_refused(&stripe_settings(), functions_with_stripe(), &wrong);
 }
 
+/// Whoever does not need a time limit starts whatever it is: a store is told how long to keep what it ends, by those who end
+/// requests.
+#[tokio::test]
+async fn a_time_limit_stops_only_the_functions_that_it_is_for() {
+    let expected = [
+        ("LINK_TTL_SECONDS", &["create", "query", "link-click", "expire"][..]),
+        ("CHECKOUT_TTL_SECONDS", &["create", "query", "link-click", "expire"]),
+        ("RETENTION_DAYS", &["create", "cancel", "query", "link-click", "payment-webhook", "expire", "refund"]),
+    ];
+    for (name, stopped) in expected {
+        let settings = environment(SETTINGS.iter().copied()).with(name, "0");
+        let functions = functions().into_iter().filter(|(_, make, _)| make(&settings).is_err());
+        assert_eq!(functions.map(|(function, ..)| function).collect::<Vec<_>>(), stopped, "{name}");
+    }
+}
+
 fn expect_refused(
     settings: &[(&'static str, &'static str)],
     functions: Vec<(&'static str, Make, Vec<&'static str>)>,

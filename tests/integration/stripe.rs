@@ -205,13 +205,13 @@ async fn money_that_comes_after_the_end_goes_back_once_whatever_is_lost_and_howe
         // Stripe cannot be reached for ten minutes, so the request ends with its session open.
         stripe.fail_every(Some(Fault::RequestLost));
         let deadline = handlers.stored(&id).await.deadline;
-        let (provider, at) = (handlers.payment_provider(), At(deadline.plus(PROVIDER_GRACE)));
+        let (provider, at) = (handlers.payment_provider(), At(deadline.saturating_add(PROVIDER_GRACE)));
         let ended = tests::expire(&handlers.store(), &provider, &at, id.parse().unwrap()).await;
         assert!(matches!(ended.unwrap(), Settled::ExpiredUnconfirmed(..)));
         stripe.fail_every(None);
 
         // Stripe's times are whole seconds: the next one is after the deadline.
-        tests::until(deadline.plus(Duration::from_secs(1))).await;
+        tests::until(deadline.saturating_add(Duration::from_secs(1))).await;
         assert_eq!(stripe.press(&session, "pay", "succeeded").await, 303);
         storm(&handlers, &stripe.wait_for(&id, "checkout.session.completed").await, &mut Random::new(5)).await;
         assert_eq!(handlers.stored(&id).await.status, Status::RefundDue);

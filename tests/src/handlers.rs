@@ -6,7 +6,7 @@ use adapters::{ConfiguredProvider, DynamoDbStore};
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use domain::ports::Store as _;
+use domain::ports::{Due, DueIndex as _, Reads as _};
 use domain::{Clock as _, PaymentRequest, SystemClock, Timestamp};
 use local::dynamodb::Embedded;
 use runtime::webhook::Secrets;
@@ -302,13 +302,29 @@ impl Handlers {
     /// A store that talks to the database without the proxy.
     #[must_use]
     pub fn store(&self) -> DynamoDbStore {
-        DynamoDbStore::new(&self.environment.clone().with("AWS_ENDPOINT_URL_DYNAMODB", &self.database.url)).unwrap()
+        self.store_in(&self.environment.clone().with("AWS_ENDPOINT_URL_DYNAMODB", &self.database.url))
     }
 
     /// A store that talks to the database as the functions do, faults of the proxy included.
     #[must_use]
     pub fn faulty_store(&self) -> DynamoDbStore {
-        DynamoDbStore::new(&self.environment).unwrap()
+        self.store_in(&self.environment)
+    }
+
+    fn store_in(&self, environment: &Environment) -> DynamoDbStore {
+        let retention = runtime::config::retention(&self.environment).unwrap();
+        DynamoDbStore::new(environment).unwrap().with_retention(retention)
+    }
+
+    /// The variables that the functions were made with.
+    #[must_use]
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// What is due by now.
+    pub async fn due(&self) -> Vec<Due> {
+        self.store().due(SystemClock.now()).await.unwrap()
     }
 
     /// The request as it is stored.
@@ -334,7 +350,7 @@ impl Handlers {
 
     /// Makes a request's deadline one that passed so long ago.
     pub async fn let_pass(&self, id: &str, since_the_deadline: Duration) {
-        let deadline = SystemClock.now().minus(since_the_deadline).as_milliseconds().to_string();
+        let deadline = SystemClock.now().saturating_sub(since_the_deadline).as_milliseconds().to_string();
         let update = self.database_client().update_item().table_name(local::dynamodb::TABLE_NAME);
         let update = update.key("pk", AttributeValue::S(format!("REQ#{id}")));
         let update = update.update_expression("SET due_at = :deadline");
@@ -347,12 +363,15 @@ impl Handlers {
         self.item(&format!("REQ#{id}")).await.iter().map(|(name, value)| name.len() + value_size(value)).sum()
     }
 
-    async fn item(&self, key: &str) -> HashMap<String, AttributeValue> {
+    /// The item with this key, attribute by attribute.
+    pub async fn item(&self, key: &str) -> HashMap<String, AttributeValue> {
         let get = self.database_client().get_item().table_name(local::dynamodb::TABLE_NAME).consistent_read(true);
         get.key("pk", AttributeValue::S(key.to_owned())).send().await.unwrap().item.unwrap()
     }
 
-    fn database_client(&self) -> aws_sdk_dynamodb::Client {
+    /// A client of the database itself.
+    #[must_use]
+    pub fn database_client(&self) -> aws_sdk_dynamodb::Client {
         let config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::v2026_01_12())
             .region(aws_sdk_dynamodb::config::Region::new("us-east-1"))

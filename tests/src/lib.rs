@@ -12,7 +12,7 @@ pub mod proxy;
 pub mod stripe;
 pub mod system;
 
-use domain::ports::{PaymentProvider, Store};
+use domain::ports::{Changes, Links, PaymentProvider};
 use domain::use_cases::UseCaseError;
 use domain::use_cases::expire::{Found, Settled, expire_unclicked, settle_unpaid};
 use domain::{Clock, PaymentRequestId, SystemClock, Timestamp};
@@ -20,7 +20,7 @@ use std::time::Duration;
 
 /// Waits until a time limit is over, which is a millisecond after its last moment. Nothing but the clock says so.
 pub async fn until(moment: Timestamp) {
-    tokio::time::sleep(moment.since(SystemClock.now()) + Duration::from_millis(1)).await;
+    tokio::time::sleep(moment.saturating_duration_since(SystemClock.now()) + Duration::from_millis(1)).await;
 }
 
 /// Ends a request as the function `expire` does, by a clock and with a provider of the test's own.
@@ -28,7 +28,7 @@ pub async fn until(moment: Timestamp) {
 /// # Errors
 /// The store failed.
 pub async fn expire(
-    store: &impl Store,
+    store: &(impl Links + Changes),
     provider: &impl PaymentProvider,
     clock: &impl Clock,
     id: PaymentRequestId,

@@ -25,7 +25,7 @@ struct Cancel {
 /// A variable that is missing or wrong.
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
     Ok(Box::new(HttpFunction(Cancel {
-        store: DynamoDbStore::new(environment)?,
+        store: DynamoDbStore::new(environment)?.with_retention(runtime::config::retention(environment)?),
         claims: ClaimNames::new(environment),
         public_base_url: runtime::config::public_base_url(environment)?,
     })))

@@ -4,7 +4,7 @@
 use adapters::channel::SmsReports;
 use adapters::{ConfiguredReports, DynamoDbStore};
 use domain::use_cases::UseCaseError;
-use domain::use_cases::notify::{Recorded, record};
+use domain::use_cases::notify::{DeliveryReportOutcome, record_delivery_report};
 use domain::{Clock, DeliveryReport, SystemClock};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response, StatusCode};
@@ -129,15 +129,17 @@ impl Reports {
 
     async fn record(&self, report: DeliveryReport) -> Result<(), UseCaseError> {
         let (id, reason) = (report.id, report.reason.code());
-        match record(&self.store, &SystemClock, report).await? {
-            Recorded::Applied(_) => {
+        match record_delivery_report(&self.store, &SystemClock, report).await? {
+            DeliveryReportOutcome::Applied(_) => {
                 count(Metric::DeliveryFailed);
                 tracing::error!(%id, reason, "the channel could not deliver a link");
             }
-            Recorded::Known(request) | Recorded::Nothing(request) => {
+            DeliveryReportOutcome::Known(request) | DeliveryReportOutcome::Unchanged(request) => {
                 tracing::info!(%id, reason, status = %request.status, "a report that changes nothing");
             }
-            Recorded::Unknown => tracing::info!(%id, reason, "a report about no request of ours was ignored"),
+            DeliveryReportOutcome::Unknown => {
+                tracing::info!(%id, reason, "a report about no request of ours was ignored")
+            }
         }
         Ok(())
     }

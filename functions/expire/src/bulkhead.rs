@@ -60,7 +60,7 @@ mod tests {
     fn the_circuit_opens_when_as_many_calls_in_a_row_are_not_answered_as_can_be_made_at_once() {
         let unavailable = || Settled::Postponed(ProviderError::Unavailable("no answer".into()));
         let answers = [
-            Settled::Nothing,
+            Settled::NotDue,
             Settled::Postponed(ProviderError::Refused("no".into())),
             Settled::Postponed(ProviderError::Unreadable("?".into())),
         ];
@@ -74,7 +74,7 @@ mod tests {
         assert!(!bulkhead.circuit_is_open(), "an answer in between counts");
         bulkhead.heard(&unavailable());
         assert!(bulkhead.circuit_is_open());
-        bulkhead.heard(&Settled::Nothing);
+        bulkhead.heard(&Settled::NotDue);
         assert!(!bulkhead.circuit_is_open());
     }
 }

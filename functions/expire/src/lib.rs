@@ -46,10 +46,11 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
         "a whole number of seconds from 0 to 600",
         |seconds: &u64| *seconds <= 600,
     )?;
+    let limits = runtime::config::limits(environment)?;
     Ok(Box::new(Expire {
-        store: DynamoDbStore::new(environment)?,
+        store: DynamoDbStore::new(environment)?.with_retention(limits.retention),
         provider: ConfiguredProvider::new(environment)?,
-        limits: runtime::config::limits(environment)?,
+        limits,
         lookahead: Duration::from_secs(lookahead),
         public_base_url: runtime::config::public_base_url(environment)?,
     }))
@@ -114,7 +115,7 @@ impl Expire {
             Found::Settled(settled) => settled,
             Found::Unpaid(request) => self.settle_unpaid(*request, bulkhead).await?,
         };
-        report(id, settled);
+        log_outcome(id, settled);
         Ok(())
     }
 
@@ -129,17 +130,17 @@ impl Expire {
     }
 }
 
-fn report(id: PaymentRequestId, settled: Settled) {
+fn log_outcome(id: PaymentRequestId, settled: Settled) {
     match settled {
         Settled::Expired(request) => {
-            duration(Metric::ExpiryLag, request.updated_at().since(request.deadline));
+            duration(Metric::ExpiryLag, request.updated_at().saturating_duration_since(request.deadline));
             tracing::info!(%id, status = %request.status, "expired");
         }
         Settled::Paid(request) => tracing::info!(%id, status = %request.status, "paid in the last moment"),
         Settled::Processing(request) => {
             tracing::info!(%id, status = %request.status, "the customer was in time; the money is on its way");
         }
-        Settled::Nothing => {}
+        Settled::NotDue => {}
         Settled::Postponed(error) => {
             tracing::warn!(%id, cause = chain(&error), "the provider did not close the checkout; next try in a minute");
         }

@@ -258,7 +258,7 @@ fn look_again_after(state: &State, request: Option<(&PaymentRequest, Timestamp)>
     let Some((request, now)) = request else {
         return (state.status == StatusCode::SERVICE_UNAVAILABLE).then_some(LOOK_AGAIN_AFTER);
     };
-    let until_end = request.deadline.since(now).as_secs() + 1;
+    let until_end = request.deadline.saturating_duration_since(now).as_secs() + 1;
     match request.status {
         Status::Sent if request.is_live(now) => Some(until_end),
         Status::Clicked if request.is_live(now) => Some(until_end.min(LOOK_AGAIN_AFTER)),
@@ -275,7 +275,7 @@ fn order<'a>(request: &'a PaymentRequest, now: Timestamp, brand: &'a Brand) -> O
         number: request.details.order_number.as_str(),
         description: request.details.description.as_ref().map(domain::Description::as_str),
         left: request.is_live(now).then(|| {
-            let left = request.deadline.since(now);
+            let left = request.deadline.saturating_duration_since(now);
             Left { milliseconds: left.as_millis(), clock: clock(left), until: Moment::time(request.deadline) }
         }),
         payment: payment.map(|payment| (payment.reference.as_str(), Moment::date(payment.paid_at))),

@@ -2,13 +2,20 @@
 
 use adapters::{ConfiguredChannel, DynamoDbStore};
 use domain::use_cases::notify::{Notified, notify};
-use domain::{PaymentRequestEvent, SystemClock};
+use domain::{PaymentRequestEvent, RetrySchedule, SystemClock};
 use runtime::bus_event::BusEvent;
 use runtime::telemetry::{Metric, chain, count};
 use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
+use std::time::Duration;
 
 /// The function's name, which is the package's and the binary's too.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
+
+/// When Lambda runs a function again that failed on an event: a minute after the first run and two minutes after the second,
+/// which is followed by the last (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>). The
+/// leeway is what Lambda may be late by, and what a run needs at least to send a message.
+pub const LAMBDA_RETRIES: RetrySchedule =
+    RetrySchedule::new(&[Duration::from_mins(1), Duration::from_mins(2)], Duration::from_secs(10));
 
 struct Notify {
     store: DynamoDbStore,
@@ -28,7 +35,7 @@ impl Function for Notify {
         Box::pin(async move {
             let event: PaymentRequestEvent = BusEvent::read(event)?;
             let event_id = &event.event_id;
-            match notify(&self.store, &self.channel, &SystemClock, &event).await {
+            match notify(&self.store, &self.channel, &SystemClock, &LAMBDA_RETRIES, &event).await {
                 Ok(Notified::TooLate) => {
                     tracing::warn!(event_id, "nobody waits for the link any more; its message was not sent");
                 }

@@ -2,7 +2,7 @@
 
 use adapters::provider::WebhookEvent;
 use adapters::{ConfiguredWebhooks, DynamoDbStore};
-use domain::use_cases::pay::{Recorded, record};
+use domain::use_cases::pay::{ProviderEventOutcome, record_provider_event};
 use domain::{Clock, SystemClock};
 use http::{Response, StatusCode};
 use runtime::http_function::{body, json, path_parameter};
@@ -24,7 +24,7 @@ struct PaymentWebhook {
 /// A variable that is missing or wrong.
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
     Ok(Box::new(HttpFunction(PaymentWebhook {
-        store: DynamoDbStore::new(environment)?,
+        store: DynamoDbStore::new(environment)?.with_retention(runtime::config::retention(environment)?),
         webhooks: ConfiguredWebhooks::new(environment)?,
     })))
 }
@@ -38,7 +38,7 @@ impl HttpHandler for PaymentWebhook {
         let body = body(&request)?;
         match self.webhooks.read(request.headers(), body, SystemClock.now()).await {
             Ok(WebhookEvent::Report(event)) => {
-                report(&record(&self.store, &SystemClock, event).await?);
+                log_outcome(&record_provider_event(&self.store, &SystemClock, event).await?);
             }
             Ok(WebhookEvent::ImpossibleMoney(id)) => {
                 count(Metric::AmountMismatch);
@@ -69,25 +69,27 @@ impl HttpHandler for PaymentWebhook {
     }
 }
 
-fn report(recorded: &Recorded) {
-    match recorded {
-        Recorded::Applied(request) => tracing::info!(id = %request.id, status = %request.status, "recorded"),
-        Recorded::Nothing(request) => {
+fn log_outcome(outcome: &ProviderEventOutcome) {
+    match outcome {
+        ProviderEventOutcome::Applied(request) => {
+            tracing::info!(id = %request.id, status = %request.status, "recorded")
+        }
+        ProviderEventOutcome::Unchanged(request) => {
             tracing::info!(id = %request.id, status = %request.status, "a report that changes nothing");
         }
-        Recorded::Mismatch(request) => {
+        ProviderEventOutcome::Mismatch(request) => {
             count(Metric::AmountMismatch);
             tracing::error!(id = %request.id, status = %request.status, "a payment of another amount or currency than was asked for");
         }
-        Recorded::SecondPayment(request) => {
+        ProviderEventOutcome::SecondPayment(request) => {
             count(Metric::SecondPayment);
             tracing::error!(id = %request.id, status = %request.status, "a second payment; a person has to send it back");
         }
-        Recorded::RefundNotDue(request) => {
+        ProviderEventOutcome::RefundNotDue(request) => {
             count(Metric::RefundNotDue);
             tracing::warn!(id = %request.id, status = %request.status, "money went back that was not due, or not all that was; nothing changes");
         }
-        Recorded::Unknown => {
+        ProviderEventOutcome::Unknown => {
             count(Metric::WebhookIgnored);
             tracing::info!("a report about no request of ours was ignored");
         }

@@ -46,18 +46,18 @@ pub(crate) fn question(request: &Request) -> Result<Question, Problem> {
     let to: Option<Timestamp> = fields.optional("to", super::parsed);
     let include =
         super::optional(&mut fields, "include", "must be clicks, days, or both with a comma between", Include::parse);
-    let tomorrow = SystemClock.now().start_of_day().plus(Duration::from_hours(24));
+    let tomorrow = SystemClock.now().start_of_day().saturating_add(Duration::from_hours(24));
     let (from, to) = match (from, to) {
         (Some(from), Some(to)) => (from, to),
         (Some(from), None) => (from, tomorrow.max(from)),
         (None, to) => {
             let to = to.unwrap_or(tomorrow);
-            (to.minus(USUAL), to)
+            (to.saturating_sub(USUAL), to)
         }
     };
     if from > to {
         fields.refuse("to", "must not be before from");
-    } else if to.since(from) > LONGEST {
+    } else if to.saturating_duration_since(from) > LONGEST {
         fields.refuse("from", "must be at most 92 days before to");
     }
     fields.finish(Some(Question { from, to, include: include.unwrap_or_default() }))

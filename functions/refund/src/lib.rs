@@ -20,14 +20,15 @@ struct Refund {
 /// # Errors
 /// A variable that is missing or wrong.
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
-    Ok(Box::new(Refund { store: DynamoDbStore::new(environment)?, provider: ConfiguredProvider::new(environment)? }))
+    let store = DynamoDbStore::new(environment)?.with_retention(runtime::config::retention(environment)?);
+    Ok(Box::new(Refund { store, provider: ConfiguredProvider::new(environment)? }))
 }
 
 impl Function for Refund {
     fn invoke<'a>(&'a self, event: &'a str) -> BoxFuture<'a, Result<String, InvocationError>> {
         Box::pin(async move {
             let event: PaymentRequestEvent = BusEvent::read(event)?;
-            duration(Metric::RefundAge, SystemClock.now().since(event.occurred_at));
+            duration(Metric::RefundAge, SystemClock.now().saturating_duration_since(event.occurred_at));
             // An error leaves the event with the bus, which delivers it again and in the end keeps it for a person.
             match refund(&self.store, &self.provider, &SystemClock, event.id).await.map_err(InvocationError::work)? {
                 Refunded::Done(request) => tracing::info!(id = %request.id, "the late money went back"),
@@ -38,7 +39,7 @@ impl Function for Refund {
                     count(Metric::RefundFailed);
                     tracing::error!(id = %request.id, "a refund waits for money in the provider's account; a person has to put some there");
                 }
-                Refunded::Nothing => tracing::info!(id = %event.id, "no refund is due"),
+                Refunded::NotDue => tracing::info!(id = %event.id, "no refund is due"),
             }
             Ok("null".to_owned())
         })

@@ -5,7 +5,7 @@
 
 use adapters::eventbridge::{Entry, EntryError};
 use adapters::{DynamoDbStore, EventBus};
-use domain::ports::{Store as _, StoreError};
+use domain::ports::{Reads as _, StoreError};
 use domain::{PaymentRequestEvent, PaymentRequestId};
 use runtime::{ConfigError, Environment};
 

@@ -1,9 +1,10 @@
-//! When a link does not reach the customer.
+//! Links that do not reach the customer.
 
-use crate::{PaymentRequestId, Reason};
+use crate::id::PaymentRequestId;
+use crate::text::Reason;
 
-/// Why the message with a link did not reach the customer, as the agent and other systems are told. Their codes are the
-/// whole set: a channel's own words, which may hold a phone number, go no further than its adapter.
+/// The reason why the message with a link did not reach the customer, as the agent and other systems read it. The codes
+/// are the whole set: a channel's own words, which may hold a phone number, stay within its adapter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DeliveryFailure {
     /// The channel cannot write to this number at all.
@@ -20,21 +21,21 @@ pub enum DeliveryFailure {
     ChannelUnavailable,
     /// Nobody can say whether it arrived: the channel's answer was lost.
     DeliveryUnconfirmed,
-    /// The channel took it and could not bring it: the phone is off, out of reach, or blocks it.
+    /// The channel accepted it and could not deliver it: the phone is off, out of reach, or blocks it.
     Undelivered,
 }
 
-/// What a channel says later of a message with a link that it had taken: that it will not arrive.
+/// A channel's later report that a message with a link, which it had accepted, will not arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeliveryReport {
     /// The request whose link it is.
     pub id: PaymentRequestId,
-    /// Why.
+    /// The reason that the channel gives.
     pub reason: DeliveryFailure,
 }
 
 impl DeliveryFailure {
-    /// Each of them.
+    /// Every reason.
     pub const ALL: [Self; 8] = [
         Self::InvalidRecipient,
         Self::RecipientOptedOut,
@@ -46,7 +47,7 @@ impl DeliveryFailure {
         Self::Undelivered,
     ];
 
-    /// Its code in the history and in events.
+    /// Returns the code in the history and in events.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -61,14 +62,14 @@ impl DeliveryFailure {
         }
     }
 
-    /// The failure with this code.
+    /// Returns the failure with this code.
     #[must_use]
     pub fn of_code(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|failure| failure.code() == code)
     }
 
-    /// Whether it is this one customer whom the channel cannot bring a message, and not an operator's to mend. Then no later try
-    /// does better.
+    /// Returns whether the channel cannot reach this one customer, so that no later try does better and no operator can mend
+    /// it.
     #[must_use]
     pub const fn is_the_recipients(self) -> bool {
         match self {
@@ -81,7 +82,7 @@ impl DeliveryFailure {
         }
     }
 
-    /// The reason it leaves in the history.
+    /// Returns the reason that it leaves in the history.
     #[must_use]
     pub fn reason(self) -> Option<Reason> {
         Reason::fitted(self.code())

@@ -1,9 +1,12 @@
 //! What is announced on the bus: one event per history entry.
 
-use crate::{
-    Actor, Agent, Amount, ConversationId, Currency, Customer, Metadata, Money, OrderNumber, PaymentRequest,
-    PaymentRequestId, Reason, Status, Timestamp, WorkspaceId,
-};
+use crate::id::PaymentRequestId;
+use crate::money::{Amount, Currency, Money};
+use crate::payment_request::PaymentRequest;
+use crate::people::{Actor, Agent, Customer, WorkspaceId};
+use crate::status::Status;
+use crate::text::{ConversationId, Metadata, OrderNumber, Reason};
+use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// The `source` of every event.
@@ -21,7 +24,7 @@ pub enum DetailType {
 }
 
 impl DetailType {
-    /// Its name on the bus.
+    /// Returns its name on the bus.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -35,7 +38,7 @@ impl DetailType {
 /// The customer's link while it is live.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
-    /// Where it leads.
+    /// The address of the customer's page.
     pub url: String,
     /// The deadline that runs.
     pub expires_at: Timestamp,
@@ -46,7 +49,7 @@ pub struct Link {
 pub struct PaymentRequestEvent {
     /// `<id>#<version>`: a consumer drops what it has seen.
     pub event_id: String,
-    /// Which request.
+    /// The request.
     pub id: PaymentRequestId,
     /// The history entry's place, counted from 1.
     pub version: usize,
@@ -54,38 +57,39 @@ pub struct PaymentRequestEvent {
     pub status: Status,
     /// The status before it; none for the first.
     pub previous_status: Option<Status>,
-    /// When.
+    /// The time of the change.
     pub occurred_at: Timestamp,
-    /// By whom.
+    /// Whoever made the change.
     pub actor: Actor,
-    /// Why.
+    /// The reason, where there is one.
     pub reason: Option<Reason>,
-    /// Whose.
+    /// The company that the request belongs to.
     pub workspace: WorkspaceId,
-    /// Who sent the request.
+    /// The agent who sent the request.
     pub agent: Agent,
-    /// The order.
+    /// The order being paid.
     pub order_number: OrderNumber,
-    /// How much, in minor units.
+    /// The amount, in minor units.
     pub amount: Amount,
-    /// Of what.
+    /// Its currency.
     pub currency: Currency,
-    /// Who is to pay.
+    /// The person who is to pay.
     pub customer: Customer,
-    /// The conversation.
+    /// The chat conversation that the request belongs to.
     pub conversation_id: Option<ConversationId>,
-    /// What the integrator attached.
+    /// The integrator's own pairs of texts.
     pub metadata: Metadata,
     /// The link, in the `sent` event alone.
     pub link: Option<Link>,
 }
 
-/// The event of a history entry, by its place counted from 1: a consumer drops what it has seen.
-fn event_id(id: PaymentRequestId, version: usize) -> String {
+/// Returns the identifier of a history entry's event, by the entry's place counted from 1. A consumer drops what it has
+/// seen.
+pub(crate) fn event_id(id: PaymentRequestId, version: usize) -> String {
     format!("{id}#{version}")
 }
 
-/// The event that brings a request's link: its first.
+/// Returns the identifier of the event that brings a request's link: its first.
 #[must_use]
 pub fn link_event_id(id: PaymentRequestId) -> String {
     event_id(id, LINK_VERSION)
@@ -95,7 +99,7 @@ pub fn link_event_id(id: PaymentRequestId) -> String {
 const LINK_VERSION: usize = 1;
 
 impl PaymentRequestEvent {
-    /// The events of a request's history from the entry after `seen` entries on, oldest first.
+    /// Returns the events of a request's history, oldest first, without those of its first `seen` entries.
     ///
     /// `public_base_url` is where the customer's pages are, without a slash at its end.
     pub fn of_history<'a>(
@@ -130,7 +134,7 @@ impl PaymentRequestEvent {
         })
     }
 
-    /// Which kind of event it is.
+    /// Returns which kind of event it is.
     #[must_use]
     pub fn detail_type(&self) -> DetailType {
         match (self.previous_status, self.status) {
@@ -141,14 +145,14 @@ impl PaymentRequestEvent {
         }
     }
 
-    /// The amount in its currency.
+    /// Returns the amount in its currency.
     #[must_use]
     pub fn money(&self) -> Money {
         Money { amount: self.amount, currency: self.currency }
     }
 }
 
-/// The customer's link.
+/// Returns the address of the customer's page.
 #[must_use]
 pub fn link_url(request: &PaymentRequest, public_base_url: &str) -> String {
     format!("{public_base_url}/p/{}", request.token.reveal())

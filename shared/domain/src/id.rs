@@ -1,6 +1,7 @@
 //! Identifiers, each a type of its own so that none is taken for another.
 
-use crate::{Invalid, WorkspaceId};
+use crate::invalid::Invalid;
+use crate::people::WorkspaceId;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -13,13 +14,13 @@ use uuid::Uuid;
 pub struct PaymentRequestId(Uuid);
 
 impl PaymentRequestId {
-    /// A new identifier, version 7: it sorts by time of creation.
+    /// Makes an identifier of version 7, which sorts by time of creation.
     #[must_use]
     pub fn new() -> Self {
         Self(Uuid::now_v7())
     }
 
-    /// The identifier that a workspace's idempotency key stands for, version 8: 122 bits of a SHA-256.
+    /// Returns the identifier that a workspace's idempotency key stands for, of version 8: 122 bits of a SHA-256.
     ///
     /// The same key always gives the same identifier, so that an idempotent create is one conditional put and needs no
     /// record of keys.
@@ -39,13 +40,13 @@ impl PaymentRequestId {
         Self(Uuid::new_v8(bytes))
     }
 
-    /// The identifier of these sixteen bytes, as [`Self::as_bytes`] gives them out.
+    /// Returns the identifier with these sixteen bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
     }
 
-    /// The identifier's sixteen bytes.
+    /// Returns the identifier's sixteen bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
@@ -64,7 +65,7 @@ impl fmt::Display for PaymentRequestId {
     }
 }
 
-/// Reads the one form that is given out: hyphenated, in lower case.
+/// Parses the one form that is given out: hyphenated, in lower case.
 impl FromStr for PaymentRequestId {
     type Err = Invalid;
 
@@ -75,7 +76,7 @@ impl FromStr for PaymentRequestId {
     }
 }
 
-/// What a client names one create with, so that sending it again makes no second request: 1 to 255 printable ASCII
+/// The name that a client gives to one create, so that sending it again makes no second request: 1 to 255 printable ASCII
 /// characters.
 ///
 /// ASCII alone, because bytes beyond it reach a function decoded in ways that would make two different keys one.
@@ -94,13 +95,13 @@ impl FromStr for IdempotencyKey {
     }
 }
 
-/// The digest of what a create asked for, kept to tell the same body from another under one idempotency key.
+/// The digest of what a create asked for. It tells the same body from another under one idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Fingerprint(String);
 
 impl Fingerprint {
-    /// The digest of these fields, in this order. Each is preceded by its length, so that no two lists run together.
+    /// Returns the digest of these fields, in this order. Each is preceded by its length, so that no two lists run together.
     pub fn of<'a>(fields: impl IntoIterator<Item = &'a str>) -> Self {
         let mut digest = Sha256::new();
         for field in fields {
@@ -111,62 +112,88 @@ impl Fingerprint {
     }
 }
 
-/// One logical change, however often it is sent.
+/// The identifier of one logical change, however often it is sent.
 ///
-/// The AWS SDK sends a write again when its answer was lost; the second one then fails its own condition. A returned item
-/// that holds this identifier means: it was us, and it worked.
+/// A client sends a write again when its answer was lost; the second one then fails its own condition. A returned item
+/// that holds this identifier means that the first one was applied.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct OperationId(String);
 
 impl OperationId {
-    /// A new identifier of 72 random bits: it only has to be unique within one request's history.
+    /// Makes an identifier of 72 random bits: it only has to be unique within one request's history.
     ///
     /// # Errors
     /// The operating system's random source failed.
     pub fn random() -> Result<Self, getrandom::Error> {
-        let mut bytes = [0; 9];
-        getrandom::fill(&mut bytes)?;
-        Ok(Self(bs58::encode(bytes).into_string()))
+        Ok(Self(random::<9>()?))
     }
 
-    /// The identifier of the change that a message from elsewhere asks for: the same message gives the same change,
-    /// however often it is delivered.
+    /// Returns the identifier of the change that a message from elsewhere asks for: the same message gives the same
+    /// change, however often it is delivered.
     #[must_use]
     pub fn of_message(message_id: &str) -> Self {
-        Self(shortened::<9>(Sha256::new().chain_update(message_id)))
+        Self(digest(message_id))
     }
 
-    /// The identifier of a payment's failure: the one by which it is known that this payment will not come any more.
+    /// Returns the identifier of the change that a payment's failure makes.
     #[must_use]
     pub fn of_failed_payment(provider: &str, reference: &str) -> Self {
         Self::of_message(&format!("{provider}:{reference}:failed"))
     }
 
-    /// The identifier of our asking the provider to send late money back.
-    #[must_use]
-    pub fn of_asked_refund() -> Self {
-        Self::of_message("refund:asked")
-    }
-
-    /// The identifier of an event's message not having arrived, from wherever that is known: it is said once.
+    /// Returns the identifier of the change that records that the message of an event did not reach the customer.
     #[must_use]
     pub fn of_undelivered_message(event_id: &str) -> Self {
         Self::of_message(event_id)
     }
 
-    /// The identifier of having taken it on to send the message that an event brings. It is not that of the event's
-    /// failure to arrive: both can be in one request.
-    #[must_use]
-    pub fn of_claimed_message(event_id: &str) -> Self {
-        Self::of_message(&format!("{event_id}:claimed"))
+    /// Returns the identifier with this text.
+    pub(crate) fn from_text(text: String) -> Self {
+        Self(text)
     }
 
-    /// The identifier's text.
+    /// Returns the identifier's text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// The identifier of one run of a function, by which the run recognises what it wrote when the answer was lost.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(String);
+
+impl RunId {
+    /// Makes an identifier of 48 random bits: it only has to differ from those of the few other runs on one event.
+    ///
+    /// # Errors
+    /// The operating system's random source failed.
+    pub fn random() -> Result<Self, getrandom::Error> {
+        Ok(Self(random::<6>()?))
+    }
+
+    /// Returns the identifier with this text.
+    pub(crate) fn from_text(text: String) -> Self {
+        Self(text)
+    }
+
+    /// Returns the identifier's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn random<const BYTES: usize>() -> Result<String, getrandom::Error> {
+    let mut bytes = [0; BYTES];
+    getrandom::fill(&mut bytes)?;
+    Ok(bs58::encode(bytes).into_string())
+}
+
+/// Returns 72 bits of a text's SHA-256, as 12 or 13 characters.
+pub(crate) fn digest(text: &str) -> String {
+    shortened::<9>(Sha256::new().chain_update(text))
 }
 
 fn shortened<const BYTES: usize>(digest: Sha256) -> String {

@@ -1,11 +1,14 @@
 //! The payment request: types that hold no wrong value, the transition table, use cases, and the ports they need.
 //!
-//! Nothing here knows of AWS, HTTP or an async runtime: the use cases are plain `async` functions over [`ports`].
+//! Nothing here knows of a cloud, of HTTP or of an async runtime: the use cases are plain `async` functions over
+//! [`ports`]. Modules import from each other by path, never from the crate's root; the names below are for other crates.
 
 mod currency_symbol;
 pub mod delivery;
 pub mod event;
+pub mod fact;
 pub mod id;
+pub mod invalid;
 pub mod limits;
 pub mod message;
 pub mod money;
@@ -13,6 +16,7 @@ pub mod payment_request;
 pub mod people;
 pub mod phone;
 pub mod ports;
+pub mod retry_schedule;
 pub mod status;
 #[cfg(test)]
 mod test_support;
@@ -24,27 +28,17 @@ pub mod use_cases;
 
 pub use delivery::{DeliveryFailure, DeliveryReport};
 pub use event::PaymentRequestEvent;
-pub use id::{CheckoutId, Fingerprint, IdempotencyKey, OperationId, PaymentRequestId};
+pub use fact::Fact;
+pub use id::{CheckoutId, Fingerprint, IdempotencyKey, OperationId, PaymentRequestId, RunId};
+pub use invalid::Invalid;
 pub use limits::Limits;
 pub use money::{Amount, Currency, Money};
 pub use payment_request::{Details, HistoryEntry, Payment, PaymentRequest};
-pub use people::{Actor, Agent, AgentId, Caller, Customer, Role, Scope, WorkspaceId};
+pub use people::{Actor, Agent, AgentId, Audience, Caller, Customer, Role, Scope, WorkspaceId};
 pub use phone::Phone;
+pub use retry_schedule::RetrySchedule;
 pub use status::Status;
 pub use text::{ConversationId, CustomerName, Description, Metadata, OrderNumber, Reason};
 pub use time::{Clock, SystemClock, Timestamp};
 pub use token::LinkToken;
 pub use transition::{CancelRefusal, Change, Command, Guard, TRANSITIONS, Transition};
-
-/// A value that a type does not take, with a message fit to show the person who gave it. It never repeats the value.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Invalid(pub(crate) &'static str);
-
-impl Invalid {
-    /// What the value has to be, as the end of a sentence about the field.
-    #[must_use]
-    pub fn message(&self) -> &'static str {
-        self.0
-    }
-}

@@ -1,6 +1,7 @@
 //! What the customer receives in the chat.
 
-use crate::{PaymentRequestEvent, Status};
+use crate::event::PaymentRequestEvent;
+use crate::status::Status;
 use std::time::Duration;
 
 /// The text that an event brings the customer; none for most.
@@ -9,7 +10,7 @@ pub fn text(event: &PaymentRequestEvent) -> Option<String> {
     let (money, order) = (event.money(), &event.order_number);
     match (event.status, &event.link) {
         (Status::Sent, Some(link)) => {
-            let limit = in_words(link.expires_at.since(event.occurred_at));
+            let limit = in_words(link.expires_at.saturating_duration_since(event.occurred_at));
             Some(format!("Please pay {money} for order {order}: {} The link expires in {limit}.", link.url))
         }
         // Word for word as the product's owner specified it.
@@ -34,8 +35,9 @@ pub fn in_words(limit: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::payment_request::HistoryEntry;
+    use crate::people::Actor;
     use crate::test_support::{at, request};
-    use crate::{Actor, HistoryEntry};
 
     fn event_of(status: Status) -> PaymentRequestEvent {
         let mut request = request(Status::Sent, 300_000);

@@ -1,7 +1,7 @@
 //! Amounts of money, always whole numbers of a currency's minor unit.
 
-use crate::Invalid;
 use crate::currency_symbol::symbol;
+use crate::invalid::Invalid;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;

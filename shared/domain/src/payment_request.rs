@@ -1,11 +1,15 @@
 //! The payment request itself.
 
+use crate::fact::Fact;
+use crate::id::{CheckoutId, Fingerprint, OperationId, PaymentRequestId};
 use crate::limits::PROVIDER_GRACE;
+use crate::money::Money;
+use crate::people::{Actor, Agent, Caller, Customer, WorkspaceId};
+use crate::status::Status;
+use crate::text::{ConversationId, CustomerName, Description, Metadata, OrderNumber, Reason};
+use crate::time::Timestamp;
+use crate::token::LinkToken;
 use crate::transition::PAYMENT_FAILED;
-use crate::{
-    Actor, Agent, Caller, CheckoutId, ConversationId, Customer, Description, Fingerprint, LinkToken, Metadata, Money,
-    OperationId, OrderNumber, PaymentRequestId, Reason, Status, Timestamp, WorkspaceId,
-};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,20 +19,20 @@ use std::time::Duration;
 pub struct Details {
     /// The order being paid.
     pub order_number: OrderNumber,
-    /// How much.
+    /// The amount and its currency.
     pub money: Money,
-    /// By whom.
+    /// The person who is to pay.
     pub customer: Customer,
-    /// What for.
+    /// What is being paid for.
     pub description: Option<Description>,
-    /// The chat conversation it belongs to.
+    /// The chat conversation that it belongs to.
     pub conversation_id: Option<ConversationId>,
-    /// What the integrator attached.
+    /// The integrator's own pairs of texts.
     pub metadata: Metadata,
 }
 
 impl Details {
-    /// The digest that tells these details from others under the same idempotency key.
+    /// Returns the digest that tells these details from others under the same idempotency key.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         let amount = self.money.amount.minor_units().to_string();
@@ -40,7 +44,7 @@ impl Details {
             self.money.currency.code().to_owned(),
             self.customer.phone.as_str().to_owned(),
         ];
-        fields.extend(optional(self.customer.name.as_ref().map(crate::CustomerName::as_str)));
+        fields.extend(optional(self.customer.name.as_ref().map(CustomerName::as_str)));
         fields.extend(optional(self.description.as_ref().map(Description::as_str)));
         fields.extend(optional(self.conversation_id.as_ref().map(ConversationId::as_str)));
         fields.extend(self.metadata.iter().flat_map(|(key, value)| [key.to_owned(), value.to_owned()]));
@@ -48,56 +52,59 @@ impl Details {
     }
 }
 
-/// One change of a request, as it stays in its history for good. Its version is its place there, counted from 1.
+/// One change of a request, as it stays in the history for good. Its version is its place there, counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryEntry {
     /// The status after the change; the same as before it for a failed attempt to pay.
     pub status: Status,
-    /// When.
+    /// The time of the change.
     pub at: Timestamp,
-    /// By whom.
+    /// Whoever made it.
     pub actor: Actor,
-    /// Why, where there is something to say.
+    /// The reason, where there is one.
     pub reason: Option<Reason>,
 }
 
 /// Money that the provider says has arrived, or is on its way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payment {
-    /// Who took it, such as `sandbox`.
+    /// The provider that took it, such as `sandbox`.
     pub provider: String,
     /// The provider's own identifier of the payment.
     pub reference: String,
     /// The provider's own time at which the customer paid. With a payment method that takes time this is when they did
-    /// their part, however long the money then takes: that is not their doing, so they are not late because of it.
+    /// their part. How long the money then takes is not their doing, so it does not make them late.
     pub paid_at: Timestamp,
 }
 
 /// A payment request with its whole history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaymentRequest {
-    /// Which.
+    /// The identifier.
     pub id: PaymentRequestId,
-    /// Whose.
+    /// The company that it belongs to.
     pub workspace: WorkspaceId,
-    /// Who sent it.
+    /// The agent who sent it.
     pub agent: Agent,
     /// What is to be paid.
     pub details: Details,
     /// The secret in the customer's link.
     pub token: LinkToken,
-    /// When it was sent.
+    /// The time at which it was sent.
     pub created_at: Timestamp,
     /// The status as stored: a `Sent` whose deadline has passed is shown as expired, see [`Self::status_at`].
     pub status: Status,
-    /// When the link ended or ends if nobody clicks.
+    /// The first deadline, by which the customer has to click. The customer's message and the first event tell it.
     pub link_deadline: Timestamp,
     /// The deadline that runs while the request is open; afterwards the last one that ran.
     pub deadline: Timestamp,
     /// Every change, oldest first.
     pub history: Vec<HistoryEntry>,
-    /// The changes already made, by their identifiers.
+    /// The identifiers of the changes that were made. Items that release 0.1 wrote also keep facts here, see
+    /// [`Self::has_fact`].
     pub operations: BTreeSet<OperationId>,
+    /// What has to be remembered besides the changes. Ask for a fact by [`Self::has_fact`].
+    pub facts: BTreeSet<Fact>,
     /// The checkout at the provider, once it is known to exist.
     pub checkout: Option<CheckoutId>,
     /// The money, once it has arrived.
@@ -107,7 +114,7 @@ pub struct PaymentRequest {
 }
 
 impl PaymentRequest {
-    /// A new request, just sent.
+    /// Makes a request that was just sent.
     #[must_use]
     pub fn new(
         id: PaymentRequestId,
@@ -120,6 +127,7 @@ impl PaymentRequest {
     ) -> Self {
         let Caller { workspace, agent, .. } = sender;
         let sent = HistoryEntry { status: Status::Sent, at: now, actor: Actor::Agent(agent.id.clone()), reason: None };
+        let deadline = now.saturating_add(link_limit);
         Self {
             id,
             workspace,
@@ -128,62 +136,64 @@ impl PaymentRequest {
             token,
             created_at: now,
             status: Status::Sent,
-            link_deadline: now.plus(link_limit),
-            deadline: now.plus(link_limit),
+            link_deadline: deadline,
+            deadline,
             history: vec![sent],
             operations: BTreeSet::from([operation]),
+            facts: BTreeSet::new(),
             checkout: None,
             payment: None,
             fingerprint: None,
         }
     }
 
-    /// How many changes there have been, the sending included.
+    /// Returns how many changes there have been, the sending included.
     #[must_use]
     pub fn version(&self) -> usize {
         self.history.len()
     }
 
-    /// When the last of them was.
+    /// Returns the time of the last change.
     #[must_use]
     pub fn updated_at(&self) -> Timestamp {
         self.history.last().map_or(self.created_at, |entry| entry.at)
     }
 
-    /// The true status at a moment: a link past its deadline has expired, whether or not that was written yet. A clicked
-    /// request past its deadline still is what it was, because only the provider can say whether it was paid.
+    /// Returns the true status at a moment: a link past its deadline has expired, whether or not that was written yet. A
+    /// clicked request past its deadline still is what it was, because only the provider can say whether it was paid.
     #[must_use]
     pub fn status_at(&self, now: Timestamp) -> Status {
         if self.status == Status::Sent && self.is_overdue(now) { Status::Expired } else { self.status }
     }
 
-    /// The entry that tells that the link did not reach the customer. There is at most one, right after the request was sent: before
-    /// the click nothing else leaves a request as it is.
+    /// Returns the entry that says that the link did not reach the customer. There is at most one, right after the request
+    /// was sent: before the click nothing else leaves a request as it is.
     #[must_use]
     pub fn failed_delivery(&self) -> Option<&HistoryEntry> {
         self.history.get(1).filter(|entry| entry.status == Status::Sent)
     }
 
-    /// Whether the last thing that happened is that the payment which was waited for failed.
+    /// Returns whether the last change is that the payment in flight failed.
     #[must_use]
     pub fn payment_failed(&self) -> bool {
         let reason = self.history.last().and_then(|entry| entry.reason.as_ref());
         self.status == Status::Expired && reason.is_some_and(|reason| reason.as_str() == PAYMENT_FAILED)
     }
 
-    /// Whether the request's deadline has come. It belongs to the time after it.
+    /// Returns whether `now` is at or after the deadline; the deadline itself is already too late.
     #[must_use]
     pub fn is_overdue(&self, now: Timestamp) -> bool {
         now >= self.deadline
     }
 
-    /// Whether the provider's word on how the request ended is still worth waiting for: for [`PROVIDER_GRACE`] after its deadline.
+    /// Returns whether to go on waiting for the provider to confirm how the request ended: for [`PROVIDER_GRACE`] after its
+    /// deadline.
     #[must_use]
     pub fn may_wait_for_provider(&self, now: Timestamp) -> bool {
-        now < self.deadline.plus(PROVIDER_GRACE)
+        now < self.deadline.saturating_add(PROVIDER_GRACE)
     }
 
-    /// Whether the customer can go on to pay.
+    /// Returns whether the customer can go on to pay.
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.status.is_open() && !self.is_overdue(now)

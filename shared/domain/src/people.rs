@@ -1,7 +1,8 @@
-//! Who acts, for whom, and what each may see.
+//! People and systems that act, and what each may see.
 
-use crate::text::text;
-use crate::{CustomerName, Invalid, Phone};
+use crate::invalid::Invalid;
+use crate::phone::Phone;
+use crate::text::{CustomerName, text};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -38,28 +39,28 @@ text!(
 /// An agent with the name they had at the time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agent {
-    /// Who.
+    /// The identifier that the identity provider has for them.
     pub id: AgentId,
-    /// What they are called.
+    /// Their name for people to read.
     pub name: AgentName,
 }
 
-/// Whom a request is sent to.
+/// The person whom a request is sent to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Customer {
-    /// Where the messages go.
+    /// The number that messages go to.
     pub phone: Phone,
-    /// What they are called, if the agent said so.
+    /// Their name, if the agent gave one.
     pub name: Option<CustomerName>,
 }
 
-/// What someone signed in may do.
+/// The rights of someone signed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Their own requests.
+    /// Sees and changes their own requests.
     Agent,
-    /// Every request of the workspace.
+    /// Sees and changes every request of the workspace.
     Supervisor,
 }
 
@@ -80,47 +81,64 @@ impl FromStr for Role {
 pub struct Caller {
     /// Their company.
     pub workspace: WorkspaceId,
-    /// Who they are.
+    /// Their identifier and name.
     pub agent: Agent,
-    /// What they may do.
+    /// Their rights.
     pub role: Role,
 }
 
 impl Caller {
-    /// Which requests they may see and change.
+    /// Returns whose requests they may see and change.
     #[must_use]
-    pub fn scope(&self) -> Scope {
+    pub fn audience(&self) -> Audience {
         match self.role {
-            Role::Agent => Scope::Agent(self.workspace.clone(), self.agent.id.clone()),
-            Role::Supervisor => Scope::Workspace(self.workspace.clone()),
+            Role::Agent => Audience::Agent(self.workspace.clone(), self.agent.id.clone()),
+            Role::Supervisor => Audience::Workspace(self.workspace.clone()),
         }
     }
 }
 
-/// The requests that an action reaches. One outside it does not exist as far as the action can tell.
+/// The requests that a person may see. Nobody sees across workspaces, so no variant reaches further than one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scope {
-    /// Every request: what the system itself does.
-    Everything,
-    /// One workspace's.
+pub enum Audience {
+    /// Every request of one workspace.
     Workspace(WorkspaceId),
-    /// One agent's.
+    /// The requests of one agent.
     Agent(WorkspaceId, AgentId),
 }
 
-impl Scope {
-    /// Whether a request of this workspace and agent lies within.
+impl Audience {
+    /// Returns whether a request of this workspace and agent is among them.
     #[must_use]
     pub fn covers(&self, workspace: &WorkspaceId, agent: &AgentId) -> bool {
         match self {
-            Self::Everything => true,
             Self::Workspace(within) => within == workspace,
             Self::Agent(within, who) => within == workspace && who == agent,
         }
     }
 }
 
-/// Who changed a request. Written as `{ "type", "id" }`, the id null for all but people signed in.
+/// The requests that a change reaches. One outside it does not exist as far as whoever makes the change can tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// Every request: for what the customer, the provider and the system itself do.
+    Everything,
+    /// The requests that a person may see.
+    Audience(Audience),
+}
+
+impl Scope {
+    /// Returns whether a request of this workspace and agent lies within.
+    #[must_use]
+    pub fn covers(&self, workspace: &WorkspaceId, agent: &AgentId) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Audience(audience) => audience.covers(workspace, agent),
+        }
+    }
+}
+
+/// Whoever changed a request. Written as `{ "type", "id" }`, the id null for all but people signed in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "ActorFields", into = "ActorFields")]
 pub enum Actor {
@@ -155,7 +173,7 @@ struct ActorFields {
 }
 
 impl Actor {
-    /// Its kind, and who it was if that was someone signed in.
+    /// Returns the actor's kind, and the identifier of someone signed in.
     #[must_use]
     pub fn parts(&self) -> (ActorType, Option<&AgentId>) {
         match self {
@@ -166,7 +184,7 @@ impl Actor {
         }
     }
 
-    /// The actor of these parts; an agent without an identifier is the system.
+    /// Returns the actor of these parts; an agent without an identifier is the system.
     #[must_use]
     pub fn from_parts(kind: ActorType, id: Option<AgentId>) -> Self {
         match (kind, id) {
@@ -207,11 +225,19 @@ mod tests {
     fn a_scope_covers_its_own_requests_alone() {
         let (acme, other): (WorkspaceId, WorkspaceId) = ("acme".parse().unwrap(), "other".parse().unwrap());
         let (alice, bob): (AgentId, AgentId) = ("alice".parse().unwrap(), "bob".parse().unwrap());
-        assert!(Scope::Agent(acme.clone(), alice.clone()).covers(&acme, &alice));
-        assert!(!Scope::Agent(acme.clone(), alice.clone()).covers(&acme, &bob));
-        assert!(!Scope::Agent(acme.clone(), alice.clone()).covers(&other, &alice));
-        assert!(Scope::Workspace(acme.clone()).covers(&acme, &bob));
-        assert!(!Scope::Workspace(acme).covers(&other, &bob));
-        assert!(Scope::Everything.covers(&other, &bob));
+        let of_alice = Audience::Agent(acme.clone(), alice.clone());
+        let of_acme = Audience::Workspace(acme.clone());
+        for (workspace, agent, covered_by_alice, covered_by_acme) in [
+            (&acme, &alice, true, true),
+            (&acme, &bob, false, true),
+            (&other, &alice, false, false),
+            (&other, &bob, false, false),
+        ] {
+            for (audience, covered) in [(&of_alice, covered_by_alice), (&of_acme, covered_by_acme)] {
+                assert_eq!(audience.covers(workspace, agent), covered, "{audience:?}: {agent} of {workspace}");
+                assert_eq!(Scope::Audience(audience.clone()).covers(workspace, agent), covered);
+            }
+            assert!(Scope::Everything.covers(workspace, agent));
+        }
     }
 }

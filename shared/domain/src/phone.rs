@@ -1,6 +1,6 @@
 //! Phone numbers: personal data, so they show themselves to nobody by accident.
 
-use crate::Invalid;
+use crate::invalid::Invalid;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 

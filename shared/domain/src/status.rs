@@ -1,6 +1,6 @@
-//! Where a payment request stands.
+//! The status of a payment request.
 
-use crate::Invalid;
+use crate::invalid::Invalid;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -40,7 +40,7 @@ impl Status {
         Self::Refunded,
     ];
 
-    /// The word for it in the interface, the store and the events.
+    /// Returns the word for it in the interface, the store and the events.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -55,14 +55,14 @@ impl Status {
         }
     }
 
-    /// Whether a deadline still runs: the customer can act, and time can end it. While a payment is processing there is
-    /// none, because how long the money takes is in nobody's hands here.
+    /// Returns whether a deadline still runs: the customer can act, and time can end the request. While a payment is
+    /// processing no deadline runs, because nobody here can hurry the money.
     #[must_use]
     pub const fn is_open(self) -> bool {
         matches!(self, Self::Sent | Self::Clicked)
     }
 
-    /// Whether the request has come to rest, so that its retention begins. Late money can still move it on.
+    /// Returns whether the request has ended, so that its retention begins. Late money can still move it on.
     #[must_use]
     pub const fn is_settled(self) -> bool {
         matches!(self, Self::Paid | Self::Canceled | Self::Expired | Self::Refunded)

@@ -1,20 +1,34 @@
 //! What the tests of this crate build requests with.
 
-use crate::{
-    Agent, Amount, Caller, Customer, Details, LinkToken, Metadata, Money, OperationId, PaymentRequest,
-    PaymentRequestId, Phone, Role, Status, Timestamp,
-};
+use crate::id::{OperationId, PaymentRequestId};
+use crate::money::{Amount, Money};
+use crate::payment_request::{Details, PaymentRequest};
+use crate::people::{Agent, Caller, Customer, Role};
+use crate::phone::Phone;
+use crate::status::Status;
+use crate::text::Metadata;
+use crate::time::{Clock, Timestamp};
+use crate::token::LinkToken;
 use std::time::Duration;
 
 pub(crate) fn at(milliseconds: i64) -> Timestamp {
     Timestamp::from_milliseconds(milliseconds).unwrap()
 }
 
+/// A clock that stands still.
+pub(crate) struct FixedClock(pub(crate) Timestamp);
+
+impl Clock for FixedClock {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
 pub(crate) fn money(amount: i64, currency: &str) -> Money {
     Money { amount: Amount::new(amount).unwrap(), currency: currency.parse().unwrap() }
 }
 
-/// A request over R250.00 in this stored status, created at 0, with this deadline in milliseconds.
+/// Makes a request over R250.00 in this stored status, created at 0, with this deadline in milliseconds.
 pub(crate) fn request(status: Status, deadline: i64) -> PaymentRequest {
     let details = Details {
         order_number: "10045".parse().unwrap(),

@@ -1,6 +1,6 @@
 //! The texts a request carries, each with its limits. Lengths count Unicode scalar values.
 
-use crate::Invalid;
+use crate::invalid::Invalid;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;

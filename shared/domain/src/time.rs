@@ -1,6 +1,6 @@
 //! Moments, to the millisecond, in UTC.
 
-use crate::Invalid;
+use crate::invalid::Invalid;
 use jiff::fmt::temporal::DateTimePrinter;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -19,7 +19,7 @@ pub struct Timestamp(i64);
 const RANGE: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_207_200_000;
 
 impl Timestamp {
-    /// The moment so many milliseconds after the Unix epoch.
+    /// Returns the moment so many milliseconds after the Unix epoch.
     ///
     /// # Errors
     /// Outside the years 1 to 9999.
@@ -31,52 +31,52 @@ impl Timestamp {
         }
     }
 
-    /// Milliseconds since the Unix epoch.
+    /// Returns the milliseconds since the Unix epoch.
     #[must_use]
     pub const fn as_milliseconds(self) -> i64 {
         self.0
     }
 
-    /// Whole seconds since the Unix epoch, rounded up, so that a time to live never ends early.
+    /// Returns the whole seconds since the Unix epoch, rounded up, so that a time to live never ends early.
     #[must_use]
     pub const fn as_seconds_ceiling(self) -> i64 {
         self.0.div_euclid(1000) + if self.0.rem_euclid(1000) > 0 { 1 } else { 0 }
     }
 
-    /// The moment so much later, at most the end of the year 9999.
+    /// Returns the moment so much later, at most the end of the year 9999.
     #[must_use]
-    pub fn plus(self, duration: Duration) -> Self {
+    pub fn saturating_add(self, duration: Duration) -> Self {
         let milliseconds = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Self(self.0.saturating_add(milliseconds).min(*RANGE.end()))
     }
 
-    /// The moment so much earlier, at least the start of the year 1.
+    /// Returns the moment so much earlier, at least the start of the year 1.
     #[must_use]
-    pub fn minus(self, duration: Duration) -> Self {
+    pub fn saturating_sub(self, duration: Duration) -> Self {
         let milliseconds = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Self(self.0.saturating_sub(milliseconds).max(*RANGE.start()))
     }
 
-    /// How long after `earlier` this is; nothing if it is not after it.
+    /// Returns how long after `earlier` this is; zero if it is not after it.
     #[must_use]
-    pub fn since(self, earlier: Self) -> Duration {
+    pub fn saturating_duration_since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// The month this moment lies in in UTC, as `yyyy-mm`.
+    /// Returns the month in UTC, as `yyyy-mm`.
     #[must_use]
     pub fn month(self) -> String {
         self.to_string().chars().take(7).collect()
     }
 
-    /// The last moment of the month before this one's.
+    /// Returns the last moment of the month before this one's.
     #[must_use]
     pub fn end_of_last_month(self) -> Self {
         let start = format!("{}-01", self.month()).parse().unwrap_or(self);
-        start.minus(Duration::from_millis(1))
+        start.saturating_sub(Duration::from_millis(1))
     }
 
-    /// Midnight UTC at the start of this moment's day.
+    /// Returns midnight UTC at the start of this moment's day.
     #[must_use]
     pub fn start_of_day(self) -> Self {
         const DAY: i64 = 24 * 60 * 60 * 1000;
@@ -91,7 +91,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Reads an RFC 3339 time with any offset and any number of decimals, cut to the millisecond, or a date alone, which is
+/// Parses an RFC 3339 time with any offset and any number of decimals, cut to the millisecond, or a date alone, which is
 /// its midnight UTC.
 impl FromStr for Timestamp {
     type Err = Invalid;
@@ -136,9 +136,9 @@ impl From<Timestamp> for String {
     }
 }
 
-/// Where the time comes from. Deadlines are exact, so tests set it.
+/// The source of the time. Deadlines are exact, so tests set it.
 pub trait Clock: Send + Sync {
-    /// The present moment.
+    /// Returns the present moment.
     fn now(&self) -> Timestamp;
 }
 

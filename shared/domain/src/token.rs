@@ -1,6 +1,6 @@
 //! The secret in a customer's link.
 
-use crate::Invalid;
+use crate::invalid::Invalid;
 use std::fmt;
 use std::str::FromStr;
 
@@ -11,7 +11,7 @@ pub struct LinkToken([u8; 16]);
 const LENGTH: usize = 22;
 
 impl LinkToken {
-    /// A new token from the operating system's random source.
+    /// Makes a token from the operating system's random source.
     ///
     /// # Errors
     /// The source failed.
@@ -21,7 +21,7 @@ impl LinkToken {
         Ok(Self(bytes))
     }
 
-    /// The token's text, for the link alone.
+    /// Returns the token's text, for the link alone.
     #[must_use]
     pub fn reveal(&self) -> String {
         let text = bs58::encode(self.0).into_string();

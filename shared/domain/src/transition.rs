@@ -3,15 +3,23 @@
 //! [`TRANSITIONS`] is the table of the specification. The use cases decide by it, and the store derives from it the
 //! condition of every write, so that the two cannot disagree.
 
-use crate::{Actor, DeliveryFailure, Money, OperationId, Payment, PaymentRequest, Reason, Scope, Status, Timestamp};
+use crate::delivery::DeliveryFailure;
+use crate::fact::Fact;
+use crate::id::OperationId;
+use crate::money::Money;
+use crate::payment_request::{Payment, PaymentRequest};
+use crate::people::{Actor, Scope};
+use crate::status::Status;
+use crate::text::Reason;
+use crate::time::Timestamp;
 use std::time::Duration;
 
-/// What someone wants to happen to a request.
+/// Something that a person, the provider or the system wants to happen to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// The customer goes on to the payment page, which then stays open for so long.
+    /// The customer goes on to the payment page.
     Click {
-        /// How long there is to pay.
+        /// How long the payment page stays open.
         checkout_limit: Duration,
     },
     /// The agent takes the request back.
@@ -20,33 +28,38 @@ pub enum Command {
     ExpireUnclicked,
     /// Time ended a payment page that nobody had paid on, and the provider has closed it.
     ExpireUnpaid(CheckoutClosed),
-    /// The provider says that the customer has done their part of a payment, and that it is still confirming the money.
+    /// The provider says that the customer has done their part of a payment, and that the money is in flight.
     Process {
         /// The payment.
         payment: Payment,
-        /// How much it is.
+        /// The amount and its currency.
         money: Money,
     },
-    /// The provider says that so much money has arrived.
+    /// The provider says that money has arrived.
     Pay {
         /// The payment.
         payment: Payment,
-        /// How much it was. A payment of anything else than was asked for is not a payment of the request.
+        /// The amount and its currency. A payment of anything else than was asked for is not a payment of the request.
         money: Money,
     },
     /// The provider says that the money will not come: a payment that the customer had done their part of has failed,
     /// and its checkout takes no other.
-    FailPayment,
+    FailPayment {
+        /// The provider.
+        provider: String,
+        /// The provider's own identifier of the payment.
+        reference: String,
+    },
     /// The provider says that an attempt to pay failed. The customer may try again.
-    FailAttempt {
-        /// Why, in the provider's words.
+    RecordFailedAttempt {
+        /// The reason, in the provider's words.
         reason: Option<Reason>,
     },
     /// The provider has sent the late money back.
     CompleteRefund,
     /// The message with the link did not reach the customer. The link itself stays good.
-    FailDelivery {
-        /// Why.
+    RecordFailedDelivery {
+        /// The reason that the channel gives.
         reason: DeliveryFailure,
     },
 }
@@ -68,16 +81,16 @@ pub enum CommandKind {
     Pay,
     /// [`Command::FailPayment`]
     FailPayment,
-    /// [`Command::FailAttempt`]
-    FailAttempt,
+    /// [`Command::RecordFailedAttempt`]
+    RecordFailedAttempt,
     /// [`Command::CompleteRefund`]
     CompleteRefund,
-    /// [`Command::FailDelivery`]
-    FailDelivery,
+    /// [`Command::RecordFailedDelivery`]
+    RecordFailedDelivery,
 }
 
 impl Command {
-    /// Which kind of command it is.
+    /// Returns which kind of command it is.
     #[must_use]
     pub const fn kind(&self) -> CommandKind {
         match self {
@@ -87,14 +100,14 @@ impl Command {
             Self::ExpireUnpaid(_) => CommandKind::ExpireUnpaid,
             Self::Process { .. } => CommandKind::Process,
             Self::Pay { .. } => CommandKind::Pay,
-            Self::FailPayment => CommandKind::FailPayment,
-            Self::FailAttempt { .. } => CommandKind::FailAttempt,
+            Self::FailPayment { .. } => CommandKind::FailPayment,
+            Self::RecordFailedAttempt { .. } => CommandKind::RecordFailedAttempt,
             Self::CompleteRefund => CommandKind::CompleteRefund,
-            Self::FailDelivery { .. } => CommandKind::FailDelivery,
+            Self::RecordFailedDelivery { .. } => CommandKind::RecordFailedDelivery,
         }
     }
 
-    /// The payment that it is about, with how much it is over.
+    /// Returns the payment of money that has arrived or is in flight, with the amount.
     #[must_use]
     pub const fn payment(&self) -> Option<(&Payment, Money)> {
         match self {
@@ -104,47 +117,47 @@ impl Command {
     }
 }
 
-/// The proof that an unpaid request may expire. It cannot be made but by asking the provider, or by having waited for it
-/// long enough.
+/// The proof that an unpaid request may expire. Only asking the provider makes one, or having waited for it long enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckoutClosed(());
 
 impl CheckoutClosed {
-    /// The provider said so.
+    /// Makes the proof that the provider has closed the checkout.
     pub(crate) const fn confirmed() -> Self {
         Self(())
     }
 
-    /// The provider has not answered for [`crate::limits::PROVIDER_GRACE`] since the deadline, if that is so.
+    /// Makes the proof that the provider has not answered for [`crate::limits::PROVIDER_GRACE`] since the deadline, if
+    /// that is so.
     pub(crate) fn unconfirmed(request: &PaymentRequest, now: Timestamp) -> Option<Self> {
         (!request.may_wait_for_provider(now)).then_some(Self(()))
     }
 }
 
-/// A command with who gave it, when, about which requests, and what to know it again by.
+/// A command with its author, its time, the requests that it reaches, and its identifier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// What.
+    /// What is to happen.
     pub command: Command,
-    /// The moment that deadlines are held against, and that the history shows.
+    /// The time that deadlines are compared with, and that the history shows.
     pub at: Timestamp,
-    /// Who.
+    /// Whoever makes the change.
     pub actor: Actor,
-    /// What to know it again by.
+    /// The identifier by which a repeat of the change is recognised.
     pub operation: OperationId,
-    /// The requests it can reach.
+    /// The requests that it can reach.
     pub scope: Scope,
 }
 
 impl Change {
-    /// A change that the system, the customer or the provider makes: it reaches every request.
+    /// Makes a change by the system, the customer or the provider: it reaches every request.
     #[must_use]
     pub fn new(command: Command, at: Timestamp, actor: Actor, operation: OperationId) -> Self {
         Self { command, at, actor, operation, scope: Scope::Everything }
     }
 }
 
-/// What besides the status a transition depends on.
+/// A condition on a transition besides the status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Guard {
     /// The command came before the deadline.
@@ -155,18 +168,18 @@ pub enum Guard {
     PaidInTime,
     /// The provider's own time of the payment is after the deadline.
     PaidLate,
-    /// The provider has not said yet that this payment failed. Its reports come in any order, and what has failed would
-    /// be waited for without end.
+    /// The provider has not said yet that this payment failed ([`Fact::PaymentFailed`]). Its reports come in any order, and
+    /// waiting for a failed payment would never end.
     NotFailed,
     /// The history has room for another failed attempt. Without this bound, someone pressing "pay" with a bad card over
     /// and over could grow a request until it cannot be written any more, and be paid no more.
     RoomForAttempt,
 }
 
-/// With this many entries in a history, further failed attempts are logged but no longer kept.
+/// How many entries a history may have before further failed attempts are logged but no longer kept.
 pub const ATTEMPTS_END_AT: u16 = 100;
 
-/// The reason of a request that ended because the payment it waited for failed.
+/// The reason of a request that ended because the payment in flight failed.
 pub const PAYMENT_FAILED: &str = "payment_failed";
 
 /// One row of the table.
@@ -174,13 +187,13 @@ pub const PAYMENT_FAILED: &str = "payment_failed";
 pub struct Transition {
     /// The stored status it starts from.
     pub from: Status,
-    /// The command that makes it.
+    /// The command that causes it.
     pub on: CommandKind,
-    /// What else has to hold, all of it.
+    /// The guards, all of which have to hold.
     pub when: &'static [Guard],
     /// The status it leads to.
     pub to: Status,
-    /// The reason it leaves in the history, unless the command brings its own.
+    /// The reason that it leaves in the history, unless the command brings its own.
     pub reason: Option<&'static str>,
 }
 
@@ -206,73 +219,82 @@ const fn row_because(
 ///
 /// A payment that takes time is judged by when the customer did their part, as one that arrives at once is. A `Clicked`
 /// request may be past its deadline: until it has expired, its checkout was not closed, and what was done on it counts. An
-/// `Expired` one was ended without the provider's word, and goes on if the customer was in time: the agent must not read
-/// that it has expired, and send another link, while the money is on its way. If they were late, nothing happens until the
-/// money comes, and then it goes back. The other two have no such row, because no checkout exists before the click: not
+/// `Expired` one was ended without the provider's confirmation, and goes on if the customer was in time: the agent must not
+/// read that it has expired, and send another link, while the money is in flight. If they were late, nothing happens until
+/// the money comes, and then it goes back. The other two have no such row, because no checkout exists before the click: not
 /// `Sent`, and not `Canceled`, which only a `Sent` becomes. Should money come for them all the same, `Pay` takes it.
 ///
 /// A delivery can fail only while the link waits for its click: whoever has clicked has the link, and one that has ended is
-/// not missed. There is no more than one such entry, since one event brings the link and is what it is known by.
+/// not missed. There is at most one such entry, because one event brings the link and gives the entry its identifier.
 ///
-/// That a payment failed is written down also where it changes nothing more, so that `NotFailed` can know of it.
+/// A failed payment is recorded also where it changes nothing more, so that `NotFailed` can know of it.
 #[rustfmt::skip]
 pub const TRANSITIONS: &[Transition] = {
     use CommandKind as On;
     use Guard::{BeforeDeadline, DeadlinePassed, NotFailed, PaidInTime, PaidLate, RoomForAttempt};
     use Status::{Canceled, Clicked, Expired, Paid, Processing, RefundDue, Refunded, Sent};
     &[
-        row(Sent,               On::Click,           &[BeforeDeadline],             Clicked),
-        row(Sent,               On::Cancel,          &[BeforeDeadline],             Canceled),
-        row_because(Sent,       On::ExpireUnclicked, &[DeadlinePassed],             Expired,     "not_clicked"),
-        row_because(Clicked,    On::ExpireUnpaid,    &[DeadlinePassed],             Expired,     "not_paid"),
-        row(Clicked,            On::Process,         &[],                           Processing),
-        row(Expired,            On::Process,         &[PaidInTime, NotFailed],      Processing),
-        row(Sent,               On::Pay,             &[BeforeDeadline],             Paid),
-        row(Sent,               On::Pay,             &[DeadlinePassed, PaidInTime], Paid),
-        row(Clicked,            On::Pay,             &[],                           Paid),
-        row(Processing,         On::Pay,             &[],                           Paid),
-        row(Expired,            On::Pay,             &[PaidInTime],                 Paid),
-        row_because(Sent,       On::Pay,             &[DeadlinePassed, PaidLate],   RefundDue,   "paid_after_expiry"),
-        row_because(Expired,    On::Pay,             &[PaidLate],                   RefundDue,   "paid_after_expiry"),
-        row_because(Canceled,   On::Pay,             &[],                           RefundDue,   "paid_after_cancellation"),
-        row_because(Clicked,    On::FailPayment,     &[],                           Expired,     PAYMENT_FAILED),
-        row_because(Processing, On::FailPayment,     &[],                           Expired,     PAYMENT_FAILED),
-        row_because(Expired,    On::FailPayment,     &[],                           Expired,     PAYMENT_FAILED),
-        row(Clicked,            On::FailAttempt,     &[RoomForAttempt],             Clicked),
-        row(RefundDue,          On::CompleteRefund,  &[],                           Refunded),
-        row(Sent,               On::FailDelivery,    &[BeforeDeadline],             Sent),
+        row(Sent,               On::Click,                &[BeforeDeadline],             Clicked),
+        row(Sent,               On::Cancel,               &[BeforeDeadline],             Canceled),
+        row_because(Sent,       On::ExpireUnclicked,      &[DeadlinePassed],             Expired,     "not_clicked"),
+        row_because(Clicked,    On::ExpireUnpaid,         &[DeadlinePassed],             Expired,     "not_paid"),
+        row(Clicked,            On::Process,              &[],                           Processing),
+        row(Expired,            On::Process,              &[PaidInTime, NotFailed],      Processing),
+        row(Sent,               On::Pay,                  &[BeforeDeadline],             Paid),
+        row(Sent,               On::Pay,                  &[DeadlinePassed, PaidInTime], Paid),
+        row(Clicked,            On::Pay,                  &[],                           Paid),
+        row(Processing,         On::Pay,                  &[],                           Paid),
+        row(Expired,            On::Pay,                  &[PaidInTime],                 Paid),
+        row_because(Sent,       On::Pay,                  &[DeadlinePassed, PaidLate],   RefundDue,   "paid_after_expiry"),
+        row_because(Expired,    On::Pay,                  &[PaidLate],                   RefundDue,   "paid_after_expiry"),
+        row_because(Canceled,   On::Pay,                  &[],                           RefundDue,   "paid_after_cancellation"),
+        row_because(Clicked,    On::FailPayment,          &[],                           Expired,     PAYMENT_FAILED),
+        row_because(Processing, On::FailPayment,          &[],                           Expired,     PAYMENT_FAILED),
+        row_because(Expired,    On::FailPayment,          &[],                           Expired,     PAYMENT_FAILED),
+        row(Clicked,            On::RecordFailedAttempt,  &[RoomForAttempt],             Clicked),
+        row(RefundDue,          On::CompleteRefund,       &[],                           Refunded),
+        row(Sent,               On::RecordFailedDelivery, &[BeforeDeadline],             Sent),
     ]
 };
 
 impl Guard {
-    /// Whether it holds.
+    /// Returns whether it holds.
     fn holds(self, request: &PaymentRequest, change: &Change) -> bool {
         match self {
             Self::BeforeDeadline => !request.is_overdue(change.at),
             Self::DeadlinePassed => request.is_overdue(change.at),
             Self::PaidInTime => change.paid_at().is_some_and(|paid_at| paid_at <= request.deadline),
             Self::PaidLate => change.paid_at().is_some_and(|paid_at| paid_at > request.deadline),
-            Self::NotFailed => change.failure().is_some_and(|failure| !request.operations.contains(&failure)),
+            Self::NotFailed => change.failure().is_some_and(|failure| !request.has_fact(&failure)),
             Self::RoomForAttempt => request.version() < usize::from(ATTEMPTS_END_AT),
         }
     }
 }
 
 impl Change {
-    /// The provider's own time of the payment, if the command is about one.
+    /// Returns the provider's own time of the payment, if the command is about one.
     #[must_use]
     pub fn paid_at(&self) -> Option<Timestamp> {
         self.command.payment().map(|(payment, _)| payment.paid_at)
     }
 
-    /// What it would be known by that the payment the command is about has failed.
+    /// Returns the fact that would be known if the payment that the command is about had failed.
     #[must_use]
-    pub fn failure(&self) -> Option<OperationId> {
+    pub fn failure(&self) -> Option<Fact> {
         let (payment, _) = self.command.payment()?;
-        Some(OperationId::of_failed_payment(&payment.provider, &payment.reference))
+        Some(Fact::payment_failed(&payment.provider, &payment.reference))
     }
 
-    /// The row of the table that this change follows for a request as it stands; none if nothing happens.
+    /// Returns the fact that the same write records besides the change.
+    #[must_use]
+    pub fn fact(&self) -> Option<Fact> {
+        match &self.command {
+            Command::FailPayment { provider, reference } => Some(Fact::payment_failed(provider, reference)),
+            _ => None,
+        }
+    }
+
+    /// Returns the row of the table that this change follows for a request as it stands; none if nothing happens.
     #[must_use]
     pub fn transition(&self, request: &PaymentRequest) -> Option<&'static Transition> {
         if self.command.payment().is_some_and(|(_, money)| money != request.details.money) {
@@ -286,8 +308,8 @@ impl Change {
     }
 }
 
-/// The rows that one write can carry out: they lead to the same status for the same reason. The first group is the
-/// outcome a command usually has.
+/// Groups a command's rows by what one write can carry out: the rows of a group lead to the same status for the same reason.
+/// The first group is the command's usual outcome.
 pub fn alternatives(on: CommandKind) -> impl Iterator<Item = Vec<&'static Transition>> {
     let mut groups: Vec<Vec<&'static Transition>> = Vec::new();
     for row in TRANSITIONS.iter().filter(|row| row.on == on) {
@@ -300,32 +322,32 @@ pub fn alternatives(on: CommandKind) -> impl Iterator<Item = Vec<&'static Transi
 }
 
 impl Transition {
-    /// Whether another row has the same outcome.
+    /// Returns whether another row has the same outcome.
     #[must_use]
     pub fn leads_as(&self, other: &Self) -> bool {
         self.on == other.on && self.to == other.to && self.reason == other.reason
     }
 }
 
-/// Why a request can no longer be canceled. Its `Display` is the sentence the agent reads.
+/// The reason why a request can no longer be canceled. Its `Display` is the sentence that the agent reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CancelRefusal {
-    /// The customer was faster.
+    /// The customer has clicked.
     #[error("The customer has already clicked the link, so this request can no longer be canceled.")]
     AlreadyClicked,
-    /// Someone else was.
+    /// Somebody has canceled it.
     #[error("This request is already canceled.")]
     AlreadyCanceled,
-    /// Time was.
+    /// Its deadline has passed.
     #[error("The link has expired, so there is nothing left to cancel.")]
     LinkExpired,
-    /// The money was.
+    /// The money has come.
     #[error("The customer has already paid.")]
     AlreadyPaid,
 }
 
 impl CancelRefusal {
-    /// Why a request in this true status cannot be canceled; nothing for one that can.
+    /// Returns why a request in this true status cannot be canceled; none for one that can.
     #[must_use]
     pub const fn of(status: Status) -> Option<Self> {
         match status {
@@ -337,7 +359,7 @@ impl CancelRefusal {
         }
     }
 
-    /// Its code in the interface.
+    /// Returns its code in the interface.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -365,9 +387,9 @@ mod tests {
         On::Process,
         On::Pay,
         On::FailPayment,
-        On::FailAttempt,
+        On::RecordFailedAttempt,
         On::CompleteRefund,
-        On::FailDelivery,
+        On::RecordFailedDelivery,
     ];
 
     fn change(kind: CommandKind, now: i64, paid_at: i64) -> Change {
@@ -379,10 +401,10 @@ mod tests {
             On::ExpireUnpaid => Command::ExpireUnpaid(CheckoutClosed::confirmed()),
             On::Process => Command::Process { payment, money: money(25_000, "ZAR") },
             On::Pay => Command::Pay { payment, money: money(25_000, "ZAR") },
-            On::FailPayment => Command::FailPayment,
-            On::FailAttempt => Command::FailAttempt { reason: None },
+            On::FailPayment => Command::FailPayment { provider: "sandbox".into(), reference: "p".into() },
+            On::RecordFailedAttempt => Command::RecordFailedAttempt { reason: None },
             On::CompleteRefund => Command::CompleteRefund,
-            On::FailDelivery => Command::FailDelivery { reason: DeliveryFailure::ChannelRefused },
+            On::RecordFailedDelivery => Command::RecordFailedDelivery { reason: DeliveryFailure::ChannelRefused },
         };
         Change::new(command, at(now), Actor::System, OperationId::of_message("test"))
     }
@@ -412,9 +434,9 @@ mod tests {
                             (On::FailPayment, Clicked | Processing | Expired) => {
                                 Some((Expired, Some("payment_failed")))
                             }
-                            (On::FailAttempt, Clicked) => Some((Clicked, None)),
+                            (On::RecordFailedAttempt, Clicked) => Some((Clicked, None)),
                             (On::CompleteRefund, RefundDue) => Some((Refunded, None)),
-                            (On::FailDelivery, Sent) if early => Some((Sent, None)),
+                            (On::RecordFailedDelivery, Sent) if early => Some((Sent, None)),
                             _ => None,
                         };
                         let request = request(status, DEADLINE);
@@ -460,7 +482,7 @@ mod tests {
     #[test]
     fn a_payment_that_is_known_to_have_failed_is_not_waited_for_and_another_one_is() {
         let mut expired = request(Expired, 1_000);
-        expired.operations.insert(OperationId::of_failed_payment("sandbox", "p"));
+        expired.facts.insert(change(On::FailPayment, 1_500, 0).fact().unwrap());
         assert_eq!(change(On::Process, 2_000, 1_000).transition(&expired), None);
         let mut other = change(On::Process, 2_000, 1_000);
         if let Command::Process { payment, .. } = &mut other.command {
@@ -487,7 +509,7 @@ mod tests {
         let mut full = request(Clicked, 1_000);
         let entry = full.history[0].clone();
         full.history.resize(usize::from(ATTEMPTS_END_AT), entry);
-        assert_eq!(change(On::FailAttempt, 0, 0).transition(&full), None);
+        assert_eq!(change(On::RecordFailedAttempt, 0, 0).transition(&full), None);
         assert!(change(On::Pay, 0, 0).transition(&full).is_some());
     }
 
@@ -522,7 +544,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unpaid_request_expires_without_the_providers_word_only_after_the_grace() {
+    fn an_unpaid_request_expires_unconfirmed_only_after_the_grace() {
         let request = request(Clicked, 1_000);
         let grace = i64::try_from(PROVIDER_GRACE.as_millis()).unwrap();
         assert_eq!(CheckoutClosed::unconfirmed(&request, at(999 + grace)), None);

@@ -15,14 +15,22 @@ pub fn limits(environment: &Environment) -> Result<Limits, ConfigError> {
             (1..=86_400).contains(seconds)
         })
     };
-    let days = environment.parse_or("RETENTION_DAYS", 365, "a whole number of days from 1 to 3650", |days: &u64| {
-        (1..=3_650).contains(days)
-    })?;
     Ok(Limits {
         link: Duration::from_secs(seconds("LINK_TTL_SECONDS", 300)?),
         checkout: Duration::from_secs(seconds("CHECKOUT_TTL_SECONDS", 900)?),
-        retention: Duration::from_hours(24 * days),
+        retention: retention(environment)?,
     })
+}
+
+/// Returns how long a request is kept after its end: `RETENTION_DAYS` (365).
+///
+/// # Errors
+/// Not a whole number within its bounds.
+pub fn retention(environment: &Environment) -> Result<Duration, ConfigError> {
+    let days = environment.parse_or("RETENTION_DAYS", 365, "a whole number of days from 1 to 3650", |days: &u64| {
+        (1..=3_650).contains(days)
+    })?;
+    Ok(Duration::from_hours(24 * days))
 }
 
 /// `PUBLIC_BASE_URL`, where the customer's pages are, without a slash at its end.

@@ -102,7 +102,7 @@ impl Channel for ConfiguredChannel {
             }
             tracing::warn!(%error, event_id = message.event.event_id, "tried again after a pause");
             tokio::time::sleep(pause).await;
-            if message.until().is_some_and(|until| SystemClock.now() >= until) {
+            if message.deadline().is_some_and(|deadline| SystemClock.now() >= deadline) {
                 return Err(error);
             }
         }

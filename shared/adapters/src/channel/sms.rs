@@ -75,8 +75,8 @@ impl SmsChannel {
     /// Sends a message once.
     pub(super) async fn send(&self, message: &Message<'_>) -> Result<(), ChannelError> {
         // Without it a phone that is switched off would get a dead link for three days to come.
-        let time_to_live = message.until().map(|until| {
-            let seconds = until.since(SystemClock.now()).as_secs();
+        let time_to_live = message.deadline().map(|deadline| {
+            let seconds = deadline.saturating_duration_since(SystemClock.now()).as_secs();
             i32::try_from(seconds).unwrap_or(i32::MAX).clamp(*TIME_TO_LIVE.start(), *TIME_TO_LIVE.end())
         });
         let call = self

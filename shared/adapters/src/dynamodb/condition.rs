@@ -1,12 +1,13 @@
-//! Conditions and updates, derived from the domain's transition table.
+//! Conditions and updates, derived from the domain's transition table and from its facts.
 
 use super::item::EntryItem;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::ports::{Claim, StoreError};
+use domain::ports::StoreError;
 use domain::transition::ATTEMPTS_END_AT;
 use domain::{
-    Change, Command, Guard, HistoryEntry, OperationId, PaymentRequestId, Reason, Scope, Status, Timestamp, Transition,
+    Audience, Change, Command, Fact, Guard, HistoryEntry, OperationId, PaymentRequestId, Reason, Scope, Status,
+    Timestamp, Transition,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,7 +20,7 @@ struct Expression {
 }
 
 impl Expression {
-    /// A placeholder for an attribute. All of them have one: DynamoDB reserves several hundred words.
+    /// Returns a placeholder for an attribute. All of them have one: DynamoDB reserves several hundred words.
     fn name(&mut self, placeholder: &'static str) -> &'static str {
         self.names.insert(placeholder, placeholder.trim_start_matches('#'));
         placeholder
@@ -39,20 +40,20 @@ impl Expression {
         self.value(name, AttributeValue::N(number.to_string()))
     }
 
-    /// The request is there. Without it, an update would make an item out of nothing.
+    /// Requires the request to be there. Without it, an update would make an item out of nothing.
     fn exists(&mut self) -> String {
         format!("attribute_exists({})", self.name("#pk"))
     }
 
-    /// The request is within the reach of whoever asks: another's is not there as far as they can tell.
+    /// Requires the request to be within the scope. Another one is not there as far as whoever asks can tell.
     fn within(&mut self, scope: &Scope) -> Option<String> {
         match scope {
             Scope::Everything => None,
-            Scope::Workspace(workspace) => {
+            Scope::Audience(Audience::Workspace(workspace)) => {
                 Some(format!("{} = {}", self.name("#workspace"), self.text("workspace", workspace.as_str())))
             }
-            Scope::Agent(workspace, agent) => {
-                let workspace = self.within(&Scope::Workspace(workspace.clone()))?;
+            Scope::Audience(Audience::Agent(workspace, agent)) => {
+                let workspace = self.within(&Scope::Audience(Audience::Workspace(workspace.clone())))?;
                 let agent = self.text("agent_id", agent.as_str());
                 self.name("#agent");
                 Some(format!("{workspace} AND {}.{} = {agent}", "#agent", self.name("#id")))
@@ -60,21 +61,14 @@ impl Expression {
         }
     }
 
-    /// This very change was not made before. An SDK retry after a lost answer, a provider's second report of one failed
-    /// attempt: neither adds a second entry.
+    /// Requires this very change not to have been made before. An SDK retry after a lost answer, a provider's second report
+    /// of one failed attempt: neither adds a second entry.
     fn not_made_before(&mut self, change: &Change) -> String {
         let operation = self.text("operation", change.operation.as_str());
         format!("NOT contains({}, {operation})", self.name("#operations"))
     }
 
-    /// The provider has not said yet that this payment failed.
-    fn not_failed_before(&mut self, change: &Change) -> String {
-        let failure = change.failure().unwrap_or_else(|| change.operation.clone());
-        let failure = self.text("failure", failure.as_str());
-        format!("NOT contains({}, {failure})", self.name("#operations"))
-    }
-
-    /// A payment is of what was asked for, to the last minor unit.
+    /// Requires a payment to be of what was asked for, to the last minor unit.
     fn pays_what_was_asked(&mut self, change: &Change) -> Option<String> {
         let (_, money) = change.command.payment()?;
         let amount = self.number("amount", money.amount.minor_units());
@@ -82,17 +76,20 @@ impl Expression {
         Some(format!("{} = {amount} AND {} = {currency}", self.name("#amount"), self.name("#currency")))
     }
 
-    /// One row of the table: the status it starts from and all of its guards.
-    fn follows(&mut self, row: &Transition, change: &Change) -> String {
-        let from = self.status(row.from);
-        let mut clauses = vec![format!("{} = {from}", self.name("#status"))];
+    /// Requires what one row of the table does: the status that it starts from and all of its guards.
+    fn follows(&mut self, id: PaymentRequestId, row: &Transition, change: &Change) -> String {
+        let mut clauses = vec![self.has_status(row.from)];
         for guard in row.when {
             clauses.push(match guard {
                 Guard::BeforeDeadline => self.deadline(">", "now", change.at),
                 Guard::DeadlinePassed => self.deadline("<=", "now", change.at),
                 Guard::PaidInTime => self.deadline(">=", "paid_at", change.paid_at().unwrap_or(change.at)),
                 Guard::PaidLate => self.deadline("<", "paid_at", change.paid_at().unwrap_or(change.at)),
-                Guard::NotFailed => self.not_failed_before(change),
+                Guard::NotFailed => match change.failure() {
+                    Some(failure) => self.lacks("failure", &failure.text(), &failure.marks(id)),
+                    // Without a payment the guard does not hold, as in the domain.
+                    None => format!("NOT {}", self.exists()),
+                },
                 Guard::RoomForAttempt => {
                     let end = self.number("attempts_end_at", i64::from(ATTEMPTS_END_AT));
                     format!("{} < {end}", self.name("#version"))
@@ -107,14 +104,27 @@ impl Expression {
         format!("{} {comparison} {moment}", self.name("#due_at"))
     }
 
-    /// What a claim leaves in the item: which message, and whose it is.
-    fn marks(&mut self, claim: &Claim) -> String {
-        let marks = [&claim.message, &claim.run].map(|mark| mark.as_str().to_owned());
-        self.value("marks", AttributeValue::Ss(marks.into()))
+    fn has_status(&mut self, status: Status) -> String {
+        let value = self.status(status);
+        format!("{} = {value}", self.name("#status"))
+    }
+
+    /// Requires a fact's text not to be there, nor any of its marks: release 0.1 wrote those alone.
+    fn lacks(&mut self, name: &str, text: &str, marks: &[OperationId]) -> String {
+        let mut clauses = vec![format!("NOT contains({}, {})", self.name("#facts"), self.text(name, text))];
+        for (index, mark) in marks.iter().enumerate() {
+            let mark = self.text(&format!("{name}_mark_{index}"), mark.as_str());
+            clauses.push(format!("NOT contains({}, {mark})", self.name("#operations")));
+        }
+        clauses.join(" AND ")
     }
 
     fn status(&mut self, status: Status) -> String {
         self.text(&format!("is_{status}"), status.as_str())
+    }
+
+    fn set(&mut self, name: &str, texts: impl IntoIterator<Item = String>) -> String {
+        self.value(name, AttributeValue::Ss(texts.into_iter().collect()))
     }
 
     fn apply(self, update: UpdateItemFluentBuilder) -> UpdateItemFluentBuilder {
@@ -125,13 +135,18 @@ impl Expression {
     }
 }
 
+fn texts(operations: &[OperationId]) -> impl Iterator<Item = String> {
+    operations.iter().map(|operation| operation.as_str().to_owned())
+}
+
 /// Completes an update that makes `change` along any of `rows`, which all have the same outcome: the status, the history,
-/// the deadline and the indexes move together or not at all.
+/// the deadline, the fact and the indexes move together or not at all.
 pub(super) fn conditional_update(
     update: UpdateItemFluentBuilder,
+    id: PaymentRequestId,
     change: &Change,
     rows: &[&Transition],
-    retention: Duration,
+    retention: Option<Duration>,
 ) -> Result<UpdateItemFluentBuilder, StoreError> {
     let mut write = Expression::default();
 
@@ -139,7 +154,7 @@ pub(super) fn conditional_update(
     condition.extend(write.within(&change.scope));
     condition.push(write.not_made_before(change));
     condition.extend(write.pays_what_was_asked(change));
-    let followed: Vec<String> = rows.iter().map(|row| write.follows(row, change)).collect();
+    let followed: Vec<String> = rows.iter().map(|row| write.follows(id, row, change)).collect();
     // DynamoDB refuses parentheses around parentheses, and a row brings its own.
     condition.push(match followed.as_slice() {
         [only] => only.clone(),
@@ -164,7 +179,7 @@ pub(super) fn conditional_update(
     let mut remove = Vec::new();
 
     if let Command::Click { checkout_limit } = &change.command {
-        let deadline = write.number("deadline", change.at.plus(*checkout_limit).as_milliseconds());
+        let deadline = write.number("deadline", change.at.saturating_add(*checkout_limit).as_milliseconds());
         set.push(format!("{} = {deadline}", write.name("#due_at")));
     }
     if let Command::Pay { payment, .. } = &change.command {
@@ -176,73 +191,90 @@ pub(super) fn conditional_update(
     if !row.to.is_open() {
         remove.push(write.name("#due_shard"));
     }
-    // What has come to rest is removed one day; money that is on its way or owed back never is.
+    // What has ended is removed one day; money that is in flight or owed back never is.
     if row.to.is_settled() {
-        let ttl = write.number("ttl", change.at.plus(retention).as_seconds_ceiling());
+        let Some(retention) = retention else {
+            return Err(StoreError::Refused("a store without a retention cannot end a request".into()));
+        };
+        let ttl = write.number("ttl", change.at.saturating_add(retention).as_seconds_ceiling());
         set.push(format!("{} = {ttl}", write.name("#ttl")));
     } else if rows.iter().any(|row| !row.from.is_open()) {
         remove.push(write.name("#ttl"));
     }
 
-    let operation = write.value("operations", AttributeValue::Ss(vec![change.operation.as_str().to_owned()]));
-    let mut parts = vec![format!("SET {}", set.join(", ")), format!("ADD {} {operation}", write.name("#operations"))];
+    let mut operations = vec![change.operation.clone()];
+    let mut add = Vec::new();
+    if let Some(fact) = change.fact() {
+        operations.extend(fact.marks_to_write(id).into_iter().filter(|mark| *mark != change.operation));
+        add.push(format!("{} {}", write.name("#facts"), write.set("facts", fact.texts())));
+    }
+    add.push(format!("{} {}", write.name("#operations"), write.set("operations", texts(&operations))));
+
+    let mut parts = vec![format!("SET {}", set.join(", ")), format!("ADD {}", add.join(", "))];
     if !remove.is_empty() {
         parts.push(format!("REMOVE {}", remove.join(", ")));
     }
     Ok(write.apply(update.update_expression(parts.join(" ")).condition_expression(condition.join(" AND "))))
 }
 
-/// Completes an update that keeps a clicked request's checkout.
+/// Completes an update that sets a clicked request's checkout.
 pub(super) fn checkout_update(update: UpdateItemFluentBuilder, checkout: &str) -> UpdateItemFluentBuilder {
     let mut write = Expression::default();
-    let clicked = write.status(Status::Clicked);
-    let condition = format!("{} AND {} = {clicked}", write.exists(), write.name("#status"));
+    let condition = format!("{} AND {}", write.exists(), write.has_status(Status::Clicked));
     let set = format!("SET {} = {}", write.name("#checkout_id"), write.text("checkout", checkout));
     write.apply(update.update_expression(set).condition_expression(condition))
 }
 
-/// Completes an update that marks that a refund is being asked for (`ADD`), or takes the mark back (`DELETE`). Twice is once.
-pub(super) fn refund_update(update: UpdateItemFluentBuilder, action: &str) -> UpdateItemFluentBuilder {
+/// Completes an update that records a fact. If the fact excludes others, none of them may be there, not even this one: an
+/// SDK retry after a lost answer fails here and finds its own fact in the item.
+pub(super) fn fact_record(
+    update: UpdateItemFluentBuilder,
+    id: PaymentRequestId,
+    fact: &Fact,
+) -> UpdateItemFluentBuilder {
     let mut write = Expression::default();
-    let due = write.status(Status::RefundDue);
-    let condition = format!("{} AND {} = {due}", write.exists(), write.name("#status"));
-    let mark = AttributeValue::Ss(vec![OperationId::of_asked_refund().as_str().to_owned()]);
-    let mark = write.value("mark", mark);
-    let expression = format!("{action} {} {mark}", write.name("#operations"));
-    write.apply(update.update_expression(expression).condition_expression(condition))
+    let mut condition = vec![write.exists()];
+    condition.extend(fact.required_status().map(|status| write.has_status(status)));
+    if let Some(exclusive) = fact.exclusive_text() {
+        condition.push(write.lacks("exclusive", &exclusive, fact.exclusive_mark(id).as_slice()));
+    }
+    let mut add = vec![format!("{} {}", write.name("#facts"), write.set("facts", fact.texts()))];
+    let marks = fact.marks_to_write(id);
+    if !marks.is_empty() {
+        add.push(format!("{} {}", write.name("#operations"), write.set("marks", texts(&marks))));
+    }
+    let add = format!("ADD {}", add.join(", "));
+    write.apply(update.update_expression(add).condition_expression(condition.join(" AND ")))
 }
 
-/// Completes an update that takes on a message. Nobody else may have it, not even this run: an SDK retry after a lost answer
-/// fails here and finds its own mark in the item.
-pub(super) fn claim_update(update: UpdateItemFluentBuilder, claim: &Claim) -> UpdateItemFluentBuilder {
+/// Completes an update that retracts a fact. If the fact excludes others, it has to be this very one: the text that they
+/// share is another's otherwise.
+pub(super) fn fact_retraction(
+    update: UpdateItemFluentBuilder,
+    id: PaymentRequestId,
+    fact: &Fact,
+) -> UpdateItemFluentBuilder {
     let mut write = Expression::default();
-    let (exists, operations) = (write.exists(), write.name("#operations"));
-    let condition =
-        format!("{exists} AND NOT contains({operations}, {})", write.text("message", claim.message.as_str()));
-    let add = format!("ADD {operations} {}", write.marks(claim));
-    write.apply(update.update_expression(add).condition_expression(condition))
+    let mut condition = vec![write.exists()];
+    condition.extend(fact.required_status().map(|status| write.has_status(status)));
+    if fact.exclusive_text().is_some() {
+        condition.push(format!("contains({}, {})", write.name("#facts"), write.text("fact", &fact.text())));
+    }
+    let mut delete = vec![format!("{} {}", write.name("#facts"), write.set("facts", fact.texts()))];
+    let marks = fact.marks(id);
+    if !marks.is_empty() {
+        delete.push(format!("{} {}", write.name("#operations"), write.set("marks", texts(&marks))));
+    }
+    let delete = format!("DELETE {}", delete.join(", "));
+    write.apply(update.update_expression(delete).condition_expression(condition.join(" AND ")))
 }
 
-/// Completes an update that gives a message back: this run's own claim, and no other's.
-pub(super) fn release_update(update: UpdateItemFluentBuilder, claim: &Claim) -> UpdateItemFluentBuilder {
-    let mut write = Expression::default();
-    let (exists, operations) = (write.exists(), write.name("#operations"));
-    let condition = format!("{exists} AND contains({operations}, {})", write.text("run", claim.run.as_str()));
-    let delete = format!("DELETE {operations} {}", write.marks(claim));
-    write.apply(update.update_expression(delete).condition_expression(condition))
-}
-
-/// The history entry that a change leaves behind.
+/// Returns the history entry that a change leaves behind.
 fn entry(change: &Change, row: &Transition) -> HistoryEntry {
     let reason = match &change.command {
-        Command::FailAttempt { reason } => reason.clone(),
-        Command::FailDelivery { reason } => reason.reason(),
+        Command::RecordFailedAttempt { reason } => reason.clone(),
+        Command::RecordFailedDelivery { reason } => reason.reason(),
         _ => row.reason.and_then(Reason::fitted),
     };
     HistoryEntry { status: row.to, at: change.at, actor: change.actor.clone(), reason }
-}
-
-/// The key of a request's item, as a call takes it.
-pub(super) fn key(id: PaymentRequestId) -> AttributeValue {
-    AttributeValue::S(super::item::request_key(id))
 }

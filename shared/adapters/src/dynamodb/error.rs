@@ -5,7 +5,7 @@ use domain::ports::StoreError;
 use std::error::Error;
 use std::fmt::Debug;
 
-/// Sorts a failed call into "the same again may work" and "it will not".
+/// Maps a failed call to whether the same call again may work.
 pub(super) fn store_error<E, R>(error: SdkError<E, R>) -> StoreError
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,

@@ -1,62 +1,38 @@
-//! What the table's items look like. Every attribute name costs its length in each item, so they are short where they
-//! can be without being abbreviations.
+//! Items, as the table holds them. Every attribute name costs its length in each item, so they are short where they can be
+//! without being abbreviations.
 
+use super::keys::{due_shard, link_key, request_key, workspace_agent, workspace_month};
 use domain::people::ActorType;
 use domain::ports::Position;
 use domain::{
     Actor, Agent, AgentId, Amount, CheckoutId, ConversationId, Currency, Customer, CustomerName, Description, Details,
-    Fingerprint, HistoryEntry, Invalid, LinkToken, Metadata, Money, OperationId, OrderNumber, Payment, PaymentRequest,
-    PaymentRequestId, Phone, Reason, Status, Timestamp, WorkspaceId,
+    Fact, Fingerprint, HistoryEntry, Invalid, LinkToken, Metadata, Money, OperationId, OrderNumber, Payment,
+    PaymentRequest, PaymentRequestId, Phone, Reason, Status, Timestamp, WorkspaceId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// How many parts the index of what is due has, so that a burst of requests does not meet in one partition.
-pub const DUE_SHARDS: u8 = 16;
-
-const REQUEST: &str = "REQ#";
-const LINK: &str = "LINK#";
-
-/// The key of a request's item.
-#[must_use]
-pub fn request_key(id: PaymentRequestId) -> String {
-    format!("{REQUEST}{id}")
-}
-
-/// The request that a key belongs to; none for the key of anything else.
-#[must_use]
-pub fn request_of_key(key: &str) -> Option<PaymentRequestId> {
-    key.strip_prefix(REQUEST)?.parse().ok()
-}
-
-/// The key of a link's item.
-#[must_use]
-pub fn link_key(token: &LinkToken) -> String {
-    format!("{LINK}{}", token.reveal())
-}
-
-/// A link: it leads from a token to a request. Its key is a secret, so it has no `Debug`.
+/// A link, which leads from a token to a request. Its key is a secret, so it has no `Debug`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LinkItem {
+pub(super) struct LinkItem {
     /// `LINK#<token>`
-    pub pk: String,
-    /// Where it leads.
-    pub request_id: PaymentRequestId,
-    /// When DynamoDB removes it, in seconds since the Unix epoch.
-    pub ttl: i64,
+    pk: String,
+    /// The request that the token leads to.
+    pub(super) request_id: PaymentRequestId,
+    /// The time at which DynamoDB removes the item, in seconds since the Unix epoch.
+    ttl: i64,
 }
 
 impl LinkItem {
-    /// The item by which `token` leads to the request until then.
-    #[must_use]
-    pub fn new(token: &LinkToken, request_id: PaymentRequestId, until: Timestamp) -> Self {
-        Self { pk: link_key(token), request_id, ttl: until.as_seconds_ceiling() }
+    /// Makes the item by which `token` leads to the request until `kept_until`.
+    pub(super) fn new(token: &LinkToken, request_id: PaymentRequestId, kept_until: Timestamp) -> Self {
+        Self { pk: link_key(token), request_id, ttl: kept_until.as_seconds_ceiling() }
     }
 }
 
 /// One history entry. Its version is its place in the list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EntryItem {
+pub(super) struct EntryItem {
     status: Status,
     #[serde(with = "milliseconds")]
     at: Timestamp,
@@ -69,7 +45,7 @@ pub struct EntryItem {
 
 /// A payment request with everything about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RequestItem {
+pub(super) struct RequestItem {
     pk: String,
     status: Status,
     version: usize,
@@ -90,7 +66,8 @@ pub struct RequestItem {
     token: Token,
     #[serde(with = "milliseconds")]
     link_until: Timestamp,
-    /// The range key of the index `due`; kept after the request has ended, because late money is judged by it.
+    /// The deadline, which is the range key of the index `due`. It is kept after the request has ended, because late money is
+    /// judged by it.
     #[serde(with = "milliseconds")]
     due_at: Timestamp,
     /// The hash key of the index `due`, there only while a deadline runs: without it the item leaves the index.
@@ -99,6 +76,9 @@ pub struct RequestItem {
     history: Vec<EntryItem>,
     #[serde(with = "serde_dynamo::string_set")]
     operations: BTreeSet<OperationId>,
+    /// Every text of every fact; absent when there is none, as an empty set cannot be stored.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty", with = "serde_dynamo::string_set")]
+    facts: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     checkout_id: Option<CheckoutId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -111,12 +91,12 @@ pub struct RequestItem {
     workspace_month: String,
     /// The range key of both: newest last.
     created: String,
-    /// When DynamoDB removes the item, in seconds since the Unix epoch; there once the request has come to rest.
+    /// The time at which DynamoDB removes the item, in seconds since the Unix epoch; absent until the request has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ttl: Option<i64>,
 }
 
-/// A token as the item holds it; redacted wherever the item is shown.
+/// A token as the item holds it, redacted wherever the item is shown.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 struct Token(String);
@@ -141,21 +121,6 @@ mod milliseconds {
     }
 }
 
-/// The hash key of the index `by_agent`. A workspace holds no `#`, so no two pairs give the same key.
-pub(super) fn workspace_agent(workspace: &WorkspaceId, agent: &AgentId) -> String {
-    format!("{workspace}#{agent}")
-}
-
-/// The hash key of the index `by_month`, for a month written `yyyy-mm`.
-pub(super) fn workspace_month(workspace: &WorkspaceId, month: &str) -> String {
-    format!("{workspace}#{month}")
-}
-
-pub(super) fn due_shard(id: PaymentRequestId) -> u8 {
-    let [.., last] = id.as_bytes();
-    last % DUE_SHARDS
-}
-
 impl From<&HistoryEntry> for EntryItem {
     fn from(entry: &HistoryEntry) -> Self {
         let (actor, actor_id) = entry.actor.parts();
@@ -171,7 +136,7 @@ impl From<EntryItem> for HistoryEntry {
 }
 
 impl From<&PaymentRequest> for RequestItem {
-    /// The item of a request that is open, as it is when it is inserted.
+    /// Makes the item of an open request, as it is when it is inserted.
     fn from(request: &PaymentRequest) -> Self {
         let details = &request.details;
         Self {
@@ -194,6 +159,7 @@ impl From<&PaymentRequest> for RequestItem {
             due_shard: request.status.is_open().then(|| due_shard(request.id)),
             history: request.history.iter().map(EntryItem::from).collect(),
             operations: request.operations.clone(),
+            facts: request.facts.iter().flat_map(Fact::texts).collect(),
             checkout_id: request.checkout.clone(),
             payment: request.payment.clone(),
             fingerprint: request.fingerprint.clone(),
@@ -229,6 +195,7 @@ impl TryFrom<RequestItem> for PaymentRequest {
             deadline: item.due_at,
             history: item.history.into_iter().map(HistoryEntry::from).collect(),
             operations: item.operations,
+            facts: item.facts.into_iter().map(Fact::from_text).collect(),
             checkout: item.checkout_id,
             payment: item.payment,
             fingerprint: item.fingerprint,

@@ -1,8 +1,13 @@
 //! The table: one item per request, one per link, and one conditional write per change.
 
 mod condition;
+mod due_index;
 mod error;
-pub mod item;
+mod item;
+mod keys;
+mod links;
+mod lists;
+mod requests;
 mod store;
 pub mod stream;
 

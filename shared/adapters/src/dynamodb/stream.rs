@@ -1,10 +1,11 @@
 //! Items as the table's stream shows them.
 
-use super::item::{LinkItem, RequestItem, request_of_key};
+use super::item::{LinkItem, RequestItem};
+use super::keys::request_of_key;
 use domain::{PaymentRequest, PaymentRequestId};
 use serde_dynamo::{AttributeValue, Item, from_item};
 
-/// An image that is not what the table holds. Its text names attributes, never their values.
+/// The error for an image that is not what the table holds. Its text names attributes, never their values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ImageError {
     /// An attribute is missing or of another type.
@@ -15,13 +16,13 @@ pub enum ImageError {
     Value,
 }
 
-/// Whether a record's keys are those of a payment request.
+/// Returns whether a record's keys are those of a payment request.
 #[must_use]
 pub fn is_request(keys: &Item) -> bool {
     matches!(keys.get("pk"), Some(AttributeValue::S(key)) if request_of_key(key).is_some())
 }
 
-/// The payment request in an image; none in an empty image, which a record has where there was no item.
+/// Returns the payment request in an image; none in an empty image, which a record has where there was no item.
 ///
 /// # Errors
 /// [`ImageError`]
@@ -33,7 +34,7 @@ pub fn request_of_image(image: Item) -> Result<Option<PaymentRequest>, ImageErro
     item.try_into().map(Some).map_err(|_| ImageError::Value)
 }
 
-/// Where the link in an image led.
+/// Returns the request that the link in an image led to.
 ///
 /// # Errors
 /// [`ImageError`]

@@ -1,26 +1,30 @@
 //! An agent takes a payment request back.
 
 use super::{UseCaseError, operation};
-use crate::ports::{Changed, Store};
-use crate::{Actor, Caller, CancelRefusal, Change, Clock, Command, PaymentRequest, PaymentRequestId};
+use crate::id::PaymentRequestId;
+use crate::payment_request::PaymentRequest;
+use crate::people::{Actor, Caller, Scope};
+use crate::ports::{Changed, Changes};
+use crate::time::Clock;
+use crate::transition::{CancelRefusal, Change, Command};
 
-/// What became of it.
+/// The outcome of [`cancel`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Canceled {
-    /// The link is dead.
+    /// The request is canceled, and its link is dead.
     Done(Box<PaymentRequest>),
-    /// Something else was faster.
+    /// Something else came first.
     Refused(CancelRefusal),
     /// There is no such request that the caller may see.
     NotFound,
 }
 
-/// Cancels a request within the caller's scope: one write.
+/// Cancels a request that the caller may change: one write.
 ///
 /// # Errors
 /// The store failed.
 pub async fn cancel(
-    store: &impl Store,
+    store: &impl Changes,
     clock: &impl Clock,
     caller: &Caller,
     id: PaymentRequestId,
@@ -31,7 +35,7 @@ pub async fn cancel(
         at: now,
         actor: Actor::Agent(caller.agent.id.clone()),
         operation: operation()?,
-        scope: caller.scope(),
+        scope: Scope::Audience(caller.audience()),
     };
     Ok(match store.change(id, &change).await? {
         Changed::Applied(request) => Canceled::Done(request),

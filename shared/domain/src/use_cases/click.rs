@@ -2,15 +2,21 @@
 
 use super::{UseCaseError, operation};
 use crate::event::link_url;
-use crate::ports::{Changed, PaymentProvider, ProviderError, Store};
-use crate::{Actor, Change, Clock, Command, Limits, LinkToken, PaymentRequest, Status};
+use crate::limits::Limits;
+use crate::payment_request::PaymentRequest;
+use crate::people::Actor;
+use crate::ports::{Changed, Changes, Checkouts, Links, PaymentProvider, ProviderError, Reads};
+use crate::status::Status;
+use crate::time::Clock;
+use crate::token::LinkToken;
+use crate::transition::{Change, Command};
 
-/// What became of a click.
+/// The outcome of [`click`].
 #[derive(Debug)]
 pub enum Clicked {
     /// The customer goes to the payment page at this address.
     Checkout {
-        /// Where.
+        /// The address.
         url: String,
     },
     /// There is a page to show instead: the request as it stands, being paid, paid or ended.
@@ -25,7 +31,7 @@ pub enum Clicked {
 ///
 /// # Errors
 /// The store failed.
-pub async fn look(store: &impl Store, token: &LinkToken) -> Result<Option<PaymentRequest>, UseCaseError> {
+pub async fn look(store: &(impl Links + Reads), token: &LinkToken) -> Result<Option<PaymentRequest>, UseCaseError> {
     match store.find_link(token).await? {
         Some(id) => Ok(store.get(id).await?),
         None => Ok(None),
@@ -35,13 +41,13 @@ pub async fn look(store: &impl Store, token: &LinkToken) -> Result<Option<Paymen
 /// Claims the request for the customer, then gets them to its payment page.
 ///
 /// The claim comes first, so that an agent who cancels in the same moment is told the truth. Every step after it can be
-/// repeated: the provider answers with the same checkout for the same request, so whatever stopped in between is healed
-/// by pressing again. One read and two writes; a further click is one read and one refused write.
+/// repeated: the provider answers with the same checkout for the same request, so pressing again heals whatever stopped in
+/// between. One read and two writes; a further click is one read and one refused write.
 ///
 /// # Errors
 /// The store failed.
 pub async fn click(
-    store: &impl Store,
+    store: &(impl Links + Changes + Checkouts),
     provider: &impl PaymentProvider,
     clock: &impl Clock,
     limits: &Limits,
@@ -62,7 +68,7 @@ pub async fn click(
         Err(error) => return Ok(Clicked::ProviderFailed(request, error)),
     };
     if request.checkout.as_ref() != Some(&checkout.id) {
-        match store.remember_checkout(id, &checkout.id).await? {
+        match store.set_checkout(id, &checkout.id).await? {
             Changed::Applied(_) => {}
             Changed::Unchanged(request) => return Ok(Clicked::Settled(request)),
             Changed::NotFound => return Ok(Clicked::NotFound),

@@ -1,15 +1,20 @@
 //! An agent sends a payment request.
 
 use super::{UseCaseError, operation};
-use crate::ports::{Inserted, Store};
-use crate::{Caller, Clock, Details, IdempotencyKey, Limits, LinkToken, PaymentRequest, PaymentRequestId};
+use crate::id::{IdempotencyKey, PaymentRequestId};
+use crate::limits::Limits;
+use crate::payment_request::{Details, PaymentRequest};
+use crate::people::Caller;
+use crate::ports::{Inserted, Inserts, Links};
+use crate::time::Clock;
+use crate::token::LinkToken;
 
-/// What became of it.
+/// The outcome of [`create`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Created {
     /// There is a new request.
     New(Box<PaymentRequest>),
-    /// The same was asked for before under this key; this is what it became.
+    /// The same was asked for before under this key. Holds what it became.
     Replayed(Box<PaymentRequest>),
     /// Something else was asked for before under this key.
     KeyReused,
@@ -20,7 +25,7 @@ pub enum Created {
 /// # Errors
 /// The store failed; under a key, the same call again is safe.
 pub async fn create(
-    store: &impl Store,
+    store: &(impl Links + Inserts),
     clock: &impl Clock,
     limits: &Limits,
     caller: Caller,
@@ -35,7 +40,7 @@ pub async fn create(
         PaymentRequest::new(id, caller, details, LinkToken::random()?, now, limits.link, operation.clone());
     request.fingerprint = fingerprint;
 
-    store.insert_link(&request.token, id, now.plus(limits.link_kept())).await?;
+    store.insert_link(&request.token, id, now.saturating_add(limits.link_kept())).await?;
     Ok(match store.insert(&request).await? {
         Inserted::New => Created::New(Box::new(request)),
         // The first try was applied and its answer lost; the second one met what it had written.

@@ -1,46 +1,51 @@
 //! Time ends a payment request.
 
-use super::pay::{paid_change, process};
+use super::payments::{paid, process};
 use super::{UseCaseError, operation};
 use crate::event::link_url;
-use crate::ports::{Changed, Closing, PaymentProvider, ProviderError, Store};
-use crate::transition::CheckoutClosed;
-use crate::{Actor, Change, Clock, Command, PaymentRequest, PaymentRequestId, Status};
+use crate::id::PaymentRequestId;
+use crate::payment_request::PaymentRequest;
+use crate::people::Actor;
+use crate::ports::{Changed, Changes, Closing, Links, PaymentProvider, ProviderError};
+use crate::status::Status;
+use crate::time::Clock;
+use crate::transition::{Change, CheckoutClosed, Command};
 
-/// What became of a request whose time was up.
+/// The outcome for a request whose deadline may have passed.
 #[derive(Debug)]
 pub enum Settled {
     /// It has expired.
     Expired(Box<PaymentRequest>),
-    /// The provider says it was paid.
+    /// The provider says that it was paid.
     Paid(Box<PaymentRequest>),
-    /// The provider says that the customer has done their part and the money is on its way: it has no deadline any more.
+    /// The provider says that the customer has done their part and the money is in flight: no deadline runs any more.
     Processing(Box<PaymentRequest>),
-    /// There was nothing to do: it is not due, or has ended otherwise.
-    Nothing,
+    /// It is not due, or has ended otherwise.
+    NotDue,
     /// The provider does not answer; try again later.
     Postponed(ProviderError),
-    /// The provider says that it was or is being paid with another amount or currency; it expired, and a person has to look.
+    /// The provider says that it was or is being paid with another amount or currency. It expired, and a person has to look.
     Mismatched(Box<PaymentRequest>),
-    /// It has expired without the provider's word, which had not come for ten minutes.
+    /// It has expired without the provider's confirmation, which had not come for ten minutes.
     ExpiredUnconfirmed(Box<PaymentRequest>, ProviderError),
 }
 
-/// What [`expire_unclicked`] found.
+/// The outcome of [`expire_unclicked`].
 #[derive(Debug)]
 pub enum Found {
-    /// It has expired, or there was nothing to do.
+    /// It has expired, or is not due.
     Settled(Settled),
-    /// The customer has clicked, and its time to pay is over: how it ends, [`settle_unpaid`] finds out.
+    /// The customer has clicked, and its time to pay is over: [`settle_unpaid`] finds out how it ends.
     Unpaid(Box<PaymentRequest>),
 }
 
-/// Ends a request if its deadline has come and nobody has clicked: a single write, because that is what most of those are that end.
+/// Expires a request past its deadline that nobody has clicked, in a single write: most expiring requests were never
+/// clicked.
 ///
 /// # Errors
 /// The store failed.
 pub async fn expire_unclicked(
-    store: &impl Store,
+    store: &impl Changes,
     clock: &impl Clock,
     id: PaymentRequestId,
 ) -> Result<Found, UseCaseError> {
@@ -51,17 +56,17 @@ pub async fn expire_unclicked(
         Changed::Unchanged(request) if request.status == Status::Clicked && request.is_overdue(now) => {
             Found::Unpaid(request)
         }
-        Changed::Unchanged(_) | Changed::NotFound => Found::Settled(Settled::Nothing),
+        Changed::Unchanged(_) | Changed::NotFound => Found::Settled(Settled::NotDue),
     })
 }
 
-/// Ends a request whose time to pay is over. It is closed at the provider first, so that nobody can pay for what has ended; if it was
-/// paid meanwhile, it is paid, or waits for the money that is on its way.
+/// Ends a request whose time to pay is over. It is closed at the provider first, so that nobody can pay for what has ended.
+/// If it was paid meanwhile, it is paid, or waits for the money that is in flight.
 ///
 /// # Errors
 /// The store failed.
 pub async fn settle_unpaid(
-    store: &impl Store,
+    store: &(impl Links + Changes),
     provider: &impl PaymentProvider,
     clock: &impl Clock,
     public_base_url: &str,
@@ -74,15 +79,15 @@ pub async fn settle_unpaid(
         Ok(Closing::Paid { payment, money }) if money == request.details.money => {
             // The same operation as the provider's webhook for this payment would be: whichever comes second changes
             // nothing.
-            return Ok(match store.change(request.id, &paid_change(payment, money, now)).await? {
+            return Ok(match store.change(request.id, &paid(payment, money, now)).await? {
                 Changed::Applied(request) => Settled::Paid(request),
-                Changed::Unchanged(_) | Changed::NotFound => Settled::Nothing,
+                Changed::Unchanged(_) | Changed::NotFound => Settled::NotDue,
             });
         }
         Ok(Closing::Processing { payment, money }) if money == request.details.money => {
             return Ok(match process(store, request.id, payment, money, now).await? {
                 Changed::Applied(request) => Settled::Processing(request),
-                Changed::Unchanged(_) | Changed::NotFound => Settled::Nothing,
+                Changed::Unchanged(_) | Changed::NotFound => Settled::NotDue,
             });
         }
         // Not what was asked for: it is never taken as payment of the request, which has ended all the same.
@@ -97,7 +102,7 @@ pub async fn settle_unpaid(
         (Changed::Applied(request), Note::None) => Settled::Expired(request),
         (Changed::Applied(request), Note::Mismatched) => Settled::Mismatched(request),
         (Changed::Applied(request), Note::Unconfirmed(error)) => Settled::ExpiredUnconfirmed(request, error),
-        (Changed::Unchanged(_) | Changed::NotFound, _) => Settled::Nothing,
+        (Changed::Unchanged(_) | Changed::NotFound, _) => Settled::NotDue,
     })
 }
 
@@ -108,8 +113,8 @@ enum Note {
     Unconfirmed(ProviderError),
 }
 
-/// Closes a request's checkout. One that was claimed and not yet known to have a checkout may be about to get one: asking
-/// for it and closing it is what makes sure that it cannot be paid.
+/// Closes a request's checkout. One that was claimed and not yet known to have a checkout may be about to get one: creating
+/// it and closing it makes sure that it cannot be paid.
 async fn close(
     provider: &impl PaymentProvider,
     public_base_url: &str,

@@ -1,29 +1,32 @@
 //! Agents and supervisors look at what was sent.
 
 use super::UseCaseError;
-use crate::limits::LONGEST_PROCESSING;
-use crate::ports::{Listing, Position, Store};
-use crate::{
-    AgentId, Caller, Clock, ConversationId, Limits, OrderNumber, PaymentRequest, PaymentRequestId, Phone, Role, Scope,
-    Status, Timestamp,
-};
+use crate::id::PaymentRequestId;
+use crate::limits::{LONGEST_PROCESSING, Limits};
+use crate::payment_request::PaymentRequest;
+use crate::people::{AgentId, Audience, Caller, Role};
+use crate::phone::Phone;
+use crate::ports::{Listing, Lists, Position, Reads};
+use crate::status::Status;
+use crate::text::{ConversationId, OrderNumber};
+use crate::time::{Clock, Timestamp};
 use std::time::Duration;
 
-/// What a request has to be like. The empty filter takes every request.
+/// Properties that a request has to have. The empty filter matches every request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// In this status, as it truly is at the moment of asking.
+    /// The true status at the moment of asking.
     pub status: Option<Status>,
-    /// For exactly this order.
+    /// Exactly this order number.
     pub order_number: Option<OrderNumber>,
-    /// To exactly this number.
+    /// Exactly this phone number.
     pub phone: Option<Phone>,
-    /// In exactly this conversation.
+    /// Exactly this conversation.
     pub conversation_id: Option<ConversationId>,
 }
 
 impl Filter {
-    /// Whether a request is like this at a moment.
+    /// Returns whether a request matches at a moment.
     #[must_use]
     pub fn matches(&self, request: &PaymentRequest, now: Timestamp) -> bool {
         let details = &request.details;
@@ -34,66 +37,66 @@ impl Filter {
     }
 }
 
-/// What to look for, and where.
+/// A search in the caller's requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Search {
-    /// Sent by this agent.
+    /// The agent who sent the requests.
     pub agent: Option<AgentId>,
-    /// Created at or after.
+    /// The earliest time of creation, inclusive.
     pub from: Option<Timestamp>,
-    /// Created before.
+    /// The latest time of creation, exclusive.
     pub to: Option<Timestamp>,
-    /// What each request has to be like.
+    /// The properties that each request has to have.
     pub filter: Filter,
-    /// After this place.
+    /// The place to start after.
     pub after: Option<Position>,
-    /// At most how many, at least 1.
+    /// The greatest number of requests to return, at least 1.
     pub limit: usize,
 }
 
-/// Part of a list, newest first.
+/// A part of a list, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     /// The requests.
     pub items: Vec<PaymentRequest>,
-    /// Where the next part starts; none if this was the last.
+    /// The place at which the next part starts; none if this was the last.
     pub next: Option<Position>,
 }
 
-/// With a filter, how many requests one call looks at before it answers with what it has found and where to go on. Without
-/// this bound, a rare match in a large workspace would run into the function's time limit.
+/// How many requests a call with a filter looks at before it answers with what it has found and where to go on. Without this
+/// bound, a rare match in a large workspace would run into the function's time limit.
 const LOOKED_AT: usize = 1_000;
 
-/// With a filter, how many requests are read at first. Each further read is twice as large: a frequent match costs little
+/// How many requests a call with a filter reads at first. Each further read is twice as large: a frequent match costs little
 /// more than a page of its own, and a rare one few calls.
 const READ_AT_FIRST: usize = 100;
 
-/// The caller's requests that match, newest first. An agent only ever gets their own.
+/// Returns the caller's requests that match, newest first. An agent only ever gets their own.
 ///
 /// # Errors
 /// The store failed.
 pub async fn list(
-    store: &impl Store,
+    store: &impl Lists,
     clock: &impl Clock,
     limits: &Limits,
     caller: &Caller,
     search: &Search,
 ) -> Result<Page, UseCaseError> {
     let empty = Page { items: Vec::new(), next: None };
-    let scope = match (caller.role, &search.agent) {
+    let audience = match (caller.role, &search.agent) {
         (Role::Agent, Some(agent)) if *agent != caller.agent.id => return Ok(empty),
-        (Role::Supervisor, Some(agent)) => Scope::Agent(caller.workspace.clone(), agent.clone()),
-        (Role::Agent | Role::Supervisor, _) => caller.scope(),
+        (Role::Supervisor, Some(agent)) => Audience::Agent(caller.workspace.clone(), agent.clone()),
+        (Role::Agent | Role::Supervisor, _) => caller.audience(),
     };
     let now = clock.now();
-    // Nothing older is stored: a request is removed so long after its end, and no life is longer than this.
-    let oldest = now.minus(limits.retention + limits.link + limits.checkout + LONGEST_PROCESSING);
+    // Nothing older is stored: a request is removed `retention` after its end, and no life is longer than the other three.
+    let oldest = now.saturating_sub(limits.retention + limits.link + limits.checkout + LONGEST_PROCESSING);
     // A request made while the list is read, or by a machine whose clock is ahead, still belongs to it.
-    let newest = now.plus(Duration::from_hours(1));
+    let newest = now.saturating_add(Duration::from_hours(1));
     let (mut left, read_at_first) =
         if search.filter == Filter::default() { (search.limit, search.limit) } else { (LOOKED_AT, READ_AT_FIRST) };
     let mut listing = Listing {
-        scope,
+        audience,
         from: search.from.map_or(oldest, |from| from.max(oldest)),
         to: search.to.map_or(newest, |to| to.min(newest)),
         after: search.after,
@@ -123,40 +126,40 @@ pub async fn list(
     }
 }
 
-/// One request, if the caller may see it.
+/// Returns one request, if the caller may see it.
 ///
 /// # Errors
 /// The store failed.
 pub async fn get(
-    store: &impl Store,
+    store: &impl Reads,
     caller: &Caller,
     id: PaymentRequestId,
 ) -> Result<Option<PaymentRequest>, UseCaseError> {
-    let scope = caller.scope();
-    Ok(store.get(id).await?.filter(|request| scope.covers(&request.workspace, &request.agent.id)))
+    let audience = caller.audience();
+    Ok(store.get(id).await?.filter(|request| audience.covers(&request.workspace, &request.agent.id)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ports::{Changed, Claim, Claimed, Due, Inserted, Listed, StoreError};
-    use crate::test_support::{at, request};
-    use crate::{Agent, Change, CheckoutId, LinkToken};
+    use crate::people::Agent;
+    use crate::ports::{Listed, StoreError};
+    use crate::test_support::{FixedClock, at, request};
     use std::pin::pin;
     use std::sync::Mutex;
     use std::task::{Context, Poll, Waker};
 
     const NOW: i64 = 100_000;
 
-    /// A store that holds these requests, newest first, and remembers how many it was asked for each time.
-    struct Shelf {
+    /// A store of these requests, newest first, that records how many it was asked for each time.
+    struct FakeStore {
         requests: Vec<PaymentRequest>,
         asked_for: Mutex<Vec<usize>>,
     }
 
-    impl Shelf {
-        /// So many requests that Alice has just sent, each in a millisecond of its own, made into what they are by their
-        /// place among the newest.
+    impl FakeStore {
+        /// Makes a store of so many requests that Alice has just sent, each in a millisecond of its own. `make` gets each with
+        /// its place among the newest.
         fn of(count: usize, make: impl Fn(usize, &mut PaymentRequest)) -> Self {
             let requests = (0..count).map(|place| {
                 let mut request = request(Status::Sent, NOW + 300_000);
@@ -177,11 +180,11 @@ mod tests {
                 checkout: Duration::from_mins(15),
                 retention: Duration::from_hours(24),
             };
-            let supervisor = supervisor();
-            let listed = pin!(list(self, &Clockwork, &limits, &supervisor, search));
+            let (clock, supervisor) = (FixedClock(at(NOW)), supervisor());
+            let listed = pin!(list(self, &clock, &limits, &supervisor, search));
             match listed.poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(page) => page.unwrap(),
-                Poll::Pending => panic!("a shelf answers at once"),
+                Poll::Pending => panic!("the fake answers at once"),
             }
         }
 
@@ -196,15 +199,7 @@ mod tests {
         }
     }
 
-    struct Clockwork;
-
-    impl Clock for Clockwork {
-        fn now(&self) -> Timestamp {
-            at(NOW)
-        }
-    }
-
-    impl Store for Shelf {
+    impl Lists for FakeStore {
         async fn list(&self, listing: &Listing) -> Result<Listed, StoreError> {
             self.asked_for.lock().unwrap().push(listing.limit);
             let after = listing.after.map_or(0, |after| {
@@ -214,54 +209,6 @@ mod tests {
             let requests = rest.iter().take(listing.limit).cloned().collect::<Vec<_>>();
             let more = rest.len() > listing.limit;
             Ok(Listed { next: requests.last().filter(|_| more).map(Position::after), requests })
-        }
-
-        async fn insert_link(&self, _: &LinkToken, _: PaymentRequestId, _: Timestamp) -> Result<(), StoreError> {
-            unreachable!("a list only lists")
-        }
-
-        async fn keep_link(&self, _: &LinkToken, _: PaymentRequestId, _: Timestamp) -> Result<(), StoreError> {
-            unreachable!("a list only lists")
-        }
-
-        async fn find_link(&self, _: &LinkToken) -> Result<Option<PaymentRequestId>, StoreError> {
-            unreachable!("a list only lists")
-        }
-
-        async fn insert(&self, _: &PaymentRequest) -> Result<Inserted, StoreError> {
-            unreachable!("a list only lists")
-        }
-
-        async fn get(&self, _: PaymentRequestId) -> Result<Option<PaymentRequest>, StoreError> {
-            unreachable!("a list only lists")
-        }
-
-        async fn change(&self, _: PaymentRequestId, _: &Change) -> Result<Changed, StoreError> {
-            unreachable!("a list only lists")
-        }
-
-        async fn remember_checkout(&self, _: PaymentRequestId, _: &CheckoutId) -> Result<Changed, StoreError> {
-            unreachable!("a list only lists")
-        }
-
-        async fn claim(&self, _: PaymentRequestId, _: &Claim) -> Result<Claimed, StoreError> {
-            unreachable!("a list only lists")
-        }
-
-        async fn release(&self, _: PaymentRequestId, _: &Claim) -> Result<(), StoreError> {
-            unreachable!("a list only lists")
-        }
-
-        async fn mark_refund(&self, _: PaymentRequestId) -> Result<(), StoreError> {
-            unreachable!("a list only lists")
-        }
-
-        async fn unmark_refund(&self, _: PaymentRequestId) -> Result<(), StoreError> {
-            unreachable!("a list only lists")
-        }
-
-        async fn due(&self, _: Timestamp) -> Result<Vec<Due>, StoreError> {
-            unreachable!("a list only lists")
         }
     }
 
@@ -328,10 +275,10 @@ mod tests {
     #[test]
     fn page_after_page_shows_every_match_once_newest_first() {
         for (step, from) in [(1, 0), (2, 1), (7, 0), (100, 99), (197, 1_003), (5_000, 0), (5_000, 1_299)] {
-            let shelf = Shelf::of(1_300, every(step, from));
-            let expected: Vec<_> = shelf.requests.iter().skip(from).step_by(step).map(|request| request.id).collect();
+            let store = FakeStore::of(1_300, every(step, from));
+            let expected: Vec<_> = store.requests.iter().skip(from).step_by(step).map(|request| request.id).collect();
             for limit in [7, 25, 100] {
-                let pages = shelf.pages(&search(order("7"), limit));
+                let pages = store.pages(&search(order("7"), limit));
                 assert!(pages.iter().all(|page| page.items.len() <= limit));
                 let found: Vec<_> = pages.iter().flat_map(|page| &page.items).map(|request| request.id).collect();
                 assert_eq!(found, expected, "one in {step} from {from} on, {limit} at a time");
@@ -341,27 +288,27 @@ mod tests {
 
     #[test]
     fn without_a_filter_as_many_are_read_as_shown() {
-        let shelf = Shelf::of(60, |_, _| ());
-        let pages = shelf.pages(&search(Filter::default(), 25));
+        let store = FakeStore::of(60, |_, _| ());
+        let pages = store.pages(&search(Filter::default(), 25));
         assert_eq!(pages.iter().map(|page| page.items.len()).collect::<Vec<_>>(), [25, 25, 10]);
-        assert_eq!(shelf.asked_for(), [25, 25, 25]);
+        assert_eq!(store.asked_for(), [25, 25, 25]);
     }
 
     #[test]
     fn with_a_filter_one_call_looks_at_1000_requests_in_growing_reads_and_says_where_to_go_on() {
-        let shelf = Shelf::of(1_001, every(1_000, 1_000));
-        let first = shelf.list(&search(order("7"), 25));
-        assert_eq!((first.items.len(), first.next), (0, Some(Position::after(&shelf.requests[999]))));
-        assert_eq!(shelf.asked_for(), [100, 200, 400, 300]);
-        let second = shelf.list(&Search { after: first.next, ..search(order("7"), 25) });
+        let store = FakeStore::of(1_001, every(1_000, 1_000));
+        let first = store.list(&search(order("7"), 25));
+        assert_eq!((first.items.len(), first.next), (0, Some(Position::after(&store.requests[999]))));
+        assert_eq!(store.asked_for(), [100, 200, 400, 300]);
+        let second = store.list(&Search { after: first.next, ..search(order("7"), 25) });
         assert_eq!((second.items.len(), second.next), (1, None));
     }
 
     #[test]
     fn with_a_filter_nothing_is_read_beyond_a_full_page() {
-        let shelf = Shelf::of(1_000, every(2, 0));
-        let page = shelf.list(&search(order("7"), 50));
+        let store = FakeStore::of(1_000, every(2, 0));
+        let page = store.list(&search(order("7"), 50));
         assert_eq!((page.items.len(), page.next.is_some()), (50, true));
-        assert_eq!(shelf.asked_for(), [100]);
+        assert_eq!(store.asked_for(), [100]);
     }
 }

@@ -7,13 +7,14 @@ pub mod expire;
 pub mod list;
 pub mod notify;
 pub mod pay;
+mod payments;
 pub mod refund;
 pub mod report;
 
-use crate::OperationId;
+use crate::id::OperationId;
 use crate::ports::{ProviderError, StoreError};
 
-/// A use case did not come to its end. Every one of them can be run again from its start.
+/// The error of a use case that did not come to its end. Every use case can be run again from its start.
 #[derive(Debug, thiserror::Error)]
 pub enum UseCaseError {
     /// The store failed.
@@ -25,9 +26,9 @@ pub enum UseCaseError {
     /// The payment provider failed, and then the store with what follows from that.
     #[error("{provider}; and what follows from it could not be stored: {store}")]
     Unsettled {
-        /// What happened first.
+        /// The provider's failure, which came first.
         provider: ProviderError,
-        /// What happened then.
+        /// The store's failure, which followed.
         #[source]
         store: StoreError,
     },

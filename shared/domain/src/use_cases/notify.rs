@@ -1,52 +1,50 @@
-//! The customer hears about it in the chat, or the agent hears that the customer did not.
+//! The customer reads in the chat what happened, or the agent reads that the customer did not.
 
 use super::UseCaseError;
-use crate::event::link_event_id;
-use crate::ports::{Changed, Channel, ChannelError, Claim, Claimed, Message, Store, StoreError};
-use crate::{
-    Actor, Change, Clock, Command, DeliveryFailure, DeliveryReport, OperationId, PaymentRequest, PaymentRequestEvent,
-    PaymentRequestId, Status, Timestamp, message,
-};
+use crate::delivery::{DeliveryFailure, DeliveryReport};
+use crate::event::{PaymentRequestEvent, link_event_id};
+use crate::fact::Fact;
+use crate::id::{OperationId, PaymentRequestId, RunId};
+use crate::message;
+use crate::payment_request::PaymentRequest;
+use crate::people::Actor;
+use crate::ports::{Changed, Changes, Channel, ChannelError, Facts, Message, Reads, StoreError};
+use crate::retry_schedule::RetrySchedule;
+use crate::status::Status;
+use crate::time::{Clock, Timestamp};
+use crate::transition::{Change, Command};
 use std::time::Duration;
 
-/// Lambda runs a function that failed on an event a second time so much later, and a third and last time
-/// [`SECOND_WAIT`] after that (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>).
-const FIRST_WAIT: Duration = Duration::from_mins(1);
-/// See [`FIRST_WAIT`].
-const SECOND_WAIT: Duration = Duration::from_mins(2);
-/// What a run needs at least to be of any use, and what Lambda may be late by.
-const LEEWAY: Duration = Duration::from_secs(10);
-
-/// An event that is older than this has waited, for the bus or for the channel, and what it says may not be so any more.
+/// The age from which on an event has waited, for the bus or for the channel, so that what it says may have changed.
 const FRESH: Duration = Duration::from_secs(5);
 
-/// What became of it.
+/// The outcome of [`notify`].
 #[derive(Debug)]
 pub enum Notified {
     /// The message was handed over.
     Delivered,
     /// The event brings the customer no message.
-    Nothing,
+    NoMessage,
     /// Nobody waits for the link any more: it had ended or been clicked before the message could be delivered. A dead link is
     /// worse than none, and whoever reads that a request is canceled must not be asked to pay it next.
     TooLate,
-    /// Another run has taken the message on, or has given it up.
+    /// Another run has claimed the message, or has given it up.
     Elsewhere,
     /// There is no such request.
     Unknown,
     /// The message is given up.
     Failed {
-        /// Why, as the agent is told.
+        /// The reason, as the agent reads it.
         reason: DeliveryFailure,
-        /// Whether the request's history tells of it. It does not when the message had no link, or when the request had
-        /// moved on: whoever has clicked has the link.
+        /// Whether the request's history says so. It does not when the message had no link, or when the request had moved
+        /// on: whoever has clicked has the link.
         recorded: bool,
-        /// What happened, for the log.
+        /// The channel's failure, for the log.
         cause: ChannelError,
     },
 }
 
-/// The message was not delivered, and a later run may do better.
+/// The error for a message that was not delivered, while a later run may do better.
 #[derive(Debug, thiserror::Error)]
 pub enum NotifyError {
     /// The channel failed.
@@ -58,9 +56,9 @@ pub enum NotifyError {
     /// The channel failed, and then the store with what follows from that.
     #[error("{channel}; and what follows from it could not be stored: {store}")]
     Unsettled {
-        /// What happened first.
+        /// The channel's failure, which came first.
         channel: ChannelError,
-        /// What happened then.
+        /// The store's failure, which followed.
         #[source]
         store: StoreError,
     },
@@ -70,32 +68,37 @@ pub enum NotifyError {
 }
 
 /// Sends the customer the text that belongs to an event: at least once through a channel that drops repeats, at most once
-/// through any other.
+/// through any other. `retries` says when a run that fails is repeated.
 ///
 /// A link that is given up leaves an entry in its request's history, once however often the event comes.
 ///
 /// # Errors
 /// [`NotifyError`]
 pub async fn notify(
-    store: &impl Store,
+    store: &(impl Reads + Changes + Facts),
     channel: &impl Channel,
     clock: &impl Clock,
+    retries: &RetrySchedule,
     event: &PaymentRequestEvent,
 ) -> Result<Notified, NotifyError> {
-    let Some(text) = message::text(event) else { return Ok(Notified::Nothing) };
+    let Some(text) = message::text(event) else { return Ok(Notified::NoMessage) };
     let message = Message { event, text };
-    if message.until().is_some_and(|until| clock.now() >= until) {
+    if message.deadline().is_some_and(|deadline| clock.now() >= deadline) {
         return Ok(Notified::TooLate);
     }
-    let claim = if channel.drops_repeats() { None } else { Some(Claim::new(&event.event_id)?) };
+    let claim = if channel.drops_repeats() {
+        None
+    } else {
+        Some(Fact::MessageClaimed { version: event.version, run: RunId::random()? })
+    };
     let request = match &claim {
-        Some(claim) => match store.claim(event.id, claim).await? {
-            Claimed::Won(request) => Some(*request),
-            Claimed::Taken(request) => return taken(store, clock, event, &request).await,
-            Claimed::NotFound => return Ok(Notified::Unknown),
+        Some(claim) => match store.record_fact(event.id, claim).await? {
+            Changed::Applied(request) => Some(*request),
+            Changed::Unchanged(request) => return claimed_elsewhere(store, clock, retries, event, &request).await,
+            Changed::NotFound => return Ok(Notified::Unknown),
         },
         // Without a claim nothing is known but what the event says. One that comes at once is believed.
-        None if event.link.is_some() && clock.now().since(event.occurred_at) > FRESH => {
+        None if event.link.is_some() && clock.now().saturating_duration_since(event.occurred_at) > FRESH => {
             let Some(request) = store.get(event.id).await? else { return Ok(Notified::Unknown) };
             Some(request)
         }
@@ -105,123 +108,127 @@ pub async fn notify(
         return Ok(Notified::TooLate);
     }
     let Err(error) = channel.deliver(&message).await else { return Ok(Notified::Delivered) };
-    if let Some(reason) = given_up(event, &error, clock.now()) {
+    if let Some(reason) = given_up(retries, event, &error, clock.now()) {
         return fail(store, clock, event, reason, error).await;
     }
     if let Some(claim) = &claim
-        && let Err(store) = store.release(event.id, claim).await
+        && let Err(store) = store.retract_fact(event.id, claim).await
     {
         return Err(NotifyError::Unsettled { channel: error, store });
     }
     Err(error.into())
 }
 
-/// Whether this failure is the last word on a message, and then why.
-fn given_up(event: &PaymentRequestEvent, error: &ChannelError, now: Timestamp) -> Option<DeliveryFailure> {
+/// Returns the reason why a message is given up after this failure; none if another run may do better.
+fn given_up(
+    retries: &RetrySchedule,
+    event: &PaymentRequestEvent,
+    error: &ChannelError,
+    now: Timestamp,
+) -> Option<DeliveryFailure> {
     match (error, &event.link) {
         (ChannelError::Unconfirmed(_), _) => Some(DeliveryFailure::DeliveryUnconfirmed),
         (ChannelError::Refused { reason, .. }, link) if link.is_some() || reason.is_the_recipients() => Some(*reason),
-        (ChannelError::Unavailable(_), Some(link)) if !another_run_comes(event.occurred_at, link.expires_at, now) => {
+        (ChannelError::Unavailable(_), Some(link))
+            if !another_run_comes(retries, event.occurred_at, link.expires_at, now) =>
+        {
             Some(DeliveryFailure::ChannelUnavailable)
         }
-        // What stands between the channel and texts without a link an operator hears of, by the dead-letter queue.
+        // A channel failure on a message without a link: let the retries run out, so that it reaches the dead-letter queue and an
+        // operator.
         _ => None,
     }
 }
 
-/// Whether Lambda runs the function on this event once more, and early enough for the link.
-///
-/// A function is not told which run it is, but its waits have a lower bound: before the first minute is over a run can only
-/// be the first, and after three minutes it may be the last. A run in between is taken for the second, or, when it comes
-/// late, for the last: to give up a run too early tells the agent the truth of that moment, to give up one too late tells
-/// nobody.
-fn another_run_comes(occurred_at: Timestamp, until: Timestamp, now: Timestamp) -> bool {
-    let age = now.since(occurred_at);
-    let wait = match age {
-        age if age < FIRST_WAIT => FIRST_WAIT,
-        age if age < SECOND_WAIT => SECOND_WAIT,
-        _ => return false,
-    };
-    now.plus(wait + LEEWAY) < until
+/// Returns whether the function is run on this event once more, and early enough before the link's deadline.
+fn another_run_comes(retries: &RetrySchedule, occurred_at: Timestamp, deadline: Timestamp, now: Timestamp) -> bool {
+    let next = retries.next_run_within(now.saturating_duration_since(occurred_at));
+    next.is_some_and(|next| now.saturating_add(next) < deadline)
 }
 
-/// A message that another run has taken on. If that run was cut off, nobody but this one can say so; it cannot be still at
-/// work a minute after the event, when Lambda runs the function again.
-async fn taken(
-    store: &impl Store,
+/// Handles a message that another run has claimed. If that run was cut off, nobody but this one can say so. While this run
+/// can only be the first, the other one may still be at work; after the first pause it cannot be.
+async fn claimed_elsewhere(
+    store: &impl Changes,
     clock: &impl Clock,
+    retries: &RetrySchedule,
     event: &PaymentRequestEvent,
     request: &PaymentRequest,
 ) -> Result<Notified, NotifyError> {
-    let recent = clock.now().since(event.occurred_at) < FIRST_WAIT;
+    let at_work = retries.is_first_run(clock.now().saturating_duration_since(event.occurred_at));
     let missed = event.link.is_none() || (request.status == Status::Sent && request.failed_delivery().is_none());
-    if recent || !missed {
+    if at_work || !missed {
         return Ok(Notified::Elsewhere);
     }
-    let cause = ChannelError::Unconfirmed("an earlier run took it on and was cut off".into());
+    let cause = ChannelError::Unconfirmed("an earlier run claimed it and was cut off".into());
     fail(store, clock, event, DeliveryFailure::DeliveryUnconfirmed, cause).await
 }
 
-/// Writes down that a message is given up, if it is the one with the link. A claim to it stays.
+/// Gives a message up, and records so if it is the one with the link. A claim to it stays.
 async fn fail(
-    store: &impl Store,
+    store: &impl Changes,
     clock: &impl Clock,
     event: &PaymentRequestEvent,
     reason: DeliveryFailure,
     cause: ChannelError,
 ) -> Result<Notified, NotifyError> {
+    use DeliveryReportOutcome::{Applied, Known, Unchanged, Unknown};
     if event.link.is_none() {
         return Ok(Notified::Failed { reason, recorded: false, cause });
     }
-    match write_down(store, clock, event.id, &event.event_id, reason).await {
-        Ok(Recorded::Applied(_)) => Ok(Notified::Failed { reason, recorded: true, cause }),
-        Ok(Recorded::Known(_)) => Ok(Notified::Elsewhere),
-        Ok(Recorded::Nothing(_) | Recorded::Unknown) => Ok(Notified::Failed { reason, recorded: false, cause }),
+    match record_failure(store, clock, event.id, &event.event_id, reason).await {
+        Ok(Applied(_)) => Ok(Notified::Failed { reason, recorded: true, cause }),
+        Ok(Known(_)) => Ok(Notified::Elsewhere),
+        Ok(Unchanged(_) | Unknown) => Ok(Notified::Failed { reason, recorded: false, cause }),
         Err(store) => Err(NotifyError::Unsettled { channel: cause, store }),
     }
 }
 
-/// Adds the entry of a link that does not arrive, once however often and from wherever that is said.
-async fn write_down(
-    store: &impl Store,
+/// Adds the entry of a link that does not arrive, once however often and from wherever that is reported.
+async fn record_failure(
+    store: &impl Changes,
     clock: &impl Clock,
     id: PaymentRequestId,
     event_id: &str,
     reason: DeliveryFailure,
-) -> Result<Recorded, StoreError> {
+) -> Result<DeliveryReportOutcome, StoreError> {
     let (operation, now) = (OperationId::of_undelivered_message(event_id), clock.now());
-    let change = Change::new(Command::FailDelivery { reason }, now, Actor::System, operation);
+    let change = Change::new(Command::RecordFailedDelivery { reason }, now, Actor::System, operation);
     Ok(match store.change(id, &change).await? {
-        // The store takes a repeat for the change itself, whose answer may have been lost. What we wrote bears our time.
+        // The store takes a repeat for the change itself, whose answer may have been lost. Our own entry has our time.
         Changed::Applied(request) if request.failed_delivery().is_some_and(|entry| entry.at != now) => {
-            Recorded::Known(request)
+            DeliveryReportOutcome::Known(request)
         }
-        Changed::Applied(request) => Recorded::Applied(request),
-        Changed::Unchanged(request) => Recorded::Nothing(request),
-        Changed::NotFound => Recorded::Unknown,
+        Changed::Applied(request) => DeliveryReportOutcome::Applied(request),
+        Changed::Unchanged(request) => DeliveryReportOutcome::Unchanged(request),
+        Changed::NotFound => DeliveryReportOutcome::Unknown,
     })
 }
 
-/// What became of a channel's report.
+/// The outcome of [`record_delivery_report`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Recorded {
-    /// The request's history tells of it.
+pub enum DeliveryReportOutcome {
+    /// It is in the request's history.
     Applied(Box<PaymentRequest>),
-    /// The history told of it already.
+    /// The history had an entry of it already.
     Known(Box<PaymentRequest>),
     /// It changes nothing: the request has moved on, and whoever has clicked has the link.
-    Nothing(Box<PaymentRequest>),
+    Unchanged(Box<PaymentRequest>),
     /// There is no such request.
     Unknown,
 }
 
-/// Records that a link which the channel had taken will not arrive: one write.
+/// Records that a link which the channel had accepted will not arrive: one write.
 ///
 /// # Errors
 /// The store failed; the channel has to send the report again.
-pub async fn record(store: &impl Store, clock: &impl Clock, report: DeliveryReport) -> Result<Recorded, UseCaseError> {
+pub async fn record_delivery_report(
+    store: &impl Changes,
+    clock: &impl Clock,
+    report: DeliveryReport,
+) -> Result<DeliveryReportOutcome, UseCaseError> {
     let DeliveryReport { id, reason } = report;
-    Ok(write_down(store, clock, id, &link_event_id(id), reason).await?)
+    Ok(record_failure(store, clock, id, &link_event_id(id), reason).await?)
 }
 
 #[cfg(test)]
@@ -229,7 +236,10 @@ mod tests {
     use super::*;
     use crate::test_support::at;
 
-    /// The runs that Lambda makes of a failing function, each of which takes up to 25 seconds.
+    const MINUTE: Duration = Duration::from_mins(1);
+    const RETRIES: RetrySchedule = RetrySchedule::new(&[MINUTE, Duration::from_mins(2)], Duration::from_secs(10));
+
+    /// When the three runs of a failing function on one event end, each of which takes up to 25 seconds.
     fn runs(delay: i64, takes: i64) -> [i64; 3] {
         let second = delay + takes + 60_000;
         [delay + takes, second + takes, second + takes + 120_000 + takes]
@@ -240,7 +250,7 @@ mod tests {
         for link in [1_000, 30_000, 60_000, 90_000, 150_000, 200_000, 300_000, 900_000, 86_400_000] {
             for (delay, takes) in [(0, 0), (1_000, 500), (2_000, 20_000), (20_000, 15_000), (59_000, 0), (70_000, 100)]
             {
-                let runs = runs(delay, takes).map(|end| (end, another_run_comes(at(0), at(link), at(end))));
+                let runs = runs(delay, takes).map(|end| (end, another_run_comes(&RETRIES, at(0), at(link), at(end))));
                 let in_time: Vec<_> = runs.iter().filter(|(end, _)| *end < link).collect();
                 if let Some((end, another)) = in_time.last() {
                     assert!(!another, "nobody is told of a link of {link} ms: {runs:?}, the last in time at {end}");
@@ -251,7 +261,8 @@ mod tests {
 
     #[test]
     fn a_link_of_five_minutes_has_all_three_runs() {
-        let [first, second, third] = runs(1_000, 9_000).map(|end| another_run_comes(at(0), at(300_000), at(end)));
+        let [first, second, third] =
+            runs(1_000, 9_000).map(|end| another_run_comes(&RETRIES, at(0), at(300_000), at(end)));
         assert!(first && second && !third);
     }
 }

@@ -1,66 +1,73 @@
 //! Money that came too late goes back.
 
 use super::{UseCaseError, operation};
+use crate::fact::Fact;
+use crate::id::PaymentRequestId;
 use crate::limits::LONGEST_PROCESSING;
-use crate::ports::{Changed, PaymentProvider, ProviderError, Refunding, Store};
-use crate::{Actor, Change, Clock, Command, OperationId, PaymentRequest, PaymentRequestId, Status};
+use crate::payment_request::PaymentRequest;
+use crate::people::Actor;
+use crate::ports::{Changed, Changes, Facts, Links, PaymentProvider, ProviderError, Reads, Refunding};
+use crate::status::Status;
+use crate::time::Clock;
+use crate::transition::{Change, Command};
 
-/// What became of it.
+/// The outcome of [`refund`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refunded {
-    /// The money went back.
+    /// The money has gone back.
     Done(Box<PaymentRequest>),
     /// The provider sends it, and reports when it is done.
     UnderWay(Box<PaymentRequest>),
     /// The provider sends it as soon as there is enough money in the account.
     WaitsForFunds(Box<PaymentRequest>),
     /// No refund is due.
-    Nothing,
+    NotDue,
 }
 
-/// Refunds a request for which a refund is due: one read, a mark, the provider, one write. The provider sends money back
+/// Refunds a request for which a refund is due: one read, one fact, the provider, one write. The provider sends money back
 /// once however often it is asked, so this can be run again from any point.
 ///
-/// The mark says that the refund is ours. A provider may report that a payment was refunded when it has only taken that on, and of
-/// ours it says more exactly what became of it; of a person's refund that report is all there is. So the mark is taken back when the
-/// provider refuses: then a person may send it.
+/// The fact says that the refund is ours. A provider may report that a payment was refunded when it has only accepted the
+/// refund. Of ours it says more exactly what became of it; of a person's refund that report is all there is. So the fact is
+/// retracted when the provider refuses: then a person may send the refund.
 ///
-/// Money that takes its time has a customer who waits for it, so their link is kept as long as for money that is on its way here.
+/// A refund that takes time has a customer who waits for it, so their link is kept as long as for a payment in flight.
 ///
 /// # Errors
 /// The store or the provider failed.
 pub async fn refund(
-    store: &impl Store,
+    store: &(impl Links + Reads + Changes + Facts),
     provider: &impl PaymentProvider,
     clock: &impl Clock,
     id: PaymentRequestId,
 ) -> Result<Refunded, UseCaseError> {
-    let Some(request) = store.get(id).await? else { return Ok(Refunded::Nothing) };
-    let (Status::RefundDue, Some(payment)) = (request.status, &request.payment) else { return Ok(Refunded::Nothing) };
-    if !request.operations.contains(&OperationId::of_asked_refund()) {
-        store.mark_refund(id).await?;
+    let Some(request) = store.get(id).await? else { return Ok(Refunded::NotDue) };
+    let (Status::RefundDue, Some(payment)) = (request.status, &request.payment) else { return Ok(Refunded::NotDue) };
+    if !request.has_fact(&Fact::RefundRequested) {
+        // If the refund is not due any more, there is nothing to remember, and the provider repeats what became of it.
+        store.record_fact(id, &Fact::RefundRequested).await?;
     }
     let under_way = match provider.refund(&request, payment).await {
         Ok(Refunding::Done) => return complete(store, clock, id).await,
         Ok(Refunding::UnderWay) => Refunded::UnderWay,
         Ok(Refunding::WaitsForFunds) => Refunded::WaitsForFunds,
         Err(provider @ ProviderError::Refused(_)) => {
-            return Err(match store.unmark_refund(id).await {
-                Ok(()) => provider.into(),
+            return Err(match store.retract_fact(id, &Fact::RefundRequested).await {
+                Ok(_) => provider.into(),
                 Err(store) => UseCaseError::Unsettled { provider, store },
             });
         }
         Err(error) => return Err(error.into()),
     };
-    store.keep_link(&request.token, id, clock.now().plus(LONGEST_PROCESSING)).await?;
+    store.keep_link(&request.token, id, clock.now().saturating_add(LONGEST_PROCESSING)).await?;
     Ok(under_way(Box::new(request)))
 }
 
-/// Writes down that the money has gone back.
-async fn complete(store: &impl Store, clock: &impl Clock, id: PaymentRequestId) -> Result<Refunded, UseCaseError> {
+/// Records that the money has gone back.
+async fn complete(store: &impl Changes, clock: &impl Clock, id: PaymentRequestId) -> Result<Refunded, UseCaseError> {
     let change = Change::new(Command::CompleteRefund, clock.now(), Actor::Provider, operation()?);
     Ok(match store.change(id, &change).await? {
         Changed::Applied(request) => Refunded::Done(request),
-        Changed::Unchanged(_) | Changed::NotFound => Refunded::Nothing,
+        Changed::Unchanged(_) | Changed::NotFound => Refunded::NotDue,
     })
 }

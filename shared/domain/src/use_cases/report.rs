@@ -1,8 +1,11 @@
 //! A supervisor looks at who sent how many links, and what became of them.
 
 use super::UseCaseError;
-use crate::ports::{Listing, Store};
-use crate::{Agent, Caller, Clock, PaymentRequest, Scope, Status, Timestamp};
+use crate::payment_request::PaymentRequest;
+use crate::people::{Agent, Audience, Caller};
+use crate::ports::{Listing, Lists};
+use crate::status::Status;
+use crate::time::{Clock, Timestamp};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -17,23 +20,23 @@ const PAGE: usize = 1_000;
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// How many requests there are, and how much they are over: minor units by ISO 4217 code.
+/// A number of requests and their value: minor units by ISO 4217 code.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sum {
-    /// How many.
+    /// The number of requests.
     pub count: u64,
-    /// How much, for each currency on its own: amounts of different currencies are not added.
+    /// The value, for each currency on its own: amounts of different currencies are not added.
     pub value: BTreeMap<&'static str, i64>,
 }
 
-/// What was sent, by what became of it.
+/// The requests that were sent, by status.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// How many requests were sent.
+    /// The number of requests that were sent.
     pub sent: u64,
     /// The same requests by their status at the moment of the report; a status that none has is not in it.
     pub statuses: BTreeMap<Status, Sum>,
-    /// How many of them the customer has ever clicked on, whatever became of them since.
+    /// The number of them that the customer has ever clicked on, whatever became of them since.
     pub clicked: u64,
 }
 
@@ -51,9 +54,9 @@ impl Tally {
 /// The requests created within a time, by agent, by day and in total.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// From when on.
+    /// The earliest time of creation, inclusive.
     pub from: Timestamp,
-    /// Until when, exclusive.
+    /// The latest time of creation, exclusive.
     pub to: Timestamp,
     /// Each agent under the latest name they had, whoever sent most first.
     pub agents: Vec<(Agent, Tally)>,
@@ -64,20 +67,20 @@ pub struct Report {
     pub total: Tally,
 }
 
-/// The report of a supervisor's workspace on the requests created from `from` up to but not at `to`.
+/// Returns the report of a supervisor's workspace on the requests created from `from` up to but not at `to`.
 ///
 /// # Errors
 /// The store failed.
 pub async fn report(
-    store: &impl Store,
+    store: &impl Lists,
     clock: &impl Clock,
     caller: &Caller,
     from: Timestamp,
     to: Timestamp,
 ) -> Result<Report, UseCaseError> {
     let now = clock.now();
-    let scope = Scope::Workspace(caller.workspace.clone());
-    let mut listing = Listing { scope, from, to, after: None, limit: PAGE };
+    let audience = Audience::Workspace(caller.workspace.clone());
+    let mut listing = Listing { audience, from, to, after: None, limit: PAGE };
     let mut total = Tally::default();
     let mut days: BTreeMap<_, _> = days(from, to).map(|day| (day, Tally::default())).collect();
     let mut agents: BTreeMap<_, (Agent, Tally)> = BTreeMap::new();
@@ -100,17 +103,18 @@ pub async fn report(
     Ok(Report { from, to, agents, days, total })
 }
 
-/// The UTC days that the time from `from` up to but not at `to` touches, each by its midnight.
+/// Returns the UTC days that the time from `from` up to but not at `to` touches, each by its midnight.
 fn days(from: Timestamp, to: Timestamp) -> impl Iterator<Item = Timestamp> {
     let first = (from < to).then(|| from.start_of_day());
-    std::iter::successors(first, move |day| Some(day.plus(DAY)).filter(|next| *next < to))
+    std::iter::successors(first, move |day| Some(day.saturating_add(DAY)).filter(|next| *next < to))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::payment_request::HistoryEntry;
+    use crate::people::Actor;
     use crate::test_support::{at, request};
-    use crate::{Actor, HistoryEntry};
     use Status::{Canceled, Clicked, Expired, Paid, Refunded, Sent};
 
     fn of_history(statuses: &[Status]) -> PaymentRequest {

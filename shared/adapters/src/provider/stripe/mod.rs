@@ -278,8 +278,8 @@ fn session_parameters(
 /// it is 24 hours after the session was made.
 fn expires_at(request: &PaymentRequest) -> Option<i64> {
     let clicked = request.history.iter().find(|entry| entry.status == Status::Clicked)?;
-    let end = request.deadline.plus(BACKSTOP);
-    (end <= clicked.at.plus(LONGEST_SESSION)).then(|| end.as_seconds_ceiling())
+    let end = request.deadline.saturating_add(BACKSTOP);
+    (end <= clicked.at.saturating_add(LONGEST_SESSION)).then(|| end.as_seconds_ceiling())
 }
 
 /// What came of a session in which the customer has done their part.

@@ -1,0 +1,46 @@
+//! Keys: of the table's items and of its indexes.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::{AgentId, LinkToken, PaymentRequestId, WorkspaceId};
+
+/// How many parts the index of what is due has, so that a burst of requests does not meet in one partition.
+pub(super) const DUE_SHARDS: u8 = 16;
+
+const REQUEST: &str = "REQ#";
+const LINK: &str = "LINK#";
+
+/// Returns the key of a request's item.
+pub(super) fn request_key(id: PaymentRequestId) -> String {
+    format!("{REQUEST}{id}")
+}
+
+/// Returns the key of a request's item, as a call takes it.
+pub(super) fn key(id: PaymentRequestId) -> AttributeValue {
+    AttributeValue::S(request_key(id))
+}
+
+/// Returns the request that a key belongs to; none for the key of anything else.
+pub(super) fn request_of_key(key: &str) -> Option<PaymentRequestId> {
+    key.strip_prefix(REQUEST)?.parse().ok()
+}
+
+/// Returns the key of a link's item.
+pub(super) fn link_key(token: &LinkToken) -> String {
+    format!("{LINK}{}", token.reveal())
+}
+
+/// Returns the hash key of the index `by_agent`. A workspace holds no `#`, so no two pairs give the same key.
+pub(super) fn workspace_agent(workspace: &WorkspaceId, agent: &AgentId) -> String {
+    format!("{workspace}#{agent}")
+}
+
+/// Returns the hash key of the index `by_month`, for a month written `yyyy-mm`.
+pub(super) fn workspace_month(workspace: &WorkspaceId, month: &str) -> String {
+    format!("{workspace}#{month}")
+}
+
+/// Returns the hash key of the index `due`.
+pub(super) fn due_shard(id: PaymentRequestId) -> u8 {
+    let [.., last] = id.as_bytes();
+    last % DUE_SHARDS
+}

@@ -1,0 +1,110 @@
+//! Marks: the form in which release 0.1 kept facts, as identifiers among a request's operations.
+//!
+//! Release 0.2 honours the marks that it finds, and writes them beside the facts. So 0.1 misses nothing, neither next to
+//! 0.2 during a deployment nor after a roll back.
+//!
+//! Two things go later, and the compiler names what depends on them:
+//! - with the release after 0.2, [`Fact::marks_to_write`]: from then on facts alone are written;
+//! - once no item is kept that 0.1 wrote, the rest of this module.
+
+use super::{Fact, PaymentDigest};
+use crate::event::event_id;
+use crate::id::{OperationId, PaymentRequestId};
+use crate::payment_request::PaymentRequest;
+
+impl Fact {
+    /// Returns the mark of this fact.
+    fn mark(&self) -> Option<OperationId> {
+        match self {
+            Self::MessageClaimed { run, .. } => Some(OperationId::from_text(run.as_str().to_owned())),
+            Self::PaymentFailed(PaymentDigest(payment)) => Some(OperationId::from_text(payment.clone())),
+            Self::RefundRequested => Some(OperationId::of_message("refund:asked")),
+            Self::Other(_) => None,
+        }
+    }
+
+    /// Returns the mark of [`Fact::exclusive_text`] in the request with this identifier.
+    #[must_use]
+    pub fn exclusive_mark(&self, id: PaymentRequestId) -> Option<OperationId> {
+        match self {
+            Self::MessageClaimed { version, .. } => {
+                Some(OperationId::of_message(&format!("{}:claimed", event_id(id, *version))))
+            }
+            Self::PaymentFailed(_) | Self::RefundRequested | Self::Other(_) => None,
+        }
+    }
+
+    /// Returns every mark of this fact in the request with this identifier: what to look for, and what to delete when the
+    /// fact is retracted.
+    #[must_use]
+    pub fn marks(&self, id: PaymentRequestId) -> Vec<OperationId> {
+        self.mark().into_iter().chain(self.exclusive_mark(id)).collect()
+    }
+
+    /// Returns the marks to write beside this fact. Remove with the release after 0.2.
+    #[must_use]
+    pub fn marks_to_write(&self, id: PaymentRequestId) -> Vec<OperationId> {
+        self.marks(id)
+    }
+}
+
+impl PaymentRequest {
+    /// Returns whether a fact is known of the request, in either form.
+    #[must_use]
+    pub fn has_fact(&self, fact: &Fact) -> bool {
+        self.facts.contains(fact) || fact.mark().is_some_and(|mark| self.operations.contains(&mark))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::RunId;
+    use crate::status::Status;
+    use crate::test_support::request;
+
+    /// The identifiers that 0.1 wrote for these facts, as they lie in items of its time.
+    #[test]
+    fn the_marks_are_those_of_release_0_1() {
+        let id: PaymentRequestId = "019b8d9e-8000-7000-8000-000000000001".parse().unwrap();
+        let claim = Fact::MessageClaimed { version: 1, run: RunId::from_text("3CX4QRb7f1hTs".to_owned()) };
+        for (fact, marks) in [
+            (claim, &["3CX4QRb7f1hTs", "46TYJN3iqqQmE"][..]),
+            (Fact::payment_failed("sandbox", "pay_1"), &["3RTDXS7xWKqSj"]),
+            (Fact::RefundRequested, &["2fPtcyAfHu8K7"]),
+            (Fact::Other("seen:on:the:moon".to_owned()), &[]),
+        ] {
+            let found = fact.marks(id);
+            assert_eq!(found.iter().map(OperationId::as_str).collect::<Vec<_>>(), marks, "{fact:?}");
+        }
+    }
+
+    #[test]
+    fn a_fact_is_known_in_either_form() {
+        let facts = [
+            Fact::MessageClaimed { version: 1, run: RunId::from_text("7aXkQ2bZ".to_owned()) },
+            Fact::payment_failed("sandbox", "pay_1"),
+            Fact::RefundRequested,
+        ];
+        for fact in facts {
+            let mut request = request(Status::Sent, 1_000);
+            assert!(!request.has_fact(&fact), "{fact:?}");
+            request.operations.extend(fact.marks(request.id));
+            assert!(request.has_fact(&fact), "{fact:?} by its mark");
+            request.operations.clear();
+            request.facts.insert(fact.clone());
+            assert!(request.has_fact(&fact), "{fact:?} by itself");
+        }
+    }
+
+    /// The mark of another run's claim to the same message must not be taken for one's own.
+    #[test]
+    fn a_claim_is_its_own_runs_alone() {
+        let mut request = request(Status::Sent, 1_000);
+        let [ours, theirs] =
+            ["ours", "theirs"].map(|run| Fact::MessageClaimed { version: 1, run: RunId::from_text(run.to_owned()) });
+        request.operations.extend(theirs.marks(request.id));
+        request.facts.insert(theirs.clone());
+        assert!(request.has_fact(&theirs) && !request.has_fact(&ours));
+    }
+}

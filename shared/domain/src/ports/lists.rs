@@ -1,0 +1,73 @@
+//! The requests that an audience may see, in the order of their creation.
+
+use crate::id::PaymentRequestId;
+use crate::invalid::Invalid;
+use crate::payment_request::PaymentRequest;
+use crate::people::Audience;
+use crate::ports::StoreError;
+use crate::time::Timestamp;
+use std::fmt;
+use std::str::FromStr;
+
+/// A place in a list, newest first: just after this request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The request's time of creation.
+    pub created_at: Timestamp,
+    /// Its identifier, which orders requests of the same millisecond.
+    pub id: PaymentRequestId,
+}
+
+impl Position {
+    /// Returns the place just after a request.
+    #[must_use]
+    pub fn after(request: &PaymentRequest) -> Self {
+        Self { created_at: request.created_at, id: request.id }
+    }
+}
+
+/// Writes the place as `<created_at>#<id>`, which sorts by time of creation.
+impl fmt::Display for Position {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}#{}", self.created_at, self.id)
+    }
+}
+
+impl FromStr for Position {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let (created_at, id) = text.split_once('#').ok_or(Invalid("is not a place in a list"))?;
+        Ok(Self { created_at: created_at.parse()?, id: id.parse()? })
+    }
+}
+
+/// Which requests to list: those created from `from` up to but not at `to`, after `after`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// Whoever asks, and so what they may see.
+    pub audience: Audience,
+    /// The earliest time of creation, inclusive.
+    pub from: Timestamp,
+    /// The latest, exclusive.
+    pub to: Timestamp,
+    /// The place at which the page before ended.
+    pub after: Option<Position>,
+    /// The greatest number of requests to return, at least 1.
+    pub limit: usize,
+}
+
+/// A part of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The requests, newest first, at most as many as asked for.
+    pub requests: Vec<PaymentRequest>,
+    /// The place at which to go on; none if there are no more.
+    pub next: Option<Position>,
+}
+
+/// Lists of requests.
+pub trait Lists: Send + Sync {
+    /// Returns a part of the requests that an audience may see, newest first.
+    fn list(&self, listing: &Listing) -> impl Future<Output = Result<Listed, StoreError>> + Send;
+}

@@ -1,0 +1,39 @@
+//! What the use cases need from outside, each port with the contract that its implementations keep.
+//!
+//! The store is several ports, one per concern, so that a use case's signature says what it reads and writes, and a test's
+//! fake has exactly what the use case needs. One type may implement all of them.
+//!
+//! | port | concern |
+//! | --- | --- |
+//! | [`Links`] | which request a link's token leads to |
+//! | [`Inserts`] | new requests |
+//! | [`Reads`] | one request as it is now |
+//! | [`Changes`] | one request's changes, each decided by the transition table |
+//! | [`Checkouts`] | which checkout belongs to a clicked request |
+//! | [`Facts`] | what has to be remembered about a request besides its changes |
+//! | [`DueIndex`] | which requests' deadlines come next |
+//! | [`Lists`] | the requests that an audience may see |
+//! | [`PaymentProvider`] | whoever takes the money |
+//! | [`Channel`] | the way to the customer's chat |
+
+mod changes;
+mod channel;
+mod checkouts;
+mod due_index;
+mod error;
+mod facts;
+mod links;
+mod lists;
+mod provider;
+mod requests;
+
+pub use changes::{Changed, Changes};
+pub use channel::{Channel, ChannelError, Message};
+pub use checkouts::Checkouts;
+pub use due_index::{Due, DueIndex};
+pub use error::{Cause, StoreError};
+pub use facts::Facts;
+pub use links::Links;
+pub use lists::{Listed, Listing, Lists, Position};
+pub use provider::{Checkout, Closing, PaymentProvider, ProviderError, Refunding};
+pub use requests::{Inserted, Inserts, Reads};

@@ -1,0 +1,375 @@
+//! Facts: recorded and retracted once however often that is tried, and understood by release 0.1 as 0.2 understands what 0.1
+//! wrote. The identifiers and conditions of 0.1 are written out here, as they were.
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::ports::{Changed, Changes as _, Facts as _, StoreError};
+use domain::use_cases::pay::{ProviderEvent, ProviderEventOutcome, record_provider_event};
+use domain::{
+    Actor, Change, Clock as _, Command, Fact, Money, OperationId, Payment, PaymentRequest, PaymentRequestId, RunId,
+    Status, SystemClock, Timestamp,
+};
+use futures::future::join_all;
+use local::dynamodb::TABLE_NAME;
+use serde_json::Value;
+use std::collections::{BTreeSet, HashMap};
+use tests::handlers::Handlers;
+use tests::proxy::Fault;
+
+/// Items of release 0.1, as they lay in its table: one whose customer has clicked and whose payment `pay_1` then failed, and
+/// one that was canceled, paid all the same by `pay_2`, and asked a refund for. A run had claimed the first message of each.
+const PAYMENT_FAILED: &str = include_str!("items/release-0.1-payment-failed.json");
+const REFUND_DUE: &str = include_str!("items/release-0.1-refund-due.json");
+
+/// What 0.1 wrote into `operations` of the first of these for the claim to its first message.
+const CLAIMED_MESSAGE: &str = "46TYJN3iqqQmE";
+/// What it wrote there for the run that claimed it.
+const CLAIMING_RUN: &str = "3CX4QRb7f1hTs";
+/// What it wrote there for the failure of the sandbox's payment `pay_1`.
+const FAILED_PAYMENT: &str = "3RTDXS7xWKqSj";
+/// What it wrote into `operations` of the second for the refund that it had asked for.
+const ASKED_REFUND: &str = "2fPtcyAfHu8K7";
+
+type Item = HashMap<String, AttributeValue>;
+
+fn text(text: &str) -> AttributeValue {
+    AttributeValue::S(text.to_owned())
+}
+
+fn set(texts: &[&str]) -> AttributeValue {
+    AttributeValue::Ss(texts.iter().map(|text| (*text).to_owned()).collect())
+}
+
+/// An item in DynamoDB's JSON, without these of its operations.
+fn item_without(json: &str, operations: &[&str]) -> Item {
+    let mut item: Value = serde_json::from_str(json).unwrap();
+    let left = item["operations"]["SS"].as_array_mut().unwrap();
+    left.retain(|operation| !operations.contains(&operation.as_str().unwrap()));
+    serde_json::from_value::<serde_dynamo::Item>(item).unwrap().into()
+}
+
+async fn put(handlers: &Handlers, item: Item) -> PaymentRequestId {
+    let id = item["pk"].as_s().unwrap().strip_prefix("REQ#").unwrap().parse().unwrap();
+    handlers.database_client().put_item().table_name(TABLE_NAME).set_item(Some(item)).send().await.unwrap();
+    id
+}
+
+async fn stored(handlers: &Handlers, id: PaymentRequestId) -> PaymentRequest {
+    handlers.stored(&id.to_string()).await
+}
+
+/// The texts of a string set of the stored item; none if it has no such attribute.
+async fn texts(handlers: &Handlers, id: PaymentRequestId, attribute: &str) -> Option<BTreeSet<String>> {
+    let item = handlers.item(&format!("REQ#{id}")).await;
+    Some(item.get(attribute)?.as_ss().unwrap().iter().cloned().collect())
+}
+
+async fn has_operation(handlers: &Handlers, id: PaymentRequestId, operation: &str) -> bool {
+    texts(handlers, id, "operations").await.unwrap().contains(operation)
+}
+
+/// Makes an update as release 0.1 would. Returns whether its condition held.
+async fn release_0_1(
+    handlers: &Handlers,
+    id: PaymentRequestId,
+    update: &str,
+    condition: &str,
+    values: &[(&str, AttributeValue)],
+) -> bool {
+    let call = handlers.database_client().update_item().table_name(TABLE_NAME).key("pk", text(&format!("REQ#{id}")));
+    let mut call = call.update_expression(update).condition_expression(condition);
+    for name in ["pk", "operations", "status", "amount", "currency", "due_at", "version", "ttl"] {
+        if update.contains(&format!("#{name}")) || condition.contains(&format!("#{name}")) {
+            call = call.expression_attribute_names(format!("#{name}"), name);
+        }
+    }
+    for (name, value) in values {
+        call = call.expression_attribute_values(format!(":{name}"), value.clone());
+    }
+    match call.send().await {
+        Ok(_) => true,
+        Err(SdkError::ServiceError(error))
+            if matches!(error.err(), UpdateItemError::ConditionalCheckFailedException(_)) =>
+        {
+            false
+        }
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+async fn release_0_1_claims(handlers: &Handlers, id: PaymentRequestId, run: &str) -> bool {
+    let values = [("message", text(CLAIMED_MESSAGE)), ("marks", set(&[CLAIMED_MESSAGE, run]))];
+    let condition = "attribute_exists(#pk) AND NOT contains(#operations, :message)";
+    release_0_1(handlers, id, "ADD #operations :marks", condition, &values).await
+}
+
+async fn release_0_1_releases(handlers: &Handlers, id: PaymentRequestId, run: &str) -> bool {
+    let values = [("run", text(run)), ("marks", set(&[CLAIMED_MESSAGE, run]))];
+    let condition = "attribute_exists(#pk) AND contains(#operations, :run)";
+    release_0_1(handlers, id, "DELETE #operations :marks", condition, &values).await
+}
+
+/// `action` is `ADD` before the provider is asked for a refund, and `DELETE` when it has refused.
+async fn release_0_1_marks_refund(handlers: &Handlers, id: PaymentRequestId, action: &str) -> bool {
+    let values = [("mark", set(&[ASKED_REFUND])), ("is_refund_due", text("refund_due"))];
+    let condition = "attribute_exists(#pk) AND #status = :is_refund_due";
+    release_0_1(handlers, id, &format!("{action} #operations :mark"), condition, &values).await
+}
+
+/// The provider reports to release 0.1 that the customer had paid in time. `failure` is what 0.1 would have kept of a failure
+/// of this payment.
+async fn release_0_1_processes(handlers: &Handlers, id: PaymentRequestId, failure: &str) -> bool {
+    let due_at = handlers.item(&format!("REQ#{id}")).await["due_at"].clone();
+    let values = [
+        ("operation", text("processing")),
+        ("operations", set(&["processing"])),
+        ("amount", AttributeValue::N("25000".to_owned())),
+        ("currency", text("ZAR")),
+        ("is_clicked", text("clicked")),
+        ("is_expired", text("expired")),
+        ("is_processing", text("processing")),
+        ("paid_at", due_at),
+        ("failure", text(failure)),
+    ];
+    let condition = "attribute_exists(#pk) AND NOT contains(#operations, :operation) AND #amount = :amount \
+        AND #currency = :currency AND ((#status = :is_clicked) OR (#status = :is_expired AND #due_at >= :paid_at \
+        AND NOT contains(#operations, :failure)))";
+    let update = "SET #status = :is_processing ADD #operations :operations";
+    release_0_1(handlers, id, update, condition, &values).await
+}
+
+/// The provider reports to release 0.1 that `pay_1` failed.
+async fn release_0_1_fails_payment(handlers: &Handlers, id: PaymentRequestId) -> bool {
+    let values = [
+        ("operation", text(FAILED_PAYMENT)),
+        ("operations", set(&[FAILED_PAYMENT])),
+        ("is_clicked", text("clicked")),
+        ("is_processing", text("processing")),
+        ("is_expired", text("expired")),
+    ];
+    let condition = "attribute_exists(#pk) AND NOT contains(#operations, :operation) AND \
+        ((#status = :is_clicked) OR (#status = :is_processing) OR (#status = :is_expired))";
+    let update = "SET #status = :is_expired ADD #operations :operations";
+    release_0_1(handlers, id, update, condition, &values).await
+}
+
+fn claim() -> Fact {
+    Fact::MessageClaimed { version: 1, run: RunId::random().unwrap() }
+}
+
+fn money() -> Money {
+    Money { amount: 25_000.try_into().unwrap(), currency: "ZAR".parse().unwrap() }
+}
+
+fn processing(reference: &str, paid_at: Timestamp) -> Change {
+    let payment = Payment { provider: "sandbox".into(), reference: reference.into(), paid_at };
+    let operation = OperationId::of_message(&format!("sandbox:{reference}:processing"));
+    Change::new(Command::Process { payment, money: money() }, paid_at, Actor::Provider, operation)
+}
+
+fn failed(id: PaymentRequestId) -> ProviderEvent {
+    ProviderEvent::PaymentFailed { id, provider: "sandbox".into(), reference: "pay_1".into() }
+}
+
+#[tokio::test]
+async fn what_release_0_1_kept_among_the_operations_is_known_and_honoured() {
+    let handlers = Handlers::start().await;
+    let store = handlers.store();
+    let (failed_one, due) =
+        (put(&handlers, item_without(PAYMENT_FAILED, &[])).await, put(&handlers, item_without(REFUND_DUE, &[])).await);
+
+    // The message is claimed.
+    for id in [failed_one, due] {
+        assert!(matches!(store.record_fact(id, &claim()).await.unwrap(), Changed::Unchanged(_)));
+    }
+    // The payment has failed: it is not waited for, and another one is. A repeat of the report adds nothing.
+    let request = stored(&handlers, failed_one).await;
+    assert!(request.has_fact(&Fact::payment_failed("sandbox", "pay_1")));
+    assert!(!request.has_fact(&Fact::payment_failed("sandbox", "pay_2")));
+    record_provider_event(&store, &SystemClock, failed(failed_one)).await.unwrap();
+    let again = store.change(failed_one, &processing("pay_1", request.deadline)).await.unwrap();
+    assert!(matches!(again, Changed::Unchanged(_)), "{again:?}");
+    assert_eq!(stored(&handlers, failed_one).await, request);
+    let other = store.change(failed_one, &processing("pay_2", request.deadline)).await.unwrap();
+    assert!(matches!(&other, Changed::Applied(request) if request.status == Status::Processing), "{other:?}");
+    // The refund is ours, so that it was accepted says nothing yet; until it is retracted, and may be a person's.
+    assert!(stored(&handlers, due).await.has_fact(&Fact::RefundRequested));
+    let accepted = || ProviderEvent::RefundTaken { id: due, reference: "pay_2".into(), money: money() };
+    let ours = record_provider_event(&store, &SystemClock, accepted()).await.unwrap();
+    assert!(matches!(ours, ProviderEventOutcome::Unchanged(_)), "{ours:?}");
+    let Changed::Applied(retracted) = store.retract_fact(due, &Fact::RefundRequested).await.unwrap() else { panic!() };
+    assert!(!retracted.has_fact(&Fact::RefundRequested) && !has_operation(&handlers, due, ASKED_REFUND).await);
+    let a_persons = record_provider_event(&store, &SystemClock, accepted()).await.unwrap();
+    assert!(matches!(a_persons, ProviderEventOutcome::Applied(_)), "{a_persons:?}");
+}
+
+#[tokio::test]
+async fn a_claim_holds_against_the_other_release_and_can_be_had_once_it_is_given_back() {
+    let handlers = Handlers::start().await;
+    let store = handlers.store();
+    let id = put(&handlers, item_without(PAYMENT_FAILED, &[CLAIMED_MESSAGE, CLAIMING_RUN])).await;
+    for _ in 0..2 {
+        let ours = claim();
+        assert!(matches!(store.record_fact(id, &ours).await.unwrap(), Changed::Applied(_)));
+        assert!(!release_0_1_claims(&handlers, id, CLAIMING_RUN).await, "0.1 sees our claim");
+        assert!(!release_0_1_releases(&handlers, id, CLAIMING_RUN).await, "and cannot give it back");
+        store.retract_fact(id, &ours).await.unwrap();
+        assert!(release_0_1_claims(&handlers, id, CLAIMING_RUN).await, "0.1 sees that it is given back");
+        assert!(matches!(store.record_fact(id, &claim()).await.unwrap(), Changed::Unchanged(_)), "we see 0.1's claim");
+        store.retract_fact(id, &claim()).await.unwrap();
+        assert!(has_operation(&handlers, id, CLAIMED_MESSAGE).await, "and cannot give it back");
+        assert!(release_0_1_releases(&handlers, id, CLAIMING_RUN).await);
+    }
+}
+
+#[tokio::test]
+async fn release_0_1_knows_the_payments_that_failed() {
+    let handlers = Handlers::start().await;
+    let mut item = item_without(PAYMENT_FAILED, &[FAILED_PAYMENT]);
+    item.insert("status".to_owned(), text("clicked"));
+    let id = put(&handlers, item).await;
+    let outcome = record_provider_event(&handlers.store(), &SystemClock, failed(id)).await.unwrap();
+    assert!(matches!(outcome, ProviderEventOutcome::Applied(_)), "{outcome:?}");
+    let facts = texts(&handlers, id, "facts").await.unwrap();
+    assert_eq!(facts, BTreeSet::from([format!("payment_failed:{FAILED_PAYMENT}")]), "the change brings the fact");
+    assert!(!release_0_1_fails_payment(&handlers, id).await, "a repeat of the report");
+    assert!(!release_0_1_processes(&handlers, id, FAILED_PAYMENT).await, "a report that was overtaken");
+    assert!(release_0_1_processes(&handlers, id, "another").await, "another payment");
+}
+
+#[tokio::test]
+async fn release_0_1_knows_the_refunds_that_were_asked_for() {
+    let handlers = Handlers::start().await;
+    let store = handlers.store();
+    let id = put(&handlers, item_without(REFUND_DUE, &[ASKED_REFUND])).await;
+    assert!(matches!(store.record_fact(id, &Fact::RefundRequested).await.unwrap(), Changed::Applied(_)));
+    assert!(has_operation(&handlers, id, ASKED_REFUND).await);
+    store.retract_fact(id, &Fact::RefundRequested).await.unwrap();
+    assert!(!has_operation(&handlers, id, ASKED_REFUND).await);
+    assert_eq!(texts(&handlers, id, "facts").await, None, "the attribute goes with its last text");
+    // What 0.1 asked for in between is known, and is once only.
+    assert!(release_0_1_marks_refund(&handlers, id, "ADD").await);
+    assert!(stored(&handlers, id).await.has_fact(&Fact::RefundRequested));
+    assert!(release_0_1_marks_refund(&handlers, id, "DELETE").await);
+    assert!(!stored(&handlers, id).await.has_fact(&Fact::RefundRequested));
+}
+
+#[tokio::test]
+async fn facts_of_another_release_are_kept_and_do_no_harm() {
+    let handlers = Handlers::start().await;
+    let store = handlers.store();
+    let foreign = ["seen:by:a:later:release", "claimed:first", "refund_requested:twice"];
+    let (id, token) = handlers.sent().await;
+    let mut item = handlers.item(&format!("REQ#{id}")).await;
+    assert!(!item.contains_key("facts"), "an ordinary request has none");
+    item.insert("facts".to_owned(), set(&foreign));
+    let id = put(&handlers, item).await;
+
+    assert_eq!(handlers.get(&id.to_string()).await.status, 200);
+    let claim = claim();
+    store.record_fact(id, &claim).await.unwrap();
+    assert_eq!(handlers.click(&token).await.status, 303);
+    store.retract_fact(id, &claim).await.unwrap();
+    assert_eq!(handlers.pay(&id.to_string(), stored(&handlers, id).await.deadline).await.status, 200);
+    let request = stored(&handlers, id).await;
+    assert_eq!((request.status, request.has_fact(&Fact::RefundRequested)), (Status::Paid, false));
+    assert_eq!(texts(&handlers, id, "facts").await.unwrap(), foreign.map(str::to_owned).into());
+}
+
+#[tokio::test]
+async fn a_fact_whose_answers_are_lost_is_recorded_and_retracted_once_and_says_so() {
+    for faults in [
+        vec![Fault::AnswerLost],
+        vec![Fault::RequestLost],
+        vec![Fault::AnswerLost, Fault::AnswerLost],
+        vec![Fault::RequestLost, Fault::AnswerLost],
+    ] {
+        let handlers = Handlers::start().await;
+        let store = handlers.faulty_store();
+        let id = put(&handlers, item_without(REFUND_DUE, &[ASKED_REFUND])).await;
+        let before = texts(&handlers, id, "operations").await;
+        for fact in [Fact::MessageClaimed { version: 3, run: RunId::random().unwrap() }, Fact::RefundRequested] {
+            handlers.proxy.fail_next_writes(&faults);
+            let Changed::Applied(recorded) = store.record_fact(id, &fact).await.unwrap() else { panic!("{fact:?}") };
+            assert!(recorded.has_fact(&fact) && stored(&handlers, id).await.has_fact(&fact), "{fact:?} {faults:?}");
+            assert_eq!(texts(&handlers, id, "facts").await.unwrap(), fact.texts().collect(), "{faults:?}");
+            handlers.proxy.fail_next_writes(&faults);
+            let Changed::Applied(retracted) = store.retract_fact(id, &fact).await.unwrap() else { panic!("{fact:?}") };
+            assert!(!retracted.has_fact(&fact), "{fact:?} {faults:?}");
+            assert_eq!(handlers.proxy.faults_left(), 0);
+            assert_eq!(texts(&handlers, id, "facts").await, None, "{faults:?}");
+            assert_eq!(texts(&handlers, id, "operations").await, before, "{faults:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_any_number_of_claims_to_one_message_one_is_recorded() {
+    let handlers = Handlers::start().await;
+    let store = handlers.store();
+    let id: PaymentRequestId = handlers.sent().await.0.parse().unwrap();
+    let claims: Vec<Fact> = (0..8).map(|_| claim()).collect();
+    let recorded = join_all(claims.iter().map(|claim| store.record_fact(id, claim))).await;
+    let won: Vec<_> = claims.iter().zip(&recorded).filter(|(_, one)| matches!(one, Ok(Changed::Applied(_)))).collect();
+    let [(winner, _)] = won.as_slice() else { panic!("{recorded:?}") };
+    assert_eq!(texts(&handlers, id, "facts").await.unwrap(), winner.texts().collect());
+    // Another message of the request is another claim.
+    let other = Fact::MessageClaimed { version: 2, run: RunId::random().unwrap() };
+    assert!(matches!(store.record_fact(id, &other).await.unwrap(), Changed::Applied(_)));
+}
+
+#[tokio::test]
+async fn a_refund_is_asked_for_only_while_it_is_due() {
+    let handlers = Handlers::start().await;
+    let store = handlers.store();
+    let id: PaymentRequestId = handlers.sent().await.0.parse().unwrap();
+    assert!(matches!(store.record_fact(id, &Fact::RefundRequested).await.unwrap(), Changed::Unchanged(_)));
+    assert_eq!(texts(&handlers, id, "facts").await, None);
+    let due = put(&handlers, item_without(REFUND_DUE, &[])).await;
+    store.record_fact(due, &Fact::RefundRequested).await.unwrap();
+    handlers.refund_due(&due.to_string()).await.unwrap();
+    let Changed::Unchanged(done) = store.retract_fact(due, &Fact::RefundRequested).await.unwrap() else { panic!() };
+    assert!(done.status == Status::Refunded && done.has_fact(&Fact::RefundRequested), "what was asked for stays known");
+    let unknown = PaymentRequestId::new();
+    assert_eq!(store.record_fact(unknown, &Fact::RefundRequested).await.unwrap(), Changed::NotFound);
+    assert_eq!(store.retract_fact(unknown, &Fact::RefundRequested).await.unwrap(), Changed::NotFound);
+}
+
+/// Both forms are written for now, and still an ordinary life through a channel that claims its messages costs no unit more.
+#[tokio::test]
+async fn a_request_whose_messages_were_claimed_stays_below_a_kilobyte() {
+    let handlers = Handlers::start().await;
+    let (id, token) = handlers.sent().await;
+    let request: PaymentRequestId = id.parse().unwrap();
+    let store = handlers.faulty_store();
+    handlers.proxy.take_calls();
+    store.record_fact(request, &claim()).await.unwrap();
+    handlers.click(&token).await;
+    handlers.pay(&id, SystemClock.now()).await;
+    store.record_fact(request, &Fact::MessageClaimed { version: 3, run: RunId::random().unwrap() }).await.unwrap();
+    let units: f64 = handlers.proxy.take_calls().iter().filter(|call| call.is_write()).map(|call| call.units).sum();
+    assert!((units - 8.0).abs() < f64::EPSILON, "click 4, pay 2, one for each claim: {units}");
+    let size = handlers.item_size(&id).await;
+    assert!(size <= 1024, "{size} bytes: each further kilobyte costs another unit at every write");
+}
+
+/// What nobody would remove must not be kept: whoever ends requests has to say for how long they are kept.
+#[tokio::test]
+async fn a_store_without_a_retention_ends_no_request() {
+    let handlers = Handlers::start().await;
+    let store = adapters::DynamoDbStore::new(handlers.environment()).unwrap();
+    let (id, _) = handlers.sent().await;
+    let request = handlers.stored(&id).await;
+    let change = |command| Change::new(command, request.created_at, Actor::System, OperationId::random().unwrap());
+    let refused = store.change(request.id, &change(Command::Cancel)).await;
+    assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
+    assert_eq!(handlers.stored(&id).await, request);
+    let click = Command::Click { checkout_limit: std::time::Duration::from_mins(15) };
+    assert!(matches!(store.change(request.id, &change(click)).await.unwrap(), Changed::Applied(_)));
+    let kept = store.clone().with_retention(std::time::Duration::from_hours(24));
+    let failed = record_provider_event(&kept, &SystemClock, failed(request.id)).await.unwrap();
+    assert!(matches!(failed, ProviderEventOutcome::Applied(_)));
+    let ended = handlers.stored(&id).await.updated_at().saturating_add(std::time::Duration::from_hours(24));
+    assert_eq!(handlers.time_to_live(&id).await, Some(ended.as_seconds_ceiling()));
+}
