@@ -64,6 +64,7 @@ static REST: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r#"("(?:next_)?cursor": ")[^"]+""#, r#"${1}bmV4dA""#),
         (r"\bv1,[A-Za-z0-9+/]{43}=", "v1,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
         (r"(webhook-timestamp: )\d+", "${1}1767607200"),
+        (r#"("clientMessageId": ")[\w-]{32}""#, r#"${1}AZkAAAAAcACAAAAAAAAAAQAAAAAAAAAA""#),
         (r"(Credential=\w+)/.*", "${1}/…\","),
         (r#"("TimeToLive": )\d+"#, "${1}299"),
         (r#"("expires_at": ")\d{10}""#, r#"${1}1767609060""#),
