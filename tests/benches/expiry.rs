@@ -1,5 +1,5 @@
-//! How long after its deadline an expiry is announced: from the deadline until the event is on the bus, for links that nobody
-//! clicked and for payment pages that nobody paid on.
+//! How long after its deadline an expiry is announced: from the deadline until the event is on the bus, for links that
+//! nobody clicked and for payment pages that nobody paid on.
 //!
 //! `cargo bench --profile dev -p tests --bench expiry`
 

@@ -1,8 +1,9 @@
 """Deploys the stack on an AWS emulator that runs the very function binaries, and runs the suite against it.
 
-The emulator (ministack) does not read the OpenAPI body that SAM's translation puts the routes into, so the body is written
-out as routes and integrations, which is what API Gateway makes of it. Everything else is what AWS's own translator makes of
-`infra/template.yaml`. The provider and the phone are the local runner's; the token issuer is this script.
+The emulator (ministack) does not read the OpenAPI body that SAM's translation puts the routes into, so the body is
+written out as routes and integrations, which is what API Gateway makes of it. Everything else is what AWS's own
+translator makes of `infra/template.yaml`. The provider and the phone are the local runner's; the token issuer is this
+script.
 """
 
 import base64
@@ -45,8 +46,14 @@ def step(text):
 def running(command, log, environment=None):
     """A program that ends with this block, by its own process id."""
     with open(log, "wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT,
-                                   env={**os.environ, **(environment or {})}, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+            env={**os.environ, **(environment or {})},
+            start_new_session=True,
+        )
         try:
             yield process
         finally:
@@ -68,7 +75,10 @@ class Issuer:
 
         class Documents(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
-                documents = {"/.well-known/openid-configuration": issuer.configuration, "/.well-known/jwks.json": issuer.keys}
+                documents = {
+                    "/.well-known/openid-configuration": issuer.configuration,
+                    "/.well-known/jwks.json": issuer.keys,
+                }
                 document = documents.get(self.path)
                 self.send_response(200 if document else 404)
                 self.send_header("content-type", "application/json")
@@ -91,12 +101,23 @@ class Issuer:
         def encoded(number):
             return base64.urlsafe_b64encode(number.to_bytes((number.bit_length() + 7) // 8)).rstrip(b"=").decode()
 
-        return {"keys": [{"kty": "RSA", "alg": "RS256", "use": "sig", "kid": self.key_id,
-                          "n": encoded(numbers.n), "e": encoded(numbers.e)}]}
+        return {
+            "keys": [
+                {
+                    "kty": "RSA",
+                    "alg": "RS256",
+                    "use": "sig",
+                    "kid": self.key_id,
+                    "n": encoded(numbers.n),
+                    "e": encoded(numbers.e),
+                }
+            ]
+        }
 
     def private_key(self):
-        return self.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
-                                      serialization.NoEncryption()).decode()
+        return self.key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ).decode()
 
 
 def translated(parameters):
@@ -109,7 +130,9 @@ def translated(parameters):
             resource["Properties"]["CodeUri"] = {"Bucket": BUCKET, "Key": f"{binary}.zip"}
     os.environ.setdefault("AWS_DEFAULT_REGION", REGION)
     template = Translator({}, Parser()).translate(template, parameters)
-    for name in [name for name, resource in template["Resources"].items() if "Metrics" in resource.get("Properties", {})]:
+    for name in [
+        name for name, resource in template["Resources"].items() if "Metrics" in resource.get("Properties", {})
+    ]:
         # The emulator knows no alarm on a sum of metrics.
         del template["Resources"][name]
     return with_routes(template)
@@ -124,19 +147,36 @@ def with_routes(template):
     api.pop("FailOnWarnings", None)
     for name, scheme in body["components"]["securitySchemes"].items():
         authorizer = scheme["x-amazon-apigateway-authorizer"]
-        resources[f"{name}Authorizer"] = {"Type": "AWS::ApiGatewayV2::Authorizer", "Properties": {
-            "ApiId": {"Ref": api_id}, "AuthorizerType": "JWT", "Name": name,
-            "IdentitySource": [authorizer["identitySource"]],
-            "JwtConfiguration": {"Issuer": authorizer["jwtConfiguration"]["issuer"],
-                                 "Audience": authorizer["jwtConfiguration"]["audience"]}}}
+        resources[f"{name}Authorizer"] = {
+            "Type": "AWS::ApiGatewayV2::Authorizer",
+            "Properties": {
+                "ApiId": {"Ref": api_id},
+                "AuthorizerType": "JWT",
+                "Name": name,
+                "IdentitySource": [authorizer["identitySource"]],
+                "JwtConfiguration": {
+                    "Issuer": authorizer["jwtConfiguration"]["issuer"],
+                    "Audience": authorizer["jwtConfiguration"]["audience"],
+                },
+            },
+        }
     for path, methods in body["paths"].items():
         for method, route in methods.items():
             name = "Route" + "".join(character for character in method + path if character.isalnum())
-            resources[f"{name}Integration"] = {"Type": "AWS::ApiGatewayV2::Integration", "Properties": {
-                "ApiId": {"Ref": api_id}, "IntegrationType": "AWS_PROXY", "PayloadFormatVersion": "2.0",
-                "IntegrationUri": route["x-amazon-apigateway-integration"]["uri"]}}
-            properties = {"ApiId": {"Ref": api_id}, "RouteKey": f"{method.upper()} {path}",
-                          "Target": {"Fn::Join": ["/", ["integrations", {"Ref": f"{name}Integration"}]]}}
+            resources[f"{name}Integration"] = {
+                "Type": "AWS::ApiGatewayV2::Integration",
+                "Properties": {
+                    "ApiId": {"Ref": api_id},
+                    "IntegrationType": "AWS_PROXY",
+                    "PayloadFormatVersion": "2.0",
+                    "IntegrationUri": route["x-amazon-apigateway-integration"]["uri"],
+                },
+            }
+            properties = {
+                "ApiId": {"Ref": api_id},
+                "RouteKey": f"{method.upper()} {path}",
+                "Target": {"Fn::Join": ["/", ["integrations", {"Ref": f"{name}Integration"}]]},
+            }
             guards = [guard for security in route.get("security", []) for guard in security if guard != "NONE"]
             if guards:
                 properties |= {"AuthorizationType": "JWT", "AuthorizerId": {"Ref": f"{guards[0]}Authorizer"}}
@@ -169,7 +209,9 @@ class Stack:
         cloudformation = self.client("cloudformation")
         template = translated(parameters)
         arguments = {
-            "StackName": STACK, "TemplateURL": self.put("template.json", json.dumps(template).encode()), "Capabilities": ["CAPABILITY_NAMED_IAM"],
+            "StackName": STACK,
+            "TemplateURL": self.put("template.json", json.dumps(template).encode()),
+            "Capabilities": ["CAPABILITY_NAMED_IAM"],
             "Parameters": [{"ParameterKey": name, "ParameterValue": str(value)} for name, value in parameters.items()],
         }
         try:
@@ -213,20 +255,29 @@ def webhook_secret():
 
 
 class Provider:
-    """The payment provider that the local runner stands in for: what the stack, the runner and the suite are told of it."""
+    """The payment provider that the local runner stands in for: the settings of the stack, the runner and the suite."""
 
     def __init__(self, name, stack, local):
         self.name, self.secret = name, webhook_secret()
         secret = stack.secret("payments", self.secret)
         if name == "sandbox":
-            self.parameters = {"PaymentProvider": name, "SandboxProviderUrl": f"{local}/sandbox", "SandboxWebhookSecretArn": secret}
+            self.parameters = {
+                "PaymentProvider": name,
+                "SandboxProviderUrl": f"{local}/sandbox",
+                "SandboxWebhookSecretArn": secret,
+            }
             self.variables = {"SANDBOX_WEBHOOK_SECRET": self.secret}
             self.settings = {}
         else:
             url, key = f"{local}/stripe", "sk_test_" + secrets.token_hex(16)
-            self.parameters = {"PaymentProvider": name, "StripeApiUrl": url, "StripeCheckoutOrigin": local,
-                               "StripeSecretKeyArn": stack.secret("stripe-key", key), "StripeWebhookSecretArn": secret,
-                               "StripeLivemode": "false"}
+            self.parameters = {
+                "PaymentProvider": name,
+                "StripeApiUrl": url,
+                "StripeCheckoutOrigin": local,
+                "StripeSecretKeyArn": stack.secret("stripe-key", key),
+                "StripeWebhookSecretArn": secret,
+                "StripeLivemode": "false",
+            }
             self.variables = {"PAYMENT_PROVIDER": name, "STRIPE_SECRET_KEY": key, "STRIPE_WEBHOOK_SECRET": self.secret}
             self.settings = {"provider_url": url, "provider_key": key}
 
@@ -238,7 +289,12 @@ def run(logs, provider_name):
     issuer = Issuer()
     os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_DEFAULT_REGION=REGION)
     step("start the emulator")
-    emulator = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(aws_port), "AWS_ENDPOINT_URL": endpoint, "PERSIST_STATE": "0"}
+    emulator = {
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(aws_port),
+        "AWS_ENDPOINT_URL": endpoint,
+        "PERSIST_STATE": "0",
+    }
     with running([sys.executable, "-m", "ministack"], logs / "emulator.log", emulator):
         eventually("the emulator answering", lambda: answers(f"{endpoint}/_ministack/health"), 60)
         stack = Stack(endpoint)
@@ -248,9 +304,12 @@ def run(logs, provider_name):
         parameters = {
             **provider.parameters,
             "PublicBaseUrl": "http://not-known-yet.localhost",
-            "JwtIssuer": issuer.url, "JwtAudience": issuer.audience,
-            "ChannelWebhookUrl": f"{local}/local/phone", "ChannelWebhookSecretArn": stack.secret("messages", messages),
-            "LinkTtlSeconds": LINK_SECONDS, "CheckoutTtlSeconds": CHECKOUT_SECONDS,
+            "JwtIssuer": issuer.url,
+            "JwtAudience": issuer.audience,
+            "ChannelWebhookUrl": f"{local}/local/phone",
+            "ChannelWebhookSecretArn": stack.secret("messages", messages),
+            "LinkTtlSeconds": LINK_SECONDS,
+            "CheckoutTtlSeconds": CHECKOUT_SECONDS,
             "Architecture": "x86_64" if os.uname().machine == "x86_64" else "arm64",
         }
         step("deploy the stack")
@@ -263,26 +322,50 @@ def run(logs, provider_name):
         # The emulator's other form of the same address, for a sender whose resolver knows no names below .localhost.
         webhooks = f"{endpoint}/_aws/execute-api/{api_id}/$default/webhooks/{provider.name}"
         reports = webhooks.removesuffix(f"webhooks/{provider.name}") + "delivery-reports/webhook"
-        stand_ins = {**provider.variables, "CHANNEL_WEBHOOK_SECRET": messages, "CHANNEL_REPORTS_URL": reports,
-                     f"{provider.name.upper()}_WEBHOOK_URL": webhooks}
+        stand_ins = {
+            **provider.variables,
+            "CHANNEL_WEBHOOK_SECRET": messages,
+            "CHANNEL_REPORTS_URL": reports,
+            f"{provider.name.upper()}_WEBHOOK_URL": webhooks,
+        }
         step("start the provider and the phone")
         with running([os.environ["RUNNER"], "--port", str(local_port)], logs / "local.log", stand_ins):
             eventually("the stand-ins answering", lambda: answers(f"{local}/local/messages"), 60)
             settings = Settings(
-                api=api, link_seconds=LINK_SECONDS, checkout_seconds=CHECKOUT_SECONDS, issuer_key=issuer.private_key(),
-                issuer_key_id=issuer.key_id, issuer=issuer.url, audience=issuer.audience,
-                messages_url=f"{local}/local/messages", events_queue=stack.listen(outputs["EventBusName"]),
-                aws_endpoint=endpoint, provider=provider.name, webhook_secret=provider.secret, channel_secret=messages, **provider.settings)
+                api=api,
+                link_seconds=LINK_SECONDS,
+                checkout_seconds=CHECKOUT_SECONDS,
+                issuer_key=issuer.private_key(),
+                issuer_key_id=issuer.key_id,
+                issuer=issuer.url,
+                audience=issuer.audience,
+                messages_url=f"{local}/local/messages",
+                events_queue=stack.listen(outputs["EventBusName"]),
+                aws_endpoint=endpoint,
+                provider=provider.name,
+                webhook_secret=provider.secret,
+                channel_secret=messages,
+                **provider.settings,
+            )
             passed = main.run(settings)
         if passed and provider_name == "sandbox":
             step("deploy it a third time, for customers who are reached by text messages")
-            parameters |= {"PublicBaseUrl": api, "Channel": "sms", "SmsConfigurationSet": "e2e",
-                           "SmsOriginationIdentityArn": f"arn:aws:sms-voice:{REGION}:000000000000:pool/pool-1"}
+            parameters |= {
+                "PublicBaseUrl": api,
+                "Channel": "sms",
+                "SmsConfigurationSet": "e2e",
+                "SmsOriginationIdentityArn": f"arn:aws:sms-voice:{REGION}:000000000000:pool/pool-1",
+            }
             outputs = stack.deploy(parameters)
             # The emulator sends no texts, and what a test says of one must not meet what `notify` says.
             stack.silence(outputs["EventBusName"])
-            settings = dataclasses.replace(settings, messages_url=None, channel_secret=None, events_queue=None,
-                                           reports_topic=outputs["SmsReportsTopicArn"])
+            settings = dataclasses.replace(
+                settings,
+                messages_url=None,
+                channel_secret=None,
+                events_queue=None,
+                reports_topic=outputs["SmsReportsTopicArn"],
+            )
             passed = main.run(settings, "Delivery.test_a_text_message_that_failed_is_read_by_the_agent")
     return passed
 

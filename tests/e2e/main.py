@@ -13,7 +13,10 @@ def run(under_test, part=None):
     tests = loader.loadTestsFromName(part, suite) if part else loader.loadTestsFromModule(suite)
     result = unittest.TextTestRunner(verbosity=2).run(tests)
     passed = result.testsRun - len(result.failures) - len(result.errors) - len(result.skipped)
-    print(f"{passed} passed, {len(result.failures) + len(result.errors)} failed, {len(result.skipped)} skipped", flush=True)
+    print(
+        f"{passed} passed, {len(result.failures) + len(result.errors)} failed, {len(result.skipped)} skipped",
+        flush=True,
+    )
     return result.wasSuccessful()
 
 

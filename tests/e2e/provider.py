@@ -24,8 +24,14 @@ class Sandbox:
 
     def report_paid(self, request, paid_at, amount=25000, secret=None, age=0):
         """Reports a payment by hand, signed so many seconds ago."""
-        data = {"checkout_id": "cs_by_hand", "payment_request_id": request["id"], "payment_id": f"pay_{uuid.uuid4().hex}",
-                "amount": amount, "currency": "ZAR", "paid_at": paid_at}
+        data = {
+            "checkout_id": "cs_by_hand",
+            "payment_request_id": request["id"],
+            "payment_id": f"pay_{uuid.uuid4().hex}",
+            "amount": amount,
+            "currency": "ZAR",
+            "paid_at": paid_at,
+        }
         return self._post({"type": "checkout.paid", "timestamp": now(), "data": data}, secret=secret, age=age)
 
     def _post(self, body, identifier=None, secret=None, age=0):
@@ -33,17 +39,21 @@ class Sandbox:
         return webhook.post(url, body, secret or self.settings.webhook_secret, age, identifier)
 
     def life_by_hand(self, request):
-        """What is reported of one failed attempt and one payment, and something that is none of ours: each can be sent again."""
+        """Returns a failed attempt, a payment, and a report that is none of ours; each can be repeated."""
         about = {"checkout_id": "cs_by_hand", "payment_request_id": request["id"], "amount": 25000, "currency": "ZAR"}
         bodies = [
             {"type": "checkout.payment_failed", "timestamp": now(), "data": about | {"reason": self.declined}},
-            {"type": "checkout.paid", "timestamp": now(), "data": about | {"payment_id": f"pay_{uuid.uuid4().hex}", "paid_at": now()}},
+            {
+                "type": "checkout.paid",
+                "timestamp": now(),
+                "data": about | {"payment_id": f"pay_{uuid.uuid4().hex}", "paid_at": now()},
+            },
             {"type": "checkout.viewed", "timestamp": now(), "data": about},
         ]
         return [functools.partial(self._post, body, f"msg_{uuid.uuid4().hex}") for body in bodies]
 
     def pay_late(self, request):
-        """Money comes for a request that has ended: the sandbox takes any payment at its word when it is to be refunded."""
+        """Pays a request that has ended: the sandbox takes any payment at its word when it is to be refunded."""
         assert self.report_paid(request, now()).status == 200
 
 
@@ -57,48 +67,97 @@ class Stripe:
 
     def report_paid(self, request, paid_at, amount=25000, secret=None, age=0):
         """Reports a payment by hand, signed so many seconds ago."""
-        return self._post(self._event("checkout.session.completed", self._session(request, amount), paid_at), secret, age)
+        return self._post(
+            self._event("checkout.session.completed", self._session(request, amount), paid_at), secret, age
+        )
 
     def _session(self, request, amount=25000):
-        return {"id": "cs_test_by_hand", "object": "checkout.session", "status": "complete", "payment_status": "paid",
-                "amount_total": amount, "currency": "zar", "payment_intent": f"pi_{uuid.uuid4().hex}", "livemode": False,
-                "metadata": {"payment_request_id": request["id"]}}
+        return {
+            "id": "cs_test_by_hand",
+            "object": "checkout.session",
+            "status": "complete",
+            "payment_status": "paid",
+            "amount_total": amount,
+            "currency": "zar",
+            "payment_intent": f"pi_{uuid.uuid4().hex}",
+            "livemode": False,
+            "metadata": {"payment_request_id": request["id"]},
+        }
 
     def _event(self, kind, thing, at):
         moment = datetime.datetime.fromisoformat(at)
-        return {"id": f"evt_{uuid.uuid4().hex}", "object": "event", "type": kind, "created": int(moment.timestamp()),
-                "livemode": False, "data": {"object": thing}}
+        return {
+            "id": f"evt_{uuid.uuid4().hex}",
+            "object": "event",
+            "type": kind,
+            "created": int(moment.timestamp()),
+            "livemode": False,
+            "data": {"object": thing},
+        }
 
     def life_by_hand(self, request):
-        """What is reported of one failed attempt and one payment, and something that is none of ours: each can be sent again."""
+        """Returns a failed attempt, a payment, and a report that is none of ours; each can be repeated."""
         session = self._session(request)
-        intent = {"id": session["payment_intent"], "object": "payment_intent", "metadata": session["metadata"],
-                  "last_payment_error": {"code": "card_declined", "decline_code": self.declined}}
-        events = [("payment_intent.payment_failed", intent), ("checkout.session.completed", session), ("charge.updated", intent)]
+        intent = {
+            "id": session["payment_intent"],
+            "object": "payment_intent",
+            "metadata": session["metadata"],
+            "last_payment_error": {"code": "card_declined", "decline_code": self.declined},
+        }
+        events = [
+            ("payment_intent.payment_failed", intent),
+            ("checkout.session.completed", session),
+            ("charge.updated", intent),
+        ]
         return [functools.partial(self._post, self._event(kind, thing, now())) for kind, thing in events]
 
     def _post(self, event, secret=None, age=0):
         body = json.dumps(event)
         timestamp, key = int(time.time()) - age, (secret or self.settings.webhook_secret).split()[0]
         signed = hmac.new(key.encode(), f"{timestamp}.{body}".encode(), hashlib.sha256).hexdigest()
-        return call("POST", f"{self.settings.api}/webhooks/stripe", body.encode(), {
-            "content-type": "application/json; charset=utf-8", "stripe-signature": f"t={timestamp},v1={signed}"})
+        return call(
+            "POST",
+            f"{self.settings.api}/webhooks/stripe",
+            body.encode(),
+            {"content-type": "application/json; charset=utf-8", "stripe-signature": f"t={timestamp},v1={signed}"},
+        )
 
     def pay_late(self, request):
         """Money comes for a request that has ended, by a session of its own: what is to be refunded has to be there."""
         # Its times are whole seconds, so what is paid in the second of a deadline was in time.
         time.sleep(1)
-        metadata = {"metadata[payment_request_id]": request["id"],
-                    "payment_intent_data[metadata][payment_request_id]": request["id"]}
-        item = {"quantity": 1, "price_data][currency": "zar", "price_data][unit_amount": 25000,
-                "price_data][product_data][name": "Order 10045"}
-        order = {"mode": "payment", "success_url": self.settings.api, **metadata,
-                 **{f"line_items[0][{name}]": value for name, value in item.items()}}
-        made = call("POST", f"{self.settings.provider_url}/v1/checkout/sessions", urllib.parse.urlencode(order).encode(), {
-            "authorization": f"Bearer {self.settings.provider_key}", "content-type": "application/x-www-form-urlencoded"})
+        metadata = {
+            "metadata[payment_request_id]": request["id"],
+            "payment_intent_data[metadata][payment_request_id]": request["id"],
+        }
+        item = {
+            "quantity": 1,
+            "price_data][currency": "zar",
+            "price_data][unit_amount": 25000,
+            "price_data][product_data][name": "Order 10045",
+        }
+        order = {
+            "mode": "payment",
+            "success_url": self.settings.api,
+            **metadata,
+            **{f"line_items[0][{name}]": value for name, value in item.items()},
+        }
+        made = call(
+            "POST",
+            f"{self.settings.provider_url}/v1/checkout/sessions",
+            urllib.parse.urlencode(order).encode(),
+            {
+                "authorization": f"Bearer {self.settings.provider_key}",
+                "content-type": "application/x-www-form-urlencoded",
+            },
+        )
         assert made.status == 200, made
-        pressed = call("POST", made.json["url"] + "/pay", b"outcome=succeeded",
-                       {"content-type": "application/x-www-form-urlencoded"})
+        pressed = call(
+            "POST",
+            made.json["url"] + "/pay",
+            b"outcome=succeeded",
+            {"content-type": "application/x-www-form-urlencoded"},
+        )
         assert pressed.status == 303, pressed
 
 

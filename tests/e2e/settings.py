@@ -82,12 +82,14 @@ class Settings:
 
 def now(offset_seconds=0.0):
     """A time as the interface writes it."""
-    moment = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=offset_seconds)
+    moment = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=offset_seconds)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
 
 
 def from_arguments(arguments=None):
-    parser = argparse.ArgumentParser(prog="tests/e2e/run", description="Runs the end-to-end suite against any base URL.")
+    parser = argparse.ArgumentParser(
+        prog="tests/e2e/run", description="Runs the end-to-end suite against any base URL."
+    )
     parser.add_argument("--api", required=True, help="the API's own address")
     parser.add_argument("--link-seconds", type=int, default=300, help="LINK_TTL_SECONDS of the system")
     parser.add_argument("--checkout-seconds", type=int, default=900, help="CHECKOUT_TTL_SECONDS of the system")
@@ -100,7 +102,9 @@ def from_arguments(arguments=None):
     parser.add_argument("--events-url", help="the local runner's /local/events")
     parser.add_argument("--events-queue", help="the URL of an SQS queue that a rule of the bus fills")
     parser.add_argument("--aws-endpoint", help="where AWS is, if it is not AWS")
-    parser.add_argument("--provider", choices=("sandbox", "stripe"), default="sandbox", help="PAYMENT_PROVIDER of the system")
+    parser.add_argument(
+        "--provider", choices=("sandbox", "stripe"), default="sandbox", help="PAYMENT_PROVIDER of the system"
+    )
     parser.add_argument("--provider-url", help="where the stand-in for Stripe answers")
     parser.add_argument("--provider-key", help="the account's secret key there")
     parser.add_argument("--webhook-secret", help="what the payment provider signs with")

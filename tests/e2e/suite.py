@@ -1,7 +1,7 @@
 """The life of payment requests over the API's own address, against whatever runs behind it.
 
-Each test is named after the rule it shows. What a system does not offer (a phone to look at, a bus to listen to, a secret
-to forge with, limits short enough to wait for) is skipped by name, never passed silently.
+Each test is named after the rule it shows. What a system does not offer (a phone to look at, a bus to listen to, a
+secret to forge with, limits short enough to wait for) is skipped by name, never passed silently.
 """
 
 import base64
@@ -51,8 +51,13 @@ class EndToEnd(unittest.TestCase):
         return call(method, self.settings.api + path, body, headers)
 
     def order(self, **fields):
-        return {"order_number": "10045", "amount": 25000, "currency": "ZAR",
-                "customer": {"phone": self.phone, "name": "Thandi"}, **fields}
+        return {
+            "order_number": "10045",
+            "amount": 25000,
+            "currency": "ZAR",
+            "customer": {"phone": self.phone, "name": "Thandi"},
+            **fields,
+        }
 
     def sent(self, **fields):
         answer = self.api("POST", "/payment-requests", self.order(**fields))
@@ -61,7 +66,7 @@ class EndToEnd(unittest.TestCase):
 
     def link(self, request):
         """The customer's link, at the address that the suite was pointed at."""
-        return self.settings.api + urllib.parse.urlsplit(request["link"]["url"]).path[-len("/p/") - 22:]
+        return self.settings.api + urllib.parse.urlsplit(request["link"]["url"]).path[-len("/p/") - 22 :]
 
     def clicked(self, **fields):
         request = self.sent(**fields)
@@ -78,6 +83,7 @@ class EndToEnd(unittest.TestCase):
         def look():
             seen = self.read(request)
             return seen if seen["status"] == status and seen["history"][-1]["status"] == status else None
+
         return eventually(f"{request['id']} becoming {status}", look)
 
     def cancel(self, request):
@@ -85,17 +91,21 @@ class EndToEnd(unittest.TestCase):
 
     def texts(self, count):
         """The texts that the customer's phone has received, once there are so many."""
+
         def look():
             answer = call("GET", f"{self.settings.messages_url}?phone={urllib.parse.quote(self.phone)}")
             texts = [message["text"] for message in answer.json]
             return texts if len(texts) >= count else None
+
         return eventually(f"{count} texts", look)
 
     def events(self, request, version):
         """The request's events, once the one with this version is there."""
+
         def look():
             events = self.settings.events_of(request["id"])
             return events if any(event["version"] >= version for event in events) else None
+
         return eventually(f"event {version}", look)
 
 
@@ -111,7 +121,9 @@ class Life(EndToEnd):
         click = form("POST", self.link(request))
         self.assertEqual(click.status, 303, click)
         again = form("POST", self.link(request))
-        self.assertEqual(again.headers["location"], click.headers["location"], "a second click leads to the same checkout")
+        self.assertEqual(
+            again.headers["location"], click.headers["location"], "a second click leads to the same checkout"
+        )
         self.assertEqual(form("POST", click.headers["location"] + "/pay", {"outcome": "declined"}).status, 303)
         self.assertEqual(form("POST", click.headers["location"] + "/pay", {"outcome": "succeeded"}).status, 303)
         paid = self.becomes(request, "paid")
@@ -126,7 +138,9 @@ class Life(EndToEnd):
         request, checkout = self.clicked()
         form("POST", checkout + "/pay", {"outcome": "succeeded"})
         sent, thanks = self.texts(2)[:2]
-        self.assertTrue(sent.startswith(f"Please pay R250.00 for order 10045: {request['link']['url']} The link expires in"), sent)
+        self.assertTrue(
+            sent.startswith(f"Please pay R250.00 for order 10045: {request['link']['url']} The link expires in"), sent
+        )
         self.assertEqual(thanks, "Thank you. We received your payment of R250.00 for order 10045.")
 
     def test_canceling_tells_the_customer(self):
@@ -148,7 +162,9 @@ class Life(EndToEnd):
                 seen.add(event["event_id"])
                 events.append(event)
         self.assertEqual([event["status"] for event in events], ["sent", "clicked", "paid"])
-        self.assertEqual([event["event_id"] for event in events], [f"{request['id']}#{version}" for version in (1, 2, 3)])
+        self.assertEqual(
+            [event["event_id"] for event in events], [f"{request['id']}#{version}" for version in (1, 2, 3)]
+        )
         self.assertEqual([event["previous_status"] for event in events], [None, "sent", "clicked"])
         self.assertEqual(events[0]["link"]["url"], request["link"]["url"])
         self.assertIsNone(events[1]["link"])
@@ -172,15 +188,20 @@ class Delivery(EndToEnd):
             failed = [event for event in self.events(request, 2) if event["version"] == 2]
             self.assertEqual({event["reason"] for event in failed}, {"not_on_channel"})
 
-
     def test_a_text_message_that_failed_is_read_by_the_agent(self):
         self.needs("reports_topic", "topic where text messages are reported")
         import boto3
 
         sns = boto3.client("sns", endpoint_url=self.settings.aws_endpoint, region_name="us-east-1")
         request = self.sent()
-        event = {"eventType": "TEXT_UNREACHABLE", "eventVersion": "1.0", "isFinal": True, "messageStatus": "UNREACHABLE",
-                 "destinationPhoneNumber": self.phone, "context": {"payment_request_id": request["id"]}}
+        event = {
+            "eventType": "TEXT_UNREACHABLE",
+            "eventVersion": "1.0",
+            "isFinal": True,
+            "messageStatus": "UNREACHABLE",
+            "destinationPhoneNumber": self.phone,
+            "context": {"payment_request_id": request["id"]},
+        }
         for _ in range(2):
             sns.publish(TopicArn=self.settings.reports_topic, Message=json.dumps(event))
 
@@ -200,8 +221,11 @@ class Refusals(EndToEnd):
 
     def test_a_clicked_request_cannot_be_canceled(self):
         request, _ = self.clicked()
-        self.refused(request, "already_clicked",
-                     "The customer has already clicked the link, so this request can no longer be canceled.")
+        self.refused(
+            request,
+            "already_clicked",
+            "The customer has already clicked the link, so this request can no longer be canceled.",
+        )
 
     def test_a_canceled_request_cannot_be_canceled(self):
         request = self.sent()
@@ -241,7 +265,6 @@ class Deadlines(EndToEnd):
         self.assertEqual(form("POST", checkout + "/pay", {"outcome": "succeeded"}).status, 410)
         self.assertEqual(self.read(request)["status"], "expired")
 
-
     def test_a_payment_around_the_deadline_counts_or_is_not_taken(self):
         if self.settings.checkout_seconds > WAITABLE:
             self.skipTest("this system's checkouts live too long to wait for")
@@ -254,11 +277,13 @@ class Deadlines(EndToEnd):
             return form("POST", checkout + "/pay", {"outcome": "succeeded"}).status
 
         with concurrent.futures.ThreadPoolExecutor(len(offsets)) as pool:
-            answers = list(pool.map(lambda one: pay(one[0], *one[1]), zip(offsets, requests)))
-        ends = [self.becomes(request, "paid" if answer == 303 else "expired")
-                for answer, (request, _) in zip(answers, requests)]
+            answers = list(pool.map(lambda one: pay(one[0], *one[1]), zip(offsets, requests, strict=True)))
+        ends = [
+            self.becomes(request, "paid" if answer == 303 else "expired")
+            for answer, (request, _) in zip(answers, requests, strict=True)
+        ]
         self.assertEqual(answers[0], 303, "long before it")
-        for answer, end in zip(answers, ends):
+        for answer, end in zip(answers, ends, strict=True):
             statuses = [entry["status"] for entry in end["history"]]
             self.assertEqual(statuses, ["sent", "clicked", "paid" if answer == 303 else "expired"], answer)
 
@@ -313,7 +338,9 @@ class Money(EndToEnd):
         self.cancel(request)
         self.provider.pay_late(request)
         refunded = self.becomes(request, "refunded")
-        self.assertEqual([entry["status"] for entry in refunded["history"]], ["sent", "canceled", "refund_due", "refunded"])
+        self.assertEqual(
+            [entry["status"] for entry in refunded["history"]], ["sent", "canceled", "refund_due", "refunded"]
+        )
 
     def test_late_money_goes_back_and_money_in_time_counts(self):
         self.needs("webhook_secret", "webhook secret")
@@ -378,7 +405,9 @@ class Callers(EndToEnd):
             self.assertEqual(self.api("POST", path + "/cancel", token=token).code, "not_found")
             self.assertEqual(self.api("GET", "/payment-requests", token=token).json["items"], [])
         supervisor = self.settings.token("sue", "supervisor", self.workspace)
-        listed = eventually("the list showing it", lambda: self.api("GET", "/payment-requests", token=supervisor).json["items"])
+        listed = eventually(
+            "the list showing it", lambda: self.api("GET", "/payment-requests", token=supervisor).json["items"]
+        )
         self.assertEqual([item["id"] for item in listed], [request["id"]])
         report = self.api("GET", "/reports/agents", token=supervisor).json
         self.assertEqual(report["total"]["sent"], 1)
@@ -397,7 +426,9 @@ class Contract(EndToEnd):
         self.assertEqual(second.headers.get("idempotency-replayed"), "true")
 
     def test_bad_input_names_every_field(self):
-        answer = self.api("POST", "/payment-requests", {"amount": 2.5, "currency": "XXX", "customer": {"phone": "1"}, "x": 1})
+        answer = self.api(
+            "POST", "/payment-requests", {"amount": 2.5, "currency": "XXX", "customer": {"phone": "1"}, "x": 1}
+        )
         self.assertEqual((answer.status, answer.code), (422, "validation_failed"))
         fields = {error["field"] for error in answer.json["errors"]}
         self.assertEqual(fields, {"order_number", "amount", "currency", "customer.phone", "x"})

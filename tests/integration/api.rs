@@ -850,7 +850,8 @@ mod lists {
         }
     }
 
-    /// Whether a request is one of the user's, and what a query of order number, phone, conversation and agent asks for.
+    /// Whether a request is one of the user's, and what a query of order number, phone, conversation and agent asks
+    /// for.
     fn fits(request: &Value, user: &User<'_>, alice: &User<'_>, query: &[(&str, &str)]) -> bool {
         (user.token != alice.token || request["agent"]["id"] == "alice")
             && query.iter().all(|(name, value)| match *name {

@@ -10,7 +10,11 @@ async fn dynamodb(url: &str, target: &str, body: Value) -> Value {
         .post(url)
         .header("x-amz-target", target)
         .header("content-type", "application/x-amz-json-1.0")
-        .header("authorization", "AWS4-HMAC-SHA256 Credential=test/20260105/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0")
+        .header(
+            "authorization",
+            "AWS4-HMAC-SHA256 Credential=test/20260105/us-east-1/dynamodb/aws4_request, SignedHeaders=host, \
+             Signature=0",
+        )
         .header("x-amz-date", "20260105T100000Z");
     call.body(body.to_string()).send().await.unwrap().json().await.unwrap()
 }
@@ -43,7 +47,8 @@ async fn a_removed_link_settles_its_request_although_nothing_was_scheduled() {
     // The links' own time is a minute off; it comes now.
     for id in [&unclicked, &unpaid, &canceled] {
         let token = handlers.stored(id).await.token.reveal();
-        let update = json!({ "TableName": local::dynamodb::TABLE_NAME, "Key": { "pk": { "S": format!("LINK#{token}") } },
+        let key = json!({ "pk": { "S": format!("LINK#{token}") } });
+        let update = json!({ "TableName": local::dynamodb::TABLE_NAME, "Key": key,
             "UpdateExpression": "SET #ttl = :past", "ExpressionAttributeNames": { "#ttl": "ttl" },
             "ExpressionAttributeValues": { ":past": { "N": "1000000000" } } });
         dynamodb(&handlers.database.url, "DynamoDB_20120810.UpdateItem", update).await;

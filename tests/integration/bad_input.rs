@@ -1,5 +1,5 @@
-//! Any byte string in any field, header, path, query or body of any route gets a 4xx problem or the customer's 404 page:
-//! never a 5xx, never a changed record, never a word about the inside.
+//! Any byte string in any field, header, path, query or body of any route gets a 4xx problem or the customer's 404
+//! page: never a 5xx, never a changed record, never a word about the inside.
 
 use http::{HeaderValue, Method};
 use serde_json::{Value, json};
@@ -212,8 +212,8 @@ async fn random_bytes_are_no_order() {
     assert_nothing_stored(&alice).await;
 }
 
-/// An order in which bytes were changed, left out or put in may still be one. Then it is stored as it was understood, and
-/// otherwise nothing is.
+/// An order in which bytes were changed, left out or put in may still be one. Then it is stored as it was understood,
+/// and otherwise nothing is.
 #[tokio::test]
 async fn a_damaged_order_is_refused_or_stored_as_it_was_answered() {
     let system = System::shared(&[]).await;
@@ -577,7 +577,8 @@ async fn no_bytes_on_the_wire_break_anything() {
     };
     let post = |headers: &str, body: &[u8]| {
         let head = format!(
-            "POST /payment-requests HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{token}content-type: application/json\r\n{headers}\r\n"
+            "POST /payment-requests HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{token}\
+             content-type: application/json\r\n{headers}\r\n"
         );
         [head.as_bytes(), body].concat()
     };

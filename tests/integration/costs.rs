@@ -36,8 +36,8 @@ async fn each_path_makes_the_calls_it_needs_and_a_whole_life_takes_at_most_11_wr
     assert!(size <= 1024, "{size} bytes: each further kilobyte costs another unit at every write");
 }
 
-/// The customer's part and the money are reported apart, so there is one write more, and one that keeps the customer's link; the
-/// first of the two takes the request out of the index, so the second costs a unit alone.
+/// The customer's part and the money are reported apart, so there is one write more, and one that keeps the customer's
+/// link; the first of the two takes the request out of the index, so the second costs a unit alone.
 #[tokio::test]
 async fn a_payment_that_takes_time_costs_two_write_units_more_than_another() {
     for arrives in [true, false] {

@@ -6,6 +6,7 @@ mod api;
 mod backstop;
 mod bad_input;
 mod channels;
+mod contract;
 mod costs;
 mod crashes;
 mod delivery_reports;

@@ -1,5 +1,5 @@
-//! Each function's role allows exactly the DynamoDB calls that the function makes: one more would be a risk, one less an
-//! outage.
+//! Each function's role allows exactly the DynamoDB calls that the function makes: one more would be a risk, one less
+//! an outage.
 
 use domain::{Clock as _, SystemClock};
 use serde_json::{Value, json};

@@ -4,8 +4,9 @@ use crate::events::assert_announced;
 use domain::{Clock as _, PaymentRequest, Status, SystemClock, Timestamp};
 use futures::future::join_all;
 use http::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Duration;
+use tests::examples::Examples;
 use tests::handlers::{Handlers, assert_possible};
 use tests::provider::OnClose;
 use tests::proxy::Fault;
@@ -29,10 +30,6 @@ fn last_reason(request: &PaymentRequest) -> Option<&str> {
     request.history.last().unwrap().reason.as_ref().map(domain::Reason::as_str)
 }
 
-fn words(request: &Value) -> Vec<&str> {
-    request["history"].as_array().unwrap().iter().map(|entry| entry["status"].as_str().unwrap()).collect()
-}
-
 #[tokio::test]
 async fn a_bank_transfer_is_processing_until_its_money_arrives_and_everybody_sees_it() {
     let system = System::shared(&[]).await;
@@ -45,9 +42,10 @@ async fn a_bank_transfer_is_processing_until_its_money_arrives_and_everybody_see
     assert_eq!((back.status, back.header("location")), (303, link(&sent)));
 
     let waiting = alice.wait_for(id(&sent), "processing").await;
-    assert_eq!(words(&waiting), ["sent", "clicked", "processing"]);
-    assert_eq!(waiting["history"][2]["actor"], json!({ "type": "provider", "id": null }));
-    assert_eq!((&waiting["link"], &waiting["payment"]), (&Value::Null, &Value::Null), "no deadline, and no money yet");
+    let mut examples = Examples::of(&alice.workspace, &phone);
+    // It has no deadline, and no money yet.
+    examples.assert("requests/processing", &waiting);
+    examples.assert("events/processing", &system.wait_for_events(id(&sent), 3).await[2]);
     let page = system.page(Method::GET, link(&sent)).await;
     assert_eq!(page.status, 200);
     assert!(page.text().contains("Your payment is being processed") && !page.text().contains("<button"), "{page:?}");
@@ -69,7 +67,7 @@ async fn a_bank_transfer_is_processing_until_its_money_arrives_and_everybody_see
         assert_eq!((back.status, back.header("location")), (303, link(&sent)));
     }
     let done = alice.wait_for(id(&sent), "paid").await;
-    assert_eq!(words(&done), ["sent", "clicked", "processing", "paid"]);
+    Examples::of(&alice.workspace, &phone).assert("requests/processing-then-paid", &done);
     assert_eq!(done["payment"]["reference"], closing["payment_id"]);
     assert_eq!(done["payment"]["paid_at"], closing["paid_at"], "when the customer paid, not when the money came");
     assert_announced(&system.wait_for_events(id(&sent), 4).await, &done);
@@ -89,11 +87,11 @@ async fn a_bank_transfer_that_fails_ends_the_request_and_the_customer_reads_why(
     assert_eq!(system.settle_transfer(&checkout, "lost").await.status, 422);
     assert_eq!(system.settle_transfer(&checkout, "failed").await.status, 303);
     let failed = alice.wait_for(id(&sent), "expired").await;
-    assert_eq!(words(&failed), ["sent", "clicked", "processing", "expired"]);
-    assert_eq!(failed["history"][3]["reason"], "payment_failed");
-    assert_eq!(failed["history"][3]["actor"], json!({ "type": "provider", "id": null }));
-    assert_eq!(failed["payment"], Value::Null);
-    assert_announced(&system.wait_for_events(id(&sent), 4).await, &failed);
+    let mut examples = Examples::of(&alice.workspace, &phone);
+    examples.assert("requests/expired-payment-failed", &failed);
+    let events = system.wait_for_events(id(&sent), 4).await;
+    assert_announced(&events, &failed);
+    examples.assert("events/expired-payment-failed", &events[3]);
     let page = system.page(Method::GET, link(&sent)).await;
     assert_eq!(page.status, 410);
     assert!(page.text().contains("Your payment did not go through"), "{page:?}");
@@ -327,7 +325,8 @@ async fn of_a_delayed_payment_and_the_deadline_neither_is_lost_whoever_comes_fir
     join_all((0..40).map(|round| async move {
         let (id, _) = handlers.clicked().await;
         let deadline = handlers.stored(&id).await.deadline;
-        // The customer was done at the last moment or just after; the provider knows of it when it closes, or only later.
+        // The customer was done at the last moment or just after; the provider knows of it when it closes, or only
+        // later.
         let in_time = round % 2 == 0;
         let paid_at = if in_time { deadline } else { deadline.saturating_add(Duration::from_millis(1)) };
         if round % 3 == 0 {

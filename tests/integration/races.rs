@@ -82,8 +82,8 @@ async fn of_a_payment_and_the_deadline_no_money_is_lost_or_kept() {
         async move {
             let (id, _) = handlers.clicked().await;
             let deadline = handlers.stored(&id).await.deadline;
-            // The provider knows of a payment when it closes the checkout, or hears of it only afterwards; it took it at
-            // the last moment, or just after.
+            // The provider knows of a payment when it closes the checkout, or hears of it only afterwards; it took it
+            // at the last moment, or just after.
             let paid_at = if round % 2 == 0 { deadline } else { after(deadline, 1) };
             if round % 3 == 0 {
                 handlers.provider.on_close(&id, OnClose::Paid(paid_at, 25_000));

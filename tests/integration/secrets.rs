@@ -77,7 +77,8 @@ impl Rotation {
             "rawQueryString": "", "headers": headers, "pathParameters": { "provider": "sandbox" },
             "requestContext": { "accountId": "1", "apiId": "a", "domainName": "localhost", "domainPrefix": "a",
                 "requestId": "r", "stage": "$default", "time": "05/Jan/2026:10:00:00 +0000", "timeEpoch": 1,
-                "http": { "method": "POST", "path": "/webhooks/sandbox", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "" } },
+                "http": { "method": "POST", "path": "/webhooks/sandbox", "protocol": "HTTP/1.1",
+                    "sourceIp": "127.0.0.1", "userAgent": "" } },
             "body": body, "isBase64Encoded": false });
         let answer: Value = serde_json::from_str(&self.function.invoke(&event.to_string()).await.unwrap()).unwrap();
         answer["statusCode"].as_u64().unwrap()

@@ -1,4 +1,5 @@
-//! A missing or wrong variable stops a function at its start, with one line that names the variable and never its value.
+//! A missing or wrong variable stops a function at its start, with one line that names the variable and never its
+//! value.
 
 use runtime::{ConfigError, Environment, Function};
 use std::collections::BTreeSet;
@@ -209,7 +210,8 @@ async fn each_channel_starts_with_what_it_needs_and_names_what_is_missing_or_wro
     }
 }
 
-/// Holds that a function starts for a channel with these settings and the store's, and with none of them missing or wrong.
+/// Holds that a function starts for a channel with these settings and the store's, and with none of them missing or
+/// wrong.
 fn starts_with_these_alone(make: Make, channel: &str, settings: &[Needed]) -> Environment {
     let store = environment(SETTINGS.iter().copied().filter(|(name, _)| STORE.contains(name)));
     let all = settings.iter().fold(store.with("CHANNEL", channel), |all, (name, right, _)| all.with(name, *right));

@@ -1,5 +1,5 @@
-//! Money through Stripe: the deployed handlers against the stand-in, with calls and webhooks that get lost, come twice, or
-//! come in any order.
+//! Money through Stripe: the deployed handlers against the stand-in, with calls and webhooks that get lost, come twice,
+//! or come in any order.
 
 use domain::limits::PROVIDER_GRACE;
 use domain::use_cases::expire::Settled;
@@ -631,8 +631,8 @@ async fn money_of_another_amount_is_no_payment() {
     }
 }
 
-/// A customer pays for a request by a session that was not made by a click, as nobody can for one that has ended. Answers
-/// the session.
+/// A customer pays for a request by a session that was not made by a click, as nobody can for one that has ended.
+/// Answers the session.
 async fn paid_by_hand(stripe: &Stripe, id: &str) -> String {
     let order = [
         ("mode", "payment"),

@@ -1,6 +1,7 @@
-//! The channels' own interfaces, as their documentation describes them, with outcomes that a test decides. Every interface
-//! checks what it is sent as the real one would: who calls, and the form of the call.
+//! The channels' own interfaces, as their documentation describes them, with outcomes that a test decides. Every
+//! interface checks what it is sent as the real one would: who calls, and the form of the call.
 
+use crate::examples::header_lines;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -33,6 +34,8 @@ pub struct Received {
     pub text: String,
     /// The call's whole body.
     pub body: Value,
+    /// The call's headers, as [`header_lines`] has them.
+    pub headers: Vec<String>,
 }
 
 #[derive(Default)]
@@ -96,7 +99,7 @@ async fn call(State(ledger): State<Arc<Mutex<Ledger>>>, uri: Uri, headers: Heade
     let mut ledger = ledger.lock().unwrap();
     ledger.calls += 1;
     let (received, status, answer) = match read {
-        Ok(read) => read,
+        Ok((received, status, answer)) => (Received { headers: header_lines(&headers), ..received }, status, answer),
         Err((status, answer)) => return respond(status, &answer),
     };
     let reply = ledger.always.clone().or_else(|| ledger.replies.pop_front()).unwrap_or(Reply::Taken);
@@ -165,7 +168,7 @@ fn sms(headers: &HeaderMap, body: Value) -> Read {
     if body.get("TimeToLive").is_some_and(|time| !(5..=259_200).contains(&time.as_i64().unwrap_or_default())) {
         return Err(wrong("TimeToLive"));
     }
-    Ok((Received { to, text: message, body }, 200, json!({ "MessageId": "m-1" })))
+    Ok((Received { to, text: message, body, headers: Vec::new() }, 200, json!({ "MessageId": "m-1" })))
 }
 
 /// An error of the Graph API.
@@ -187,7 +190,7 @@ fn whatsapp(headers: &HeaderMap, body: Value) -> Read {
     let number = to.trim_start_matches('+');
     let answer = json!({ "messaging_product": "whatsapp", "contacts": [{ "input": to, "wa_id": number }],
         "messages": [{ "id": "wamid.HBgL" }] });
-    Ok((Received { to: format!("+{number}"), text: message, body }, 200, answer))
+    Ok((Received { to: format!("+{number}"), text: message, body, headers: Vec::new() }, 200, answer))
 }
 
 /// A refusal of the One API's one message.
@@ -212,7 +215,7 @@ fn clickatell(headers: &HeaderMap, body: Value) -> Read {
         return Err((400, clickatell_refusal(23)));
     }
     let taken = json!({ "apiMessageId": "77fb", "accepted": true, "to": to, "error": null });
-    let received = Received { to: format!("+{to}"), text: content, body };
+    let received = Received { to: format!("+{to}"), text: content, body, headers: Vec::new() };
     Ok((received, 202, json!({ "messages": [taken], "error": null })))
 }
 
@@ -222,5 +225,5 @@ fn chat(body: Value) -> Read {
     if body["type"] != "message.requested" {
         return Err((400, json!({})));
     }
-    Ok((Received { to, text: message, body }, 200, json!({})))
+    Ok((Received { to, text: message, body, headers: Vec::new() }, 200, json!({})))
 }

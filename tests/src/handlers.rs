@@ -179,8 +179,8 @@ impl Handlers {
 
     /// The provider reports that money which was on its way will not come.
     pub async fn fail_payment(&self, id: &str) -> Answer {
-        let data = json!({ "checkout_id": format!("cs_{id}"), "payment_request_id": id, "payment_id": format!("pay_{id}"),
-            "amount": 25_000, "currency": "ZAR" });
+        let data = json!({ "checkout_id": format!("cs_{id}"), "payment_request_id": id,
+            "payment_id": format!("pay_{id}"), "amount": 25_000, "currency": "ZAR" });
         self.report("checkout.async_payment_failed", &data, None).await
     }
 
@@ -400,7 +400,8 @@ impl Handlers {
             "requestContext": { "accountId": "1", "apiId": "a", "domainName": "localhost", "domainPrefix": "a",
                 "requestId": "r", "routeKey": format!("{method} {path}"), "stage": "$default",
                 "time": "05/Jan/2026:10:00:00 +0000", "timeEpoch": 1, "authorizer": authorizer,
-                "http": { "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "" } },
+                "http": { "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1",
+                    "userAgent": "" } },
             "body": STANDARD.encode(body), "isBase64Encoded": true });
         let response: Value = serde_json::from_str(&function.invoke(&event.to_string()).await.unwrap()).unwrap();
         let text = response["body"].as_str().unwrap_or_default();

@@ -1,11 +1,12 @@
-//! What the integration tests stand on: the deployed handlers and the whole local system, with the parts around them that
-//! a test can break.
+//! What the integration tests stand on: the deployed handlers and the whole local system, with the parts around them
+//! that a test can break.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 #![allow(clippy::missing_panics_doc, reason = "everything here panics when a test fails")]
 
 pub mod bus;
 pub mod channels;
+pub mod examples;
 pub mod handlers;
 pub mod provider;
 pub mod proxy;

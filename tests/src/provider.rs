@@ -1,7 +1,10 @@
 //! A payment provider that behaves as a test tells it to, with the same interface as the sandbox provider.
 
-use axum::extract::{Path, State};
+use crate::examples::header_lines;
+use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
 use axum::routing::post;
 use axum::{Json, Router};
 use domain::Timestamp;
@@ -26,6 +29,7 @@ struct Ledger {
     checkouts: HashMap<String, String>,
     closed: Vec<String>,
     refunds: Vec<String>,
+    calls: Vec<Value>,
     on_close: HashMap<String, OnClose>,
 }
 
@@ -46,6 +50,7 @@ impl Provider {
             .route("/checkouts", post(create))
             .route("/checkouts/{id}/close", post(close))
             .route("/refunds", post(refund))
+            .layer(from_fn_with_state(Arc::clone(&ledger), keep))
             .with_state(Arc::clone(&ledger));
         Self { url: crate::serve(router).await, ledger }
     }
@@ -58,6 +63,12 @@ impl Provider {
     /// Decides what closing a request's checkout brings to light.
     pub fn on_close(&self, request: &str, on_close: OnClose) {
         self.ledger.lock().unwrap().on_close.insert(request.to_owned(), on_close);
+    }
+
+    /// Every call so far, whole.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Value> {
+        self.ledger.lock().unwrap().calls.clone()
     }
 
     /// How many checkouts there are.
@@ -77,6 +88,17 @@ impl Provider {
     pub fn refunds(&self, request: &str) -> usize {
         self.ledger.lock().unwrap().refunds.iter().filter(|refunded| *refunded == request).count()
     }
+}
+
+async fn keep(State(ledger): State<Arc<Mutex<Ledger>>>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, 1024 * 1024).await.unwrap();
+    ledger.lock().unwrap().calls.push(json!({
+        "call": format!("{} {}", parts.method, parts.uri.path()),
+        "headers": header_lines(&parts.headers),
+        "body": serde_json::from_slice::<Value>(&body).unwrap_or_default(),
+    }));
+    next.run(Request::from_parts(parts, body.into())).await
 }
 
 fn unreachable() -> Answer {

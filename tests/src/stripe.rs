@@ -1,6 +1,7 @@
-//! The stand-in for Stripe with a proxy in front of it that loses and spoils answers, and a mailbox behind it that keeps its
-//! webhooks until a test delivers them.
+//! The stand-in for Stripe with a proxy in front of it that loses and spoils answers, and a mailbox behind it that
+//! keeps its webhooks until a test delivers them.
 
+use crate::examples::header_lines;
 use crate::handlers::{Answer, Handlers};
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -12,7 +13,7 @@ use local::Options;
 use runtime::Environment;
 use runtime::stripe_signature::{STRIPE_SIGNATURE, SigningSecrets};
 use serde_json::{Value, json};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, LazyLock, Mutex, mpsc};
 use std::time::Duration;
 
@@ -81,6 +82,7 @@ impl Delivery {
 #[derive(Default)]
 struct Ledger {
     calls: Vec<String>,
+    requests: Vec<Value>,
     faults: VecDeque<Fault>,
     every: Option<Fault>,
 }
@@ -173,6 +175,12 @@ impl Stripe {
         std::mem::take(&mut self.ledger.lock().unwrap().calls)
     }
 
+    /// Every call so far, whole.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Value> {
+        self.ledger.lock().unwrap().requests.clone()
+    }
+
     /// Calls the stand-in itself, as the merchant.
     pub async fn call(&self, method: Method, path: &str, form: &[(&str, &str)]) -> Value {
         let request = self.client.request(method, format!("{}/stripe{path}", self.base)).bearer_auth(KEY);
@@ -185,7 +193,8 @@ impl Stripe {
         self.call(Method::GET, &path, &[]).await
     }
 
-    /// The customer presses a button on the page of a session, or time passes at their bank (`settle`). Answers the status.
+    /// The customer presses a button on the page of a session, or time passes at their bank (`settle`). Answers the
+    /// status.
     pub async fn press(&self, session: &str, form: &str, outcome: &str) -> u16 {
         let url = format!("{}/stripe/c/pay/{session}/{form}", self.base);
         self.client.post(url).form(&[("outcome", outcome)]).send().await.unwrap().status().as_u16()
@@ -246,6 +255,11 @@ async fn pass(State(shared): State<Shared>, request: Request<Body>) -> Response 
     let fault = {
         let mut ledger = shared.ledger.lock().unwrap();
         ledger.calls.push(format!("{} {}", parts.method, parts.uri.path()));
+        ledger.requests.push(json!({
+            "call": format!("{} {}", parts.method, parts.uri),
+            "headers": header_lines(&parts.headers),
+            "form": serde_urlencoded::from_bytes::<BTreeMap<String, String>>(&body).unwrap(),
+        }));
         let every = ledger.every;
         every.or_else(|| ledger.faults.pop_front()).unwrap_or(Fault::None)
     };

@@ -1,5 +1,5 @@
-//! The whole local system over HTTP, as its users see it: agents with tokens, customers with links, a payment provider that
-//! signs, a phone and a bus to look at.
+//! The whole local system over HTTP, as its users see it: agents with tokens, customers with links, a payment provider
+//! that signs, a phone and a bus to look at.
 
 use domain::{Clock as _, SystemClock, Timestamp};
 use http::{HeaderMap, Method};
@@ -149,7 +149,8 @@ impl System {
         checkout
     }
 
-    /// The customer presses Pay (`succeeded`), Pay by bank transfer (`processing`) or Decline (`declined`) at the provider.
+    /// The customer presses Pay (`succeeded`), Pay by bank transfer (`processing`) or Decline (`declined`) at the
+    /// provider.
     pub async fn settle(&self, checkout: &str, outcome: &str) -> Answer {
         Answer::of(self.request(Method::POST, &format!("{checkout}/pay")).form(&[("outcome", outcome)])).await
     }

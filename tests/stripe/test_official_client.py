@@ -1,8 +1,7 @@
-"""Stripe's official client (https://pypi.org/project/stripe/) talks to the stand-in, verifies its webhooks, and signs webhooks
-for chat2pay.
+"""Stripe's official client (https://pypi.org/project/stripe/) against the stand-in and chat2pay.
 
-The stand-in sends its webhooks to this script, which verifies each with the official client, keeps it, and hands it on to
-chat2pay as it came.
+The client calls the stand-in, verifies the stand-in's webhooks, and signs webhooks for chat2pay. The stand-in sends its
+webhooks to this script, which verifies each with the client, keeps it, and hands it on to chat2pay as it came.
 """
 
 import contextlib
@@ -55,10 +54,12 @@ class Webhooks:
 
     def about(self, session, *kinds):
         """The events of these kinds about a session or its payment, once there is one of each."""
+
         def look():
             found = [event for event in self.events if session in json.dumps(event.to_dict(), default=str)]
             by_kind = {event.type: event for event in found}
             return [by_kind[kind] for kind in kinds] if all(kind in by_kind for kind in kinds) else None
+
         return eventually(f"{kinds} about {session}", look)
 
 
@@ -88,10 +89,18 @@ def post(base, path, body, headers=None):
 @contextlib.contextmanager
 def running(webhooks):
     """The local runner with the stand-in for Stripe, until the block ends."""
-    environment = {**os.environ, "PAYMENT_PROVIDER": "stripe", "STRIPE_SECRET_KEY": KEY, "STRIPE_WEBHOOK_SECRET": SECRET,
-                   "STRIPE_WEBHOOK_URL": webhooks.url, "RUST_LOG": "warn"}
+    environment = {
+        **os.environ,
+        "PAYMENT_PROVIDER": "stripe",
+        "STRIPE_SECRET_KEY": KEY,
+        "STRIPE_WEBHOOK_SECRET": SECRET,
+        "STRIPE_WEBHOOK_URL": webhooks.url,
+        "RUST_LOG": "warn",
+    }
     with tempfile.TemporaryFile() as log:
-        runner = subprocess.Popen([os.environ["RUNNER"], "--port", "0"], env=environment, stdout=subprocess.PIPE, stderr=log)
+        runner = subprocess.Popen(
+            [os.environ["RUNNER"], "--port", "0"], env=environment, stdout=subprocess.PIPE, stderr=log
+        )
         try:
             line = runner.stdout.readline().decode()
             if not line.startswith("ready "):
@@ -118,11 +127,25 @@ def client(key):
 
 def order(**changes):
     """A session as chat2pay asks for one."""
-    return {"mode": "payment", "success_url": f"{BASE}/p/x", "cancel_url": f"{BASE}/p/x", "client_reference_id": "r-1",
-            "metadata": {"payment_request_id": "r-1"}, "payment_intent_data": {"metadata": {"payment_request_id": "r-1"}},
-            "line_items": [{"quantity": 1, "price_data": {"currency": "zar", "unit_amount": 25000,
-                                                          "product_data": {"name": "Order 1", "description": "2 x tickets"}}}],
-            **changes}
+    return {
+        "mode": "payment",
+        "success_url": f"{BASE}/p/x",
+        "cancel_url": f"{BASE}/p/x",
+        "client_reference_id": "r-1",
+        "metadata": {"payment_request_id": "r-1"},
+        "payment_intent_data": {"metadata": {"payment_request_id": "r-1"}},
+        "line_items": [
+            {
+                "quantity": 1,
+                "price_data": {
+                    "currency": "zar",
+                    "unit_amount": 25000,
+                    "product_data": {"name": "Order 1", "description": "2 x tickets"},
+                },
+            }
+        ],
+        **changes,
+    }
 
 
 def create(key=None, **changes):
@@ -131,8 +154,9 @@ def create(key=None, **changes):
 
 def press(session, outcome, form="pay"):
     body = urllib.parse.urlencode({"outcome": outcome})
-    return request("POST", BASE, f"/stripe/c/pay/{session.id}/{form}", body,
-                   {"content-type": "application/x-www-form-urlencoded"})[0]
+    return request(
+        "POST", BASE, f"/stripe/c/pay/{session.id}/{form}", body, {"content-type": "application/x-www-form-urlencoded"}
+    )[0]
 
 
 def expanded(session):
@@ -174,7 +198,9 @@ class Sessions(unittest.TestCase):
         self.assertEqual(failure.data.object.last_payment_error.decline_code, "generic_decline")
         self.assertEqual(press(session, "succeeded"), 303)
         paid = expanded(session)
-        self.assertEqual((paid.status, paid.payment_status, paid.payment_intent.status), ("complete", "paid", "succeeded"))
+        self.assertEqual(
+            (paid.status, paid.payment_status, paid.payment_intent.status), ("complete", "paid", "succeeded")
+        )
         self.assertEqual(paid.payment_intent.id, declined.payment_intent.id)
         charge = paid.payment_intent.latest_charge
         self.assertEqual((charge.status, charge.paid, charge.amount), ("succeeded", True, 25000))
@@ -185,8 +211,10 @@ class Sessions(unittest.TestCase):
             CLIENT.v1.checkout.sessions.expire(session.id)
 
     def test_a_method_that_takes_time_arrives_or_fails(self):
-        for outcome, status, kind in (("succeeded", "paid", "async_payment_succeeded"),
-                                      ("failed", "unpaid", "async_payment_failed")):
+        for outcome, status, kind in (
+            ("succeeded", "paid", "async_payment_succeeded"),
+            ("failed", "unpaid", "async_payment_failed"),
+        ):
             session = create()
             press(session, "processing")
             waiting = expanded(session)
@@ -226,7 +254,9 @@ class Refunds(unittest.TestCase):
             press(session, outcome, form="refunds")
             (refund,) = CLIENT.v1.refunds.list({"payment_intent": intent.id, "limit": 100}).data
             self.assertEqual((refund.id, refund.status), (waiting.id, outcome))
-            WEBHOOKS.about(refund.id, "refund.created", "refund.updated", *(["refund.failed"] if outcome == "failed" else []))
+            WEBHOOKS.about(
+                refund.id, "refund.created", "refund.updated", *(["refund.failed"] if outcome == "failed" else [])
+            )
             again = {"payment_intent": intent.id}
             if outcome == "failed":
                 self.assertEqual(CLIENT.v1.refunds.create(again).status, "succeeded")
@@ -261,8 +291,10 @@ class Idempotency(unittest.TestCase):
     def test_a_key_stands_for_one_call(self):
         key = uuid.uuid4().hex
         session = create(key)
-        for other in (lambda: create(key, success_url=f"{BASE}/other"),
-                      lambda: CLIENT.v1.checkout.sessions.expire(session.id, None, {"idempotency_key": key})):
+        for other in (
+            lambda: create(key, success_url=f"{BASE}/other"),
+            lambda: CLIENT.v1.checkout.sessions.expire(session.id, None, {"idempotency_key": key}),
+        ):
             with self.assertRaises(stripe.IdempotencyError) as refusal:
                 other()
             self.assertEqual(refusal.exception.http_status, 400)
@@ -283,8 +315,12 @@ class Idempotency(unittest.TestCase):
         body = urllib.parse.urlencode({"mode": "payment"}).encode()
         slow = http.client.HTTPConnection(urllib.parse.urlsplit(BASE).netloc, timeout=PATIENCE)
         slow.putrequest("POST", "/stripe/v1/checkout/sessions")
-        for name, value in (("authorization", f"Bearer {KEY}"), ("idempotency-key", key), ("content-length", str(len(body))),
-                            ("content-type", "application/x-www-form-urlencoded")):
+        for name, value in (
+            ("authorization", f"Bearer {KEY}"),
+            ("idempotency-key", key),
+            ("content-length", str(len(body))),
+            ("content-type", "application/x-www-form-urlencoded"),
+        ):
             slow.putheader(name, value)
         slow.endheaders()
 
@@ -307,16 +343,22 @@ class Idempotency(unittest.TestCase):
 
 class Refusals(unittest.TestCase):
     def test_a_wrong_key_is_nobodys(self):
-        for call in (lambda: client("sk_test_wrong").v1.checkout.sessions.create(order()),
-                     lambda: client("sk_test_wrong").v1.checkout.sessions.retrieve("cs_test_x")):
+        for call in (
+            lambda: client("sk_test_wrong").v1.checkout.sessions.create(order()),
+            lambda: client("sk_test_wrong").v1.checkout.sessions.retrieve("cs_test_x"),
+        ):
             with self.assertRaises(stripe.AuthenticationError) as refusal:
                 call()
             self.assertNotIn("wrong", str(refusal.exception))
 
     def test_what_is_unknown_is_missing(self):
-        for call in (lambda: CLIENT.v1.checkout.sessions.retrieve("cs_test_x"), lambda: CLIENT.v1.refunds.retrieve("re_x"),
-                     lambda: CLIENT.v1.checkout.sessions.expire("cs_test_x"), lambda: CLIENT.v1.payment_intents.retrieve("pi_x"),
-                     lambda: CLIENT.v1.refunds.create({"payment_intent": "pi_x"})):
+        for call in (
+            lambda: CLIENT.v1.checkout.sessions.retrieve("cs_test_x"),
+            lambda: CLIENT.v1.refunds.retrieve("re_x"),
+            lambda: CLIENT.v1.checkout.sessions.expire("cs_test_x"),
+            lambda: CLIENT.v1.payment_intents.retrieve("pi_x"),
+            lambda: CLIENT.v1.refunds.create({"payment_intent": "pi_x"}),
+        ):
             with self.assertRaises(stripe.InvalidRequestError) as refusal:
                 call()
             self.assertEqual((refusal.exception.http_status, refusal.exception.code), (404, "resource_missing"))
@@ -324,7 +366,9 @@ class Refusals(unittest.TestCase):
     def test_a_parameter_that_cannot_be_is_named(self):
         def item(**changes):
             data = {"currency": "usd", "unit_amount": 5000, "product_data": {"name": "Order 1"}, **changes}
-            return {"line_items": [{"quantity": 1, "price_data": {name: value for name, value in data.items() if value}}]}
+            return {
+                "line_items": [{"quantity": 1, "price_data": {name: value for name, value in data.items() if value}}]
+            }
 
         now = int(time.time())
         unit_amount = "line_items[0][price_data][unit_amount]"
@@ -347,8 +391,16 @@ class Refusals(unittest.TestCase):
 class Signatures(unittest.TestCase):
     """chat2pay holds what the official client signs, and nothing else."""
 
-    BODY = json.dumps({"id": "evt_1", "object": "event", "type": "customer.created", "created": 1, "livemode": False,
-                       "data": {"object": {}}})
+    BODY = json.dumps(
+        {
+            "id": "evt_1",
+            "object": "event",
+            "type": "customer.created",
+            "created": 1,
+            "livemode": False,
+            "data": {"object": {}},
+        }
+    )
 
     def status(self, body=None, secret=SECRET, age=0, header=None):
         made = stripe.WebhookSignature.generate_signature_header(self.BODY, secret, int(time.time()) - age)
@@ -368,7 +420,7 @@ class Signatures(unittest.TestCase):
         self.assertEqual(self.status(age=310), 401)
         self.assertEqual(self.status(age=-310), 401)
         self.assertEqual(self.status(header=lambda made: made.replace("v1=", "v0=")), 401)
-        self.assertEqual(self.status(header=lambda made: ""), 401)
+        self.assertEqual(self.status(header=lambda _: ""), 401)
         self.assertEqual(post(BASE, "/webhooks/stripe", self.BODY)[0], 401)
 
     def test_every_webhook_of_the_stand_in_is_what_the_official_client_verifies(self):

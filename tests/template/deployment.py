@@ -73,7 +73,9 @@ class Deployment:
     def alarm_metrics(self):
         """(alarm, namespace, metric, function) of everything that an alarm watches."""
         for name, alarm in self.properties("AWS::CloudWatch::Alarm").items():
-            metrics = [alarm] + [entry["MetricStat"]["Metric"] for entry in alarm.get("Metrics", []) if "MetricStat" in entry]
+            metrics = [alarm] + [
+                entry["MetricStat"]["Metric"] for entry in alarm.get("Metrics", []) if "MetricStat" in entry
+            ]
             for metric in metrics:
                 if "MetricName" in metric:
                     dimensions = {entry["Name"]: entry["Value"] for entry in metric["Dimensions"]}
@@ -102,7 +104,9 @@ def every_case(value):
     cases = []
     for one in as_list(value):
         if isinstance(one, dict) and "Fn::If" in one:
-            cases += [case for branch in one["Fn::If"][1:] for case in every_case(branch) if case != {"Ref": "AWS::NoValue"}]
+            cases += [
+                case for branch in one["Fn::If"][1:] for case in every_case(branch) if case != {"Ref": "AWS::NoValue"}
+            ]
         else:
             cases.append(one)
     return cases
@@ -142,7 +146,9 @@ def emitted_metrics():
 def emitting_functions(metric):
     """The functions whose sources emit a metric."""
     sources = (ROOT / "functions").glob("*/src/**/*.rs")
-    return {path.relative_to(ROOT / "functions").parts[0] for path in sources if f"Metric::{metric}" in path.read_text()}
+    return {
+        path.relative_to(ROOT / "functions").parts[0] for path in sources if f"Metric::{metric}" in path.read_text()
+    }
 
 
 class Variables:

@@ -195,7 +195,10 @@ def what_a_channel_needs_is_allowed_for_that_channel_alone(deployment):
             for resource in as_list(then["Resource"]):
                 if reference(resource) in sending | hearing:
                     allowed[reference(resource)] = condition
-                    if as_list(then["Action"]) not in (["secretsmanager:GetSecretValue"], ["sms-voice:SendTextMessage"]):
+                    if as_list(then["Action"]) not in (
+                        ["secretsmanager:GetSecretValue"],
+                        ["sms-voice:SendTextMessage"],
+                    ):
                         yield f"{function} may {then['Action']} {resource}"
         if allowed != needed:
             yield f"{function} is allowed {allowed}"
@@ -342,7 +345,7 @@ def the_table_keeps_what_it_is_given(deployment):
 
 def every_resource_says_what_it_is_for(deployment):
     lines = deployment.text.split("\nResources:\n")[1].split("\nOutputs:\n")[0].splitlines()
-    for above, line in zip([""] + lines, lines):
+    for above, line in zip(["", *lines], lines, strict=False):
         if re.fullmatch(r"  \w+:", line) and not above.startswith("  # "):
             yield line.strip(" :")
 

@@ -30,11 +30,11 @@ BREACHES = {
         ("MaximumRecordAgeInSeconds: 43200", "MaximumRecordAgeInSeconds: -1"),
         ("StartingPosition: TRIM_HORIZON", "StartingPosition: LATEST"),
         (
-            '''            FilterCriteria:
+            """            FilterCriteria:
               Filters:
                 - Pattern: >-
                     {"eventName": ["INSERT", "MODIFY"], "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "REQ#"}]}}}}
-''',
+""",
             "",
         ),
     ],
@@ -48,16 +48,26 @@ BREACHES = {
         ('Action: ["dynamodb:GetItem", "dynamodb:PutItem"]', 'Action: ["dynamodb:*"]'),
         ("Resource: !GetAtt Table.Arn", 'Resource: "*"'),
         ('Resource: !Sub "${Table.Arn}/index/due"', 'Resource: !Sub "${Table.Arn}/index/*"'),
-        ('"xray:PutTraceSegments"], Resource: "*"', '"xray:PutTraceSegments", "xray:GetTraceSummaries"], Resource: "*"'),
-        ("              - Effect: Allow\n                Action: [", "              - Effect: Allow\n                NotAction: ["),
+        (
+            '"xray:PutTraceSegments"], Resource: "*"',
+            '"xray:PutTraceSegments", "xray:GetTraceSummaries"], Resource: "*"',
+        ),
+        (
+            "              - Effect: Allow\n                Action: [",
+            "              - Effect: Allow\n                NotAction: [",
+        ),
         (
             "      Policies:\n",
-            "      ManagedPolicyArns: [arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole]\n      Policies:\n",
+            "      ManagedPolicyArns: [arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole]\n"
+            "      Policies:\n",
         ),
     ],
     rules.every_function_has_a_role_of_its_own_that_lambda_alone_takes_on: [
         ("Role: !GetAtt CreateRole.Arn", "Role: !GetAtt CancelRole.Arn"),
-        ("Principal: { Service: lambda.amazonaws.com }", "Principal: { Service: [lambda.amazonaws.com, ec2.amazonaws.com] }"),
+        (
+            "Principal: { Service: lambda.amazonaws.com }",
+            "Principal: { Service: [lambda.amazonaws.com, ec2.amazonaws.com] }",
+        ),
     ],
     rules.every_function_may_write_its_own_log_and_no_other: [
         ("Resource: !GetAtt CreateLogs.Arn", "Resource: !GetAtt CancelLogs.Arn"),
@@ -68,27 +78,45 @@ BREACHES = {
         ("Resource: !Ref ChannelWebhookSecretArn", "Resource: !Ref SandboxWebhookSecretArn"),
         ("Resource: !Ref StripeSecretKeyArn", "Resource: !Ref StripeWebhookSecretArn"),
         ("!If [UsesStripe, !Ref StripeWebhookSecretArn, ", "!If [UsesStripe, !Ref StripeSecretKeyArn, "),
-        ('Action: ["events:DescribeEventBus", "events:PutEvents"]\n                Resource: !GetAtt Bus.Arn', 'Action: ["secretsmanager:GetSecretValue"]\n                Resource: !Ref ChannelWebhookSecretArn'),
-        ("        TABLE_NAME: !Ref Table\n", "        TABLE_NAME: !Ref Table\n        CHANNEL_WEBHOOK_SECRET_ARN: !Ref ChannelWebhookSecretArn\n"),
+        (
+            'Action: ["events:DescribeEventBus", "events:PutEvents"]\n                Resource: !GetAtt Bus.Arn',
+            'Action: ["secretsmanager:GetSecretValue"]\n                Resource: !Ref ChannelWebhookSecretArn',
+        ),
+        (
+            "        TABLE_NAME: !Ref Table\n",
+            "        TABLE_NAME: !Ref Table\n        CHANNEL_WEBHOOK_SECRET_ARN: !Ref ChannelWebhookSecretArn\n",
+        ),
     ],
     rules.what_a_channel_needs_is_allowed_for_that_channel_alone: [
         ("                - ThroughSms\n", "                - ThroughWebhook\n"),
         ("Resource: !Ref SmsOriginationIdentityArn", "Resource: !GetAtt Table.Arn"),
-        ('Action: ["sms-voice:SendTextMessage"]', 'Action: ["sms-voice:SendTextMessage", "sms-voice:SendVoiceMessage"]'),
+        (
+            'Action: ["sms-voice:SendTextMessage"]',
+            'Action: ["sms-voice:SendTextMessage", "sms-voice:SendVoiceMessage"]',
+        ),
         ("Resource: !Ref WhatsAppAppSecretArn", "Resource: !Ref WhatsAppAccessTokenSecretArn"),
     ],
     rules.text_messages_are_reported_by_this_account_to_the_function_that_hears_of_them: [
         ("Principal: { Service: sms-voice.amazonaws.com }", 'Principal: "*"'),
         ('              StringEquals: { "aws:SourceAccount": !Ref AWS::AccountId }\n', ""),
         ("SnsDestination: { TopicArn: !Ref SmsReports }", "SnsDestination: { TopicArn: !Ref Alarms }"),
-        ("Protocol: lambda, Endpoint: !GetAtt DeliveryReportFunction.Arn", "Protocol: lambda, Endpoint: !GetAtt NotifyFunction.Arn"),
-        ("      Principal: sns.amazonaws.com\n      SourceArn: !Ref SmsReports\n", "      Principal: sns.amazonaws.com\n"),
+        (
+            "Protocol: lambda, Endpoint: !GetAtt DeliveryReportFunction.Arn",
+            "Protocol: lambda, Endpoint: !GetAtt NotifyFunction.Arn",
+        ),
+        (
+            "      Principal: sns.amazonaws.com\n      SourceArn: !Ref SmsReports\n",
+            "      Principal: sns.amazonaws.com\n",
+        ),
     ],
     rules.every_variable_that_the_code_reads_is_set_and_no_other: [
         ("        TABLE_NAME: !Ref Table\n", ""),
         ("          EXPIRY_LOOKAHEAD_SECONDS: !Ref ExpiryLookaheadSeconds\n", "          UNUSED: 1\n"),
         ("          CHANNEL_WEBHOOK_SECRET_ARN: !Ref", "          CHANNEL_WEBHOOK_SECRET: !Ref"),
-        ("          CHANNEL: !Ref Channel\n", "          CHANNEL: !Ref Channel\n          EXPIRY_LOOKAHEAD_SECONDS: 1\n"),
+        (
+            "          CHANNEL: !Ref Channel\n",
+            "          CHANNEL: !Ref Channel\n          EXPIRY_LOOKAHEAD_SECONDS: 1\n",
+        ),
         ("        TABLE_NAME: !Ref Table\n", "        TABLE_NAME: !Ref Table\n        UNUSED: 1\n"),
     ],
     rules.every_alarm_tells_somebody_and_says_what_no_data_means: [
