@@ -5,6 +5,7 @@
 mod currency_symbol;
 pub mod delivery;
 pub mod event;
+pub mod gsm;
 pub mod id;
 pub mod limits;
 pub mod message;
