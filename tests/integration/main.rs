@@ -12,6 +12,7 @@ mod delivery_reports;
 mod desk;
 mod events;
 mod faults;
+mod inputs;
 mod life;
 mod load;
 mod messages;

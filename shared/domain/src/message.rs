@@ -33,27 +33,28 @@ fn in_gsm(money: Money) -> String {
     format!("{} {number}", money.currency)
 }
 
-/// Writes a time limit as a person says it, in one unit or two: `5 minutes`, `1 minute 30 seconds`, `24 hours`, `3 days`.
+/// Writes a time limit as a person says it, in one unit or two: `5 minutes`, `1 minute 30 seconds`, `90 minutes`, `24 hours`,
+/// `3 days`. Hours are counted from two on, and so are days.
 ///
-/// What is less than the second unit is left out: a link that lasts a little longer than its text says disappoints nobody.
+/// What is less than the second unit is left out: nobody minds a link that lasts a little longer than its text says.
 #[must_use]
 pub fn in_words(limit: Duration) -> String {
     const MINUTE: u64 = 60;
     const HOUR: u64 = 60 * MINUTE;
     const DAY: u64 = 24 * HOUR;
+    const TWO_HOURS: u64 = 2 * HOUR;
     const TWO_DAYS: u64 = 2 * DAY;
     let counted = |count: u64, unit: &str| format!("{count} {unit}{}", if count == 1 { "" } else { "s" });
     let seconds = limit.as_secs();
-    let (unit, name, next, next_name) = match seconds {
+    let (unit, name, smaller_unit, smaller_name) = match seconds {
         0..MINUTE => return counted(seconds, "second"),
-        MINUTE..HOUR => (MINUTE, "minute", 1, "second"),
-        // People say 24 hours and 36 hours, and count days from two on.
-        HOUR..TWO_DAYS => (HOUR, "hour", MINUTE, "minute"),
+        MINUTE..TWO_HOURS => (MINUTE, "minute", 1, "second"),
+        TWO_HOURS..TWO_DAYS => (HOUR, "hour", MINUTE, "minute"),
         _ => (DAY, "day", HOUR, "hour"),
     };
-    match seconds % unit / next {
+    match seconds % unit / smaller_unit {
         0 => counted(seconds / unit, name),
-        rest => format!("{} {}", counted(seconds / unit, name), counted(rest, next_name)),
+        rest => format!("{} {}", counted(seconds / unit, name), counted(rest, smaller_name)),
     }
 }
 
@@ -165,11 +166,13 @@ mod tests {
             (59, "59 seconds"),
             (61, "1 minute 1 second"),
             (3_599, "59 minutes 59 seconds"),
-            (3_600, "1 hour"),
-            (3_601, "1 hour"),
-            (3_660, "1 hour 1 minute"),
-            (5_400, "1 hour 30 minutes"),
+            (3_600, "60 minutes"),
+            (3_660, "61 minutes"),
+            (5_400, "90 minutes"),
+            (7_199, "119 minutes 59 seconds"),
             (7_200, "2 hours"),
+            (7_201, "2 hours"),
+            (9_000, "2 hours 30 minutes"),
             (86_399, "23 hours 59 minutes"),
             (86_400, "24 hours"),
             (129_600, "36 hours"),
