@@ -377,8 +377,8 @@ test("what is wrong is said next to its field, and the first such field has the 
   await phone.fill("+999123456789");
   await fill(page, { "Order number": "10\u202e045", Description: "" });
   await sendButton(page).click();
-  await form(page).getByText("Customer’s phone must be a valid phone number in E.164 form, such as +27831234567.").waitFor();
-  await form(page).getByText("Order number must be 1 to 64 printable characters.").waitFor();
+  await form(page).getByText("Customer’s phone must be a valid phone number in international form, such as +27831234567.").waitFor();
+  await form(page).getByText("Order number must be 1 to 64 printable characters, and one of these cannot be seen.").waitFor();
   await alert(page).getByText("2 fields need a correction.").waitFor();
   assert.ok(await phone.evaluate((element) => element.getRootNode().activeElement === element));
   faultless(page);

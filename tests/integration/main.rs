@@ -14,6 +14,7 @@ mod desk;
 mod events;
 mod facts;
 mod faults;
+mod inputs;
 mod life;
 mod load;
 mod messages;

@@ -99,7 +99,7 @@ fn read(request: &Request, accepted: AcceptedMoney) -> Result<(Details, Option<I
         fields.refuse(refusal.field, refusal.message);
     }
     let customer = fields.object("customer", |customer| {
-        let phone = customer.required("phone", |value| Phone::parse(value.as_str().unwrap_or_default()));
+        let phone = phone(customer);
         let name = customer.optional("name", optional_text);
         Some(Customer { phone: phone?, name: name.flatten() })
     });
@@ -117,6 +117,12 @@ fn read(request: &Request, accepted: AcceptedMoney) -> Result<(Details, Option<I
         })
     })();
     fields.finish(details.zip(key))
+}
+
+/// Reads the customer's phone number, and names the form to write in place of one that can be read otherwise.
+fn phone(customer: &mut Fields) -> Option<Phone> {
+    let text = customer.required("phone", |value| Ok(value.as_str().unwrap_or_default().to_owned()))?;
+    Phone::parse(&text).map_err(|invalid| customer.refuse("phone", invalid.message())).ok()
 }
 
 /// A text field; what is no text is refused as an empty one would be, by the message that says what it has to be.

@@ -2,7 +2,7 @@
 
 use adapters::{ConfiguredChannel, DynamoDbStore};
 use domain::use_cases::notify::{Notified, notify};
-use domain::{PaymentRequestEvent, RetrySchedule, SystemClock};
+use domain::{PaymentRequestEvent, RetrySchedule, SystemClock, gsm, message};
 use runtime::bus_event::BusEvent;
 use runtime::telemetry::{Metric, chain, count};
 use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
@@ -43,6 +43,11 @@ impl Function for Notify {
                     count(Metric::DeliveryFailed);
                     let (reason, error) = (reason.code(), chain(&cause));
                     tracing::error!(event_id, reason, recorded, error, "the message was given up");
+                }
+                Ok(Notified::Delivered) => {
+                    // What a carrier charges for, and the reason why texts keep to GSM 03.38.
+                    let parts = message::text(&event).map_or(0, |text| gsm::parts(&text));
+                    tracing::info!(event_id, parts, "message delivered");
                 }
                 Ok(notified) => tracing::info!(event_id, ?notified, "handled"),
                 // An error leaves the event with the bus, which delivers it again and in the end keeps it for a person.

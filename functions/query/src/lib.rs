@@ -6,7 +6,7 @@ mod report;
 use adapters::DynamoDbStore;
 use domain::use_cases::list::{Filter, Search, get, list};
 use domain::use_cases::report::report as make_report;
-use domain::{Caller, Clock, Invalid, Limits, Phone, Role, SystemClock};
+use domain::{Caller, Clock, Invalid, Limits, OrderNumber, Phone, Role, SystemClock};
 use http::{Response, StatusCode};
 use report::Question;
 use runtime::caller::ClaimNames;
@@ -25,8 +25,6 @@ pub const NAME: &str = env!("CARGO_PKG_NAME");
 const REPORT: &str = "/reports/agents";
 const LIMIT: usize = 25;
 const LIMIT_AT_MOST: usize = 100;
-/// What is wrong with a phone number: most often that its plus was read as a space.
-const PHONE: &str = "must be an E.164 number such as +27831234567, with the + written %2B in an address";
 
 #[derive(Serialize)]
 struct List<'a> {
@@ -105,13 +103,13 @@ fn search(request: &Request) -> Result<Search, Problem> {
     });
     let search = Search {
         agent: fields.optional("agent", parsed),
-        from: fields.optional("from", parsed),
-        to: fields.optional("to", parsed),
+        from: with_plus(&mut fields, "from", str::parse),
+        to: with_plus(&mut fields, "to", str::parse),
         filter: Filter {
             status: fields.optional("status", parsed),
-            order_number: fields.optional("order_number", parsed),
-            // By its form alone: a request stays to be found when its customer's country gives the number up.
-            phone: optional(&mut fields, "phone", PHONE, |text| Phone::from_record(text).ok()),
+            // These two by the rules for what is stored: a request stays to be found when those for new ones change.
+            order_number: fields.optional("order_number", |value| text(&value, OrderNumber::from_record)),
+            phone: with_plus(&mut fields, "phone", Phone::from_record),
             conversation_id: fields.optional("conversation_id", parsed),
         },
         after: None,
@@ -136,7 +134,28 @@ fn optional<T>(fields: &mut Fields, name: &str, message: &str, read: impl FnOnce
     value.flatten()
 }
 
+/// Takes a parameter that may hold a plus sign, and explains the refusal of one whose plus sign is lost: whoever puts it
+/// into an address as it is sends a space.
+fn with_plus<T>(fields: &mut Fields, name: &str, read: impl Fn(&str) -> Result<T, Invalid>) -> Option<T> {
+    let given = fields.optional(name, |value| Ok(value.as_str().unwrap_or_default().to_owned()))?;
+    let error = match read(&given) {
+        Ok(value) => return Some(value),
+        Err(error) => error.message(),
+    };
+    if given.contains(' ') && read(&given.replacen(' ', "+", 1)).is_ok() {
+        fields.refuse(name, format!("{error}; a space came in place of its plus sign"));
+    } else {
+        fields.refuse(name, error);
+    }
+    None
+}
+
 #[allow(clippy::needless_pass_by_value, reason = "fields are handed over to whoever reads them")]
 fn parsed<T: FromStr<Err = Invalid>>(value: Value) -> Result<T, Invalid> {
-    value.as_str().unwrap_or_default().parse()
+    text(&value, str::parse)
+}
+
+/// Reads a parameter, which is always a text.
+fn text<T>(value: &Value, read: impl Fn(&str) -> Result<T, Invalid>) -> Result<T, Invalid> {
+    read(value.as_str().unwrap_or_default())
 }

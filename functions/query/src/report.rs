@@ -42,8 +42,8 @@ impl Include {
 /// The question in a request: by default about the last seven days, today included.
 pub(crate) fn question(request: &Request) -> Result<Question, Problem> {
     let mut fields = Fields::of_query(request)?;
-    let from: Option<Timestamp> = fields.optional("from", super::parsed);
-    let to: Option<Timestamp> = fields.optional("to", super::parsed);
+    let from: Option<Timestamp> = super::with_plus(&mut fields, "from", str::parse);
+    let to: Option<Timestamp> = super::with_plus(&mut fields, "to", str::parse);
     let include =
         super::optional(&mut fields, "include", "must be clicks, days, or both with a comma between", Include::parse);
     let tomorrow = SystemClock.now().start_of_day().saturating_add(Duration::from_hours(24));

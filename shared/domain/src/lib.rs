@@ -7,6 +7,7 @@ mod currency_symbol;
 pub mod delivery;
 pub mod event;
 pub mod fact;
+pub mod gsm;
 pub mod id;
 pub mod invalid;
 pub mod limits;

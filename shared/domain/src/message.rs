@@ -1,13 +1,17 @@
 //! What the customer receives in the chat.
 
 use crate::event::PaymentRequestEvent;
+use crate::gsm::is_gsm;
+use crate::money::Money;
 use crate::status::Status;
 use std::time::Duration;
 
-/// The text that an event brings the customer; none for most.
+/// Returns the text that an event brings the customer; none for most.
+///
+/// Its characters are all in GSM 03.38 as long as those of the order number are, so that it is sent in one part.
 #[must_use]
 pub fn text(event: &PaymentRequestEvent) -> Option<String> {
-    let (money, order) = (event.money(), &event.order_number);
+    let (money, order) = (in_gsm(event.money()), &event.order_number);
     match (event.status, &event.link) {
         (Status::Sent, Some(link)) => {
             let limit = in_words(link.expires_at.saturating_duration_since(event.occurred_at));
@@ -20,21 +24,47 @@ pub fn text(event: &PaymentRequestEvent) -> Option<String> {
     }
 }
 
-/// A time limit as a person says it: `5 minutes`, `1 minute 30 seconds`, `3 seconds`.
+/// Writes an amount as pages do, but in characters of GSM 03.38: with a plain space, and with the ISO code in place of a
+/// symbol that is not one of them.
+fn in_gsm(money: Money) -> String {
+    let written = money.to_string().replace('\u{a0}', " ");
+    if is_gsm(&written) {
+        return written;
+    }
+    let number = written.trim_start_matches(|character: char| !character.is_ascii_digit());
+    format!("{} {number}", money.currency)
+}
+
+/// Writes a time limit as a person says it, in one unit or two: `5 minutes`, `1 minute 30 seconds`, `90 minutes`, `24 hours`,
+/// `3 days`. Hours are counted from two on, and so are days.
+///
+/// What is less than the second unit is left out: nobody minds a link that lasts a little longer than its text says.
 #[must_use]
 pub fn in_words(limit: Duration) -> String {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    const TWO_HOURS: u64 = 2 * HOUR;
+    const TWO_DAYS: u64 = 2 * DAY;
     let counted = |count: u64, unit: &str| format!("{count} {unit}{}", if count == 1 { "" } else { "s" });
-    let (minutes, seconds) = (limit.as_secs() / 60, limit.as_secs() % 60);
-    match (minutes, seconds) {
-        (0, _) => counted(seconds, "second"),
-        (_, 0) => counted(minutes, "minute"),
-        _ => format!("{} {}", counted(minutes, "minute"), counted(seconds, "second")),
+    let seconds = limit.as_secs();
+    let (unit, name, smaller_unit, smaller_name) = match seconds {
+        0..MINUTE => return counted(seconds, "second"),
+        MINUTE..TWO_HOURS => (MINUTE, "minute", 1, "second"),
+        TWO_HOURS..TWO_DAYS => (HOUR, "hour", MINUTE, "minute"),
+        _ => (DAY, "day", HOUR, "hour"),
+    };
+    match seconds % unit / smaller_unit {
+        0 => counted(seconds / unit, name),
+        rest => format!("{} {}", counted(seconds / unit, name), counted(rest, smaller_name)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gsm::parts;
+    use crate::money::{Amount, Currency};
     use crate::payment_request::HistoryEntry;
     use crate::people::Actor;
     use crate::test_support::{at, request};
@@ -61,6 +91,66 @@ mod tests {
         );
     }
 
+    /// Every currency that a request can have.
+    fn currencies() -> Vec<Currency> {
+        let letters = || 'A'..='Z';
+        let codes = letters().flat_map(|a| letters().flat_map(move |b| letters().map(move |c| format!("{a}{b}{c}"))));
+        codes.filter_map(|code| code.parse().ok()).collect()
+    }
+
+    fn texts_of(currency: Currency, order_number: &str) -> [String; 3] {
+        [Status::Sent, Status::Canceled, Status::Paid].map(|status| {
+            let mut event = event_of(status);
+            event.order_number = order_number.parse().unwrap();
+            event.amount = Amount::new(99_999_999).unwrap();
+            event.currency = currency;
+            text(&event).unwrap()
+        })
+    }
+
+    #[test]
+    fn a_text_is_one_part_in_every_currency() {
+        assert!(currencies().len() > 150);
+        for text in currencies().into_iter().flat_map(|currency| texts_of(currency, "10045")) {
+            assert!(is_gsm(&text), "{text:?}");
+            assert_eq!(parts(&text), 1, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_amount_is_written_as_on_the_pages_as_far_as_a_text_can() {
+        for (currency, amount) in [
+            ("ZAR", "R999,999.99"),
+            ("EUR", "€999,999.99"),
+            ("GBP", "£999,999.99"),
+            ("JPY", "¥99,999,999"),
+            ("CNY", "CN¥999,999.99"),
+            ("BRL", "R$999,999.99"),
+            ("KES", "KES 999,999.99"),
+            ("KWD", "KWD 99,999.999"),
+            ("INR", "INR 999,999.99"),
+            ("KRW", "KRW 99,999,999"),
+            ("PHP", "PHP 999,999.99"),
+            ("VND", "VND 99,999,999"),
+            ("ILS", "ILS 999,999.99"),
+        ] {
+            let [sent, _, paid] = texts_of(currency.parse().unwrap(), "10045");
+            assert!(sent.starts_with(&format!("Please pay {amount} for order")), "{sent}");
+            assert!(paid.contains(&format!(" payment of {amount} for order")), "{paid}");
+        }
+    }
+
+    #[test]
+    fn a_text_has_no_character_outside_gsm_but_those_of_the_order_number() {
+        for order_number in ["10045", "A[1]~{2}", "Ñandú 7 £€", "№7", "🎟 7", "第\u{3000}7", "100\u{a0}45", "a`b"]
+        {
+            for text in currencies().into_iter().flat_map(|currency| texts_of(currency, order_number)) {
+                assert!(is_gsm(&text.replace(order_number, "")), "{text:?}");
+                assert_eq!(is_gsm(&text), is_gsm(order_number), "{text:?}");
+            }
+        }
+    }
+
     #[test]
     fn no_other_status_sends_the_customer_anything() {
         for status in [Status::Clicked, Status::Processing, Status::Expired, Status::RefundDue, Status::Refunded] {
@@ -70,9 +160,31 @@ mod tests {
 
     #[test]
     fn limits_are_said_as_people_say_them() {
-        for (seconds, words) in
-            [(300, "5 minutes"), (60, "1 minute"), (3, "3 seconds"), (1, "1 second"), (90, "1 minute 30 seconds")]
-        {
+        for (seconds, words) in [
+            (300, "5 minutes"),
+            (60, "1 minute"),
+            (3, "3 seconds"),
+            (1, "1 second"),
+            (90, "1 minute 30 seconds"),
+            (0, "0 seconds"),
+            (59, "59 seconds"),
+            (61, "1 minute 1 second"),
+            (3_599, "59 minutes 59 seconds"),
+            (3_600, "60 minutes"),
+            (3_660, "61 minutes"),
+            (5_400, "90 minutes"),
+            (7_199, "119 minutes 59 seconds"),
+            (7_200, "2 hours"),
+            (7_201, "2 hours"),
+            (9_000, "2 hours 30 minutes"),
+            (86_399, "23 hours 59 minutes"),
+            (86_400, "24 hours"),
+            (129_600, "36 hours"),
+            (172_799, "47 hours 59 minutes"),
+            (172_800, "2 days"),
+            (176_400, "2 days 1 hour"),
+            (604_800, "7 days"),
+        ] {
             assert_eq!(in_words(Duration::from_secs(seconds)), words);
         }
     }

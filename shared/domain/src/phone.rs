@@ -1,5 +1,8 @@
 //! Phone numbers: personal data, so they show themselves to nobody by accident.
 
+mod numbering_plan;
+mod other_form;
+
 use crate::invalid::Invalid;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -12,21 +15,18 @@ use std::fmt;
 pub struct Phone(String);
 
 impl Phone {
-    /// A number that its country has in use, by the numbering plans of libphonenumber.
+    /// Accepts a number that libphonenumber calls valid and that is its own E.164 form.
     ///
     /// # Errors
-    /// Anything else, spaces and other decoration included.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        const WRONG: Invalid = Invalid("must be a valid phone number in E.164 form, such as +27831234567");
-        let number = Self::from_record(text).map_err(|_| WRONG)?;
-        match phonenumber::parse(None, text) {
-            Ok(parsed) if parsed.is_valid() => Ok(number),
-            _ => Err(WRONG),
+    /// Anything else, spaces and other decoration included. The error names the form to write, if there is one.
+    pub fn parse(text: &str) -> Result<Self, InvalidPhone> {
+        match Self::from_record(text) {
+            Ok(number) if numbering_plan::is_valid(number.digits()) => Ok(number),
+            _ => Err(InvalidPhone { instead: other_form::other_form(text) }),
         }
     }
 
-    /// A number that was valid when it was stored. Only its form is checked: numbering plans change, and a request must
-    /// stay readable when they do. It also spares every function but `create` the tables of those plans.
+    /// Accepts a number by its form alone: what was valid when it was stored stays readable when numbering plans change.
     ///
     /// # Errors
     /// Not of E.164's form.
@@ -35,13 +35,47 @@ impl Phone {
         let right = (2..=15).contains(&digits.len())
             && digits.bytes().all(|byte| byte.is_ascii_digit())
             && !digits.starts_with('0');
-        if right { Ok(Self(text.to_owned())) } else { Err(Invalid("must be a phone number in E.164 form")) }
+        if right {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Invalid("must be a phone number in international form, such as +27831234567"))
+        }
     }
 
-    /// The whole number, for whoever has to reach the customer.
+    /// Returns the whole number, for whoever has to reach the customer.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Returns the ISO 3166 code of the country whose numbering plan the number belongs to. There is none for a number
+    /// that belongs to no country, or that is not valid any more.
+    #[must_use]
+    pub fn country(&self) -> Option<String> {
+        numbering_plan::country(self.digits())
+    }
+
+    fn digits(&self) -> &str {
+        self.0.trim_start_matches('+')
+    }
+}
+
+/// A text that is not a phone number as [`Phone::parse`] accepts it.
+///
+/// It is no [`std::error::Error`] and has no `Display`, so that a log cannot take the number that its message may name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidPhone {
+    instead: Option<Phone>,
+}
+
+impl InvalidPhone {
+    /// Returns what the text has to be, as the end of a sentence about the field, for whoever gave it and for nobody else.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match &self.instead {
+            Some(Phone(number)) => format!("must be in international form: write it as {number}"),
+            None => "must be a valid phone number in international form, such as +27831234567".to_owned(),
+        }
     }
 }
 
@@ -69,11 +103,122 @@ impl fmt::Debug for Phone {
 mod tests {
     use super::*;
 
+    /// A number of `phones/judged.txt`, with what libphonenumber makes of it.
+    struct Judged {
+        number: String,
+        verdict: Verdict,
+    }
+
+    #[derive(Debug, PartialEq)]
+    enum Verdict {
+        /// Valid and in its E.164 form, in this country's numbering plan, if it is any country's.
+        Valid(Option<String>),
+        /// Valid once it is written so.
+        WriteAs(String),
+        Invalid,
+    }
+
+    fn judged() -> impl Iterator<Item = Judged> {
+        let lines = include_str!("../phones/judged.txt").lines().filter(|line| !line.starts_with('#'));
+        lines.flat_map(|line| {
+            let mut words = line.split(' ');
+            let (code, region) = (words.next().unwrap(), words.next().unwrap());
+            words.map(move |word| {
+                let digits = word.bytes().take_while(u8::is_ascii_digit).count();
+                let (national, verdict) = word.split_at(digits);
+                let verdict = match verdict.chars().next() {
+                    None => Verdict::Valid(country(region)),
+                    Some('=') => Verdict::Valid(country(&verdict[1..])),
+                    Some('>') => Verdict::WriteAs(format!("{code}{}", &verdict[1..])),
+                    _ => Verdict::Invalid,
+                };
+                Judged { number: format!("{code}{national}"), verdict }
+            })
+        })
+    }
+
+    fn country(region: &str) -> Option<String> {
+        (region != "001").then(|| region.to_owned())
+    }
+
+    fn form_to_write(text: &str) -> Option<String> {
+        Phone::parse(text).unwrap_err().instead.map(String::from)
+    }
+
     #[test]
-    fn numbers_in_use_are_taken() {
-        for text in ["+27831234567", "+442079460958", "+14155552671", "+4915112345678", "+819012345678"] {
-            assert!(Phone::parse(text).is_ok(), "{text}");
+    fn a_number_is_valid_exactly_if_libphonenumber_says_so() {
+        let (mut valid, mut otherwise, mut invalid) = (0, 0, 0);
+        for Judged { number, verdict } in judged() {
+            match (verdict, Phone::parse(&number)) {
+                (Verdict::Valid(country), Ok(phone)) if phone.country() == country => valid += 1,
+                (Verdict::WriteAs(form), Err(error)) if error.message().ends_with(&format!("write it as {form}")) => {
+                    otherwise += 1;
+                }
+                (Verdict::Invalid, Err(_)) => invalid += 1,
+                (verdict, parsed) => panic!("{number}: {verdict:?}, but {:?}", parsed.map_err(|error| error.message())),
+            }
         }
+        assert!(valid > 4_000 && otherwise > 500 && invalid > 4_000, "{valid}, {otherwise} and {invalid} show little");
+    }
+
+    #[test]
+    fn the_form_to_write_is_always_accepted() {
+        for Judged { number, .. } in judged() {
+            for text in [number.clone(), number.replace('+', "00"), number.replace('+', ""), format!("{number}0")] {
+                if let Some(form) = Phone::parse(&text).err().and_then(|error| error.instead) {
+                    assert_eq!(Phone::parse(form.as_str()), Ok(form.clone()), "{text} to be written as {:?}", form.0);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn decoration_is_refused_with_the_form_to_write() {
+        let valid = judged().filter(|judged| matches!(judged.verdict, Verdict::Valid(_)));
+        for Judged { number, .. } in valid.step_by(9) {
+            let (code, rest) = number.split_at(3);
+            let (middle, end) = rest.split_at(rest.len() / 2);
+            for text in [
+                format!("{code} {middle} {end}"),
+                format!("{code}\u{a0}{middle}\u{2011}{end}"),
+                format!("{code} ({middle}) {end}"),
+                format!("{code}.{middle}/{end}"),
+                format!(" {number}\n"),
+                format!("\u{202a}{number}\u{202c}"),
+                format!("tel:{code}-{middle}-{end}"),
+                format!("00{}", &number[1..]),
+                number.replace('+', "＋"),
+                number.chars().map(|c| c.to_digit(10).map_or(c, |d| char::from_u32(0xff10 + d).unwrap())).collect(),
+                number.chars().map(|c| c.to_digit(10).map_or(c, |d| char::from_u32(0x660 + d).unwrap())).collect(),
+            ] {
+                assert_eq!(form_to_write(&text).as_ref(), Some(&number), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_old_mobile_prefix_is_refused_with_the_form_to_write() {
+        for (text, form) in [
+            ("+5215512345678", "+525512345678"),
+            ("+52 1 55 1234 5678", "+525512345678"),
+            ("+551187654321", "+5511987654321"),
+            ("+54 011 15 2345-6789", "+5491123456789"),
+            ("+27 (0)83 123 4567", "+27831234567"),
+            ("+4407911123456", "+447911123456"),
+            ("+788121234567", "+78121234567"),
+        ] {
+            assert_eq!(form_to_write(text).as_deref(), Some(form), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_country_is_guessed() {
+        // The last one is a number of Singapore if it begins with a country code, and of Jamaica if it does not.
+        for text in ["0831234567", "083 123 4567", "4155552671", "6582234567"] {
+            assert_eq!(form_to_write(text), None, "{text}");
+        }
+        assert_eq!(form_to_write("27831234567").as_deref(), Some("+27831234567"));
+        assert_eq!(form_to_write("5215512345678").as_deref(), Some("+525512345678"));
     }
 
     #[test]
@@ -81,23 +226,25 @@ mod tests {
         for text in [
             "",
             "+",
-            "0831234567",
-            "27831234567",
-            "+27 83 123 4567",
-            "+141555526",
+            "++27831234567",
+            "+27831234567+",
             "+278312345678901",
             "+0831234567",
             "+999123456789",
             "+2783123456a",
-            "+２７８３１２３４５６７",
-            "tel:+27831234567",
+            "+27831234567;ext=1",
+            "+1800FLOWERS",
+            &"+2".repeat(10_000),
+            &"2".repeat(10_000),
         ] {
-            assert!(Phone::parse(text).is_err(), "{text}");
+            assert_eq!(form_to_write(text), None, "{text}");
         }
     }
 
     #[test]
     fn a_number_shows_itself_to_nobody_by_accident() {
         assert_eq!(format!("{:?}", Phone::parse("+27831234567").unwrap()), "Phone(+…67)");
+        let refused = format!("{:?}", Phone::parse("+4407911123456").unwrap_err());
+        assert!(!refused.contains("7911"), "{refused}");
     }
 }

@@ -111,7 +111,7 @@ impl FromStr for Timestamp {
         }
         let moment = if bytes.len() == 10 {
             format!("{text}T00:00:00Z").parse::<jiff::Timestamp>()
-        } else if matches!(bytes.get(10), Some(b'T' | b't')) {
+        } else if matches!(bytes.get(10), Some(b'T' | b't')) && has_offset_within_a_day(text) {
             text.parse::<jiff::Timestamp>()
         } else {
             return Err(WRONG);
@@ -120,6 +120,13 @@ impl FromStr for Timestamp {
         let moment = moment.map_err(|_| WRONG)?;
         Self::from_milliseconds(moment.as_nanosecond().div_euclid(1_000_000).try_into().map_err(|_| WRONG)?)
     }
+}
+
+/// Returns whether the hours of a time's offset are below 24, as RFC 3339 has it. jiff reads up to 25.
+fn has_offset_within_a_day(time: &str) -> bool {
+    let (_, offset) = time.rsplit_once(['+', '-']).unwrap_or_default();
+    let is_offset = time.len() - offset.len() > "2026-01-31T".len();
+    !is_offset || offset.get(..2).is_some_and(|hours| hours < "24")
 }
 
 impl TryFrom<String> for Timestamp {
@@ -165,6 +172,16 @@ mod tests {
             ("2026-01-05", "2026-01-05T00:00:00.000Z"),
         ] {
             assert_eq!(given.parse::<Timestamp>().unwrap().to_string(), written);
+        }
+    }
+
+    #[test]
+    fn an_offset_is_less_than_a_day() {
+        for sign in ['+', '-'] {
+            for (hours, minutes) in (0..100).flat_map(|hours| (0..100).map(move |minutes| (hours, minutes))) {
+                let text = format!("2026-01-05T10:00:00{sign}{hours:02}:{minutes:02}");
+                assert_eq!(text.parse::<Timestamp>().is_ok(), hours < 24 && minutes < 60, "{text}");
+            }
         }
     }
 

@@ -249,7 +249,7 @@ mod tests {
         for other in [
             Filter { status: Some(Status::Paid), ..all.clone() },
             Filter { order_number: Some("1004".parse().unwrap()), ..all.clone() },
-            Filter { order_number: Some("10045 ".parse().unwrap()), ..all.clone() },
+            Filter { order_number: Some(OrderNumber::from_record("10045 ").unwrap()), ..all.clone() },
             Filter { phone: Some(Phone::from_record("+2783123456").unwrap()), ..all.clone() },
             Filter { conversation_id: Some("C-981".parse().unwrap()), ..all.clone() },
         ] {

@@ -1,0 +1,121 @@
+//! The characters of text messages, and how many parts a text is sent in.
+//!
+//! A text of GSM 03.38 alone takes 7 bits a character (a septet), any other one 16 (UCS-2). A message holds 140 bytes, of
+//! which each part of a longer text gives 6 to the header that joins the parts. Every part is charged. Sources: 3GPP TS
+//! 23.038, sections 6.2.1 and 6.2.1.1, for the characters; 3GPP TS 23.040, section 9.2.3.24.1, for the header;
+//! <https://docs.aws.amazon.com/sms-voice/latest/userguide/sms-limitations-character.html> for both as AWS counts them.
+
+/// The basic character set, in its own order. Its 28th character, the escape, stands for no character itself.
+const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?\
+                     ¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
+/// The extension table: each of its characters is sent as an escape and one more septet.
+const EXTENSION: &str = "\u{c}^{}\\[~]|€";
+
+/// The most that a message holds, and each part of a longer text.
+struct Capacity {
+    message: usize,
+    part: usize,
+}
+
+const SEPTETS: Capacity = Capacity { message: 160, part: 153 };
+const UCS2_UNITS: Capacity = Capacity { message: 70, part: 67 };
+
+/// Returns how many septets a character takes in GSM 03.38; none if it is not in it.
+#[must_use]
+pub fn septets(character: char) -> Option<usize> {
+    if BASIC.contains(character) {
+        Some(1)
+    } else if EXTENSION.contains(character) {
+        Some(2)
+    } else {
+        None
+    }
+}
+
+/// Returns whether a text is made of characters of GSM 03.38 alone.
+#[must_use]
+pub fn is_gsm(text: &str) -> bool {
+    text.chars().all(|character| septets(character).is_some())
+}
+
+/// Returns how many parts a text is sent in.
+#[must_use]
+pub fn parts(text: &str) -> usize {
+    let septets: Option<Vec<usize>> = text.chars().map(septets).collect();
+    match septets {
+        Some(sizes) => parts_of(&sizes, &SEPTETS),
+        None => parts_of(&text.chars().map(char::len_utf16).collect::<Vec<_>>(), &UCS2_UNITS),
+    }
+}
+
+/// Returns how many parts hold characters of these sizes, none of which is cut in two: neither an escape from its
+/// character nor one half of a surrogate pair from the other.
+fn parts_of(sizes: &[usize], capacity: &Capacity) -> usize {
+    if sizes.iter().sum::<usize>() <= capacity.message {
+        return 1;
+    }
+    let mut parts = 1;
+    let mut used = 0;
+    for size in sizes {
+        if used + size > capacity.part {
+            parts += 1;
+            used = 0;
+        }
+        used += size;
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sets_have_as_many_characters_as_the_standard_gives_them() {
+        let (mut basic, mut extension): (Vec<char>, Vec<char>) = (BASIC.chars().collect(), EXTENSION.chars().collect());
+        assert_eq!((basic.len(), extension.len()), (127, 10));
+        basic.append(&mut extension);
+        basic.sort_unstable();
+        basic.dedup();
+        assert_eq!(basic.len(), 137, "a character is there twice");
+    }
+
+    #[test]
+    fn a_character_takes_one_septet_two_or_another_encoding() {
+        for (text, size) in [("aZ0 @£$¥éÇ\n_Ω¿à", Some(1)), ("^{}\\[~]|€\u{c}", Some(2)), ("çáâ`\u{a0}₹₩\t“’…", None)]
+        {
+            for character in text.chars() {
+                assert_eq!(septets(character), size, "{character:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_has_as_many_parts_as_its_encoding_makes() {
+        for (text, count, expected) in [
+            ("a", 0, 1),
+            ("a", 160, 1),
+            ("a", 161, 2),
+            ("a", 306, 2),
+            ("a", 307, 3),
+            ("a", 1_530, 10),
+            ("€", 80, 1),
+            ("€", 81, 2),
+            // 153 is odd: an escape with its character leaves the last septet of a part free.
+            ("€", 152, 2),
+            ("€", 153, 3),
+            ("я", 70, 1),
+            ("я", 71, 2),
+            ("я", 134, 2),
+            ("я", 135, 3),
+            // As 67 is odd, a part holds 33 pairs of surrogates.
+            ("🎟", 35, 1),
+            ("🎟", 36, 2),
+            ("🎟", 66, 2),
+            ("🎟", 67, 3),
+        ] {
+            assert_eq!(parts(&text.repeat(count)), expected, "{count} of {text}");
+        }
+        assert_eq!(parts(&format!("{}\u{a0}", "a".repeat(70))), 2, "one foreign character costs all of them");
+    }
+}

@@ -1,0 +1,155 @@
+//! The numbering plans of the world, as libphonenumber describes them.
+//!
+//! `phones/make.py` turns libphonenumber's patterns into one automaton (decision 0018), so that judging a number reads one
+//! row of a table per digit and costs nothing before. What is left to do here is what libphonenumber does before it looks
+//! at those patterns: it takes away a national prefix, unless the number is viable with it and not without.
+
+use regex_lite::{Captures, Regex};
+
+/// The automaton: a row for each state, of eleven 16-bit numbers in little-endian order. The first ten are the states that
+/// the digits lead to, the last one is the verdict on a number that ends there. Row 0 is the state that nothing leads out
+/// of, row 1 the one to begin in.
+static PLANS: &[u8] = include_bytes!("../../phones/numbering_plans.bin");
+const COLUMNS: usize = 11;
+const VERDICT: usize = 10;
+
+/// The national prefixes: calling code, lengths of national numbers, the prefixes' pattern, what stands in their place.
+static PREFIXES: &str = include_str!("../../phones/national_prefixes.tsv");
+
+/// What the automaton says of a number, whose national prefix it takes for a part of it.
+#[derive(Clone, Copy)]
+struct Verdict(u16);
+
+impl Verdict {
+    /// Judges a number's digits, the calling code first.
+    fn of(digits: &str) -> Self {
+        let cell = |row: u16, column: usize| {
+            let start = 2 * (COLUMNS * usize::from(row) + column);
+            PLANS.get(start..).and_then(|rest| rest.first_chunk()).map_or(0, |bytes| u16::from_le_bytes(*bytes))
+        };
+        let state = digits.bytes().fold(1, |row, digit| cell(row, usize::from(digit.wrapping_sub(b'0')).min(VERDICT)));
+        Self(cell(state, VERDICT))
+    }
+
+    /// Returns whether the number matches the general pattern of the calling code's main region, valid or not.
+    fn is_viable(self) -> bool {
+        self.0 & 1 == 1
+    }
+
+    /// Returns the region as a number: 1 to 676 for AA to ZZ, 677 for none, 0 for a number that is not valid.
+    fn region(self) -> u16 {
+        self.0 >> 1
+    }
+}
+
+/// Returns whether these digits are a valid number that libphonenumber leaves as it is.
+pub(super) fn is_valid(digits: &str) -> bool {
+    e164(digits).is_some_and(|form| form == digits)
+}
+
+/// Returns the digits of the E.164 form of the valid number that libphonenumber reads these digits as.
+pub(super) fn e164(digits: &str) -> Option<String> {
+    let form = NationalPrefix::of(digits).and_then(|prefix| prefix.taken_from(digits));
+    let form = form.unwrap_or_else(|| digits.to_owned());
+    (Verdict::of(&form).region() != 0).then_some(form)
+}
+
+/// Returns the ISO 3166 code of the country that a valid number belongs to, if it belongs to any.
+pub(super) fn country(digits: &str) -> Option<String> {
+    let index = u32::from(Verdict::of(digits).region()).checked_sub(1).filter(|index| *index < 26 * 26)?;
+    [index / 26, index % 26]
+        .into_iter()
+        .map(|letter| char::from_digit(10 + letter, 36))
+        .collect::<Option<String>>()
+        .map(|code| code.to_ascii_uppercase())
+}
+
+/// What may stand before a calling code's national numbers, such as a trunk zero, as libphonenumber parses it.
+struct NationalPrefix {
+    calling_code: &'static str,
+    lengths: &'static str,
+    pattern: &'static str,
+    replacement: &'static str,
+}
+
+impl NationalPrefix {
+    /// Finds the prefixes of the calling code that these digits begin with.
+    fn of(digits: &str) -> Option<Self> {
+        PREFIXES.lines().find_map(|line| {
+            let mut fields = line.split('\t');
+            let calling_code = fields.next().filter(|code| digits.starts_with(code))?;
+            let [lengths, pattern, replacement] = [fields.next()?, fields.next()?, fields.next()?];
+            Some(Self { calling_code, lengths, pattern, replacement })
+        })
+    }
+
+    /// Returns the digits without the prefix, or with what replaces it; none if they stay as they are.
+    ///
+    /// It follows `maybeStripNationalPrefixAndCarrierCode` of libphonenumber's `PhoneNumberUtil`, and what `parseHelper`
+    /// does with its result.
+    fn taken_from(&self, digits: &str) -> Option<String> {
+        let national = digits.get(self.calling_code.len()..)?;
+        let taken = self.match_at_start(national)?;
+        let form = format!("{}{taken}", self.calling_code);
+        let spoiled = Verdict::of(digits).is_viable() && !Verdict::of(&form).is_viable();
+        (!spoiled && self.allows(taken.len())).then_some(form)
+    }
+
+    /// Returns the national number without its prefix, if it begins with one.
+    fn match_at_start(&self, national: &str) -> Option<String> {
+        // Most prefixes are just digits, which need no pattern.
+        if self.pattern.bytes().all(|byte| byte.is_ascii_digit()) {
+            return national.strip_prefix(self.pattern).map(str::to_owned);
+        }
+        let pattern = Regex::new(&format!("^(?:{})", self.pattern)).ok()?;
+        let found = pattern.captures(national)?;
+        let mut taken = String::new();
+        // What was only there to be replaced may be missing: then the prefix is an ordinary one.
+        if last_group(&found) {
+            found.expand(self.replacement, &mut taken);
+        }
+        taken.push_str(national.get(found.get(0)?.end()..)?);
+        Some(taken)
+    }
+
+    /// Returns whether national numbers can be so long. What is too long is not, but libphonenumber lets it pass here.
+    fn allows(&self, length: usize) -> bool {
+        let mut lengths = self.lengths.split(',').filter_map(|length| length.parse::<usize>().ok());
+        lengths.clone().any(|allowed| allowed == length) || lengths.all(|allowed| allowed < length)
+    }
+}
+
+/// Returns whether a pattern's last group took part in the match.
+fn last_group(found: &Captures<'_>) -> bool {
+    found.len() > 1 && found.get(found.len() - 1).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_national_prefixes_can_be_read() {
+        let lines: Vec<&str> = PREFIXES.lines().filter(|line| !line.starts_with('#')).collect();
+        assert!(lines.len() > 100);
+        for line in lines {
+            let code = line.split('\t').next().unwrap();
+            let prefix = NationalPrefix::of(code).unwrap();
+            assert_eq!(prefix.calling_code, code);
+            assert!(prefix.lengths.split(',').all(|length| length.parse::<usize>().is_ok()), "{line}");
+            assert!(Regex::new(prefix.pattern).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_automaton_never_leaves_its_table() {
+        assert_eq!(PLANS.len() % (2 * COLUMNS), 0);
+        let rows = PLANS.len() / (2 * COLUMNS);
+        for row in PLANS.chunks_exact(2 * COLUMNS) {
+            for next in row.chunks_exact(2).take(VERDICT) {
+                assert!(usize::from(u16::from_le_bytes([next[0], next[1]])) < rows);
+            }
+        }
+        assert_eq!(Verdict::of(&"9".repeat(10_000)).0, 0);
+    }
+}
