@@ -36,6 +36,9 @@ SECRETS = {
     "delivery-report": ["ChannelWebhookSecretArn", "ClickatellApiKeySecretArn", "WhatsAppAppSecretArn"],
 }
 
+# Where an operator reads what an alarm means and what to do.
+RUNBOOK = "infra/manual/runbook.md"
+
 # X-Ray has no resources that a policy could name
 # (https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html).
 XRAY = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
@@ -249,6 +252,19 @@ def every_variable_that_the_code_reads_is_set_and_no_other(deployment):
         yield f"no function reads {name}"
 
 
+def every_variable_is_explained_in_the_readme_and_no_other(deployment):
+    """Of a secret it names the variable with the value and the one with the ARN; a deployment sets the latter."""
+    tables = (ROOT / "README.md").read_text().split("## Configuration")[1].split("### Set by Lambda")[0]
+    rows = re.findall(r"^\| (`[^|]+`) \|", tables, re.MULTILINE)
+    explained = {name for row in rows for name in re.findall(r"`([A-Z][A-Z0-9_]+)`", row)}
+    there = set().union(*(_variables(deployment, function) for function in deployment.functions))
+    for name in there - explained:
+        yield f"the README does not explain {name}"
+    for name in explained - there:
+        if f"{name}_ARN" not in there:
+            yield f"the README explains {name}, which no function has"
+
+
 def every_alarm_tells_somebody_and_says_what_no_data_means(deployment):
     topics = deployment.of_type("AWS::SNS::Topic")
     for name, alarm in deployment.properties("AWS::CloudWatch::Alarm").items():
@@ -268,16 +284,18 @@ def no_alarm_watches_more_metrics_than_one_can(deployment):
             yield f"{name} watches {len(watched)} metrics"
 
 
-def every_alarm_is_explained_in_the_operations_manual(deployment):
+def every_alarm_has_an_entry_in_the_runbook_and_its_description_leads_there(deployment):
     alarms = {
-        alarm["AlarmName"]["Fn::Sub"].removeprefix("${AWS::StackName}-")
+        alarm["AlarmName"]["Fn::Sub"].removeprefix("${AWS::StackName}-"): alarm
         for alarm in deployment.properties("AWS::CloudWatch::Alarm").values()
     }
-    manual = (ROOT / "infra/README.md").read_text().split("## Read an alarm")[1].split("\n## ")[0]
-    rows = re.findall(r"^\| (`[^|]+`) \|", manual, re.MULTILINE)
-    explained = {name for row in rows for name in re.findall(r"`([\w-]+)`", row)}
-    for alarm in alarms ^ explained:
-        yield f"{alarm} is " + ("explained nowhere" if alarm in alarms else "no alarm")
+    # An entry's heading is the alarm's name, so that it is the anchor of a link, too.
+    entries = set(re.findall(r"^### ([\w-]+)$", (ROOT / RUNBOOK).read_text(), re.MULTILINE))
+    for name in alarms.keys() ^ entries:
+        yield f"{name} is " + (f"not explained in {RUNBOOK}" if name in alarms else "no alarm")
+    for name, alarm in alarms.items():
+        if not alarm.get("AlarmDescription", "").endswith(f" {RUNBOOK}#{name}"):
+            yield f"the description of {name} does not lead to {RUNBOOK}#{name}"
 
 
 def every_metric_of_ours_in_an_alarm_or_on_the_dashboard_is_emitted_where_it_is_watched(deployment):

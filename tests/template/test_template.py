@@ -119,6 +119,10 @@ BREACHES = {
         ),
         ("        TABLE_NAME: !Ref Table\n", "        TABLE_NAME: !Ref Table\n        UNUSED: 1\n"),
     ],
+    rules.every_variable_is_explained_in_the_readme_and_no_other: [
+        ("          EXPIRY_LOOKAHEAD_SECONDS: !Ref", "          EXPIRY_SECONDS: !Ref"),
+        ("        TABLE_NAME: !Ref Table\n", "        TABLE_NAME: !Ref Table\n        UNEXPLAINED: 1\n"),
+    ],
     rules.every_alarm_tells_somebody_and_says_what_no_data_means: [
         ("      AlarmActions: [!Ref Alarms]\n", ""),
         ("      OKActions: [!Ref Alarms]\n", ""),
@@ -132,7 +136,9 @@ BREACHES = {
             + "        - { MetricStat: { Metric: { Namespace: n, MetricName: m, Dimensions: [] } } }\n" * 4,
         ),
     ],
-    rules.every_alarm_is_explained_in_the_operations_manual: [
+    rules.every_alarm_has_an_entry_in_the_runbook_and_its_description_leads_there: [
+        ("runbook.md#expiry-lag", "runbook.md#expiry"),
+        ("        What to do: infra/manual/runbook.md#refund-age\n", ""),
         ('AlarmName: !Sub "${AWS::StackName}-expiry-lag"', 'AlarmName: !Sub "${AWS::StackName}-expiry-delay"'),
     ],
     rules.every_metric_of_ours_in_an_alarm_or_on_the_dashboard_is_emitted_where_it_is_watched: [
