@@ -1,47 +1,23 @@
 //! The whole system on one machine: `cargo run -p local`.
 //!
-//! The functions are the deployed ones, behind the same handlers; everything around them that AWS, the integrator's chat
-//! and the payment provider would do is stood in for here. What there is to stand in for is read from the deployment
-//! template.
+//! The functions are the deployed ones, behind the same handlers. Around them the runner plays the cloud ([`cloud`]),
+//! which it reads from the deployment template, and everybody outside of the deployment ([`stand_ins`]). [`start`] puts
+//! the parts together; each sees the others as a [`runner::Runner`].
 
-mod aws;
-mod backoff;
-mod body;
-mod bus;
-mod checkout_page;
-mod database_proxy;
-mod delivery;
-pub mod dynamodb;
-pub mod environment;
-pub mod functions;
-mod gateway;
-mod html;
+mod cloud;
 mod listener;
 mod pages;
-mod pattern;
-mod phone;
-mod queue;
-mod refusal;
-mod sandbox;
-mod schedule;
-mod stage;
-pub mod start;
-pub mod store;
-mod stream;
-mod stripe;
-pub mod template;
+mod runner;
+mod stand_ins;
+mod start;
 #[cfg(test)]
 mod test;
-mod time;
-pub mod token;
 
-pub use environment::{DEVELOPMENT_CHANNEL_SECRET, DEVELOPMENT_WEBHOOK_SECRET, EVENT_BUS_NAME};
-pub use pattern::{Pattern, PatternError};
-pub use start::{Local, Options, StartError, start};
-
-use std::time::Duration;
-
-/// An HTTP client for this machine's own services: whatever proxy the environment names is for the rest of the world.
-fn client(timeout: Duration) -> Result<reqwest::Client, reqwest::Error> {
-    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(timeout).build()
-}
+pub use cloud::CloudError;
+pub use cloud::dynamodb;
+pub use cloud::functions::FunctionError;
+pub use cloud::pattern::PatternError;
+pub use cloud::template::TemplateError;
+pub use cloud::tokens::KeyError;
+pub use stand_in_host::{Doors, DurableStoreError, StandInError};
+pub use start::{Local, Options, StartError, start, start_with};

@@ -1,7 +1,7 @@
 //! The loopback listener, and an answer for what is not even HTTP.
 //!
-//! A request that cannot be parsed never reaches a route: the HTTP library answers it by itself, with a status and nothing
-//! else. Here such an answer gets the body that every other refusal has.
+//! A request that cannot be parsed never reaches a route: the HTTP library answers it by itself, with a status and
+//! nothing else. Here such an answer gets the body that every other refusal has.
 
 use axum::extract::connect_info::Connected;
 use axum::serve::IncomingStream;
@@ -22,7 +22,7 @@ impl Listener {
         TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map(Self)
     }
 
-    /// Where it listens.
+    /// Returns where it listens.
     pub(crate) fn address(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
     }
@@ -45,9 +45,9 @@ impl axum::serve::Listener for Listener {
 
 /// Where a request came from.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Client(pub(crate) SocketAddr);
+pub(crate) struct ClientAddress(pub(crate) SocketAddr);
 
-impl Connected<IncomingStream<'_, Listener>> for Client {
+impl Connected<IncomingStream<'_, Listener>> for ClientAddress {
     fn connect_info(stream: IncomingStream<'_, Listener>) -> Self {
         Self(*stream.remote_addr())
     }
@@ -106,8 +106,8 @@ impl AsyncWrite for Connection {
     }
 }
 
-/// The same answer with a problem in it, if it is one of those that the HTTP library gives by itself: nothing else here
-/// answers with these statuses and without a body.
+/// Adds a problem to an answer that the HTTP library gave by itself: nothing else here answers with these statuses and
+/// without a body. Returns nothing for any other answer.
 fn with_body(answer: &[u8]) -> Option<Vec<u8>> {
     let (status, title, detail) = if answer.starts_with(b"HTTP/1.1 400 ") {
         (StatusCode::BAD_REQUEST, "Malformed request", "The request cannot be read.")
@@ -125,9 +125,8 @@ fn with_body(answer: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let status = status.as_u16();
-    let body = format!(
-        r#"{{"type":"urn:chat2pay:problem:malformed_body","title":"{title}","status":{status},"detail":"{detail}","code":"malformed_body"}}"#
-    );
+    let shown = format!(r#""title":"{title}","status":{status},"detail":"{detail}""#);
+    let body = format!(r#"{{"type":"urn:chat2pay:problem:malformed_body",{shown},"code":"malformed_body"}}"#);
     let length = body.len();
     let head = others.join("\r\n");
     Some(format!("{head}\r\ncontent-type: application/problem+json\r\ncontent-length: {length}\r\n\r\n{body}").into())

@@ -1,81 +1,31 @@
-//! What a person sees who opens the runner's address: the way to everything, and the customer's phone.
+//! The page at the runner's own address, for a person: the way to the desk, the phone and the supervisor. What the
+//! runner's other pages share with it is here too.
 
-use crate::html;
-use crate::phone::{self, Message, Phone, Whose};
-use crate::refusal::Refusal;
 use askama::Template;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::Router;
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use http::header::ACCEPT;
 use http::{HeaderMap, StatusCode};
-use reqwest::Url;
 use runtime::problem::Problem;
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use stand_in_host::web::{ProblemResponse, html};
 
 const STYLE: &str = include_str!("../templates/pages.css");
-const SCRIPT: &str = include_str!("../templates/phone.js");
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; \
-                      base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+/// What the runner's own pages may load, and where their forms may lead.
+pub(crate) const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
+                                 img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 #[derive(Template)]
 #[template(path = "start.html")]
 struct StartPage;
 
-#[derive(Template)]
-#[template(path = "phone.html")]
-struct PhonePage {
-    /// Whose texts are shown; all numbers' without one.
-    number: Option<String>,
-    /// Every number that has received something.
-    numbers: BTreeSet<String>,
-    messages: Vec<Shown>,
+/// The page and the style sheet that all of the runner's pages load.
+pub(crate) fn router() -> Router {
+    Router::new().route("/", get(show)).route("/local/pages/style.css", get(style))
 }
 
-/// A text as the phone shows it.
-struct Shown {
-    event_id: String,
-    to: String,
-    at: String,
-    time: String,
-    parts: Vec<Part>,
-    /// Of a text with a link it matters that it arrives.
-    has_link: bool,
-}
-
-/// A part of a text: phones make links of addresses.
-#[derive(Debug, PartialEq, Eq)]
-enum Part {
-    Text(String),
-    Link(String),
-}
-
-impl From<Message> for Shown {
-    fn from(message: Message) -> Self {
-        let Message { event_id, to, text, at } = message;
-        let time = at.get(11..16).unwrap_or_default().to_owned();
-        let parts = parts(&text);
-        let has_link = parts.iter().any(|part| matches!(part, Part::Link(_)));
-        Self { event_id, to, at, time, parts, has_link }
-    }
-}
-
-fn parts(text: &str) -> Vec<Part> {
-    let parts = text.split_inclusive(' ').flat_map(|word| {
-        let address = word.trim_end();
-        let link = Url::parse(address).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
-        if link {
-            vec![Part::Link(address.to_owned()), Part::Text(word[address.len()..].to_owned())]
-        } else {
-            vec![Part::Text(word.to_owned())]
-        }
-    });
-    parts.collect()
-}
-
-/// `GET /`, for a person: the API has no such route, and programs are told so.
-pub(crate) async fn start(headers: HeaderMap) -> Result<Response, Refusal> {
+/// `GET /`: shows the page to a person. The API has no such route, and programs are told so.
+async fn show(headers: HeaderMap) -> Result<Response, ProblemResponse> {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accept.contains("text/html") {
         Ok(html::page(StatusCode::OK, &StartPage, POLICY))
@@ -84,50 +34,7 @@ pub(crate) async fn start(headers: HeaderMap) -> Result<Response, Refusal> {
     }
 }
 
-/// `GET /local/phone?phone=`: the phone with one number's texts, or all.
-pub(crate) async fn phone(
-    State(phone): State<Arc<Phone>>,
-    whose: Result<Query<Whose>, QueryRejection>,
-) -> Result<Response, Refusal> {
-    let number = phone::number(whose)?;
-    let all = phone.messages(None).await?;
-    let numbers = all.iter().map(|message| message.to.clone()).collect();
-    let messages = all.into_iter().filter(|message| number.as_ref().is_none_or(|number| *number == message.to));
-    let page = PhonePage { messages: messages.map(Shown::from).collect(), numbers, number };
-    Ok(html::page(StatusCode::OK, &page, POLICY))
-}
-
 /// `GET /local/pages/style.css`
-pub(crate) async fn style() -> impl IntoResponse {
+async fn style() -> impl IntoResponse {
     html::file("text/css; charset=utf-8", STYLE)
-}
-
-/// `GET /local/pages/phone.js`
-pub(crate) async fn script() -> impl IntoResponse {
-    html::file("text/javascript; charset=utf-8", SCRIPT)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_addresses_of_pages_become_links() {
-        let (text, link) = (|text: &str| Part::Text(text.to_owned()), |url: &str| Part::Link(url.to_owned()));
-        assert_eq!(
-            parts("Pay: https://pay.example.com/p/x The"),
-            [text("Pay: "), link("https://pay.example.com/p/x"), text(" "), text("The")]
-        );
-        assert_eq!(parts("javascript:alert(1)"), [text("javascript:alert(1)")]);
-    }
-
-    #[test]
-    fn a_text_is_never_markup() {
-        let message = ["\"><b>", "+27831234567", "<script>1</script> https://a.example/\"><b>", "2026-01-05T10:00:00Z"];
-        let [event_id, to, text, at] = message.map(str::to_owned);
-        let message = Message { event_id, to, text, at };
-        let page = PhonePage { number: None, numbers: BTreeSet::new(), messages: vec![message.into()] };
-        let page = page.render().unwrap();
-        assert!(!page.contains("<script>1") && !page.contains("\"><b>"), "{page}");
-    }
 }

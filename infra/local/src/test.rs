@@ -1,4 +1,4 @@
-//! What several modules' tests need.
+//! What the tests of several modules need.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ pub(crate) struct Directory(PathBuf);
 
 impl Directory {
     pub(crate) fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("chat2pay-{}", uuid::Uuid::new_v4()));
+        let path = std::env::temp_dir().join(format!("chat2pay-{}", stand_in_host::Doors::default().uuid()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }

@@ -1,0 +1,380 @@
+//! The EventBridge bus: it stores what is put on it, and takes it to the functions by the template's rules until they
+//! have it.
+
+use super::aws::Envelope;
+use super::template::{Rule, Target};
+use crate::runner::Runner;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use domain::Timestamp;
+use http::{HeaderMap, StatusCode, header};
+use runtime::BoxFuture;
+use rusqlite::Transaction;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use stand_in_host::DurableStoreError;
+use stand_in_host::durable::{Attempt, Job, NewJob, Queue, Work, keep_dead_letter};
+use stand_in_host::web::{ProblemResponse, body};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// The bus's name where `EVENT_BUS_NAME` does not give another.
+pub(crate) const EVENT_BUS_NAME: &str = "chat2pay";
+/// The queue of deliveries.
+const QUEUE: &str = "bus";
+/// Everything that was put on the bus.
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS events (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        envelope TEXT NOT NULL
+    ) STRICT;
+";
+/// The most entries of one call.
+const ENTRIES: usize = 10;
+/// The most that one call's entries may add up to, in bytes. AWS has raised this to 1 MiB for some accounts; what keeps
+/// to the smaller limit works everywhere.
+const SIZE: usize = 256 * 1024;
+
+/// The bus, running.
+struct Bus {
+    name: String,
+    runner: Runner,
+    deliveries: Queue,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct DescribeEventBus {
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PutEvents {
+    entries: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Entry {
+    source: Option<String>,
+    detail_type: Option<String>,
+    detail: Option<String>,
+    event_bus_name: Option<String>,
+    #[serde(default)]
+    resources: Vec<String>,
+    /// Seconds since the Unix epoch.
+    time: Option<f64>,
+}
+
+/// An entry that is rejected, while others of its call may be accepted.
+#[derive(Debug)]
+struct RejectedEntry {
+    code: &'static str,
+    message: String,
+}
+
+/// A call that is rejected as a whole, in the form of AWS's JSON protocol.
+struct ServiceError {
+    status: StatusCode,
+    kind: &'static str,
+    message: String,
+}
+
+/// An accepted entry.
+struct AcceptedEntry {
+    id: String,
+    /// As it is stored and delivered.
+    text: String,
+    /// The same, for patterns to look into.
+    envelope: Value,
+}
+
+/// Starts the bus, with the deliveries that an earlier run has left undone, and returns its routes.
+pub(super) async fn start(runner: &Runner) -> Result<Router, DurableStoreError> {
+    runner.host.store.create_tables(SCHEMA).await?;
+    let deliveries = Queue::start(&runner.host, QUEUE, Arc::new(Deliveries { runner: runner.clone() })).await?;
+    let name = runner.environment.get("EVENT_BUS_NAME").unwrap_or(EVENT_BUS_NAME).to_owned();
+    Ok(Router::new()
+        .route("/local/events", get(list))
+        .route("/local/aws/events", post(call))
+        .route("/local/aws/events/", post(call))
+        .with_state(Arc::new(Bus { name, runner: runner.clone(), deliveries })))
+}
+
+impl Bus {
+    fn describe(&self, call: DescribeEventBus) -> Result<Value, ServiceError> {
+        match call.name {
+            Some(name) if name != self.name => Err(ServiceError {
+                status: StatusCode::BAD_REQUEST,
+                kind: "ResourceNotFoundException",
+                message: format!("Event bus {name} does not exist."),
+            }),
+            _ => Ok(json!({ "Name": self.name })),
+        }
+    }
+
+    async fn put(&self, call: PutEvents) -> Result<Value, ServiceError> {
+        if call.entries.is_empty() || call.entries.len() > ENTRIES {
+            return Err(ServiceError::validation(format!(
+                "1 validation error detected: Value at 'entries' failed to satisfy constraint: Member must have length \
+                 between 1 and {ENTRIES}"
+            )));
+        }
+        if call.entries.iter().map(Entry::size).sum::<usize>() > SIZE {
+            return Err(ServiceError::validation(
+                "Total size of the entries in the request is over the limit.".to_owned(),
+            ));
+        }
+        let doors = &self.runner.host.doors;
+        let now = doors.now();
+        let events: Vec<_> = call.entries.iter().map(|entry| entry.accept(&self.name, doors.uuid(), now)).collect();
+        let results: Vec<_> = events.iter().map(result).collect();
+        let failed = events.iter().filter(|event| event.is_err()).count();
+        let accepted: Vec<AcceptedEntry> = events.into_iter().flatten().collect();
+        let template = Arc::clone(&self.runner.template);
+        let stored = self.runner.host.store.transaction(move |transaction| {
+            let mut jobs = Vec::new();
+            for event in &accepted {
+                store(transaction, event, &template.rules, now, &mut jobs)?;
+            }
+            Ok(jobs)
+        });
+        let jobs = stored.await.map_err(|error| {
+            tracing::error!(%error, "events were not stored");
+            ServiceError {
+                status: StatusCode::INTERNAL_SERVER_ERROR,
+                kind: "InternalException",
+                message: "This exception occurs due to unexpected causes.".to_owned(),
+            }
+        })?;
+        // Delivery goes on by itself; nobody here waits for it.
+        self.deliveries.submit_all(jobs);
+        Ok(json!({ "FailedEntryCount": failed, "Entries": results }))
+    }
+}
+
+impl Entry {
+    /// Returns its size as AWS counts it.
+    /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html#eb-putevent-size>
+    fn size(&self) -> usize {
+        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let time = if self.time.is_some() { 14 } else { 0 };
+        let resources = self.resources.iter().map(String::len).sum::<usize>();
+        time + length(&self.source) + length(&self.detail_type) + length(&self.detail) + resources
+    }
+
+    fn accept(&self, bus: &str, id: Uuid, now: Timestamp) -> Result<AcceptedEntry, RejectedEntry> {
+        let source = given(self.source.as_deref(), "Source")?;
+        let detail_type = given(self.detail_type.as_deref(), "DetailType")?;
+        let detail = given(self.detail.as_deref(), "Detail")?;
+        // AWS takes a bus's name or its ARN.
+        let named = self.event_bus_name.as_deref().unwrap_or("default");
+        if named.rsplit('/').next() != Some(bus) {
+            let message = format!("Event bus {named} does not exist.");
+            return Err(RejectedEntry { code: "ResourceNotFoundException", message });
+        }
+        let malformed = |_| RejectedEntry { code: "MalformedDetail", message: "Detail is malformed.".to_owned() };
+        let detail: &RawValue = serde_json::from_str(detail).map_err(malformed)?;
+        let time = self.time.and_then(from_seconds).unwrap_or(now);
+        let envelope = Envelope::new(id, detail_type, source, time, &self.resources, detail);
+        let text = serde_json::to_string(&envelope).map_err(malformed)?;
+        let event = AcceptedEntry { envelope: serde_json::from_str(&text).map_err(malformed)?, text, id: envelope.id };
+        if event.envelope["detail"].is_object() {
+            Ok(event)
+        } else {
+            Err(RejectedEntry { code: "MalformedDetail", message: "Detail is not an object.".to_owned() })
+        }
+    }
+}
+
+/// Returns a parameter that an entry cannot do without.
+fn given<'a>(value: Option<&'a str>, name: &str) -> Result<&'a str, RejectedEntry> {
+    value.filter(|text| !text.is_empty()).ok_or_else(|| RejectedEntry {
+        code: "InvalidArgument",
+        message: format!("Parameter {name} is not valid. Reason: {name} is a required argument."),
+    })
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a time beyond i64 is saturated and then refused")]
+fn from_seconds(seconds: f64) -> Option<Timestamp> {
+    Timestamp::from_milliseconds((seconds * 1000.0) as i64).ok()
+}
+
+/// Renders what became of one entry for the caller.
+fn result(event: &Result<AcceptedEntry, RejectedEntry>) -> Value {
+    match event {
+        Ok(accepted) => json!({ "EventId": accepted.id }),
+        Err(rejected) => json!({ "ErrorCode": rejected.code, "ErrorMessage": rejected.message }),
+    }
+}
+
+/// Stores an event, and what has to be delivered of it.
+fn store(
+    transaction: &Transaction<'_>,
+    event: &AcceptedEntry,
+    rules: &[Rule],
+    now: Timestamp,
+    jobs: &mut Vec<Job>,
+) -> rusqlite::Result<()> {
+    transaction.prepare_cached("INSERT INTO events (envelope) VALUES (?1)")?.execute([&event.text])?;
+    for rule in rules.iter().filter(|rule| rule.pattern.matches(&event.envelope)) {
+        match &rule.target {
+            Target::Function(_) => {
+                // A request's events reach each function in their order.
+                let about = event.envelope["detail"]["id"].as_str().unwrap_or(&event.id);
+                let message_group = format!("{}/{about}", rule.name);
+                let job = NewJob { rule: &rule.name, message_group: &message_group, body: event.text.clone() };
+                jobs.push(Job::put(transaction, QUEUE, job, now)?);
+            }
+            Target::DeadLetters => {
+                keep_dead_letter(transaction, &rule.name, "put there by a rule", &event.text, now)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Takes events to functions.
+struct Deliveries {
+    runner: Runner,
+}
+
+impl Work for Deliveries {
+    fn attempt<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Attempt> {
+        Box::pin(async move {
+            let rule = self.runner.template.rules.iter().find(|rule| rule.name == job.rule);
+            let Some((rule, Target::Function(function))) = rule.map(|rule| (rule, &rule.target)) else {
+                return Attempt::Fatal("the template no longer has this rule".to_owned());
+            };
+            match self.runner.functions.invoke(function, job.body.clone()).await {
+                Ok(_) => Attempt::Done,
+                Err(error) if error.is_unavailable() => Attempt::Unavailable(error.to_string()),
+                Err(error) if job.attempts >= rule.retries => Attempt::Fatal(error.to_string()),
+                Err(error) if job.age(self.runner.host.doors.now()) >= rule.maximum_age => {
+                    Attempt::Fatal(error.to_string())
+                }
+                Err(error) => Attempt::Failed(error.to_string()),
+            }
+        })
+    }
+}
+
+impl ServiceError {
+    fn validation(message: String) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, kind: "ValidationException", message }
+    }
+}
+
+impl IntoResponse for ServiceError {
+    fn into_response(self) -> Response {
+        (self.status, protocol(&json!({ "__type": self.kind, "message": self.message }))).into_response()
+    }
+}
+
+/// Renders a body in AWS's JSON protocol.
+fn protocol(body: &Value) -> impl IntoResponse + use<> {
+    ([(header::CONTENT_TYPE, "application/x-amz-json-1.1")], body.to_string())
+}
+
+/// `POST /local/aws/events/`: answers in EventBridge's own protocol, as far as `PutEvents` and `DescribeEventBus`.
+async fn call(State(bus): State<Arc<Bus>>, headers: HeaderMap, body: Body) -> Response {
+    match answer(&bus, &headers, body).await {
+        Ok(body) => protocol(&body).into_response(),
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn answer(bus: &Bus, headers: &HeaderMap, body: Body) -> Result<Value, ServiceError> {
+    let describe = match headers.get("x-amz-target").and_then(|target| target.to_str().ok()) {
+        Some("AWSEvents.PutEvents") => false,
+        Some("AWSEvents.DescribeEventBus") => true,
+        _ => {
+            return Err(ServiceError {
+                status: StatusCode::BAD_REQUEST,
+                kind: "UnknownOperationException",
+                message: "Only PutEvents and DescribeEventBus are known here.".to_owned(),
+            });
+        }
+    };
+    // Base64, JSON's escapes and the field names add to what the entries themselves may weigh.
+    let unreadable = || ServiceError {
+        status: StatusCode::BAD_REQUEST,
+        kind: "SerializationException",
+        message: "The body cannot be read.".to_owned(),
+    };
+    let bytes = body::read(body, SIZE * 8).await.map_err(|_| unreadable())?;
+    if describe {
+        return bus.describe(serde_json::from_slice(&bytes).map_err(|_| unreadable())?);
+    }
+    bus.put(serde_json::from_slice(&bytes).map_err(|_| unreadable())?).await
+}
+
+/// `GET /local/events`: lists everything that was put on the bus, oldest first.
+async fn list(State(bus): State<Arc<Bus>>) -> Result<Response, ProblemResponse> {
+    let envelopes = bus
+        .runner
+        .host
+        .store
+        .transaction(|transaction| {
+            transaction
+                .prepare_cached("SELECT envelope FROM events ORDER BY sequence")?
+                .query_map([], |row| row.get::<_, String>(0))?
+                .collect::<rusqlite::Result<Vec<_>>>()
+        })
+        .await?;
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    Ok((headers, format!("[{}]", envelopes.join(","))).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stand_in_host::Doors;
+
+    fn entry(changed: &Value) -> Entry {
+        let mut entry = json!({
+            "Source": "chat2pay", "DetailType": "PaymentRequestStatusChanged", "Detail": "{\"id\": \"1\"}",
+            "EventBusName": "bus", "Time": 1_767_607_200.9,
+        });
+        for (name, value) in changed.as_object().unwrap() {
+            entry[name] = value.clone();
+        }
+        serde_json::from_value(entry).unwrap()
+    }
+
+    #[test]
+    fn an_accepted_entry_becomes_an_envelope() {
+        let event = entry(&json!({})).accept("bus", Uuid::nil(), Doors::default().now()).ok().unwrap();
+        assert_eq!(event.envelope["detail-type"], "PaymentRequestStatusChanged");
+        assert_eq!(event.envelope["source"], "chat2pay");
+        assert_eq!(event.envelope["time"], "2026-01-05T10:00:00Z");
+        assert_eq!(event.envelope["detail"]["id"], "1");
+        assert_eq!(event.envelope["id"], event.id);
+        assert!(event.text.ends_with(r#""detail":{"id": "1"}}"#), "{}", event.text);
+    }
+
+    #[test]
+    fn what_aws_rejects_is_rejected() {
+        for (changed, code) in [
+            (json!({ "Source": "" }), "InvalidArgument"),
+            (json!({ "DetailType": null }), "InvalidArgument"),
+            (json!({ "Detail": null }), "InvalidArgument"),
+            (json!({ "Detail": "[]" }), "MalformedDetail"),
+            (json!({ "Detail": "{" }), "MalformedDetail"),
+            (json!({ "EventBusName": "other" }), "ResourceNotFoundException"),
+            (json!({ "EventBusName": null }), "ResourceNotFoundException"),
+        ] {
+            match entry(&changed).accept("bus", Uuid::nil(), Doors::default().now()) {
+                Err(rejected) => assert_eq!(rejected.code, code, "{changed}"),
+                Ok(_) => panic!("{changed} was accepted"),
+            }
+        }
+        let arn = json!({ "EventBusName": "arn:aws:events:us-east-1:000000000000:event-bus/bus" });
+        assert!(entry(&arn).accept("bus", Uuid::nil(), Doors::default().now()).is_ok());
+    }
+}

@@ -1,0 +1,241 @@
+//! The functions, in this process or on a running `cargo lambda watch`.
+
+use super::template::FunctionSettings;
+use runtime::{ConfigError, Environment, Function, InvocationError};
+use stand_in_host::Shutdown;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a function that runs elsewhere may take: its first invocation waits for it to be compiled.
+const REMOTE_TIMEOUT: Duration = Duration::from_mins(10);
+
+type Make = fn(&Environment) -> Result<Box<dyn Function>, ConfigError>;
+
+/// Every function, under the names by which a deployment has them.
+const FUNCTIONS: [(&str, Make); 11] = [
+    (cancel::NAME, cancel::function),
+    (create::NAME, create::function),
+    (delivery_report::NAME, delivery_report::function),
+    (desk::NAME, desk::function),
+    (expire::NAME, expire::function),
+    (link_click::NAME, link_click::function),
+    (notify::NAME, notify::function),
+    (payment_webhook::NAME, payment_webhook::function),
+    (publish::NAME, publish::function),
+    (query::NAME, query::function),
+    (refund::NAME, refund::function),
+];
+
+/// The functions cannot be made ready.
+#[derive(Debug, thiserror::Error)]
+pub enum FunctionError {
+    /// A function does not start in its environment.
+    #[error("the function {name} does not start: {cause}")]
+    Config {
+        /// The function's name.
+        name: &'static str,
+        /// What its environment lacks.
+        #[source]
+        cause: ConfigError,
+    },
+    /// The template names a function that does not exist.
+    #[error("the template names a function {name}, which does not exist")]
+    Unknown {
+        /// The name it gives.
+        name: String,
+    },
+    /// No HTTP client for functions that run elsewhere.
+    #[error("the functions cannot be called: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+/// An invocation that gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InvokeError {
+    /// There is no such function.
+    #[error("there is no function {0}")]
+    Unknown(String),
+    /// The function answered with an error.
+    #[error("the function failed: {0}")]
+    Failed(String),
+    /// It panicked.
+    #[error("the function panicked")]
+    Panicked,
+    /// It took longer than it may.
+    #[error("the function took too long")]
+    TimedOut,
+    /// It runs elsewhere and cannot be reached.
+    #[error("the function cannot be reached: {0}")]
+    Unreachable(#[source] reqwest::Error),
+    /// The runner is stopping.
+    #[error("the runner is stopping")]
+    Stopping,
+}
+
+impl InvokeError {
+    /// Returns whether the function could not be called at all. Calling it again is then no retry.
+    pub(crate) fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Stopping)
+    }
+}
+
+/// The way to the functions.
+#[derive(Clone)]
+pub(crate) struct Functions(Arc<Place>);
+
+enum Place {
+    Here { functions: BTreeMap<&'static str, Here>, shutdown: Shutdown },
+    Elsewhere { client: reqwest::Client, url: String },
+}
+
+struct Here {
+    function: Arc<dyn Function>,
+    timeout: Duration,
+}
+
+impl Functions {
+    /// Builds every function of the template in this process.
+    ///
+    /// # Errors
+    /// [`FunctionError`] naming the first one that does not start.
+    pub(crate) fn here(
+        settings: &BTreeMap<String, FunctionSettings>,
+        environment: &Environment,
+        shutdown: Shutdown,
+    ) -> Result<Self, FunctionError> {
+        if let Some(name) = settings.keys().find(|name| !FUNCTIONS.iter().any(|(known, _)| known == name)) {
+            return Err(FunctionError::Unknown { name: name.clone() });
+        }
+        let mut functions = BTreeMap::new();
+        for (name, make) in FUNCTIONS {
+            let Some(settings) = settings.get(name) else { continue };
+            let function = make(environment).map_err(|cause| FunctionError::Config { name, cause })?;
+            functions.insert(name, Here { function: Arc::from(function), timeout: settings.timeout });
+        }
+        Ok(Self(Arc::new(Place::Here { functions, shutdown })))
+    }
+
+    /// Finds the functions at a `cargo lambda watch`.
+    ///
+    /// # Errors
+    /// [`FunctionError::Client`] if there can be no HTTP client.
+    pub(crate) fn elsewhere(url: &str) -> Result<Self, FunctionError> {
+        let client = stand_in_host::client(REMOTE_TIMEOUT)?;
+        Ok(Self(Arc::new(Place::Elsewhere { client, url: url.trim_end_matches('/').to_owned() })))
+    }
+
+    /// Invokes a function with an event's JSON text and returns its answer's. An invocation that has begun in this
+    /// process runs to its end, whether or not anybody still waits for it, as in AWS.
+    ///
+    /// # Errors
+    /// [`InvokeError`] if there is no answer.
+    pub(crate) async fn invoke(&self, name: &str, event: String) -> Result<String, InvokeError> {
+        match self.0.as_ref() {
+            Place::Here { functions, shutdown } => {
+                let Here { function, timeout } =
+                    functions.get(name).ok_or_else(|| InvokeError::Unknown(name.to_owned()))?;
+                let (function, timeout, shutdown) = (Arc::clone(function), *timeout, shutdown.clone());
+                // A task of its own contains a panic.
+                let invocation = tokio::spawn(async move {
+                    tokio::select! {
+                        answer = tokio::time::timeout(timeout, function.invoke(&event)) => match answer {
+                            Ok(answer) => answer.map_err(failed),
+                            Err(_) => Err(InvokeError::TimedOut),
+                        },
+                        () = shutdown.halted() => Err(InvokeError::Stopping),
+                    }
+                });
+                match invocation.await {
+                    Ok(answer) => answer,
+                    Err(error) if error.is_panic() => Err(InvokeError::Panicked),
+                    Err(_) => Err(InvokeError::Stopping),
+                }
+            }
+            Place::Elsewhere { client, url } => {
+                let url = format!("{url}/2015-03-31/functions/{name}/invocations");
+                let request = client.post(url).header("content-type", "application/json").body(event);
+                let response = request.send().await.map_err(InvokeError::Unreachable)?;
+                let failed = !response.status().is_success() || response.headers().contains_key("x-amz-function-error");
+                let text = response.text().await.map_err(InvokeError::Unreachable)?;
+                if failed { Err(InvokeError::Failed(text)) } else { Ok(text) }
+            }
+        }
+    }
+}
+
+fn failed(error: InvocationError) -> InvokeError {
+    InvokeError::Failed(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::Router;
+    use axum::routing::post;
+    use http::StatusCode;
+
+    #[tokio::test]
+    async fn functions_elsewhere_answer_fail_or_cannot_be_reached() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let path = |name: &str| format!("/2015-03-31/functions/{name}/invocations");
+        let router = Router::new()
+            .route(&path("good"), post(async |event: String| event))
+            .route(&path("bad"), post(async || (StatusCode::INTERNAL_SERVER_ERROR, "broken")))
+            .route(&path("failed"), post(async || ([("x-amz-function-error", "Unhandled")], "broken")));
+        let server = tokio::spawn(async move { axum::serve(listener, router).await });
+        let functions = Functions::elsewhere(&url).unwrap();
+        assert_eq!(functions.invoke("good", "{}".to_owned()).await.unwrap(), "{}");
+        for name in ["bad", "failed"] {
+            let error = functions.invoke(name, "{}".to_owned()).await.unwrap_err();
+            assert!(!error.is_unavailable() && matches!(error, InvokeError::Failed(_)), "{error}");
+        }
+        server.abort();
+        assert!(server.await.is_err());
+        let functions = Functions::elsewhere(&url).unwrap();
+        assert!(functions.invoke("good", "{}".to_owned()).await.unwrap_err().is_unavailable());
+    }
+
+    struct Panics;
+
+    impl Function for Panics {
+        fn invoke<'a>(&'a self, _: &'a str) -> runtime::BoxFuture<'a, Result<String, InvocationError>> {
+            Box::pin(async { panic!("as a defect does") })
+        }
+    }
+
+    struct Hangs;
+
+    impl Function for Hangs {
+        fn invoke<'a>(&'a self, _: &'a str) -> runtime::BoxFuture<'a, Result<String, InvocationError>> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    fn only(function: impl Function, timeout: Duration, shutdown: Shutdown) -> Functions {
+        let here = Here { function: Arc::new(function), timeout };
+        Functions(Arc::new(Place::Here { functions: BTreeMap::from([("it", here)]), shutdown }))
+    }
+
+    #[tokio::test]
+    async fn a_panic_or_a_hang_ends_one_invocation_and_nothing_else() {
+        let (handle, shutdown) = stand_in_host::ShutdownHandle::new();
+        let error =
+            only(Panics, Duration::from_secs(9), shutdown.clone()).invoke("it", String::new()).await.unwrap_err();
+        assert!(matches!(error, InvokeError::Panicked));
+        let error =
+            only(Hangs, Duration::from_millis(1), shutdown.clone()).invoke("it", String::new()).await.unwrap_err();
+        assert!(matches!(error, InvokeError::TimedOut));
+        handle.halt();
+        let error = only(Hangs, Duration::from_secs(9), shutdown).invoke("it", String::new()).await.unwrap_err();
+        assert!(matches!(error, InvokeError::Stopping));
+    }
+
+    #[test]
+    fn every_function_is_in_the_template() {
+        let template = crate::cloud::template::Template::embedded().unwrap();
+        assert_eq!(template.functions.len(), FUNCTIONS.len());
+        assert!(FUNCTIONS.iter().all(|(name, _)| template.functions.contains_key(*name)));
+    }
+}

@@ -1,0 +1,213 @@
+//! A request as the event that an HTTP API makes of it (payload format 2.0).
+//! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
+
+use super::route::Match;
+use crate::cloud::aws;
+use crate::cloud::time::as_in_a_log;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use domain::Timestamp;
+use http::request::Parts;
+use http::{HeaderMap, header};
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use uuid::Uuid;
+
+/// An address may hold raw bytes beyond ASCII. What is passed on is an address in the strict sense.
+const BEYOND_ASCII: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`').add(b'{').add(b'}');
+
+/// What the event says beside the request itself.
+pub(super) struct Context<'a> {
+    /// This machine's own, whatever the client wrote.
+    pub(super) authority: &'a str,
+    pub(super) client: IpAddr,
+    pub(super) now: Timestamp,
+    pub(super) request_id: Uuid,
+}
+
+/// Renders the event's JSON text. `claims` are those of a verified token.
+pub(super) fn event(
+    parts: &Parts,
+    body: &[u8],
+    found: &Match<'_>,
+    claims: Option<Map<String, Value>>,
+    &Context { authority, client, now, request_id }: &Context<'_>,
+) -> String {
+    let route_key = format!("{} {}", found.route.method, found.route.path);
+    let path = percent_encode(parts.uri.path().as_bytes(), BEYOND_ASCII).to_string();
+    let query = percent_encode(parts.uri.query().unwrap_or_default().as_bytes(), BEYOND_ASCII).to_string();
+    let headers = headers(&parts.headers, authority, client);
+    let mut context = json!({
+        "accountId": aws::ACCOUNT,
+        "apiId": "local",
+        "domainName": authority,
+        "domainPrefix": "local",
+        "http": {
+            "method": parts.method.as_str(),
+            "path": path,
+            "protocol": format!("{:?}", parts.version),
+            "sourceIp": client.to_string(),
+            "userAgent": headers.get("user-agent").cloned().unwrap_or_default(),
+        },
+        "requestId": request_id.to_string(),
+        "routeKey": route_key,
+        "stage": "$default",
+        "time": as_in_a_log(now),
+        "timeEpoch": now.as_milliseconds(),
+    });
+    if let Some(claims) = claims {
+        context["authorizer"] = json!({ "jwt": { "claims": claims, "scopes": null } });
+    }
+    let mut event = json!({
+        "version": "2.0",
+        "routeKey": route_key,
+        "rawPath": path,
+        "rawQueryString": query,
+        "headers": headers,
+        "requestContext": context,
+        "isBase64Encoded": false,
+    });
+    let cookies = cookies(&parts.headers);
+    if !cookies.is_empty() {
+        event["cookies"] = cookies.into();
+    }
+    let parameters: BTreeMap<_, _> = found.parameters.iter().cloned().collect();
+    if !parameters.is_empty() {
+        event["pathParameters"] = json!(parameters);
+    }
+    let query_parameters = query_parameters(&query);
+    if !query_parameters.is_empty() {
+        event["queryStringParameters"] = json!(query_parameters);
+    }
+    if !body.is_empty() {
+        match std::str::from_utf8(body) {
+            Ok(text) if is_text(&parts.headers) => event["body"] = text.into(),
+            _ => {
+                event["body"] = STANDARD.encode(body).into();
+                event["isBase64Encoded"] = true.into();
+            }
+        }
+    }
+    event.to_string()
+}
+
+/// Returns the headers by their lower-cased names, several of one name joined by commas. What the client says about
+/// itself and its way here is replaced by what is so.
+fn headers(given: &HeaderMap, authority: &str, client: IpAddr) -> BTreeMap<String, String> {
+    let mut headers: BTreeMap<String, String> = BTreeMap::new();
+    for (name, value) in given {
+        if name == header::COOKIE || name == header::TRANSFER_ENCODING || name == header::CONNECTION {
+            continue;
+        }
+        join(&mut headers, name.as_str().to_owned(), &String::from_utf8_lossy(value.as_bytes()));
+    }
+    let port = authority.rsplit_once(':').map_or("80", |(_, port)| port);
+    headers.insert("host".to_owned(), authority.to_owned());
+    headers.insert("x-forwarded-for".to_owned(), client.to_string());
+    headers.insert("x-forwarded-port".to_owned(), port.to_owned());
+    headers.insert("x-forwarded-proto".to_owned(), "http".to_owned());
+    headers
+}
+
+/// Adds a value to those of its name, with a comma between them.
+fn join(values: &mut BTreeMap<String, String>, name: String, value: &str) {
+    let joined = values.entry(name).and_modify(|joined| joined.push(',')).or_default();
+    joined.push_str(value);
+}
+
+fn cookies(headers: &HeaderMap) -> Vec<String> {
+    let values = headers.get_all(header::COOKIE).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+    values.flat_map(|value| value.split(';').map(|cookie| cookie.trim().to_owned()).collect::<Vec<_>>()).collect()
+}
+
+/// Returns the decoded query parameters, several of one name joined by commas.
+fn query_parameters(query: &str) -> BTreeMap<String, String> {
+    let mut parameters: BTreeMap<String, String> = BTreeMap::new();
+    // Every text is a query; there is nothing to fail.
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).unwrap_or_default();
+    for (name, value) in pairs {
+        join(&mut parameters, name, &value);
+    }
+    parameters
+}
+
+/// Returns whether a body of this content type is passed on as it is. Any other is passed on in base64.
+fn is_text(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence.starts_with("text/") || essence == "application/json"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloud::template::Route;
+    use http::{Method, Request};
+
+    const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn made(request: http::request::Builder, body: &[u8]) -> Value {
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let route = Route {
+            method: Method::POST,
+            path: "/things/{id}".to_owned(),
+            function: "thing".to_owned(),
+            authorized: true,
+        };
+        let found = Match { route: &route, parameters: vec![("id", "a/b".to_owned())] };
+        let claims = json!({ "sub": "alice" }).as_object().cloned();
+        let now = "2026-01-05T10:00:00.250Z".parse().unwrap();
+        let context = Context { authority: "127.0.0.1:8080", client: CLIENT, now, request_id: Uuid::nil() };
+        serde_json::from_str(&event(&parts, body, &found, claims, &context)).unwrap()
+    }
+
+    #[test]
+    fn a_request_becomes_the_event_of_the_payload_format() {
+        let request = Request::post("/things/a%2Fb?x=1&x=2&y=%20")
+            .header("Content-Type", "application/json; charset=utf-8")
+            .header("X-Twice", "1")
+            .header("X-Twice", "2")
+            .header("Cookie", "a=1; b=2")
+            .header("Host", "evil.example\"")
+            .header("X-Forwarded-Proto", "gopher");
+        let event = made(request, br#"{"a":1}"#);
+        assert_eq!(event["version"], "2.0");
+        assert_eq!(event["routeKey"], "POST /things/{id}");
+        assert_eq!(event["rawPath"], "/things/a%2Fb");
+        assert_eq!(event["rawQueryString"], "x=1&x=2&y=%20");
+        assert_eq!(event["queryStringParameters"], json!({ "x": "1,2", "y": " " }));
+        assert_eq!(event["pathParameters"], json!({ "id": "a/b" }));
+        assert_eq!(event["cookies"], json!(["a=1", "b=2"]));
+        assert_eq!(event["headers"]["x-twice"], "1,2");
+        assert_eq!(event["headers"]["host"], "127.0.0.1:8080");
+        assert_eq!(event["headers"]["x-forwarded-proto"], "http");
+        assert_eq!(event["body"], r#"{"a":1}"#);
+        assert_eq!(event["isBase64Encoded"], false);
+        assert_eq!(event["requestContext"]["authorizer"]["jwt"]["claims"]["sub"], "alice");
+        assert_eq!(event["requestContext"]["http"]["method"], "POST");
+        assert_eq!(event["requestContext"]["http"]["protocol"], "HTTP/1.1");
+        assert_eq!(event["requestContext"]["time"], "05/Jan/2026:10:00:00 +0000");
+        assert_eq!(event["requestContext"]["timeEpoch"], 1_767_607_200_250_i64);
+    }
+
+    #[test]
+    fn what_is_not_text_is_passed_on_in_base64() {
+        let form = Request::post("/things/x").header("content-type", "application/x-www-form-urlencoded");
+        let event = made(form, b"a=1");
+        assert_eq!((&event["body"], &event["isBase64Encoded"]), (&json!("YT0x"), &json!(true)));
+        let broken = Request::post("/things/x").header("content-type", "text/plain");
+        assert_eq!(made(broken, b"\xff")["isBase64Encoded"], true);
+        assert_eq!(made(Request::post("/things/x"), b"a")["isBase64Encoded"], true);
+    }
+
+    #[test]
+    fn what_is_absent_is_left_out() {
+        let event = made(Request::post("/things/x"), b"");
+        for absent in ["body", "cookies", "queryStringParameters"] {
+            assert!(event.get(absent).is_none(), "{absent}");
+        }
+        assert_eq!(event["rawQueryString"], "");
+    }
+}

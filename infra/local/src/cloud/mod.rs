@@ -1,0 +1,51 @@
+//! The cloud that the runner plays: what AWS does around the functions, as the deployment template says.
+
+pub(crate) mod aws;
+pub(crate) mod bus;
+pub mod dynamodb;
+pub(crate) mod functions;
+mod gateway;
+pub(crate) mod pattern;
+mod schedule;
+mod stream;
+pub(crate) mod template;
+mod time;
+pub(crate) mod tokens;
+
+use crate::runner::Runner;
+use axum::Router;
+use runtime::ConfigError;
+use stand_in_host::DurableStoreError;
+use tokens::KeyError;
+
+/// A part of the cloud could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum CloudError {
+    /// There is no key to sign access tokens with.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// What the part keeps cannot be read.
+    #[error(transparent)]
+    Store(#[from] DurableStoreError),
+    /// A variable is missing or invalid.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+/// What answers in a running cloud.
+pub(crate) struct Cloud {
+    /// The services that the functions and the tests call, below `/local`.
+    pub(crate) own_routes: Router,
+    /// Everything else: the HTTP API in front of the functions.
+    pub(crate) http_api: Router,
+}
+
+/// Starts every part of the cloud.
+pub(crate) async fn start(runner: &Runner) -> Result<Cloud, CloudError> {
+    let tokens = tokens::open(runner).await?;
+    let own_routes =
+        Router::new().merge(tokens::router(&tokens)).merge(bus::start(runner).await?).merge(dynamodb::start(runner));
+    stream::start(runner).await?;
+    schedule::start(runner);
+    Ok(Cloud { own_routes, http_api: gateway::router(runner, tokens)? })
+}

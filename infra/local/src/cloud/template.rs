@@ -1,0 +1,602 @@
+//! What the deployment template says, as far as one machine needs it: the table, the routes, the schedule, the stream's
+//! consumers, the bus's rules and CORS. The template is the only place where these are written down.
+//!
+//! The short form of the template language's functions are YAML tags, which the YAML reader drops: `!Ref Table` reads
+//! as `Table` and `!GetAtt Table.StreamArn` as `Table.StreamArn`. That is all a single machine needs of a reference.
+
+use super::pattern::{Pattern, PatternError};
+use http::Method;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The template, read at build time: the runner needs no file beside itself.
+const TEXT: &str = include_str!("../../../template.yaml");
+
+/// Why the template cannot be run on one machine.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    /// The text is not YAML.
+    #[error("the template is not YAML: {0}")]
+    Yaml(#[source] Box<serde_saphyr::Error>),
+    /// A resource does not have the form that is needed of it.
+    #[error("the template's resource {resource} cannot be read: {cause}")]
+    Resource {
+        /// The resource's logical id.
+        resource: String,
+        /// What is wrong with it.
+        #[source]
+        cause: serde_json::Error,
+    },
+    /// A pattern of a rule or filter uses what the local matcher does not know.
+    #[error("a pattern of the template's resource {resource} cannot be used: {cause}")]
+    Pattern {
+        /// The resource's logical id.
+        resource: String,
+        /// What is wrong with it.
+        #[source]
+        cause: PatternError,
+    },
+    /// Something is missing, or says what only a deployment could follow.
+    #[error("the template's resource {resource} cannot be followed on one machine: {reason}")]
+    Unsupported {
+        /// The resource's logical id.
+        resource: String,
+        /// Why not.
+        reason: &'static str,
+    },
+}
+
+/// What one machine needs of the template.
+#[derive(Debug)]
+pub(crate) struct Template {
+    /// The one table.
+    pub(crate) table: Table,
+    /// Who may call from another site's page. The origins themselves are a parameter.
+    pub(crate) cors: Cors,
+    /// The functions by name, in the order of their logical ids.
+    pub(crate) functions: BTreeMap<String, FunctionSettings>,
+    /// The HTTP API's routes.
+    pub(crate) routes: Vec<Route>,
+    /// What runs again and again.
+    pub(crate) schedules: Vec<Schedule>,
+    /// Who reads the table's stream.
+    pub(crate) stream_consumers: Vec<StreamConsumer>,
+    /// Who gets which events of the bus.
+    pub(crate) rules: Vec<Rule>,
+}
+
+/// The table, as far as `CreateTable` and `UpdateTimeToLive` take it.
+#[derive(Debug, Clone)]
+pub(crate) struct Table {
+    /// The input of `CreateTable`, without the table's name.
+    definition: Map<String, Value>,
+    /// The attribute that holds the time to live, in seconds since the Unix epoch.
+    pub(crate) ttl_attribute: String,
+}
+
+impl Table {
+    /// The input of `CreateTable` for a table of this name.
+    #[must_use]
+    pub(crate) fn create_request(&self, name: &str) -> Value {
+        let mut request = self.definition.clone();
+        request.insert("TableName".to_owned(), name.into());
+        Value::Object(request)
+    }
+}
+
+/// What holds for a function however it is invoked.
+#[derive(Debug, Clone)]
+pub(crate) struct FunctionSettings {
+    /// How long one invocation may take.
+    pub(crate) timeout: Duration,
+}
+
+/// One route of the HTTP API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Route {
+    /// The method it answers.
+    pub(crate) method: Method,
+    /// Its path, with parameters in braces.
+    pub(crate) path: String,
+    /// The function behind it.
+    pub(crate) function: String,
+    /// Whether a caller needs a token.
+    pub(crate) authorized: bool,
+}
+
+/// One function to run again and again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Schedule {
+    /// The function.
+    pub(crate) function: String,
+    /// From one start to the next.
+    pub(crate) every: Duration,
+}
+
+/// One function that reads the table's stream.
+#[derive(Debug, Clone)]
+pub(crate) struct StreamConsumer {
+    /// The function.
+    pub(crate) function: String,
+    /// The mapping's own name: a function may have several.
+    pub(crate) name: String,
+    /// The most records of one invocation.
+    pub(crate) batch_size: usize,
+    /// How often one failing record is tried again; `None` is for ever.
+    pub(crate) retries: Option<u32>,
+    /// A record is for this function if any of these matches, or if there is none.
+    pub(crate) filters: Vec<Pattern>,
+}
+
+/// One rule of the bus.
+#[derive(Debug, Clone)]
+pub(crate) struct Rule {
+    /// The rule's name.
+    pub(crate) name: String,
+    /// Which events it takes.
+    pub(crate) pattern: Pattern,
+    /// Where it takes them.
+    pub(crate) target: Target,
+    /// How often a failing delivery is tried again.
+    pub(crate) retries: u32,
+    /// The age at which an event is not tried again.
+    pub(crate) maximum_age: Duration,
+}
+
+/// Where a rule takes its events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// To the function of this name.
+    Function(String),
+    /// To the queue of what could not be delivered.
+    DeadLetters,
+}
+
+/// The HTTP API's answer to other sites' pages.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Cors {
+    /// The methods they may use.
+    pub(crate) allow_methods: Vec<String>,
+    /// The request headers they may send.
+    #[serde(default)]
+    pub(crate) allow_headers: Vec<String>,
+    /// The response headers they may read.
+    #[serde(default)]
+    pub(crate) expose_headers: Vec<String>,
+    /// How long a browser may remember this, in seconds.
+    #[serde(default)]
+    pub(crate) max_age: u64,
+}
+
+impl Template {
+    /// The deployment template of this very source tree.
+    ///
+    /// # Errors
+    /// [`TemplateError`] if it holds what one machine cannot follow.
+    pub(crate) fn embedded() -> Result<Self, TemplateError> {
+        Self::read(TEXT)
+    }
+
+    /// Reads a template's text.
+    fn read(text: &str) -> Result<Self, TemplateError> {
+        // As CloudFormation reads it: `N` is the type of a number and no short form of "no".
+        let options = serde_saphyr::options! { strict_booleans: true };
+        let document: Document =
+            serde_saphyr::from_str_with_options(text, options).map_err(|cause| TemplateError::Yaml(Box::new(cause)))?;
+        let mut template = Self {
+            table: Table::from(&document.only("AWS::DynamoDB::Table")?)?,
+            cors: Cors::from(&document.only("AWS::Serverless::HttpApi")?)?,
+            functions: BTreeMap::new(),
+            routes: Vec::new(),
+            schedules: Vec::new(),
+            stream_consumers: Vec::new(),
+            rules: Vec::new(),
+        };
+        for resource in document.all("AWS::Serverless::Function") {
+            template.add_function(&resource, document.default_timeout())?;
+        }
+        for resource in document.all("AWS::Events::Rule") {
+            template.rules.push(rule_of_its_own(&resource)?);
+        }
+        Ok(template)
+    }
+
+    fn add_function(&mut self, resource: &Named<'_>, default_timeout: u64) -> Result<(), TemplateError> {
+        let metadata: FunctionMetadata = resource.parse(&resource.body.metadata)?;
+        let properties: FunctionProperties = resource.properties()?;
+        let function = metadata.build_properties.binary;
+        for (event, source) in properties.events {
+            let unsupported = |reason| Err(resource.unsupported(reason));
+            match source {
+                EventSource::HttpApi(api) => {
+                    let Ok(method) = api.method.to_ascii_uppercase().parse::<Method>() else {
+                        return unsupported("a route's method is not one");
+                    };
+                    if method.as_str() == "ANY" || api.path.contains("+}") || !api.path.starts_with('/') {
+                        return unsupported("a route takes any method or a path of any length");
+                    }
+                    let authorized = api.auth.is_none_or(|auth| auth.authorizer != "NONE");
+                    self.routes.push(Route { method, path: api.path, function: function.clone(), authorized });
+                }
+                EventSource::Schedule(schedule) => {
+                    let Some(every) = rate(&schedule.schedule) else {
+                        return unsupported("a schedule is not a rate(… minutes)");
+                    };
+                    self.schedules.push(Schedule { function: function.clone(), every });
+                }
+                EventSource::DynamoDB(stream) => {
+                    if stream.starting_position != "TRIM_HORIZON" || stream.batch_size == 0 {
+                        return unsupported("a stream is not read from its start, or in batches of nothing");
+                    }
+                    let filters = stream.filter_criteria.filters.iter().map(|filter| {
+                        Pattern::from_json(&filter.pattern).map_err(|cause| resource.pattern_error(cause))
+                    });
+                    self.stream_consumers.push(StreamConsumer {
+                        function: function.clone(),
+                        name: format!("{function}/{event}"),
+                        batch_size: stream.batch_size,
+                        retries: u32::try_from(stream.maximum_retry_attempts).ok(),
+                        filters: filters.collect::<Result<_, _>>()?,
+                    });
+                }
+                EventSource::EventBridgeRule(rule) => self.rules.push(Rule {
+                    name: format!("{function}/{event}"),
+                    pattern: Pattern::from_value(&rule.pattern).map_err(|cause| resource.pattern_error(cause))?,
+                    target: Target::Function(function.clone()),
+                    retries: rule.retry_policy.maximum_retry_attempts,
+                    maximum_age: Duration::from_secs(rule.retry_policy.maximum_event_age_in_seconds),
+                }),
+            }
+        }
+        let timeout = Duration::from_secs(properties.timeout.unwrap_or(default_timeout));
+        self.functions.insert(function, FunctionSettings { timeout });
+        Ok(())
+    }
+}
+
+impl Table {
+    fn from(resource: &Named<'_>) -> Result<Self, TemplateError> {
+        let properties: TableProperties = resource.properties()?;
+        if !properties.time_to_live_specification.enabled {
+            return Err(resource.unsupported("its time to live is switched off"));
+        }
+        let mut definition = properties.definition;
+        definition.insert(
+            "StreamSpecification".to_owned(),
+            json!({ "StreamEnabled": true, "StreamViewType": properties.stream_specification.stream_view_type }),
+        );
+        // What only a deployment has.
+        definition.retain(|name, _| name != "PointInTimeRecoverySpecification" && name != "SSESpecification");
+        Ok(Self { definition, ttl_attribute: properties.time_to_live_specification.attribute_name })
+    }
+}
+
+impl Cors {
+    fn from(resource: &Named<'_>) -> Result<Self, TemplateError> {
+        let properties: ApiProperties = resource.properties()?;
+        match properties.cors_configuration {
+            None => Ok(Self::default()),
+            // `!If [condition, configuration, none]`: whether it holds depends on the origins, which are not known
+            // here.
+            Some(Value::Array(choice)) => resource.parse(choice.get(1).unwrap_or(&Value::Null)),
+            Some(configuration) => resource.parse(&configuration),
+        }
+    }
+}
+
+/// A rule that is a resource and not a function's event: the one that fills the dead-letter queue.
+fn rule_of_its_own(resource: &Named<'_>) -> Result<Rule, TemplateError> {
+    let properties: RuleProperties = resource.properties()?;
+    if properties.targets.iter().any(|target| target.id != "DeadLetters") {
+        return Err(resource.unsupported("its target is not the dead-letter queue"));
+    }
+    let policy = RetryPolicy::default();
+    Ok(Rule {
+        name: resource.id.to_owned(),
+        pattern: Pattern::from_value(&properties.event_pattern).map_err(|cause| resource.pattern_error(cause))?,
+        target: Target::DeadLetters,
+        retries: policy.maximum_retry_attempts,
+        maximum_age: Duration::from_secs(policy.maximum_event_age_in_seconds),
+    })
+}
+
+/// The time between two runs of `rate(1 minute)` and the like.
+fn rate(expression: &str) -> Option<Duration> {
+    let (number, unit) = expression.strip_prefix("rate(")?.strip_suffix(')')?.split_once(' ')?;
+    let seconds = match unit {
+        "minute" | "minutes" => 60,
+        "hour" | "hours" => 3600,
+        "day" | "days" => 86_400,
+        _ => return None,
+    };
+    let number: u64 = number.parse().ok().filter(|number| *number > 0)?;
+    number.checked_mul(seconds).map(Duration::from_secs)
+}
+
+/// The template as YAML has it.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Document {
+    globals: Globals,
+    resources: BTreeMap<String, Resource>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Globals {
+    function: GlobalFunction,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct GlobalFunction {
+    timeout: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Resource {
+    r#type: String,
+    #[serde(default)]
+    metadata: Value,
+    #[serde(default)]
+    properties: Value,
+}
+
+/// A resource with its logical id, which every error names.
+struct Named<'a> {
+    id: &'a str,
+    body: &'a Resource,
+}
+
+impl Document {
+    fn default_timeout(&self) -> u64 {
+        self.globals.function.timeout
+    }
+
+    fn all(&self, kind: &'static str) -> impl Iterator<Item = Named<'_>> {
+        self.resources.iter().filter(move |(_, resource)| resource.r#type == kind).map(|(id, body)| Named { id, body })
+    }
+
+    fn only(&self, kind: &'static str) -> Result<Named<'_>, TemplateError> {
+        let mut all = self.all(kind);
+        match (all.next(), all.next()) {
+            (Some(resource), None) => Ok(resource),
+            (None, _) => Err(TemplateError::Unsupported { resource: kind.to_owned(), reason: "there is none" }),
+            (Some(_), Some(_)) => {
+                Err(TemplateError::Unsupported { resource: kind.to_owned(), reason: "there is more than one" })
+            }
+        }
+    }
+}
+
+impl Named<'_> {
+    fn parse<T: DeserializeOwned>(&self, value: &Value) -> Result<T, TemplateError> {
+        T::deserialize(value).map_err(|cause| TemplateError::Resource { resource: self.id.to_owned(), cause })
+    }
+
+    fn properties<T: DeserializeOwned>(&self) -> Result<T, TemplateError> {
+        self.parse(&self.body.properties)
+    }
+
+    fn unsupported(&self, reason: &'static str) -> TemplateError {
+        TemplateError::Unsupported { resource: self.id.to_owned(), reason }
+    }
+
+    fn pattern_error(&self, cause: PatternError) -> TemplateError {
+        TemplateError::Pattern { resource: self.id.to_owned(), cause }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TableProperties {
+    stream_specification: StreamSpecification,
+    time_to_live_specification: TimeToLiveSpecification,
+    #[serde(flatten)]
+    definition: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct StreamSpecification {
+    stream_view_type: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TimeToLiveSpecification {
+    attribute_name: String,
+    enabled: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ApiProperties {
+    #[serde(default)]
+    cors_configuration: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RuleProperties {
+    event_pattern: Value,
+    targets: Vec<RuleTarget>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RuleTarget {
+    id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct FunctionMetadata {
+    build_properties: BuildProperties,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct BuildProperties {
+    binary: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct FunctionProperties {
+    #[serde(default)]
+    timeout: Option<u64>,
+    #[serde(default)]
+    events: BTreeMap<String, EventSource>,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "Type", content = "Properties")]
+enum EventSource {
+    HttpApi(HttpApiEvent),
+    Schedule(ScheduleEvent),
+    DynamoDB(StreamEvent),
+    EventBridgeRule(RuleEvent),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct HttpApiEvent {
+    method: String,
+    path: String,
+    #[serde(default)]
+    auth: Option<RouteAuth>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RouteAuth {
+    authorizer: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ScheduleEvent {
+    schedule: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct StreamEvent {
+    starting_position: String,
+    batch_size: usize,
+    /// AWS writes "for ever" as -1.
+    #[serde(default = "for_ever")]
+    maximum_retry_attempts: i64,
+    #[serde(default)]
+    filter_criteria: FilterCriteria,
+}
+
+const fn for_ever() -> i64 {
+    -1
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct FilterCriteria {
+    filters: Vec<Filter>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Filter {
+    pattern: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RuleEvent {
+    pattern: Value,
+    #[serde(default)]
+    retry_policy: RetryPolicy,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct RetryPolicy {
+    maximum_retry_attempts: u32,
+    maximum_event_age_in_seconds: u64,
+}
+
+/// EventBridge's own defaults.
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self { maximum_retry_attempts: 185, maximum_event_age_in_seconds: 86_400 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(template: &Template, method: &str, path: &str) -> Route {
+        template.routes.iter().find(|route| route.method == method && route.path == path).cloned().unwrap()
+    }
+
+    #[test]
+    fn the_embedded_template_is_followed_in_full() {
+        let template = Template::embedded().unwrap();
+        let names: Vec<_> = template.functions.keys().map(String::as_str).collect();
+        let all = "cancel create delivery-report desk expire link-click notify payment-webhook publish query refund";
+        assert_eq!(names.join(" "), all);
+        assert_eq!(template.routes.len(), 17);
+        assert!(route(&template, "POST", "/payment-requests").authorized);
+        assert!(!route(&template, "HEAD", "/p/{token}").authorized);
+        assert_eq!(template.schedules, [Schedule { function: "expire".to_owned(), every: Duration::from_mins(1) }]);
+        assert_eq!(template.stream_consumers.len(), 2);
+        assert!(template.rules.iter().any(|rule| rule.target == Target::DeadLetters));
+        assert_eq!(template.cors.allow_methods, ["GET", "POST"]);
+        assert_eq!(template.table.ttl_attribute, "ttl");
+        assert_eq!(template.functions.get("expire").map(|f| f.timeout), Some(Duration::from_secs(90)));
+    }
+
+    #[test]
+    fn a_removed_link_is_for_expire_and_a_changed_request_for_publish() {
+        let template = Template::embedded().unwrap();
+        let takers = |record: &Value| {
+            let takes = |consumer: &&StreamConsumer| consumer.filters.iter().any(|filter| filter.matches(record));
+            template.stream_consumers.iter().filter(takes).map(|c| c.function.clone()).collect::<Vec<_>>()
+        };
+        let ttl = json!({ "type": "Service", "principalId": "dynamodb.amazonaws.com" });
+        let link = json!({ "Keys": { "pk": { "S": "LINK#x" } } });
+        let request = json!({ "Keys": { "pk": { "S": "REQ#x" } } });
+        assert_eq!(takers(&json!({ "eventName": "REMOVE", "userIdentity": ttl, "dynamodb": link })), ["expire"]);
+        assert!(takers(&json!({ "eventName": "REMOVE", "dynamodb": link })).is_empty());
+        assert!(takers(&json!({ "eventName": "REMOVE", "userIdentity": ttl, "dynamodb": request })).is_empty());
+        assert_eq!(takers(&json!({ "eventName": "MODIFY", "dynamodb": request })), ["publish"]);
+        assert!(takers(&json!({ "eventName": "INSERT", "dynamodb": link })).is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_followed_is_said_and_not_skipped() {
+        for (written, changed) in [
+            ("rate(1 minute)", "cron(0 * * * ? *)"),
+            ("status: [refund_due]", "status: [{ wildcard: \"re*\" }]"),
+            ("Type: Schedule", "Type: SNS"),
+            ("Method: HEAD", "Method: ANY"),
+            ("StartingPosition: TRIM_HORIZON", "StartingPosition: LATEST"),
+            ("Id: DeadLetters", "Id: SomethingElse"),
+        ] {
+            assert!(TEXT.contains(written), "{written}");
+            assert!(Template::read(&TEXT.replace(written, changed)).is_err(), "{changed}");
+        }
+    }
+
+    #[test]
+    fn a_rate_is_a_number_of_a_unit() {
+        assert_eq!(rate("rate(5 minutes)"), Some(Duration::from_mins(5)));
+        for wrong in ["rate(0 minutes)", "rate(1 fortnight)", "rate(minute)", "cron(* * * * ? *)", ""] {
+            assert_eq!(rate(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! The stand-in identity provider: it mints the tokens that the gateway verifies.
+
+use crate::runner::Runner;
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
+use axum::body::Body;
+use axum::extract::State;
+use axum::routing::post;
+use axum::{Json, Router};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use runtime::Environment;
+use runtime::problem::Problem;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use stand_in_host::Doors;
+use stand_in_host::web::{ProblemResponse, body};
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+/// How long a token holds, in seconds.
+const LIFETIME: i64 = 3600;
+/// Fixed, so that a token outlives a restart on another port.
+const ISSUER: &str = "urn:chat2pay:local";
+const AUDIENCE: &str = "chat2pay";
+
+/// The signing key cannot be made, read or kept.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// No key could be made. The cryptographic library has randomness of its own for it.
+    #[error("no signing key could be made")]
+    Made,
+    /// The file holds something else.
+    #[error("the data directory's signing key is not a key")]
+    Read,
+    /// The file cannot be read or written.
+    #[error("the signing key cannot be kept: {0}")]
+    File(#[from] std::io::Error),
+    /// The work on it did not come to its end.
+    #[error("work on the signing key was cut off: {0}")]
+    CutOff(#[from] tokio::task::JoinError),
+}
+
+/// Signs and verifies access tokens.
+pub(super) struct Tokens {
+    key: KeyPair,
+    public: DecodingKey,
+    validation: Validation,
+    doors: Doors,
+    workspace_claim: String,
+    role_claim: String,
+}
+
+/// The person or service that a token is for. Whatever is absent is absent in the token too.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bearer {
+    sub: Option<String>,
+    name: Option<String>,
+    role: Option<String>,
+    workspace: Option<String>,
+}
+
+/// A token, as OAuth 2.0 answers it.
+#[derive(Debug, Serialize)]
+struct AccessToken {
+    #[serde(rename = "access_token")]
+    text: String,
+    token_type: &'static str,
+    expires_in: i64,
+}
+
+impl Tokens {
+    /// Signs with a new key, or the one that this file keeps. It blocks.
+    ///
+    /// # Errors
+    /// [`KeyError`] if there is no key in the end.
+    fn new(file: Option<&Path>, environment: &Environment, doors: Doors) -> Result<Self, KeyError> {
+        let key = match file {
+            Some(file) if file.exists() => KeyPair::from_pkcs8(&std::fs::read(file)?).map_err(|_| KeyError::Read)?,
+            Some(file) => {
+                let key = KeyPair::generate(KeySize::Rsa2048).map_err(|_| KeyError::Made)?;
+                keep(&key, file)?;
+                key
+            }
+            None => KeyPair::generate(KeySize::Rsa2048).map_err(|_| KeyError::Made)?,
+        };
+        let mut validation = Validation::new(Algorithm::RS256);
+        // The library reads a clock of its own for these, so `verify` holds them against ours.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        validation.set_issuer(&[ISSUER]);
+        validation.set_audience(&[AUDIENCE]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud"]);
+        Ok(Self {
+            public: DecodingKey::from_rsa_der(key.public_key().as_ref()),
+            key,
+            validation,
+            doors,
+            workspace_claim: environment.get("WORKSPACE_CLAIM").unwrap_or("workspace").to_owned(),
+            role_claim: environment.get("ROLE_CLAIM").unwrap_or("role").to_owned(),
+        })
+    }
+
+    fn mint(&self, bearer: Bearer) -> Result<AccessToken, ProblemResponse> {
+        let now = self.doors.now().as_milliseconds() / 1000;
+        let mut claims = json!({ "iss": ISSUER, "aud": AUDIENCE, "iat": now, "nbf": now, "exp": now + LIFETIME });
+        for (name, value) in [
+            ("sub", bearer.sub),
+            ("name", bearer.name),
+            (self.role_claim.as_str(), bearer.role),
+            (self.workspace_claim.as_str(), bearer.workspace),
+        ] {
+            if let (Some(value), Some(claims)) = (value, claims.as_object_mut()) {
+                claims.insert(name.to_owned(), value.into());
+            }
+        }
+        Ok(AccessToken { text: self.sign(&claims)?, token_type: "Bearer", expires_in: LIFETIME })
+    }
+
+    /// Signs claims as a token (RFC 7515). By hand, because the library that verifies takes no PKCS #8 key.
+    fn sign(&self, claims: &Value) -> Result<String, ProblemResponse> {
+        let mut token = URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256","typ":"JWT"}"#);
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(claims.to_string(), &mut token);
+        let mut signature = vec![0; self.key.public_modulus_len()];
+        self.key
+            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), token.as_bytes(), &mut signature)
+            .map_err(ProblemResponse::unavailable)?;
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+        Ok(token)
+    }
+
+    /// Verifies a token, and returns each of its claims as the text that the HTTP API's authorizer hands on.
+    ///
+    /// # Errors
+    /// It is not one of ours, or not valid now.
+    pub(super) fn verify(&self, token: &str) -> Result<Map<String, Value>, ProblemResponse> {
+        let verified = jsonwebtoken::decode::<Map<String, Value>>(token, &self.public, &self.validation);
+        let claims = verified.map_err(|_| Problem::Unauthenticated)?.claims;
+        if !holds_at(self.doors.now().as_milliseconds() / 1000, &claims) {
+            return Err(Problem::Unauthenticated.into());
+        }
+        Ok(claims.into_iter().map(|(name, value)| (name, Value::String(as_text(value)))).collect())
+    }
+}
+
+/// Returns whether a token holds at this moment, in seconds since the Unix epoch.
+fn holds_at(now: i64, claims: &Map<String, Value>) -> bool {
+    let expires = claims.get("exp").and_then(Value::as_i64);
+    let begins = claims.get("nbf").map(|claim| claim.as_i64().unwrap_or(i64::MAX));
+    expires.is_some_and(|expires| expires >= now) && begins.is_none_or(|begins| begins <= now)
+}
+
+/// Renders a claim as the HTTP API does.
+fn as_text(claim: Value) -> String {
+    match claim {
+        Value::String(text) => text,
+        Value::Array(elements) => {
+            let elements: Vec<_> = elements.into_iter().map(as_text).collect();
+            format!("[{}]", elements.join(" "))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Writes the key where only this user reads it.
+fn keep(key: &KeyPair, file: &Path) -> Result<(), KeyError> {
+    let der = AsDer::<Pkcs8V1Der<'_>>::as_der(key).map_err(|_| KeyError::Made)?;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    // Under its own name only once it is whole: a start that was cut off leaves no half a key.
+    let unfinished = file.with_extension("new");
+    if unfinished.exists() {
+        std::fs::remove_file(&unfinished)?;
+    }
+    let mut writer = options.open(&unfinished)?;
+    writer.write_all(der.as_ref())?;
+    writer.sync_all()?;
+    std::fs::rename(unfinished, file)?;
+    Ok(())
+}
+
+/// Opens the key, in the data directory or for this run alone.
+pub(super) async fn open(runner: &Runner) -> Result<Arc<Tokens>, KeyError> {
+    let file = runner.data_dir.as_ref().map(|directory| directory.join("signing-key"));
+    let (environment, doors) = (runner.environment.clone(), runner.host.doors.clone());
+    let opened = tokio::task::spawn_blocking(move || Tokens::new(file.as_deref(), &environment, doors));
+    Ok(Arc::new(opened.await??))
+}
+
+pub(super) fn router(tokens: &Arc<Tokens>) -> Router {
+    Router::new().route("/local/token", post(issue)).with_state(Arc::clone(tokens))
+}
+
+/// `POST /local/token`: signs a token for whoever is named.
+async fn issue(State(tokens): State<Arc<Tokens>>, body: Body) -> Result<Json<AccessToken>, ProblemResponse> {
+    tokens.mint(body::json(body).await?).map(Json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::Timestamp;
+    use stand_in_host::doors::{Clock, NoRandomness, Randomness};
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    /// In seconds since the Unix epoch.
+    #[derive(Clone)]
+    struct SettableClock(Arc<AtomicI64>);
+
+    impl Clock for SettableClock {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_milliseconds(self.0.load(Ordering::Relaxed) * 1000).unwrap()
+        }
+    }
+
+    struct NoneNeeded;
+
+    impl Randomness for NoneNeeded {
+        fn fill(&self, _: &mut [u8]) -> Result<(), NoRandomness> {
+            Err(NoRandomness)
+        }
+    }
+
+    fn tokens() -> Tokens {
+        tokens_at(Doors::default())
+    }
+
+    fn tokens_at(doors: Doors) -> Tokens {
+        Tokens::new(None, &Environment::default().with("WORKSPACE_CLAIM", "custom:company"), doors).unwrap()
+    }
+
+    fn claims(changed: &[(&str, Value)]) -> Value {
+        let now = Doors::default().now().as_milliseconds() / 1000;
+        let mut claims = json!({ "iss": ISSUER, "aud": AUDIENCE, "nbf": now - 1, "exp": now + 60 });
+        for (name, value) in changed {
+            claims[name] = value.clone();
+        }
+        claims
+    }
+
+    #[test]
+    fn a_minted_token_carries_what_it_was_asked_for_and_no_more() {
+        let tokens = tokens();
+        let bearer = Bearer { sub: Some("alice".to_owned()), workspace: Some("acme".to_owned()), ..Bearer::default() };
+        let claims = tokens.verify(&tokens.mint(bearer).unwrap().text).unwrap();
+        assert_eq!(claims.get("sub"), Some(&json!("alice")));
+        assert_eq!(claims.get("custom:company"), Some(&json!("acme")));
+        assert!(claims.get("exp").is_some_and(Value::is_string));
+        assert!(!claims.contains_key("name") && !claims.contains_key("role"));
+    }
+
+    #[test]
+    fn only_our_tokens_for_us_and_for_now_hold() {
+        let tokens = tokens();
+        let now = Doors::default().now().as_milliseconds() / 1000;
+        assert!(tokens.verify(&tokens.sign(&claims(&[])).unwrap()).is_ok());
+        for changed in [
+            ("iss", json!("someone else")),
+            ("aud", json!("something else")),
+            ("exp", json!(now - 1)),
+            ("nbf", json!(now + 60)),
+            ("exp", Value::Null),
+            ("exp", json!("soon")),
+        ] {
+            assert!(
+                tokens.verify(&tokens.sign(&claims(std::slice::from_ref(&changed))).unwrap()).is_err(),
+                "{changed:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_token_holds_to_its_last_second_by_the_clock_that_was_handed_in() {
+        for (later, holds) in [(0, true), (LIFETIME, true), (LIFETIME + 1, false), (-1, false)] {
+            let clock = SettableClock(Arc::new(AtomicI64::new(1_767_607_200)));
+            let tokens = tokens_at(Doors::new(clock.clone(), NoneNeeded));
+            let token = tokens.mint(Bearer::default()).unwrap().text;
+            clock.0.fetch_add(later, Ordering::Relaxed);
+            assert_eq!(tokens.verify(&token).is_ok(), holds, "{later}");
+        }
+    }
+
+    #[test]
+    fn what_was_tampered_with_does_not_hold() {
+        let (ours, theirs) = (tokens(), tokens());
+        let token = ours.sign(&claims(&[])).unwrap();
+        assert!(theirs.verify(&token).is_err());
+        let (signed, signature) = token.rsplit_once('.').unwrap();
+        let (_, payload) = signed.split_once('.').unwrap();
+        let none = URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#);
+        let hmac = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256"}"#);
+        let other = URL_SAFE_NO_PAD.encode(claims(&[("sub", json!("mallory"))]).to_string());
+        for forged in [
+            String::new(),
+            "x".to_owned(),
+            "a.b.c".to_owned(),
+            format!("{none}.{payload}."),
+            format!("{hmac}.{payload}.{signature}"),
+            format!("{}.{other}.{signature}", signed.split_once('.').unwrap().0),
+            format!("{signed}.{}", "A".repeat(signature.len())),
+        ] {
+            assert!(ours.verify(&forged).is_err(), "{forged}");
+        }
+    }
+
+    #[test]
+    fn the_key_outlives_a_restart_and_is_private() {
+        let directory = crate::test::Directory::new();
+        let file = directory.path().join("signing-key");
+        let token =
+            Tokens::new(Some(&file), &Environment::default(), Doors::default()).unwrap().sign(&claims(&[])).unwrap();
+        assert!(Tokens::new(Some(&file), &Environment::default(), Doors::default()).unwrap().verify(&token).is_ok());
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn claims_are_written_as_the_http_api_writes_them() {
+        assert_eq!(as_text(json!(["a", 1, true])), "[a 1 true]");
+        assert_eq!(as_text(json!(null)), "null");
+    }
+}

@@ -1,0 +1,78 @@
+//! The stand-ins: everybody outside of the deployment. A new one is an entry of [`ROLES`].
+
+mod phone;
+
+use axum::Router;
+use phone::PhoneStandIn;
+use runtime::{ConfigError, Environment};
+use sandbox_stand_in::SandboxStandIn;
+use stand_in_host::{Host, StandIn, StandInError};
+use stripe_stand_in::StripeStandIn;
+
+/// A part that somebody outside of the deployment plays.
+struct Role {
+    /// The variable that says who.
+    variable: &'static str,
+    /// Those who can be stood in for. The first is, where the variable names none of them.
+    stand_ins: &'static [&'static dyn StandIn],
+}
+
+const ROLES: [Role; 2] = [
+    Role { variable: "PAYMENT_PROVIDER", stand_ins: &[&SandboxStandIn, &StripeStandIn] },
+    Role { variable: "CHANNEL", stand_ins: &[&PhoneStandIn] },
+];
+
+/// The stand-ins of one run.
+pub(crate) struct StandIns(Vec<&'static dyn StandIn>);
+
+impl StandIns {
+    /// Chooses one for each role, unless the functions are told to call the real one.
+    pub(crate) fn choose(given: &Environment) -> Self {
+        let chosen = ROLES.iter().filter_map(|role| {
+            let named = given.get(role.variable);
+            let stand_in = role.stand_ins.iter().find(|stand_in| Some(stand_in.name()) == named);
+            stand_in.or(role.stand_ins.first()).copied().filter(|stand_in| !stand_in.is_elsewhere(given))
+        });
+        Self(chosen.collect())
+    }
+
+    /// Adds what the functions need to find them.
+    ///
+    /// # Errors
+    /// A variable is missing or invalid.
+    pub(crate) fn configure(&self, host: &Host, given: Environment) -> Result<Environment, ConfigError> {
+        self.0.iter().try_fold(given, |environment, stand_in| stand_in.configure(host, environment))
+    }
+
+    /// Starts them, and returns their routes.
+    ///
+    /// # Errors
+    /// The first that could not be started.
+    pub(crate) async fn start(&self, host: &Host, environment: &Environment) -> Result<Router, StandInError> {
+        let mut routes = Router::new();
+        for stand_in in &self.0 {
+            routes = routes.merge(stand_in.start(host, environment).await?);
+        }
+        Ok(routes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(given: &Environment) -> Vec<&'static str> {
+        StandIns::choose(given).0.iter().map(|stand_in| stand_in.name()).collect()
+    }
+
+    #[test]
+    fn every_role_is_played_unless_the_real_one_is_called() {
+        let named = |provider| Environment::default().with("PAYMENT_PROVIDER", provider);
+        assert_eq!(chosen(&Environment::default()), ["sandbox", "webhook"]);
+        assert_eq!(chosen(&named("sandbox")), ["sandbox", "webhook"]);
+        assert_eq!(chosen(&named("another")), ["sandbox", "webhook"]);
+        assert_eq!(chosen(&named("stripe")), ["stripe", "webhook"]);
+        assert_eq!(chosen(&named("stripe").with("STRIPE_API_URL", "https://api.stripe.com")), ["webhook"]);
+        assert_eq!(chosen(&Environment::default().with("CHANNEL", "sms")), ["sandbox", "webhook"]);
+    }
+}

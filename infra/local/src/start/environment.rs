@@ -1,0 +1,105 @@
+//! The environment that the functions are handed: the process's own where it says something, and this machine's
+//! services.
+
+use crate::cloud::aws::REGION;
+use crate::cloud::bus::EVENT_BUS_NAME;
+use crate::cloud::dynamodb::TABLE_NAME;
+use crate::stand_ins::StandIns;
+use runtime::{ConfigError, Environment};
+use stand_in_host::Host;
+
+/// Adds to the given environment what the functions need to find this machine's services. The embedded DynamoDB answers
+/// at `dynamodb`.
+///
+/// # Errors
+/// A variable is missing or invalid.
+pub(super) fn for_functions(
+    given: Environment,
+    host: &Host,
+    stand_ins: &StandIns,
+    dynamodb: &str,
+) -> Result<Environment, ConfigError> {
+    let base = &host.base_url;
+    Ok(stand_ins
+        .configure(host, given)?
+        .or("TABLE_NAME", TABLE_NAME)
+        .or("EVENT_BUS_NAME", EVENT_BUS_NAME)
+        .or("PUBLIC_BASE_URL", base)
+        .or("SIGN_IN", "local")
+        // Whatever account this machine can reach otherwise, the functions must not.
+        .with("AWS_REGION", REGION)
+        .with("AWS_ACCESS_KEY_ID", "local")
+        .with("AWS_SECRET_ACCESS_KEY", "local")
+        .with("AWS_SESSION_TOKEN", "")
+        .with("AWS_ENDPOINT_URL_DYNAMODB", dynamodb)
+        .with("AWS_ENDPOINT_URL_EVENTBRIDGE", format!("{base}/local/aws/events")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stand_in_host::{Doors, DurableStore, ShutdownHandle};
+    use std::time::Duration;
+
+    fn made(given: Environment, functions_elsewhere: bool) -> Environment {
+        let (_handle, shutdown) = ShutdownHandle::new();
+        let host = Host {
+            base_url: "http://127.0.0.1:1".to_owned(),
+            functions_elsewhere,
+            store: DurableStore::open(None).unwrap(),
+            doors: Doors::default(),
+            client: stand_in_host::client(Duration::from_secs(1)).unwrap(),
+            shutdown,
+        };
+        let stand_ins = StandIns::choose(&given);
+        for_functions(given, &host, &stand_ins, "http://127.0.0.1:2").unwrap()
+    }
+
+    /// The secrets that `Cargo.toml` gives the functions under `cargo lambda watch`.
+    fn agreed(name: &str) -> String {
+        let manifest = include_str!("../../../../Cargo.toml");
+        let line = manifest.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(" = ")).unwrap();
+        line.trim_matches('"').to_owned()
+    }
+
+    #[test]
+    fn what_is_set_stays_and_what_must_be_local_is_local() {
+        let given = Environment::default()
+            .with("PUBLIC_BASE_URL", "https://pay.example.com")
+            .with("SANDBOX_WEBHOOK_SECRET", "whsec_given")
+            .with("AWS_ACCESS_KEY_ID", "a real one");
+        let environment = made(given, false);
+        assert_eq!(environment.get("PUBLIC_BASE_URL"), Some("https://pay.example.com"));
+        assert_eq!(environment.get("SANDBOX_WEBHOOK_SECRET"), Some("whsec_given"));
+        assert_eq!(environment.get("AWS_ACCESS_KEY_ID"), Some("local"));
+        assert_eq!(environment.get("SANDBOX_PROVIDER_URL"), Some("http://127.0.0.1:1/sandbox"));
+    }
+
+    #[test]
+    fn secrets_are_random_in_process_and_agreed_on_elsewhere() {
+        for name in ["SANDBOX_WEBHOOK_SECRET", "CHANNEL_WEBHOOK_SECRET"] {
+            let secret = |elsewhere| made(Environment::default(), elsewhere).get(name).map(str::to_owned);
+            assert_ne!(secret(false), secret(false));
+            assert_eq!(secret(true), Some(agreed(name)));
+            for elsewhere in [false, true] {
+                let environment = made(Environment::default(), elsewhere);
+                assert!(runtime::webhook::Secrets::from_environment(&environment, name).is_ok());
+            }
+        }
+        let stripe = || made(Environment::default().with("PAYMENT_PROVIDER", "stripe"), false);
+        assert_ne!(stripe().get("STRIPE_WEBHOOK_SECRET"), stripe().get("STRIPE_WEBHOOK_SECRET"));
+    }
+
+    #[test]
+    fn stripe_is_stood_in_for_unless_it_is_elsewhere() {
+        let stripe = Environment::default().with("PAYMENT_PROVIDER", "stripe");
+        let here = made(stripe.clone(), false);
+        assert_eq!(here.get("STRIPE_API_URL"), Some("http://127.0.0.1:1/stripe"));
+        assert_eq!(here.get("STRIPE_CHECKOUT_ORIGIN"), Some("http://127.0.0.1:1"));
+        assert_eq!(here.get("SANDBOX_WEBHOOK_SECRET"), None);
+
+        let elsewhere = made(stripe.with("STRIPE_API_URL", "https://api.stripe.com"), false);
+        assert_eq!(elsewhere.get("STRIPE_API_URL"), Some("https://api.stripe.com"));
+        assert_eq!(elsewhere.get("STRIPE_SECRET_KEY"), None, "the account's own key has to be given");
+    }
+}

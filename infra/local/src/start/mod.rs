@@ -1,0 +1,320 @@
+//! Putting it all together, and taking it apart again.
+
+mod data_dir;
+mod environment;
+mod options;
+
+pub use options::Options;
+
+use crate::cloud::dynamodb::{self, DatabaseError, Embedded};
+use crate::cloud::functions::{FunctionError, Functions};
+use crate::cloud::template::{Template, TemplateError};
+use crate::cloud::{self, CloudError};
+use crate::listener::{ClientAddress, Listener};
+use crate::pages;
+use crate::runner::Runner;
+use crate::stand_ins::StandIns;
+use axum::Router;
+use runtime::problem::Problem;
+use runtime::{ConfigError, Environment};
+use stand_in_host::web::ProblemResponse;
+use stand_in_host::{Doors, DurableStore, DurableStoreError, Host, Shutdown, ShutdownHandle, StandInError};
+use std::fs::File;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long what has begun may take to finish when the runner stops.
+const DRAIN: Duration = Duration::from_secs(3);
+/// How long a call to one of the runner's own services may take.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The runner could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The port is taken, or not for this user.
+    #[error("cannot listen on port {port}: {cause}")]
+    Listen {
+        /// The port asked for.
+        port: u16,
+        /// Why not.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The data directory cannot be created or locked.
+    #[error("the data directory cannot be used: {0}")]
+    DataDir(#[source] std::io::Error),
+    /// Another runner uses the data directory.
+    #[error("the data directory is in use by another runner")]
+    DataDirInUse,
+    /// The template cannot be followed on one machine.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// The embedded DynamoDB does not start.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// What the runner itself keeps cannot be opened.
+    #[error(transparent)]
+    Store(#[from] DurableStoreError),
+    /// A variable is missing or invalid.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A function does not start.
+    #[error(transparent)]
+    Function(#[from] FunctionError),
+    /// A part of the cloud does not start.
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+    /// A stand-in does not start.
+    #[error(transparent)]
+    StandIn(#[from] StandInError),
+    /// There is no HTTP client for the runner's own calls.
+    #[error("there is no HTTP client: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+/// A running system.
+pub struct Local {
+    base_url: String,
+    environment: Environment,
+    embedded: Embedded,
+    shutdown: ShutdownHandle,
+    /// Held until everything has stopped.
+    _lock: Option<File>,
+}
+
+/// Starts everything, and returns once every route answers.
+///
+/// # Errors
+/// [`StartError`] saying what stands in the way.
+pub async fn start(options: Options) -> Result<Local, StartError> {
+    start_with(options, Doors::default()).await
+}
+
+/// Starts everything with these doors to time and randomness in place of the machine's own. The functions have theirs.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_with(options: Options, doors: Doors) -> Result<Local, StartError> {
+    let template = Arc::new(Template::embedded()?);
+    let lock = options.data_dir.as_deref().map(data_dir::claim).transpose()?;
+    let cannot_listen = |cause| StartError::Listen { port: options.port, cause };
+    let listener = Listener::bind(options.port).await.map_err(cannot_listen)?;
+    let base_url = format!("http://{}", listener.address().map_err(cannot_listen)?);
+
+    let table_name = options.environment.get("TABLE_NAME").unwrap_or(dynamodb::TABLE_NAME);
+    let embedded = Embedded::with_table(options.data_dir.as_deref(), table_name, &template.table, &doors).await?;
+    let store_file = options.data_dir.as_ref().map(|directory| directory.join("local.sqlite"));
+    let opened = tokio::task::spawn_blocking(move || DurableStore::open(store_file.as_deref())).await;
+    let (shutdown_handle, shutdown) = ShutdownHandle::new();
+    let host = Host {
+        base_url: base_url.clone(),
+        functions_elsewhere: options.lambda.is_some(),
+        store: opened.map_err(DurableStoreError::from)??,
+        doors,
+        client: stand_in_host::client(CALL_TIMEOUT)?,
+        shutdown: shutdown.clone(),
+    };
+    let stand_ins = StandIns::choose(&options.environment);
+    let environment = environment::for_functions(options.environment, &host, &stand_ins, &embedded.url)?;
+    let functions = match &options.lambda {
+        None => Functions::here(&template.functions, &environment, shutdown.clone())?,
+        Some(url) => Functions::elsewhere(url)?,
+    };
+    let runner = Runner {
+        host,
+        data_dir: options.data_dir,
+        template,
+        environment,
+        functions,
+        database: embedded.database.clone(),
+        database_url: embedded.url.clone(),
+    };
+    let router = assemble(&runner, &stand_ins).await?;
+    serve(listener, router, &shutdown);
+    Ok(Local { base_url, environment: runner.environment, embedded, shutdown: shutdown_handle, _lock: lock })
+}
+
+/// Starts every part, and returns the routes of everything that answers. What is none of the runner's own goes to the
+/// HTTP API.
+async fn assemble(runner: &Runner, stand_ins: &StandIns) -> Result<Router, StartError> {
+    let cloud = cloud::start(runner).await?;
+    let stand_ins = stand_ins.start(&runner.host, &runner.environment).await?;
+    let own = pages::router().merge(cloud.own_routes).merge(stand_ins);
+    let own = own.method_not_allowed_fallback(async || ProblemResponse(Problem::NotFound));
+    Ok(own.fallback_service(cloud.http_api))
+}
+
+fn serve(listener: Listener, router: Router, shutdown: &Shutdown) {
+    let service = router.into_make_service_with_connect_info::<ClientAddress>();
+    let draining = shutdown.clone();
+    shutdown.spawn(async move {
+        let served = axum::serve(listener, service).with_graceful_shutdown(async move { draining.draining().await });
+        if let Err(error) = served.await {
+            tracing::error!(%error, "no longer listening");
+        }
+    });
+}
+
+impl Local {
+    /// Returns where everything answers, without a slash at the end.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// Returns where the embedded DynamoDB answers.
+    #[must_use]
+    pub fn dynamodb_url(&self) -> &str {
+        &self.embedded.url
+    }
+
+    /// Returns the environment that the functions were handed.
+    #[must_use]
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// Stops everything within a few seconds. Whatever was acknowledged is stored, and goes on after the next start in
+    /// the same directory.
+    pub async fn stop(self) {
+        self.shutdown.stop(DRAIN).await;
+        self.embedded.stop().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+    use std::io::{Read, Write};
+    use std::path::Path;
+
+    fn options(directory: Option<&Path>) -> Options {
+        let data_dir = directory.map(Path::to_path_buf);
+        Options { port: 0, data_dir, lambda: None, environment: Environment::default() }
+    }
+
+    async fn create(local: &Local) -> reqwest::Response {
+        let client = stand_in_host::client(CALL_TIMEOUT).unwrap();
+        let bearer = json!({ "sub": "alice", "name": "Alice", "role": "agent", "workspace": "acme" });
+        let token = client.post(format!("{}/local/token", local.base_url())).json(&bearer).send().await.unwrap();
+        let token: Value = token.json().await.unwrap();
+        let order = json!({
+            "order_number": "1", "amount": 100, "currency": "ZAR", "customer": { "phone": "+27831234567" },
+        });
+        client
+            .post(format!("{}/payment-requests", local.base_url()))
+            .bearer_auth(token["access_token"].as_str().unwrap())
+            .json(&order)
+            .send()
+            .await
+            .unwrap()
+    }
+
+    async fn get(local: &Local, path: &str) -> Value {
+        let client = stand_in_host::client(CALL_TIMEOUT).unwrap();
+        client.get(format!("{}{path}", local.base_url())).send().await.unwrap().json().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_request_reaches_the_bus_and_the_phone() {
+        let local = start(options(None)).await.unwrap();
+        assert_eq!(create(&local).await.status(), 201);
+        let arrived = async {
+            while get(&local, "/local/messages?phone=%2B27831234567").await.as_array().is_none_or(Vec::is_empty) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), arrived).await.unwrap();
+        assert_eq!(get(&local, "/local/events").await[0]["detail"]["status"], "sent");
+        local.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_data_directory_keeps_what_happened_and_has_one_runner() {
+        let directory = crate::test::Directory::new();
+        let local = start(options(Some(directory.path()))).await.unwrap();
+        let second = start(options(Some(directory.path()))).await;
+        assert!(matches!(second, Err(StartError::DataDirInUse)));
+        assert_eq!(create(&local).await.status(), 201);
+        // Stopped at once: whatever has not been published by now is published after the next start.
+        local.stop().await;
+
+        let local = start(options(Some(directory.path()))).await.unwrap();
+        let published = async {
+            while get(&local, "/local/events").await.as_array().is_none_or(Vec::is_empty) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), published).await.unwrap();
+        local.stop().await;
+    }
+
+    #[tokio::test]
+    async fn the_gateway_refuses_with_problems() {
+        let environment = Environment::default().with("ALLOWED_ORIGINS", "https://desk.example.com");
+        let local = start(Options { environment, ..options(None) }).await.unwrap();
+        let client = stand_in_host::client(CALL_TIMEOUT).unwrap();
+        let url = |path: &str| format!("{}{path}", local.base_url());
+        for (request, status, code) in [
+            (client.get(url("/payment-requests")), 401, "unauthenticated"),
+            (client.get(url("/payment-requests")).bearer_auth("a.b.c"), 401, "unauthenticated"),
+            (client.put(url("/payment-requests")), 404, "not_found"),
+            (client.get(url("/local/token")), 404, "not_found"),
+            (client.post(url("/webhooks/sandbox")).body(vec![b'x'; 11 * 1024 * 1024]), 413, "body_too_large"),
+            (client.post(url("/local/token")).body("{"), 400, "malformed_body"),
+            (client.get(url(&format!("/p/{}", "x".repeat(61_000)))), 422, "validation_failed"),
+        ] {
+            let response = request.send().await.unwrap();
+            assert_eq!(response.status(), status);
+            assert_eq!(response.headers()["content-type"], "application/problem+json");
+            assert_eq!(response.json::<Value>().await.unwrap()["code"], code);
+        }
+
+        for (origin, allowed) in [("https://desk.example.com", true), ("https://evil.example.com", false)] {
+            let preflight = client
+                .request(http::Method::OPTIONS, url("/payment-requests"))
+                .header("origin", origin)
+                .header("access-control-request-method", "POST");
+            let response = preflight.send().await.unwrap();
+            assert_eq!(response.headers().contains_key("access-control-allow-origin"), allowed, "{origin}");
+        }
+        local.stop().await;
+    }
+
+    #[tokio::test]
+    async fn what_is_not_http_gets_a_problem_too() {
+        let local = start(options(None)).await.unwrap();
+        let authority = local.base_url().trim_start_matches("http://").to_owned();
+        let answers = tokio::task::spawn_blocking(move || {
+            let long = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(70_000));
+            [b"GET /\xff HTTP/1.1\r\n\r\n".as_slice(), b"nonsense\r\n\r\n", long.as_bytes()].map(|request| {
+                let mut stream = std::net::TcpStream::connect(&authority).unwrap();
+                stream.write_all(request).unwrap();
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).unwrap();
+                answer
+            })
+        });
+        for answer in answers.await.unwrap() {
+            assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            assert!(head.contains("application/problem+json"), "{answer}");
+            assert_eq!(serde_json::from_str::<Value>(body).unwrap()["code"], "malformed_body");
+        }
+        local.stop().await;
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_started_says_why() {
+        let local = start(options(None)).await.unwrap();
+        let port = local.base_url().rsplit(':').next().and_then(|port| port.parse().ok()).unwrap();
+        let taken = start(Options { port, ..options(None) }).await;
+        assert!(matches!(taken, Err(StartError::Listen { .. })));
+        local.stop().await;
+
+        let environment = Environment::default().with("LINK_TTL_SECONDS", "soon");
+        let error = start(Options { environment, ..options(None) }).await.err().unwrap().to_string();
+        assert!(error.contains("LINK_TTL_SECONDS"), "{error}");
+    }
+}

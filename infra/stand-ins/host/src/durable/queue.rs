@@ -1,0 +1,406 @@
+//! A durable queue: a job that was put in is attempted until it is done, restarts included.
+//!
+//! Jobs of one message group are attempted one after the other, in the order they came. Groups do not wait for each
+//! other.
+
+use super::backoff::backoff;
+use super::store::{DurableStore, DurableStoreError, keep_dead_letter};
+use crate::Host;
+use crate::doors::Doors;
+use crate::shutdown::Shutdown;
+use domain::Timestamp;
+use runtime::BoxFuture;
+use rusqlite::Transaction;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinSet;
+
+/// How many jobs of one queue are attempted at the same moment.
+const CONCURRENCY: usize = 16;
+
+/// The jobs of every queue. `topic` is a job's rule and `lane` its message group: the columns keep the names under
+/// which data directories already have them.
+pub(super) const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS jobs (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        queue TEXT NOT NULL,
+        topic TEXT NOT NULL,
+        lane TEXT NOT NULL,
+        body TEXT NOT NULL,
+        attempts INTEGER NOT NULL,
+        created_at INTEGER NOT NULL
+    ) STRICT;
+";
+
+/// Something to be done, stored until it is.
+#[derive(Debug, Clone)]
+pub struct Job {
+    sequence: i64,
+    /// The rule by which it came here, which logs and dead letters name.
+    pub rule: String,
+    message_group: String,
+    /// What the work needs.
+    pub body: String,
+    /// How many attempts have failed so far.
+    pub attempts: u32,
+    /// In milliseconds since the Unix epoch.
+    created_at: i64,
+}
+
+/// A job that is not stored yet.
+#[derive(Debug)]
+pub struct NewJob<'a> {
+    /// The rule by which it came here, which logs and dead letters name.
+    pub rule: &'a str,
+    /// Jobs of one group keep their order.
+    pub message_group: &'a str,
+    /// What the work needs.
+    pub body: String,
+}
+
+impl Job {
+    /// Puts a job into a queue, within the transaction that also writes what it is about.
+    ///
+    /// # Errors
+    /// `SQLite` refused.
+    pub fn put(
+        transaction: &Transaction<'_>,
+        queue: &str,
+        NewJob { rule, message_group, body }: NewJob<'_>,
+        now: Timestamp,
+    ) -> rusqlite::Result<Self> {
+        let created_at = now.as_milliseconds();
+        transaction
+            .prepare_cached(
+                "INSERT INTO jobs (queue, topic, lane, body, attempts, created_at) VALUES (?1, ?2, ?3, ?4, 0, ?5)",
+            )?
+            .execute((queue, rule, message_group, &body, created_at))?;
+        let sequence = transaction.last_insert_rowid();
+        let (rule, message_group) = (rule.to_owned(), message_group.to_owned());
+        Ok(Self { sequence, rule, message_group, body, attempts: 0, created_at })
+    }
+
+    /// Returns the time since it was put in.
+    #[must_use]
+    pub fn age(&self, now: Timestamp) -> Duration {
+        let milliseconds = now.as_milliseconds().saturating_sub(self.created_at);
+        Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))
+    }
+}
+
+/// How an attempt went.
+#[derive(Debug)]
+pub enum Attempt {
+    /// The job is done.
+    Done,
+    /// It failed for this reason, and is tried again.
+    Failed(String),
+    /// What it needs could not be reached, for this reason. That does not count as an attempt, and it is tried again.
+    Unavailable(String),
+    /// It failed for this reason, and is given up.
+    Fatal(String),
+}
+
+/// What a queue does with its jobs.
+pub trait Work: Send + Sync + 'static {
+    /// Attempts a job once.
+    fn attempt<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Attempt>;
+}
+
+/// One queue. Clones put into the same one.
+#[derive(Debug, Clone)]
+pub struct Queue(mpsc::UnboundedSender<Submission>);
+
+#[derive(Debug)]
+struct Submission {
+    job: Job,
+    attempted: Option<oneshot::Sender<()>>,
+}
+
+impl Queue {
+    /// Starts a queue with the jobs that an earlier run has left in it. Its task ends some time after draining has
+    /// begun.
+    ///
+    /// # Errors
+    /// [`DurableStoreError`] if they cannot be read.
+    pub async fn start(host: &Host, name: &'static str, work: Arc<dyn Work>) -> Result<Self, DurableStoreError> {
+        let left = host.store.transaction(move |transaction| left_over(transaction, name)).await?;
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let worker = Worker {
+            name,
+            work,
+            store: host.store.clone(),
+            doors: host.doors.clone(),
+            shutdown: host.shutdown.clone(),
+            slots: Arc::new(Semaphore::new(CONCURRENCY)),
+        };
+        let dispatcher = Dispatcher { groups: HashMap::new(), running: JoinSet::new(), worker };
+        host.shutdown.spawn(dispatcher.run(left, receiver));
+        Ok(Self(sender))
+    }
+
+    /// Hands over a job that is already stored. The receiver resolves after its first attempt, or when the queue ends.
+    #[must_use = "dropping it says that nobody waits for the attempt"]
+    pub fn submit(&self, job: Job) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        if self.0.send(Submission { job, attempted: Some(sender) }).is_err() {
+            tracing::debug!("a job waits for the next start");
+        }
+        receiver
+    }
+
+    /// Hands over jobs that are already stored, without waiting for their attempts.
+    pub fn submit_all(&self, jobs: impl IntoIterator<Item = Job>) {
+        for job in jobs {
+            drop(self.submit(job));
+        }
+    }
+}
+
+fn left_over(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<Vec<Job>> {
+    transaction
+        .prepare(
+            "SELECT sequence, topic, lane, body, attempts, created_at FROM jobs WHERE queue = ?1 ORDER BY sequence",
+        )?
+        .query_map([name], |row| {
+            Ok(Job {
+                sequence: row.get(0)?,
+                rule: row.get(1)?,
+                message_group: row.get(2)?,
+                body: row.get(3)?,
+                attempts: row.get(4)?,
+                created_at: row.get(5)?,
+            })
+        })?
+        .collect()
+}
+
+/// Keeps the message groups in order: at most one job of each is being worked on.
+struct Dispatcher {
+    /// What waits behind each group's current job.
+    groups: HashMap<String, VecDeque<Submission>>,
+    /// Each ends with its job's group.
+    running: JoinSet<String>,
+    worker: Worker,
+}
+
+impl Dispatcher {
+    async fn run(mut self, left: Vec<Job>, mut arriving: mpsc::UnboundedReceiver<Submission>) {
+        for job in left {
+            self.take(Submission { job, attempted: None });
+        }
+        loop {
+            tokio::select! {
+                () = self.worker.shutdown.draining() => break,
+                Some(submission) = arriving.recv() => self.take(submission),
+                Some(ended) = self.running.join_next() => match ended {
+                    Ok(group) => self.next_of(&group),
+                    // The job is stored and comes back with the next start; only a defect in the work gets here.
+                    Err(error) => tracing::error!(queue = self.worker.name, %error, "a queue's worker ended early"),
+                },
+                else => break,
+            }
+        }
+        while self.running.join_next().await.is_some() {}
+    }
+
+    fn take(&mut self, submission: Submission) {
+        if let Some(waiting) = self.groups.get_mut(&submission.job.message_group) {
+            waiting.push_back(submission);
+        } else {
+            self.groups.insert(submission.job.message_group.clone(), VecDeque::new());
+            self.running.spawn(self.worker.clone().complete(submission));
+        }
+    }
+
+    fn next_of(&mut self, group: &str) {
+        if let Some(submission) = self.groups.get_mut(group).and_then(VecDeque::pop_front) {
+            self.running.spawn(self.worker.clone().complete(submission));
+        } else {
+            self.groups.remove(group);
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Worker {
+    name: &'static str,
+    work: Arc<dyn Work>,
+    store: DurableStore,
+    doors: Doors,
+    shutdown: Shutdown,
+    slots: Arc<Semaphore>,
+}
+
+impl Worker {
+    /// Attempts one job until it is done or given up, and returns its message group.
+    async fn complete(self, Submission { mut job, mut attempted }: Submission) -> String {
+        let mut failures = job.attempts;
+        while !self.shutdown.is_draining() {
+            let attempt = tokio::select! {
+                attempt = self.attempt(&job) => attempt,
+                () = self.shutdown.halted() => break,
+            };
+            let settled = self.record(&mut job, attempt).await;
+            if let Some(attempted) = attempted.take() {
+                // Whoever waited may have gone.
+                attempted.send(()).ok();
+            }
+            if settled {
+                break;
+            }
+            failures = failures.saturating_add(1);
+            tokio::select! {
+                () = tokio::time::sleep(backoff(failures, &self.doors)) => {}
+                () = self.shutdown.draining() => break,
+            }
+        }
+        job.message_group
+    }
+
+    async fn attempt(&self, job: &Job) -> Attempt {
+        match self.slots.acquire().await {
+            Ok(_slot) => self.work.attempt(job).await,
+            Err(closed) => Attempt::Unavailable(closed.to_string()),
+        }
+    }
+
+    /// Stores how an attempt went, and returns whether the job is settled.
+    async fn record(&self, job: &mut Job, attempt: Attempt) -> bool {
+        let (queue, rule, sequence) = (self.name, job.rule.clone(), job.sequence);
+        let stored = match attempt {
+            Attempt::Done => self.store.transaction(move |transaction| delete(transaction, sequence)).await,
+            Attempt::Unavailable(reason) => {
+                tracing::warn!(queue, rule, reason, "a job waits for what it needs");
+                return false;
+            }
+            Attempt::Failed(reason) => {
+                job.attempts = job.attempts.saturating_add(1);
+                tracing::warn!(queue, rule, attempts = job.attempts, reason, "an attempt failed");
+                let attempts = job.attempts;
+                self.store
+                    .transaction(move |transaction| {
+                        transaction
+                            .prepare_cached("UPDATE jobs SET attempts = ?2 WHERE sequence = ?1")?
+                            .execute((sequence, attempts))
+                            .map(|_| ())
+                    })
+                    .await
+                    .unwrap_or_else(|error| tracing::error!(queue, %error, "an attempt was not counted"));
+                return false;
+            }
+            Attempt::Fatal(reason) => {
+                tracing::error!(queue, rule, attempts = job.attempts, reason, "a job was given up");
+                let (body, now) = (job.body.clone(), self.doors.now());
+                self.store
+                    .transaction(move |transaction| {
+                        keep_dead_letter(transaction, &rule, &reason, &body, now)?;
+                        delete(transaction, sequence)
+                    })
+                    .await
+            }
+        };
+        // Done but not stored as done: it is done once more after the next start, as at-least-once delivery allows.
+        stored.unwrap_or_else(|error| tracing::error!(queue, %error, "a settled job stays in the queue"));
+        true
+    }
+}
+
+fn delete(transaction: &Transaction<'_>, sequence: i64) -> rusqlite::Result<()> {
+    transaction.prepare_cached("DELETE FROM jobs WHERE sequence = ?1")?.execute([sequence]).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shutdown::ShutdownHandle;
+    use std::sync::Mutex;
+
+    /// Fails each body's first attempt, and writes down every one.
+    #[derive(Default)]
+    struct Stubborn(Mutex<Vec<String>>);
+
+    impl Work for Stubborn {
+        fn attempt<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Attempt> {
+            Box::pin(async move {
+                self.0.lock().unwrap().push(job.body.clone());
+                match (job.rule.as_str(), job.attempts) {
+                    ("fatal", _) => Attempt::Fatal("never".to_owned()),
+                    (_, 0) => Attempt::Failed("at first".to_owned()),
+                    _ => Attempt::Done,
+                }
+            })
+        }
+    }
+
+    fn host() -> (ShutdownHandle, Host) {
+        let (handle, shutdown) = ShutdownHandle::new();
+        let host = Host {
+            base_url: "http://127.0.0.1:1".to_owned(),
+            functions_elsewhere: false,
+            store: DurableStore::open(None).unwrap(),
+            doors: Doors::default(),
+            client: crate::client(Duration::from_secs(1)).unwrap(),
+            shutdown,
+        };
+        (handle, host)
+    }
+
+    async fn put(host: &Host, rule: &'static str, message_group: &'static str, body: &'static str) -> Job {
+        let now = host.doors.now();
+        let job = move |transaction: &Transaction<'_>| {
+            Job::put(transaction, "test", NewJob { rule, message_group, body: body.to_owned() }, now)
+        };
+        host.store.transaction(job).await.unwrap()
+    }
+
+    async fn count(host: &Host, table: &'static str) -> i64 {
+        let sql = format!("SELECT count(*) FROM {table}");
+        host.store.transaction(move |transaction| transaction.query_row(&sql, [], |row| row.get(0))).await.unwrap()
+    }
+
+    async fn until_empty(host: &Host) {
+        tokio::time::timeout(Duration::from_secs(10), async {
+            while count(host, "jobs").await > 0 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_message_group_keeps_its_order_over_failures_and_a_start() {
+        let (_handle, host) = host();
+        for body in ["1", "2"] {
+            put(&host, "ordinary", "group", body).await;
+        }
+        let work = Arc::new(Stubborn::default());
+        let queue = Queue::start(&host, "test", work.clone()).await.unwrap();
+        let job = put(&host, "ordinary", "group", "3").await;
+        queue.submit(job).await.unwrap();
+        until_empty(&host).await;
+        assert_eq!(*work.0.lock().unwrap(), ["1", "1", "2", "2", "3", "3"]);
+    }
+
+    #[tokio::test]
+    async fn what_is_given_up_is_kept_and_blocks_nothing() {
+        let (_handle, host) = host();
+        put(&host, "fatal", "group", "bad").await;
+        put(&host, "ordinary", "group", "good").await;
+        Queue::start(&host, "test", Arc::new(Stubborn::default())).await.unwrap();
+        until_empty(&host).await;
+        assert_eq!(count(&host, "dead_letters").await, 1);
+    }
+
+    #[tokio::test]
+    async fn draining_ends_the_queue_and_leaves_the_rest_stored() {
+        let (handle, host) = host();
+        let queue = Queue::start(&host, "test", Arc::new(Stubborn::default())).await.unwrap();
+        handle.stop(Duration::from_secs(10)).await;
+        queue.submit(put(&host, "ordinary", "group", "1").await).await.unwrap_err();
+        assert_eq!(count(&host, "jobs").await, 1);
+    }
+}

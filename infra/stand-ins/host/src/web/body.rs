@@ -1,0 +1,68 @@
+//! Reading a request's body without ever holding more of it than is wanted.
+
+use super::ProblemResponse;
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use runtime::problem::Problem;
+use serde::de::DeserializeOwned;
+
+/// How much of a body that is too large is still read, in bytes: a client that is answered while it sends may never see
+/// the answer.
+const DRAINED: usize = 64 * 1024 * 1024;
+
+/// The largest body that the runner's own routes take, in bytes.
+pub const OWN_LIMIT: usize = 64 * 1024;
+
+/// Reads the whole body.
+///
+/// # Errors
+/// The body is larger than `limit` bytes, or breaks off.
+pub async fn read(mut body: Body, limit: usize) -> Result<Bytes, ProblemResponse> {
+    let mut kept = BytesMut::new();
+    let mut seen = 0_usize;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Problem::MalformedBody("The body breaks off."))?.into_data() else { continue };
+        seen = seen.saturating_add(data.len());
+        if seen <= limit {
+            kept.extend_from_slice(&data);
+        } else if seen > DRAINED {
+            break;
+        }
+    }
+    if seen > limit { Err(Problem::BodyTooLarge(limit).into()) } else { Ok(kept.freeze()) }
+}
+
+/// Reads the body as JSON of a certain form, whatever its content type says: the runner's own routes are for people
+/// with curl.
+///
+/// # Errors
+/// As [`read`] does, and for what is not JSON or has another form.
+pub async fn json<T: DeserializeOwned>(body: Body) -> Result<T, ProblemResponse> {
+    let bytes = read(body, OWN_LIMIT).await?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        if error.is_data() {
+            ProblemResponse::invalid("body", "must hold the fields that this route takes")
+        } else {
+            Problem::MalformedBody("The body is not JSON.").into()
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_up_to_the_limit_is_kept_and_one_beyond_refused() {
+        assert_eq!(read(Body::from("1234"), 4).await.unwrap(), "1234");
+        assert_eq!(read(Body::from("12345"), 4).await.unwrap_err().0.code(), "body_too_large");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_json_differs_from_what_has_another_form() {
+        assert_eq!(json::<Vec<u8>>(Body::from("[1")).await.unwrap_err().0.code(), "malformed_body");
+        assert_eq!(json::<Vec<u8>>(Body::from("{}")).await.unwrap_err().0.code(), "validation_failed");
+        assert_eq!(json::<Vec<u8>>(Body::from("[1]")).await.unwrap(), [1]);
+    }
+}

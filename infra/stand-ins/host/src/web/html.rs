@@ -1,0 +1,31 @@
+//! The answers to a person's browser: pages, and the files that they load.
+
+use super::ProblemResponse;
+use askama::Template;
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, StatusCode};
+
+/// Answers a page, which nobody keeps or indexes. `policy` says what it may load and where its forms may lead.
+pub fn page(status: StatusCode, page: &impl Template, policy: &str) -> Response {
+    let html = match page.render() {
+        Ok(html) => html,
+        Err(error) => return ProblemResponse::unavailable(error).into_response(),
+    };
+    let mut response = (status, [(CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response();
+    let headers = response.headers_mut();
+    if let Ok(policy) = HeaderValue::from_str(policy) {
+        headers.insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert("x-robots-tag", HeaderValue::from_static("noindex"));
+    response
+}
+
+/// Answers a file of a page. Browsers ask for it anew each time, for the runner may have been built again.
+#[must_use]
+pub fn file(content_type: &'static str, text: &'static str) -> impl IntoResponse {
+    ([(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-cache")], text)
+}

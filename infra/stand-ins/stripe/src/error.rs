@@ -1,0 +1,116 @@
+//! How Stripe refuses (<https://docs.stripe.com/api/errors>).
+
+use http::StatusCode;
+use serde_json::{Map, Value};
+
+/// An error of the interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ApiError {
+    pub(super) status: StatusCode,
+    kind: &'static str,
+    code: Option<&'static str>,
+    param: Option<String>,
+    message: String,
+    /// Whether it was found before the work began. Only what came of work is answered again under an idempotency key
+    /// (<https://docs.stripe.com/api/idempotent_requests>).
+    pub(super) before_work: bool,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
+        Self { status, kind, code: None, param: None, message: message.into(), before_work: false }
+    }
+
+    /// Builds the error for what cannot be done in the state that things are in.
+    pub(super) fn refused(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", message)
+    }
+
+    /// Builds the error for a parameter that is not as it has to be.
+    pub(super) fn parameter(code: &'static str, param: &str, message: impl Into<String>) -> Self {
+        Self { param: Some(param.to_owned()), before_work: true, ..Self::refused(message).with_code(code) }
+    }
+
+    /// Builds the error for an object that does not exist.
+    pub(super) fn missing(object: &str, param: &str, id: &str) -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            param: Some(param.to_owned()),
+            ..Self::refused(format!("No such {object}: '{id}'")).with_code("resource_missing")
+        }
+    }
+
+    /// Builds the error for a route that does not exist.
+    pub(super) fn unrecognized(method: &http::Method, path: &str) -> Self {
+        let message = format!("Unrecognized request URL ({method}: {path}).");
+        Self { before_work: true, ..Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message) }
+    }
+
+    /// Builds the error for a key that is missing or not the account's, and repeats nothing of it.
+    pub(super) fn unauthorized(given: bool) -> Self {
+        let message = if given { "Invalid API Key provided." } else { "You did not provide an API key." };
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_request_error", message)
+    }
+
+    /// Builds the error for an idempotency key that stood for another request before.
+    pub(super) fn other_parameters(key: &str) -> Self {
+        let message = format!(
+            "Keys for idempotent requests can only be used with the same parameters they were first used with. Try \
+             using a key other than '{key}' if you meant to execute a different request."
+        );
+        Self::new(StatusCode::BAD_REQUEST, "idempotency_error", message)
+    }
+
+    /// Builds the error for an idempotency key whose first request is still under way.
+    pub(super) fn in_progress() -> Self {
+        let message = "There is currently another in-progress request using this idempotency key.";
+        Self::new(StatusCode::CONFLICT, "idempotency_error", message).with_code("idempotency_key_in_use")
+    }
+
+    /// Builds the error for a failure of the stand-in itself.
+    pub(super) fn internal() -> Self {
+        let message = "The stand-in's store cannot be read or written.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "api_error", message)
+    }
+
+    pub(super) fn with_code(self, code: &'static str) -> Self {
+        Self { code: Some(code), ..self }
+    }
+
+    /// Renders the response's body.
+    pub(super) fn body(&self) -> Value {
+        let mut error = Map::new();
+        error.insert("type".to_owned(), self.kind.into());
+        error.insert("message".to_owned(), self.message.as_str().into());
+        if let Some(code) = self.code {
+            error.insert("code".to_owned(), code.into());
+            let page = code.replace('_', "-");
+            error.insert("doc_url".to_owned(), format!("https://docs.stripe.com/error-codes/{page}").into());
+        }
+        if let Some(param) = &self.param {
+            error.insert("param".to_owned(), param.as_str().into());
+        }
+        serde_json::json!({ "error": error })
+    }
+}
+
+/// A change of the account that was not made.
+#[derive(Debug)]
+pub(super) enum AccountError {
+    /// Stripe would refuse it.
+    Api(ApiError),
+    /// The store could not be read or written.
+    Store(rusqlite::Error),
+}
+
+impl From<ApiError> for AccountError {
+    fn from(error: ApiError) -> Self {
+        Self::Api(error)
+    }
+}
+
+impl From<rusqlite::Error> for AccountError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(error)
+    }
+}

@@ -1,0 +1,260 @@
+//! A stand-in for Stripe: its interface below `/stripe/v1`, its payment page, its events. It knows Checkout Sessions
+//! with what comes of them, and behaves as <https://docs.stripe.com/api> says; what it does not know it refuses.
+
+mod account;
+mod amount;
+mod api;
+mod error;
+mod objects;
+mod parameters;
+mod webhook;
+
+use account::{Account, ApiRequest, RefundOutcome, Settings};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use axum::routing::{any, get, post};
+use objects::{Checkout, PaymentStatus, SessionStatus};
+use runtime::stripe_signature::SigningSecrets;
+use runtime::{BoxFuture, ConfigError, Environment};
+use rusqlite::Transaction;
+use stand_in_host::checkout_page::{
+    self, Brand, CheckoutState, FormResult, FormValue, Order, PaymentOutcome, Settlement,
+};
+use stand_in_host::durable::{DurableStore, Queue};
+use stand_in_host::web::ProblemResponse;
+use stand_in_host::{Host, Shutdown, StandIn, StandInError};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The account's key, unless `STRIPE_SECRET_KEY` is set. It protects nothing.
+const DEVELOPMENT_KEY: &str = "sk_test_local0stand0in";
+const BRAND: Brand = Brand { name: "Stand-in for Stripe", style: "/stripe/style.css" };
+/// How often the stand-in looks for sessions whose time has come.
+const EXPIRE_EVERY: Duration = Duration::from_secs(1);
+
+/// Stands in for Stripe, below `/stripe`.
+#[derive(Debug, Clone, Copy)]
+pub struct StripeStandIn;
+
+impl StandIn for StripeStandIn {
+    fn name(&self) -> &'static str {
+        "stripe"
+    }
+
+    fn is_elsewhere(&self, given: &Environment) -> bool {
+        given.get("STRIPE_API_URL").is_some()
+    }
+
+    fn configure(&self, host: &Host, given: Environment) -> Result<Environment, ConfigError> {
+        Ok(given
+            .or("STRIPE_SECRET_KEY", DEVELOPMENT_KEY)
+            .or("STRIPE_WEBHOOK_SECRET", host.random_webhook_secret("STRIPE_WEBHOOK_SECRET")?)
+            .or("STRIPE_LIVEMODE", "false")
+            .or("STRIPE_CHECKOUT_ORIGIN", &host.base_url)
+            .with("STRIPE_API_URL", format!("{}/stripe", host.base_url)))
+    }
+
+    fn start<'a>(
+        &'a self,
+        host: &'a Host,
+        environment: &'a Environment,
+    ) -> BoxFuture<'a, Result<Router, StandInError>> {
+        Box::pin(async move {
+            let stripe = Arc::new(Stripe::start(host, environment).await?);
+            host.shutdown.spawn(Arc::clone(&stripe).expire_sessions(host.shutdown.clone()));
+            Ok(router(stripe))
+        })
+    }
+}
+
+/// The stand-in, running.
+struct Stripe {
+    store: DurableStore,
+    webhooks: Queue,
+    in_progress: api::InProgress,
+    secret_key: String,
+    settings: Settings,
+}
+
+impl Stripe {
+    async fn start(host: &Host, environment: &Environment) -> Result<Self, StandInError> {
+        host.store.create_tables(objects::SCHEMA).await?;
+        host.store.create_tables(api::SCHEMA).await?;
+        let origin = environment.require("STRIPE_CHECKOUT_ORIGIN")?;
+        let settings = Settings {
+            livemode: environment.get("STRIPE_LIVEMODE") == Some("true"),
+            page_base: format!("{origin}/stripe/c/pay/"),
+            doors: host.doors.clone(),
+        };
+        let sender = webhook::Sender {
+            client: host.client.clone(),
+            doors: host.doors.clone(),
+            url: host.function_url(environment, "STRIPE_WEBHOOK_URL", "/webhooks/stripe"),
+            secrets: SigningSecrets::from_environment(environment, "STRIPE_WEBHOOK_SECRET")?,
+        };
+        Ok(Self {
+            store: host.store.clone(),
+            secret_key: environment.require("STRIPE_SECRET_KEY")?.to_owned(),
+            webhooks: Queue::start(host, webhook::QUEUE, Arc::new(sender)).await?,
+            in_progress: api::InProgress::default(),
+            settings,
+        })
+    }
+
+    /// Expires sessions as their time comes.
+    async fn expire_sessions(self: Arc<Self>, shutdown: Shutdown) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(EXPIRE_EVERY) => {}
+                () = shutdown.draining() => return,
+            }
+            let settings = self.settings.clone();
+            let expired = self.store.transaction(move |transaction| {
+                let mut account = Account::open(transaction, &settings, ApiRequest::default());
+                account.expire_overdue()?;
+                Ok(account.pending_webhooks)
+            });
+            match expired.await {
+                Ok(pending_webhooks) => self.webhooks.submit_all(pending_webhooks),
+                Err(error) => tracing::error!(%error, "the stand-in for Stripe could not expire its sessions"),
+            }
+        }
+    }
+
+    /// Does what a form on a session's page says.
+    async fn form<T: FormValue>(
+        &self,
+        id: String,
+        body: Body,
+        work: fn(&mut Account<'_>, Checkout, T) -> rusqlite::Result<FormResult>,
+    ) -> Result<Response, ProblemResponse> {
+        let settings = self.settings.clone();
+        let find_and_work = move |transaction: &Transaction<'_>, value| {
+            let mut account = Account::open(transaction, &settings, ApiRequest::default());
+            match account.checkout(&id)? {
+                Some(checkout) => work(&mut account, checkout, value),
+                None => Ok(FormResult::Unknown),
+            }
+        };
+        BRAND.submit(&self.store, &self.webhooks, body, find_and_work).await
+    }
+}
+
+fn router(stripe: Arc<Stripe>) -> Router {
+    Router::new()
+        .route("/stripe/v1/{*path}", any(api::call))
+        .route("/stripe/c/pay/{session}", get(show))
+        .route("/stripe/c/pay/{session}/pay", post(pay))
+        .route("/stripe/c/pay/{session}/settle", post(settle))
+        .route("/stripe/c/pay/{session}/refunds", post(refunds))
+        .route("/stripe/style.css", get(checkout_page::style))
+        .with_state(stripe)
+}
+
+async fn show(State(stripe): State<Arc<Stripe>>, Path(id): Path<String>) -> Result<Response, ProblemResponse> {
+    let settings = stripe.settings.clone();
+    let found = stripe.store.transaction(move |transaction| {
+        let mut account = Account::open(transaction, &settings, ApiRequest::default());
+        Ok((account.checkout(&id)?, account.pending_webhooks))
+    });
+    let (checkout, pending_webhooks) = found.await?;
+    stripe.webhooks.submit_all(pending_webhooks);
+    Ok(checkout.map_or_else(|| BRAND.unknown(), |checkout| BRAND.show(&checkout.into())))
+}
+
+async fn pay(
+    State(stripe): State<Arc<Stripe>>,
+    Path(id): Path<String>,
+    body: Body,
+) -> Result<Response, ProblemResponse> {
+    stripe.form(id, body, attempt_payment).await
+}
+
+/// Lets time pass at the customer's bank: the money that a session waits for arrives, or does not.
+async fn settle(
+    State(stripe): State<Arc<Stripe>>,
+    Path(id): Path<String>,
+    body: Body,
+) -> Result<Response, ProblemResponse> {
+    stripe.form(id, body, settle_payment).await
+}
+
+/// Decides what becomes of the refunds of a payment, for which Stripe has special cards in its test mode
+/// (<https://docs.stripe.com/testing#refunds>).
+async fn refunds(
+    State(stripe): State<Arc<Stripe>>,
+    Path(id): Path<String>,
+    body: Body,
+) -> Result<Response, ProblemResponse> {
+    stripe.form(id, body, settle_refunds).await
+}
+
+fn attempt_payment(
+    account: &mut Account<'_>,
+    mut checkout: Checkout,
+    outcome: PaymentOutcome,
+) -> rusqlite::Result<FormResult> {
+    match checkout.session.status {
+        SessionStatus::Complete => return Ok(FormResult::AlreadyDone { return_url: checkout.session.success_url }),
+        SessionStatus::Expired => return Ok(FormResult::Closed(Box::new(checkout.into()))),
+        SessionStatus::Open => {}
+    }
+    account.attempt(&mut checkout, outcome)?;
+    Ok(submitted(account, checkout, true))
+}
+
+fn settle_payment(
+    account: &mut Account<'_>,
+    mut checkout: Checkout,
+    settlement: Settlement,
+) -> rusqlite::Result<FormResult> {
+    match checkout.session.status {
+        SessionStatus::Open => Ok(FormResult::NotProcessing),
+        SessionStatus::Expired => Ok(FormResult::Closed(Box::new(checkout.into()))),
+        SessionStatus::Complete => {
+            let settled = account.settle(&mut checkout, settlement)?;
+            Ok(submitted(account, checkout, settled))
+        }
+    }
+}
+
+fn settle_refunds(
+    account: &mut Account<'_>,
+    mut checkout: Checkout,
+    outcome: RefundOutcome,
+) -> rusqlite::Result<FormResult> {
+    let paid = account.settle_refunds(&mut checkout, outcome)?;
+    Ok(submitted(account, checkout, paid))
+}
+
+/// Returns what a form did to a session, with the webhooks about it if it was `applied`.
+fn submitted(account: &mut Account<'_>, checkout: Checkout, applied: bool) -> FormResult {
+    let return_url = checkout.session.success_url;
+    if applied {
+        FormResult::Applied { pending_webhooks: std::mem::take(&mut account.pending_webhooks), return_url }
+    } else {
+        FormResult::AlreadyDone { return_url }
+    }
+}
+
+impl From<Checkout> for Order {
+    fn from(checkout: Checkout) -> Self {
+        let Checkout { session, line_items, failed, .. } = checkout;
+        let names: Vec<&str> = line_items.iter().map(|item| item.description.as_str()).collect();
+        Self {
+            name: names.join(", "),
+            description: line_items.first().and_then(|item| item.note()).map(str::to_owned),
+            amount: amount::display(session.amount_total, &session.currency),
+            address: format!("/stripe/c/pay/{}", session.id),
+            state: match (session.status, session.payment_status) {
+                (SessionStatus::Open, _) => CheckoutState::Open,
+                (SessionStatus::Complete, PaymentStatus::Paid) => CheckoutState::Paid,
+                (SessionStatus::Complete, PaymentStatus::Unpaid) if !failed => CheckoutState::Processing,
+                (SessionStatus::Complete | SessionStatus::Expired, _) => CheckoutState::Closed,
+            },
+            return_url: session.success_url,
+        }
+    }
+}

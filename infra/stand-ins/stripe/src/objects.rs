@@ -1,0 +1,289 @@
+//! Stripe's objects, as its interface shows them: what changes is a field, and what is always the same stands beside
+//! it.
+
+use super::error::{AccountError, ApiError};
+use rusqlite::types::{FromSqlError, Type};
+use rusqlite::{OptionalExtension, Transaction};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// Where objects are kept, each as JSON under its identifier.
+pub(super) const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS stripe_objects (
+        id TEXT PRIMARY KEY,
+        body TEXT NOT NULL
+    ) STRICT;
+";
+
+/// The version of the interface that these objects are of, which webhooks name.
+pub(super) const VERSION: &str = "2026-10-28.endive";
+
+/// The merchant's own pairs.
+pub(super) type Metadata = BTreeMap<String, String>;
+
+/// A session with what Stripe keeps with it and shows elsewhere, or only on demand.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Checkout {
+    pub(super) session: Session,
+    pub(super) line_items: Vec<LineItem>,
+    /// What the payment is to carry once there is one.
+    pub(super) intent_metadata: Metadata,
+    /// Whether the customer's part is done and the money did not come.
+    pub(super) failed: bool,
+    /// Whether the balance does not cover refunds of this payment, so that they wait.
+    #[serde(default)]
+    pub(super) refunds_wait: bool,
+}
+
+/// <https://docs.stripe.com/api/checkout/sessions/object>
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Session {
+    pub(super) id: String,
+    pub(super) amount_subtotal: i64,
+    pub(super) amount_total: i64,
+    pub(super) cancel_url: Option<String>,
+    pub(super) client_reference_id: Option<String>,
+    pub(super) created: i64,
+    pub(super) currency: String,
+    pub(super) expires_at: i64,
+    pub(super) livemode: bool,
+    pub(super) locale: Option<String>,
+    pub(super) metadata: Metadata,
+    /// There is none until the customer tries to pay.
+    pub(super) payment_intent: Option<String>,
+    pub(super) payment_status: PaymentStatus,
+    pub(super) status: SessionStatus,
+    pub(super) success_url: String,
+    pub(super) url: Option<String>,
+    #[serde(flatten)]
+    pub(super) rest: Map<String, Value>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum SessionStatus {
+    Open,
+    Complete,
+    Expired,
+}
+
+impl SessionStatus {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Complete => "complete",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum PaymentStatus {
+    Paid,
+    Unpaid,
+}
+
+/// <https://docs.stripe.com/api/checkout/sessions/line_items>
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct LineItem {
+    pub(super) id: String,
+    pub(super) amount_total: i64,
+    pub(super) currency: String,
+    /// The product's name.
+    pub(super) description: String,
+    pub(super) quantity: i64,
+    #[serde(flatten)]
+    pub(super) rest: Map<String, Value>,
+}
+
+/// <https://docs.stripe.com/api/payment_intents/object>
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct PaymentIntent {
+    pub(super) id: String,
+    pub(super) amount: i64,
+    pub(super) amount_received: i64,
+    pub(super) canceled_at: Option<i64>,
+    pub(super) created: i64,
+    pub(super) currency: String,
+    pub(super) last_payment_error: Option<Value>,
+    pub(super) latest_charge: Option<String>,
+    pub(super) livemode: bool,
+    pub(super) metadata: Metadata,
+    pub(super) status: IntentStatus,
+    #[serde(flatten)]
+    pub(super) rest: Map<String, Value>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum IntentStatus {
+    RequiresPaymentMethod,
+    Processing,
+    Succeeded,
+    Canceled,
+}
+
+/// <https://docs.stripe.com/api/charges/object>
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Charge {
+    pub(super) id: String,
+    pub(super) amount: i64,
+    pub(super) amount_captured: i64,
+    pub(super) amount_refunded: i64,
+    pub(super) created: i64,
+    pub(super) currency: String,
+    pub(super) failure_code: Option<String>,
+    pub(super) livemode: bool,
+    pub(super) metadata: Metadata,
+    pub(super) paid: bool,
+    pub(super) payment_intent: String,
+    pub(super) refunded: bool,
+    pub(super) status: ChargeStatus,
+    #[serde(flatten)]
+    pub(super) rest: Map<String, Value>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ChargeStatus {
+    Succeeded,
+    Pending,
+    Failed,
+}
+
+/// <https://docs.stripe.com/api/refunds/object>
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Refund {
+    pub(super) id: String,
+    pub(super) amount: i64,
+    pub(super) charge: String,
+    pub(super) created: i64,
+    pub(super) currency: String,
+    pub(super) metadata: Metadata,
+    pub(super) payment_intent: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) pending_reason: Option<String>,
+    pub(super) status: RefundStatus,
+    #[serde(flatten)]
+    pub(super) rest: Map<String, Value>,
+}
+
+/// <https://docs.stripe.com/refunds#refund-statuses>
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RefundStatus {
+    Pending,
+    Succeeded,
+    Failed,
+}
+
+/// Returns the fields that are the same in every object of a kind.
+fn rest(object: Value) -> Map<String, Value> {
+    match object {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
+
+impl Session {
+    pub(super) fn rest() -> Map<String, Value> {
+        rest(json!({
+            "object": "checkout.session", "adaptive_pricing": { "enabled": false }, "after_expiration": null,
+            "allow_promotion_codes": null,
+            "automatic_tax": { "enabled": false, "liability": null, "provider": null, "status": null },
+            "billing_address_collection": null, "client_secret": null, "consent": null, "consent_collection": null,
+            "currency_conversion": null, "custom_fields": [], "customer": null, "customer_creation": "if_required",
+            "customer_details": null, "customer_email": null, "discounts": [], "invoice": null, "mode": "payment",
+            "payment_link": null, "payment_method_collection": "if_required", "payment_method_options": {},
+            "payment_method_types": ["card", "customer_balance"], "phone_number_collection": { "enabled": false },
+            "recovered_from": null, "setup_intent": null, "shipping_options": [], "submit_type": null,
+            "subscription": null, "ui_mode": "hosted_page",
+            "total_details": { "amount_discount": 0, "amount_shipping": 0, "amount_tax": 0 },
+        }))
+    }
+}
+
+impl LineItem {
+    /// `note` is the product's own description.
+    pub(super) fn rest(note: Option<&str>) -> Map<String, Value> {
+        rest(json!({
+            "object": "item", "amount_discount": 0, "amount_tax": 0, "price": { "product_description": note },
+        }))
+    }
+
+    /// Returns the product's own description.
+    pub(super) fn note(&self) -> Option<&str> {
+        self.rest.get("price")?.get("product_description")?.as_str()
+    }
+}
+
+impl PaymentIntent {
+    pub(super) fn rest(client_secret: &str) -> Map<String, Value> {
+        rest(json!({
+            "object": "payment_intent", "amount_capturable": 0, "cancellation_reason": null,
+            "capture_method": "automatic_async", "client_secret": client_secret,
+            "confirmation_method": "automatic", "customer": null, "description": null, "next_action": null,
+            "payment_method": null,
+            "payment_method_types": ["card", "customer_balance"], "receipt_email": null, "setup_future_usage": null,
+        }))
+    }
+}
+
+impl Charge {
+    pub(super) fn rest() -> Map<String, Value> {
+        rest(json!({
+            "object": "charge", "application_fee": null, "balance_transaction": null, "captured": true,
+            "customer": null, "description": null, "disputed": false, "failure_message": null, "payment_method": null,
+            "receipt_url": null,
+        }))
+    }
+}
+
+impl Refund {
+    pub(super) fn rest() -> Map<String, Value> {
+        rest(json!({
+            "object": "refund", "balance_transaction": null, "reason": null, "receipt_number": null,
+            "source_transfer_reversal": null, "transfer_reversal": null,
+        }))
+    }
+}
+
+/// Returns the object of this identifier.
+pub(super) fn load<T: DeserializeOwned>(transaction: &Transaction<'_>, id: &str) -> rusqlite::Result<Option<T>> {
+    transaction
+        .prepare_cached("SELECT body FROM stripe_objects WHERE id = ?1")?
+        .query_row([id], |row| row.get::<_, String>(0))
+        .optional()?
+        .map(|body| serde_json::from_str(&body))
+        .transpose()
+        // Only an older or newer version could have written it.
+        .map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(0, Type::Text, FromSqlError::Other(error.into()).into())
+        })
+}
+
+/// Keeps an object under its identifier.
+pub(super) fn save(transaction: &Transaction<'_>, id: &str, object: &impl Serialize) -> rusqlite::Result<()> {
+    let statement = "INSERT INTO stripe_objects (id, body) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET body = ?2";
+    transaction.prepare_cached(statement)?.execute((id, json!(object).to_string())).map(|_| ())
+}
+
+/// Puts objects in the place of their identifiers, along a path such as `payment_intent.latest_charge`
+/// (<https://docs.stripe.com/api/expanding_objects>).
+pub(super) fn expand(transaction: &Transaction<'_>, object: &mut Value, path: &str) -> Result<(), AccountError> {
+    let mut here = object;
+    for field in path.split('.') {
+        let cannot = || ApiError::refused(format!("This property cannot be expanded ({field})."));
+        here = here.get_mut(field).ok_or_else(cannot)?;
+        match here {
+            Value::Null => return Ok(()),
+            Value::Object(_) => {}
+            Value::String(id) => *here = load(transaction, id)?.ok_or_else(cannot)?,
+            _ => return Err(cannot().into()),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,39 @@
+//! What the merchant is told: events, signed as Stripe signs them (<https://docs.stripe.com/webhooks#verify-manually>),
+//! sent until they are taken.
+
+use domain::Timestamp;
+use reqwest::Client;
+use runtime::BoxFuture;
+use runtime::stripe_signature::{STRIPE_SIGNATURE, SigningSecrets};
+use rusqlite::Transaction;
+use serde_json::Value;
+use stand_in_host::Doors;
+use stand_in_host::durable::{Attempt, Job, NewJob, Work};
+use stand_in_host::webhook::deliver;
+
+/// The queue of events that the merchant has not taken yet.
+pub(super) const QUEUE: &str = "stripe";
+
+/// Stores an event to be sent. Each has a message group of its own: they arrive in any order, as Stripe's do.
+pub(super) fn put(transaction: &Transaction<'_>, id: &str, event: &Value, now: Timestamp) -> rusqlite::Result<Job> {
+    Job::put(transaction, QUEUE, NewJob { rule: "webhook", message_group: id, body: event.to_string() }, now)
+}
+
+/// Sends events to the merchant.
+pub(super) struct Sender {
+    pub(super) client: Client,
+    pub(super) doors: Doors,
+    pub(super) url: String,
+    pub(super) secrets: SigningSecrets,
+}
+
+impl Work for Sender {
+    fn attempt<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Attempt> {
+        Box::pin(async move {
+            // Signed anew each time, for a receiver refuses what was signed long ago.
+            let signature = self.secrets.sign(job.body.as_bytes(), self.doors.now());
+            let request = self.client.post(&self.url).header(STRIPE_SIGNATURE, signature).body(job.body.clone());
+            deliver(request.header("content-type", "application/json; charset=utf-8")).await
+        })
+    }
+}
