@@ -1,7 +1,9 @@
 //! Identifiers, each a type of its own so that none is taken for another.
 
+use crate::doors::{NoRandomness, Randomness};
 use crate::invalid::Invalid;
 use crate::people::WorkspaceId;
+use crate::time::Clock;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -15,9 +17,14 @@ pub struct PaymentRequestId(Uuid);
 
 impl PaymentRequestId {
     /// Makes an identifier of version 7, which sorts by time of creation.
-    #[must_use]
-    pub fn new() -> Self {
-        Self(Uuid::now_v7())
+    ///
+    /// # Errors
+    /// [`NoRandomness`]
+    pub fn new(doors: &(impl Clock + Randomness)) -> Result<Self, NoRandomness> {
+        let mut random = [0; 10];
+        doors.fill(&mut random)?;
+        let milliseconds = u64::try_from(doors.now().as_milliseconds()).unwrap_or(0);
+        Ok(Self(uuid::Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid()))
     }
 
     /// Returns the identifier that a workspace's idempotency key stands for, of version 8: 122 bits of a SHA-256.
@@ -50,12 +57,6 @@ impl PaymentRequestId {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
-    }
-}
-
-impl Default for PaymentRequestId {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -124,9 +125,9 @@ impl OperationId {
     /// Makes an identifier of 72 random bits: it only has to be unique within one request's history.
     ///
     /// # Errors
-    /// The operating system's random source failed.
-    pub fn random() -> Result<Self, getrandom::Error> {
-        Ok(Self(random::<9>()?))
+    /// [`NoRandomness`]
+    pub fn random(randomness: &impl Randomness) -> Result<Self, NoRandomness> {
+        Ok(Self(random::<9>(randomness)?))
     }
 
     /// Returns the identifier of the change that a message from elsewhere asks for: the same message gives the same
@@ -168,9 +169,9 @@ impl RunId {
     /// Makes an identifier of 48 random bits: it only has to differ from those of the few other runs on one event.
     ///
     /// # Errors
-    /// The operating system's random source failed.
-    pub fn random() -> Result<Self, getrandom::Error> {
-        Ok(Self(random::<6>()?))
+    /// [`NoRandomness`]
+    pub fn random(randomness: &impl Randomness) -> Result<Self, NoRandomness> {
+        Ok(Self(random::<6>(randomness)?))
     }
 
     /// Returns the identifier with this text.
@@ -185,9 +186,9 @@ impl RunId {
     }
 }
 
-fn random<const BYTES: usize>() -> Result<String, getrandom::Error> {
+fn random<const BYTES: usize>(randomness: &impl Randomness) -> Result<String, NoRandomness> {
     let mut bytes = [0; BYTES];
-    getrandom::fill(&mut bytes)?;
+    randomness.fill(&mut bytes)?;
     Ok(bs58::encode(bytes).into_string())
 }
 
@@ -208,6 +209,7 @@ pub struct CheckoutId(pub String);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::doors::{Doors, SystemRandomness};
 
     fn key(text: &str) -> IdempotencyKey {
         text.parse().unwrap()
@@ -234,7 +236,7 @@ mod tests {
 
     #[test]
     fn only_the_given_form_of_an_identifier_is_read() {
-        let id = PaymentRequestId::new().to_string();
+        let id = PaymentRequestId::new(&Doors::default()).unwrap().to_string();
         assert!(id.parse::<PaymentRequestId>().is_ok());
         for other in [id.to_uppercase(), id.replace('-', ""), format!("{{{id}}}"), format!("urn:uuid:{id}"), "x".into()]
         {
@@ -252,6 +254,6 @@ mod tests {
     fn one_message_asks_for_one_change() {
         assert_eq!(OperationId::of_message("m-1"), OperationId::of_message("m-1"));
         assert_ne!(OperationId::of_message("m-1"), OperationId::of_message("m-2"));
-        assert_ne!(OperationId::random().unwrap(), OperationId::random().unwrap());
+        assert_ne!(OperationId::random(&SystemRandomness).unwrap(), OperationId::random(&SystemRandomness).unwrap());
     }
 }

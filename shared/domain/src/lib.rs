@@ -5,6 +5,7 @@
 
 mod currency_symbol;
 pub mod delivery;
+pub mod doors;
 pub mod event;
 pub mod fact;
 pub mod gsm;
@@ -28,6 +29,7 @@ pub mod transition;
 pub mod use_cases;
 
 pub use delivery::{DeliveryFailure, DeliveryReport};
+pub use doors::{Doors, NoRandomness, Randomness};
 pub use event::PaymentRequestEvent;
 pub use fact::Fact;
 pub use id::{CheckoutId, Fingerprint, IdempotencyKey, OperationId, PaymentRequestId, RunId};

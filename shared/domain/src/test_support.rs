@@ -1,5 +1,6 @@
 //! What the tests of this crate build requests with.
 
+use crate::doors::Doors;
 use crate::id::{OperationId, PaymentRequestId};
 use crate::money::{Amount, Money};
 use crate::payment_request::{Details, PaymentRequest};
@@ -44,10 +45,10 @@ pub(crate) fn request(status: Status, deadline: i64) -> PaymentRequest {
         role: Role::Agent,
     };
     let mut request = PaymentRequest::new(
-        PaymentRequestId::new(),
+        PaymentRequestId::new(&Doors::default()).unwrap(),
         sender,
         details,
-        LinkToken::random().unwrap(),
+        LinkToken::random(&Doors::default()).unwrap(),
         at(0),
         Duration::from_millis(u64::try_from(deadline).unwrap()),
         OperationId::of_message("created"),

@@ -1,5 +1,6 @@
 //! The secret in a customer's link.
 
+use crate::doors::{NoRandomness, Randomness};
 use crate::invalid::Invalid;
 use std::fmt;
 use std::str::FromStr;
@@ -11,13 +12,13 @@ pub struct LinkToken([u8; 16]);
 const LENGTH: usize = 22;
 
 impl LinkToken {
-    /// Makes a token from the operating system's random source.
+    /// Makes a token of random bytes.
     ///
     /// # Errors
-    /// The source failed.
-    pub fn random() -> Result<Self, getrandom::Error> {
+    /// [`NoRandomness`]
+    pub fn random(randomness: &impl Randomness) -> Result<Self, NoRandomness> {
         let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes)?;
+        randomness.fill(&mut bytes)?;
         Ok(Self(bytes))
     }
 

@@ -1,7 +1,8 @@
 //! An agent takes a payment request back.
 
-use super::{UseCaseError, operation};
-use crate::id::PaymentRequestId;
+use super::UseCaseError;
+use crate::doors::Randomness;
+use crate::id::{OperationId, PaymentRequestId};
 use crate::payment_request::PaymentRequest;
 use crate::people::{Actor, Caller, Scope};
 use crate::ports::{Changed, Changes};
@@ -25,16 +26,16 @@ pub enum Canceled {
 /// The store failed.
 pub async fn cancel(
     store: &impl Changes,
-    clock: &impl Clock,
+    doors: &(impl Clock + Randomness),
     caller: &Caller,
     id: PaymentRequestId,
 ) -> Result<Canceled, UseCaseError> {
-    let now = clock.now();
+    let now = doors.now();
     let change = Change {
         command: Command::Cancel,
         at: now,
         actor: Actor::Agent(caller.agent.id.clone()),
-        operation: operation()?,
+        operation: OperationId::random(doors)?,
         scope: Scope::Audience(caller.audience()),
     };
     Ok(match store.change(id, &change).await? {

@@ -1,7 +1,9 @@
 //! The customer opens the link, and goes on to pay.
 
-use super::{UseCaseError, operation};
+use super::UseCaseError;
+use crate::doors::Randomness;
 use crate::event::link_url;
+use crate::id::OperationId;
 use crate::limits::Limits;
 use crate::payment_request::PaymentRequest;
 use crate::people::Actor;
@@ -49,15 +51,16 @@ pub async fn look(store: &(impl Links + Reads), token: &LinkToken) -> Result<Opt
 pub async fn click(
     store: &(impl Links + Changes + Checkouts),
     provider: &impl PaymentProvider,
-    clock: &impl Clock,
+    doors: &(impl Clock + Randomness),
     limits: &Limits,
     public_base_url: &str,
     token: &LinkToken,
 ) -> Result<Clicked, UseCaseError> {
     let Some(id) = store.find_link(token).await? else { return Ok(Clicked::NotFound) };
-    let now = clock.now();
+    let now = doors.now();
     let claim = Command::Click { checkout_limit: limits.checkout };
-    let request = match store.change(id, &Change::new(claim, now, Actor::Customer, operation()?)).await? {
+    let request = match store.change(id, &Change::new(claim, now, Actor::Customer, OperationId::random(doors)?)).await?
+    {
         Changed::Applied(request) => request,
         Changed::Unchanged(request) if request.status == Status::Clicked && request.is_live(now) => request,
         Changed::Unchanged(request) => return Ok(Clicked::Settled(request)),

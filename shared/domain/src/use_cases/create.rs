@@ -1,7 +1,8 @@
 //! An agent sends a payment request.
 
-use super::{UseCaseError, operation};
-use crate::id::{IdempotencyKey, PaymentRequestId};
+use super::UseCaseError;
+use crate::doors::Randomness;
+use crate::id::{IdempotencyKey, OperationId, PaymentRequestId};
 use crate::limits::Limits;
 use crate::payment_request::{Details, PaymentRequest};
 use crate::people::Caller;
@@ -26,18 +27,21 @@ pub enum Created {
 /// The store failed; under a key, the same call again is safe.
 pub async fn create(
     store: &(impl Links + Inserts),
-    clock: &impl Clock,
+    doors: &(impl Clock + Randomness),
     limits: &Limits,
     caller: Caller,
     details: Details,
     key: Option<&IdempotencyKey>,
 ) -> Result<Created, UseCaseError> {
-    let now = clock.now();
-    let id = key.map_or_else(PaymentRequestId::new, |key| PaymentRequestId::from_key(&caller.workspace, key));
+    let now = doors.now();
+    let id = match key {
+        Some(key) => PaymentRequestId::from_key(&caller.workspace, key),
+        None => PaymentRequestId::new(doors)?,
+    };
     let fingerprint = key.map(|_| details.fingerprint());
-    let operation = operation()?;
+    let operation = OperationId::random(doors)?;
     let mut request =
-        PaymentRequest::new(id, caller, details, LinkToken::random()?, now, limits.link, operation.clone());
+        PaymentRequest::new(id, caller, details, LinkToken::random(doors)?, now, limits.link, operation.clone());
     request.fingerprint = fingerprint;
 
     store.insert_link(&request.token, id, now.saturating_add(limits.link_kept())).await?;

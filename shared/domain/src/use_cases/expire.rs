@@ -1,9 +1,10 @@
 //! Time ends a payment request.
 
+use super::UseCaseError;
 use super::payments::{paid, process};
-use super::{UseCaseError, operation};
+use crate::doors::Randomness;
 use crate::event::link_url;
-use crate::id::PaymentRequestId;
+use crate::id::{OperationId, PaymentRequestId};
 use crate::payment_request::PaymentRequest;
 use crate::people::Actor;
 use crate::ports::{Changed, Changes, Closing, Links, PaymentProvider, ProviderError};
@@ -46,11 +47,11 @@ pub enum Found {
 /// The store failed.
 pub async fn expire_unclicked(
     store: &impl Changes,
-    clock: &impl Clock,
+    doors: &(impl Clock + Randomness),
     id: PaymentRequestId,
 ) -> Result<Found, UseCaseError> {
-    let now = clock.now();
-    let change = Change::new(Command::ExpireUnclicked, now, Actor::System, operation()?);
+    let now = doors.now();
+    let change = Change::new(Command::ExpireUnclicked, now, Actor::System, OperationId::random(doors)?);
     Ok(match store.change(id, &change).await? {
         Changed::Applied(request) => Found::Settled(Settled::Expired(request)),
         Changed::Unchanged(request) if request.status == Status::Clicked && request.is_overdue(now) => {
@@ -68,12 +69,12 @@ pub async fn expire_unclicked(
 pub async fn settle_unpaid(
     store: &(impl Links + Changes),
     provider: &impl PaymentProvider,
-    clock: &impl Clock,
+    doors: &(impl Clock + Randomness),
     public_base_url: &str,
     request: PaymentRequest,
 ) -> Result<Settled, UseCaseError> {
     let closing = close(provider, public_base_url, &request).await;
-    let now = clock.now();
+    let now = doors.now();
     let (proof, note) = match closing {
         Ok(Closing::Closed) => (CheckoutClosed::confirmed(), Note::None),
         Ok(Closing::Paid { payment, money }) if money == request.details.money => {
@@ -97,7 +98,7 @@ pub async fn settle_unpaid(
             None => return Ok(Settled::Postponed(error)),
         },
     };
-    let change = Change::new(Command::ExpireUnpaid(proof), now, Actor::System, operation()?);
+    let change = Change::new(Command::ExpireUnpaid(proof), now, Actor::System, OperationId::random(doors)?);
     Ok(match (store.change(request.id, &change).await?, note) {
         (Changed::Applied(request), Note::None) => Settled::Expired(request),
         (Changed::Applied(request), Note::Mismatched) => Settled::Mismatched(request),

@@ -11,7 +11,7 @@ mod payments;
 pub mod refund;
 pub mod report;
 
-use crate::id::OperationId;
+use crate::doors::NoRandomness;
 use crate::ports::{ProviderError, StoreError};
 
 /// The error of a use case that did not come to its end. Every use case can be run again from its start.
@@ -32,11 +32,7 @@ pub enum UseCaseError {
         #[source]
         store: StoreError,
     },
-    /// The operating system gave no random numbers.
-    #[error("no random numbers: {0}")]
-    Random(#[from] getrandom::Error),
-}
-
-fn operation() -> Result<OperationId, UseCaseError> {
-    Ok(OperationId::random()?)
+    /// There are no random bytes to make an identifier of.
+    #[error(transparent)]
+    Randomness(#[from] NoRandomness),
 }

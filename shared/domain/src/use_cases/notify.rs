@@ -2,6 +2,7 @@
 
 use super::UseCaseError;
 use crate::delivery::{DeliveryFailure, DeliveryReport};
+use crate::doors::{NoRandomness, Randomness};
 use crate::event::{PaymentRequestEvent, link_event_id};
 use crate::fact::Fact;
 use crate::id::{OperationId, PaymentRequestId, RunId};
@@ -62,9 +63,9 @@ pub enum NotifyError {
         #[source]
         store: StoreError,
     },
-    /// The operating system gave no random numbers.
-    #[error("no random numbers: {0}")]
-    Random(#[from] getrandom::Error),
+    /// There are no random bytes to make an identifier of.
+    #[error(transparent)]
+    Randomness(#[from] NoRandomness),
 }
 
 /// Sends the customer the text that belongs to an event: at least once through a channel that drops repeats, at most once
@@ -77,28 +78,28 @@ pub enum NotifyError {
 pub async fn notify(
     store: &(impl Reads + Changes + Facts),
     channel: &impl Channel,
-    clock: &impl Clock,
+    doors: &(impl Clock + Randomness),
     retries: &RetrySchedule,
     event: &PaymentRequestEvent,
 ) -> Result<Notified, NotifyError> {
     let Some(text) = message::text(event) else { return Ok(Notified::NoMessage) };
     let message = Message { event, text };
-    if message.deadline().is_some_and(|deadline| clock.now() >= deadline) {
+    if message.deadline().is_some_and(|deadline| doors.now() >= deadline) {
         return Ok(Notified::TooLate);
     }
     let claim = if channel.drops_repeats() {
         None
     } else {
-        Some(Fact::MessageClaimed { version: event.version, run: RunId::random()? })
+        Some(Fact::MessageClaimed { version: event.version, run: RunId::random(doors)? })
     };
     let request = match &claim {
         Some(claim) => match store.record_fact(event.id, claim).await? {
             Changed::Applied(request) => Some(*request),
-            Changed::Unchanged(request) => return claimed_elsewhere(store, clock, retries, event, &request).await,
+            Changed::Unchanged(request) => return claimed_elsewhere(store, doors, retries, event, &request).await,
             Changed::NotFound => return Ok(Notified::Unknown),
         },
         // Without a claim nothing is known but what the event says. One that comes at once is believed.
-        None if event.link.is_some() && clock.now().saturating_duration_since(event.occurred_at) > FRESH => {
+        None if event.link.is_some() && doors.now().saturating_duration_since(event.occurred_at) > FRESH => {
             let Some(request) = store.get(event.id).await? else { return Ok(Notified::Unknown) };
             Some(request)
         }
@@ -108,8 +109,8 @@ pub async fn notify(
         return Ok(Notified::TooLate);
     }
     let Err(error) = channel.deliver(&message).await else { return Ok(Notified::Delivered) };
-    if let Some(reason) = given_up(retries, event, &error, clock.now()) {
-        return fail(store, clock, event, reason, error).await;
+    if let Some(reason) = given_up(retries, event, &error, doors.now()) {
+        return fail(store, doors, event, reason, error).await;
     }
     if let Some(claim) = &claim
         && let Err(store) = store.retract_fact(event.id, claim).await

@@ -1,8 +1,9 @@
 //! Money that came too late goes back.
 
-use super::{UseCaseError, operation};
+use super::UseCaseError;
+use crate::doors::Randomness;
 use crate::fact::Fact;
-use crate::id::PaymentRequestId;
+use crate::id::{OperationId, PaymentRequestId};
 use crate::limits::LONGEST_PROCESSING;
 use crate::payment_request::PaymentRequest;
 use crate::people::Actor;
@@ -38,7 +39,7 @@ pub enum Refunded {
 pub async fn refund(
     store: &(impl Links + Reads + Changes + Facts),
     provider: &impl PaymentProvider,
-    clock: &impl Clock,
+    doors: &(impl Clock + Randomness),
     id: PaymentRequestId,
 ) -> Result<Refunded, UseCaseError> {
     let Some(request) = store.get(id).await? else { return Ok(Refunded::NotDue) };
@@ -48,7 +49,7 @@ pub async fn refund(
         store.record_fact(id, &Fact::RefundRequested).await?;
     }
     let under_way = match provider.refund(&request, payment).await {
-        Ok(Refunding::Done) => return complete(store, clock, id).await,
+        Ok(Refunding::Done) => return complete(store, doors, id).await,
         Ok(Refunding::UnderWay) => Refunded::UnderWay,
         Ok(Refunding::WaitsForFunds) => Refunded::WaitsForFunds,
         Err(provider @ ProviderError::Refused(_)) => {
@@ -59,13 +60,17 @@ pub async fn refund(
         }
         Err(error) => return Err(error.into()),
     };
-    store.keep_link(&request.token, id, clock.now().saturating_add(LONGEST_PROCESSING)).await?;
+    store.keep_link(&request.token, id, doors.now().saturating_add(LONGEST_PROCESSING)).await?;
     Ok(under_way(Box::new(request)))
 }
 
 /// Records that the money has gone back.
-async fn complete(store: &impl Changes, clock: &impl Clock, id: PaymentRequestId) -> Result<Refunded, UseCaseError> {
-    let change = Change::new(Command::CompleteRefund, clock.now(), Actor::Provider, operation()?);
+async fn complete(
+    store: &impl Changes,
+    doors: &(impl Clock + Randomness),
+    id: PaymentRequestId,
+) -> Result<Refunded, UseCaseError> {
+    let change = Change::new(Command::CompleteRefund, doors.now(), Actor::Provider, OperationId::random(doors)?);
     Ok(match store.change(id, &change).await? {
         Changed::Applied(request) => Refunded::Done(request),
         Changed::Unchanged(_) | Changed::NotFound => Refunded::NotDue,
