@@ -2,7 +2,7 @@
 
 use adapters::DynamoDbStore;
 use domain::use_cases::cancel::{Canceled, cancel};
-use domain::{Clock, SystemClock};
+use domain::{Clock, Doors};
 use http::{Response, StatusCode};
 use runtime::caller::ClaimNames;
 use runtime::fields::Fields;
@@ -15,6 +15,7 @@ pub const NAME: &str = env!("CARGO_PKG_NAME");
 
 struct Cancel {
     store: DynamoDbStore,
+    doors: Doors,
     claims: ClaimNames,
     public_base_url: String,
 }
@@ -26,6 +27,7 @@ struct Cancel {
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
     Ok(Box::new(HttpFunction(Cancel {
         store: DynamoDbStore::new(environment)?.with_retention(runtime::config::retention(environment)?),
+        doors: environment.doors(),
         claims: ClaimNames::new(environment),
         public_base_url: runtime::config::public_base_url(environment)?,
     })))
@@ -39,9 +41,9 @@ impl HttpHandler for Cancel {
         if !body(&request)?.is_empty() {
             Fields::of_body(&request)?.finish(Some(()))?;
         }
-        match cancel(&self.store, &SystemClock, &caller, id).await? {
+        match cancel(&self.store, &self.doors, &caller, id).await? {
             Canceled::Done(request) => {
-                let body = representation(&request, SystemClock.now(), &self.public_base_url);
+                let body = representation(&request, self.doors.now(), &self.public_base_url);
                 Ok(json(StatusCode::OK, &body))
             }
             Canceled::Refused(refusal) => Err(Problem::Refused(refusal)),

@@ -3,8 +3,7 @@
 use adapters::{AcceptedMoney, DynamoDbStore};
 use domain::use_cases::create::{Created, create};
 use domain::{
-    Amount, Clock, Customer, Details, IdempotencyKey, Invalid, Limits, Metadata, Money, PaymentRequest, Phone,
-    SystemClock,
+    Amount, Clock, Customer, Details, Doors, IdempotencyKey, Invalid, Limits, Metadata, Money, PaymentRequest, Phone,
 };
 use http::header::LOCATION;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
@@ -25,6 +24,7 @@ const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-re
 
 struct Create {
     store: DynamoDbStore,
+    doors: Doors,
     money: AcceptedMoney,
     limits: Limits,
     claims: ClaimNames,
@@ -38,6 +38,7 @@ struct Create {
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
     Ok(Box::new(HttpFunction(Create {
         store: DynamoDbStore::new(environment)?,
+        doors: environment.doors(),
         money: AcceptedMoney::new(environment)?,
         limits: runtime::config::limits(environment)?,
         claims: ClaimNames::new(environment),
@@ -49,7 +50,7 @@ impl HttpHandler for Create {
     async fn handle(&self, request: Request) -> Result<Response<Body>, Problem> {
         let caller = self.claims.caller(&request)?;
         let (details, key) = read(&request, self.money)?;
-        let created = create(&self.store, &SystemClock, &self.limits, caller, details, key.as_ref()).await?;
+        let created = create(&self.store, &self.doors, &self.limits, caller, details, key.as_ref()).await?;
         match created {
             Created::New(request) => self.answer(&request, false),
             Created::Replayed(request) => self.answer(&request, true),
@@ -64,7 +65,7 @@ impl HttpHandler for Create {
 
 impl Create {
     fn answer(&self, request: &PaymentRequest, replayed: bool) -> Result<Response<Body>, Problem> {
-        let body = representation(request, SystemClock.now(), &self.public_base_url);
+        let body = representation(request, self.doors.now(), &self.public_base_url);
         let mut response = json(StatusCode::CREATED, &body);
         let location = HeaderValue::from_str(&format!("/payment-requests/{}", request.id))
             .map_err(|error| Problem::TemporarilyUnavailable(error.into()))?;

@@ -5,7 +5,7 @@ use adapters::channel::SmsReports;
 use adapters::{ConfiguredReports, DynamoDbStore};
 use domain::use_cases::UseCaseError;
 use domain::use_cases::notify::{DeliveryReportOutcome, record_delivery_report};
-use domain::{Clock, DeliveryReport, SystemClock};
+use domain::{Clock, DeliveryReport, Doors};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response, StatusCode};
 use runtime::http_function::{body_of_at_most, json, path_parameter};
@@ -25,6 +25,7 @@ struct DeliveryReports(HttpFunction<Reports>);
 
 struct Reports {
     store: DynamoDbStore,
+    doors: Doors,
     reports: ConfiguredReports,
 }
 
@@ -35,6 +36,7 @@ struct Reports {
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
     Ok(Box::new(DeliveryReports(HttpFunction(Reports {
         store: DynamoDbStore::new(environment)?,
+        doors: environment.doors(),
         reports: ConfiguredReports::new(environment)?,
     }))))
 }
@@ -88,7 +90,7 @@ impl HttpHandler for Reports {
         }
         let body = body_of_at_most(&request, self.reports.body_at_most())?;
         let reports =
-            self.reports.read(request.headers(), body, SystemClock.now()).await.map_err(|error| {
+            self.reports.read(request.headers(), body, self.doors.now()).await.map_err(|error| {
                 error.answer(Metric::WebhookRefused, "The body is not what the channel's reports are.")
             })?;
         for report in reports {
@@ -129,7 +131,7 @@ impl Reports {
 
     async fn record(&self, report: DeliveryReport) -> Result<(), UseCaseError> {
         let (id, reason) = (report.id, report.reason.code());
-        match record_delivery_report(&self.store, &SystemClock, report).await? {
+        match record_delivery_report(&self.store, &self.doors, report).await? {
             DeliveryReportOutcome::Applied(_) => {
                 count(Metric::DeliveryFailed);
                 tracing::error!(%id, reason, "the channel could not deliver a link");

@@ -14,7 +14,7 @@ use bulkhead::Bulkhead;
 use domain::ports::ProviderError;
 use domain::use_cases::UseCaseError;
 use domain::use_cases::expire::{Found, Settled, expire_unclicked, settle_unpaid};
-use domain::{Clock as _, Limits, PaymentRequest, PaymentRequestId, SystemClock};
+use domain::{Clock as _, Doors, Limits, PaymentRequest, PaymentRequestId};
 use runtime::telemetry::{Metric, chain, count, duration};
 use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
 use serde::Deserialize;
@@ -29,6 +29,7 @@ const TIME_TO_LIVE: &str = "dynamodb.amazonaws.com";
 
 struct Expire {
     store: DynamoDbStore,
+    doors: Doors,
     provider: ConfiguredProvider,
     limits: Limits,
     lookahead: Duration,
@@ -49,6 +50,7 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
     let limits = runtime::config::limits(environment)?;
     Ok(Box::new(Expire {
         store: DynamoDbStore::new(environment)?.with_retention(limits.retention),
+        doors: environment.doors(),
         provider: ConfiguredProvider::new(environment)?,
         limits,
         lookahead: Duration::from_secs(lookahead),
@@ -109,7 +111,7 @@ impl Expire {
     /// Ends one request if its time has come, as soon as there is room.
     async fn settle(&self, id: PaymentRequestId, bulkhead: &Bulkhead) -> Result<(), UseCaseError> {
         let at_the_table = bulkhead.at_the_table().await;
-        let found = expire_unclicked(&self.store, &SystemClock, id).await?;
+        let found = expire_unclicked(&self.store, &self.doors, id).await?;
         drop(at_the_table);
         let settled = match found {
             Found::Settled(settled) => settled,
@@ -121,10 +123,10 @@ impl Expire {
 
     async fn settle_unpaid(&self, request: PaymentRequest, bulkhead: &Bulkhead) -> Result<Settled, UseCaseError> {
         let _at_the_provider = bulkhead.at_the_provider().await;
-        if bulkhead.circuit_is_open() && request.may_wait_for_provider(SystemClock.now()) {
+        if bulkhead.circuit_is_open() && request.may_wait_for_provider(self.doors.now()) {
             return Ok(Settled::Postponed(ProviderError::Unavailable("it does not answer in this run".into())));
         }
-        let settled = settle_unpaid(&self.store, &self.provider, &SystemClock, &self.public_base_url, request).await?;
+        let settled = settle_unpaid(&self.store, &self.provider, &self.doors, &self.public_base_url, request).await?;
         bulkhead.heard(&settled);
         Ok(settled)
     }

@@ -4,7 +4,7 @@ use super::Expire;
 use super::bulkhead::Bulkhead;
 use domain::ports::{Due, DueIndex as _};
 use domain::use_cases::UseCaseError;
-use domain::{Clock, SystemClock, Timestamp};
+use domain::{Clock, Timestamp};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use runtime::telemetry::chain;
@@ -31,7 +31,7 @@ impl Expire {
     /// Settles everything that becomes due within the look-ahead, at its moment. The index is read again as often as the
     /// shortest time limit needs, because with a short one a request can be made and end within one run.
     pub(crate) async fn sweep(&self) -> Result<(), SweepError> {
-        let end = SystemClock.now().saturating_add(self.lookahead);
+        let end = self.doors.now().saturating_add(self.lookahead);
         let bulkhead = Bulkhead::default();
         let mut seen: HashSet<Due> = HashSet::new();
         let mut settling = FuturesUnordered::new();
@@ -46,7 +46,7 @@ impl Expire {
                 Err(error) => tracing::error!(cause = chain(&error), "what is due could not be looked up"),
             }
             let next = looked_up_at + self.limits.lookup_interval();
-            let last = SystemClock.now().saturating_add(next.saturating_duration_since(Instant::now())) >= end;
+            let last = self.doors.now().saturating_add(next.saturating_duration_since(Instant::now())) >= end;
             let until = sleep_until(next);
             tokio::pin!(until);
             loop {
@@ -64,7 +64,7 @@ impl Expire {
     }
 
     async fn settle_at(&self, due: Due, bulkhead: &Bulkhead) -> bool {
-        wait_until(due.due_at).await;
+        self.wait_until(due.due_at).await;
         match self.settle(due.id, bulkhead).await {
             Ok(()) => true,
             Err(error) => {
@@ -73,16 +73,16 @@ impl Expire {
             }
         }
     }
-}
 
-/// Waits until the clock that deadlines are held against has reached a moment. The timer runs on another clock, which may
-/// be a little ahead of it.
-async fn wait_until(moment: Timestamp) {
-    loop {
-        let left = moment.saturating_duration_since(SystemClock.now());
-        if left.is_zero() {
-            return;
+    /// Waits until the clock that deadlines are held against has reached a moment. The timer runs on another clock, which may
+    /// be a little ahead of it.
+    async fn wait_until(&self, moment: Timestamp) {
+        loop {
+            let left = moment.saturating_duration_since(self.doors.now());
+            if left.is_zero() {
+                return;
+            }
+            sleep(left).await;
         }
-        sleep(left).await;
     }
 }

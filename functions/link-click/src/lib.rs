@@ -10,7 +10,7 @@ mod page;
 use adapters::{ConfiguredProvider, DynamoDbStore};
 use brand::Brands;
 use domain::use_cases::click::{Clicked, click, look};
-use domain::{Clock, Limits, LinkToken, PaymentRequest, Status, SystemClock, Timestamp, event::link_url};
+use domain::{Clock, Doors, Limits, LinkToken, PaymentRequest, Status, Timestamp, event::link_url};
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, ETAG, IF_NONE_MATCH,
     LOCATION, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, VARY,
@@ -30,6 +30,7 @@ const WENT_TO_CHECKOUT: &str = "to_checkout";
 
 struct LinkClick {
     store: DynamoDbStore,
+    doors: Doors,
     provider: ConfiguredProvider,
     limits: Limits,
     public_base_url: String,
@@ -44,6 +45,7 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
     let provider = ConfiguredProvider::new(environment)?;
     Ok(Box::new(HttpFunction(LinkClick {
         store: DynamoDbStore::new(environment)?,
+        doors: environment.doors(),
         limits: runtime::config::limits(environment)?,
         public_base_url: runtime::config::public_base_url(environment)?,
         brands: Brands::new(environment, provider.checkout_origin())?,
@@ -97,21 +99,21 @@ impl LinkClick {
     }
 
     async fn click(&self, token: &LinkToken, visitor: Visitor) -> Result<Answer, domain::use_cases::UseCaseError> {
-        let clicked = click(&self.store, &self.provider, &SystemClock, &self.limits, &self.public_base_url, token);
+        let clicked = click(&self.store, &self.provider, &self.doors, &self.limits, &self.public_base_url, token);
         Ok(match clicked.await? {
             Clicked::Checkout { url } => self.see_other(&url, Some(token), visitor),
             Clicked::Settled(request) => self.settled(&request, visitor),
             Clicked::ProviderFailed(request, error) => {
                 tracing::error!(id = %request.id, cause = chain(&error), "the provider made no checkout");
                 let brand = self.brands.of(Some(&request.workspace));
-                Answer::Page(page::provider_unavailable(&request, SystemClock.now(), visitor, brand))
+                Answer::Page(page::provider_unavailable(&request, self.doors.now(), visitor, brand))
             }
             Clicked::NotFound => Answer::Page(page::unknown(visitor, self.brands.of(None))),
         })
     }
 
     fn page(&self, request: &PaymentRequest, visitor: Visitor) -> Page {
-        page::of_request(request, SystemClock.now(), visitor, self.brands.of(Some(&request.workspace)))
+        page::of_request(request, self.doors.now(), visitor, self.brands.of(Some(&request.workspace)))
     }
 
     /// Once the customer has paid, the button leads to the page that says how far that is; after any other end, to the one
@@ -141,7 +143,7 @@ impl LinkClick {
         let (prefix, secure) = (base.path().trim_end_matches('/'), base.scheme_str() == Some("https"));
         let mut cookie = HeaderValue::try_from(format!(
             "{WENT_TO_CHECKOUT}={}; Path={prefix}/p/{}; Max-Age={}; HttpOnly; SameSite=Lax{}",
-            SystemClock.now().as_milliseconds(),
+            self.doors.now().as_milliseconds(),
             token.reveal(),
             self.limits.checkout.as_secs(),
             if secure { "; Secure" } else { "" }

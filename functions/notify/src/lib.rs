@@ -2,7 +2,7 @@
 
 use adapters::{ConfiguredChannel, DynamoDbStore};
 use domain::use_cases::notify::{Notified, notify};
-use domain::{PaymentRequestEvent, RetrySchedule, SystemClock, gsm, message};
+use domain::{Doors, PaymentRequestEvent, RetrySchedule, gsm, message};
 use runtime::bus_event::BusEvent;
 use runtime::telemetry::{Metric, chain, count};
 use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
@@ -19,6 +19,7 @@ pub const LAMBDA_RETRIES: RetrySchedule =
 
 struct Notify {
     store: DynamoDbStore,
+    doors: Doors,
     channel: ConfiguredChannel,
 }
 
@@ -27,7 +28,11 @@ struct Notify {
 /// # Errors
 /// A variable that is missing or wrong.
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
-    Ok(Box::new(Notify { store: DynamoDbStore::new(environment)?, channel: ConfiguredChannel::new(environment)? }))
+    Ok(Box::new(Notify {
+        store: DynamoDbStore::new(environment)?,
+        doors: environment.doors(),
+        channel: ConfiguredChannel::new(environment)?,
+    }))
 }
 
 impl Function for Notify {
@@ -35,7 +40,7 @@ impl Function for Notify {
         Box::pin(async move {
             let event: PaymentRequestEvent = BusEvent::read(event)?;
             let event_id = &event.event_id;
-            match notify(&self.store, &self.channel, &SystemClock, &LAMBDA_RETRIES, &event).await {
+            match notify(&self.store, &self.channel, &self.doors, &LAMBDA_RETRIES, &event).await {
                 Ok(Notified::TooLate) => {
                     tracing::warn!(event_id, "nobody waits for the link any more; its message was not sent");
                 }

@@ -3,7 +3,7 @@
 use adapters::provider::WebhookEvent;
 use adapters::{ConfiguredWebhooks, DynamoDbStore};
 use domain::use_cases::pay::{ProviderEventOutcome, record_provider_event};
-use domain::{Clock, SystemClock};
+use domain::{Clock, Doors};
 use http::{Response, StatusCode};
 use runtime::http_function::{body, json, path_parameter};
 use runtime::telemetry::{Metric, count};
@@ -15,6 +15,7 @@ pub const NAME: &str = env!("CARGO_PKG_NAME");
 
 struct PaymentWebhook {
     store: DynamoDbStore,
+    doors: Doors,
     webhooks: ConfiguredWebhooks,
 }
 
@@ -25,6 +26,7 @@ struct PaymentWebhook {
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
     Ok(Box::new(HttpFunction(PaymentWebhook {
         store: DynamoDbStore::new(environment)?.with_retention(runtime::config::retention(environment)?),
+        doors: environment.doors(),
         webhooks: ConfiguredWebhooks::new(environment)?,
     })))
 }
@@ -36,9 +38,9 @@ impl HttpHandler for PaymentWebhook {
             return Err(Problem::NotFound);
         }
         let body = body(&request)?;
-        match self.webhooks.read(request.headers(), body, SystemClock.now()).await {
+        match self.webhooks.read(request.headers(), body, self.doors.now()).await {
             Ok(WebhookEvent::Report(event)) => {
-                log_outcome(&record_provider_event(&self.store, &SystemClock, event).await?);
+                log_outcome(&record_provider_event(&self.store, &self.doors, event).await?);
             }
             Ok(WebhookEvent::ImpossibleMoney(id)) => {
                 count(Metric::AmountMismatch);

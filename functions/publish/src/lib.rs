@@ -5,7 +5,7 @@ use adapters::dynamodb::stream::{ImageError, is_request, request_of_image};
 use adapters::eventbridge::{ENTRIES_PER_CALL, Entry, EntryError};
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
-use domain::{Clock, PaymentRequestEvent, SystemClock};
+use domain::{Clock, Doors, PaymentRequestEvent};
 use runtime::telemetry::{Metric, count};
 use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
 use serde_json::json;
@@ -18,6 +18,7 @@ const DEAD_LETTER_SOURCE: &str = "chat2pay.dead-letter";
 
 struct Publish {
     bus: EventBus,
+    doors: Doors,
     public_base_url: String,
 }
 
@@ -28,6 +29,7 @@ struct Publish {
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
     Ok(Box::new(Publish {
         bus: EventBus::new(environment)?,
+        doors: environment.doors(),
         public_base_url: runtime::config::public_base_url(environment)?,
     }))
 }
@@ -131,7 +133,7 @@ impl Publish {
                 let entry = Entry {
                     source: DEAD_LETTER_SOURCE,
                     detail_type: "StreamRecordUnreadable",
-                    time: SystemClock.now(),
+                    time: self.doors.now(),
                     detail: json!({
                         "event_source_arn": record.event_source_arn,
                         "sequence_number": sequence_number,

@@ -6,12 +6,12 @@ mod report;
 use adapters::DynamoDbStore;
 use domain::use_cases::list::{Filter, Search, get, list};
 use domain::use_cases::report::report as make_report;
-use domain::{Caller, Clock, Invalid, Limits, OrderNumber, Phone, Role, SystemClock};
+use domain::{Caller, Clock, Doors, Invalid, Limits, OrderNumber, Phone, Role};
 use http::{Response, StatusCode};
-use report::Question;
+use report::ReportQuery;
 use runtime::caller::ClaimNames;
 use runtime::fields::Fields;
-use runtime::http_function::json;
+use runtime::http_function::{json, route_key};
 use runtime::representation::{Representation, representation};
 use runtime::{Body, ConfigError, Environment, Function, HttpFunction, HttpHandler, Problem, Request, RequestExt as _};
 use serde::Serialize;
@@ -21,8 +21,8 @@ use std::str::FromStr;
 /// The function's name, which is the package's and the binary's too.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
 
-/// How the path of the report ends, whatever stage the API puts before it.
-const REPORT: &str = "/reports/agents";
+/// The key of the report's route.
+const REPORT_ROUTE: &str = "GET /reports/agents";
 const LIMIT: usize = 25;
 const LIMIT_AT_MOST: usize = 100;
 
@@ -34,6 +34,7 @@ struct List<'a> {
 
 struct Query {
     store: DynamoDbStore,
+    doors: Doors,
     limits: Limits,
     claims: ClaimNames,
     public_base_url: String,
@@ -46,6 +47,7 @@ struct Query {
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
     Ok(Box::new(HttpFunction(Query {
         store: DynamoDbStore::new(environment)?,
+        doors: environment.doors(),
         limits: runtime::config::limits(environment)?,
         claims: ClaimNames::new(environment),
         public_base_url: runtime::config::public_base_url(environment)?,
@@ -58,7 +60,7 @@ impl HttpHandler for Query {
         let id = request.path_parameters_ref().and_then(|parameters| parameters.first("id")).map(str::to_owned);
         match id {
             Some(id) => self.one(&caller, &id).await,
-            None if request.raw_http_path().ends_with(REPORT) => self.report(&caller, &request).await,
+            None if route_key(&request) == REPORT_ROUTE => self.report(&caller, &request).await,
             None => self.many(&caller, &request).await,
         }
     }
@@ -72,22 +74,22 @@ impl Query {
     async fn one(&self, caller: &Caller, id: &str) -> Result<Response<Body>, Problem> {
         let id = id.parse().map_err(|_| Problem::NotFound)?;
         let request = get(&self.store, caller, id).await?.ok_or(Problem::NotFound)?;
-        Ok(json(StatusCode::OK, &representation(&request, SystemClock.now(), &self.public_base_url)))
+        Ok(json(StatusCode::OK, &representation(&request, self.doors.now(), &self.public_base_url)))
     }
 
     async fn report(&self, caller: &Caller, request: &Request) -> Result<Response<Body>, Problem> {
         if caller.role != Role::Supervisor {
             return Err(Problem::Forbidden);
         }
-        let Question { from, to, include } = report::question(request)?;
-        let report = make_report(&self.store, &SystemClock, caller, from, to).await?;
+        let ReportQuery { from, to, include } = report::query(request, self.doors.now())?;
+        let report = make_report(&self.store, &self.doors, caller, from, to).await?;
         Ok(json(StatusCode::OK, &report::view(&report, include)))
     }
 
     async fn many(&self, caller: &Caller, request: &Request) -> Result<Response<Body>, Problem> {
         let search = search(request)?;
-        let page = list(&self.store, &SystemClock, &self.limits, caller, &search).await?;
-        let now = SystemClock.now();
+        let page = list(&self.store, &self.doors, &self.limits, caller, &search).await?;
+        let now = self.doors.now();
         let items = page.items.iter().map(|request| representation(request, now, &self.public_base_url));
         let list = List { items: items.collect(), next_cursor: page.next.map(cursor::write) };
         Ok(json(StatusCode::OK, &list))

@@ -1,31 +1,31 @@
 //! `GET /reports/agents`: reading the question, writing the answer.
 
 use domain::use_cases::report::{LONGEST, Report, Sum, Tally, USUAL};
-use domain::{Agent, Clock, Status, SystemClock, Timestamp};
+use domain::{Agent, Status, Timestamp};
 use runtime::fields::Fields;
 use runtime::{Problem, Request};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What a report is asked for.
-pub(crate) struct Question {
-    /// From when on.
+/// The query of a report.
+pub(crate) struct ReportQuery {
+    /// The earliest time of creation.
     pub(crate) from: Timestamp,
-    /// Until when, exclusive.
+    /// The end of the range, exclusive.
     pub(crate) to: Timestamp,
-    /// What to show besides.
-    pub(crate) include: Include,
+    /// The parts that are left out unless they are asked for.
+    pub(crate) include: ReportInclude,
 }
 
-/// What a report shows on demand.
+/// The parts of a report that `include` asks for.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Include {
+pub(crate) struct ReportInclude {
     clicks: bool,
     days: bool,
 }
 
-impl Include {
+impl ReportInclude {
     fn parse(text: &str) -> Option<Self> {
         let mut include = Self::default();
         for word in text.split(',') {
@@ -39,14 +39,21 @@ impl Include {
     }
 }
 
-/// The question in a request: by default about the last seven days, today included.
-pub(crate) fn question(request: &Request) -> Result<Question, Problem> {
+/// Reads the query of a request made at `now`: by default the last seven days, today included.
+///
+/// # Errors
+/// 422 naming every bad parameter.
+pub(crate) fn query(request: &Request, now: Timestamp) -> Result<ReportQuery, Problem> {
     let mut fields = Fields::of_query(request)?;
     let from: Option<Timestamp> = super::with_plus(&mut fields, "from", str::parse);
     let to: Option<Timestamp> = super::with_plus(&mut fields, "to", str::parse);
-    let include =
-        super::optional(&mut fields, "include", "must be clicks, days, or both with a comma between", Include::parse);
-    let tomorrow = SystemClock.now().start_of_day().saturating_add(Duration::from_hours(24));
+    let include = super::optional(
+        &mut fields,
+        "include",
+        "must be clicks, days, or both with a comma between",
+        ReportInclude::parse,
+    );
+    let tomorrow = now.start_of_day().saturating_add(Duration::from_hours(24));
     let (from, to) = match (from, to) {
         (Some(from), Some(to)) => (from, to),
         (Some(from), None) => (from, tomorrow.max(from)),
@@ -60,7 +67,7 @@ pub(crate) fn question(request: &Request) -> Result<Question, Problem> {
     } else if to.saturating_duration_since(from) > LONGEST {
         fields.refuse("from", "must be at most 92 days before to");
     }
-    fields.finish(Some(Question { from, to, include: include.unwrap_or_default() }))
+    fields.finish(Some(ReportQuery { from, to, include: include.unwrap_or_default() }))
 }
 
 #[derive(Serialize)]
@@ -102,7 +109,7 @@ struct SumView<'a> {
 }
 
 impl<'a> TallyView<'a> {
-    fn new(tally: &'a Tally, include: Include) -> Self {
+    fn new(tally: &'a Tally, include: ReportInclude) -> Self {
         let statuses = tally.statuses.iter();
         let statuses = statuses.map(|(status, Sum { count, value })| (*status, SumView { count: *count, value }));
         let clicked = include.clicks.then_some(tally.clicked);
@@ -111,7 +118,7 @@ impl<'a> TallyView<'a> {
 }
 
 /// The report as it is answered, with what was asked for besides.
-pub(crate) fn view(report: &Report, include: Include) -> impl Serialize {
+pub(crate) fn view(report: &Report, include: ReportInclude) -> impl Serialize {
     let tally = |tally| TallyView::new(tally, include);
     let agents = report.agents.iter().map(|(agent, of)| AgentView { agent, tally: tally(of) });
     let days = report.days.iter().map(|(day, of)| DayView { date: date(*day), tally: tally(of) });

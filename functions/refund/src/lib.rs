@@ -2,7 +2,7 @@
 
 use adapters::{ConfiguredProvider, DynamoDbStore};
 use domain::use_cases::refund::{Refunded, refund};
-use domain::{Clock as _, PaymentRequestEvent, SystemClock};
+use domain::{Clock as _, Doors, PaymentRequestEvent};
 use runtime::bus_event::BusEvent;
 use runtime::telemetry::{Metric, count, duration};
 use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
@@ -12,6 +12,7 @@ pub const NAME: &str = env!("CARGO_PKG_NAME");
 
 struct Refund {
     store: DynamoDbStore,
+    doors: Doors,
     provider: ConfiguredProvider,
 }
 
@@ -21,16 +22,16 @@ struct Refund {
 /// A variable that is missing or wrong.
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
     let store = DynamoDbStore::new(environment)?.with_retention(runtime::config::retention(environment)?);
-    Ok(Box::new(Refund { store, provider: ConfiguredProvider::new(environment)? }))
+    Ok(Box::new(Refund { store, doors: environment.doors(), provider: ConfiguredProvider::new(environment)? }))
 }
 
 impl Function for Refund {
     fn invoke<'a>(&'a self, event: &'a str) -> BoxFuture<'a, Result<String, InvocationError>> {
         Box::pin(async move {
             let event: PaymentRequestEvent = BusEvent::read(event)?;
-            duration(Metric::RefundAge, SystemClock.now().saturating_duration_since(event.occurred_at));
+            duration(Metric::RefundAge, self.doors.now().saturating_duration_since(event.occurred_at));
             // An error leaves the event with the bus, which delivers it again and in the end keeps it for a person.
-            match refund(&self.store, &self.provider, &SystemClock, event.id).await.map_err(InvocationError::work)? {
+            match refund(&self.store, &self.provider, &self.doors, event.id).await.map_err(InvocationError::work)? {
                 Refunded::Done(request) => tracing::info!(id = %request.id, "the late money went back"),
                 Refunded::UnderWay(request) => {
                     tracing::info!(id = %request.id, "the provider sends the late money back, and says when it is done");

@@ -3,12 +3,17 @@
 //! Every function names what it needs; a variable that is missing or wrong stops it there with one line that names the
 //! variable, so nothing ever runs half configured.
 
+use domain::Doors;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-/// The variables a function starts with: the process's own in a deployment, a map of its own on one machine.
+/// What a function starts with: its variables, and the doors to time and randomness. In a deployment all of it is the
+/// process's own. On one machine whoever starts the function hands it in.
 #[derive(Clone, Default)]
-pub struct Environment(BTreeMap<String, String>);
+pub struct Environment {
+    variables: BTreeMap<String, String>,
+    doors: Doors,
+}
 
 /// A variable that is missing or holds a value that cannot be used. Its text never holds the value, which may be a
 /// secret.
@@ -34,17 +39,15 @@ impl Environment {
     /// The process's own variables. One that is not valid UTF-8 counts as missing.
     #[must_use]
     pub fn from_process() -> Self {
-        Self(
-            std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-                .collect(),
-        )
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect()
     }
 
     /// The same environment with one variable set.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.0.insert(name.to_owned(), value.into());
+        self.variables.insert(name.to_owned(), value.into());
         self
     }
 
@@ -54,10 +57,23 @@ impl Environment {
         if self.get(name).is_some() { self } else { self.with(name, value) }
     }
 
+    /// Returns the same environment with other doors to time and randomness.
+    #[must_use]
+    pub fn with_doors(mut self, doors: Doors) -> Self {
+        self.doors = doors;
+        self
+    }
+
+    /// Returns the doors to time and randomness.
+    #[must_use]
+    pub fn doors(&self) -> Doors {
+        self.doors.clone()
+    }
+
     /// A variable's value; an empty one counts as missing, as an optional template parameter arrives empty.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
     /// A variable that has to be there.
@@ -91,19 +107,19 @@ impl Environment {
 
     /// Every variable, for handing on to a function that runs elsewhere.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 
 impl FromIterator<(String, String)> for Environment {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
-        Self(variables.into_iter().collect())
+        Self { variables: variables.into_iter().collect(), doors: Doors::default() }
     }
 }
 
 /// Only the names: values may be secrets.
 impl std::fmt::Debug for Environment {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_set().entries(self.0.keys()).finish()
+        formatter.debug_set().entries(self.variables.keys()).finish()
     }
 }

@@ -51,10 +51,7 @@ impl<H: HttpHandler> Function for HttpFunction<H> {
 
 async fn answer(handler: &impl HttpHandler, request: Request) -> Response<Body> {
     // The route and not the path: a path can hold a customer's token.
-    let route = match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV2(context)) => context.route_key.clone().unwrap_or_default(),
-        _ => String::new(),
-    };
+    let route = route_key(&request).to_owned();
     let mut response = match handler.handle(request).await {
         Ok(response) => response,
         Err(problem) => {
@@ -67,6 +64,15 @@ async fn answer(handler: &impl HttpHandler, request: Request) -> Response<Body> 
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     tracing::info!(route, status = response.status().as_u16(), "answered");
     response
+}
+
+/// Returns the key of the route that the gateway found for the request, such as `GET /reports/agents`; empty without a gateway.
+#[must_use]
+pub fn route_key(request: &Request) -> &str {
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.route_key.as_deref().unwrap_or_default(),
+        _ => "",
+    }
 }
 
 /// A JSON response that nobody may keep: it speaks of one moment.
