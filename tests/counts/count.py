@@ -1,4 +1,4 @@
-"""Runs functions under valgrind, each against a stand-in for Lambda's runtime API that has one event for it, and counts.
+"""Runs functions under valgrind, each against a stand-in for Lambda's runtime API that has one event, and counts.
 
 The interface is that of https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html.
 """
@@ -51,7 +51,7 @@ class Invocation(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Lambda-Runtime-Aws-Request-Id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd")
         self.send_header("Lambda-Runtime-Deadline-Ms", "4102444800000")
-        self.send_header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:111122223333:function:counted")
+        self.send_header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:1:function:counted")
         self.send_header("Lambda-Runtime-Trace-Id", "Root=1-695b8b60-0123456789abcdef01234567;Sampled=0")
         self.send_header("Content-Length", str(len(self.server.event)))
         self.end_headers()

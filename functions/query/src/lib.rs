@@ -136,8 +136,8 @@ fn optional<T>(fields: &mut Fields, name: &str, message: &str, read: impl FnOnce
     value.flatten()
 }
 
-/// Takes a parameter that may hold a plus sign, and explains the refusal of one whose plus sign is lost: whoever puts it
-/// into an address as it is sends a space.
+/// Takes a parameter that may hold a plus sign, and explains the refusal of one whose plus sign is lost: whoever puts
+/// it into an address as it is sends a space.
 fn with_plus<T>(fields: &mut Fields, name: &str, read: impl Fn(&str) -> Result<T, Invalid>) -> Option<T> {
     let given = fields.optional(name, |value| Ok(value.as_str().unwrap_or_default().to_owned()))?;
     let error = match read(&given) {

@@ -109,7 +109,7 @@ def parse(pattern):
 
 @cache
 def steps(pending):
-    """Returns what can come next where these trees remain to be matched: (digits, what then remains), or None for the end."""
+    """Returns what can come next where these trees remain: (digits, what then remains) for each, or None for the end."""
     if not pending:
         return (None,)
     first, rest = pending[0], pending[1:]
@@ -199,7 +199,7 @@ class Automaton:
         start = tuple(
             (
                 # A region with leading digits has every number that begins so, valid or not, and no other.
-                Language([((parse(plan.leading_digits),), ())]) if plan.leading_digits else None,
+                leading_digits(plan),
                 Language.of([plan.general_desc], with_lengths=True),
                 Language.of([getattr(plan, kind) for kind in KINDS], with_lengths=True),
             )
@@ -212,7 +212,7 @@ class Automaton:
                 build(
                     main.after(digit),
                     tuple(
-                        (leading and (True if leading is True else lead(leading.after(digit))), all_.after(digit), kinds.after(digit))
+                        (lead(leading, digit), all_.after(digit), kinds.after(digit))
                         for leading, all_, kinds in states
                     ),
                     length + 1,
@@ -223,14 +223,18 @@ class Automaton:
             ]
             return self.state(successors, self.verdict(main, states, length, regions))
 
-        def lead(leading):
-            return True if leading.ends(0) else leading if leading.items else False
+        def lead(leading, digit):
+            """Returns what remains of a region's leading digits: True once they are there, False if they cannot be."""
+            if not isinstance(leading, Language):
+                return leading
+            rest = leading.after(digit)
+            return rest.ends(0) or (rest if rest.items else False)
 
         return build(main, start, 0)
 
     @staticmethod
     def verdict(main, states, length, regions):
-        """Returns the region that a number belongs to if it is valid, and whether its calling code's main region knows its like."""
+        """Returns the region of a valid number, and whether its calling code's main region has numbers of its form."""
         region = 0
         for (leading, all_, kinds), name in zip(states, regions):
             valid = all_.ends(length) and kinds.ends(length)
@@ -250,6 +254,11 @@ class Automaton:
         return b"".join(
             struct.pack("<11H", *(order[next_] for next_ in rows[number][0]), rows[number][1]) for number in ordered
         )
+
+
+def leading_digits(plan):
+    """Returns the language of a region's leading digits; None if it has none."""
+    return Language([((parse(plan.leading_digits),), ())]) if plan.leading_digits else None
 
 
 def region_number(region):

@@ -24,8 +24,8 @@ pub fn text(event: &PaymentRequestEvent) -> Option<String> {
     }
 }
 
-/// Writes an amount as pages do, but in characters of GSM 03.38: with a plain space, and with the ISO code in place of a
-/// symbol that is not one of them.
+/// Writes an amount as pages do, but in characters of GSM 03.38: with a plain space, and with the ISO code in place of
+/// a symbol that is not one of them.
 fn in_gsm(money: Money) -> String {
     let written = money.to_string().replace('\u{a0}', " ");
     if is_gsm(&written) {
@@ -35,8 +35,8 @@ fn in_gsm(money: Money) -> String {
     format!("{} {number}", money.currency)
 }
 
-/// Writes a time limit as a person says it, in one unit or two: `5 minutes`, `1 minute 30 seconds`, `90 minutes`, `24 hours`,
-/// `3 days`. Hours are counted from two on, and so are days.
+/// Writes a time limit as a person says it, in one unit or two: `5 minutes`, `1 minute 30 seconds`, `90 minutes`, `24
+/// hours`, `3 days`. Hours are counted from two on, and so are days.
 ///
 /// What is less than the second unit is left out: nobody minds a link that lasts a little longer than its text says.
 #[must_use]

@@ -26,7 +26,8 @@ impl Phone {
         }
     }
 
-    /// Accepts a number by its form alone: what was valid when it was stored stays readable when numbering plans change.
+    /// Accepts a number by its form alone: what was valid when it was stored stays readable when numbering plans
+    /// change.
     ///
     /// # Errors
     /// Not of E.164's form.
@@ -69,7 +70,8 @@ pub struct InvalidPhone {
 }
 
 impl InvalidPhone {
-    /// Returns what the text has to be, as the end of a sentence about the field, for whoever gave it and for nobody else.
+    /// Returns what the text has to be, as the end of a sentence about the field, for whoever gave it and for nobody
+    /// else.
     #[must_use]
     pub fn message(&self) -> String {
         match &self.instead {

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-/// Returns whether a character can be seen or is a space, by its Unicode properties: a letter, mark, number, punctuation,
-/// symbol or space, and none that is ignored when a text is displayed.
+/// Returns whether a character can be seen or is a space, by its Unicode properties: a letter, mark, number,
+/// punctuation, symbol or space, and none that is ignored when a text is displayed.
 pub(crate) fn is_printable(character: char) -> bool {
     use GeneralCategory as Category;
     let seen = match CodePointMapData::<GeneralCategory>::new().get(character) {
@@ -44,7 +44,8 @@ pub(crate) fn has_length(text: &str, range: &std::ops::RangeInclusive<usize>) ->
     text.len() <= 4 * range.end() && range.contains(&text.chars().count())
 }
 
-/// A type that holds a text; what it accepts is said in its [`FromStr`], and in its `TryFrom` what it accepts of stored data.
+/// A type that holds a text; what it accepts is said in its [`FromStr`], and in its `TryFrom` what it accepts of stored
+/// data.
 macro_rules! text_type {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -154,8 +155,8 @@ text!(
 );
 
 text_type!(
-    /// What is being paid for: 1 to 200 characters, on one line or several. Lines end in a line feed, whichever way they
-    /// came in.
+    /// What is being paid for: 1 to 200 characters, on one line or several. Lines end in a line feed, whichever way
+    /// they came in.
     Description
 );
 

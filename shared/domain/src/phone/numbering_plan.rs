@@ -1,14 +1,14 @@
 //! The numbering plans of the world, as libphonenumber describes them.
 //!
-//! `phones/make.py` turns libphonenumber's patterns into one automaton (decision 0018), so that judging a number reads one
-//! row of a table per digit and costs nothing before. What is left to do here is what libphonenumber does before it looks
-//! at those patterns: it takes away a national prefix, unless the number is viable with it and not without.
+//! `phones/make.py` turns libphonenumber's patterns into one automaton (decision 0018), so that judging a number reads
+//! one row of a table per digit and costs nothing before. What is left to do here is what libphonenumber does before it
+//! looks at those patterns: it takes away a national prefix, unless the number is viable with it and not without.
 
 use regex_lite::{Captures, Regex};
 
-/// The automaton: a row for each state, of eleven 16-bit numbers in little-endian order. The first ten are the states that
-/// the digits lead to, the last one is the verdict on a number that ends there. Row 0 is the state that nothing leads out
-/// of, row 1 the one to begin in.
+/// The automaton: a row for each state, of eleven 16-bit numbers in little-endian order. The first ten are the states
+/// that the digits lead to, the last one is the verdict on a number that ends there. Row 0 is the state that nothing
+/// leads out of, row 1 the one to begin in.
 static PLANS: &[u8] = include_bytes!("../../phones/numbering_plans.bin");
 const COLUMNS: usize = 11;
 const VERDICT: usize = 10;
@@ -27,7 +27,10 @@ impl Verdict {
             let start = 2 * (COLUMNS * usize::from(row) + column);
             PLANS.get(start..).and_then(|rest| rest.first_chunk()).map_or(0, |bytes| u16::from_le_bytes(*bytes))
         };
-        let state = digits.bytes().fold(1, |row, digit| cell(row, usize::from(digit.wrapping_sub(b'0')).min(VERDICT)));
+        let state = digits.bytes().fold(1, |row, digit| match usize::from(digit.wrapping_sub(b'0')) {
+            column @ ..VERDICT => cell(row, column),
+            _ => 0,
+        });
         Self(cell(state, VERDICT))
     }
 
@@ -56,12 +59,9 @@ pub(super) fn e164(digits: &str) -> Option<String> {
 
 /// Returns the ISO 3166 code of the country that a valid number belongs to, if it belongs to any.
 pub(super) fn country(digits: &str) -> Option<String> {
-    let index = u32::from(Verdict::of(digits).region()).checked_sub(1).filter(|index| *index < 26 * 26)?;
-    [index / 26, index % 26]
-        .into_iter()
-        .map(|letter| char::from_digit(10 + letter, 36))
-        .collect::<Option<String>>()
-        .map(|code| code.to_ascii_uppercase())
+    let index = Verdict::of(digits).region().checked_sub(1).filter(|index| *index < 26 * 26)?;
+    let letters = [index / 26, index % 26].map(|letter| char::from_u32(u32::from('A') + u32::from(letter)));
+    letters.into_iter().collect()
 }
 
 /// What may stand before a calling code's national numbers, such as a trunk zero, as libphonenumber parses it.
@@ -85,8 +85,8 @@ impl NationalPrefix {
 
     /// Returns the digits without the prefix, or with what replaces it; none if they stay as they are.
     ///
-    /// It follows `maybeStripNationalPrefixAndCarrierCode` of libphonenumber's `PhoneNumberUtil`, and what `parseHelper`
-    /// does with its result.
+    /// It follows `maybeStripNationalPrefixAndCarrierCode` of libphonenumber's `PhoneNumberUtil`, and what
+    /// `parseHelper` does with its result.
     fn taken_from(&self, digits: &str) -> Option<String> {
         let national = digits.get(self.calling_code.len()..)?;
         let taken = self.match_at_start(national)?;
@@ -150,6 +150,8 @@ mod tests {
                 assert!(usize::from(u16::from_le_bytes([next[0], next[1]])) < rows);
             }
         }
-        assert_eq!(Verdict::of(&"9".repeat(10_000)).0, 0);
+        for text in [&*"9".repeat(10_000), "+27831234567", "2783123456:", "2783123456a", "٢٧٨٣١٢٣٤٥٦٧"] {
+            assert_eq!(Verdict::of(text).0, 0, "{text}");
+        }
     }
 }

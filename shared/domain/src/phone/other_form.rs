@@ -6,8 +6,8 @@ use crate::text::is_printable;
 /// No number is longer, with all that people put between its digits.
 const LONGEST: usize = 64;
 
-/// Returns the number that a text can only mean, if that is a valid one: without spaces and other decoration, with `00` or
-/// nothing in place of the plus, with a national prefix, or in a form that its country has given up.
+/// Returns the number that a text can only mean, if that is a valid one: without spaces and other decoration, with `00`
+/// or nothing in place of the plus, with a national prefix, or in a form that its country has given up.
 pub(super) fn other_form(text: &str) -> Option<Phone> {
     let (plus, digits) = digits(text)?;
     let digits = match (plus, digits.strip_prefix("00")) {
@@ -54,8 +54,8 @@ fn digit(character: char) -> Option<char> {
     char::from_digit(value?, 10)
 }
 
-/// Returns whether digits without a plus may be a national number, of a country that nobody can know: with a trunk zero, or
-/// with ten digits as in North America, whose country code is left out more often than any other's.
+/// Returns whether digits without a plus may be a national number, of a country that nobody can know: with a trunk
+/// zero, or with ten digits as in North America, whose country code is left out more often than any other's.
 fn may_lack_a_country(digits: &str) -> bool {
     digits.starts_with('0') || numbering_plan::is_valid(&format!("1{digits}"))
 }
@@ -64,8 +64,8 @@ fn may_lack_a_country(digits: &str) -> bool {
 /// reads. Address books and chat services still hold both.
 ///
 /// - Mexico: a 1 before the ten digits, until 3 August 2019 (ITU Operational Bulletin 1151).
-/// - Brazil: eight digits after the area code, to which a 9 was added in front, everywhere since 6 November 2016 (Anatel,
-///   Resolution 553 of 14 December 2010).
+/// - Brazil: eight digits after the area code, to which a 9 was added in front, everywhere since 6 November 2016
+///   (Anatel, Resolution 553 of 14 December 2010).
 fn renumbered(digits: &str) -> Option<String> {
     let national = |code: &str, length: usize| digits.strip_prefix(code).filter(|rest| rest.len() == length);
     if let Some(number) = national("521", 10) {
