@@ -1,4 +1,4 @@
-//! The stand-in identity provider: it mints the tokens that the gateway verifies.
+//! The identity provider: it signs the tokens that the gateway verifies.
 
 use crate::runner::Runner;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
@@ -128,6 +128,7 @@ impl Tokens {
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(claims.to_string(), &mut token);
         let mut signature = vec![0; self.key.public_modulus_len()];
+        // The library asks for randomness, and this kind of signature needs none.
         self.key
             .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), token.as_bytes(), &mut signature)
             .map_err(ProblemResponse::unavailable)?;

@@ -1,6 +1,8 @@
 //! Putting it all together, and taking it apart again.
 
 mod data_dir;
+#[cfg(test)]
+mod earlier_data;
 mod environment;
 mod options;
 

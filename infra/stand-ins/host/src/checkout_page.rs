@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use std::time::Duration;
 
 const STYLE: &str = include_str!("../templates/style.css");
-/// How long a customer who has paid waits for the merchant to be told.
+/// How long a customer who has paid waits for the first attempt of the webhooks.
 const FIRST_ATTEMPT: Duration = Duration::from_secs(5);
 
 /// The provider whose page it is.
@@ -99,7 +99,7 @@ impl FormValue for Settlement {
 /// What a form did.
 #[derive(Debug)]
 pub enum FormResult {
-    /// Something changed, and the merchant is told of it.
+    /// Something changed.
     Applied {
         /// The webhooks about it, which are stored already.
         pending_webhooks: Vec<Job>,
@@ -159,7 +159,7 @@ impl Brand {
         respond(StatusCode::NOT_FOUND, &Page { brand: self, title, text, order: None })
     }
 
-    /// Does what a form says within one transaction, tells the merchant, and sends the customer back there.
+    /// Does what a form says within one transaction, sends the merchant the webhooks about it, and the customer back.
     ///
     /// # Errors
     /// The form cannot be read, or says something that cannot be done; or the store failed.
@@ -178,13 +178,13 @@ impl Brand {
             FormResult::Applied { pending_webhooks, return_url } => {
                 // The customer's next page should show what the merchant knows by then. If that takes long, the
                 // webhooks go on without the customer.
-                let told = async {
+                let attempted = async {
                     let attempts = pending_webhooks.into_iter().map(|job| webhooks.submit(job));
-                    for attempted in attempts.collect::<Vec<_>>() {
-                        attempted.await.ok();
+                    for attempt in attempts.collect::<Vec<_>>() {
+                        attempt.await.ok();
                     }
                 };
-                tokio::time::timeout(FIRST_ATTEMPT, told).await.ok();
+                tokio::time::timeout(FIRST_ATTEMPT, attempted).await.ok();
                 Redirect::to(&return_url).into_response()
             }
             FormResult::AlreadyDone { return_url } => Redirect::to(&return_url).into_response(),

@@ -1,4 +1,4 @@
-//! How a stand-in tells a merchant something.
+//! How a stand-in sends a merchant webhooks.
 
 use crate::durable::Attempt;
 use reqwest::RequestBuilder;

@@ -1,4 +1,4 @@
-//! What the provider tells the merchant: Standard Webhooks, sent until they are taken.
+//! The webhooks that the merchant is sent until it accepts them, as Standard Webhooks has them.
 
 use super::checkout::{Checkout, Payment};
 use domain::Timestamp;

@@ -1,4 +1,4 @@
-//! The rules by which a merchant's account changes, and what the merchant is told of it.
+//! The rules by which a merchant's account changes, and the events about each change.
 
 use super::amount;
 use super::error::{AccountError, ApiError};
@@ -605,12 +605,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_session_costs_what_its_items_do_and_lasts_a_day_unless_it_is_said() {
-        let (checkout, told) = within(|account| created(account, "")).await;
+        let (checkout, webhooks) = within(|account| created(account, "")).await;
         let session = checkout.session;
         assert_eq!((session.amount_total, session.currency.as_str()), (25_000, "zar"));
         assert_eq!(session.expires_at, NOW + LONGEST_SESSION);
         assert_eq!((session.status, session.payment_status), (SessionStatus::Open, PaymentStatus::Unpaid));
-        assert_eq!((session.payment_intent, told.len()), (None, 0));
+        assert_eq!((session.payment_intent, webhooks.len()), (None, 0));
     }
 
     #[tokio::test]
@@ -627,7 +627,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_session_expires_as_its_time_comes_and_cancels_its_payment() {
-        let (status, told) = within(|account| {
+        let (status, webhooks) = within(|account| {
             let mut checkout = created(account, &format!("&expires_at={}", NOW + 1_800))?;
             account.attempt(&mut checkout, PaymentOutcome::Declined)?;
             for later in [1_799, 1] {
@@ -640,12 +640,12 @@ mod tests {
         .await;
         assert_eq!(status, SessionStatus::Expired);
         let after = ["payment_intent.canceled", "checkout.session.expired"];
-        assert_eq!(told, [["charge.failed", "payment_intent.payment_failed"], after].concat());
+        assert_eq!(webhooks, [["charge.failed", "payment_intent.payment_failed"], after].concat());
     }
 
     #[tokio::test]
     async fn one_payment_is_tried_again_after_a_decline_and_is_refunded_once() {
-        let (refused, told) = within(|account| {
+        let (refused, webhooks) = within(|account| {
             let mut checkout = created(account, "")?;
             account.attempt(&mut checkout, PaymentOutcome::Declined)?;
             let declined = checkout.session.payment_intent.clone();
@@ -661,13 +661,13 @@ mod tests {
         })
         .await;
         assert_eq!(refused, "charge_already_refunded");
-        assert_eq!(told, ["refund.created", "charge.refunded", "refund.updated"]);
+        assert_eq!(webhooks, ["refund.created", "charge.refunded", "refund.updated"]);
     }
 
     #[tokio::test]
     async fn money_that_takes_time_arrives_or_fails_once() {
         for settlement in [Settlement::Succeeded, Settlement::Failed] {
-            let ((), told) = within(move |account| {
+            let ((), webhooks) = within(move |account| {
                 let mut checkout = created(account, "")?;
                 account.attempt(&mut checkout, PaymentOutcome::Processing)?;
                 assert_eq!(checkout.session.payment_status, PaymentStatus::Unpaid);
@@ -681,7 +681,7 @@ mod tests {
                 Settlement::Succeeded => "checkout.session.async_payment_succeeded",
                 Settlement::Failed => "checkout.session.async_payment_failed",
             };
-            assert_eq!((told.len(), told.last().map(String::as_str)), (3, Some(end)));
+            assert_eq!((webhooks.len(), webhooks.last().map(String::as_str)), (3, Some(end)));
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What the merchant is told: events, signed as Stripe signs them (<https://docs.stripe.com/webhooks#verify-manually>),
-//! sent until they are taken.
+//! The events that the merchant is sent until it accepts them, signed as Stripe signs them
+//! (<https://docs.stripe.com/webhooks#verify-manually>).
 
 use domain::Timestamp;
 use reqwest::Client;
@@ -11,7 +11,7 @@ use stand_in_host::Doors;
 use stand_in_host::durable::{Attempt, Job, NewJob, Work};
 use stand_in_host::webhook::deliver;
 
-/// The queue of events that the merchant has not taken yet.
+/// The queue of events that the merchant has not accepted yet.
 pub(super) const QUEUE: &str = "stripe";
 
 /// Stores an event to be sent. Each has a message group of its own: they arrive in any order, as Stripe's do.
