@@ -9,7 +9,7 @@ tools=$target/tools
 # hash. Wheels alone: no code of a package runs while it is installed.
 locked_install() {
   "$1" -m pip install --quiet --disable-pip-version-check --root-user-action ignore \
-    --require-hashes --only-binary :all: --requirement "$2" "${@:3}"
+    --require-hashes --only-binary :all: --no-deps --requirement "$2" "${@:3}"
 }
 
 # locked_home NAME REQUIREMENTS: prints the folder for what a locked file names, one for each version of that file.
@@ -20,8 +20,7 @@ cargo_tools() {
   local requirements=tests/tools/requirements.txt home
   home=$(locked_home cargo "$requirements")
   if [ ! -e "$home/complete" ]; then
-    # Without what the packages depend on in turn, which the locked file leaves out.
-    locked_install python3 "$requirements" --no-deps --upgrade --target "$home"
+    locked_install python3 "$requirements" --upgrade --target "$home"
     touch "$home/complete"
   fi
   export PATH="$home/bin:$PATH"
@@ -35,6 +34,8 @@ python_environment() {
   [ ! -e "$python_environment/complete" ] || return 0
   python3 -m venv --clear "$python_environment"
   locked_install "$python_environment/bin/python" "$requirements"
+  # The locked file named everything that its packages need.
+  "$python_environment/bin/python" -m pip check --disable-pip-version-check
   touch "$python_environment/complete"
 }
 
