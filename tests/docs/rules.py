@@ -96,6 +96,21 @@ def every_file_that_is_named_is_there(pages, root=ROOT):
                 yield f"{page.path.relative_to(root)}:{line}: no file is {text}"
 
 
+def template_names(root, section):
+    """Returns the names in a section of the deployment template."""
+    text = (root / "infra/template.yaml").read_text().split(f"\n{section}:\n")[1]
+    return set(re.findall(r"^  (\w+):$", re.split(r"^\w", text, maxsplit=1, flags=re.MULTILINE)[0], re.MULTILINE))
+
+
+def every_output_is_one_of_the_stack(pages, root=ROOT):
+    for page in pages:
+        texts = [(block.line, block.text) for block in page.blocks if block.language in SHELLS]
+        for line, text in [*page.spans(), *texts]:
+            for name in re.findall(r"\boutput ([A-Z]\w+)", text):
+                if name not in template_names(root, "Outputs"):
+                    yield f"{page.path.relative_to(root)}:{line}: the stack has no output {name}"
+
+
 def every_function_sample_status_and_parameter_has_its_row(pages, root=ROOT):
     """What the code has and a table explains: forgetting the row is an error that names the table."""
     statuses, query = root / "shared/domain/src/status.rs", root / "functions/query/src/lib.rs"
@@ -104,6 +119,7 @@ def every_function_sample_status_and_parameter_has_its_row(pages, root=ROOT):
         "functions/README.md": {f"[{path.parent.name}]" for path in root.glob("functions/*/Cargo.toml")},
         "events/samples/README.md": {path.relative_to(samples).as_posix() for path in samples.glob("*/*.json")},
         "ARCHITECTURE.md": set(re.findall(r'Self::\w+ => "(\w+)"', statuses.read_text())),
+        "infra/manual/deploy.md": template_names(root, "Parameters"),
         "functions/query/README.md": set(re.findall(r'optional\((?:&mut \w+, )?"(\w+)"', query.read_text())),
     }
     for name, words in wanted.items():
