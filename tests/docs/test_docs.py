@@ -71,6 +71,10 @@ CASES = {
         {"a/b.rs": "", "c.md": "`a/b.rs` `b.rs` `c.md` `<name>.rs` `*.rs` `serde_json` `a.b`\n"},
         [{"c.md": "`gone.rs`\n"}, {"a/b.rs": "", "c.md": "`c/b.rs`\n"}, {"ab.rs": "", "c.md": "`b.rs`\n"}],
     ),
+    rules.every_test_that_is_named_is_there: (
+        {"a.md": "`a_rule_that_always_holds_here` `two_words`\n", "a.rs": "fn a_rule_that_always_holds_here() {}"},
+        [{"a.md": "`a_rule_that_always_holds_here`\n", "a.rs": "// a_rule_that_always_holds_here"}],
+    ),
     rules.every_output_is_one_of_the_stack: (
         {
             "infra/template.yaml": TEMPLATE,
