@@ -15,6 +15,8 @@ TOP_LEVEL = r"(?:\.ci|events|functions|infra|shared|tests)"
 PATH = re.compile(rf"(?<![\w./$\"-]){TOP_LEVEL}/[\w./-]*[\w/]")
 PLACEHOLDER = re.compile(r"[<>{}*…$]")
 FILE = re.compile(r"[\w.-]+(?:/[\w.-]+)*\.(?:css|html|json|mjs|js|md|py|rs|sh|toml|yaml)")
+# Six words and more are a sentence, and only tests are named by sentences.
+TEST = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+){5,}")
 PACKAGE = re.compile(r"\bcargo (?:\w+ )+?(?:[^|;&]*? )?(?:-p|--package)[ =]([\w-]+)")
 # In other files than Markdown: a mention of a page, and perhaps of its heading.
 MENTION = re.compile(r"(?<![\w/.:-])(?P<path>[\w.-]+(?:/[\w.-]+)*\.md)(?:#(?P<anchor>[\w-]+))?")
@@ -92,8 +94,35 @@ def every_file_that_is_named_is_there(pages, root=ROOT):
     files = [path.relative_to(root).as_posix() for path in (tracked() if root == ROOT else root.rglob("*"))]
     for page in pages:
         for line, text in page.spans():
-            if FILE.fullmatch(text) and not any(f"/{file}".endswith(f"/{text}") for file in files):
+            found = (page.path.parent / text).exists() or any(f"/{file}".endswith(f"/{text}") for file in files)
+            if FILE.fullmatch(text) and not found:
                 yield f"{page.path.relative_to(root)}:{line}: no file is {text}"
+
+
+def every_test_that_is_named_is_there(pages, root=ROOT):
+    """A check-list names the tests that fail when a step is forgotten, so those have to exist."""
+    named = {text: (page, line) for page in pages for line, text in page.spans() if TEST.fullmatch(text)}
+    found, sources = set(), tracked("*.rs", "*.py") if root == ROOT else root.rglob("*.*")
+    for path in sources:
+        found.update(re.findall(r"\b(?:fn|def) (\w+)\(", path.read_text()))
+    for text in sorted(named.keys() - found):
+        page, line = named[text]
+        yield f"{page.path.relative_to(root)}:{line}: no test is {text}"
+
+
+def template_names(root, section):
+    """Returns the names in a section of the deployment template."""
+    text = (root / "infra/template.yaml").read_text().split(f"\n{section}:\n")[1]
+    return set(re.findall(r"^  (\w+):$", re.split(r"^\w", text, maxsplit=1, flags=re.MULTILINE)[0], re.MULTILINE))
+
+
+def every_output_is_one_of_the_stack(pages, root=ROOT):
+    for page in pages:
+        texts = [(block.line, block.text) for block in page.blocks if block.language in SHELLS]
+        for line, text in [*page.spans(), *texts]:
+            for name in re.findall(r"\boutput ([A-Z]\w+)", text):
+                if name not in template_names(root, "Outputs"):
+                    yield f"{page.path.relative_to(root)}:{line}: the stack has no output {name}"
 
 
 def every_function_sample_status_and_parameter_has_its_row(pages, root=ROOT):
@@ -104,6 +133,7 @@ def every_function_sample_status_and_parameter_has_its_row(pages, root=ROOT):
         "functions/README.md": {f"[{path.parent.name}]" for path in root.glob("functions/*/Cargo.toml")},
         "events/samples/README.md": {path.relative_to(samples).as_posix() for path in samples.glob("*/*.json")},
         "ARCHITECTURE.md": set(re.findall(r'Self::\w+ => "(\w+)"', statuses.read_text())),
+        "infra/manual/deploy.md": template_names(root, "Parameters"),
         "functions/query/README.md": set(re.findall(r'optional\((?:&mut \w+, )?"(\w+)"', query.read_text())),
     }
     for name, words in wanted.items():

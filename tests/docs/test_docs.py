@@ -5,7 +5,7 @@ import unittest
 from pathlib import Path
 
 import rules
-from commands import Commands, Fault, Work
+from commands import Fault, Machine, run_page
 from pages import Page, slug
 
 RIGHT_RECORD = """# 0001: Why
@@ -17,6 +17,7 @@ RIGHT_RECORD = """# 0001: Why
 ## Consequences
 """
 
+TEMPLATE = "a:\nParameters:\n  Channel:\n    Type: String\nOutputs:\n  ApiUrl:\n    Value: x\n"
 EXPLAINED = {
     "functions/README.md": "| [query](query/README.md) | |\n",
     "functions/query/Cargo.toml": "",
@@ -26,6 +27,8 @@ EXPLAINED = {
     "events/samples/query/get.json": "",
     "shared/domain/src/status.rs": 'Self::Sent => "sent",',
     "ARCHITECTURE.md": "| `sent` | |\n",
+    "infra/manual/deploy.md": "| `Channel` | |\n",
+    "infra/template.yaml": TEMPLATE,
 }
 
 # What is right, and what breaks each rule: files by their path.
@@ -68,12 +71,27 @@ CASES = {
         {"a/b.rs": "", "c.md": "`a/b.rs` `b.rs` `c.md` `<name>.rs` `*.rs` `serde_json` `a.b`\n"},
         [{"c.md": "`gone.rs`\n"}, {"a/b.rs": "", "c.md": "`c/b.rs`\n"}, {"ab.rs": "", "c.md": "`b.rs`\n"}],
     ),
+    rules.every_test_that_is_named_is_there: (
+        {"a.md": "`a_rule_that_always_holds_here` `two_words`\n", "a.rs": "fn a_rule_that_always_holds_here() {}"},
+        [{"a.md": "`a_rule_that_always_holds_here`\n", "a.rs": "// a_rule_that_always_holds_here"}],
+    ),
+    rules.every_output_is_one_of_the_stack: (
+        {
+            "infra/template.yaml": TEMPLATE,
+            "a.md": "`output ApiUrl` and the output `x`\n```sh\nA=$(output ApiUrl)\n```\n",
+        },
+        [
+            {"infra/template.yaml": TEMPLATE, "a.md": "`output ApiName`\n"},
+            {"infra/template.yaml": TEMPLATE, "a.md": "```sh\noutput Channel\n```\n"},
+        ],
+    ),
     rules.every_function_sample_status_and_parameter_has_its_row: (
         EXPLAINED,
         [
             *(EXPLAINED | {name: EXPLAINED[name].replace("|", "")} for name in EXPLAINED if name.endswith(".md")),
             EXPLAINED | {"functions/expire/Cargo.toml": ""},
             EXPLAINED | {"events/samples/query/list.json": ""},
+            EXPLAINED | {"infra/template.yaml": TEMPLATE.replace("Outputs", "  Branding:\n    Type: String\nOutputs")},
             EXPLAINED | {"shared/domain/src/status.rs": 'Self::Sent => "sent", Self::Paid => "paid",'},
             EXPLAINED | {"functions/query/src/lib.rs": 'optional("from", parsed) optional(&mut fields, "to", TO)'},
             EXPLAINED | {"shared/domain/src/status.rs": ""},
@@ -106,6 +124,8 @@ RUN = [
     "1. In a list:\n   ```sh\n   cat <<END\n   text\n   END\n   ```\n",
     "<!-- serves -->\n```sh\necho ready http://127.0.0.1:1; exec sleep 60\n```\n\n"
     "<!-- prints: 127.0.0.1:1/p -->\n```sh\necho http://127.0.0.1:8080/p\n```\n",
+    "<!-- types: typed -->\n<!-- prints: A=typed -->\n```sh\nread -r A\necho A=$A\n```\n\n"
+    "<!-- prints: B=typed -->\n```sh\necho B=$A$(cat)\n```\n",
     "```sh\necho hello > in-the-working-directory; ls tests/docs/commands.py\n```\n",
 ]
 REFUSED = {
@@ -114,13 +134,22 @@ REFUSED = {
     "A: ": "```sh\necho $A\n```\n",
     "did not print": "<!-- prints: 2 -->\n```sh\necho 1\n```\n",
     "unexpected EOF": "<!-- not run: needs an AWS account -->\n```sh\necho 'one\n```\n",
-    "does not say enough": "<!-- not run -->\n```sh\ntrue\n```\n",
-    "does not say enough;": "<!-- not run: later -->\n```sh\ntrue\n```\n",
+    "does not say what it must": "<!-- not run -->\n```sh\ntrue\n```\n",
+    "does not say what it must;": "<!-- not run: later -->\n```sh\ntrue\n```\n",
     "is no marker": "<!-- skipped: needs an AWS account -->\n```sh\ntrue\n```\n",
     "has no step": "<!-- run by: tests/gone -->\n```sh\ntrue\n```\n",
+    "say what it must; Runs": "<!-- serves: forever -->\n```sh\ntrue\n```\n",
     "one way only": "<!-- serves -->\n<!-- run by: tests/run -->\n```sh\ntrue\n```\n",
     "no `ready`": "<!-- serves -->\n```sh\ntrue\n```\n",
 }
+
+
+class WithoutRunner(Machine):
+    """No page here needs the local runner, so none is started where a page does not start it."""
+
+    def serve(self, command):
+        if "cargo" not in command:
+            super().serve(command)
 
 
 class Docs(unittest.TestCase):
@@ -154,18 +183,11 @@ class Docs(unittest.TestCase):
                 self.assertRaisesRegex(Fault, message.strip(";"), self.run_commands, text)
 
     def test_what_is_not_run_is_not_counted(self):
-        self.assertEqual([self.run_commands(text) for text in RUN], [2, 0, 0, 1, 2, 1])
+        self.assertEqual([self.run_commands(text) for text in RUN], [2, 0, 0, 1, 2, 2, 1])
 
     def run_commands(self, text):
-        commands = Commands(Page.parse(Path("a.md"), text), {"tests/run"})
-        commands.check_syntax()
-        with tempfile.TemporaryDirectory() as directory:
-            work = Work(directory)
-            try:
-                # No page here needs the local runner, so none is started where a page does not start it.
-                return commands.run(work, lambda block: work.start(block) if "local" not in block else "http://[::]:9")
-            finally:
-                work.stop()
+        _, ran = run_page(Page.parse(Path("a.md"), text), {"tests/run"}, WithoutRunner)
+        return ran
 
 
 def breaks(rule, files):
