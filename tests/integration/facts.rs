@@ -1,5 +1,5 @@
-//! Facts: recorded and retracted once however often that is tried, and understood by release 0.1 as 0.2 understands what 0.1
-//! wrote. The identifiers and conditions of 0.1 are written out here, as they were.
+//! Facts: recorded and retracted once however often that is tried, and understood by release 0.1 as 0.2 understands
+//! what 0.1 wrote. The identifiers and conditions of 0.1 are written out here, as they were.
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -7,8 +7,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::ports::{Changed, Changes as _, Facts as _, StoreError};
 use domain::use_cases::pay::{ProviderEvent, ProviderEventOutcome, record_provider_event};
 use domain::{
-    Actor, Change, Clock as _, Command, Fact, Money, OperationId, Payment, PaymentRequest, PaymentRequestId, RunId,
-    Status, SystemClock, Timestamp,
+    Actor, Change, Command, Fact, Money, OperationId, Payment, PaymentRequest, PaymentRequestId, RunId, Status,
+    SystemClock, Timestamp,
 };
 use futures::future::join_all;
 use local::dynamodb::TABLE_NAME;
@@ -17,8 +17,9 @@ use std::collections::{BTreeSet, HashMap};
 use tests::handlers::Handlers;
 use tests::proxy::Fault;
 
-/// Items of release 0.1, as they lay in its table: one whose customer has clicked and whose payment `pay_1` then failed, and
-/// one that was canceled, paid all the same by `pay_2`, and asked a refund for. A run had claimed the first message of each.
+/// Items of release 0.1, as they lay in its table: one whose customer has clicked and whose payment `pay_1` then
+/// failed, and one that was canceled, paid all the same by `pay_2`, and asked a refund for. A run had claimed the first
+/// message of each.
 const PAYMENT_FAILED: &str = include_str!("items/release-0.1-payment-failed.json");
 const REFUND_DUE: &str = include_str!("items/release-0.1-refund-due.json");
 
@@ -117,8 +118,8 @@ async fn release_0_1_marks_refund(handlers: &Handlers, id: PaymentRequestId, act
     release_0_1(handlers, id, &format!("{action} #operations :mark"), condition, &values).await
 }
 
-/// The provider reports to release 0.1 that the customer had paid in time. `failure` is what 0.1 would have kept of a failure
-/// of this payment.
+/// The provider reports to release 0.1 that the customer had paid in time. `failure` is what 0.1 would have kept of a
+/// failure of this payment.
 async fn release_0_1_processes(handlers: &Handlers, id: PaymentRequestId, failure: &str) -> bool {
     let due_at = handlers.item(&format!("REQ#{id}")).await["due_at"].clone();
     let values = [
@@ -238,6 +239,25 @@ async fn release_0_1_knows_the_payments_that_failed() {
     assert!(release_0_1_processes(&handlers, id, "another").await, "another payment");
 }
 
+/// What has to be remembered need not be an entry: no history, no event, and both releases know of it.
+#[tokio::test]
+async fn a_failed_payment_can_be_remembered_without_a_change() {
+    let handlers = Handlers::start().await;
+    let store = handlers.store();
+    let id = put(&handlers, item_without(PAYMENT_FAILED, &[FAILED_PAYMENT])).await;
+    let before = stored(&handlers, id).await;
+    let failure = Fact::payment_failed("sandbox", "pay_1");
+    assert!(matches!(store.record_fact(id, &failure).await.unwrap(), Changed::Applied(_)));
+    let after = stored(&handlers, id).await;
+    assert!(!before.has_fact(&failure) && after.has_fact(&failure));
+    assert_eq!((after.status, &after.history), (before.status, &before.history));
+    let overtaken = store.change(id, &processing("pay_1", after.deadline)).await.unwrap();
+    assert!(matches!(overtaken, Changed::Unchanged(_)), "{overtaken:?}");
+    assert!(!release_0_1_processes(&handlers, id, FAILED_PAYMENT).await);
+    let other = store.change(id, &processing("pay_2", after.deadline)).await.unwrap();
+    assert!(matches!(other, Changed::Applied(_)), "{other:?}");
+}
+
 #[tokio::test]
 async fn release_0_1_knows_the_refunds_that_were_asked_for() {
     let handlers = Handlers::start().await;
@@ -334,24 +354,6 @@ async fn a_refund_is_asked_for_only_while_it_is_due() {
     let unknown = PaymentRequestId::new();
     assert_eq!(store.record_fact(unknown, &Fact::RefundRequested).await.unwrap(), Changed::NotFound);
     assert_eq!(store.retract_fact(unknown, &Fact::RefundRequested).await.unwrap(), Changed::NotFound);
-}
-
-/// Both forms are written for now, and still an ordinary life through a channel that claims its messages costs no unit more.
-#[tokio::test]
-async fn a_request_whose_messages_were_claimed_stays_below_a_kilobyte() {
-    let handlers = Handlers::start().await;
-    let (id, token) = handlers.sent().await;
-    let request: PaymentRequestId = id.parse().unwrap();
-    let store = handlers.faulty_store();
-    handlers.proxy.take_calls();
-    store.record_fact(request, &claim()).await.unwrap();
-    handlers.click(&token).await;
-    handlers.pay(&id, SystemClock.now()).await;
-    store.record_fact(request, &Fact::MessageClaimed { version: 3, run: RunId::random().unwrap() }).await.unwrap();
-    let units: f64 = handlers.proxy.take_calls().iter().filter(|call| call.is_write()).map(|call| call.units).sum();
-    assert!((units - 8.0).abs() < f64::EPSILON, "click 4, pay 2, one for each claim: {units}");
-    let size = handlers.item_size(&id).await;
-    assert!(size <= 1024, "{size} bytes: each further kilobyte costs another unit at every write");
 }
 
 /// What nobody would remove must not be kept: whoever ends requests has to say for how long they are kept.

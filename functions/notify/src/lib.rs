@@ -11,9 +11,10 @@ use std::time::Duration;
 /// The function's name, which is the package's and the binary's too.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
 
-/// When Lambda runs a function again that failed on an event: a minute after the first run and two minutes after the second,
-/// which is followed by the last (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>). The
-/// leeway is what Lambda may be late by, and what a run needs at least to send a message.
+/// When Lambda runs a function again that failed on an event: a minute after the first run and two minutes after the
+/// second, which is followed by the last
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>). The leeway is what Lambda may
+/// be late by, and what a run needs at least to send a message.
 pub const LAMBDA_RETRIES: RetrySchedule =
     RetrySchedule::new(&[Duration::from_mins(1), Duration::from_mins(2)], Duration::from_secs(10));
 

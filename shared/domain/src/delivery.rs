@@ -68,8 +68,8 @@ impl DeliveryFailure {
         Self::ALL.into_iter().find(|failure| failure.code() == code)
     }
 
-    /// Returns whether the channel cannot reach this one customer, so that no later try does better and no operator can mend
-    /// it.
+    /// Returns whether the channel cannot reach this one customer, so that no later try does better and no operator can
+    /// mend it.
     #[must_use]
     pub const fn is_the_recipients(self) -> bool {
         match self {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// The `source` of every event.
 pub const SOURCE: &str = "chat2pay";
 
-/// The kinds of events, in EventBridge's `detail-type`.
+/// The kinds of events, as the bus names them (`detail-type`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DetailType {
     /// A history entry that changes the status.

@@ -77,8 +77,8 @@ impl FromStr for PaymentRequestId {
     }
 }
 
-/// The name that a client gives to one create, so that sending it again makes no second request: 1 to 255 printable ASCII
-/// characters.
+/// The name that a client gives to one create, so that sending it again makes no second request: 1 to 255 printable
+/// ASCII characters.
 ///
 /// ASCII alone, because bytes beyond it reach a function decoded in ways that would make two different keys one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,7 +102,8 @@ impl FromStr for IdempotencyKey {
 pub struct Fingerprint(String);
 
 impl Fingerprint {
-    /// Returns the digest of these fields, in this order. Each is preceded by its length, so that no two lists run together.
+    /// Returns the digest of these fields, in this order. Each is preceded by its length, so that no two lists run
+    /// together.
     pub fn of<'a>(fields: impl IntoIterator<Item = &'a str>) -> Self {
         let mut digest = Sha256::new();
         for field in fields {

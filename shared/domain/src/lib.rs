@@ -1,7 +1,8 @@
 //! The payment request: types that hold no wrong value, the transition table, use cases, and the ports they need.
 //!
 //! Nothing here knows of a cloud, of HTTP or of an async runtime: the use cases are plain `async` functions over
-//! [`ports`]. Modules import from each other by path, never from the crate's root; the names below are for other crates.
+//! [`ports`]. Modules import from each other by path, never from the crate's root; the names below are for other
+//! crates.
 
 mod currency_symbol;
 pub mod delivery;

@@ -30,8 +30,8 @@ impl Limits {
         self.link + self.checkout + LINK_MARGIN
     }
 
-    /// Returns how often to look up what is due, so that a request made right after one look is seen by another before its
-    /// deadline: a third of the shortest limit, from one second to a minute.
+    /// Returns how often to look up what is due, so that a request made right after one look is seen by another before
+    /// its deadline: a third of the shortest limit, from one second to a minute.
     #[must_use]
     pub fn lookup_interval(&self) -> Duration {
         Duration::from_secs((self.link.min(self.checkout).as_secs() / 3).clamp(1, 60))

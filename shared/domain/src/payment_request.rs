@@ -159,15 +159,15 @@ impl PaymentRequest {
         self.history.last().map_or(self.created_at, |entry| entry.at)
     }
 
-    /// Returns the true status at a moment: a link past its deadline has expired, whether or not that was written yet. A
-    /// clicked request past its deadline still is what it was, because only the provider can say whether it was paid.
+    /// Returns the true status at a moment: a link past its deadline has expired, whether or not that was written yet.
+    /// A clicked request past its deadline still is what it was, because only the provider can say whether it was paid.
     #[must_use]
     pub fn status_at(&self, now: Timestamp) -> Status {
         if self.status == Status::Sent && self.is_overdue(now) { Status::Expired } else { self.status }
     }
 
-    /// Returns the entry that says that the link did not reach the customer. There is at most one, right after the request
-    /// was sent: before the click nothing else leaves a request as it is.
+    /// Returns the entry that says that the link did not reach the customer. There is at most one, right after the
+    /// request was sent: before the click nothing else leaves a request as it is.
     #[must_use]
     pub fn failed_delivery(&self) -> Option<&HistoryEntry> {
         self.history.get(1).filter(|entry| entry.status == Status::Sent)
@@ -186,8 +186,8 @@ impl PaymentRequest {
         now >= self.deadline
     }
 
-    /// Returns whether to go on waiting for the provider to confirm how the request ended: for [`PROVIDER_GRACE`] after its
-    /// deadline.
+    /// Returns whether to go on waiting for the provider to confirm how the request ended: for [`PROVIDER_GRACE`] after
+    /// its deadline.
     #[must_use]
     pub fn may_wait_for_provider(&self, now: Timestamp) -> bool {
         now < self.deadline.saturating_add(PROVIDER_GRACE)

@@ -12,8 +12,8 @@ fn identifier(text: &str) -> bool {
 }
 
 text!(
-    /// One company (tenant): 1 to 128 characters, none of them `#`, which separates the parts of index keys. A workspace
-    /// that held one could reach into another's keys.
+    /// One company (tenant): 1 to 128 characters, none of them `#`, which separates the parts of index keys. A
+    /// workspace that held one could reach into another's keys.
     WorkspaceId,
     1..=128_usize,
     |text| identifier(text) && !text.contains('#'),

@@ -14,8 +14,8 @@ use std::time::Duration;
 #[serde(try_from = "String", into = "String")]
 pub struct Timestamp(i64);
 
-/// 0001-01-01T00:00:00Z and 9999-12-30T22:00:00.000Z in milliseconds since the Unix epoch: jiff, which writes them, leaves
-/// room at the end for every offset.
+/// 0001-01-01T00:00:00Z and 9999-12-30T22:00:00.000Z in milliseconds since the Unix epoch: jiff, which writes them,
+/// leaves room at the end for every offset.
 const RANGE: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_207_200_000;
 
 impl Timestamp {
@@ -91,8 +91,8 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Parses an RFC 3339 time with any offset and any number of decimals, cut to the millisecond, or a date alone, which is
-/// its midnight UTC.
+/// Parses an RFC 3339 time with any offset and any number of decimals, cut to the millisecond, or a date alone, which
+/// is its midnight UTC.
 impl FromStr for Timestamp {
     type Err = Invalid;
 

@@ -5,7 +5,8 @@ use crate::invalid::Invalid;
 use std::fmt;
 use std::str::FromStr;
 
-/// 128 random bits in base58, always 22 characters. Whoever holds it may see and pay the request, so `Debug` redacts it.
+/// 128 random bits in base58, always 22 characters. Whoever holds it may see and pay the request, so `Debug` redacts
+/// it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LinkToken([u8; 16]);
 

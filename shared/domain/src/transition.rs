@@ -117,7 +117,8 @@ impl Command {
     }
 }
 
-/// The proof that an unpaid request may expire. Only asking the provider makes one, or having waited for it long enough.
+/// The proof that an unpaid request may expire. Only asking the provider makes one, or having waited for it long
+/// enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckoutClosed(());
 
@@ -168,8 +169,8 @@ pub enum Guard {
     PaidInTime,
     /// The provider's own time of the payment is after the deadline.
     PaidLate,
-    /// The provider has not said yet that this payment failed ([`Fact::PaymentFailed`]). Its reports come in any order, and
-    /// waiting for a failed payment would never end.
+    /// The provider has not said yet that this payment failed ([`Fact::PaymentFailed`]). Its reports come in any order,
+    /// and waiting for a failed payment would never end.
     NotFailed,
     /// The history has room for another failed attempt. Without this bound, someone pressing "pay" with a bad card over
     /// and over could grow a request until it cannot be written any more, and be paid no more.
@@ -201,7 +202,7 @@ const fn row(from: Status, on: CommandKind, when: &'static [Guard], to: Status) 
     Transition { from, on, when, to, reason: None }
 }
 
-const fn row_because(
+const fn because(
     from: Status,
     on: CommandKind,
     when: &'static [Guard],
@@ -218,42 +219,47 @@ const fn row_because(
 /// for an expired request.
 ///
 /// A payment that takes time is judged by when the customer did their part, as one that arrives at once is. A `Clicked`
-/// request may be past its deadline: until it has expired, its checkout was not closed, and what was done on it counts. An
-/// `Expired` one was ended without the provider's confirmation, and goes on if the customer was in time: the agent must not
-/// read that it has expired, and send another link, while the money is in flight. If they were late, nothing happens until
-/// the money comes, and then it goes back. The other two have no such row, because no checkout exists before the click: not
-/// `Sent`, and not `Canceled`, which only a `Sent` becomes. Should money come for them all the same, `Pay` takes it.
+/// request may be past its deadline: until it has expired, its checkout was not closed, and what was done on it counts.
+/// An `Expired` one was ended without the provider's confirmation, and goes on if the customer was in time: the agent
+/// must not read that it has expired, and send another link, while the money is in flight. If they were late, nothing
+/// happens until the money comes, and then it goes back. The other two have no such row, because no checkout exists
+/// before the click: not `Sent`, and not `Canceled`, which only a `Sent` becomes. Should money come for them all the
+/// same, `Pay` takes it.
 ///
-/// A delivery can fail only while the link waits for its click: whoever has clicked has the link, and one that has ended is
-/// not missed. There is at most one such entry, because one event brings the link and gives the entry its identifier.
+/// A delivery can fail only while the link waits for its click: whoever has clicked has the link, and one that has
+/// ended is not missed. There is at most one such entry, because one event brings the link and gives the entry its
+/// identifier.
 ///
 /// A failed payment is recorded also where it changes nothing more, so that `NotFailed` can know of it.
 #[rustfmt::skip]
 pub const TRANSITIONS: &[Transition] = {
-    use CommandKind as On;
+    use CommandKind::{
+        Cancel, Click, CompleteRefund, ExpireUnclicked, ExpireUnpaid, FailPayment, Pay, Process, RecordFailedAttempt,
+        RecordFailedDelivery,
+    };
     use Guard::{BeforeDeadline, DeadlinePassed, NotFailed, PaidInTime, PaidLate, RoomForAttempt};
     use Status::{Canceled, Clicked, Expired, Paid, Processing, RefundDue, Refunded, Sent};
     &[
-        row(Sent,               On::Click,                &[BeforeDeadline],             Clicked),
-        row(Sent,               On::Cancel,               &[BeforeDeadline],             Canceled),
-        row_because(Sent,       On::ExpireUnclicked,      &[DeadlinePassed],             Expired,     "not_clicked"),
-        row_because(Clicked,    On::ExpireUnpaid,         &[DeadlinePassed],             Expired,     "not_paid"),
-        row(Clicked,            On::Process,              &[],                           Processing),
-        row(Expired,            On::Process,              &[PaidInTime, NotFailed],      Processing),
-        row(Sent,               On::Pay,                  &[BeforeDeadline],             Paid),
-        row(Sent,               On::Pay,                  &[DeadlinePassed, PaidInTime], Paid),
-        row(Clicked,            On::Pay,                  &[],                           Paid),
-        row(Processing,         On::Pay,                  &[],                           Paid),
-        row(Expired,            On::Pay,                  &[PaidInTime],                 Paid),
-        row_because(Sent,       On::Pay,                  &[DeadlinePassed, PaidLate],   RefundDue,   "paid_after_expiry"),
-        row_because(Expired,    On::Pay,                  &[PaidLate],                   RefundDue,   "paid_after_expiry"),
-        row_because(Canceled,   On::Pay,                  &[],                           RefundDue,   "paid_after_cancellation"),
-        row_because(Clicked,    On::FailPayment,          &[],                           Expired,     PAYMENT_FAILED),
-        row_because(Processing, On::FailPayment,          &[],                           Expired,     PAYMENT_FAILED),
-        row_because(Expired,    On::FailPayment,          &[],                           Expired,     PAYMENT_FAILED),
-        row(Clicked,            On::RecordFailedAttempt,  &[RoomForAttempt],             Clicked),
-        row(RefundDue,          On::CompleteRefund,       &[],                           Refunded),
-        row(Sent,               On::RecordFailedDelivery, &[BeforeDeadline],             Sent),
+        row(Sent,           Click,                &[BeforeDeadline],             Clicked),
+        row(Sent,           Cancel,               &[BeforeDeadline],             Canceled),
+        because(Sent,       ExpireUnclicked,      &[DeadlinePassed],             Expired,   "not_clicked"),
+        because(Clicked,    ExpireUnpaid,         &[DeadlinePassed],             Expired,   "not_paid"),
+        row(Clicked,        Process,              &[],                           Processing),
+        row(Expired,        Process,              &[PaidInTime, NotFailed],      Processing),
+        row(Sent,           Pay,                  &[BeforeDeadline],             Paid),
+        row(Sent,           Pay,                  &[DeadlinePassed, PaidInTime], Paid),
+        row(Clicked,        Pay,                  &[],                           Paid),
+        row(Processing,     Pay,                  &[],                           Paid),
+        row(Expired,        Pay,                  &[PaidInTime],                 Paid),
+        because(Sent,       Pay,                  &[DeadlinePassed, PaidLate],   RefundDue, "paid_after_expiry"),
+        because(Expired,    Pay,                  &[PaidLate],                   RefundDue, "paid_after_expiry"),
+        because(Canceled,   Pay,                  &[],                           RefundDue, "paid_after_cancellation"),
+        because(Clicked,    FailPayment,          &[],                           Expired,   PAYMENT_FAILED),
+        because(Processing, FailPayment,          &[],                           Expired,   PAYMENT_FAILED),
+        because(Expired,    FailPayment,          &[],                           Expired,   PAYMENT_FAILED),
+        row(Clicked,        RecordFailedAttempt,  &[RoomForAttempt],             Clicked),
+        row(RefundDue,      CompleteRefund,       &[],                           Refunded),
+        row(Sent,           RecordFailedDelivery, &[BeforeDeadline],             Sent),
     ]
 };
 
@@ -308,8 +314,8 @@ impl Change {
     }
 }
 
-/// Groups a command's rows by what one write can carry out: the rows of a group lead to the same status for the same reason.
-/// The first group is the command's usual outcome.
+/// Groups a command's rows by what one write can carry out: the rows of a group lead to the same status for the same
+/// reason. The first group is the command's usual outcome.
 pub fn alternatives(on: CommandKind) -> impl Iterator<Item = Vec<&'static Transition>> {
     let mut groups: Vec<Vec<&'static Transition>> = Vec::new();
     for row in TRANSITIONS.iter().filter(|row| row.on == on) {

@@ -61,8 +61,8 @@ impl Expression {
         }
     }
 
-    /// Requires this very change not to have been made before. An SDK retry after a lost answer, a provider's second report
-    /// of one failed attempt: neither adds a second entry.
+    /// Requires this very change not to have been made before. An SDK retry after a lost answer, a provider's second
+    /// report of one failed attempt: neither adds a second entry.
     fn not_made_before(&mut self, change: &Change) -> String {
         let operation = self.text("operation", change.operation.as_str());
         format!("NOT contains({}, {operation})", self.name("#operations"))
@@ -139,8 +139,8 @@ fn texts(operations: &[OperationId]) -> impl Iterator<Item = String> {
     operations.iter().map(|operation| operation.as_str().to_owned())
 }
 
-/// Completes an update that makes `change` along any of `rows`, which all have the same outcome: the status, the history,
-/// the deadline, the fact and the indexes move together or not at all.
+/// Completes an update that makes `change` along any of `rows`, which all have the same outcome: the status, the
+/// history, the deadline, the fact and the indexes move together or not at all.
 pub(super) fn conditional_update(
     update: UpdateItemFluentBuilder,
     id: PaymentRequestId,
@@ -225,9 +225,9 @@ pub(super) fn checkout_update(update: UpdateItemFluentBuilder, checkout: &str) -
     write.apply(update.update_expression(set).condition_expression(condition))
 }
 
-/// Completes an update that records a fact. If the fact excludes others, none of them may be there, not even this one: an
-/// SDK retry after a lost answer fails here and finds its own fact in the item.
-pub(super) fn fact_record(
+/// Completes an update that records a fact. If the fact excludes others, none of them may be there, not even this one:
+/// an SDK retry after a lost answer fails here and finds its own fact in the item.
+pub(super) fn record_update(
     update: UpdateItemFluentBuilder,
     id: PaymentRequestId,
     fact: &Fact,
@@ -247,9 +247,9 @@ pub(super) fn fact_record(
     write.apply(update.update_expression(add).condition_expression(condition.join(" AND ")))
 }
 
-/// Completes an update that retracts a fact. If the fact excludes others, it has to be this very one: the text that they
-/// share is another's otherwise.
-pub(super) fn fact_retraction(
+/// Completes an update that retracts a fact. If the fact excludes others, it has to be this very one: the text that
+/// they share is another's otherwise.
+pub(super) fn retract_update(
     update: UpdateItemFluentBuilder,
     id: PaymentRequestId,
     fact: &Fact,

@@ -1,5 +1,5 @@
-//! Items, as the table holds them. Every attribute name costs its length in each item, so they are short where they can be
-//! without being abbreviations.
+//! Items, as the table holds them. Every attribute name costs its length in each item, so they are short where they can
+//! be without being abbreviations.
 
 use super::keys::{due_shard, link_key, request_key, workspace_agent, workspace_month};
 use domain::people::ActorType;
@@ -66,8 +66,8 @@ pub(super) struct RequestItem {
     token: Token,
     #[serde(with = "milliseconds")]
     link_until: Timestamp,
-    /// The deadline, which is the range key of the index `due`. It is kept after the request has ended, because late money is
-    /// judged by it.
+    /// The deadline, which is the range key of the index `due`. It is kept after the request has ended, because late
+    /// money is judged by it.
     #[serde(with = "milliseconds")]
     due_at: Timestamp,
     /// The hash key of the index `due`, there only while a deadline runs: without it the item leaves the index.
@@ -91,7 +91,8 @@ pub(super) struct RequestItem {
     workspace_month: String,
     /// The range key of both: newest last.
     created: String,
-    /// The time at which DynamoDB removes the item, in seconds since the Unix epoch; absent until the request has ended.
+    /// The time at which DynamoDB removes the item, in seconds since the Unix epoch; absent until the request has
+    /// ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ttl: Option<i64>,
 }

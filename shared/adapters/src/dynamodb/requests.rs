@@ -1,6 +1,6 @@
 //! Requests: one item each, with everything about it.
 
-use super::condition::{checkout_update, conditional_update, fact_record, fact_retraction};
+use super::condition::{checkout_update, conditional_update, record_update, retract_update};
 use super::item::RequestItem;
 use super::keys::request_key;
 use super::store::{DynamoDbStore, Written, corrupt, read};
@@ -9,8 +9,8 @@ use domain::transition::alternatives;
 use domain::{Change, CheckoutId, Fact, PaymentRequest, PaymentRequestId, Transition};
 use serde_dynamo::aws_sdk_dynamodb_1::to_item;
 
-/// A request moves at most six times in its life (clicked, expired, processing, expired, refund due, refunded), so a change
-/// that is overtaken more often than this has met a defect.
+/// A request moves at most six times in its life (clicked, expired, processing, expired, refund due, refunded), so a
+/// change that is overtaken more often than this has met a defect.
 const OVERTAKEN_AT_MOST: usize = 8;
 
 impl Inserts for DynamoDbStore {
@@ -66,7 +66,7 @@ impl Checkouts for DynamoDbStore {
 
 impl Facts for DynamoDbStore {
     async fn record_fact(&self, id: PaymentRequestId, fact: &Fact) -> Result<Changed, StoreError> {
-        Ok(match self.write(fact_record(self.update(id), id, fact)).await? {
+        Ok(match self.write(record_update(self.update(id), id, fact)).await? {
             // It was us, and it worked: the answer to the first try was lost.
             Written::Refused(Some(request)) if request.has_fact(fact) => Changed::Applied(Box::new(request)),
             written => written.changed(),
@@ -74,7 +74,7 @@ impl Facts for DynamoDbStore {
     }
 
     async fn retract_fact(&self, id: PaymentRequestId, fact: &Fact) -> Result<Changed, StoreError> {
-        Ok(match self.write(fact_retraction(self.update(id), id, fact)).await? {
+        Ok(match self.write(retract_update(self.update(id), id, fact)).await? {
             // It was us, and it worked; or the fact was not there.
             Written::Refused(Some(request)) if !request.has_fact(fact) => Changed::Applied(Box::new(request)),
             written => written.changed(),

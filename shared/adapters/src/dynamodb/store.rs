@@ -62,8 +62,8 @@ pub(super) struct Page<'a> {
 }
 
 impl DynamoDbStore {
-    /// Makes the store that the environment names: `TABLE_NAME` in `AWS_REGION`, at `AWS_ENDPOINT_URL_DYNAMODB` if that is
-    /// set. It ends no request before it is given [`Self::with_retention`].
+    /// Makes the store that the environment names: `TABLE_NAME` in `AWS_REGION`, at `AWS_ENDPOINT_URL_DYNAMODB` if that
+    /// is set. It ends no request before it is given [`Self::with_retention`].
     ///
     /// # Errors
     /// A variable that is missing or wrong.
@@ -75,8 +75,8 @@ impl DynamoDbStore {
         })
     }
 
-    /// Returns the store with the time for which a request is kept after its end. A store without it refuses every change
-    /// that ends a request, rather than to keep what nobody would remove.
+    /// Returns the store with the time for which a request is kept after its end. A store without it refuses every
+    /// change that ends a request, rather than to keep what nobody would remove.
     #[must_use]
     pub fn with_retention(self, retention: Duration) -> Self {
         Self { retention: Some(retention), ..self }

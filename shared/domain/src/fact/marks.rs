@@ -1,7 +1,7 @@
 //! Marks: the form in which release 0.1 kept facts, as identifiers among a request's operations.
 //!
-//! Release 0.2 honours the marks that it finds, and writes them beside the facts. So 0.1 misses nothing, neither next to
-//! 0.2 during a deployment nor after a roll back.
+//! Release 0.2 honours the marks that it finds, and writes them beside the facts. So 0.1 misses nothing, neither next
+//! to 0.2 during a deployment nor after a roll back.
 //!
 //! Two things go later, and the compiler names what depends on them:
 //! - with the release after 0.2, [`Fact::marks_to_write`]: from then on facts alone are written;
@@ -34,8 +34,8 @@ impl Fact {
         }
     }
 
-    /// Returns every mark of this fact in the request with this identifier: what to look for, and what to delete when the
-    /// fact is retracted.
+    /// Returns every mark of this fact in the request with this identifier: what to look for, and what to delete when
+    /// the fact is retracted.
     #[must_use]
     pub fn marks(&self, id: PaymentRequestId) -> Vec<OperationId> {
         self.mark().into_iter().chain(self.exclusive_mark(id)).collect()

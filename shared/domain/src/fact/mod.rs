@@ -1,8 +1,8 @@
 //! Facts: what has to be remembered about a request besides its changes.
 //!
 //! A change moves a request and stays in its history. A fact does neither: no event announces it and no page shows it.
-//! Guards and use cases read it. A new kind of fact is a variant of [`Fact`] with its stored text; everything else follows
-//! from the compiler's questions.
+//! Guards and use cases read it. A new kind of fact is a variant of [`Fact`] with its stored text; everything else
+//! follows from the compiler's questions.
 
 mod marks;
 
@@ -21,8 +21,8 @@ pub enum Fact {
     },
     /// The provider has said that a payment failed, so nobody waits for its money.
     PaymentFailed(PaymentDigest),
-    /// The provider was asked to send late money back. What it then reports of a refund is about ours, not about one that
-    /// a person made.
+    /// The provider was asked to send late money back. What it then reports of a refund is about ours, not about one
+    /// that a person made.
     RefundRequested,
     /// A stored text that no kind above has: a fact of another release, or one of two texts of an exclusive fact. It is
     /// kept, and no guard reads it.

@@ -22,20 +22,20 @@ impl Message<'_> {
         self.event.link.as_ref().map(|link| link.expires_at)
     }
 
-    /// Returns the request whose link is in the message; none for other messages. Only of these is a channel's later report
-    /// worth recording.
+    /// Returns the request whose link is in the message; none for other messages. Only of these is a channel's later
+    /// report worth recording.
     #[must_use]
     pub fn link_of(&self) -> Option<PaymentRequestId> {
         self.event.link.as_ref().map(|_| self.event.id)
     }
 }
 
-/// The error for a message that was not delivered, or of which that is unknown. No text of an error holds a phone number or
-/// a message.
+/// The error for a message that was not delivered, or of which that is unknown. No text of an error holds a phone
+/// number or a message.
 #[derive(Debug, thiserror::Error)]
 pub enum ChannelError {
-    /// The channel cannot be reached or refuses for load. The same message again is safe: it was not sent, or its receiver
-    /// would drop the repeat.
+    /// The channel cannot be reached or refuses for load. The same message again is safe: it was not sent, or its
+    /// receiver would drop the repeat.
     #[error("the channel is unavailable: {0}")]
     Unavailable(#[source] Cause),
     /// The channel refused the message, which was not sent, and will again.
@@ -55,9 +55,9 @@ pub enum ChannelError {
 
 /// The way to the customer's chat.
 pub trait Channel: Send + Sync {
-    /// Returns whether handing over a message twice delivers it once. A message for a channel that cannot promise this is
-    /// claimed before it is handed over ([`Fact::MessageClaimed`](crate::fact::Fact::MessageClaimed)), and such a channel
-    /// never tries again by itself after a try whose outcome is unknown.
+    /// Returns whether handing over a message twice delivers it once. A message for a channel that cannot promise this
+    /// is claimed before it is handed over ([`Fact::MessageClaimed`](crate::fact::Fact::MessageClaimed)), and such a
+    /// channel never tries again by itself after a try whose outcome is unknown.
     fn drops_repeats(&self) -> bool;
 
     /// Hands a message over, if need be with several tries, none of which begins after [`Message::deadline`].

@@ -15,7 +15,7 @@ pub struct Due {
 
 /// The index of open requests by deadline.
 pub trait DueIndex: Send + Sync {
-    /// Returns every open request that is due at or before `latest`, earliest first. It may miss what was written within the
-    /// last moments; whoever relies on it asks again.
+    /// Returns every open request that is due at or before `latest`, earliest first. It may miss what was written
+    /// within the last moments; whoever relies on it asks again.
     fn due(&self, latest: Timestamp) -> impl Future<Output = Result<Vec<Due>, StoreError>> + Send;
 }

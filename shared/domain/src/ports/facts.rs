@@ -8,9 +8,9 @@ use crate::ports::{Changed, StoreError};
 pub trait Facts: Send + Sync {
     /// Records a fact. Recording it twice is recording it once, also when an answer was lost in between.
     ///
-    /// Answers [`Changed::Unchanged`] if the request does not have the fact's [`Fact::required_status`], or has another fact
-    /// that excludes this one ([`Fact::exclusive_text`]). Of any number of facts that exclude each other at most one is
-    /// recorded, until that one is retracted.
+    /// Answers [`Changed::Unchanged`] if the request does not have the fact's [`Fact::required_status`], or has another
+    /// fact that excludes this one ([`Fact::exclusive_text`]). Of any number of facts that exclude each other at most
+    /// one is recorded, until that one is retracted.
     fn record_fact(
         &self,
         id: PaymentRequestId,

@@ -7,8 +7,8 @@ use crate::token::LinkToken;
 
 /// The customers' links.
 pub trait Links: Send + Sync {
-    /// Makes `token` lead to the request until `kept_until`. Called before the request itself is inserted: a link without a
-    /// request leads nowhere, while a request without a link would be announced dead.
+    /// Makes `token` lead to the request until `kept_until`. Called before the request itself is inserted: a link
+    /// without a request leads nowhere, while a request without a link would be announced dead.
     fn insert_link(
         &self,
         token: &LinkToken,

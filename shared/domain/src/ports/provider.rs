@@ -59,15 +59,15 @@ pub enum Refunding {
     Done,
     /// The provider has accepted the refund, and reports by itself when the money has gone back.
     UnderWay,
-    /// The provider has accepted the refund, and waits until there is enough money in the account: a person has to put some
-    /// there.
+    /// The provider has accepted the refund, and waits until there is enough money in the account: a person has to put
+    /// some there.
     WaitsForFunds,
 }
 
 /// Whoever takes the money.
 pub trait PaymentProvider: Send + Sync {
-    /// Returns the payment page for a request, the same one however often it is asked for: the request's identifier is the
-    /// provider's idempotency key. `return_url` is where the customer comes back to.
+    /// Returns the payment page for a request, the same one however often it is asked for: the request's identifier is
+    /// the provider's idempotency key. `return_url` is where the customer comes back to.
     fn create_checkout(
         &self,
         request: &PaymentRequest,
@@ -77,8 +77,8 @@ pub trait PaymentProvider: Send + Sync {
     /// Closes a payment page for good, or says that it was paid or is being paid. Closing twice is closing once.
     fn close_checkout(&self, checkout: &CheckoutId) -> impl Future<Output = Result<Closing, ProviderError>> + Send;
 
-    /// Sends a payment back, once however often it is asked for. A refund that failed after it had been accepted is sent
-    /// anew.
+    /// Sends a payment back, once however often it is asked for. A refund that failed after it had been accepted is
+    /// sent anew.
     fn refund(
         &self,
         request: &PaymentRequest,

@@ -15,9 +15,9 @@ pub enum Inserted {
 
 /// New requests.
 pub trait Inserts: Send + Sync {
-    /// Stores a new request unless there is one with its identifier. Of any number of concurrent inserts of one identifier
-    /// exactly one answers [`Inserted::New`]; that stays so when the answer is lost and the call is repeated under the same
-    /// operation.
+    /// Stores a new request unless there is one with its identifier. Of any number of concurrent inserts of one
+    /// identifier exactly one answers [`Inserted::New`]; that stays so when the answer is lost and the call is repeated
+    /// under the same operation.
     fn insert(&self, request: &PaymentRequest) -> impl Future<Output = Result<Inserted, StoreError>> + Send;
 }
 

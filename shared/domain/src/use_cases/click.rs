@@ -43,8 +43,8 @@ pub async fn look(store: &(impl Links + Reads), token: &LinkToken) -> Result<Opt
 /// Claims the request for the customer, then gets them to its payment page.
 ///
 /// The claim comes first, so that an agent who cancels in the same moment is told the truth. Every step after it can be
-/// repeated: the provider answers with the same checkout for the same request, so pressing again heals whatever stopped in
-/// between. One read and two writes; a further click is one read and one refused write.
+/// repeated: the provider answers with the same checkout for the same request, so pressing again heals whatever stopped
+/// in between. One read and two writes; a further click is one read and one refused write.
 ///
 /// # Errors
 /// The store failed.

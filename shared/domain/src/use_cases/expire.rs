@@ -25,7 +25,8 @@ pub enum Settled {
     NotDue,
     /// The provider does not answer; try again later.
     Postponed(ProviderError),
-    /// The provider says that it was or is being paid with another amount or currency. It expired, and a person has to look.
+    /// The provider says that it was or is being paid with another amount or currency. It expired, and a person has to
+    /// look.
     Mismatched(Box<PaymentRequest>),
     /// It has expired without the provider's confirmation, which had not come for ten minutes.
     ExpiredUnconfirmed(Box<PaymentRequest>, ProviderError),
@@ -61,8 +62,8 @@ pub async fn expire_unclicked(
     })
 }
 
-/// Ends a request whose time to pay is over. It is closed at the provider first, so that nobody can pay for what has ended.
-/// If it was paid meanwhile, it is paid, or waits for the money that is in flight.
+/// Ends a request whose time to pay is over. It is closed at the provider first, so that nobody can pay for what has
+/// ended. If it was paid meanwhile, it is paid, or waits for the money that is in flight.
 ///
 /// # Errors
 /// The store failed.
@@ -114,8 +115,8 @@ enum Note {
     Unconfirmed(ProviderError),
 }
 
-/// Closes a request's checkout. One that was claimed and not yet known to have a checkout may be about to get one: creating
-/// it and closing it makes sure that it cannot be paid.
+/// Closes a request's checkout. One that was claimed and not yet known to have a checkout may be about to get one:
+/// creating it and closing it makes sure that it cannot be paid.
 async fn close(
     provider: &impl PaymentProvider,
     public_base_url: &str,

@@ -63,12 +63,12 @@ pub struct Page {
     pub next: Option<Position>,
 }
 
-/// How many requests a call with a filter looks at before it answers with what it has found and where to go on. Without this
-/// bound, a rare match in a large workspace would run into the function's time limit.
+/// How many requests a call with a filter looks at before it answers with what it has found and where to go on. Without
+/// this bound, a rare match in a large workspace would run into the function's time limit.
 const LOOKED_AT: usize = 1_000;
 
-/// How many requests a call with a filter reads at first. Each further read is twice as large: a frequent match costs little
-/// more than a page of its own, and a rare one few calls.
+/// How many requests a call with a filter reads at first. Each further read is twice as large: a frequent match costs
+/// little more than a page of its own, and a rare one few calls.
 const READ_AT_FIRST: usize = 100;
 
 /// Returns the caller's requests that match, newest first. An agent only ever gets their own.
@@ -89,7 +89,8 @@ pub async fn list(
         (Role::Agent | Role::Supervisor, _) => caller.audience(),
     };
     let now = clock.now();
-    // Nothing older is stored: a request is removed `retention` after its end, and no life is longer than the other three.
+    // Nothing older is stored: a request is removed `retention` after its end, and no life is longer than the other
+    // three.
     let oldest = now.saturating_sub(limits.retention + limits.link + limits.checkout + LONGEST_PROCESSING);
     // A request made while the list is read, or by a machine whose clock is ahead, still belongs to it.
     let newest = now.saturating_add(Duration::from_hours(1));
@@ -151,15 +152,15 @@ mod tests {
 
     const NOW: i64 = 100_000;
 
-    /// A store of these requests, newest first, that records how many it was asked for each time.
+    /// A store of these requests, newest first, that records what it was asked for.
     struct FakeStore {
         requests: Vec<PaymentRequest>,
-        asked_for: Mutex<Vec<usize>>,
+        listings: Mutex<Vec<Listing>>,
     }
 
     impl FakeStore {
-        /// Makes a store of so many requests that Alice has just sent, each in a millisecond of its own. `make` gets each with
-        /// its place among the newest.
+        /// Makes a store of so many requests that Alice has just sent, each in a millisecond of its own. `make` gets
+        /// each with its place among the newest.
         fn of(count: usize, make: impl Fn(usize, &mut PaymentRequest)) -> Self {
             let requests = (0..count).map(|place| {
                 let mut request = request(Status::Sent, NOW + 300_000);
@@ -167,21 +168,31 @@ mod tests {
                 make(place, &mut request);
                 request
             });
-            Self { requests: requests.collect(), asked_for: Mutex::default() }
+            Self { requests: requests.collect(), listings: Mutex::default() }
         }
 
+        /// Takes the listings that were asked for since the last time.
+        fn listings(&self) -> Vec<Listing> {
+            std::mem::take(&mut self.listings.lock().unwrap())
+        }
+
+        /// Takes how many requests were asked for, each time since the last.
         fn asked_for(&self) -> Vec<usize> {
-            std::mem::take(&mut self.asked_for.lock().unwrap())
+            self.listings().iter().map(|listing| listing.limit).collect()
         }
 
         fn list(&self, search: &Search) -> Page {
+            self.list_for(&supervisor(), search)
+        }
+
+        fn list_for(&self, caller: &Caller, search: &Search) -> Page {
             let limits = Limits {
                 link: Duration::from_mins(5),
                 checkout: Duration::from_mins(15),
                 retention: Duration::from_hours(24),
             };
-            let (clock, supervisor) = (FixedClock(at(NOW)), supervisor());
-            let listed = pin!(list(self, &clock, &limits, &supervisor, search));
+            let clock = FixedClock(at(NOW));
+            let listed = pin!(list(self, &clock, &limits, caller, search));
             match listed.poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(page) => page.unwrap(),
                 Poll::Pending => panic!("the fake answers at once"),
@@ -201,7 +212,7 @@ mod tests {
 
     impl Lists for FakeStore {
         async fn list(&self, listing: &Listing) -> Result<Listed, StoreError> {
-            self.asked_for.lock().unwrap().push(listing.limit);
+            self.listings.lock().unwrap().push(listing.clone());
             let after = listing.after.map_or(0, |after| {
                 self.requests.iter().position(|request| Position::after(request) == after).unwrap() + 1
             });
@@ -231,6 +242,31 @@ mod tests {
             if place >= from && (place - from).is_multiple_of(step) {
                 request.details.order_number = "7".parse().unwrap();
             }
+        }
+    }
+
+    #[test]
+    fn whoever_asks_gets_what_they_may_see_and_no_more() {
+        let (alice, bob): (AgentId, AgentId) = ("alice".parse().unwrap(), "bob".parse().unwrap());
+        let acme = || "acme".parse().unwrap();
+        let supervisor = supervisor();
+        let agent = Caller {
+            role: Role::Agent,
+            agent: Agent { id: alice.clone(), name: "Alice".parse().unwrap() },
+            ..supervisor.clone()
+        };
+        for (caller, asked, audience) in [
+            (&supervisor, None, Some(Audience::Workspace(acme()))),
+            (&supervisor, Some(&bob), Some(Audience::Agent(acme(), bob.clone()))),
+            (&agent, None, Some(Audience::Agent(acme(), alice.clone()))),
+            (&agent, Some(&alice), Some(Audience::Agent(acme(), alice.clone()))),
+            (&agent, Some(&bob), None),
+        ] {
+            let store = FakeStore::of(1, |_, _| ());
+            let page = store.list_for(caller, &Search { agent: asked.cloned(), ..search(Filter::default(), 25) });
+            assert_eq!(page.items.len(), usize::from(audience.is_some()), "{asked:?}");
+            let audiences: Vec<_> = store.listings().into_iter().map(|listing| listing.audience).collect();
+            assert_eq!(audiences, audience.into_iter().collect::<Vec<_>>(), "{asked:?}");
         }
     }
 

@@ -26,8 +26,8 @@ pub enum Notified {
     Delivered,
     /// The event brings the customer no message.
     NoMessage,
-    /// Nobody waits for the link any more: it had ended or been clicked before the message could be delivered. A dead link is
-    /// worse than none, and whoever reads that a request is canceled must not be asked to pay it next.
+    /// Nobody waits for the link any more: it had ended or been clicked before the message could be delivered. A dead
+    /// link is worse than none, and whoever reads that a request is canceled must not be asked to pay it next.
     TooLate,
     /// Another run has claimed the message, or has given it up.
     Elsewhere,
@@ -37,8 +37,8 @@ pub enum Notified {
     Failed {
         /// The reason, as the agent reads it.
         reason: DeliveryFailure,
-        /// Whether the request's history says so. It does not when the message had no link, or when the request had moved
-        /// on: whoever has clicked has the link.
+        /// Whether the request's history says so. It does not when the message had no link, or when the request had
+        /// moved on: whoever has clicked has the link.
         recorded: bool,
         /// The channel's failure, for the log.
         cause: ChannelError,
@@ -68,8 +68,8 @@ pub enum NotifyError {
     Randomness(#[from] NoRandomness),
 }
 
-/// Sends the customer the text that belongs to an event: at least once through a channel that drops repeats, at most once
-/// through any other. `retries` says when a run that fails is repeated.
+/// Sends the customer the text that belongs to an event: at least once through a channel that drops repeats, at most
+/// once through any other. `retries` says when a run that fails is repeated.
 ///
 /// A link that is given up leaves an entry in its request's history, once however often the event comes.
 ///
@@ -135,8 +135,8 @@ fn given_up(
         {
             Some(DeliveryFailure::ChannelUnavailable)
         }
-        // A channel failure on a message without a link: let the retries run out, so that it reaches the dead-letter queue and an
-        // operator.
+        // A channel failure on a message without a link: let the retries run out, so that it reaches the dead-letter
+        // queue and an operator.
         _ => None,
     }
 }
@@ -147,8 +147,8 @@ fn another_run_comes(retries: &RetrySchedule, occurred_at: Timestamp, deadline: 
     next.is_some_and(|next| now.saturating_add(next) < deadline)
 }
 
-/// Handles a message that another run has claimed. If that run was cut off, nobody but this one can say so. While this run
-/// can only be the first, the other one may still be at work; after the first pause it cannot be.
+/// Handles a message that another run has claimed. If that run was cut off, nobody but this one can say so. While this
+/// run can only be the first, the other one may still be at work; after the first pause it cannot be.
 async fn claimed_elsewhere(
     store: &impl Changes,
     clock: &impl Clock,

@@ -52,8 +52,8 @@ pub enum ProviderEvent {
         /// The amount that has gone back, and its currency.
         money: Money,
     },
-    /// The provider has accepted refunds of a payment, from us or from a person. It does not say whether their money has gone
-    /// back.
+    /// The provider has accepted refunds of a payment, from us or from a person. It does not say whether their money
+    /// has gone back.
     RefundTaken {
         /// The request that had been paid.
         id: PaymentRequestId,
@@ -150,11 +150,11 @@ enum Evidence {
     Accepted,
 }
 
-/// Records that the money of a request for which a refund is due has gone back, whether we sent it or a person did. What is
-/// due and of which payment does not change any more, so it can be read before the write.
+/// Records that the money of a request for which a refund is due has gone back, whether we sent it or a person did.
+/// What is due and of which payment does not change any more, so it can be read before the write.
 ///
-/// Our own refund is known by [`Fact::RefundRequested`], and is done when its money has gone back. Of a person's refund the
-/// provider says no more than that it accepted it, so that has to do.
+/// Our own refund is known by [`Fact::RefundRequested`], and is done when its money has gone back. Of a person's refund
+/// the provider says no more than that it accepted it, so that has to do.
 async fn record_refund(
     store: &(impl Reads + Changes),
     id: PaymentRequestId,

@@ -17,8 +17,8 @@ pub(super) fn paid(payment: Payment, money: Money, now: Timestamp) -> Change {
     Change::new(Command::Pay { payment, money }, now, Actor::Provider, operation)
 }
 
-/// Records that a payment's money is in flight, and keeps the customer's link for as long as that may take. The link would
-/// be gone a minute after both time limits, and whoever waits for their money to arrive could not look any more.
+/// Records that a payment's money is in flight, and keeps the customer's link for as long as that may take. The link
+/// would be gone a minute after both time limits, and whoever waits for their money to arrive could not look any more.
 ///
 /// If something stops between the two writes, a repeat of the report makes up for it: it counts as applied too.
 pub(super) async fn process(

@@ -25,12 +25,12 @@ pub enum Refunded {
     NotDue,
 }
 
-/// Refunds a request for which a refund is due: one read, one fact, the provider, one write. The provider sends money back
-/// once however often it is asked, so this can be run again from any point.
+/// Refunds a request for which a refund is due: one read, one fact, the provider, one write. The provider sends money
+/// back once however often it is asked, so this can be run again from any point.
 ///
-/// The fact says that the refund is ours. A provider may report that a payment was refunded when it has only accepted the
-/// refund. Of ours it says more exactly what became of it; of a person's refund that report is all there is. So the fact is
-/// retracted when the provider refuses: then a person may send the refund.
+/// The fact says that the refund is ours. A provider may report that a payment was refunded when it has only accepted
+/// the refund. Of ours it says more exactly what became of it; of a person's refund that report is all there is. So the
+/// fact is retracted when the provider refuses: then a person may send the refund.
 ///
 /// A refund that takes time has a customer who waits for it, so their link is kept as long as for a payment in flight.
 ///

@@ -60,8 +60,8 @@ pub struct Report {
     pub to: Timestamp,
     /// Each agent under the latest name they had, whoever sent most first.
     pub agents: Vec<(Agent, Tally)>,
-    /// Each UTC day that the time touches, by its midnight, also those on which nothing was sent. Of a first or last day
-    /// that lies only partly within the time, that part counts.
+    /// Each UTC day that the time touches, by its midnight, also those on which nothing was sent. Of a first or last
+    /// day that lies only partly within the time, that part counts.
     pub days: BTreeMap<Timestamp, Tally>,
     /// All of them together.
     pub total: Tally,
