@@ -1,8 +1,8 @@
 //! `POST /payment-requests/{id}/cancel`: an agent takes a payment request back.
 
 use adapters::DynamoDbStore;
+use domain::Doors;
 use domain::use_cases::cancel::{Canceled, cancel};
-use domain::{Clock, Doors};
 use http::{Response, StatusCode};
 use runtime::caller::ClaimNames;
 use runtime::fields::Fields;

@@ -3,7 +3,7 @@
 use adapters::{AcceptedMoney, DynamoDbStore};
 use domain::use_cases::create::{Created, create};
 use domain::{
-    Amount, Clock, Customer, Details, Doors, IdempotencyKey, Invalid, Limits, Metadata, Money, PaymentRequest, Phone,
+    Amount, Customer, Details, Doors, IdempotencyKey, Invalid, Limits, Metadata, Money, PaymentRequest, Phone,
 };
 use http::header::LOCATION;
 use http::{HeaderName, HeaderValue, Response, StatusCode};

@@ -5,7 +5,7 @@ use adapters::channel::SmsReports;
 use adapters::{ConfiguredReports, DynamoDbStore};
 use domain::use_cases::UseCaseError;
 use domain::use_cases::notify::{DeliveryReportOutcome, record_delivery_report};
-use domain::{Clock, DeliveryReport, Doors};
+use domain::{DeliveryReport, Doors};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response, StatusCode};
 use runtime::http_function::{body_of_at_most, json, path_parameter};

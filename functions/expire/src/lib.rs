@@ -14,7 +14,7 @@ use bulkhead::Bulkhead;
 use domain::ports::ProviderError;
 use domain::use_cases::UseCaseError;
 use domain::use_cases::expire::{Found, Settled, expire_unclicked, settle_unpaid};
-use domain::{Clock as _, Doors, Limits, PaymentRequest, PaymentRequestId};
+use domain::{Doors, Limits, PaymentRequest, PaymentRequestId};
 use runtime::telemetry::{Metric, chain, count, duration};
 use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
 use serde::Deserialize;

@@ -2,9 +2,9 @@
 
 use super::Expire;
 use super::bulkhead::Bulkhead;
+use domain::Timestamp;
 use domain::ports::{Due, DueIndex as _};
 use domain::use_cases::UseCaseError;
-use domain::{Clock, Timestamp};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use runtime::telemetry::chain;

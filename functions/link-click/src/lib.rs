@@ -10,7 +10,7 @@ mod page;
 use adapters::{ConfiguredProvider, DynamoDbStore};
 use brand::Brands;
 use domain::use_cases::click::{Clicked, click, look};
-use domain::{Clock, Doors, Limits, LinkToken, PaymentRequest, Status, Timestamp, event::link_url};
+use domain::{Doors, Limits, LinkToken, PaymentRequest, Status, Timestamp, event::link_url};
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, ETAG, IF_NONE_MATCH,
     LOCATION, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, VARY,

@@ -2,8 +2,8 @@
 
 use adapters::provider::WebhookEvent;
 use adapters::{ConfiguredWebhooks, DynamoDbStore};
+use domain::Doors;
 use domain::use_cases::pay::{ProviderEventOutcome, record_provider_event};
-use domain::{Clock, Doors};
 use http::{Response, StatusCode};
 use runtime::http_function::{body, json, path_parameter};
 use runtime::telemetry::{Metric, count};

@@ -5,7 +5,7 @@ use adapters::dynamodb::stream::{ImageError, is_request, request_of_image};
 use adapters::eventbridge::{ENTRIES_PER_CALL, Entry, EntryError};
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
-use domain::{Clock, Doors, PaymentRequestEvent};
+use domain::{Doors, PaymentRequestEvent};
 use runtime::telemetry::{Metric, count};
 use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
 use serde_json::json;

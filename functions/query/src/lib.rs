@@ -6,7 +6,7 @@ mod report;
 use adapters::DynamoDbStore;
 use domain::use_cases::list::{Filter, Search, get, list};
 use domain::use_cases::report::report as make_report;
-use domain::{Caller, Clock, Doors, Invalid, Limits, OrderNumber, Phone, Role};
+use domain::{Caller, Doors, Invalid, Limits, OrderNumber, Phone, Role};
 use http::{Response, StatusCode};
 use report::ReportQuery;
 use runtime::caller::ClaimNames;

@@ -2,7 +2,7 @@
 
 use adapters::{ConfiguredProvider, DynamoDbStore};
 use domain::use_cases::refund::{Refunded, refund};
-use domain::{Clock as _, Doors, PaymentRequestEvent};
+use domain::{Doors, PaymentRequestEvent};
 use runtime::bus_event::BusEvent;
 use runtime::telemetry::{Metric, count, duration};
 use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};

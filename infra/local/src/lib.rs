@@ -20,4 +20,4 @@ pub use cloud::pattern::PatternError;
 pub use cloud::template::TemplateError;
 pub use cloud::tokens::KeyError;
 pub use stand_in_host::{Doors, DurableStoreError, StandInError};
-pub use start::{Local, Options, StartError, start, start_with};
+pub use start::{Local, Options, StartError, start};

@@ -1,5 +1,6 @@
 //! What the tests of several modules need.
 
+use stand_in_host::{Doors, Identifiers as _};
 use std::path::{Path, PathBuf};
 
 /// A new directory that is removed with this.
@@ -7,7 +8,7 @@ pub(crate) struct Directory(PathBuf);
 
 impl Directory {
     pub(crate) fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("chat2pay-{}", stand_in_host::Doors::default().uuid()));
+        let path = std::env::temp_dir().join(format!("chat2pay-{}", Doors::default().uuid()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }

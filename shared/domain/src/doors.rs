@@ -46,6 +46,20 @@ impl Doors {
     pub fn new(clock: impl Clock + 'static, randomness: impl Randomness + 'static) -> Self {
         Self { clock: Arc::new(clock), randomness: Arc::new(randomness) }
     }
+
+    /// Returns the present moment.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Fills all of `bytes` with random ones.
+    ///
+    /// # Errors
+    /// [`NoRandomness`]
+    pub fn fill(&self, bytes: &mut [u8]) -> Result<(), NoRandomness> {
+        self.randomness.fill(bytes)
+    }
 }
 
 impl Default for Doors {
@@ -57,13 +71,13 @@ impl Default for Doors {
 
 impl Clock for Doors {
     fn now(&self) -> Timestamp {
-        self.clock.now()
+        Self::now(self)
     }
 }
 
 impl Randomness for Doors {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), NoRandomness> {
-        self.randomness.fill(bytes)
+        Self::fill(self, bytes)
     }
 }
 

@@ -30,7 +30,7 @@ pub mod transition;
 pub mod use_cases;
 
 pub use delivery::{DeliveryFailure, DeliveryReport};
-pub use doors::{Doors, NoRandomness, Randomness};
+pub use doors::{Doors, NoRandomness, Randomness, SystemRandomness};
 pub use event::PaymentRequestEvent;
 pub use fact::Fact;
 pub use id::{CheckoutId, Fingerprint, IdempotencyKey, OperationId, PaymentRequestId, RunId};

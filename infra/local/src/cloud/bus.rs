@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use stand_in_host::DurableStoreError;
+use stand_in_host::Identifiers as _;
 use stand_in_host::durable::{Attempt, Job, NewJob, Queue, Work, keep_dead_letter};
 use stand_in_host::web::{ProblemResponse, body};
 use std::sync::Arc;

@@ -7,6 +7,7 @@ use super::time::to_the_second;
 use crate::runner::Runner;
 use serde_json::json;
 use stand_in_host::Doors;
+use stand_in_host::Identifiers as _;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 

@@ -20,7 +20,7 @@ use axum::Router;
 use runtime::problem::Problem;
 use runtime::{ConfigError, Environment};
 use stand_in_host::web::ProblemResponse;
-use stand_in_host::{Doors, DurableStore, DurableStoreError, Host, Shutdown, ShutdownHandle, StandInError};
+use stand_in_host::{DurableStore, DurableStoreError, Host, Shutdown, ShutdownHandle, StandInError};
 use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,19 +84,13 @@ pub struct Local {
     _lock: Option<File>,
 }
 
-/// Starts everything, and returns once every route answers.
+/// Starts everything, and returns once every route answers. The runner and its functions share the environment's doors to
+/// time and randomness.
 ///
 /// # Errors
 /// [`StartError`] saying what stands in the way.
 pub async fn start(options: Options) -> Result<Local, StartError> {
-    start_with(options, Doors::default()).await
-}
-
-/// Starts everything with these doors to time and randomness in place of the machine's own. The functions have theirs.
-///
-/// # Errors
-/// As [`start`].
-pub async fn start_with(options: Options, doors: Doors) -> Result<Local, StartError> {
+    let doors = options.environment.doors();
     let template = Arc::new(Template::embedded()?);
     let lock = options.data_dir.as_deref().map(data_dir::claim).transpose()?;
     let cannot_listen = |cause| StartError::Listen { port: options.port, cause };

@@ -1,107 +1,42 @@
-//! The one door to time and the one to randomness. Nothing else in the runner reads a clock or draws a random byte, so
-//! whoever hands these in owns both.
-//!
-//! Waiting is not among them: it is tokio's, which can be paused.
+//! Identifiers, made through the doors to time and randomness. Nothing else in the runner or a stand-in reads a clock or
+//! draws a random byte.
 
-pub use domain::Clock;
+pub use domain::{Clock, Doors, NoRandomness, Randomness};
 
-use domain::Timestamp;
-use std::fmt;
-use std::sync::Arc;
 use uuid::Uuid;
 
-/// Where randomness comes from.
-pub trait Randomness: Send + Sync {
-    /// Fills all of `bytes`.
-    ///
-    /// # Errors
-    /// [`NoRandomness`]
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), NoRandomness>;
-}
-
-/// The machine has no random numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this machine has no random numbers")]
-pub struct NoRandomness;
-
-/// The operating system's randomness.
-struct SystemRandomness;
-
-impl Randomness for SystemRandomness {
-    #[expect(clippy::disallowed_methods, reason = "this is the door")]
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), NoRandomness> {
-        getrandom::fill(bytes).map_err(|_| NoRandomness)
-    }
-}
-
-/// Both doors. The default ones are the machine's own.
-#[derive(Clone)]
-pub struct Doors {
-    clock: Arc<dyn Clock>,
-    randomness: Arc<dyn Randomness>,
-}
-
-impl Default for Doors {
-    #[expect(clippy::disallowed_types, reason = "this is the door")]
-    fn default() -> Self {
-        Self::new(domain::SystemClock, SystemRandomness)
-    }
-}
-
-impl fmt::Debug for Doors {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Doors").finish_non_exhaustive()
-    }
-}
-
-impl Doors {
-    /// Opens these.
-    #[must_use]
-    pub fn new(clock: impl Clock + 'static, randomness: impl Randomness + 'static) -> Self {
-        Self { clock: Arc::new(clock), randomness: Arc::new(randomness) }
-    }
-
-    /// Returns the present moment.
-    #[must_use]
-    pub fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
-
-    /// Fills all of `bytes` with random ones.
-    ///
-    /// # Errors
-    /// [`NoRandomness`]
-    pub fn fill(&self, bytes: &mut [u8]) -> Result<(), NoRandomness> {
-        self.randomness.fill(bytes)
-    }
-
+/// The identifiers that a stand-in gives out.
+pub trait Identifiers {
     /// Makes a random UUID (version 4).
     ///
     /// # Panics
-    /// The machine has no random numbers, so that no two identifiers could be told apart.
-    #[expect(clippy::panic, reason = "without random numbers the process is of no use, as for `Uuid::new_v4`")]
-    #[must_use]
-    pub fn uuid(&self) -> Uuid {
+    /// There are no random bytes, so that no two identifiers could be told apart.
+    fn uuid(&self) -> Uuid;
+
+    /// Makes an identifier of a kind that its prefix tells, such as `pay_`.
+    ///
+    /// # Panics
+    /// As [`Identifiers::uuid`].
+    fn identifier(&self, prefix: &str) -> String {
+        format!("{prefix}{}", self.uuid().simple())
+    }
+}
+
+impl Identifiers for Doors {
+    #[expect(clippy::panic, reason = "without random bytes the process is of no use, as for `Uuid::new_v4`")]
+    fn uuid(&self) -> Uuid {
         let mut bytes = [0; 16];
         if let Err(error) = self.fill(&mut bytes) {
             panic!("{error}");
         }
         uuid::Builder::from_random_bytes(bytes).into_uuid()
     }
-
-    /// Makes an identifier of a kind that its prefix tells, such as `pay_`.
-    ///
-    /// # Panics
-    /// As [`Doors::uuid`].
-    #[must_use]
-    pub fn identifier(&self, prefix: &str) -> String {
-        format!("{prefix}{}", self.uuid().simple())
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::Timestamp;
     use std::sync::Mutex;
 
     /// Counts: what an owner of the randomness would hand in.

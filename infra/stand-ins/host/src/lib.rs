@@ -11,7 +11,7 @@ pub mod shutdown;
 pub mod web;
 pub mod webhook;
 
-pub use doors::Doors;
+pub use doors::{Doors, Identifiers};
 pub use durable::{DurableStore, DurableStoreError};
 pub use shutdown::{Shutdown, ShutdownHandle};
 

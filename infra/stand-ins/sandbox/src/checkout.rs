@@ -208,7 +208,7 @@ fn unreadable(error: Box<dyn std::error::Error + Send + Sync>) -> rusqlite::Erro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stand_in_host::{Doors, DurableStore};
+    use stand_in_host::{Doors, DurableStore, Identifiers as _};
 
     fn order(payment_request_id: &str) -> NewCheckout {
         serde_json::from_value(serde_json::json!({

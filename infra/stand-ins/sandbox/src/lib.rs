@@ -23,7 +23,7 @@ use stand_in_host::checkout_page::{
 };
 use stand_in_host::durable::{Job, NewJob, Queue};
 use stand_in_host::web::{ProblemResponse, body};
-use stand_in_host::{Doors, Host, StandIn, StandInError};
+use stand_in_host::{Doors, Host, Identifiers as _, StandIn, StandInError};
 use std::convert::Infallible;
 use std::sync::Arc;
 use webhook::{Sender, Webhook};

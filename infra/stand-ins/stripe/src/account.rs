@@ -12,9 +12,9 @@ use domain::Timestamp;
 use rusqlite::{OptionalExtension as _, Transaction};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use stand_in_host::Doors;
 use stand_in_host::checkout_page::{FormValue, PaymentOutcome, Settlement};
 use stand_in_host::durable::Job;
+use stand_in_host::{Doors, Identifiers as _};
 
 /// How soon a session may end, in seconds after it was made (<https://docs.stripe.com/api/checkout/sessions/create>).
 const SHORTEST_SESSION: i64 = 30 * 60;
@@ -540,8 +540,7 @@ pub(super) fn shown(checkout: &Checkout, expand: &[&str]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::Clock;
-    use stand_in_host::doors::{NoRandomness, Randomness};
+    use stand_in_host::doors::{Clock, NoRandomness, Randomness};
     use stand_in_host::durable::DurableStore;
     use std::sync::atomic::{AtomicU64, Ordering};
 

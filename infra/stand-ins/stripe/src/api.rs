@@ -15,6 +15,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use rusqlite::{OptionalExtension, Transaction};
 use serde_json::{Value, json};
+use stand_in_host::Identifiers as _;
 use stand_in_host::web::{ProblemResponse, body};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -10,7 +10,7 @@ use dynoxide::actions::update_time_to_live::UpdateTimeToLiveRequest;
 use dynoxide::{Database, DynoxideError};
 use serde::Deserialize;
 use serde_json::json;
-use stand_in_host::{Doors, Shutdown};
+use stand_in_host::{Doors, Identifiers as _, Shutdown};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::thread::JoinHandle;

@@ -17,6 +17,7 @@ use route::Routes;
 use runtime::problem::Problem;
 use runtime::{ConfigError, Environment};
 use serde_json::{Map, Value};
+use stand_in_host::Identifiers as _;
 use stand_in_host::web::{ProblemResponse, body};
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -17,7 +17,7 @@ use rusqlite::OptionalExtension as _;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use stand_in_host::web::{ProblemResponse, body};
-use stand_in_host::{Host, StandIn, StandInError};
+use stand_in_host::{Host, Identifiers as _, StandIn, StandInError};
 use std::sync::Arc;
 
 /// What the channel signs with while the functions run under `cargo lambda watch`, unless `CHANNEL_WEBHOOK_SECRET` is
