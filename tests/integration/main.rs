@@ -8,6 +8,7 @@ mod bad_input;
 mod channels;
 mod costs;
 mod crashes;
+mod currencies;
 mod delivery_reports;
 mod desk;
 mod events;

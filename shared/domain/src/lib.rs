@@ -2,7 +2,7 @@
 //!
 //! Nothing here knows of AWS, HTTP or an async runtime: the use cases are plain `async` functions over [`ports`].
 
-mod currency_symbol;
+pub mod currency;
 pub mod delivery;
 pub mod event;
 pub mod id;
@@ -22,11 +22,12 @@ pub mod token;
 pub mod transition;
 pub mod use_cases;
 
+pub use currency::Currency;
 pub use delivery::{DeliveryFailure, DeliveryReport};
 pub use event::PaymentRequestEvent;
 pub use id::{CheckoutId, Fingerprint, IdempotencyKey, OperationId, PaymentRequestId};
 pub use limits::Limits;
-pub use money::{Amount, Currency, Money};
+pub use money::{Amount, Money};
 pub use payment_request::{Details, HistoryEntry, Payment, PaymentRequest};
 pub use people::{Actor, Agent, AgentId, Caller, Customer, Role, Scope, WorkspaceId};
 pub use phone::Phone;
