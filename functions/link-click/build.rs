@@ -1,4 +1,4 @@
-//! Embeds the script, and the texts in such a way that the compiler finds one that is missing or too many.
+//! Embeds the script, the style sheet, and the texts in such a way that the compiler finds one that is missing or too many.
 
 use serde_json::{Map, Value};
 use std::error::Error;
@@ -10,8 +10,17 @@ use std::{env, fs, io};
 const DEFAULT_LANGUAGE: &str = "texts/en.json";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    embed::embed(Path::new("assets"))?;
+    embed::Folder::read("assets")?.write()?;
+    style(Path::new("templates/page.css"))?;
     texts(Path::new("texts"))
+}
+
+/// Writes `$OUT_DIR/page.css`, the style sheet as it stands in the pages.
+fn style(path: &Path) -> Result<(), Box<dyn Error>> {
+    writeln!(io::stdout(), "cargo::rerun-if-changed={}", path.display())?;
+    let small = embed::style_sheet(&fs::read_to_string(path).map_err(|error| named(path, &error))?);
+    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("page.css"), small)?;
+    Ok(())
 }
 
 /// Writes `$OUT_DIR/texts.rs`, a slice of the type `Texts` with one value for each file of a folder, the default first.

@@ -1,21 +1,45 @@
 import assert from "node:assert/strict";
 import { createHmac, randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
-import { accessible, faultless, fits, launch, open, pay, picture, press, settle, System, tab, until, wire } from "./harness.mjs";
+import {
+  accessible,
+  faultless,
+  fits,
+  launch,
+  open,
+  pay,
+  picture,
+  press,
+  System,
+  settle,
+  tab,
+  until,
+  wire,
+} from "./harness.mjs";
 
 const SECRET = Buffer.from("what the provider signs with in these tests");
 const STRIPE_SECRET = "whsec_0000000000000000000000000000test";
 const BRANDING = {
-  acme: { name: "Acme Tickets", logo: "https://logo.example/acme.svg", colour: "#ffd43b", support: "help@acme.example" },
+  acme: {
+    name: "Acme Tickets",
+    logo: "https://logo.example/acme.svg",
+    colour: "#ffd43b",
+    support: "help@acme.example",
+  },
 };
-const LOGO = '<svg xmlns="http://www.w3.org/2000/svg" width="160" height="40"><rect width="160" height="40" rx="8" fill="#ffd43b"/></svg>';
+const LOGO =
+  '<svg xmlns="http://www.w3.org/2000/svg" width="160" height="40">' +
+  '<rect width="160" height="40" rx="8" fill="#ffd43b"/></svg>';
 
 let system;
 let short;
 let browser;
 let alice;
 before(async () => {
-  const environment = { BRANDING: JSON.stringify(BRANDING), SANDBOX_WEBHOOK_SECRET: `whsec_${SECRET.toString("base64")}` };
+  const environment = {
+    BRANDING: JSON.stringify(BRANDING),
+    SANDBOX_WEBHOOK_SECRET: `whsec_${SECRET.toString("base64")}`,
+  };
   [system, short, browser] = await Promise.all([
     System.start(environment),
     System.start({ LINK_TTL_SECONDS: "5", CHECKOUT_TTL_SECONDS: "5" }),
@@ -41,14 +65,18 @@ async function heading(page, name) {
 }
 
 /** Marks the document, so that `marked` tells whether it is still the same one: a reload takes the mark away. */
-const mark = (page) => page.evaluate(() => { globalThis.marked = true; });
+const mark = (page) =>
+  page.evaluate(() => {
+    globalThis.marked = true;
+  });
 const marked = (page) => page.evaluate(() => globalThis.marked === true);
 
 const announced = (page) => page.locator("#announcement").textContent();
 
 /**
- * Stops the page's own timers where they are, so that it does nothing by itself but what an event makes it do. The clock runs
- * on until it hears of that, and stops at no time that it is past: on a busy machine, that can take a few tries.
+ * Stops the page's own timers where they are, so that it does nothing by itself but what an event makes it do. The
+ * clock runs on until it hears of that, and stops at no time that it is past: on a busy machine, that can take a few
+ * tries.
  */
 async function freeze(page) {
   for (let ahead = 1; ; ahead *= 4) {
@@ -72,7 +100,11 @@ async function report(request, type, data) {
   });
   const signature = createHmac("sha256", SECRET).update(`${id}.${timestamp}.${body}`).digest("base64");
   const headers = { "webhook-id": id, "webhook-timestamp": String(timestamp), "webhook-signature": `v1,${signature}` };
-  const response = await fetch(`${system.base}/webhooks/sandbox`, { method: "POST", headers: { "content-type": "application/json", ...headers }, body });
+  const response = await fetch(`${system.base}/webhooks/sandbox`, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body,
+  });
   assert.equal(response.status, 200);
 }
 
@@ -88,7 +120,13 @@ async function stripeReportsPayment(request, on) {
     currency: request.currency.toLowerCase(),
     metadata: { payment_request_id: request.id },
   };
-  const body = JSON.stringify({ id: "evt_1", type: "checkout.session.completed", created, livemode: false, data: { object } });
+  const body = JSON.stringify({
+    id: "evt_1",
+    type: "checkout.session.completed",
+    created,
+    livemode: false,
+    data: { object },
+  });
   const signature = createHmac("sha256", STRIPE_SECRET).update(`${created}.${body}`).digest("hex");
   const headers = { "content-type": "application/json", "stripe-signature": `t=${created},v1=${signature}` };
   const response = await fetch(`${on.base}/webhooks/stripe`, { method: "POST", headers, body });
@@ -123,7 +161,7 @@ test("a customer pays by keyboard alone, and the confirmation comes without a re
   faultless(page);
 });
 
-test("without a script everything works: decline, try again, pay, and the page looks for the confirmation itself", async () => {
+test("without a script everything works: decline, try again, pay, and the page looks for the confirmation", async () => {
   const request = await alice.send();
   const page = await look(request.link.url, { javaScriptEnabled: false });
   assert.match(await page.getByRole("timer").textContent(), /^[45]:\d\d$/);
@@ -224,12 +262,15 @@ test("a page that nobody sees does not ask, and asks at once when it is seen", a
   await page.clock.install();
   await page.goto(request.link.url);
   await freeze(page);
-  const seen = (visible) => page.evaluate((hidden) => {
-    Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
-    document.dispatchEvent(new Event("visibilitychange"));
-  }, !visible);
+  const seen = (visible) =>
+    page.evaluate((hidden) => {
+      Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, !visible);
   let asked = 0;
-  page.on("request", (sent) => { asked += sent.url() === request.link.url; });
+  page.on("request", (sent) => {
+    asked += sent.url() === request.link.url;
+  });
   await seen(false);
   await page.clock.runFor(60_000);
   assert.equal(asked, 0);
@@ -247,7 +288,11 @@ test("trouble of ours leaves the page as it is, and the next answer is taken", a
   let refused = 0;
   await page.route(request.link.url, (route) => {
     refused += 1;
-    return route.fulfill({ status: 503, contentType: "text/html", body: "<title>Trouble</title><style></style><main><h1>Trouble</h1></main>" });
+    return route.fulfill({
+      status: 503,
+      contentType: "text/html",
+      body: "<title>Trouble</title><style></style><main><h1>Trouble</h1></main>",
+    });
   });
   await until("two refusals", () => refused >= 2);
   assert.equal(await page.getByRole("button").textContent(), "Continue to payment");
@@ -297,10 +342,16 @@ test("times are the reader's own, and what is left is said at moments that matte
   const page = await open(browser, { locale: "en-ZA", timezoneId: "Africa/Johannesburg" });
   await page.clock.install();
   await page.goto(request.link.url);
-  const local = new Date(request.link.expires_at).toLocaleString("en-ZA", { timeStyle: "short", timeZone: "Africa/Johannesburg" });
+  const local = new Date(request.link.expires_at).toLocaleString("en-ZA", {
+    timeStyle: "short",
+    timeZone: "Africa/Johannesburg",
+  });
   assert.equal(await page.locator(".until").textContent(), `until ${local}`);
   assert.equal(await announced(page), "");
-  for (const [left, said] of [[60, "1 minute left to pay."], [30, "30 seconds left to pay."]]) {
+  for (const [left, said] of [
+    [60, "1 minute left to pay."],
+    [30, "30 seconds left to pay."],
+  ]) {
     const [minutes, seconds] = (await page.getByRole("timer").textContent()).split(":").map(Number);
     await page.clock.runFor((minutes * 60 + seconds - left) * 1000);
     await until(said, async () => (await announced(page)) === said);
@@ -358,7 +409,10 @@ test("a logo comes from its workspace's own origin, on its pages alone, and noth
   const page = await visit(branded.link.url, true);
   const image = page.getByRole("img", { name: "Acme Tickets" });
   assert.equal(await image.evaluate((element) => element.naturalWidth > 0), true);
-  assert.equal(await page.getByRole("link", { name: "help@acme.example" }).getAttribute("href"), "mailto:help@acme.example");
+  assert.equal(
+    await page.getByRole("link", { name: "help@acme.example" }).getAttribute("href"),
+    "mailto:help@acme.example",
+  );
   faultless(page);
   await accessible(page, "a branded page");
   await picture(page, "customer-branded");
@@ -374,12 +428,16 @@ test("a logo comes from its workspace's own origin, on its pages alone, and noth
     [branded.link.url, "https://logo.example/other.svg", true],
   ]) {
     const added = await visit(link, true);
-    const loaded = await added.evaluate((address) => new Promise((resolve) => {
-      const element = document.body.appendChild(new Image());
-      element.onload = () => resolve(true);
-      element.onerror = () => resolve(false);
-      element.src = address;
-    }), source);
+    const loaded = await added.evaluate(
+      (address) =>
+        new Promise((resolve) => {
+          const element = document.body.appendChild(new Image());
+          element.onload = () => resolve(true);
+          element.onerror = () => resolve(false);
+          element.src = address;
+        }),
+      source,
+    );
     assert.equal(loaded, allowed, `${source} on ${link}`);
   }
 });
@@ -397,7 +455,9 @@ test("a page comes in less than 15 KB over the wire, with everything it loads", 
 });
 
 test("every state can be read by everybody, in every language, at every width", async () => {
-  const [live, clicked, declined, processing, failed, settled, canceled, refunded] = await Promise.all(Array.from({ length: 8 }, () => alice.send()));
+  const [live, clicked, declined, processing, failed, settled, canceled, refunded] = await Promise.all(
+    Array.from({ length: 8 }, () => alice.send()),
+  );
   const bob = await short.person();
   const [unclicked, unpaid] = [await bob.send(), await bob.send()];
   await Promise.all([press(clicked.link.url), press(unpaid.link.url)]);
@@ -436,7 +496,8 @@ test("every state can be read by everybody, in every language, at every width", 
     const page = await open(browser, { locale });
     for (const [state, link] of Object.entries(states)) {
       const { hostname: domain, pathname: path } = new URL(link);
-      if (state === "returned") await page.context().addCookies([{ name: "to_checkout", value: String(Date.now()), domain, path }]);
+      if (state === "returned")
+        await page.context().addCookies([{ name: "to_checkout", value: String(Date.now()), domain, path }]);
       await page.goto(link);
       const version = await page.locator("main").getAttribute("data-version");
       assert.equal(version?.split("-")[0], state === "unknown" ? undefined : state);
@@ -465,7 +526,9 @@ test("what shows while the provider is away can be read too", async () => {
     const [clicked, late] = [await bob.send(), await bob.send()];
     const page = await open(browser);
     // The page does not hear of what comes after, so that it stays as it is.
-    await page.route(clicked.link.url, (route) => (route.request().resourceType() === "fetch" ? route.abort() : route.continue()));
+    await page.route(clicked.link.url, (route) =>
+      route.request().resourceType() === "fetch" ? route.abort() : route.continue(),
+    );
     await page.goto(clicked.link.url);
     await page.getByRole("button", { name: "Continue to payment" }).click();
     await heading(page, "The payment page does not answer");
@@ -497,7 +560,11 @@ test("text that is spaced as WCAG wants it fits, and forced colours leave the bu
   const request = await alice.send();
   const page = await look(request.link.url, { viewport: { width: 320, height: 640 }, bypassCSP: true });
   // https://www.w3.org/TR/WCAG22/#text-spacing
-  await page.addStyleTag({ content: "*{line-height:1.5!important;letter-spacing:.12em!important;word-spacing:.16em!important}p{margin-block-end:2em!important}" });
+  await page.addStyleTag({
+    content:
+      "*{line-height:1.5!important;letter-spacing:.12em!important;word-spacing:.16em!important}" +
+      "p{margin-block-end:2em!important}",
+  });
   await fits(page, "spaced text");
   const button = page.getByRole("button");
   assert.ok(await button.evaluate((element) => element.scrollWidth <= element.clientWidth));

@@ -3,7 +3,21 @@
 import assert from "node:assert/strict";
 import { createHmac, randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
-import { accessible, faultless, fits, launch, open, pay, picture, press, settle, System, tab, until, wire } from "./harness.mjs";
+import {
+  accessible,
+  faultless,
+  fits,
+  launch,
+  open,
+  pay,
+  picture,
+  press,
+  System,
+  settle,
+  tab,
+  until,
+  wire,
+} from "./harness.mjs";
 
 const SECRET = randomBytes(24);
 const BUDGET = 60_000;
@@ -81,15 +95,30 @@ async function freeze(page, request) {
 
 /** A request as it is once the channel has said that its link did not arrive. */
 function undelivered(request, reason) {
-  const entry = { version: 2, status: "sent", at: new Date().toISOString(), actor: { type: "system", id: null }, reason };
+  const entry = {
+    version: 2,
+    status: "sent",
+    at: new Date().toISOString(),
+    actor: { type: "system", id: null },
+    reason,
+  };
   return { ...request, version: 2, updated_at: entry.at, history: [...request.history, entry] };
 }
 
 /** The provider's signed word that money has come. */
 async function reportPayment(on, request, paidAt) {
-  const data = { checkout_id: "chk_by_hand", payment_request_id: request.id, payment_id: "pay_by_hand", paid_at: paidAt };
+  const data = {
+    checkout_id: "chk_by_hand",
+    payment_request_id: request.id,
+    payment_id: "pay_by_hand",
+    paid_at: paidAt,
+  };
   const { amount, currency } = request;
-  const body = JSON.stringify({ type: "checkout.paid", timestamp: new Date().toISOString(), data: { ...data, amount, currency } });
+  const body = JSON.stringify({
+    type: "checkout.paid",
+    timestamp: new Date().toISOString(),
+    data: { ...data, amount, currency },
+  });
   const [id, seconds] = [`msg_${request.id}`, Math.floor(Date.now() / 1000)];
   const signature = createHmac("sha256", SECRET).update(`${id}.${seconds}.${body}`).digest("base64");
   const headers = { "webhook-id": id, "webhook-timestamp": String(seconds), "webhook-signature": `v1,${signature}` };
@@ -101,7 +130,8 @@ async function reportPayment(on, request, paidAt) {
 function asked(page) {
   const calls = [];
   page.on("request", (request) => {
-    if (new URL(request.url()).pathname.startsWith("/payment-requests")) calls.push(`${request.method()} ${request.url()}`);
+    if (new URL(request.url()).pathname.startsWith("/payment-requests"))
+      calls.push(`${request.method()} ${request.url()}`);
   });
   return calls;
 }
@@ -110,7 +140,10 @@ function asked(page) {
 async function hide(page, hidden) {
   await page.evaluate((value) => {
     Object.defineProperty(document, "hidden", { configurable: true, get: () => value });
-    Object.defineProperty(document, "visibilityState", { configurable: true, get: () => (value ? "hidden" : "visible") });
+    Object.defineProperty(document, "visibilityState", {
+      configurable: true,
+      get: () => (value ? "hidden" : "visible"),
+    });
     document.dispatchEvent(new Event("visibilitychange"));
   }, hidden);
 }
@@ -126,7 +159,9 @@ test("an agent and a customer walk the whole life in two windows", async () => {
   await picture(agent, "desk-form");
   await sendButton(agent).click();
   await message(agent, "Sent to Thandi: R250.00 for order 10045.").waitFor();
-  await card(agent, "sent").getByText(/Link expires in\s+[45]:\d\d/).waitFor();
+  await card(agent, "sent")
+    .getByText(/Link expires in\s+[45]:\d\d/)
+    .waitFor();
   await accessible(agent, "a request that is sent");
   await picture(agent, "desk-sent");
 
@@ -135,7 +170,9 @@ test("an agent and a customer walk the whole life in two windows", async () => {
   await customer.goto(request.link.url);
   await customer.getByRole("button", { name: "Continue to payment" }).click();
   await message(agent, "Thandi clicked the link for order 10045 and can pay now.").waitFor();
-  await card(agent, "clicked").getByText(/Customer has\s+1[45]:\d\d\s+to pay/).waitFor();
+  await card(agent, "clicked")
+    .getByText(/Customer has\s+1[45]:\d\d\s+to pay/)
+    .waitFor();
   assert.equal(await agent.getByRole("button", { name: "Cancel Payment" }).count(), 0);
   await accessible(agent, "a request that is clicked");
   await picture(agent, "desk-clicked");
@@ -161,7 +198,7 @@ test("an agent and a customer walk the whole life in two windows", async () => {
   faultless(agent);
 });
 
-test("a request is canceled and sent again with one click each, and the key of sending again makes it one", async () => {
+test("a request is canceled and sent again with one click each, and sending again twice makes one", async () => {
   const page = await desk();
   const first = await send(page);
   await page.getByRole("button", { name: "Cancel Payment" }).click();
@@ -175,20 +212,37 @@ test("a request is canceled and sent again with one click each, and the key of s
   const [before, again, ...more] = await requests(page);
   assert.deepEqual(more, []);
   assert.equal(before.id, first.id);
-  for (const field of ["order_number", "amount", "currency", "description", "conversation_id"]) assert.deepEqual(again[field], first[field]);
+  for (const field of ["order_number", "amount", "currency", "description", "conversation_id"])
+    assert.deepEqual(again[field], first[field]);
   assert.deepEqual(again.customer, first.customer);
-  assert.equal(await page.getByRole("button", { name: "Send again" }).count(), 0, "the new request took the old one's place");
+  assert.equal(
+    await page.getByRole("button", { name: "Send again" }).count(),
+    0,
+    "the new request took the old one's place",
+  );
   faultless(page);
 });
 
 for (const [code, detail, meanwhile] of [
-  ["already_clicked", "The customer has already clicked the link, so this request can no longer be canceled.", (request) => press(request.link.url)],
-  ["already_canceled", "This request is already canceled.", async (request) => (await system.person()).cancel(request.id)],
-  ["already_paid", "The customer has already paid.", async (request) => {
-    await pay(await press(request.link.url));
-    const alice = await system.person();
-    await until("the payment", async () => (await alice.get(request.id)).status === "paid");
-  }],
+  [
+    "already_clicked",
+    "The customer has already clicked the link, so this request can no longer be canceled.",
+    (request) => press(request.link.url),
+  ],
+  [
+    "already_canceled",
+    "This request is already canceled.",
+    async (request) => (await system.person()).cancel(request.id),
+  ],
+  [
+    "already_paid",
+    "The customer has already paid.",
+    async (request) => {
+      await pay(await press(request.link.url));
+      const alice = await system.person();
+      await until("the payment", async () => (await alice.get(request.id)).status === "paid");
+    },
+  ],
 ]) {
   test(`whoever cancels too late reads why: ${code}`, async () => {
     const page = await desk();
@@ -246,7 +300,12 @@ test("money that comes too late is seen coming and going back", async () => {
     return now.status === "refunded" && now;
   });
   // Over the first answer and not in its place: between the two the page would hear of the refund.
-  await freeze(page, { ...refunded, status: "refund_due", version: refunded.version - 1, history: refunded.history.slice(0, -1) });
+  await freeze(page, {
+    ...refunded,
+    status: "refund_due",
+    version: refunded.version - 1,
+    history: refunded.history.slice(0, -1),
+  });
   await message(page, "Money for order 10045 came too late. It goes back to Thandi.").waitFor();
   await card(page, "refund_due").getByText("Reference pay_by_hand").waitFor();
   await accessible(page, "a refund that is due");
@@ -263,7 +322,12 @@ test("money that comes too late is seen coming and going back", async () => {
 test("a payment that takes time is seen on its way, and seen to arrive or to fail", async () => {
   for (const [outcome, status, told, standing] of [
     ["succeeded", "paid", "Thandi has paid R250.00 for order 10045.", "Reference"],
-    ["failed", "expired", "The payment for order 10045 failed after all. The money did not come.", "The customer paid, but the money did not come."],
+    [
+      "failed",
+      "expired",
+      "The payment for order 10045 failed after all. The money did not come.",
+      "The customer paid, but the money did not come.",
+    ],
   ]) {
     const page = await desk();
     const checkout = await press((await send(page)).link.url);
@@ -288,7 +352,10 @@ test("a link that was not delivered is said on the card, and sending again takes
   const page = await desk();
   const request = await send(page);
   await freeze(page, undelivered(request, "invalid_recipient"));
-  await message(page, "The link for order 10045 was not delivered. The phone number cannot receive messages.").waitFor();
+  await message(
+    page,
+    "The link for order 10045 was not delivered. The phone number cannot receive messages.",
+  ).waitFor();
   await card(page, "sent").getByText("You can copy it, or send it again.").waitFor();
   await card(page, "sent").getByText("History").click();
   await accessible(page, "a link that was not delivered");
@@ -296,7 +363,11 @@ test("a link that was not delivered is said on the card, and sending again takes
   await page.unroute(ONE);
   await page.getByRole("button", { name: "Send again" }).click();
   await message(page, "Sent again to Thandi: R250.00 for order 10045.").waitFor();
-  assert.deepEqual((await requests(page)).map(({ status }) => status), ["canceled", "sent"], "of two links, both could be paid");
+  assert.deepEqual(
+    (await requests(page)).map(({ status }) => status),
+    ["canceled", "sent"],
+    "of two links, both could be paid",
+  );
   faultless(page);
 });
 
@@ -307,8 +378,14 @@ test("a link that was not delivered and is clicked all the same is not sent agai
   await card(page, "sent").locator(".failure").getByText("The channel does not answer.").waitFor();
   await press(request.link.url);
   await page.getByRole("button", { name: "Send again" }).click();
-  await message(page, "The customer has already clicked the link, so this request can no longer be canceled.").waitFor();
-  assert.deepEqual((await requests(page)).map(({ status }) => status), ["clicked"]);
+  await message(
+    page,
+    "The customer has already clicked the link, so this request can no longer be canceled.",
+  ).waitFor();
+  assert.deepEqual(
+    (await requests(page)).map(({ status }) => status),
+    ["clicked"],
+  );
   faultless(page);
 });
 
@@ -317,7 +394,10 @@ test("of a link that may have arrived nobody reads that it did not", async () =>
   const request = await send(page);
   const doubtful = undelivered(request, "delivery_unconfirmed");
   await freeze(page, doubtful);
-  await message(page, "It is not certain that the link for order 10045 arrived. The channel’s answer was lost.").waitFor();
+  await message(
+    page,
+    "It is not certain that the link for order 10045 arrived. The channel’s answer was lost.",
+  ).waitFor();
   await card(page, "sent").getByText("It is not certain that the link arrived.").first().waitFor();
   assert.equal(await page.getByText("not delivered").count(), 0);
   await accessible(page, "a link that may have arrived");
@@ -343,7 +423,10 @@ test("sending again goes on when the old one is canceled already, as after an an
   await message(page, "Sent again to Thandi: R250.00 for order 10045.").waitFor();
   await page.unroute(ONE);
   await card(page, "canceled").waitFor();
-  assert.deepEqual((await requests(page)).map(({ status }) => status), ["canceled", "sent"]);
+  assert.deepEqual(
+    (await requests(page)).map(({ status }) => status),
+    ["canceled", "sent"],
+  );
   faultless(page);
 });
 
@@ -363,7 +446,9 @@ test("what is wrong is said next to its field, and the first such field has the 
   ]) {
     const control = form(page).getByLabel(label);
     assert.equal(await control.getAttribute("aria-invalid"), "true", label);
-    const described = await control.evaluate((element) => element.ariaDescribedByElements.map((one) => one.textContent).join(" "));
+    const described = await control.evaluate((element) =>
+      element.ariaDescribedByElements.map((one) => one.textContent).join(" "),
+    );
     assert.ok(described.includes(text), `${label}: ${described}`);
   }
   assert.ok(await phone.evaluate((element) => element.getRootNode().activeElement === element));
@@ -377,8 +462,12 @@ test("what is wrong is said next to its field, and the first such field has the 
   await phone.fill("+999123456789");
   await fill(page, { "Order number": "10\u202e045", Description: "" });
   await sendButton(page).click();
-  await form(page).getByText("Customer’s phone must be a valid phone number in international form, such as +27831234567.").waitFor();
-  await form(page).getByText("Order number must be 1 to 64 printable characters, and one of these cannot be seen.").waitFor();
+  await form(page)
+    .getByText("Customer’s phone must be a valid phone number in international form, such as +27831234567.")
+    .waitFor();
+  await form(page)
+    .getByText("Order number must be 1 to 64 printable characters, and one of these cannot be seen.")
+    .waitFor();
   await alert(page).getByText("2 fields need a correction.").waitFor();
   assert.ok(await phone.evaluate((element) => element.getRootNode().activeElement === element));
   faultless(page);
@@ -418,7 +507,12 @@ test("what was typed is there after a reload", async () => {
   await write(page, { Description: "Half a sen" });
   await page.reload();
   await form(page).waitFor();
-  for (const [label, value] of [["Order number", "10045"], ["Amount", "250"], ["Currency", "ZAR"], ["Description", "Half a sen"]]) {
+  for (const [label, value] of [
+    ["Order number", "10045"],
+    ["Amount", "250"],
+    ["Currency", "ZAR"],
+    ["Description", "Half a sen"],
+  ]) {
     assert.equal(await form(page).getByLabel(label).inputValue(), value);
   }
   await form(page).getByRole("button", { name: "Cancel" }).click();
@@ -447,10 +541,14 @@ test("an answer that was lost is asked for again, and after a reload too it is o
   await sendButton(page).click();
   await until("the request", () => lost.arrived.length > 0);
   await page.reload();
-  await alert(page).getByText("The page was left while this was being sent. Press Send again; it will not be sent twice.").waitFor();
+  await alert(page)
+    .getByText("The page was left while this was being sent. Press Send again; it will not be sent twice.")
+    .waitFor();
   await picture(page, "desk-interrupted");
   await sendButton(page).click();
-  await alert(page).getByText("We could not reach chat2pay. Nothing is lost. Press Send again; it will not be sent twice.").waitFor();
+  await alert(page)
+    .getByText("We could not reach chat2pay. Nothing is lost. Press Send again; it will not be sent twice.")
+    .waitFor();
   await accessible(page, "an unknown outcome");
   await picture(page, "desk-unknown-outcome");
   await lost.end();
@@ -462,7 +560,7 @@ test("an answer that was lost is asked for again, and after a reload too it is o
   faultless(page);
 });
 
-test("whoever edits after a lost answer is told that the first version has arrived before another is sent", async () => {
+test("whoever edits after a lost answer is told that the first version arrived before another is sent", async () => {
   const page = await desk();
   await write(page);
   const lost = await loseAnswers(page);
@@ -477,16 +575,22 @@ test("whoever edits after a lost answer is told that the first version has arriv
   await picture(page, "desk-arrived-before");
   await sendButton(page).click();
   await until("the second card", async () => (await cards(page).count()) === 2);
-  assert.deepEqual((await requests(page)).map(({ amount }) => amount), [25_000, 30_000]);
+  assert.deepEqual(
+    (await requests(page)).map(({ amount }) => amount),
+    [25_000, 30_000],
+  );
   faultless(page);
 });
 
 /** A duplicated tab, which has a copy of the first one's session storage. */
 async function duplicate(page) {
   const other = await tab(page.context());
-  await other.addInitScript((entries) => {
-    for (const [name, value] of Object.entries(entries)) sessionStorage.setItem(name, value);
-  }, await page.evaluate(() => ({ ...sessionStorage })));
+  await other.addInitScript(
+    (entries) => {
+      for (const [name, value] of Object.entries(entries)) sessionStorage.setItem(name, value);
+    },
+    await page.evaluate(() => ({ ...sessionStorage })),
+  );
   await other.goto(page.url());
   return other;
 }
@@ -514,7 +618,10 @@ test("an ended request that two tabs send again is sent again once", async () =>
   const other = await duplicate(one);
   await card(other, "canceled").waitFor();
   // The other tab hears too late of what the first has done.
-  await other.route((url) => url.search !== "", (route) => route.abort());
+  await other.route(
+    (url) => url.search !== "",
+    (route) => route.abort(),
+  );
   await one.getByRole("button", { name: "Send again" }).click();
   await card(one, "sent").waitFor();
   await other.getByRole("button", { name: "Send again" }).click();
@@ -590,15 +697,17 @@ test("somebody else who signs in sees their own requests alone", async () => {
 
 test("the keyboard alone sends, cancels and dismisses, and the focus is never lost", async () => {
   const page = await desk();
-  const focused = () => page.evaluate(() => {
-    let element = document.activeElement;
-    while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
-    return element.id || element.textContent || element.localName;
-  });
-  const tabTo = (what) => until(`the focus on ${what}`, async () => {
-    await page.keyboard.press("Tab");
-    return (await focused()).includes(what);
-  });
+  const focused = () =>
+    page.evaluate(() => {
+      let element = document.activeElement;
+      while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
+      return element.id || element.textContent || element.localName;
+    });
+  const tabTo = (what) =>
+    until(`the focus on ${what}`, async () => {
+      await page.keyboard.press("Tab");
+      return (await focused()).includes(what);
+    });
   await tabTo("Chat 2 Pay");
   await page.keyboard.press("Enter");
   assert.equal(await focused(), "order_number", "the first field that is empty");

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { accessible, faultless, fits, launch, open, picture, site, System, until } from "./harness.mjs";
+import { accessible, faultless, fits, launch, open, picture, System, site, until } from "./harness.mjs";
 
 const NONCE = "c2l0ZXMgb3du";
 
@@ -13,8 +13,14 @@ let browser;
 before(async () => {
   browser = await launch();
   // The site says what it allows once the system has its address, and the system starts with the site's.
-  host = await site(() => html(), () => ({ "content-security-policy": policy() }));
-  stranger = await site(() => html(), () => ({ "content-security-policy": policy() }));
+  host = await site(
+    () => html(),
+    () => ({ "content-security-policy": policy() }),
+  );
+  stranger = await site(
+    () => html(),
+    () => ({ "content-security-policy": policy() }),
+  );
   system = await System.start({ ALLOWED_ORIGINS: host.origin });
 });
 after(async () => {
@@ -26,13 +32,16 @@ after(async () => {
 
 /** What the README asks a site to allow, and nothing else: no style, and no text that becomes a script. */
 function policy() {
-  return `default-src 'none'; script-src 'nonce-${NONCE}' ${system.base}; connect-src ${system.base}; `
-    + "require-trusted-types-for 'script'; trusted-types 'none'";
+  return (
+    `default-src 'none'; script-src 'nonce-${NONCE}' ${system.base}; connect-src ${system.base}; ` +
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+  );
 }
 
 /** A chat desk that sets the token before the element's script is there. */
 function html() {
-  return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+  return `<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark"><title>A chat desk</title>
 <main><h1>A chat desk</h1>
 <chat2pay-desk conversation-id="c-981" customer-phone="+27831234567" customer-name="Thandi" currency="ZAR">
@@ -113,7 +122,8 @@ test("a site without anybody signed in is told so, and loses nothing", async () 
     globalThis.refusing = true;
     // The same token once more begins anew.
     const desk = document.querySelector("chat2pay-desk");
-    desk.token = desk.token;
+    const { token } = desk;
+    desk.token = token;
   });
   await page.getByText("You are not signed in.", { exact: true }).waitFor();
   await accessible(page, "nobody signed in");
@@ -201,8 +211,10 @@ test("a site's own colours and font are taken", async () => {
     desk.style.setProperty("--chat2pay-surface", "rgb(1, 2, 3)");
     desk.style.setProperty("font-family", "serif");
   });
-  await until("the site's own looks", () => element(page).evaluate((desk) => {
-    const { backgroundColor, fontFamily } = getComputedStyle(desk.shadowRoot.querySelector(".extension"));
-    return backgroundColor === "rgb(1, 2, 3)" && fontFamily === "serif";
-  }));
+  await until("the site's own looks", () =>
+    element(page).evaluate((desk) => {
+      const { backgroundColor, fontFamily } = getComputedStyle(desk.shadowRoot.querySelector(".extension"));
+      return backgroundColor === "rgb(1, 2, 3)" && fontFamily === "serif";
+    }),
+  );
 });

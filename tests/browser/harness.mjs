@@ -2,15 +2,17 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
 
-const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
+/** The project's folder. */
+export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
 const TARGET = process.env.CARGO_TARGET_DIR ?? path.join(ROOT, "target");
 const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -24,9 +26,9 @@ export const WIDTHS = [390, 1440];
 export const PATIENCE = 15_000;
 
 /**
- * A local runner with an environment of its own, such as `{ LINK_TTL_SECONDS: "3" }`. `base` is its address; `stop()` ends
- * it, `restart()` starts it again on the same port with the same data, and `pause()`/`resume()` stop the process in its
- * tracks as a machine that hangs does.
+ * A local runner with an environment of its own, such as `{ LINK_TTL_SECONDS: "3" }`. `base` is its address; `stop()`
+ * ends it, `restart()` starts it again on the same port with the same data, and `pause()`/`resume()` stop the process
+ * in its tracks as a machine that hangs does.
  */
 export class System {
   static async start(environment = {}, flags = []) {
@@ -39,7 +41,10 @@ export class System {
 
   async #start(port) {
     const variables = { ...process.env, RUST_LOG: "warn", ...this.environment };
-    this.process = spawn(process.env.RUNNER, ["--port", String(port), ...this.flags], { env: variables, stdio: ["ignore", "pipe", "inherit"] });
+    this.process = spawn(process.env.RUNNER, ["--port", String(port), ...this.flags], {
+      env: variables,
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     this.ended = new Promise((resolve) => this.process.once("exit", resolve));
     for await (const line of createInterface({ input: this.process.stdout })) {
       if (line.startsWith("ready ")) {
@@ -127,6 +132,34 @@ export class Person {
   }
 }
 
+/** Returns the address of the desk's files as they are served now, without the name of one. */
+export async function assets(system) {
+  const response = await fetch(`${system.base}/desk/element.js`, { redirect: "manual" });
+  return new URL("..", new URL(response.headers.get("location"), system.base));
+}
+
+/** Imports a module of the desk as it is served, such as `shared/money.js`, with the modules that it names. */
+export async function served(system, name) {
+  const [base, folder] = [await assets(system), await mkdtemp(path.join(tmpdir(), "chat2pay-"))];
+  await writeFile(path.join(folder, "package.json"), JSON.stringify({ type: "module" }));
+  const missing = [name];
+  for (const module of missing) {
+    const response = await fetch(new URL(module, base));
+    assert.equal(response.status, 200, module);
+    const source = await response.text();
+    const file = path.join(folder, module);
+    await mkdir(path.dirname(file), { recursive: true });
+    await writeFile(file, source);
+    for (const [, other] of source.matchAll(/ from "(\..*?)";/g)) {
+      const found = path.posix.join(path.posix.dirname(module), other);
+      if (!missing.includes(found)) missing.push(found);
+    }
+  }
+  const loaded = await import(pathToFileURL(path.join(folder, name)));
+  await rm(folder, { recursive: true });
+  return loaded;
+}
+
 /** Presses the link's button without a browser and answers the checkout's address. */
 export async function press(link) {
   const response = await fetch(link, { method: "POST", redirect: "manual" });
@@ -169,8 +202,8 @@ export function launch() {
 }
 
 /**
- * A window of somebody's own, with nothing of anybody else's in it. `options` are Playwright's for a context. Everything
- * that goes wrong in its scripts is collected in `page.problems`, which `faultless` looks at.
+ * A window of somebody's own, with nothing of anybody else's in it. `options` are Playwright's for a context.
+ * Everything that goes wrong in its scripts is collected in `page.problems`, which `faultless` looks at.
  */
 export async function open(browser, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, ...options });
@@ -185,7 +218,8 @@ export async function tab(context) {
   page.on("pageerror", (error) => page.problems.push(String(error)));
   page.on("console", (message) => {
     // The browser reports every answer from 400 on as an error; refusals are what many tests are about.
-    if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) page.problems.push(message.text());
+    if (message.type() === "error" && !message.text().startsWith("Failed to load resource"))
+      page.problems.push(message.text());
   });
   return page;
 }
@@ -200,9 +234,16 @@ export function faultless(page) {
  * `document.getAnimations()` leaves out.
  */
 async function settled() {
-  const roots = (root) => [root, ...[...root.querySelectorAll("*")].flatMap((element) => (element.shadowRoot ? roots(element.shadowRoot) : []))];
+  const roots = (root) => [
+    root,
+    ...[...root.querySelectorAll("*")].flatMap((element) => (element.shadowRoot ? roots(element.shadowRoot) : [])),
+  ];
   const animations = roots(document).flatMap((root) => root.getAnimations());
-  await Promise.all(animations.filter((animation) => animation.effect?.getComputedTiming().iterations !== Infinity).map((animation) => animation.finished.catch(() => {})));
+  await Promise.all(
+    animations
+      .filter((animation) => animation.effect?.getComputedTiming().iterations !== Infinity)
+      .map((animation) => animation.finished.catch(() => {})),
+  );
 }
 
 /** axe-core finds nothing against WCAG 2.2 AA or its best practices, in the light and in the dark. */
@@ -213,15 +254,17 @@ export async function accessible(page, what) {
     await page.evaluate(settled);
     await page.evaluate(AXE);
     const { violations } = await page.evaluate(() => globalThis.axe.run());
-    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.target} ${node.failureSummary}`).join("; ")}`);
+    const found = violations.map(
+      ({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.target} ${node.failureSummary}`).join("; ")}`,
+    );
     assert.deepEqual(found, [], `${what} (${colorScheme})`);
   }
   await page.emulateMedia({ colorScheme: null });
 }
 
 /**
- * Keeps what a page looks like at each width, in the light and in the dark: `<name>-<width>-<scheme>.png`. Of a page with a
- * dialog over it, `fullPage: false` keeps what is in view.
+ * Keeps what a page looks like at each width, in the light and in the dark: `<name>-<width>-<scheme>.png`. Of a page
+ * with a dialog over it, `fullPage: false` keeps what is in view.
  */
 export async function picture(page, name, { fullPage = true } = {}) {
   await mkdir(SCREENSHOTS, { recursive: true });
@@ -230,7 +273,11 @@ export async function picture(page, name, { fullPage = true } = {}) {
     await page.setViewportSize({ width, height: width < 600 ? 844 : 900 });
     for (const colorScheme of ["light", "dark"]) {
       await page.emulateMedia({ colorScheme });
-      await page.screenshot({ path: path.join(SCREENSHOTS, `${name}-${width}-${colorScheme}.png`), fullPage, animations: "disabled" });
+      await page.screenshot({
+        path: path.join(SCREENSHOTS, `${name}-${width}-${colorScheme}.png`),
+        fullPage,
+        animations: "disabled",
+      });
     }
     await fits(page, `${name} at ${width}`);
   }
@@ -240,7 +287,10 @@ export async function picture(page, name, { fullPage = true } = {}) {
 
 /** Nothing has to be scrolled sideways. */
 export async function fits(page, what) {
-  const { needed, given } = await page.evaluate(() => ({ needed: document.documentElement.scrollWidth, given: innerWidth }));
+  const { needed, given } = await page.evaluate(() => ({
+    needed: document.documentElement.scrollWidth,
+    given: innerWidth,
+  }));
   assert.ok(needed <= given, `${what}: ${needed} pixels wide on ${given}`);
 }
 
@@ -256,11 +306,12 @@ export async function wire(page) {
 }
 
 /**
- * A site of somebody else's, which answers every request with the page that `html()` makes and the headers that `headers()`
- * adds. Functions, because a page that embeds something names a system that is told of the site when it starts.
+ * A site of somebody else's, which answers every request with the page that `html()` makes and the headers that
+ * `headers()` adds. Functions, because a page that embeds something names a system that is told of the site when it
+ * starts.
  */
 export async function site(html, headers = () => ({})) {
-  const server = createServer((request, response) => {
+  const server = createServer((_, response) => {
     response.writeHead(200, { "content-type": "text/html; charset=utf-8", ...headers() });
     response.end(html());
   });

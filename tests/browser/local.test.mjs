@@ -1,4 +1,5 @@
-// One machine, for somebody who has read nothing: from the printed address through a payment to the supervisor's numbers.
+// One machine, for somebody who has read nothing: from the printed address through a payment to the supervisor's
+// numbers.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -55,7 +56,9 @@ test("whoever opens the printed address sends themselves a request, pays it and 
   await supervisor.goto(system.base);
   await supervisor.getByRole("link", { name: "Supervisor" }).click();
   await supervisor.getByRole("button", { name: "Sam" }).click();
-  await until("the paid request in the numbers", async () => (await supervisor.locator("main").innerText()).includes("R250.00"));
+  await until("the paid request in the numbers", async () =>
+    (await supervisor.locator("main").innerText()).includes("R250.00"),
+  );
   for (const page of [start, phone, supervisor]) faultless(page);
 });
 

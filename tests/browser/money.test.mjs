@@ -1,9 +1,20 @@
 // Amounts as people type and read them. It needs no browser, and stands here with everything else about the pages.
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { CURRENCIES } from "../../functions/desk/assets/currencies.js";
-import { decimals, formatMoney, parseAmount, plainAmount } from "../../functions/desk/assets/money.js";
+import { after, before, test } from "node:test";
+import { System, served } from "./harness.mjs";
+
+let system;
+let tables;
+let money;
+
+before(async () => {
+  system = await System.start();
+  tables = await served(system, "shared/currencies.js");
+  money = await served(system, "shared/money.js");
+});
+
+after(() => system.stop());
 
 test("an amount is written by its currency's own rules", () => {
   for (const [amount, currency, text] of [
@@ -13,18 +24,31 @@ test("an amount is written by its currency's own rules", () => {
     [25000, "JPY", "¥25,000"],
     [25000, "KWD", "KWD\u00a025.000"],
     [123_456_789, "EUR", "€1,234,567.89"],
+    [250, "BGN", "BGN\u00a02.50"],
+    [123_456, "CLF", "CLF\u00a012.3456"],
+    [250, "ABC", "ABC\u00a02.50"],
   ]) {
-    assert.equal(formatMoney(amount, currency), text);
+    assert.equal(money.formatMoney(amount, currency), text);
   }
 });
 
 test("whatever is written is read back as the same amount", () => {
-  for (const currency of Object.keys(CURRENCIES)) {
+  const { formatMoney, parseAmount, plainAmount } = money;
+  for (const currency of [...Object.keys(tables.CURRENCIES), ...Object.keys(tables.FORMER)]) {
     for (const amount of [1, 9, 10, 99, 100, 999, 1000, 12_345, 100_000, 1_234_567, 99_999_999]) {
       assert.equal(parseAmount(formatMoney(amount, currency), currency), amount, `${amount} ${currency}`);
       assert.equal(parseAmount(plainAmount(amount, currency), currency), amount, `${amount} ${currency}`);
     }
   }
+});
+
+test("a currency that was given up is not offered any more", () => {
+  assert.ok(money.isCurrency("ZAR") && money.currencies().includes("ZAR"));
+  for (const former of ["BGN", "HRK", "SLL", "ZWL", "BOV"]) {
+    assert.ok(Object.hasOwn(tables.FORMER, former), former);
+    assert.ok(!money.isCurrency(former) && !money.currencies().includes(former), former);
+  }
+  for (const other of ["", "zar", "XXX", "constructor", "__proto__"]) assert.ok(!money.isCurrency(other), other);
 });
 
 test("an amount is read however people write numbers, and refused where it could be another", () => {
@@ -64,7 +88,7 @@ test("an amount is read however people write numbers, and refused where it could
     ["$250", "ZAR", null],
     ["9".repeat(40), "ZAR", null],
   ]) {
-    assert.equal(parseAmount(typed, currency), amount, `${typed} ${currency}`);
+    assert.equal(money.parseAmount(typed, currency), amount, `${typed} ${currency}`);
   }
-  assert.equal(decimals("JPY"), 0);
+  assert.equal(money.decimals("JPY"), 0);
 });

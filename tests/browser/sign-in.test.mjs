@@ -26,14 +26,16 @@ test("on one machine anybody signs in by choosing who they are, and stays that t
   await page.reload();
   await page.locator("#who").getByText("Alice").waitFor();
   assert.equal(await page.getByRole("dialog").isVisible(), false);
-  const stored = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]));
+  const stored = await page.evaluate(() =>
+    JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]),
+  );
   assert.doesNotMatch(stored, /eyJ/, "no token is stored");
   faultless(page);
 });
 
 /**
- * An OpenID provider that does what the desk needs of one, and checks it: the code is good once, for the redirect address
- * it was asked with, and with the proof of whoever asked (RFC 7636, section 4.6). Its tokens are the runner's.
+ * An OpenID provider that does what the desk needs of one, and checks it: the code is good once, for the redirect
+ * address it was asked with, and with the proof of whoever asked (RFC 7636, section 4.6). Its tokens are the runner's.
  */
 async function provider(runner) {
   const codes = new Map();
@@ -42,11 +44,22 @@ async function provider(runner) {
   const answer = async (request, response) => {
     const url = new URL(request.url, origin);
     const send = (status, body, headers = {}) => {
-      response.writeHead(status, { "access-control-allow-origin": "*", "content-type": "application/json", ...headers });
+      response.writeHead(status, {
+        "access-control-allow-origin": "*",
+        "content-type": "application/json",
+        ...headers,
+      });
       response.end(body);
     };
     if (url.pathname === "/.well-known/openid-configuration") {
-      return send(200, JSON.stringify({ issuer: origin, authorization_endpoint: `${origin}/authorize`, token_endpoint: `${origin}/token` }));
+      return send(
+        200,
+        JSON.stringify({
+          issuer: origin,
+          authorization_endpoint: `${origin}/authorize`,
+          token_endpoint: `${origin}/token`,
+        }),
+      );
     }
     if (url.pathname === "/authorize") {
       const asked = Object.fromEntries(url.searchParams);
@@ -55,8 +68,10 @@ async function provider(runner) {
       codes.set(code, asked);
       const back = new URL(asked.redirect_uri);
       const answered = seen.refuse ? { error: "access_denied" } : { code };
-      for (const [name, value] of Object.entries({ ...answered, state: seen.state ?? asked.state, iss: origin })) back.searchParams.set(name, value);
-      const page = `<!doctype html><html lang="en"><title>Sign in</title><main><h1>Sign in</h1><a href="${back.href.replaceAll("&", "&amp;")}">I am Alice</a></main>`;
+      for (const [name, value] of Object.entries({ ...answered, state: seen.state ?? asked.state, iss: origin }))
+        back.searchParams.set(name, value);
+      const link = `<a href="${back.href.replaceAll("&", "&amp;")}">I am Alice</a>`;
+      const page = `<!doctype html><html lang="en"><title>Sign in</title><main><h1>Sign in</h1>${link}</main>`;
       return send(200, page, { "content-type": "text/html" });
     }
     if (url.pathname !== "/token") return send(404, "{}");
@@ -65,15 +80,23 @@ async function provider(runner) {
     seen.exchanges.push(exchange);
     const asked = codes.get(exchange.code);
     codes.delete(exchange.code);
-    const challenge = createHash("sha256").update(exchange.code_verifier ?? "").digest("base64url");
-    const good = exchange.grant_type === "refresh_token"
-      ? seen.refreshing && exchange.refresh_token === "refresh"
-      : asked && asked.code_challenge === challenge && asked.redirect_uri === exchange.redirect_uri;
+    const challenge = createHash("sha256")
+      .update(exchange.code_verifier ?? "")
+      .digest("base64url");
+    const good =
+      exchange.grant_type === "refresh_token"
+        ? seen.refreshing && exchange.refresh_token === "refresh"
+        : asked && asked.code_challenge === challenge && asked.redirect_uri === exchange.redirect_uri;
     if (!good) return send(400, JSON.stringify({ error: "invalid_grant" }));
     const { token } = await runner().person();
-    send(200, JSON.stringify({ access_token: token, token_type: "Bearer", expires_in: 3600, refresh_token: "refresh" }));
+    send(
+      200,
+      JSON.stringify({ access_token: token, token_type: "Bearer", expires_in: 3600, refresh_token: "refresh" }),
+    );
   };
-  const server = createServer((request, response) => answer(request, response).catch((error) => response.destroy(error)));
+  const server = createServer((request, response) =>
+    answer(request, response).catch((error) => response.destroy(error)),
+  );
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   origin = `http://127.0.0.1:${server.address().port}`;
   return { origin, seen, close: () => server.close() };
@@ -100,7 +123,7 @@ async function signIn(page) {
   return popup;
 }
 
-test("in a deployment people sign in with an authorization code and PKCE, and nothing of it is stored", async (context) => {
+test("in a deployment people sign in with a code and PKCE, and nothing of it is stored", async (context) => {
   const { runner, identity } = await deployed(context);
   const page = await open(browser);
   await page.goto(`${runner.base}/desk`);
@@ -120,8 +143,16 @@ test("in a deployment people sign in with an authorization code and PKCE, and no
   const [exchange] = identity.seen.exchanges;
   assert.equal(exchange.client_id, "desk");
   assert.ok(!("client_secret" in exchange));
-  const stored = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]));
-  for (const secret of ["eyJ", authorization.state, authorization.code_challenge, exchange.code, exchange.code_verifier]) {
+  const stored = await page.evaluate(() =>
+    JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]),
+  );
+  for (const secret of [
+    "eyJ",
+    authorization.state,
+    authorization.code_challenge,
+    exchange.code,
+    exchange.code_verifier,
+  ]) {
     assert.ok(!stored.includes(secret), stored);
   }
   faultless(page);

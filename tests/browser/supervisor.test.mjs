@@ -1,10 +1,28 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { accessible, faultless, fits, launch, open, pay, picture, press, settle, System, until, wire } from "./harness.mjs";
+import {
+  accessible,
+  faultless,
+  fits,
+  launch,
+  open,
+  pay,
+  picture,
+  press,
+  System,
+  settle,
+  until,
+  wire,
+} from "./harness.mjs";
 
 const TODAY = new Date().toISOString().slice(0, 10);
-const HOSTILE = ["<script>alert(1)</script>", "\u202eevil", "👩‍👩‍👧 emoji", `"quoted", and ${"long ".repeat(36)}`.slice(0, 200)];
+const HOSTILE = [
+  "<script>alert(1)</script>",
+  "\u202eevil",
+  "👩‍👩‍👧 emoji",
+  `"quoted", and ${"long ".repeat(36)}`.slice(0, 200),
+];
 
 let system;
 let browser;
@@ -42,7 +60,14 @@ async function signedIn(workspace, { name = "Sam", route = "/desk/supervisor", o
 const rows = (page) => page.locator(".requests tbody tr");
 const orders = (page) => rows(page).locator(".order").allInnerTexts();
 const list = (page) => page.getByRole("region", { name: "Requests" });
-const tile = async (page, name) => (await page.locator(".tiles > div").filter({ has: page.locator("dt", { hasText: new RegExp(`^${name}$`) }) }).locator("dd").innerText()).split("\n");
+const tile = async (page, name) =>
+  (
+    await page
+      .locator(".tiles > div")
+      .filter({ has: page.locator("dt", { hasText: new RegExp(`^${name}$`) }) })
+      .locator("dd")
+      .innerText()
+  ).split("\n");
 
 /** A report such as the API gives, over any days: nothing can be sent in the past. */
 function madeUp(from, to) {
@@ -61,22 +86,31 @@ function madeUp(from, to) {
     const sent = Object.values(statuses).reduce((sum, { count }) => sum + count, 0);
     return { sent, statuses, clicked: sent - 5 };
   };
-  const add = (tallies) => tallies.reduce((sum, one) => {
-    sum.sent += one.sent;
-    sum.clicked += one.clicked;
-    for (const [status, { count, value }] of Object.entries(one.statuses)) {
-      const entry = (sum.statuses[status] ??= { count: 0, value: {} });
-      entry.count += count;
-      for (const [currency, amount] of Object.entries(value)) entry.value[currency] = (entry.value[currency] ?? 0) + amount;
-    }
-    return sum;
-  }, { sent: 0, clicked: 0, statuses: {} });
+  const add = (tallies) =>
+    tallies.reduce(
+      (sum, one) => {
+        sum.sent += one.sent;
+        sum.clicked += one.clicked;
+        for (const [status, { count, value }] of Object.entries(one.statuses)) {
+          sum.statuses[status] ??= { count: 0, value: {} };
+          const entry = sum.statuses[status];
+          entry.count += count;
+          for (const [currency, amount] of Object.entries(value))
+            entry.value[currency] = (entry.value[currency] ?? 0) + amount;
+        }
+        return sum;
+      },
+      { sent: 0, clicked: 0, statuses: {} },
+    );
   const days = [];
   for (let day = Date.parse(from); day < Date.parse(to); day += 86_400_000) {
     days.push({ date: new Date(day).toISOString().slice(0, 10), ...tally(Math.floor(day / 86_400_000)) });
   }
   const names = ["Alice", "Ben", "Chidi", "Dana", "Eve"];
-  const agents = names.map((name, index) => ({ agent: { id: name.toLowerCase(), name }, ...add(days.filter((_, day) => day % names.length <= index)) }));
+  const agents = names.map((name, index) => ({
+    agent: { id: name.toLowerCase(), name },
+    ...add(days.filter((_, day) => day % names.length <= index)),
+  }));
   return { from, to, agents, total: add(days), days };
 }
 
@@ -101,7 +135,10 @@ test("the numbers are those of what was sent, clicked and paid, each currency on
   await ben.cancel((await ben.send()).id);
   await ben.send();
   const page = await signedIn(workspace);
-  await until("every payment counts", async () => (await page.locator(".tiles dd").count()) > 0 && (await tile(page, "Paid"))[0] === "2");
+  await until(
+    "every payment counts",
+    async () => (await page.locator(".tiles dd").count()) > 0 && (await tile(page, "Paid"))[0] === "2",
+  );
   assert.deepEqual(await tile(page, "Links sent"), ["5"]);
   assert.deepEqual(await tile(page, "Clicked"), ["3", "60% of sent"]);
   assert.deepEqual(await tile(page, "Paid"), ["2", "40% of sent"]);
@@ -112,21 +149,33 @@ test("the numbers are those of what was sent, clicked and paid, each currency on
 
   const agents = page.getByRole("region", { name: "By agent" }).locator("tbody tr");
   const cells = async () => (await agents.allInnerTexts()).map((text) => text.split(/\s+/));
-  assert.deepEqual(await cells(), [["Ben", "3", "1", "33.3%", "0", "0%"], ["Alice", "2", "2", "100%", "2", "100%"]]);
+  assert.deepEqual(await cells(), [
+    ["Ben", "3", "1", "33.3%", "0", "0%"],
+    ["Alice", "2", "2", "100%", "2", "100%"],
+  ]);
   await page.getByRole("button", { name: "Payment rate" }).click();
-  assert.deepEqual((await cells()).map(([name]) => name), ["Alice", "Ben"]);
+  assert.deepEqual(
+    (await cells()).map(([name]) => name),
+    ["Alice", "Ben"],
+  );
   assert.equal(await page.locator("th[aria-sort]").getAttribute("aria-sort"), "descending");
   assert.equal(await agents.first().getByRole("img").getAttribute("aria-label"), "2 paid");
   await page.getByRole("button", { name: "Payment rate" }).click();
-  assert.deepEqual((await cells()).map(([name]) => name), ["Ben", "Alice"]);
+  assert.deepEqual(
+    (await cells()).map(([name]) => name),
+    ["Ben", "Alice"],
+  );
 
   const statuses = await page.getByRole("region", { name: "By status" }).locator("tbody tr").allInnerTexts();
-  assert.deepEqual(statuses.map((text) => text.split(/\s+/)), [
-    ["Sent", "1", "20%", "R250.00"],
-    ["Clicked", "1", "20%", "R250.00"],
-    ["Paid", "2", "40%", "KWD", "12.345", "R250.00"],
-    ["Canceled", "1", "20%", "R250.00"],
-  ]);
+  assert.deepEqual(
+    statuses.map((text) => text.split(/\s+/)),
+    [
+      ["Sent", "1", "20%", "R250.00"],
+      ["Clicked", "1", "20%", "R250.00"],
+      ["Paid", "2", "40%", "KWD", "12.345", "R250.00"],
+      ["Canceled", "1", "20%", "R250.00"],
+    ],
+  );
   faultless(page);
 });
 
@@ -136,7 +185,9 @@ test("expired requests are told apart by whether the customer had clicked", asyn
     const alice = await quick.person();
     await press((await alice.send()).link.url);
     const sent = [await alice.send(), await alice.send()];
-    await until("all have expired", async () => (await Promise.all(sent.map(({ id }) => alice.get(id)))).every(({ status }) => status === "expired"));
+    await until("all have expired", async () =>
+      (await Promise.all(sent.map(({ id }) => alice.get(id)))).every(({ status }) => status === "expired"),
+    );
     const page = await open(browser);
     await page.goto(`${quick.base}/desk/supervisor`);
     await page.getByRole("button", { name: "Sam" }).click();
@@ -158,7 +209,8 @@ test("each filter, and all of them together, leave what fits", async () => {
   await alice.cancel((await alice.send({ order_number: "A-3", customer: sipho })).id);
   await ben.cancel((await ben.send({ order_number: "B-1", customer: sipho })).id);
   const page = await signedIn(workspace);
-  const shows = (...expected) => until(`the list is ${expected}`, async () => String(await orders(page)) === String(expected));
+  const shows = (...expected) =>
+    until(`the list is ${expected}`, async () => String(await orders(page)) === String(expected));
   await shows("B-1", "A-3", "A-2", "A-1");
 
   await page.getByLabel("Agent", { exact: true }).selectOption("Alice");
@@ -198,7 +250,12 @@ test("what is no phone number is said at its field", async () => {
   await page.keyboard.press("Enter");
   await page.getByText("It must be a phone number in international form, such as +27831234567").waitFor();
   assert.equal(await page.getByLabel("Phone", { exact: true }).getAttribute("aria-invalid"), "true");
-  assert.match(await page.getByLabel("Phone", { exact: true }).evaluate((input) => document.getElementById(input.getAttribute("aria-describedby")).textContent), /international form/);
+  assert.match(
+    await page
+      .getByLabel("Phone", { exact: true })
+      .evaluate((input) => document.getElementById(input.getAttribute("aria-describedby")).textContent),
+    /international form/,
+  );
   assert.equal(await rows(page).count(), 0);
   await accessible(page, "a filter that is wrong");
   await page.getByLabel("Phone", { exact: true }).fill("");
@@ -231,7 +288,9 @@ test("a page without requests is not the end of the list, and after many it is u
     const items = asked > 15 ? [sent] : [];
     route.fulfill({ json: { items, next_cursor: asked > 15 ? null : `cursor-${asked}` } });
   });
-  await page.route("**/local/token", (route) => route.continue({ postData: JSON.stringify({ ...route.request().postDataJSON(), workspace }) }));
+  await page.route("**/local/token", (route) =>
+    route.continue({ postData: JSON.stringify({ ...route.request().postDataJSON(), workspace }) }),
+  );
   await page.goto(`${system.base}/desk/supervisor`);
   await page.getByRole("button", { name: "Sam" }).click();
   await list(page).getByText("Nothing found so far.").waitFor();
@@ -253,13 +312,27 @@ test("a request's whole life is a time line, with every attempt that failed and 
   const drawer = page.getByRole("dialog", { name: "Order 10045" });
   const entries = drawer.locator(".timeline li");
   await until("all of it is there", async () => (await entries.count()) === 4);
-  assert.deepEqual(await entries.locator("strong").allInnerTexts(), ["Sent", "Clicked", "Payment attempt failed", "Paid"]);
-  assert.match(await entries.nth(2).innerText(), /The card was declined\.[^]*\d\d:\d\d:\d\d · Payment provider/);
+  assert.deepEqual(await entries.locator("strong").allInnerTexts(), [
+    "Sent",
+    "Clicked",
+    "Payment attempt failed",
+    "Paid",
+  ]);
+  assert.match(await entries.nth(2).innerText(), /The card was declined\.[\s\S]*\d\d:\d\d:\d\d · Payment provider/);
   assert.match(await entries.nth(0).innerText(), /· Alice$/);
   const title = await entries.nth(0).locator("time").getAttribute("title");
   assert.equal(title, `${sent.created_at.slice(0, 19).replace("T", " ")} UTC`);
   const text = await drawer.innerText();
-  for (const detail of ["R250.00", "Thandi", "+27831234567", "2 x tickets", "c-981", "crm", "77", (await alice.get(sent.id)).payment.reference]) {
+  for (const detail of [
+    "R250.00",
+    "Thandi",
+    "+27831234567",
+    "2 x tickets",
+    "c-981",
+    "crm",
+    "77",
+    (await alice.get(sent.id)).payment.reference,
+  ]) {
     assert.ok(text.includes(detail), detail);
   }
   await accessible(page, "the drawer");
@@ -308,7 +381,8 @@ test("the keyboard alone opens a request, leaves it where it was, and walks thro
   await alice.send({ order_number: "2" });
   const page = await signedIn(workspace);
   await rows(page).first().waitFor();
-  const focused = () => page.evaluate(() => document.activeElement.getAttribute("aria-label") ?? document.activeElement.textContent);
+  const focused = () =>
+    page.evaluate(() => document.activeElement.getAttribute("aria-label") ?? document.activeElement.textContent);
   const tabTo = async (what) => {
     for (let pressed = 0; pressed < 60; pressed += 1) {
       await page.keyboard.press("Tab");
@@ -336,7 +410,12 @@ test("the keyboard alone opens a request, leaves it where it was, and walks thro
   await page.keyboard.press("Enter");
   await page.getByRole("dialog", { name: "Order 1" }).waitFor();
   await page.keyboard.press("Tab");
-  assert.equal(await page.evaluate(() => document.activeElement.closest("dialog") !== null || document.activeElement === document.body), true);
+  assert.equal(
+    await page.evaluate(
+      () => document.activeElement.closest("dialog") !== null || document.activeElement === document.body,
+    ),
+    true,
+  );
   await page.keyboard.press("Escape");
   await until("the focus is back", async () => (await focused()) === "1");
   faultless(page);
@@ -349,7 +428,10 @@ test("a payment that takes time is open, and its drawer follows it to its end", 
   await pay(checkout, "processing");
   await until("it is under way", async () => (await alice.get(sent.id)).status === "processing");
   const page = await signedIn(workspace);
-  await until("it is counted", async () => (await page.locator(".tiles dd").count()) > 0 && (await tile(page, "Still open"))[0] === "1");
+  await until(
+    "it is counted",
+    async () => (await page.locator(".tiles dd").count()) > 0 && (await tile(page, "Still open"))[0] === "1",
+  );
   await page.getByText("Paid, the money is on its way").waitFor();
   await rows(page).getByText("Processing").waitFor();
   await accessible(page, "a payment that takes time");
@@ -360,7 +442,10 @@ test("a payment that takes time is open, and its drawer follows it to its end", 
   const entries = page.getByRole("dialog", { name: "Order 10045" }).locator(".timeline li strong");
   await until("its history is there", async () => (await entries.count()) === 3);
   await settle(checkout, "failed");
-  await until("the failure is there", async () => (await page.clock.runFor(5_000), (await entries.count()) === 4));
+  await until("the failure is there", async () => {
+    await page.clock.runFor(5_000);
+    return (await entries.count()) === 4;
+  });
   assert.deepEqual(await entries.allInnerTexts(), ["Sent", "Clicked", "Processing", "Expired"]);
   await page.getByRole("dialog").getByText("The customer paid, but the money did not come.").waitFor();
   faultless(page);
@@ -422,7 +507,9 @@ test("a range of any length is asked for in pieces, at most three at a time, and
     running -= 1;
     await route.fulfill({ json: madeUp(...range) });
   });
-  await page.route("**/local/token", (route) => route.continue({ postData: JSON.stringify({ ...route.request().postDataJSON(), workspace }) }));
+  await page.route("**/local/token", (route) =>
+    route.continue({ postData: JSON.stringify({ ...route.request().postDataJSON(), workspace }) }),
+  );
   await page.goto(`${system.base}/desk/supervisor?from=${from}&to=${to}`);
   await page.getByRole("button", { name: "Sam" }).click();
   await page.locator(".tiles dd").first().waitFor();
@@ -445,7 +532,11 @@ test("a range of any length is asked for in pieces, at most three at a time, and
 test("the pictures show many days and currencies, and say the same as text", async () => {
   const { workspace, alice } = await company();
   for (const [index, name] of ["Thandi", "Sipho", "Zanele", "Johan"].entries()) {
-    const sent = await alice.send({ order_number: `1004${index}`, amount: 25_000 + index * 990, customer: { phone: "+27831234567", name } });
+    const sent = await alice.send({
+      order_number: `1004${index}`,
+      amount: 25_000 + index * 990,
+      customer: { phone: "+27831234567", name },
+    });
     if (index === 1) await alice.cancel(sent.id);
     if (index === 2) await press(sent.link.url);
   }
@@ -454,11 +545,18 @@ test("the pictures show many days and currencies, and say the same as text", asy
   await page.reload();
   await page.getByRole("heading", { name: "Sent and paid by week" }).waitFor();
   const report = madeUp(daysAgo(59), new Date(Date.now() + 86_400_000).toISOString().slice(0, 10));
-  const labels = await page.locator(".bar-link").evaluateAll((bars) => bars.map((bar) => bar.getAttribute("aria-label")));
-  const added = labels.map((label) => Number(/([\d,]+) sent/.exec(label)[1].replace(",", ""))).reduce((sum, value) => sum + value);
+  const labels = await page
+    .locator(".bar-link")
+    .evaluateAll((bars) => bars.map((bar) => bar.getAttribute("aria-label")));
+  const added = labels
+    .map((label) => Number(/([\d,]+) sent/.exec(label)[1].replace(",", "")))
+    .reduce((sum, value) => sum + value);
   assert.equal(added, report.total.sent);
   await page.getByText("Show as a table").click();
-  assert.equal(await page.getByRole("region", { name: "Sent and paid over time" }).locator("tbody tr").count(), labels.length);
+  assert.equal(
+    await page.getByRole("region", { name: "Sent and paid over time" }).locator("tbody tr").count(),
+    labels.length,
+  );
   await accessible(page, "many days");
   await page.getByText("Show as a table").click();
   await page.locator(".bar-link").nth(3).hover();
@@ -510,10 +608,16 @@ test("the list that could not be asked for says so, and goes on when asked again
   const { workspace, alice } = await company();
   await alice.send();
   const page = await open(browser);
-  const broken = { status: 500, contentType: "application/problem+json", body: JSON.stringify({ detail: "Please try again in a moment." }) };
+  const broken = {
+    status: 500,
+    contentType: "application/problem+json",
+    body: JSON.stringify({ detail: "Please try again in a moment." }),
+  };
   await page.route("**/payment-requests?*", (route) => route.fulfill(broken));
   await page.route("**/reports/agents?*", (route) => route.fulfill(broken));
-  await page.route("**/local/token", (route) => route.continue({ postData: JSON.stringify({ ...route.request().postDataJSON(), workspace }) }));
+  await page.route("**/local/token", (route) =>
+    route.continue({ postData: JSON.stringify({ ...route.request().postDataJSON(), workspace }) }),
+  );
   await page.goto(`${system.base}/desk/supervisor`);
   await page.getByRole("button", { name: "Sam" }).click();
   await page.locator(".skeleton").first().waitFor();
@@ -535,7 +639,7 @@ test("the list that could not be asked for says so, and goes on when asked again
 function parsed(text) {
   const cell = /("(?:[^"]|"")*"|[^,\r\n"]*)(,|\r\n|$)/gy;
   const lines = [[]];
-  for (let found; cell.lastIndex < text.length && (found = cell.exec(text));) {
+  for (let found = cell.exec(text); found?.[0]; found = cell.exec(text)) {
     lines.at(-1).push(found[1].startsWith('"') ? found[1].slice(1, -1).replaceAll('""', '"') : found[1]);
     if (found[2] === "\r\n") lines.push([]);
   }
@@ -551,7 +655,8 @@ test("the export has every request that fits the filters, and nothing in it is a
   const { workspace, alice, ben } = await company();
   await ben.send({ order_number: "not Alice's" });
   const formulas = ["=1+1", "+1", "-1", "@SUM(A1)", " =1+1"];
-  for (const [index, description] of [...formulas, ...HOSTILE].entries()) await alice.send({ order_number: `o-${index}`, description, amount: 1_234, currency: "KWD" });
+  for (const [index, description] of [...formulas, ...HOSTILE].entries())
+    await alice.send({ order_number: `o-${index}`, description, amount: 1_234, currency: "KWD" });
   for (let index = 0; index < 110; index += 1) await alice.send({ order_number: `p-${index}` });
   const paid = await alice.send({ order_number: "=paid" });
   await pay(await press(paid.link.url));
@@ -574,7 +679,10 @@ test("the export has every request that fits the filters, and nothing in it is a
   assert.deepEqual([first.amount_minor_units, first.amount, first.currency], ["25000", "250.00", "ZAR"]);
   assert.equal(first.created_at, paid.created_at);
   assert.ok(first.payment_reference && first.paid_at.endsWith("Z"));
-  const descriptions = table.filter(({ order_number: number }) => number.startsWith("o-")).map(({ description }) => description).toReversed();
+  const descriptions = table
+    .filter(({ order_number: number }) => number.startsWith("o-"))
+    .map(({ description }) => description)
+    .toReversed();
   const stored = (await (await alice.call("GET", "/payment-requests?limit=100&agent=alice")).json()).items.length;
   assert.ok(stored > 0);
   assert.deepEqual(descriptions.slice(0, 4), ["'=1+1", "'+1", "'-1", "'@SUM(A1)"]);
@@ -595,13 +703,17 @@ test("an export that fails half-way or is stopped says so and saves nothing", as
     saved += 1;
   });
   const { items } = await (await alice.call("GET", "/payment-requests")).json();
-  let second = (route) => route.fulfill({ status: 403, contentType: "application/problem+json", json: { detail: "That is not allowed." } });
+  let second = (route) =>
+    route.fulfill({ status: 403, contentType: "application/problem+json", json: { detail: "That is not allowed." } });
   await page.route(/payment-requests\?.*limit=100/, (route) => {
     if (route.request().url().includes("cursor=half")) return second(route);
     return route.fulfill({ json: { items, next_cursor: "half" } });
   });
   await page.getByRole("button", { name: "Export CSV" }).click();
-  await list(page).getByText("That is not allowed. The export stopped after 3 requests, and nothing was saved.").first().waitFor();
+  await list(page)
+    .getByText("That is not allowed. The export stopped after 3 requests, and nothing was saved.")
+    .first()
+    .waitFor();
   assert.equal(await page.evaluate(() => document.activeElement.textContent), "Export CSV");
   second = () => {};
   await page.getByRole("button", { name: "Export CSV" }).click();
@@ -624,7 +736,9 @@ test("what people write stays text wherever it is shown", async () => {
     });
   }
   const page = await signedIn(workspace);
-  await rows(page).nth(HOSTILE.length - 1).waitFor();
+  await rows(page)
+    .nth(HOSTILE.length - 1)
+    .waitFor();
   assert.equal(await page.locator("main script").count(), 0);
   await accessible(page, "hostile texts");
   await picture(page, "supervisor-hostile");

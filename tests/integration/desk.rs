@@ -71,7 +71,7 @@ async fn the_embedding_address_leads_to_the_present_version() {
     let response = get(&system, "/desk/element.js").await;
     assert_eq!((response.status().as_u16(), header(&response, CACHE_CONTROL)), (302, "no-cache"));
     let file = header(&response, LOCATION).to_owned();
-    assert_eq!(file, format!("/desk/assets/{}/element.js", desk::ASSETS.version));
+    assert_eq!(file, format!("/desk/assets/{}/agent/element.js", desk::ASSETS.version));
     assert_eq!(get(&system, &file).await.status(), 200);
 }
 
@@ -83,9 +83,12 @@ async fn what_is_not_there_is_not_found() {
         "/desk/".to_owned(),
         "/desk/elsewhere".to_owned(),
         format!("/desk/assets/{version}"),
-        format!("/desk/assets/{version}/nothing.js"),
-        format!("/desk/assets/{version}/..%2Fdesk.js"),
-        "/desk/assets/0123456789abcdef/element.js".to_owned(),
+        format!("/desk/assets/{version}/element.js"),
+        format!("/desk/assets/{version}/agent/nothing.js"),
+        format!("/desk/assets/{version}/shared/element.js"),
+        format!("/desk/assets/{version}/agent/..%2Fdesk.js"),
+        format!("/desk/assets/{version}/agent%2Felement.js/element.js"),
+        "/desk/assets/0123456789abcdef/agent/element.js".to_owned(),
     ] {
         let response = get(&system, &path).await;
         assert_eq!(response.status(), 404, "{path}");
@@ -97,7 +100,7 @@ async fn what_is_not_there_is_not_found() {
 async fn other_sites_load_the_element_only_from_allowed_origins() {
     let system = System::start(&[("ALLOWED_ORIGINS", "https://chat.example.com")]).await;
     for (origin, allowed) in [("https://chat.example.com", true), ("https://evil.example.com", false)] {
-        for path in ["/desk/element.js".to_owned(), format!("/desk/assets/{}/element.js", desk::ASSETS.version)] {
+        for path in ["/desk/element.js".to_owned(), format!("/desk/assets/{}/agent/element.js", desk::ASSETS.version)] {
             let url = format!("{}{path}", system.base());
             let response = client().get(url).header("origin", origin).send().await.unwrap();
             assert_eq!(response.headers().contains_key("access-control-allow-origin"), allowed, "{origin} {path}");

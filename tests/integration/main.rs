@@ -9,6 +9,7 @@ mod channels;
 mod contract;
 mod costs;
 mod crashes;
+mod currencies;
 mod delivery_reports;
 mod desk;
 mod events;

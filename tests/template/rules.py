@@ -15,7 +15,7 @@ ROUTES = {
     "GET /desk/supervisor": (False, "desk"),
     "GET /desk/signed-in": (False, "desk"),
     "GET /desk/element.js": (False, "desk"),
-    "GET /desk/assets/{version}/{file}": (False, "desk"),
+    "GET /desk/assets/{version}/{folder}/{file}": (False, "desk"),
     "GET /p/{token}": (False, "link-click"),
     "HEAD /p/{token}": (False, "link-click"),
     "POST /p/{token}": (False, "link-click"),

@@ -3,7 +3,7 @@
 use adapters::{AcceptedMoney, DynamoDbStore};
 use domain::use_cases::create::{Created, create};
 use domain::{
-    Amount, Customer, Details, Doors, IdempotencyKey, Invalid, Limits, Metadata, Money, PaymentRequest, Phone,
+    Amount, Currency, Customer, Details, Doors, IdempotencyKey, Invalid, Limits, Metadata, Money, PaymentRequest, Phone,
 };
 use http::header::LOCATION;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
@@ -93,7 +93,7 @@ fn read(request: &Request, accepted: AcceptedMoney) -> Result<(Details, Option<I
     };
     let order_number = fields.required("order_number", text);
     let amount = fields.required("amount", amount);
-    let currency = fields.required("currency", text);
+    let currency = fields.required("currency", |value| Currency::in_force(value.as_str().unwrap_or_default()));
     let money = amount.zip(currency).map(|(amount, currency)| Money { amount, currency });
     // It is known now that nobody will be able to pay this; the customer must not be the one who finds out.
     if let Some(Err(refusal)) = money.map(|money| accepted.check(money)) {

@@ -3,6 +3,8 @@
 //! Everything here is static and the same for everybody; what a page shows it asks the API for, with its user's token.
 
 mod sign_in;
+#[cfg(test)]
+mod tests;
 
 use askama::Template;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY};
@@ -23,7 +25,8 @@ pub const ASSETS: Assets = include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 #[template(path = "page.html")]
 struct FramePage<'a> {
     title: &'a str,
-    /// What its style sheet and its script are called.
+    /// The folder of its style sheet and its script, and what both are called there.
+    folder: &'a str,
     name: &'a str,
     version: &'a str,
     sign_in: &'a str,
@@ -53,11 +56,10 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
     // Texts alone, which JSON can hold and a template can write.
     let sign_in = serde_json::to_string(&sign_in).unwrap_or_default();
     let (version, sign_in) = (ASSETS.version, sign_in.as_str());
+    let frame = |title, folder, name| FramePage { title, folder, name, version, sign_in }.render().unwrap_or_default();
     Ok(Box::new(HttpFunction(Desk {
-        agent: FramePage { title: "Desk", name: "desk", version, sign_in }.render().unwrap_or_default(),
-        supervisor: FramePage { title: "Supervisor", name: "supervisor", version, sign_in }
-            .render()
-            .unwrap_or_default(),
+        agent: frame("Desk", "agent", "desk"),
+        supervisor: frame("Supervisor", "supervisor", "supervisor"),
         signed_in: SignedInPage { version }.render().unwrap_or_default(),
         headers,
     })))
@@ -87,7 +89,8 @@ fn page_headers(sign_in: &SignIn) -> Result<HeaderMap, ConfigError> {
 impl HttpHandler for Desk {
     async fn handle(&self, request: Request) -> Result<Response<Body>, Problem> {
         if let Ok(file) = path_parameter(&request, "file") {
-            return ASSETS.answer(&request, &path_parameter(&request, "version")?, &file);
+            let name = format!("{}/{file}", path_parameter(&request, "folder")?);
+            return ASSETS.answer(&request, &path_parameter(&request, "version")?, &name);
         }
         // The end, whatever stage the API puts before it.
         match request.raw_http_path().rsplit_once("/desk").map(|(_, rest)| rest) {
@@ -112,34 +115,9 @@ impl Desk {
 fn element() -> Response<Body> {
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = StatusCode::FOUND;
-    let location = format!("/desk/assets/{}/element.js", ASSETS.version);
+    let location = format!("/desk/assets/{}/agent/element.js", ASSETS.version);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // The version is hexadecimal digits.
     response.headers_mut().extend(HeaderValue::from_str(&location).ok().map(|location| (LOCATION, location)));
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use domain::{Amount, Currency, Money};
-
-    /// The pages write amounts, and read what people type, by the same rules as the messages to customers.
-    #[test]
-    fn the_currencies_of_the_pages_are_the_domains() {
-        let letters = || (b'A'..=b'Z').map(char::from);
-        let codes = letters().flat_map(|a| letters().flat_map(move |b| letters().map(move |c| [a, b, c])));
-        let currencies = codes.filter_map(|code| String::from_iter(code).parse::<Currency>().ok());
-        let lines = currencies.map(|currency| {
-            let one = Money { amount: Amount::new(1).unwrap(), currency }.to_string();
-            let symbol = one.split(|character: char| character.is_ascii_digit()).next().unwrap().to_owned();
-            let symbol = symbol.strip_suffix('\u{a0}').map_or(symbol.clone(), |_| String::new());
-            let symbol = if symbol.is_empty() { String::new() } else { format!(", {symbol:?}") };
-            format!("  {}: [{}{symbol}],\n", currency.code(), currency.decimals())
-        });
-        let table: String = lines.collect();
-        let file = include_str!("../assets/currencies.js");
-        let (_, rest) = file.split_once("= {\n").unwrap();
-        let (written, _) = rest.split_once("};").unwrap();
-        assert_eq!(written, table, "the table of assets/currencies.js has to be:\n{table}");
-    }
 }

@@ -7,17 +7,38 @@ const ASK_EVERY = 2 * SECOND;
 const ASK_AT_LEAST_EVERY = 10 * SECOND;
 const GIVE_UP_AFTER = 10 * SECOND;
 
-const announcement = document.getElementById("announcement");
-const connection = document.getElementById("connection");
+const announcement = find(document, "#announcement");
+const connection = find(document, "#connection");
 const language = document.documentElement.lang;
 // The reader's own variety of the page's language, with the digits that amounts are written in.
-const locale = new Intl.Locale(navigator.languages.find((tag) => tag.split("-")[0] === language) ?? language, { numberingSystem: "latn" });
+const variety = navigator.languages.find((tag) => tag.split("-")[0] === language) ?? language;
+const locale = new Intl.Locale(variety, { numberingSystem: "latn" });
 
-let main = document.querySelector("main");
-let clock, end, shown, tickTimer;
+let main = find(document, "main");
+/** @type {HTMLElement | null} */
+let clock = null;
+let end = 0;
+let shown = 0;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let tickTimer;
 let awakeSince = Date.now();
-let askTimer, asking = false, failures = 0;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let askTimer;
+let asking = false;
+let failures = 0;
 let pressed = false;
+
+/**
+ * Finds a part that every page has.
+ * @param {ParentNode} within
+ * @param {string} selector
+ * @returns {HTMLElement}
+ */
+function find(within, selector) {
+  const found = within.querySelector(selector);
+  if (!found) throw new Error(`the page has no ${selector}`);
+  return /** @type {HTMLElement} */ (found);
+}
 
 /** Makes what has just come from the server the reader's own. */
 function enhance() {
@@ -43,14 +64,17 @@ function tick() {
   clock.textContent = [...parts, String(seconds % 60).padStart(2, "0")].join(":");
   clock.classList.toggle("soon", seconds <= 60);
   for (const moment of [300, 60, 30]) {
-    if (seconds <= moment && moment < shown && shown !== Infinity) announce(clock.dataset[moment]);
+    if (seconds <= moment && moment < shown && shown !== Infinity) announce(clock.dataset[moment] ?? "");
   }
   shown = seconds;
   if (seconds) tickTimer = setTimeout(tick, left % SECOND || SECOND);
   else ask();
 }
 
-/** Has a screen reader say this when it has said what it is saying. */
+/**
+ * Has a screen reader say this when it has said what it is saying.
+ * @param {string} text
+ */
 function announce(text) {
   announcement.textContent = text;
 }
@@ -66,7 +90,7 @@ async function ask() {
       headers: { "if-none-match": `W/"${main.dataset.version}"` },
       signal: AbortSignal.timeout(GIVE_UP_AFTER),
     });
-    if (answer.status === 429 || answer.status >= 500) throw new Error(answer.status);
+    if (answer.status === 429 || answer.status >= 500) throw new Error(String(answer.status));
     if (answer.status !== 304) show(new DOMParser().parseFromString(await answer.text(), "text/html"));
     failures = 0;
   } catch {
@@ -76,18 +100,26 @@ async function ask() {
   askTimer = setTimeout(ask, pause());
 }
 
-/** Every two seconds in the first minute, then less and less often; after failures less often still, and not all at once. */
+/**
+ * Returns how long to wait: two seconds in the first minute, then more and more; after failures more still, and not
+ * everybody the same.
+ */
 function pause() {
-  if (failures) return Math.min(ASK_EVERY * 2 ** failures, 3 * ASK_AT_LEAST_EVERY) * (0.5 + Math.random() / 2);
+  if (failures) {
+    return Math.min(ASK_EVERY * 2 ** failures, 3 * ASK_AT_LEAST_EVERY) * (0.5 + Math.random() / 2);
+  }
   return Math.min(Math.max(ASK_EVERY, ((Date.now() - awakeSince) / MINUTE) * ASK_EVERY), ASK_AT_LEAST_EVERY);
 }
 
-/** Puts another state of the page in place of this one, and has it said. */
+/**
+ * Puts another state of the page in place of this one, and has it said.
+ * @param {Document} page
+ */
 function show(page) {
-  const next = page.querySelector("main");
+  const next = find(page, "main");
   if (pressed || next.dataset.version === main.dataset.version) return;
   // The policy of this page allows its own style and nothing else.
-  if (page.querySelector("style").textContent !== document.querySelector("style").textContent) {
+  if (find(page, "style").textContent !== find(document, "style").textContent) {
     location.replace(location.pathname);
     return;
   }
@@ -97,15 +129,18 @@ function show(page) {
   main = next;
   awakeSince = Date.now();
   enhance();
-  const heading = main.querySelector("h1");
+  const heading = find(main, "h1");
   announce(`${heading.textContent}. ${main.querySelector(".text")?.textContent ?? ""}`);
   if (focused) heading.focus();
 }
 
-/** The button works once, until there is reason to think that it did not. */
+/**
+ * Lets the button work once, until there is reason to think that it did not.
+ * @param {boolean} on
+ */
 function press(on) {
   pressed = on;
-  main.querySelector("button")?.setAttribute("aria-disabled", on);
+  main.querySelector("button")?.setAttribute("aria-disabled", String(on));
 }
 
 function wake() {
@@ -116,7 +151,10 @@ function wake() {
 }
 
 addEventListener("submit", (event) => {
-  if (pressed) return event.preventDefault();
+  if (pressed) {
+    event.preventDefault();
+    return;
+  }
   press(true);
   setTimeout(() => press(false), GIVE_UP_AFTER);
 });
@@ -126,7 +164,9 @@ addEventListener("pageshow", (event) => {
   wake();
 });
 document.addEventListener("visibilitychange", wake);
-addEventListener("offline", () => { connection.textContent = connection.dataset.offline; });
+addEventListener("offline", () => {
+  connection.textContent = connection.dataset.offline ?? "";
+});
 addEventListener("online", () => {
   connection.textContent = "";
   wake();

@@ -13,7 +13,7 @@ const VARIABLE: &str = "BRANDING";
 
 /// The style sheet, inline because a page without a second request shows at once on a slow network. The
 /// Content-Security-Policy allows it by its hash.
-const STYLE: &str = include_str!("../templates/page.css");
+const STYLE: &str = include_str!(concat!(env!("OUT_DIR"), "/page.css"));
 
 /// What the pages lie on, in the light and in the dark: what a brand's colour has to stand out from.
 const CARDS: [Colour; 2] = [Colour(0xff, 0xff, 0xff), Colour(0x18, 0x1d, 0x26)];

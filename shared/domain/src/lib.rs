@@ -4,7 +4,7 @@
 //! [`ports`]. Modules import from each other by path, never from the crate's root; the names below are for other
 //! crates.
 
-mod currency_symbol;
+pub mod currency;
 pub mod delivery;
 pub mod doors;
 pub mod event;
@@ -29,6 +29,7 @@ pub mod token;
 pub mod transition;
 pub mod use_cases;
 
+pub use currency::Currency;
 pub use delivery::{DeliveryFailure, DeliveryReport};
 pub use doors::{Doors, NoRandomness, Randomness, SystemRandomness};
 pub use event::PaymentRequestEvent;
@@ -36,7 +37,7 @@ pub use fact::Fact;
 pub use id::{CheckoutId, Fingerprint, IdempotencyKey, OperationId, PaymentRequestId, RunId};
 pub use invalid::Invalid;
 pub use limits::Limits;
-pub use money::{Amount, Currency, Money};
+pub use money::{Amount, Money};
 pub use payment_request::{Details, HistoryEntry, Payment, PaymentRequest};
 pub use people::{Actor, Agent, AgentId, Audience, Caller, Customer, Role, Scope, WorkspaceId};
 pub use phone::Phone;

@@ -1,0 +1,468 @@
+// <chat2pay-desk>: the element that chat desks embed. It shows a conversation's payment requests after the
+// conversation, which its host puts into it, and a form for new ones beside it.
+
+/** @import { PaymentRequest } from "../../types/api.d.ts" */
+/** @import { TokenSource } from "../shared/api.js" */
+/** @import { Child } from "../shared/dom.js" */
+/** @import { Fields } from "./draft.js" */
+/** @import { Look } from "./toasts.js" */
+
+import { Api, Problem, SignInFailed, sentenceOf, Unreachable } from "../shared/api.js";
+import { h, put } from "../shared/dom.js";
+import { icon } from "../shared/icons.js";
+import { factsOf, isOpen, isPaid } from "../shared/statuses.js";
+import { Card } from "./card.js";
+import { Draft } from "./draft.js";
+import style from "./element.css.js";
+import { PaymentForm } from "./form.js";
+import { failedAttempts, failedDelivery, Requests } from "./requests.js";
+import { sentencesOf } from "./statuses.js";
+import { texts } from "./texts.js";
+import { FAILED, Toasts } from "./toasts.js";
+
+/** The API's address: the one that this file came from, without `desk/assets/<version>/agent/element.js`. */
+const BASE = new URL("../../../../", import.meta.url);
+
+/** How often the time that is left is written anew. */
+const TICK = 500;
+
+// A constructed sheet, which another site's Content-Security-Policy does not forbid.
+const sheet = new CSSStyleSheet();
+sheet.replaceSync(style);
+
+/**
+ * Everything of a conversation that is shown.
+ * @typedef {object} Shown
+ * @property {string} conversation
+ * @property {Requests} requests
+ * @property {Map<string, Card>} cards
+ * @property {PaymentForm | null} form
+ * @property {boolean} loaded
+ * @property {AbortController} ended
+ * @property {ReturnType<typeof setInterval>} ticking
+ */
+
+export class Chat2PayDesk extends HTMLElement {
+  static observedAttributes = ["conversation-id", "customer-phone", "customer-name", "currency"];
+
+  /** @type {TokenSource | null} */
+  #token = null;
+  /** @type {PromiseWithResolvers<void>} */
+  #tokenGiven = Promise.withResolvers();
+  #api = new Api(BASE, async (options) => {
+    await this.#tokenGiven.promise;
+    return this.#token?.(options) ?? "";
+  });
+  #toasts = new Toasts();
+  #banner = h("div", { class: "banner", role: "status" });
+  #note = h("p", { class: "note" });
+  #cardList = h("ul", { class: "cards", "aria-label": texts.requests });
+  #confirmationList = h("ul", { class: "confirmations", "aria-label": texts.confirmations });
+  #extension = this.#extensionCard();
+  #panel = h("section", { class: "panel", "aria-label": texts.panel });
+
+  /**
+   * What is shown; another conversation begins with nothing of it.
+   * @type {Shown | null}
+   */
+  #shown = null;
+  /** @type {Partial<Fields>} */
+  #known = {};
+  /**
+   * What is done in a moment: `begin` anew, or `update` what is known of the customer.
+   * @type {"begin" | "update" | null}
+   */
+  #soon = null;
+
+  constructor() {
+    super();
+    const root = this.attachShadow({ mode: "open" });
+    root.adoptedStyleSheets = [sheet];
+    const requests = h("div", { class: "requests" }, this.#banner, this.#note, this.#cardList, this.#confirmationList);
+    const conversation = h("div", { class: "conversation", part: "conversation" }, h("slot"), requests);
+    root.append(h("div", { class: "layout" }, conversation, this.#panel), this.#toasts.element);
+  }
+
+  connectedCallback() {
+    // A host may have set the property before this script was there.
+    if (Object.hasOwn(this, "token")) {
+      const { token } = this;
+      Reflect.deleteProperty(this, "token");
+      this.token = token;
+    }
+    this.#toasts.element.showPopover();
+    this.#doSoon("begin");
+  }
+
+  disconnectedCallback() {
+    this.#end();
+    this.#toasts.clear();
+  }
+
+  /**
+   * @param {string} name
+   * @param {string | null} before
+   * @param {string | null} after
+   */
+  attributeChangedCallback(name, before, after) {
+    if (before !== after) this.#doSoon(name === "conversation-id" ? "begin" : "update");
+  }
+
+  /**
+   * `async ({ renew }) => "…"`: gives an access token for the API; with `renew` the last one was refused. Setting it
+   * begins anew, as somebody else may be signed in.
+   */
+  get token() {
+    return this.#token;
+  }
+
+  set token(token) {
+    this.#token = token;
+    if (token) this.#tokenGiven.resolve();
+    this.#doSoon("begin");
+  }
+
+  /**
+   * Does so once, however many properties and attributes a host changes together, and when it has changed all of them.
+   * @param {"begin" | "update"} what
+   */
+  #doSoon(what) {
+    if (this.#soon === null) {
+      queueMicrotask(() => {
+        const soon = this.#soon;
+        this.#soon = null;
+        if (soon === "begin") this.#begin();
+        else this.#updateKnown();
+      });
+    }
+    if (this.#soon !== "begin") this.#soon = what;
+  }
+
+  #begin() {
+    this.#end();
+    const conversation = this.getAttribute("conversation-id");
+    this.#panel.hidden = !conversation;
+    if (!this.isConnected || !conversation) return;
+    const requests = new Requests(this.#api, conversation);
+    /** @type {Shown} */
+    const shown = {
+      conversation,
+      requests,
+      cards: new Map(),
+      form: null,
+      loaded: false,
+      ended: new AbortController(),
+      ticking: setInterval(() => this.#tick(shown), TICK),
+    };
+    this.#shown = shown;
+    const { signal } = shown.ended;
+    /** @type {(type: string, told: (detail: any) => void) => void} */
+    const listen = (type, told) =>
+      requests.addEventListener(type, (event) => told(/** @type {CustomEvent} */ (event).detail), { signal });
+    listen("change", ({ request, before }) => this.#changed(shown, request, before));
+    listen("trouble", (error) => this.#trouble(shown, error));
+    listen("loaded", ({ complete }) => this.#loaded(shown, complete));
+    put(this.#note, texts.loading);
+    const draft = Draft.restore(conversation);
+    if (draft) this.#openForm(shown, draft);
+    else this.#closeForm(shown);
+    requests.start();
+  }
+
+  #end() {
+    const shown = this.#shown;
+    this.#shown = null;
+    if (!shown) return;
+    shown.ended.abort();
+    shown.requests.stop();
+    clearInterval(shown.ticking);
+    for (const part of [this.#banner, this.#note, this.#cardList, this.#confirmationList, this.#panel]) put(part);
+  }
+
+  /** @param {Shown} shown */
+  #tick({ cards }) {
+    if (document.hidden) return;
+    for (const card of cards.values()) card.tick();
+  }
+
+  // The form.
+
+  #extensionCard() {
+    const words = h("span", {}, h("strong", {}, texts.extension), h("small", {}, texts.extensionHint));
+    const press = () => this.#press();
+    return h("button", { type: "button", class: "extension", onclick: press }, icon("card"), words, icon("chevron"));
+  }
+
+  #press() {
+    const shown = this.#shown;
+    if (!shown) return;
+    this.#known = this.#knownNow();
+    this.#openForm(shown, Draft.begin(shown.conversation, this.#known)).focus();
+  }
+
+  /** Returns what the host says about the customer. */
+  #knownNow() {
+    return {
+      "customer.phone": this.getAttribute("customer-phone") ?? "",
+      "customer.name": this.getAttribute("customer-name") ?? "",
+      currency: this.getAttribute("currency") ?? "",
+    };
+  }
+
+  #updateKnown() {
+    const before = this.#known;
+    this.#known = this.#knownNow();
+    this.#shown?.form?.update(before, this.#known);
+  }
+
+  /**
+   * @param {Shown} shown
+   * @param {Draft} draft
+   */
+  #openForm(shown, draft) {
+    this.#known = this.#knownNow();
+    const form = new PaymentForm(this.#api, draft, shown.ended.signal);
+    shown.form = form;
+    form.addEventListener("made", (event) => {
+      /** @type {PaymentRequest} */
+      const request = /** @type {CustomEvent} */ (event).detail;
+      this.#toasts.say(texts.made(request), factsOf(request.history[0].status));
+      if (this.#shown !== shown) return;
+      this.#closeForm(shown, true);
+      this.#made(shown, request);
+    });
+    form.addEventListener("arrived", () => shown.requests.lookAgain());
+    form.addEventListener("closed", () => {
+      this.#closeForm(shown, true);
+      // What was sent without an answer may be there after all.
+      shown.requests.lookAgain();
+    });
+    put(this.#panel, form.element);
+    return form;
+  }
+
+  /**
+   * @param {Shown} shown
+   * @param {boolean} focus
+   */
+  #closeForm(shown, focus = false) {
+    shown.form = null;
+    put(this.#panel, this.#extension);
+    if (focus) this.#extension.focus();
+  }
+
+  /**
+   * @param {Shown} shown
+   * @param {PaymentRequest} request
+   */
+  #made({ requests, cards }, request) {
+    requests.add(request);
+    const card = cards.get(request.id);
+    card?.element.scrollIntoView({ block: "nearest" });
+    return card;
+  }
+
+  // The requests.
+
+  /**
+   * @param {Shown} shown
+   * @param {boolean} complete
+   */
+  #loaded(shown, complete) {
+    shown.loaded = true;
+    this.#noteNothing(shown);
+    if (!complete) put(this.#note, texts.older);
+  }
+
+  /** @param {Shown} shown */
+  #noteNothing({ cards }) {
+    put(this.#note, cards.size === 0 && texts.none);
+  }
+
+  /**
+   * @param {Shown} shown
+   * @param {Error | null} error
+   */
+  #trouble({ requests }, error) {
+    const was = this.#banner.textContent !== "";
+    if (!error) {
+      put(this.#banner);
+      if (was) this.#toasts.say(texts.back, { tone: "good", icon: "check-circle" });
+    } else if (error instanceof Unreachable) {
+      put(this.#banner, icon("again"), h("span", {}, texts.unreachable));
+    } else {
+      const text = error instanceof SignInFailed ? texts.signedOut : error.message;
+      const again = h("button", { type: "button", onclick: () => requests.lookAgain() }, texts.tryAgain);
+      put(this.#banner, icon("warning"), h("span", {}, text), again);
+    }
+  }
+
+  /**
+   * @param {Shown} shown
+   * @param {PaymentRequest} request
+   * @param {PaymentRequest | undefined} before
+   */
+  #changed(shown, request, before) {
+    const { cards, loaded } = shown;
+    const card = cards.get(request.id);
+    if (card) card.update(request);
+    else this.#addCard(shown, request);
+    this.#markNewest(shown, request);
+    this.#confirm(shown);
+    if (loaded) this.#noteNothing(shown);
+    if (before) this.#toasts.say(...news(request));
+    this.dispatchEvent(new CustomEvent("chat2pay-change", { bubbles: true, composed: true, detail: { request } }));
+  }
+
+  /**
+   * @param {Shown} shown
+   * @param {PaymentRequest} request
+   */
+  #addCard(shown, request) {
+    const { cards } = shown;
+    const card = new Card(request);
+    card.addEventListener("copy", () => this.#copy(card));
+    card.addEventListener("cancel", () => this.#cancel(shown, card));
+    card.addEventListener("again", () => this.#sendAgain(shown, card));
+    cards.set(request.id, card);
+    const item = h("li", {}, card.element);
+    const later = [...cards.values()].filter((other) => isBefore(request, other.request));
+    later.sort((one, other) => (isBefore(one.request, other.request) ? -1 : 1));
+    this.#cardList.insertBefore(item, later[0]?.element.parentElement ?? null);
+  }
+
+  /**
+   * Marks the cards of an order: a later request of it to the same customer takes the place of the earlier ones.
+   * @param {Shown} shown
+   * @param {PaymentRequest} request
+   */
+  #markNewest({ cards }, { order_number, customer: { phone } }) {
+    const same = [...cards.values()].filter(
+      ({ request }) => request.order_number === order_number && request.customer.phone === phone,
+    );
+    for (const card of same) card.newest = !same.some((other) => isBefore(card.request, other.request));
+  }
+
+  /**
+   * Shows every payment once more, as a message of the system in the conversation.
+   * @param {Shown} shown
+   */
+  #confirm({ cards }) {
+    const requests = [...cards.values()].map((card) => card.request).filter(isPaid);
+    requests.sort((one, other) => paidAt(one).localeCompare(paidAt(other)));
+    const items = requests.map((request) => {
+      return h("li", {}, icon(factsOf(request.status).icon), h("span", {}, texts.confirmation(request)));
+    });
+    put(this.#confirmationList, items);
+  }
+
+  /** @param {Card} card */
+  async #copy({ request: { link } }) {
+    if (!link) return;
+    try {
+      await navigator.clipboard.writeText(link.url);
+      this.#toasts.say(texts.copied, { tone: "calm", icon: "copy" });
+    } catch {
+      this.#toasts.refuse(texts.notCopied(link.url));
+    }
+  }
+
+  /**
+   * @param {Shown} shown
+   * @param {Card} card
+   */
+  async #cancel(shown, card) {
+    const { id } = card.request;
+    const canceled = await this.#work(shown, card, "cancel", (signal) => this.#api.cancel(id, signal));
+    if (canceled) shown.requests.take(canceled);
+  }
+
+  /**
+   * Sends the same once more, as a new request. Its key follows from the old one's id: however often and wherever it is
+   * pressed, before and after a reload, a request is sent again once. One whose link was not delivered is canceled
+   * first: of two links that live, both could be paid.
+   * @param {Shown} shown
+   * @param {Card} card
+   */
+  async #sendAgain(shown, card) {
+    const { id, order_number, amount, currency, customer, description, conversation_id, metadata } = card.request;
+    const fields = { order_number, amount, currency, customer, description, conversation_id, metadata };
+    /** @type {(signal: AbortSignal) => Promise<PaymentRequest>} */
+    const create = async (signal) => {
+      if (isOpen(card.request)) await this.#takeBack(shown, id, signal);
+      return this.#api.create(fields, `again-${id}`, signal);
+    };
+    const request = await this.#work(shown, card, "again", create);
+    if (!request) return;
+    this.#toasts.say(texts.madeAgain(request), factsOf(request.history[0].status));
+    this.#made(shown, request)?.focus();
+  }
+
+  /**
+   * Cancels a request. One that has ended meanwhile, perhaps by this very call whose answer was lost, is out of the way
+   * too.
+   * @param {Shown} shown
+   * @param {string} id
+   * @param {AbortSignal} signal
+   */
+  async #takeBack({ requests }, id, signal) {
+    try {
+      requests.take(await this.#api.cancel(id, signal));
+    } catch (error) {
+      const isOver = error instanceof Problem && ["already_canceled", "link_expired"].includes(error.code);
+      if (!isOver) throw error;
+      requests.lookAt(id);
+    }
+  }
+
+  /**
+   * Waits for what a call for a card answers; `null` if it did not work or the conversation is not shown any more.
+   * @param {Shown} shown
+   * @param {Card} card
+   * @param {"cancel" | "again"} name
+   * @param {(signal: AbortSignal) => Promise<PaymentRequest>} call
+   */
+  async #work({ requests, ended }, card, name, call) {
+    card.working = name;
+    try {
+      const answer = await call(ended.signal);
+      return ended.signal.aborted ? null : answer;
+    } catch (error) {
+      if (ended.signal.aborted) return null;
+      const unknown = name === "cancel" ? texts.cancelUnknown : texts.sendAgainUnknown;
+      const text = error instanceof SignInFailed ? texts.signedOut : sentenceOf(error);
+      this.#toasts.refuse(error instanceof Unreachable ? unknown : text);
+      requests.lookAt(card.request.id);
+      return null;
+    } finally {
+      card.working = null;
+    }
+  }
+}
+
+/**
+ * @param {PaymentRequest} one
+ * @param {PaymentRequest} other
+ */
+function isBefore(one, other) {
+  return one.created_at < other.created_at || (one.created_at === other.created_at && one.id < other.id);
+}
+
+/** @param {PaymentRequest} request */
+function paidAt({ payment, updated_at }) {
+  return payment?.paid_at ?? updated_at;
+}
+
+/**
+ * Returns how the agent is told what has happened to a request, and what that looks like.
+ * @param {PaymentRequest} request
+ * @returns {[text: Child, look: Look]}
+ */
+function news(request) {
+  const last = request.history[request.history.length - 1];
+  if (failedDelivery(request)) return [texts.newsOfUndelivered(request, last), FAILED];
+  if (isOpen(request) && failedAttempts(request).includes(last)) return [texts.newsOfAttempt(request, last), FAILED];
+  return [sentencesOf(request.status).news(request), factsOf(request.status)];
+}
+
+customElements.define("chat2pay-desk", Chat2PayDesk);

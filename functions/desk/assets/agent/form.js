@@ -1,0 +1,258 @@
+// The form for one request.
+
+/** @import { PaymentRequest } from "../../types/api.d.ts" */
+/** @import { Api } from "../shared/api.js" */
+/** @import { Draft, Fields } from "./draft.js" */
+/** @import { FieldName } from "./texts.js" */
+
+import { Problem, SignInFailed, Unreachable } from "../shared/api.js";
+import { h, put } from "../shared/dom.js";
+import { icon } from "../shared/icons.js";
+import { currencies, isCurrency, parseAmount } from "../shared/money.js";
+import { FIELDS } from "./draft.js";
+import { texts } from "./texts.js";
+
+/** @typedef {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} Control */
+
+/** @type {Record<FieldName, () => Control>} */
+const CONTROLS = {
+  "customer.phone": () => h("input", { type: "tel", inputmode: "tel", enterkeyhint: "next", required: true }),
+  order_number: () => h("input", { type: "text", enterkeyhint: "next", required: true }),
+  amount: () => h("input", { type: "text", inputmode: "decimal", enterkeyhint: "next", required: true }),
+  currency: () =>
+    h("select", { required: true }, [
+      h("option", { value: "" }, texts.chooseCurrency),
+      currencies().map((code) => h("option", { value: code }, code)),
+    ]),
+  "customer.name": () => h("input", { type: "text", enterkeyhint: "next" }),
+  description: () => h("textarea", { rows: "2" }),
+};
+
+/** @type {Partial<Fields>} */
+const HINTS = { "customer.phone": texts.phoneHint, description: texts.descriptionHint };
+
+/** One field's parts. */
+class Field {
+  /**
+   * @param {FieldName} name
+   * @param {string} value
+   */
+  constructor(name, value) {
+    const id = name.replace(".", "-");
+    this.control = CONTROLS[name]();
+    // A currency that a new request cannot be made in would show as none.
+    this.control.value = name === "currency" && !isCurrency(value) ? "" : value;
+    this.control.id = id;
+    // It is the customer's data and not the agent's own, which browsers would offer.
+    this.control.setAttribute("autocomplete", "off");
+    this.control.setAttribute("aria-describedby", `${id}-error ${id}-hint`);
+    this.error = h("p", { class: "error", id: `${id}-error` });
+    this.hint = h("p", { class: "hint", id: `${id}-hint` }, HINTS[name]);
+    const optional = this.control.required ? null : h("span", { class: "optional" }, texts.optional);
+    const label = h("label", { for: id }, texts.labels[name], " ", optional);
+    this.element = h("div", { class: "field" }, label, this.control, this.error, this.hint);
+  }
+
+  /** @param {string | undefined} message */
+  mark(message) {
+    put(this.error, message);
+    if (message) this.control.setAttribute("aria-invalid", "true");
+    else this.control.removeAttribute("aria-invalid");
+  }
+}
+
+/**
+ * Says `made` with the request (`detail`), `arrived` when an earlier version of it turns out to have been sent, and
+ * `closed`.
+ */
+export class PaymentForm extends EventTarget {
+  #api;
+  #signal;
+  #draft;
+  /** @type {Record<FieldName, Field>} */
+  #fields;
+  #alert = h("div", { role: "alert", class: "alert" });
+  #sendButton = h("button", { type: "submit", class: "primary" }, texts.send);
+  #checked = false;
+  #busy = false;
+
+  /**
+   * @param {Api} api
+   * @param {Draft} draft
+   * @param {AbortSignal} signal gives up what is under way; the draft stays and is sent again under the same key
+   */
+  constructor(api, draft, signal) {
+    super();
+    this.#api = api;
+    this.#draft = draft;
+    this.#signal = signal;
+    const cancel = h("button", { type: "button", onclick: () => this.#close() }, texts.cancel);
+    this.#fields = /** @type {Record<FieldName, Field>} */ (
+      Object.fromEntries(FIELDS.map((name) => [name, this.#field(name)]))
+    );
+    const fields = this.#fields;
+    this.element = h(
+      "form",
+      { class: "form", novalidate: true, autocomplete: "off", "aria-labelledby": "form-title" },
+      h("h2", { id: "form-title" }, icon("card"), texts.formTitle),
+      fields["customer.phone"].element,
+      fields.order_number.element,
+      h("div", { class: "money" }, fields.amount.element, fields.currency.element),
+      fields["customer.name"].element,
+      fields.description.element,
+      this.#alert,
+      h("div", { class: "actions" }, this.#sendButton, cancel),
+    );
+    this.element.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#send();
+    });
+    this.#preview();
+    if (draft.unconfirmed) put(this.#alert, texts.interrupted);
+  }
+
+  /** @param {FieldName} name */
+  #field(name) {
+    const field = new Field(name, this.#draft.fields[name]);
+    this.#draft.fields[name] = field.control.value;
+    field.control.addEventListener("input", () => this.#typed(name, field.control.value));
+    return field;
+  }
+
+  /** Puts the focus where typing goes on: the first required field that is empty. */
+  focus() {
+    const controls = FIELDS.map((name) => this.#fields[name].control);
+    const empty = controls.find((control) => control.required && control.value === "");
+    (empty ?? this.#sendButton).focus();
+  }
+
+  /**
+   * Takes what is known of the customer from now on, wherever nothing else was typed.
+   * @param {Partial<Fields>} before
+   * @param {Partial<Fields>} known
+   */
+  update(before, known) {
+    for (const name of FIELDS) {
+      const { control } = this.#fields[name];
+      const value = known[name];
+      if (value === undefined || control.value !== (before[name] ?? "") || this.#busy) continue;
+      control.value = value;
+      this.#draft.fields[name] = control.value;
+    }
+    this.#draft.save();
+    this.#preview();
+  }
+
+  /**
+   * @param {FieldName} name
+   * @param {string} value
+   */
+  #typed(name, value) {
+    this.#draft.fields[name] = value;
+    this.#draft.save();
+    if (name === "amount" || name === "currency") this.#preview();
+    if (!this.#checked) return;
+    const problems = this.#draft.problems();
+    this.#fields[name].mark(problems.get(name));
+    // How an amount is wrong depends on its currency.
+    if (name === "currency") this.#fields.amount.mark(problems.get("amount"));
+  }
+
+  /** Shows how the amount will read. */
+  #preview() {
+    const { amount, currency } = this.#draft.fields;
+    const minorUnits = currency ? parseAmount(amount, currency) : null;
+    put(this.#fields.amount.hint, minorUnits ? texts.amountReads(minorUnits, currency) : null);
+  }
+
+  /**
+   * Shows what is wrong with which fields, and takes whoever typed it to the first.
+   * @param {Map<FieldName, string>} problems
+   */
+  #show(problems) {
+    for (const name of FIELDS) this.#fields[name].mark(problems.get(name));
+    this.#checked = true;
+    const first = FIELDS.find((name) => problems.has(name));
+    if (first) this.#fields[first].control.focus();
+  }
+
+  /** @param {boolean} busy */
+  #set(busy) {
+    this.#busy = busy;
+    this.element.setAttribute("aria-busy", String(busy));
+    this.#sendButton.setAttribute("aria-disabled", String(busy));
+    put(this.#sendButton, busy ? texts.sending : texts.send);
+    for (const { control } of Object.values(this.#fields)) {
+      // Read-only and not disabled, so that the focus stays; a select knows no read-only.
+      if (control instanceof HTMLSelectElement) control.disabled = busy;
+      else control.readOnly = busy;
+    }
+  }
+
+  async #send() {
+    if (this.#busy) return;
+    put(this.#alert);
+    const problems = this.#draft.problems();
+    this.#show(problems);
+    if (problems.size > 0) return;
+    const draft = this.#draft;
+    const { unconfirmed } = draft;
+    draft.unconfirmed = true;
+    draft.save();
+    this.#set(true);
+    try {
+      const request = await this.#api.create(draft.body(), draft.key, this.#signal);
+      draft.discard();
+      /** @type {CustomEvent<PaymentRequest>} */
+      const made = new CustomEvent("made", { detail: request });
+      this.dispatchEvent(made);
+    } catch (error) {
+      this.#set(false);
+      if (!this.#signal.aborted) this.#failed(error, unconfirmed);
+    }
+  }
+
+  /**
+   * @param {unknown} error
+   * @param {boolean} unconfirmed
+   */
+  #failed(error, unconfirmed) {
+    if (error instanceof Problem && !error.passing) this.#refused(error, unconfirmed);
+    else if (error instanceof Problem) put(this.#alert, error.message, " ", texts.nothingLost);
+    else if (error instanceof Unreachable) put(this.#alert, texts.unknownOutcome);
+    else put(this.#alert, error instanceof SignInFailed ? texts.formSignedOut : texts.unexpected);
+  }
+
+  /**
+   * @param {Problem} problem
+   * @param {boolean} unconfirmed
+   */
+  #refused(problem, unconfirmed) {
+    if (problem.code === "idempotency_key_reused") {
+      this.#draft.startOver();
+      put(this.#alert, texts.arrivedBefore);
+      this.dispatchEvent(new CustomEvent("arrived"));
+      return;
+    }
+    // This was not made. What became of an earlier version is as unknown as it was.
+    this.#draft.unconfirmed = unconfirmed;
+    this.#draft.save();
+    /** @type {Map<FieldName, string>} */
+    const ours = new Map();
+    const others = [];
+    for (const [name, message] of problem.errors) {
+      const field = FIELDS.find((known) => known === name);
+      if (field) ours.set(field, texts.refusedField(texts.labels[field], message));
+      else others.push(texts.refusedField(name, message));
+    }
+    this.#show(ours);
+    if (ours.size > 0 && others.length === 0) put(this.#alert, texts.fieldsWrong(ours.size));
+    else put(this.#alert, [problem.message, ...others].join(" "));
+  }
+
+  #close() {
+    if (this.#busy) return;
+    this.#draft.discard();
+    this.dispatchEvent(new CustomEvent("closed"));
+  }
+}

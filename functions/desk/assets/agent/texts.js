@@ -1,0 +1,129 @@
+// Every text of the element, in one place, but for what `statuses.js` says of each status.
+
+/** @import { HistoryEntry, PaymentRequest } from "../../types/api.d.ts" */
+
+import { isolated } from "../shared/dom.js";
+import { formatMoney } from "../shared/money.js";
+import { isCertain, undeliveredText } from "../shared/undelivered.js";
+import { customer, moment, money, paidAt, reason, reference, sentence, undelivered } from "./phrases.js";
+
+/** @typedef {"customer.phone" | "order_number" | "amount" | "currency" | "customer.name" | "description"} FieldName */
+
+/** @type {Record<FieldName, string>} */
+const labels = {
+  "customer.phone": "Customer’s phone",
+  order_number: "Order number",
+  amount: "Amount",
+  currency: "Currency",
+  "customer.name": "Customer’s name",
+  description: "Description",
+};
+
+export const texts = {
+  extension: "Chat 2 Pay",
+  extensionHint: "Send a payment link into this conversation.",
+  panel: "Chat 2 Pay",
+  requests: "Payment requests",
+  confirmations: "Payment confirmations",
+  messages: "Status messages",
+  loading: "Loading payment requests…",
+  none: "No payment requests in this conversation yet.",
+  older: "Older payment requests of this conversation are not shown.",
+
+  // Above the cards.
+  unreachable: "No connection. Reconnecting…",
+  back: "The connection is back.",
+  signedOut: "You are not signed in.",
+  tryAgain: "Try again",
+
+  // The form.
+  formTitle: "Request a payment",
+  send: "Send",
+  sending: "Sending…",
+  cancel: "Cancel",
+  optional: "optional",
+  labels,
+  phoneHint: "With the country code, such as +27831234567.",
+  descriptionHint: "What the customer pays for. They see it on the payment page.",
+  chooseCurrency: "Choose…",
+  /** @type {(amount: number, currency: string) => (Node | string)[]} */
+  amountReads: (amount, currency) => ["Reads as ", isolated(formatMoney(amount, currency)), "."],
+  /** @type {(count: number) => string} */
+  fieldsWrong: (count) => (count === 1 ? "One field needs a correction." : `${count} fields need a correction.`),
+  phoneMissing: "Enter the customer’s phone number.",
+  phoneWrong: "Enter the number with its country code, such as +27831234567.",
+  orderMissing: "Enter the order number.",
+  /** @type {(most: number, length: number) => string} */
+  tooLong: (most, length) => `Use at most ${most} characters. These are ${length}.`,
+  amountMissing: "Enter the amount.",
+  /** @type {(example: string) => string} */
+  amountWrong: (example) => `Enter an amount such as ${example}.`,
+  amountZero: "Enter an amount above zero.",
+  /** @type {(most: string) => string} */
+  amountTooLarge: (most) => `Enter at most ${most}.`,
+  currencyMissing: "Choose the currency.",
+  /** @type {(label: string, message: string) => string} */
+  refusedField: (label, message) => `${label} ${message}.`,
+  unknownOutcome: "We could not reach chat2pay. Nothing is lost. Press Send again; it will not be sent twice.",
+  nothingLost: "Nothing is lost. Press Send again; it will not be sent twice.",
+  interrupted: "The page was left while this was being sent. Press Send again; it will not be sent twice.",
+  formSignedOut: "You are not signed in. Nothing is lost. Sign in, then press Send again.",
+  arrivedBefore:
+    "What you sent before did arrive and is in the conversation. " +
+    "This form says something else: press Send again only to send it as one more request.",
+  unexpected: "Something went wrong on this page. Nothing is lost. Please try again.",
+
+  // A card.
+  /** @type {(request: PaymentRequest) => (Node | string)[]} */
+  cardTitle: (request) => sentence`${money(request)} for order ${request.order_number}`,
+  /** @type {(request: PaymentRequest) => (Node | string)[]} */
+  order: (request) => sentence`Order ${request.order_number}`,
+  /** @type {(count: number, last: HistoryEntry) => (Node | string)[]} */
+  attempts: (count, last) =>
+    count === 1
+      ? sentence`An attempt to pay failed at ${moment(last.at)}: ${reason(last.reason)}`
+      : sentence`${count} attempts to pay failed, the last at ${moment(last.at)}: ${reason(last.reason)}`,
+  /** @type {(entry: HistoryEntry) => string} */
+  undelivered: (entry) => `${undelivered(entry)} You can copy it, or send it again.`,
+  /** @type {(entry: HistoryEntry) => string} */
+  missed: undelivered,
+  /** @type {(entry: HistoryEntry) => (Node | string)[]} */
+  attempt: (entry) => sentence`An attempt to pay failed: ${reason(entry.reason)}`,
+  copyLink: "Copy link",
+  cancelPayment: "Cancel Payment",
+  canceling: "Canceling…",
+  sendAgain: "Send again",
+  sendingAgain: "Sending again…",
+  history: "History",
+
+  /**
+   * The system's message in the conversation.
+   * @type {(request: PaymentRequest) => (Node | string)[]}
+   */
+  confirmation: (request) => [
+    ...sentence`${customer(request)} paid ${money(request)} for order ${request.order_number} `,
+    ...sentence`at ${paidAt(request)}. Reference ${reference(request)}`,
+  ],
+
+  // At the bottom right, beside what `statuses.js` says of each status.
+  /** @type {(request: PaymentRequest) => (Node | string)[]} */
+  made: (request) => sentence`Sent to ${customer(request)}: ${money(request)} for order ${request.order_number}.`,
+  /** @type {(request: PaymentRequest) => (Node | string)[]} */
+  madeAgain: (request) =>
+    sentence`Sent again to ${customer(request)}: ${money(request)} for order ${request.order_number}.`,
+  /** @type {(request: PaymentRequest, entry: HistoryEntry) => (Node | string)[]} */
+  newsOfUndelivered: (request, { reason }) =>
+    isCertain(reason)
+      ? sentence`The link for order ${request.order_number} was not delivered. ${undeliveredText(reason)}`
+      : sentence`It is not certain that the link for order ${request.order_number} arrived. ${undeliveredText(reason)}`,
+  /** @type {(request: PaymentRequest, entry: HistoryEntry) => (Node | string)[]} */
+  newsOfAttempt: (request, entry) =>
+    sentence`An attempt to pay order ${request.order_number} failed: ${reason(entry.reason)}.`,
+  copied: "The link is copied.",
+  /** @type {(url: string) => (Node | string)[]} */
+  notCopied: (url) => sentence`The browser did not allow copying. The link is ${url}`,
+  cancelUnknown:
+    "We could not reach chat2pay, so the cancellation is not confirmed. The card shows it once there is a connection.",
+  sendAgainUnknown: "We could not reach chat2pay. Press Send again once more; it will not be sent twice.",
+  dismiss: "Dismiss",
+};

@@ -1,0 +1,249 @@
+// The HTTP API, with everything that can go wrong on the way to it.
+
+/** @import { NewPaymentRequest, Page, PaymentRequest, ProblemBody, Report } from "../../types/api.d.ts" */
+
+import { setClock } from "./clock.js";
+
+/**
+ * How long one call may take: longer than the API's own limit of 30 seconds, so that its answer is never thrown away.
+ */
+const CALL_TIMEOUT = 32_000;
+/** How long looking may take, which can be given up and done again: soon enough to notice a connection that hangs. */
+const LOOK_TIMEOUT = 8_000;
+/** How often a call is made before it counts as failed. */
+const TRIES = 4;
+const FIRST_PAUSE = 400;
+
+/** The API refused. Its message is a sentence to show a person; `errors` has one for each field that is wrong. */
+export class Problem extends Error {
+  /**
+   * @param {number} status
+   * @param {ProblemBody | undefined} body
+   * @param {number} retryAfter in seconds
+   */
+  constructor(status, body, retryAfter) {
+    super(body?.detail ?? "The answer cannot be read. Please try again.");
+    this.name = "Problem";
+    this.status = status;
+    this.code = body?.code ?? "unknown";
+    this.errors = new Map((body?.errors ?? []).map(({ field, message }) => [field, message]));
+    this.retryAfter = retryAfter;
+  }
+
+  /** Whether the same call may do better in a moment. */
+  get passing() {
+    return this.status === 429 || this.status >= 500;
+  }
+}
+
+/** The API cannot be reached. Whether it did what it was asked is not known. */
+export class Unreachable extends Error {
+  /** @param {unknown} cause */
+  constructor(cause) {
+    super("There is no connection.", { cause });
+    this.name = "Unreachable";
+  }
+}
+
+/** There is no token to call the API with. */
+export class SignInFailed extends Error {
+  /** @param {unknown} [cause] */
+  constructor(cause) {
+    super("You are not signed in.", { cause });
+    this.name = "SignInFailed";
+  }
+}
+
+/**
+ * Returns what an error says.
+ * @param {unknown} error
+ */
+export function sentenceOf(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/**
+ * Gives an access token. With `renew` the last one was refused.
+ * @typedef {(options: { renew: boolean }) => Promise<string> | string} TokenSource
+ */
+
+/**
+ * A call's parts.
+ * @typedef {object} Call
+ * @property {Record<string, string>} [headers]
+ * @property {string} [body]
+ * @property {AbortSignal} [signal]
+ * @property {number} [tries]
+ * @property {number} [timeout] in milliseconds
+ */
+
+/** The API, for whoever a token is given of. */
+export class Api {
+  #base;
+  #token;
+
+  /**
+   * @param {URL} base
+   * @param {TokenSource} token
+   */
+  constructor(base, token) {
+    this.#base = base;
+    this.#token = token;
+  }
+
+  /**
+   * Sends a request. Repeating it with the same key makes no second one, so it is repeated until there is an answer.
+   * @param {NewPaymentRequest} fields
+   * @param {string} key
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<PaymentRequest>}
+   */
+  create(fields, key, signal) {
+    const headers = { "content-type": "application/json", "idempotency-key": key };
+    return this.#call("POST", "payment-requests", { headers, body: JSON.stringify(fields), signal });
+  }
+
+  /**
+   * Reads one request as it is now.
+   * @param {string} id
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<PaymentRequest>}
+   */
+  get(id, signal) {
+    return this.#call("GET", `payment-requests/${encodeURIComponent(id)}`, { signal, tries: 1, timeout: LOOK_TIMEOUT });
+  }
+
+  /**
+   * Reads a page of requests, newest first.
+   * @param {Record<string, unknown>} parameters
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<Page>}
+   */
+  list(parameters, signal) {
+    return this.#call("GET", `payment-requests?${query(parameters)}`, { signal, timeout: LOOK_TIMEOUT });
+  }
+
+  /**
+   * Cancels a request; a second time answers that it is canceled already.
+   * @param {string} id
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<PaymentRequest>}
+   */
+  cancel(id, signal) {
+    return this.#call("POST", `payment-requests/${encodeURIComponent(id)}/cancel`, { signal });
+  }
+
+  /**
+   * Reads what was sent within some time, by agent and in total.
+   * @param {Record<string, unknown>} parameters
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<Report>}
+   */
+  report(parameters, signal) {
+    return this.#call("GET", `reports/agents?${query(parameters)}`, { signal });
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {Call} call
+   * @returns {Promise<any>}
+   */
+  async #call(method, path, { headers = {}, body, signal, tries = TRIES, timeout = CALL_TIMEOUT }) {
+    let token = await this.#tokenOrFail(false);
+    let renewed = false;
+    for (let tried = 1; ; tried += 1) {
+      const init = { method, headers: { ...headers, authorization: `Bearer ${token}` }, body };
+      try {
+        return await this.#once(path, init, signal, timeout);
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (error instanceof Problem && error.status === 401 && !renewed) {
+          renewed = true;
+          tried -= 1;
+          token = await this.#tokenOrFail(true);
+          continue;
+        }
+        const passing = error instanceof Unreachable || (error instanceof Problem && error.passing);
+        if (!passing || tried >= tries) throw error;
+        const pause = FIRST_PAUSE * 2 ** (tried - 1) * (0.5 + Math.random());
+        const asked = error instanceof Problem ? error.retryAfter * 1000 : 0;
+        await sleep(Math.max(pause, asked), signal);
+      }
+    }
+  }
+
+  /** @param {boolean} renew */
+  async #tokenOrFail(renew) {
+    try {
+      const token = await this.#token({ renew });
+      if (typeof token === "string" && token !== "") return token;
+    } catch (cause) {
+      throw new SignInFailed(cause);
+    }
+    throw new SignInFailed();
+  }
+
+  /**
+   * @param {string} path
+   * @param {RequestInit} init
+   * @param {AbortSignal | undefined} signal
+   * @param {number} timeout
+   */
+  async #once(path, init, signal, timeout) {
+    const limit = AbortSignal.timeout(timeout);
+    const asked = Date.now();
+    let response;
+    let text;
+    try {
+      response = await fetch(new URL(path, this.#base), {
+        ...init,
+        cache: "no-store",
+        credentials: "omit",
+        signal: signal ? AbortSignal.any([signal, limit]) : limit,
+      });
+      text = await response.text();
+    } catch (cause) {
+      throw new Unreachable(cause);
+    }
+    setClock(response, asked);
+    const answer = parse(text);
+    if (response.ok && answer !== undefined) return answer;
+    const retryAfter = Number(response.headers.get("retry-after")) || 0;
+    throw new Problem(response.ok ? 502 : response.status, answer, retryAfter);
+  }
+}
+
+/** @param {string} text */
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** @param {Record<string, unknown>} parameters */
+function query(parameters) {
+  const given = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== null && value !== "");
+  return new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
+}
+
+/**
+ * @param {number} milliseconds
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<void>}
+ */
+function sleep(milliseconds, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal?.addEventListener(
+      "abort",
+      () => {
+        clearTimeout(timer);
+        reject(signal.reason);
+      },
+      { once: true },
+    );
+  });
+}

@@ -1,0 +1,69 @@
+// Requests as a table for spreadsheets.
+
+/** @import { PaymentRequest } from "../../types/api.d.ts" */
+
+import { plainAmount } from "../shared/money.js";
+
+/**
+ * The columns: name, and the value of a request. `text` is what people wrote. A phone number begins with a plus that it
+ * cannot do without; the API lets nothing but digits follow it, so it is no formula.
+ * @type {[name: string, value: (request: PaymentRequest) => unknown][]}
+ */
+const COLUMNS = [
+  ["id", (request) => request.id],
+  ["created_at", (request) => request.created_at],
+  ["updated_at", (request) => request.updated_at],
+  ["status", (request) => request.status],
+  ["agent_id", (request) => text(request.agent.id)],
+  ["agent_name", (request) => text(request.agent.name)],
+  ["order_number", (request) => text(request.order_number)],
+  ["amount_minor_units", (request) => request.amount],
+  ["amount", (request) => plainAmount(request.amount, request.currency)],
+  ["currency", (request) => request.currency],
+  ["customer_phone", (request) => request.customer.phone],
+  ["customer_name", (request) => text(request.customer.name)],
+  ["description", (request) => text(request.description)],
+  ["conversation_id", (request) => text(request.conversation_id)],
+  ["payment_provider", (request) => text(request.payment?.provider)],
+  ["payment_reference", (request) => text(request.payment?.reference)],
+  ["paid_at", (request) => request.payment?.paid_at],
+  ["metadata", (request) => text(Object.keys(request.metadata ?? {}).length ? JSON.stringify(request.metadata) : "")],
+];
+
+/**
+ * What a spreadsheet would take for a formula. A full-width sign is read as its narrow form by some, also behind
+ * spaces.
+ */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: a control character is what is looked for
+const FORMULA = /^\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|^[\u0000-\u001f\u007f]/;
+
+/**
+ * Makes text harmless that a spreadsheet would take for a formula, by an apostrophe before it, as OWASP advises against
+ * CSV injection.
+ * @param {string | null | undefined} value
+ */
+function text(value) {
+  const written = value ?? "";
+  return FORMULA.test(written) ? `'${written}` : written;
+}
+
+/**
+ * Writes one line by RFC 4180, with its end.
+ * @param {unknown[]} values
+ */
+function line(values) {
+  const cells = values.map((value) => {
+    const written = String(value ?? "");
+    return /[",\r\n]/.test(written) ? `"${written.replaceAll('"', '""')}"` : written;
+  });
+  return `${cells.join(",")}\r\n`;
+}
+
+/**
+ * Writes the table, with a byte order mark so that spreadsheets read it as UTF-8.
+ * @param {PaymentRequest[]} requests
+ */
+export function csv(requests) {
+  const lines = requests.map((request) => line(COLUMNS.map(([, value]) => value(request))));
+  return new Blob(["\ufeff", line(COLUMNS.map(([name]) => name)), ...lines], { type: "text/csv;charset=utf-8" });
+}

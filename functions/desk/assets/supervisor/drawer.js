@@ -1,0 +1,283 @@
+// One request with its whole history, in a drawer at the side.
+
+/** @import { Actor, HistoryEntry, PaymentRequest } from "../../types/api.d.ts" */
+/** @import { Api } from "../shared/api.js" */
+/** @import { Child } from "../shared/dom.js" */
+
+import { Problem, sentenceOf } from "../shared/api.js";
+import { countdown, now } from "../shared/clock.js";
+import { h, isolated, put } from "../shared/dom.js";
+import { icon } from "../shared/icons.js";
+import { formatMoney } from "../shared/money.js";
+import { Poller } from "../shared/poller.js";
+import { factsOf, isOpen, repeatedBy } from "../shared/statuses.js";
+import { isCertain, undeliveredText } from "../shared/undelivered.js";
+import { statusPill } from "./charts.js";
+import { exactTime, reasonText } from "./texts.js";
+
+/** How often a request is asked for that is about to change. */
+const SOON = 2_000;
+/** Late money may still come for one that has ended, for a while. */
+const LATE = 15_000;
+const LATE_ENDS = 600_000;
+
+/** The drawer. It says `close` when it was closed. */
+export class RequestDrawer extends EventTarget {
+  #api;
+  /** @type {Poller | null} */
+  #poller = null;
+  /** @type {PaymentRequest | null} */
+  #shown = null;
+  #title = h("h2", { id: "drawer-title" });
+  #status = h("span", {});
+  #body = h("div", { class: "drawer-body" });
+  #news = h("p", { class: "visually-hidden", role: "status" });
+  #problem = h("p", { class: "notice", role: "status" });
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #timer;
+
+  /** @param {Api} api */
+  constructor(api) {
+    super();
+    this.#api = api;
+    const closing = { type: "button", class: "quiet", "aria-label": "Close", onclick: () => this.element.close() };
+    this.element = h(
+      "dialog",
+      { class: "drawer", "aria-labelledby": "drawer-title", closedby: "any" },
+      h("header", {}, h("div", {}, this.#title, this.#status), h("button", closing, "✕")),
+      this.#problem,
+      this.#news,
+      this.#body,
+    );
+    this.element.addEventListener("close", () => {
+      this.#poller?.stop();
+      clearInterval(this.#timer);
+      this.#poller = null;
+      this.#shown = null;
+      this.dispatchEvent(new Event("close"));
+    });
+  }
+
+  /**
+   * Shows the request of this id; `known` is what the list knows of it, if anything.
+   * @param {string} id
+   * @param {PaymentRequest} [known]
+   */
+  open(id, known) {
+    this.#poller?.stop();
+    this.#shown = null;
+    put(this.#news);
+    put(this.#problem);
+    put(this.#status);
+    put(this.#title, "Payment request");
+    put(this.#body, h("div", { class: "skeleton block" }), h("div", { class: "skeleton block" }));
+    this.#body.setAttribute("aria-busy", "true");
+    if (known) this.#show(known);
+    if (!this.element.open) this.element.showModal();
+    clearInterval(this.#timer);
+    this.#timer = setInterval(() => this.#tick(), 1_000);
+    this.#poller = new Poller((signal) => this.#look(id, signal), SOON);
+    this.#poller.start();
+  }
+
+  close() {
+    if (this.element.open) this.element.close();
+  }
+
+  /**
+   * @param {string} id
+   * @param {AbortSignal} signal
+   */
+  async #look(id, signal) {
+    try {
+      const request = await this.#api.get(id, signal);
+      this.#show(request);
+      put(this.#problem);
+      return nextLook(request);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      if (error instanceof Problem && error.status === 404) {
+        this.#body.removeAttribute("aria-busy");
+        const text = "There is no such request. It may belong to another company, or have been kept for its time.";
+        put(this.#body, h("p", {}, text));
+        return null;
+      }
+      const rest = this.#shown ? "This is what was known last." : "Trying again.";
+      put(this.#problem, `${sentenceOf(error)} ${rest}`);
+      throw error;
+    }
+  }
+
+  /** @param {PaymentRequest} request */
+  #show(request) {
+    const before = this.#shown;
+    this.#shown = request;
+    if (before?.version === request.version && before.status === request.status) return;
+    if (before) put(this.#news, `Now: ${newsOf(request)}.`);
+    this.#body.removeAttribute("aria-busy");
+    put(this.#title, "Order ", isolated(request.order_number));
+    put(this.#status, statusPill(request.status));
+    const opened = this.#body.querySelector("details")?.open ?? false;
+    put(this.#body, details(request, opened));
+    this.#tick();
+  }
+
+  #tick() {
+    const left = this.#body.querySelector("[data-ends]");
+    if (left instanceof HTMLElement) put(left, countdown(Date.parse(left.dataset.ends ?? "") - now()));
+  }
+}
+
+/**
+ * Returns after how long to look at a request again, in milliseconds; `null` if nothing about it can change any more.
+ * @param {PaymentRequest} request
+ */
+function nextLook(request) {
+  const { awaits } = factsOf(request.status);
+  // The provider may take days, to bring money and to send it back.
+  if (awaits === "provider") return LATE;
+  if (isOpen(request)) return SOON;
+  const isLate = now() - Date.parse(request.updated_at) > LATE_ENDS;
+  return isLate || awaits !== "late money" ? null : LATE;
+}
+
+/**
+ * Shows a moment in the viewer's own zone, with UTC for whoever points at it.
+ * @param {string} iso
+ * @param {string} text
+ */
+export function timeElement(iso, text) {
+  return h("time", { datetime: iso, title: `${iso.slice(0, 19).replace("T", " ")} UTC` }, text);
+}
+
+/**
+ * @param {PaymentRequest} request
+ * @param {boolean} opened whether the details at the end are
+ */
+function details(request, opened) {
+  const { customer, link, payment, agent } = request;
+  const metadata = Object.entries(request.metadata ?? {});
+  const [before, after] = factsOf(request.status).left ?? ["", ""];
+  return [
+    h("p", { class: "sum" }, formatMoney(request.amount, request.currency)),
+    link && h("p", { class: "left" }, before, h("strong", { "data-ends": link.expires_at }), after),
+    facts([
+      ["Customer", customer.name && isolated(customer.name)],
+      ["Phone", isolated(customer.phone)],
+      ["Agent", isolated(agent.name)],
+      ["Description", request.description && isolated(request.description)],
+      ["Sent", timeElement(request.created_at, exactTime(request.created_at))],
+      ["Conversation", request.conversation_id && isolated(request.conversation_id)],
+    ]),
+    payment &&
+      section(
+        "Payment",
+        facts([
+          ["Provider", isolated(payment.provider)],
+          ["Reference", isolated(payment.reference)],
+          ["Paid", timeElement(payment.paid_at, exactTime(payment.paid_at))],
+        ]),
+      ),
+    section("History", timeline(request)),
+    link &&
+      section(
+        "Link",
+        facts([
+          ["Address", isolated(link.url)],
+          ["Ends", timeElement(link.expires_at, exactTime(link.expires_at))],
+        ]),
+      ),
+    metadata.length > 0 &&
+      section("Metadata", facts(metadata.map(([name, value]) => [isolated(name), isolated(value)]))),
+    h(
+      "details",
+      { open: opened },
+      h("summary", {}, "For the technicians"),
+      facts([
+        ["Id", isolated(request.id)],
+        ["Version", request.version],
+      ]),
+    ),
+  ];
+}
+
+/**
+ * @param {string} title
+ * @param {Child[]} content
+ */
+function section(title, ...content) {
+  return h("section", {}, h("h3", {}, title), content);
+}
+
+/** @param {[name: Child, value: Child][]} pairs */
+function facts(pairs) {
+  const given = pairs.filter(([, value]) => value !== null && value !== undefined && value !== "");
+  return h(
+    "dl",
+    {},
+    given.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
+  );
+}
+
+/**
+ * Says what an entry tells of, in a word or two.
+ * @param {HistoryEntry[]} history
+ * @param {number} index
+ */
+function titleOf(history, index) {
+  const { status, reason } = history[index];
+  switch (repeatedBy(history, index)) {
+    case "undelivered":
+      return isCertain(reason) ? "Link not delivered" : "Delivery not certain";
+    case "attempt":
+      return "Payment attempt failed";
+    case "failure":
+      return "Payment failed";
+    default:
+      return factsOf(status).word;
+  }
+}
+
+/**
+ * Says what has happened last. A deadline may have passed without anybody having written so into the history yet.
+ * @param {PaymentRequest} request
+ */
+function newsOf({ status, history }) {
+  return history.at(-1)?.status === status ? titleOf(history, history.length - 1) : factsOf(status).word;
+}
+
+/** @param {PaymentRequest} request */
+function timeline(request) {
+  const entries = request.history.map((entry, index) => {
+    const failed = repeatedBy(request.history, index);
+    const explain = failed === "undelivered" ? undeliveredText : reasonText;
+    return h(
+      "li",
+      { class: failed ? "failed" : `status-${entry.status}` },
+      icon(failed ? "cross" : factsOf(entry.status).sign, "sign"),
+      h(
+        "div",
+        {},
+        h("strong", {}, titleOf(request.history, index)),
+        entry.reason && h("span", { class: "reason" }, isolated(explain(entry.reason))),
+        h("span", { class: "by" }, timeElement(entry.at, exactTime(entry.at)), " · ", actor(entry.actor, request)),
+      ),
+    );
+  });
+  return h("ol", { class: "timeline" }, entries);
+}
+
+const ACTORS = new Map([
+  ["customer", "Customer"],
+  ["provider", "Payment provider"],
+  ["system", "System"],
+]);
+
+/**
+ * @param {Actor} actor
+ * @param {PaymentRequest} request
+ */
+function actor({ type, id }, { agent }) {
+  if (type === "agent") return isolated(id === agent.id ? agent.name : (id ?? ""));
+  return ACTORS.get(type) ?? type;
+}

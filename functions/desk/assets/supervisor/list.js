@@ -1,0 +1,448 @@
+// The list of requests: filters, an endless table, and its export.
+
+/** @import { PaymentRequest } from "../../types/api.d.ts" */
+/** @import { Api } from "../shared/api.js" */
+/** @import { Range } from "./dates.js" */
+
+import { Problem, sentenceOf } from "../shared/api.js";
+import { now } from "../shared/clock.js";
+import { h, isolated, put } from "../shared/dom.js";
+import { formatMoney } from "../shared/money.js";
+import { Poller, slowing } from "../shared/poller.js";
+import { STATUSES } from "../shared/statuses.js";
+import { statusPill } from "./charts.js";
+import { csv } from "./csv.js";
+import { parameters } from "./dates.js";
+import { timeElement } from "./drawer.js";
+import { Pages } from "./pages.js";
+import { requests, shortTime } from "./texts.js";
+
+const SOON = 10_000;
+const SLOWEST = 60_000;
+
+/**
+ * What the list is asked for.
+ * @typedef {{ range: Range, agent: string, status: string }} Filter
+ */
+
+/** @typedef {{ element: HTMLTableRowElement, link: HTMLAnchorElement, written: string }} Row */
+
+/**
+ * The list. Agent and status are kept in the address; order number and phone are about a customer, and stay in the
+ * page.
+ */
+export class RequestList {
+  #api;
+  #change;
+  /** @type {(Record<string, string> & { order_number: string, phone: string }) | null} */
+  #question = null;
+  /** @type {Range | null} */
+  #range = null;
+  /** @type {Pages | null} */
+  #pages = null;
+  /** @type {Poller | null} */
+  #poller = null;
+  #giveUp = new AbortController();
+  /** @type {Promise<unknown>} */
+  #turn = Promise.resolve();
+  /** @type {Map<string, Row>} */
+  #rows = new Map();
+  /** @type {Map<string, string>} */
+  #agents = new Map();
+  /** @type {AbortController | null} */
+  #export = null;
+  #seen;
+
+  #agent = h("select", { id: "filter-agent" });
+  #status = h(
+    "select",
+    { id: "filter-status" },
+    h("option", { value: "" }, "All"),
+    [...STATUSES].map(([status, { word }]) => h("option", { value: status }, word)),
+  );
+  #orderNumber = h("input", {
+    id: "filter-order",
+    type: "search",
+    autocomplete: "off",
+    spellcheck: "false",
+    maxlength: 64,
+    "aria-describedby": "filter-order-error",
+  });
+  #phone = h("input", {
+    id: "filter-phone",
+    type: "search",
+    inputmode: "tel",
+    autocomplete: "off",
+    maxlength: 32,
+    placeholder: "+27831234567",
+    "aria-describedby": "filter-phone-error",
+  });
+  /** The filters that the API can find wrong, by its names. */
+  #filters = new Map([
+    ["order_number", { input: this.#orderNumber, error: h("p", { id: "filter-order-error", class: "error" }) }],
+    ["phone", { input: this.#phone, error: h("p", { id: "filter-phone-error", class: "error" }) }],
+  ]);
+  #clear = h(
+    "button",
+    { type: "button", class: "quiet", hidden: true, onclick: () => this.#cleared() },
+    "Clear filters",
+  );
+  #body = h("tbody");
+  #table = h("table", { class: "requests", hidden: true }, h("thead", {}, h("tr", {}, heads())), this.#body);
+  #heading = h("h2", { id: "list-title", tabindex: "-1" }, "Requests");
+  #said = h("p", { class: "visually-hidden", role: "status" });
+  #state = h("div", { class: "list-state" });
+  #more = h("button", { type: "button", hidden: true, onclick: () => this.#load() }, "Load more");
+  #exportState = h("div", { class: "export-state" });
+  #exportButton = h("button", { type: "button", onclick: () => this.#startExport() }, "Export CSV");
+
+  /**
+   * @param {Api} api
+   * @param {(filter: { agent: string, status: string }) => void} change is called when somebody chooses another agent
+   *   or status
+   */
+  constructor(api, change) {
+    this.#api = api;
+    this.#change = change;
+    const filters = h(
+      "form",
+      { class: "filters", role: "search", "aria-label": "Filter the requests", novalidate: true },
+      field("Agent", this.#agent),
+      field("Status", this.#status),
+      field("Order number", this.#orderNumber, this.#filters.get("order_number")?.error),
+      field("Phone", this.#phone, this.#filters.get("phone")?.error),
+      this.#clear,
+      h("button", { type: "submit", class: "visually-hidden", tabindex: "-1" }, "Apply"),
+    );
+    const changed = () => this.#change({ agent: this.#agent.value, status: this.#status.value });
+    filters.addEventListener("change", changed);
+    filters.addEventListener("submit", (event) => {
+      event.preventDefault();
+      changed();
+    });
+    // The cross in a search field empties it without a change that would be told of.
+    filters.addEventListener("search", changed);
+    this.element = h(
+      "section",
+      { class: "card list", "aria-labelledby": "list-title" },
+      h("header", {}, this.#heading, h("div", { class: "export" }, this.#exportState, this.#exportButton)),
+      filters,
+      this.#said,
+      this.#table,
+      this.#state,
+      h("p", { class: "more" }, this.#more),
+    );
+    const look = { rootMargin: "400px" };
+    this.#seen = new IntersectionObserver((entries) => {
+      if (entries[0].isIntersecting) this.#load();
+    }, look);
+  }
+
+  /**
+   * Returns what the list knows of a request.
+   * @param {string} id
+   */
+  known(id) {
+    return this.#pages?.items.find((item) => item.id === id);
+  }
+
+  /** Puts the focus on the list. */
+  focus() {
+    this.element.scrollIntoView();
+    this.#heading.focus({ preventScroll: true });
+  }
+
+  /**
+   * Takes the agents to choose from: those with requests in the range. Whoever is chosen stays.
+   * @param {{ id: string, name: string }[]} agents
+   */
+  setAgents(agents) {
+    this.#agents = new Map(agents.map(({ id, name }) => [id, name]));
+    this.#fillAgents(this.#agent.value);
+  }
+
+  /** @param {string} chosen */
+  #fillAgents(chosen) {
+    const options = [["", "All"], ...[...this.#agents].sort(([, one], [, other]) => one.localeCompare(other, "en"))];
+    if (chosen !== "" && !this.#agents.has(chosen)) options.push([chosen, chosen]);
+    const written = JSON.stringify(options);
+    if (this.#agent.dataset.options !== written) {
+      this.#agent.dataset.options = written;
+      put(
+        this.#agent,
+        options.map(([id, name]) => h("option", { value: id }, name)),
+      );
+    }
+    this.#agent.value = chosen;
+  }
+
+  /**
+   * Shows the requests of a range, of one agent and in one status where they are given.
+   * @param {Filter} filter
+   */
+  show({ range, agent, status }) {
+    this.#fillAgents(agent);
+    this.#status.value = status;
+    const question = {
+      ...parameters(range),
+      agent,
+      status,
+      order_number: this.#orderNumber.value.trim(),
+      // As people write numbers; whether it is one is for the API to say.
+      phone: this.#phone.value.replace(/[\s().-]/g, "").replace(/^00/, "+"),
+    };
+    if (JSON.stringify(question) === JSON.stringify(this.#question)) return;
+    this.stop();
+    this.#question = question;
+    this.#range = range;
+    this.#giveUp = new AbortController();
+    this.#turn = Promise.resolve();
+    const pages = new Pages(this.#api, question);
+    this.#pages = pages;
+    this.#clear.hidden = ![agent, status, question.order_number, question.phone].some(Boolean);
+    for (const { input, error } of this.#filters.values()) {
+      put(error);
+      input.removeAttribute("aria-invalid");
+    }
+    this.#table.setAttribute("aria-busy", "true");
+    if (this.#rows.size === 0) {
+      put(
+        this.#state,
+        Array.from({ length: 4 }, () => h("div", { class: "skeleton row" })),
+      );
+    }
+    /** @type {(signal: AbortSignal) => Promise<string>} */
+    const look = async (signal) => {
+      await this.#look(pages, signal);
+      return JSON.stringify(pages.items.map(({ id, version, status: is }) => [id, version, is]));
+    };
+    this.#poller = new Poller(slowing(look, SOON, SLOWEST), SOON);
+    this.#poller.start();
+  }
+
+  /** Asks for nothing any more. */
+  stop() {
+    this.#poller?.stop();
+    this.#giveUp.abort();
+    this.#export?.abort();
+    this.#seen.disconnect();
+    this.#question = null;
+  }
+
+  #cleared() {
+    this.#orderNumber.value = "";
+    this.#phone.value = "";
+    this.#agent.focus();
+    this.#change({ agent: "", status: "" });
+  }
+
+  /**
+   * Does one task at a time, so that what is looked at again and what is added do not cross.
+   * @param {() => Promise<unknown>} task
+   */
+  #inTurn(task) {
+    const done = this.#turn.then(task);
+    this.#turn = done.catch(() => {});
+    return done;
+  }
+
+  /**
+   * @param {Pages} pages
+   * @param {AbortSignal} signal
+   */
+  async #look(pages, signal) {
+    const isFirst = pages.isNew;
+    try {
+      await this.#inTurn(() => (isFirst ? pages.more(signal) : pages.refresh(signal)));
+    } catch (error) {
+      if (!signal.aborted) this.#failed(pages, error);
+      throw error;
+    }
+    this.#draw(pages);
+    const { length } = pages.items;
+    const found = length === 0 ? "No requests" : `${requests(length)}${pages.hasMore ? " and more" : ""}`;
+    if (isFirst) put(this.#said, `${found} found.`);
+  }
+
+  async #load() {
+    const pages = this.#pages;
+    if (!pages || pages.isNew || !pages.hasMore || this.#more.getAttribute("aria-disabled")) return;
+    const { signal } = this.#giveUp;
+    const before = pages.items.length;
+    this.#more.setAttribute("aria-disabled", "true");
+    put(this.#more, "Loading…");
+    try {
+      await this.#inTurn(() => pages.more(signal));
+      if (signal.aborted) return;
+      this.#draw(pages);
+      put(this.#said, `${requests(pages.items.length - before)} more.`);
+    } catch (error) {
+      if (!signal.aborted) this.#failed(pages, error);
+    } finally {
+      this.#more.removeAttribute("aria-disabled");
+      if (!signal.aborted) this.#offerMore(pages, pages.items.length > before);
+    }
+  }
+
+  /**
+   * @param {Pages} pages
+   * @param {boolean} isFlowing whether more came, so that the next comes by itself when the end of the list is seen
+   */
+  #offerMore(pages, isFlowing) {
+    const hadFocus = document.activeElement === this.#more;
+    this.#more.hidden = !pages.hasMore;
+    if (hadFocus && this.#more.hidden) this.#heading.focus({ preventScroll: true });
+    put(this.#more, isFlowing ? "Load more" : "Keep looking");
+    this.#seen.disconnect();
+    // Observed anew, it tells at once whether the end is still in view.
+    if (isFlowing && pages.hasMore) this.#seen.observe(this.#more);
+  }
+
+  /**
+   * @param {Pages} pages
+   * @param {unknown} error
+   */
+  #failed(pages, error) {
+    this.#table.removeAttribute("aria-busy");
+    // What is shown is the answer to another question.
+    if (pages.isNew) this.#empty();
+    const wrong = error instanceof Problem ? error.errors : new Map();
+    for (const [name, { input, error: element }] of this.#filters) {
+      if (!wrong.has(name)) continue;
+      put(element, `It ${wrong.get(name)}.`);
+      input.setAttribute("aria-invalid", "true");
+    }
+    if (wrong.size > 0 && [...wrong.keys()].every((name) => this.#filters.has(name))) {
+      this.#poller?.stop();
+      const text = "Nothing can be looked for like this. Please correct the filter.";
+      put(this.#state, h("p", { class: "empty", role: "alert" }, text));
+      return;
+    }
+    const again = h("button", { type: "button", onclick: () => this.#poller?.now() }, "Try again");
+    const text = sentenceOf(error) + (this.#rows.size > 0 ? " The list is as it was last." : "");
+    put(this.#state, h("div", { class: "notice", role: "alert" }, h("p", {}, text), again));
+  }
+
+  #empty() {
+    this.#rows.clear();
+    put(this.#body);
+    this.#table.hidden = true;
+    this.#more.hidden = true;
+  }
+
+  /** @param {Pages} pages */
+  #draw(pages) {
+    const { items } = pages;
+    this.#table.removeAttribute("aria-busy");
+    this.#table.hidden = items.length === 0;
+    let next = this.#body.firstElementChild;
+    for (const item of items) {
+      const row = this.#row(item);
+      if (row === next) next = next.nextElementSibling;
+      else this.#body.insertBefore(row, next);
+    }
+    while (next instanceof HTMLElement) {
+      const gone = next;
+      next = next.nextElementSibling;
+      if (gone.contains(document.activeElement)) this.#heading.focus({ preventScroll: true });
+      this.#rows.delete(gone.dataset.id ?? "");
+      gone.remove();
+    }
+    const nothing = pages.hasMore ? "Nothing found so far." : "No request fits.";
+    put(this.#state, items.length === 0 && h("p", { class: "empty" }, nothing));
+    if (!this.#more.hasAttribute("aria-disabled")) this.#offerMore(pages, items.length > 0);
+  }
+
+  /** @param {PaymentRequest} request */
+  #row(request) {
+    const row = this.#rows.get(request.id) ?? newRow(request);
+    this.#rows.set(request.id, row);
+    const written = `${request.version} ${request.status}`;
+    if (row.written !== written) {
+      row.written = written;
+      const status = h("td", { class: "status" }, statusPill(request.status));
+      row.element.lastElementChild?.replaceWith(status);
+    }
+    return row.element;
+  }
+
+  async #startExport() {
+    const [question, range] = [this.#question, this.#range];
+    if (!question || !range) return;
+    this.#export?.abort();
+    const giveUp = new AbortController();
+    this.#export = giveUp;
+    const progress = h("span", {}, "Reading…");
+    const stop = h("button", { type: "button", onclick: () => giveUp.abort() }, "Stop");
+    put(this.#exportState, h("progress", { "aria-label": "Export" }), progress, stop);
+    this.#exportButton.hidden = true;
+    stop.focus();
+    let known = 0;
+    let outcome;
+    try {
+      const items = await new Pages(this.#api, question).all(giveUp.signal, (so) => {
+        known = so;
+        put(progress, `${requests(so)} so far`);
+      });
+      save(csv(items), `payment-requests_${range.from}_${range.to}.csv`);
+      outcome = `${requests(items.length)} exported.`;
+    } catch (error) {
+      outcome = giveUp.signal.aborted
+        ? "Stopped. Nothing was saved."
+        : `${sentenceOf(error)} The export stopped after ${requests(known)}, and nothing was saved.`;
+    }
+    if (this.#export !== giveUp) return;
+    const hadFocus = document.activeElement === stop || document.activeElement === document.body;
+    this.#exportButton.hidden = false;
+    put(this.#exportState, outcome);
+    put(this.#said, outcome);
+    if (hadFocus) this.#exportButton.focus();
+  }
+}
+
+function heads() {
+  const texts = ["Time", "Agent", "Order", "Customer"].map((name) => h("th", { scope: "col" }, name));
+  return [...texts, h("th", { scope: "col", class: "number" }, "Amount"), h("th", { scope: "col" }, "Status")];
+}
+
+/**
+ * Makes a request's row, which lacks nothing but its status.
+ * @param {PaymentRequest} request
+ * @returns {Row}
+ */
+function newRow(request) {
+  const { name, phone } = request.customer;
+  const link = h("a", { href: `#${request.id}`, "aria-haspopup": "dialog" }, isolated(request.order_number));
+  const element = h(
+    "tr",
+    { "data-id": request.id },
+    h("td", { class: "time" }, timeElement(request.created_at, shortTime(request.created_at, now()))),
+    h("td", { class: "agent" }, isolated(request.agent.name)),
+    h("th", { scope: "row", class: "order" }, link),
+    h("td", { class: "customer" }, name && h("span", {}, isolated(name)), h("small", {}, isolated(phone))),
+    h("td", { class: "number amount" }, formatMoney(request.amount, request.currency)),
+    h("td"),
+  );
+  return { element, link, written: "" };
+}
+
+/**
+ * @param {string} label
+ * @param {HTMLElement} control
+ * @param {HTMLElement} [error]
+ */
+function field(label, control, error) {
+  return h("div", { class: "field" }, h("label", { for: control.id }, label), control, error);
+}
+
+/**
+ * Has the browser save a file.
+ * @param {Blob} blob
+ * @param {string} name
+ */
+function save(blob, name) {
+  const url = URL.createObjectURL(blob);
+  h("a", { href: url, download: name }).click();
+  // The browser has taken hold of it by then.
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}

@@ -1,0 +1,264 @@
+// The numbers of a range and their pictures.
+
+/** @import { Api } from "../shared/api.js" */
+/** @import { Child } from "../shared/dom.js" */
+/** @import { Range } from "./dates.js" */
+/** @import { Found, Tally } from "./report.js" */
+
+import { sentenceOf } from "../shared/api.js";
+import { h, put } from "../shared/dom.js";
+import { formatMoney } from "../shared/money.js";
+import { Poller, slowing } from "../shared/poller.js";
+import { STATUSES } from "../shared/statuses.js";
+import { AgentTable, funnel, statusPill, TimeChart } from "./charts.js";
+import { rangeText } from "./dates.js";
+import { Report } from "./report.js";
+import { count, rate, requests, timeOfDay } from "./texts.js";
+
+const SOON = 10_000;
+const SLOWEST = 60_000;
+
+/**
+ * What the page does for its numbers.
+ * @typedef {object} Handlers
+ * @property {(report: Found) => void} found is told each report
+ * @property {(error: unknown) => boolean} failed is told what only the page as a whole can answer, and says whether it
+ *   has
+ * @property {(range: Range) => void} chooseRange
+ * @property {(agent: string) => void} chooseAgent
+ * @property {() => void} widen chooses a longer range
+ */
+
+export class Numbers {
+  #api;
+  #handlers;
+  /** @type {Poller | null} */
+  #poller = null;
+  /** @type {Range | null} */
+  #range = null;
+  #tiles = h("dl", { class: "tiles" });
+  #statuses = h("tbody");
+  #funnel = h("div");
+  #time;
+  #agents;
+  #content;
+  #updated = h("p", { class: "quiet-text" });
+  #notice = h("div", { role: "status" });
+  #said = h("p", { class: "visually-hidden", role: "status" });
+  #view = h("div", { class: "numbers" });
+  /** @type {number | null} */
+  #shownAt = null;
+  #written = "";
+
+  /**
+   * @param {Api} api
+   * @param {Handlers} handlers
+   */
+  constructor(api, handlers) {
+    this.#api = api;
+    this.#handlers = handlers;
+    this.#time = new TimeChart(handlers.chooseRange);
+    this.#agents = new AgentTable(handlers.chooseAgent);
+    this.#content = [
+      this.#tiles,
+      h("div", { class: "columns" }, this.#time.element, card("ends", "Where requests end", this.#funnel)),
+      h("div", { class: "columns" }, this.#agents.element, card("statuses", "By status", statusTable(this.#statuses))),
+    ];
+    this.element = h("div", {}, this.#notice, this.#said, this.#view, this.#updated);
+  }
+
+  /**
+   * Shows the numbers of a range, and keeps them up to date.
+   * @param {Range} range
+   */
+  show(range) {
+    if (this.#range?.from === range.from && this.#range.to === range.to) return;
+    this.stop();
+    this.#range = range;
+    const report = new Report(this.#api, range);
+    this.#shownAt = null;
+    put(this.#notice);
+    if (this.#view.children.length === 0) put(this.#view, skeleton());
+    this.#view.setAttribute("aria-busy", "true");
+    this.#poller = new Poller(
+      slowing((signal) => this.#look(report, range, signal), SOON, SLOWEST),
+      SOON,
+    );
+    this.#poller.start();
+  }
+
+  /** Asks for nothing any more. */
+  stop() {
+    this.#poller?.stop();
+    this.#range = null;
+  }
+
+  /**
+   * @param {Report} report
+   * @param {Range} range
+   * @param {AbortSignal} signal
+   */
+  async #look(report, range, signal) {
+    let found;
+    try {
+      found = await report.look(signal, (done, all) => {
+        if (this.#shownAt === null && all > 1) put(this.#notice, progress(done, all));
+      });
+    } catch (error) {
+      if (!signal.aborted) this.#failed(error);
+      throw error;
+    }
+    const isFirst = this.#shownAt === null;
+    this.#shownAt = Date.now();
+    put(this.#notice);
+    put(this.#updated, `Updated at ${timeOfDay(this.#shownAt)}`);
+    const written = contentOf(found);
+    if (isFirst || written !== this.#written) this.#draw(range, found);
+    if (isFirst) {
+      const { sent, clicked, paid } = found.total;
+      const numbers = `${requests(sent)} sent, ${count(clicked)} clicked, ${count(paid)} paid`;
+      put(this.#said, `${rangeText(range)}: ${numbers}.`);
+    }
+    this.#written = written;
+    this.#handlers.found(found);
+    return written;
+  }
+
+  /** @param {unknown} error */
+  #failed(error) {
+    if (this.#handlers.failed(error)) return;
+    const again = h("button", { type: "button", onclick: () => this.#poller?.now() }, "Try now");
+    if (this.#shownAt === null) {
+      this.#view.removeAttribute("aria-busy");
+      const text = `${sentenceOf(error)} They come by themselves as soon as they can.`;
+      put(
+        this.#view,
+        h("div", { class: "card empty" }, h("h2", {}, "The numbers are not there"), h("p", {}, text), again),
+      );
+      put(this.#notice);
+    } else {
+      const old = `These are the numbers of ${timeOfDay(this.#shownAt)}.`;
+      const text = `${sentenceOf(error)} ${old} New ones come by themselves.`;
+      put(this.#notice, h("div", { class: "notice" }, h("p", {}, text), again));
+    }
+  }
+
+  /**
+   * @param {Range} range
+   * @param {Found} found
+   */
+  #draw(range, { total, days, agents }) {
+    this.#view.removeAttribute("aria-busy");
+    if (total.sent === 0) {
+      const widen = h("button", { type: "button", onclick: () => this.#handlers.widen() }, "Look at 90 days");
+      put(
+        this.#view,
+        h(
+          "div",
+          { class: "card empty" },
+          h("h2", {}, "Nothing was sent in these days"),
+          h("p", {}, "As soon as an agent sends a payment request, it is counted here."),
+          h("p", { class: "actions" }, widen, h("a", { class: "button", href: "/desk" }, "Go to the desk")),
+        ),
+      );
+      return;
+    }
+    put(this.#tiles, tiles(total));
+    put(this.#funnel, funnel(total));
+    put(this.#statuses, statusRows(total));
+    if (this.#tiles.parentNode !== this.#view) put(this.#view, this.#content);
+    this.#time.show(range, days);
+    this.#agents.show(agents);
+  }
+}
+
+/**
+ * @param {string} name
+ * @param {string} title
+ * @param {HTMLElement} content
+ */
+function card(name, title, content) {
+  const id = `${name}-title`;
+  return h(
+    "section",
+    { class: `card ${name}`, "aria-labelledby": id },
+    h("header", {}, h("h2", { id }, title)),
+    content,
+  );
+}
+
+/** @param {HTMLElement} body */
+function statusTable(body) {
+  const numbers = ["Requests", "Value"].map((name) => h("th", { scope: "col", class: "number" }, name));
+  return h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Status"), numbers)), body);
+}
+
+/** @param {Tally} total */
+function statusRows(total) {
+  const shown = [...STATUSES.keys()].filter((status) => total.count(status) > 0);
+  return shown.map((status) => {
+    const number = total.count(status);
+    return h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, statusPill(status)),
+      h("td", { class: "number" }, count(number), h("small", {}, rate(number, total.sent))),
+      h("td", { class: "number" }, amounts(total.value(status))),
+    );
+  });
+}
+
+/**
+ * Returns what a report says, to be compared with the next.
+ * @param {Found} found
+ */
+function contentOf({ total, days, agents }) {
+  return JSON.stringify([
+    [...days.values()],
+    agents.map(({ id, name, tally }) => [id, name, tally.sent]),
+    [...STATUSES.keys()].map((status) => total.value(status)),
+  ]);
+}
+
+/** @param {Tally} total */
+function tiles(total) {
+  const [open, ended, refunds] = [total.countOf("open"), total.countOf("unpaid"), total.countOf("refund")];
+  /** @type {(name: string, value: Child, note?: Child, kind?: string) => HTMLElement} */
+  const tile = (name, value, note, kind) =>
+    h("div", { class: kind }, h("dt", {}, name), h("dd", {}, h("strong", {}, value), note && h("span", {}, note)));
+  /** @type {(part: number) => string} */
+  const ofSent = (part) => `${rate(part, total.sent)} of sent`;
+  const value = total.valuePaid;
+  return [
+    tile("Links sent", count(total.sent)),
+    tile("Clicked", count(total.clicked), ofSent(total.clicked)),
+    tile("Paid", count(total.paid), ofSent(total.paid)),
+    tile("Still open", count(open), ofSent(open)),
+    tile("Value paid", value.length === 0 ? "–" : amounts(value), null, "value"),
+    tile("Ended unpaid", count(ended), ofSent(ended)),
+    tile("Refunds", count(refunds), refunds > 0 && `${count(total.stillDue)} still due`),
+  ];
+}
+
+/**
+ * Shows amounts of several currencies, each on a line of its own.
+ * @param {[currency: string, amount: number][]} value
+ */
+function amounts(value) {
+  return value.map(([currency, amount]) => h("span", { class: "amount-line" }, formatMoney(amount, currency)));
+}
+
+/**
+ * @param {number} done
+ * @param {number} all
+ */
+function progress(done, all) {
+  const bar = h("progress", { value: done, max: all, "aria-label": "Reports read" });
+  return h("div", { class: "notice" }, h("p", {}, "Adding up a long time…"), bar);
+}
+
+function skeleton() {
+  /** @type {(number: number, kind: string) => HTMLElement[]} */
+  const blocks = (number, kind) => Array.from({ length: number }, () => h("div", { class: `skeleton ${kind}` }));
+  return [h("div", { class: "tiles" }, blocks(7, "tile")), h("div", { class: "columns" }, blocks(2, "picture"))];
+}

@@ -1,0 +1,94 @@
+//! What the pages' scripts know is what the domain knows: currencies, and everything about a status in one place.
+
+use crate::ASSETS;
+use domain::{Amount, Currency, Money, Status};
+
+/// The modules with a table that has an entry for each status: the constant's name, the file's, and its text.
+const STATUS_TABLES: [(&str, &str, &str); 2] = [
+    ("FACTS", "shared/statuses.js", include_str!("../assets/shared/statuses.js")),
+    ("SENTENCES", "agent/statuses.js", include_str!("../assets/agent/statuses.js")),
+];
+
+/// Returns a file as it is served.
+fn served(name: &str) -> &'static str {
+    let asset = ASSETS.files.iter().find(|asset| asset.name == name);
+    str::from_utf8(asset.unwrap_or_else(|| panic!("there is no {name}")).bytes).unwrap()
+}
+
+/// Returns the keys of a constant that is an object, one on each line with an indentation of two.
+fn keys<'a>(source: &'a str, constant: &str) -> Vec<&'a str> {
+    let (_, rest) = source.split_once(&format!("\nconst {constant} = ")).unwrap_or_default();
+    let lines = rest.lines().skip(1).take_while(|line| line.starts_with("  "));
+    lines.filter_map(|line| line.strip_prefix("  ")?.strip_suffix(": {")).filter(|key| !key.starts_with(' ')).collect()
+}
+
+/// Returns the line of a currency in the pages' table, from how the domain writes an amount in it.
+fn line(currency: Currency) -> String {
+    let one = Money { amount: Amount::new(1).unwrap(), currency }.to_string();
+    let written = one.split(|character: char| character.is_ascii_digit()).next().unwrap();
+    let code = currency.code();
+    let symbol = if written == format!("{code}\u{a0}") { String::new() } else { format!(", {written:?}") };
+    format!("{code}: [{}{symbol}],\n", currency.decimals())
+}
+
+/// The pages write amounts, and read what people type, by the same rules as the messages to customers.
+#[test]
+fn the_currencies_of_the_pages_are_the_domains() {
+    let in_force: String = Currency::all_in_force().map(line).collect();
+    let former: String = Currency::all_former().map(line).collect();
+    let module = format!("export const CURRENCIES = {{\n{in_force}}};\nexport const FORMER = {{\n{former}}};\n");
+    assert_eq!(served("shared/currencies.js"), module);
+}
+
+#[test]
+fn the_pages_know_every_status_in_the_order_of_a_requests_life() {
+    let statuses = Status::ALL.map(Status::as_str);
+    for (constant, file, source) in STATUS_TABLES {
+        assert_eq!(keys(source, constant), statuses, "{constant} in functions/desk/assets/{file} has other statuses");
+    }
+}
+
+/// So that a new status, or another colour or word for an old one, concerns those two modules alone.
+#[test]
+fn nothing_but_those_modules_names_a_status() {
+    let others = ASSETS.files.iter().filter(|asset| STATUS_TABLES.iter().all(|(_, file, _)| *file != asset.name));
+    for asset in others {
+        let text = str::from_utf8(asset.bytes).unwrap();
+        for (number, line) in (1..).zip(text.lines()) {
+            let named = Status::ALL.into_iter().find(|status| names(line, status.as_str(), asset.name));
+            assert_eq!(named, None, "{}, line {number}: {line}", asset.name);
+        }
+    }
+}
+
+/// Returns whether a line of a file names a status: a style sheet in a selector, a script as a string or as a key.
+fn names(line: &str, status: &str, file: &str) -> bool {
+    let is_style_sheet = file.contains(".css");
+    line.match_indices(status).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        let after = line[at + status.len()..].chars().next();
+        if is_style_sheet {
+            !before.is_some_and(char::is_alphanumeric) && !after.is_some_and(char::is_alphanumeric)
+        } else {
+            let quoted = matches!(before, Some('"' | '\'' | '`')) && before == after;
+            quoted || after == Some(':') && before.is_none_or(|before| matches!(before, ' ' | '{'))
+        }
+    })
+}
+
+#[test]
+fn a_status_is_found_where_it_is_named_and_nowhere_else() {
+    for (line, file, found) in [
+        (".card[data-status=\"sent\"]{}", "a.css", true),
+        (".status-sent{--status:red}", "a.css", true),
+        (".sentence{color:presented}", "a.css", false),
+        ("if (request.status === \"sent\") {", "a.js", true),
+        ("return `sent`;", "a.js", true),
+        ("sent: \"Sent\",", "a.js", true),
+        ("const words = {sent: 1, paid: 2};", "a.js", true),
+        ("`${count(tally.sent)} sent`", "a.js", false),
+        ("const { sent, paid } = tally;", "a.js", false),
+    ] {
+        assert_eq!(names(line, "sent", file), found, "{line}");
+    }
+}

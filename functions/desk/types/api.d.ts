@@ -1,0 +1,79 @@
+// What the pages know of the API's answers, for the type checker alone: nothing of this file is served.
+
+export interface Actor {
+  type: string;
+  id: string | null;
+}
+
+export interface HistoryEntry {
+  version: number;
+  status: string;
+  at: string;
+  actor: Actor;
+  reason: string | null;
+}
+
+export interface Payment {
+  provider: string;
+  reference: string;
+  paid_at: string;
+}
+
+export interface PaymentRequest {
+  id: string;
+  /** A newer API may have one that this version of the pages does not know. */
+  status: string;
+  version: number;
+  workspace: string;
+  agent: { id: string; name: string };
+  order_number: string;
+  amount: number;
+  currency: string;
+  customer: { phone: string; name?: string | null };
+  description: string | null;
+  conversation_id: string | null;
+  metadata: Record<string, string>;
+  /** There while a deadline runs. */
+  link: { url: string; expires_at: string } | null;
+  created_at: string;
+  updated_at: string;
+  /** Every change, oldest first. */
+  history: HistoryEntry[];
+  payment: Payment | null;
+}
+
+/** What `POST /payment-requests` takes. */
+export interface NewPaymentRequest {
+  order_number: string;
+  amount: number | null;
+  currency: string;
+  customer: { phone: string; name?: string | null };
+  description?: string | null;
+  conversation_id?: string | null;
+  metadata?: Record<string, string>;
+}
+
+export interface Page {
+  items: PaymentRequest[];
+  next_cursor: string | null;
+}
+
+/** What was sent, by what became of it. */
+export interface Tally {
+  sent: number;
+  clicked: number;
+  statuses: Record<string, { count: number; value: Record<string, number> }>;
+}
+
+export interface Report {
+  agents: ({ agent: { id: string; name: string } } & Tally)[];
+  days: ({ date: string } & Tally)[];
+  total: Tally;
+}
+
+/** A problem's body (RFC 9457). */
+export interface ProblemBody {
+  detail?: string;
+  code?: string;
+  errors?: { field: string; message: string }[];
+}

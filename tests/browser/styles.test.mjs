@@ -1,0 +1,54 @@
+// The style sheets that browsers get say what those say that people write: the build makes them small.
+
+import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import { assets, launch, open, ROOT, System, served } from "./harness.mjs";
+
+let system;
+let browser;
+
+before(async () => {
+  [system, browser] = await Promise.all([System.start(), launch()]);
+});
+
+after(() => Promise.all([system.stop(), browser.close()]));
+
+/**
+ * Returns a style sheet's rules as the browser has understood them. Where a variable is used it keeps the white space
+ * that was written, which means nothing after a comma.
+ */
+async function understood(page, text) {
+  const rules = await page.evaluate((css) => {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(css);
+    return [...sheet.cssRules].map((rule) => rule.cssText.replaceAll(", ", ","));
+  }, text);
+  assert.ok(rules.length > 0);
+  return rules;
+}
+
+test("every style sheet of the desk is served as it was written, and smaller", async () => {
+  const page = await open(browser);
+  const folder = `${ROOT}/functions/desk/assets`;
+  const base = await assets(system);
+  const names = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith(".css"));
+  assert.ok(names.includes("shared/base.css") && names.includes("agent/element.css"), names.join());
+  for (const name of names) {
+    const source = await readFile(`${folder}/${name}`, "utf8");
+    const response = await fetch(new URL(name, base));
+    // The element's is a module, for it constructs its sheet.
+    const text = response.ok ? await response.text() : (await served(system, `${name}.js`)).default;
+    assert.deepEqual(await understood(page, text), await understood(page, source), name);
+    assert.ok(text.length < source.length && !text.includes("/*") && !text.includes("\n"), name);
+  }
+});
+
+test("the customer's page has its style as it was written, and then the brand's", async () => {
+  const page = await open(browser);
+  const source = await readFile(`${ROOT}/functions/link-click/templates/page.css`, "utf8");
+  const html = await (await fetch(`${system.base}/p/unknown`)).text();
+  const style = html.match(/<style>(.*?)<\/style>/s)[1];
+  const expected = await understood(page, source);
+  assert.deepEqual((await understood(page, style)).slice(0, expected.length), expected);
+});
