@@ -1,7 +1,8 @@
 //! What is announced on the bus: one event per history entry.
 
+use crate::currency::Currency;
 use crate::id::PaymentRequestId;
-use crate::money::{Amount, Currency, Money};
+use crate::money::{Amount, Money};
 use crate::payment_request::PaymentRequest;
 use crate::people::{Actor, Agent, Customer, WorkspaceId};
 use crate::status::Status;
