@@ -4,7 +4,9 @@
 use adapters::ConfiguredChannel;
 use domain::ports::{Changed, Facts as _};
 use domain::use_cases::notify::{DeliveryReportOutcome, Notified, notify, record_delivery_report};
-use domain::{Clock as _, DeliveryFailure, DeliveryReport, Fact, PaymentRequestEvent, RunId, SystemClock, Timestamp};
+use domain::{
+    Clock as _, DeliveryFailure, DeliveryReport, Doors, Fact, PaymentRequestEvent, RunId, SystemClock, Timestamp,
+};
 use futures::future::join_all;
 use notify::LAMBDA_RETRIES;
 use runtime::{Environment, Function};
@@ -132,7 +134,7 @@ fn aged(event: &Value, age: Duration, left: Duration) -> Value {
 /// A new run's claim to the message that an event brings.
 fn claim_to(event: &Value) -> Fact {
     let version = event["version"].as_u64().unwrap().try_into().unwrap();
-    Fact::MessageClaimed { version, run: RunId::random().unwrap() }
+    Fact::MessageClaimed { version, run: RunId::random(&Doors::default()).unwrap() }
 }
 
 /// Answers that say "later", each in its channel's way.
@@ -479,7 +481,7 @@ async fn only_its_own_claim_is_given_back() {
     store.retract_fact(id, &first).await.unwrap();
     store.retract_fact(id, &first).await.unwrap();
     assert!(matches!(store.record_fact(id, &second).await.unwrap(), Changed::Applied(_)));
-    let missing = domain::PaymentRequestId::new();
+    let missing = domain::PaymentRequestId::new(&Doors::default()).unwrap();
     assert_eq!(store.record_fact(missing, &first).await.unwrap(), Changed::NotFound);
     store.retract_fact(missing, &first).await.unwrap();
 }
@@ -593,9 +595,9 @@ async fn a_text_is_given_up_once_whoever_says_so() {
     let (id, event) = setting.sent().await;
     let event: PaymentRequestEvent = serde_json::from_value(event).unwrap();
     setting.channels.always(Some(Reply::Refused(422, json!({}))));
-    let first = notify(&store, &channel, &SystemClock, &LAMBDA_RETRIES, &event).await.unwrap();
+    let first = notify(&store, &channel, &Doors::default(), &LAMBDA_RETRIES, &event).await.unwrap();
     assert!(matches!(first, Notified::Failed { recorded: true, .. }), "{first:?}");
-    let again = notify(&store, &channel, &SystemClock, &LAMBDA_RETRIES, &event).await.unwrap();
+    let again = notify(&store, &channel, &Doors::default(), &LAMBDA_RETRIES, &event).await.unwrap();
     assert!(matches!(again, Notified::Elsewhere), "{again:?}");
     let report = DeliveryReport { id: id.parse().unwrap(), reason: DeliveryFailure::Undelivered };
     let reported = record_delivery_report(&store, &SystemClock, report).await.unwrap();
@@ -619,10 +621,10 @@ async fn a_text_without_a_link_whose_run_was_cut_off_is_said_to_be_lost() {
     let event = setting.last_event(&id).await;
     store.record_fact(id.parse().unwrap(), &claim_to(&event)).await.unwrap();
     let mut event: PaymentRequestEvent = serde_json::from_value(event).unwrap();
-    let at_once = notify(&store, &channel, &SystemClock, &LAMBDA_RETRIES, &event).await.unwrap();
+    let at_once = notify(&store, &channel, &Doors::default(), &LAMBDA_RETRIES, &event).await.unwrap();
     assert!(matches!(at_once, Notified::Elsewhere), "its run may still be at work: {at_once:?}");
     event.occurred_at = SystemClock.now().saturating_sub(Duration::from_secs(65));
-    let later = notify(&store, &channel, &SystemClock, &LAMBDA_RETRIES, &event).await.unwrap();
+    let later = notify(&store, &channel, &Doors::default(), &LAMBDA_RETRIES, &event).await.unwrap();
     let reason = DeliveryFailure::DeliveryUnconfirmed;
     assert!(matches!(later, Notified::Failed { reason: r, recorded: false, .. } if r == reason), "{later:?}");
     assert_eq!(setting.channels.calls(), 0);
@@ -632,7 +634,7 @@ async fn a_text_without_a_link_whose_run_was_cut_off_is_said_to_be_lost() {
 async fn a_text_for_a_request_that_nobody_knows_is_not_sent() {
     let setting = Setting::of("sms").await;
     let (_, mut event) = setting.sent().await;
-    let id = domain::PaymentRequestId::new().to_string();
+    let id = domain::PaymentRequestId::new(&Doors::default()).unwrap().to_string();
     event["event_id"] = format!("{id}#1").into();
     event["id"] = id.into();
     setting.run(&event).await.unwrap();

@@ -68,7 +68,7 @@ async fn a_claim_to_a_message_costs_one_write_unit_and_leaves_the_item_below_a_k
     let handlers = Handlers::start().await;
     let (id, token) = handlers.sent().await;
     let request: PaymentRequestId = id.parse().unwrap();
-    let claim = |version| Fact::MessageClaimed { version, run: RunId::random().unwrap() };
+    let claim = |version| Fact::MessageClaimed { version, run: RunId::random(&domain::Doors::default()).unwrap() };
     let store = handlers.faulty_store();
     handlers.proxy.take_calls();
     store.record_fact(request, &claim(1)).await.unwrap();

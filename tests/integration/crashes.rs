@@ -4,7 +4,7 @@ use domain::limits::PROVIDER_GRACE;
 use domain::ports::{Changed, Changes as _, Checkout, Closing, PaymentProvider, ProviderError, Reads as _, Refunding};
 use domain::use_cases::expire::Settled;
 use domain::{
-    Change, CheckoutId, Clock, Command, OperationId, Payment, PaymentRequest, Status, SystemClock, Timestamp,
+    Change, CheckoutId, Clock as _, Command, OperationId, Payment, PaymentRequest, Status, SystemClock,
 };
 use std::time::Duration;
 use tests::handlers::{Handlers, assert_possible};
@@ -93,11 +93,11 @@ async fn an_unpaid_request_waits_for_an_unreachable_provider_for_ten_minutes_at_
     let id = id.parse().unwrap();
     let grace_ends = deadline.saturating_add(PROVIDER_GRACE);
     for moment in [deadline, grace_ends.saturating_sub(Duration::from_millis(1))] {
-        let settled = tests::expire(&store, &Unreachable, &At(moment), id).await.unwrap();
+        let settled = tests::expire(&store, &Unreachable, moment, id).await.unwrap();
         assert!(matches!(settled, Settled::Postponed(_)), "{settled:?}");
         assert_eq!(store.get(id).await.unwrap().unwrap().status, Status::Clicked);
     }
-    let settled = tests::expire(&store, &Unreachable, &At(grace_ends), id).await.unwrap();
+    let settled = tests::expire(&store, &Unreachable, grace_ends, id).await.unwrap();
     assert!(matches!(settled, Settled::ExpiredUnconfirmed(..)), "{settled:?}");
 
     // The provider comes back and says that it was paid in time: the money counts.
@@ -160,14 +160,6 @@ async fn what_was_paid_when_its_checkout_is_closed_is_paid_and_another_amount_is
     let request = handlers.stored(&mismatched).await;
     assert_possible(&request);
     assert_eq!((request.status, request.payment), (Status::Expired, None));
-}
-
-struct At(Timestamp);
-
-impl Clock for At {
-    fn now(&self) -> Timestamp {
-        self.0
-    }
 }
 
 struct Unreachable;

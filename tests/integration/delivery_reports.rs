@@ -427,7 +427,11 @@ async fn many_reports_at_once_are_each_recorded_and_foreign_ones_passed_over() {
     }
     all.push(status(&json!({}), "failed", Some(131_026)));
     all.push(status(&json!({ "biz_opaque_callback_data": "another system's" }), "failed", Some(131_026)));
-    all.push(status(&json!({ "biz_opaque_callback_data": domain::PaymentRequestId::new() }), "failed", Some(131_026)));
+    all.push(status(
+        &json!({ "biz_opaque_callback_data": domain::PaymentRequestId::new(&domain::Doors::default()).unwrap() }),
+        "failed",
+        Some(131_026),
+    ));
     // Delivered ones beside them, more than any other route would take.
     all.extend((0..100).map(|_| status(&json!({}), "delivered", None)));
     let mut body = statuses(&all);

@@ -156,7 +156,7 @@ async fn release_0_1_fails_payment(handlers: &Handlers, id: PaymentRequestId) ->
 }
 
 fn claim() -> Fact {
-    Fact::MessageClaimed { version: 1, run: RunId::random().unwrap() }
+    Fact::MessageClaimed { version: 1, run: RunId::random(&domain::Doors::default()).unwrap() }
 }
 
 fn money() -> Money {
@@ -309,7 +309,10 @@ async fn a_fact_whose_answers_are_lost_is_recorded_and_retracted_once_and_says_s
         let store = handlers.faulty_store();
         let id = put(&handlers, item_without(REFUND_DUE, &[ASKED_REFUND])).await;
         let before = texts(&handlers, id, "operations").await;
-        for fact in [Fact::MessageClaimed { version: 3, run: RunId::random().unwrap() }, Fact::RefundRequested] {
+        for fact in [
+            Fact::MessageClaimed { version: 3, run: RunId::random(&domain::Doors::default()).unwrap() },
+            Fact::RefundRequested,
+        ] {
             handlers.proxy.fail_next_writes(&faults);
             let Changed::Applied(recorded) = store.record_fact(id, &fact).await.unwrap() else { panic!("{fact:?}") };
             assert!(recorded.has_fact(&fact) && stored(&handlers, id).await.has_fact(&fact), "{fact:?} {faults:?}");
@@ -335,7 +338,7 @@ async fn of_any_number_of_claims_to_one_message_one_is_recorded() {
     let [(winner, _)] = won.as_slice() else { panic!("{recorded:?}") };
     assert_eq!(texts(&handlers, id, "facts").await.unwrap(), winner.texts().collect());
     // Another message of the request is another claim.
-    let other = Fact::MessageClaimed { version: 2, run: RunId::random().unwrap() };
+    let other = Fact::MessageClaimed { version: 2, run: RunId::random(&domain::Doors::default()).unwrap() };
     assert!(matches!(store.record_fact(id, &other).await.unwrap(), Changed::Applied(_)));
 }
 
@@ -351,7 +354,7 @@ async fn a_refund_is_asked_for_only_while_it_is_due() {
     handlers.refund_due(&due.to_string()).await.unwrap();
     let Changed::Unchanged(done) = store.retract_fact(due, &Fact::RefundRequested).await.unwrap() else { panic!() };
     assert!(done.status == Status::Refunded && done.has_fact(&Fact::RefundRequested), "what was asked for stays known");
-    let unknown = PaymentRequestId::new();
+    let unknown = PaymentRequestId::new(&domain::Doors::default()).unwrap();
     assert_eq!(store.record_fact(unknown, &Fact::RefundRequested).await.unwrap(), Changed::NotFound);
     assert_eq!(store.retract_fact(unknown, &Fact::RefundRequested).await.unwrap(), Changed::NotFound);
 }
@@ -363,7 +366,9 @@ async fn a_store_without_a_retention_ends_no_request() {
     let store = adapters::DynamoDbStore::new(handlers.environment()).unwrap();
     let (id, _) = handlers.sent().await;
     let request = handlers.stored(&id).await;
-    let change = |command| Change::new(command, request.created_at, Actor::System, OperationId::random().unwrap());
+    let change = |command| {
+        Change::new(command, request.created_at, Actor::System, OperationId::random(&domain::Doors::default()).unwrap())
+    };
     let refused = store.change(request.id, &change(Command::Cancel)).await;
     assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
     assert_eq!(handlers.stored(&id).await, request);

@@ -68,7 +68,11 @@ async fn a_refund_that_a_person_makes_of_a_paid_request_changes_nothing() {
     let recorded = record_provider_event(&store, &SystemClock, refunded(&paid, &reference, 25_000)).await.unwrap();
     assert!(matches!(recorded, ProviderEventOutcome::RefundNotDue(_)), "{recorded:?}");
     assert_eq!(handlers.stored(&id).await, paid);
-    let unknown = ProviderEvent::Refunded { id: domain::PaymentRequestId::new(), reference, money: money(25_000) };
+    let unknown = ProviderEvent::Refunded {
+        id: domain::PaymentRequestId::new(&domain::Doors::default()).unwrap(),
+        reference,
+        money: money(25_000),
+    };
     assert_eq!(record_provider_event(&store, &SystemClock, unknown).await.unwrap(), ProviderEventOutcome::Unknown);
 }
 

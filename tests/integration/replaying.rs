@@ -31,7 +31,11 @@ async fn a_replay_says_again_what_was_said_in_its_order() {
         handlers.stored(&id).await.link_deadline.to_string(),
         "the link's own deadline, not the checkout's"
     );
-    assert!(replay::replay(&environment, &[domain::PaymentRequestId::new()], 0).await.is_err());
+    assert!(
+        replay::replay(&environment, &[domain::PaymentRequestId::new(&domain::Doors::default()).unwrap()], 0)
+            .await
+            .is_err()
+    );
     bus.refuse(&[&format!("{id}#2")]);
     assert!(replay::replay(&environment, &[request], 0).await.is_err(), "an event that does not get there is an error");
 }

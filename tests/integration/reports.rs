@@ -34,13 +34,13 @@ pub(crate) fn past(user: &User<'_>, agent: &str, created_at: Timestamp, statuses
         metadata: Metadata::default(),
     };
     let mut request = PaymentRequest::new(
-        PaymentRequestId::new(),
+        PaymentRequestId::new(&domain::Doors::default()).unwrap(),
         Caller { workspace: user.workspace.parse().unwrap(), agent, role: Role::Agent },
         details,
-        LinkToken::random().unwrap(),
+        LinkToken::random(&domain::Doors::default()).unwrap(),
         created_at,
         Duration::from_mins(5),
-        OperationId::random().unwrap(),
+        OperationId::random(&domain::Doors::default()).unwrap(),
     );
     for status in statuses {
         let at = request.updated_at().saturating_add(Duration::from_mins(1));

@@ -3,7 +3,7 @@
 
 use domain::limits::PROVIDER_GRACE;
 use domain::use_cases::expire::Settled;
-use domain::{Clock, PaymentRequest, Status, SystemClock, Timestamp};
+use domain::{Clock as _, PaymentRequest, Status, SystemClock};
 use futures::future::join_all;
 use http::Method;
 use serde_json::{Value, json};
@@ -16,14 +16,6 @@ use tests::system::Random;
 
 /// As often as a call is tried.
 const ATTEMPTS: usize = 4;
-
-struct At(Timestamp);
-
-impl Clock for At {
-    fn now(&self) -> Timestamp {
-        self.0
-    }
-}
 
 fn statuses(request: &PaymentRequest) -> Vec<Status> {
     request.history.iter().map(|entry| entry.status).collect()
@@ -205,8 +197,8 @@ async fn money_that_comes_after_the_end_goes_back_once_whatever_is_lost_and_howe
         // Stripe cannot be reached for ten minutes, so the request ends with its session open.
         stripe.fail_every(Some(Fault::RequestLost));
         let deadline = handlers.stored(&id).await.deadline;
-        let (provider, at) = (handlers.payment_provider(), At(deadline.saturating_add(PROVIDER_GRACE)));
-        let ended = tests::expire(&handlers.store(), &provider, &at, id.parse().unwrap()).await;
+        let (provider, at) = (handlers.payment_provider(), deadline.saturating_add(PROVIDER_GRACE));
+        let ended = tests::expire(&handlers.store(), &provider, at, id.parse().unwrap()).await;
         assert!(matches!(ended.unwrap(), Settled::ExpiredUnconfirmed(..)));
         stripe.fail_every(None);
 

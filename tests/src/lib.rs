@@ -16,7 +16,7 @@ pub mod system;
 use domain::ports::{Changes, Links, PaymentProvider};
 use domain::use_cases::UseCaseError;
 use domain::use_cases::expire::{Found, Settled, expire_unclicked, settle_unpaid};
-use domain::{Clock, PaymentRequestId, SystemClock, Timestamp};
+use domain::{Clock, Doors, PaymentRequestId, SystemClock, SystemRandomness, Timestamp};
 use std::time::Duration;
 
 /// Waits until a time limit is over, which is a millisecond after its last moment. Nothing but the clock says so.
@@ -24,19 +24,29 @@ pub async fn until(moment: Timestamp) {
     tokio::time::sleep(moment.saturating_duration_since(SystemClock.now()) + Duration::from_millis(1)).await;
 }
 
-/// Ends a request as the function `expire` does, by a clock and with a provider of the test's own.
+/// A clock that stands still.
+struct FixedClock(Timestamp);
+
+impl Clock for FixedClock {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+/// Ends a request as the function `expire` does at a moment and with a provider of the test's own.
 ///
 /// # Errors
 /// The store failed.
 pub async fn expire(
     store: &(impl Links + Changes),
     provider: &impl PaymentProvider,
-    clock: &impl Clock,
+    now: Timestamp,
     id: PaymentRequestId,
 ) -> Result<Settled, UseCaseError> {
-    match expire_unclicked(store, clock, id).await? {
+    let doors = Doors::new(FixedClock(now), SystemRandomness);
+    match expire_unclicked(store, &doors, id).await? {
         Found::Settled(settled) => Ok(settled),
-        Found::Unpaid(request) => settle_unpaid(store, provider, clock, "https://pay.example.com", *request).await,
+        Found::Unpaid(request) => settle_unpaid(store, provider, &doors, "https://pay.example.com", *request).await,
     }
 }
 

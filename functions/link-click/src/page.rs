@@ -323,10 +323,10 @@ mod tests {
             role: Role::Agent,
         };
         let mut request = PaymentRequest::new(
-            PaymentRequestId::new(),
+            PaymentRequestId::new(&domain::Doors::default()).unwrap(),
             sender,
             details,
-            LinkToken::random().unwrap(),
+            LinkToken::random(&domain::Doors::default()).unwrap(),
             at(0),
             Duration::from_mins(5),
             OperationId::of_message("created"),

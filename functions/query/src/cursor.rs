@@ -30,15 +30,19 @@ mod tests {
 
     #[test]
     fn a_cursor_leads_back_to_its_place() {
-        let position =
-            Position { created_at: "2026-01-05T10:00:00.123Z".parse().unwrap(), id: PaymentRequestId::new() };
+        let position = Position {
+            created_at: "2026-01-05T10:00:00.123Z".parse().unwrap(),
+            id: PaymentRequestId::new(&domain::Doors::default()).unwrap(),
+        };
         assert_eq!(read(&write(position)).unwrap(), position);
     }
 
     #[test]
     fn anything_else_is_no_cursor() {
-        let right =
-            write(Position { created_at: "2026-01-05T10:00:00Z".parse().unwrap(), id: PaymentRequestId::new() });
+        let right = write(Position {
+            created_at: "2026-01-05T10:00:00Z".parse().unwrap(),
+            id: PaymentRequestId::new(&domain::Doors::default()).unwrap(),
+        });
         for text in ["", "x", "AAAA", &right[1..], &format!("{right}="), &"A".repeat(100_000), "ä"] {
             assert!(matches!(read(text), Err(Problem::InvalidCursor)), "{}", text.len());
         }

@@ -179,10 +179,17 @@ fn clicked(to_pay: Duration) -> PaymentRequest {
         conversation_id: None,
         metadata: Metadata::default(),
     };
-    let (now, token) = (at("2026-01-05T10:00:00Z"), LinkToken::random().unwrap());
+    let (now, token) = (at("2026-01-05T10:00:00Z"), LinkToken::random(&domain::Doors::default()).unwrap());
     let operation = OperationId::of_message("created");
-    let mut request =
-        PaymentRequest::new(PaymentRequestId::new(), sender, details, token, now, Duration::from_mins(5), operation);
+    let mut request = PaymentRequest::new(
+        PaymentRequestId::new(&domain::Doors::default()).unwrap(),
+        sender,
+        details,
+        token,
+        now,
+        Duration::from_mins(5),
+        operation,
+    );
     request.history.push(HistoryEntry { status: Status::Clicked, at: now, actor: Actor::Customer, reason: None });
     request.status = Status::Clicked;
     request.deadline = now.saturating_add(to_pay);
@@ -656,7 +663,7 @@ fn event(kind: &str, object: &Value) -> Value {
 
 #[tokio::test]
 async fn each_event_becomes_the_report_that_it_is() {
-    let id = PaymentRequestId::new();
+    let id = PaymentRequestId::new(&domain::Doors::default()).unwrap();
     let metadata = json!({ "payment_request_id": id });
     let session = |payment_status: &str| {
         json!({ "id": SESSION, "status": "complete", "payment_status": payment_status, "amount_total": 25_000, "currency": "zar",
@@ -723,7 +730,7 @@ async fn each_event_becomes_the_report_that_it_is() {
 
 #[tokio::test]
 async fn what_others_do_with_the_same_account_is_foreign_whatever_its_shape() {
-    let uuid = PaymentRequestId::new().to_string().to_uppercase();
+    let uuid = PaymentRequestId::new(&domain::Doors::default()).unwrap().to_string().to_uppercase();
     for object in [
         json!({ "id": "cs_1", "mode": "subscription", "payment_intent": null, "metadata": {} }),
         json!({ "id": "cs_1", "metadata": null }),
@@ -743,7 +750,8 @@ async fn what_others_do_with_the_same_account_is_foreign_whatever_its_shape() {
 
 #[tokio::test]
 async fn an_event_of_the_other_mode_changes_nothing() {
-    let object = json!({ "metadata": { "payment_request_id": PaymentRequestId::new() } });
+    let object =
+        json!({ "metadata": { "payment_request_id": PaymentRequestId::new(&domain::Doors::default()).unwrap() } });
     let mut live = event("checkout.session.completed", &object);
     live["livemode"] = true.into();
     assert_eq!(read(&live).await.unwrap(), WebhookEvent::OtherMode("checkout.session.completed".into()));
@@ -751,7 +759,7 @@ async fn an_event_of_the_other_mode_changes_nothing() {
 
 #[tokio::test]
 async fn money_that_nobody_can_have_asked_for_is_shown_to_a_person() {
-    let id = PaymentRequestId::new();
+    let id = PaymentRequestId::new(&domain::Doors::default()).unwrap();
     for (amount, currency) in [(0, "zar"), (25_000, "irr"), (501, "isk"), (25_000, "zarr")] {
         let object = json!({ "status": "complete", "payment_status": "paid", "amount_total": amount, "currency": currency,
             "payment_intent": "pi_1", "metadata": { "payment_request_id": id } });
@@ -762,7 +770,7 @@ async fn money_that_nobody_can_have_asked_for_is_shown_to_a_person() {
 
 #[tokio::test]
 async fn a_signed_event_of_ours_that_cannot_be_read_is_unreadable_and_does_not_repeat_itself() {
-    let metadata = json!({ "payment_request_id": PaymentRequestId::new() });
+    let metadata = json!({ "payment_request_id": PaymentRequestId::new(&domain::Doors::default()).unwrap() });
     for (kind, object) in [
         ("checkout.session.completed", json!({ "metadata": metadata, "payment_status": "+27831234567" })),
         (
