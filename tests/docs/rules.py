@@ -23,7 +23,8 @@ MENTION = re.compile(r"(?<![\w/.:-])(?P<path>[\w.-]+(?:/[\w.-]+)*\.md)(?:#(?P<an
 
 RECORD = re.compile(r"\d{4}-[\w-]+\.md")
 RECORD_SECTIONS = ["Context", "Alternatives", "Decision", "Consequences"]
-STATUS = re.compile(r"- Status: (accepted|superseded by \[\d{4}\]\(\d{4}-[\w-]+\.md\))")
+# What a later record changed may follow.
+STATUS = re.compile(r"- Status: (accepted|superseded by \[\d{4}\]\(\d{4}-[\w-]+\.md\))([.,] .+)?")
 
 
 def every_link_leads_somewhere(pages, root=ROOT):
