@@ -63,6 +63,16 @@ AWS = r"""#!/bin/sh
 exec "$DOCS_AWS" --endpoint-url "$AWS_ENDPOINT_URL" "$@"
 """
 
+# `jq`, of which PyPI has the engine and not the program.
+JQ = f"""#!{sys.executable}
+import jq, json, sys
+raw = sys.argv[1] == "-r"
+program, *files = sys.argv[1 + raw :]
+text = open(files[0]).read() if files else sys.stdin.read()
+for value in jq.compile(program).input_text(text):
+    print(value if raw and isinstance(value, str) else json.dumps(value))
+"""
+
 
 class Fault(Exception):
     """A command that does not do what its page says, or a marker that does not say what it must."""
@@ -126,7 +136,7 @@ class Machine:
                 (self.directory / entry.name).symlink_to(entry)
         own, installed = Path(directory) / "bin", Path(sys.executable).parent
         own.mkdir()
-        for name, script in {"cargo": CARGO, "aws": AWS}.items():
+        for name, script in {"cargo": CARGO, "aws": AWS, "jq": JQ}.items():
             (own / name).write_text(script)
             (own / name).chmod(0o755)
         self.environment = {name: value for name, value in os.environ.items() if INHERITED.fullmatch(name)}

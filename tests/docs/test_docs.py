@@ -102,7 +102,13 @@ CASES = {
         [{"a.md": "```\ntrue\n```\n"}, {"a.md": "```console\n$ true\n```\n"}, {"a.md": "```json\n{ 'a': 1 }\n```\n"}],
     ),
     rules.every_decision_record_has_the_parts_of_the_template: (
-        {"decisions/0001-why.md": RIGHT_RECORD, "decisions/README.md": "| [0001](0001-why.md) | Why |\n"},
+        {
+            "decisions/0001-why.md": RIGHT_RECORD.replace("accepted", "superseded by [0002](0002-x.md), in part"),
+            "decisions/0002-x.md": RIGHT_RECORD.replace("0001: Why", "0002: X").replace(
+                "accepted", "accepted. Since 0003"
+            ),
+            "decisions/README.md": "| [0001](0001-why.md) | Why |\n| [0002](0002-x.md) | X |\n",
+        },
         [
             {"decisions/0001-why.md": RIGHT_RECORD, "decisions/README.md": ""},
             *(
