@@ -2,7 +2,7 @@
 
 use crate::reports::{past, store};
 use adapters::DynamoDbStore;
-use domain::ports::Store as _;
+use domain::ports::Links as _;
 use domain::{PaymentRequest, Status, Timestamp};
 use serde_json::json;
 use tests::system::{Answer, System, User, link, now, order, paid, phone, shifted, workspace};
