@@ -2,7 +2,7 @@
 
 use crate::provider::Provider;
 use crate::proxy::Proxy;
-use adapters::{ConfiguredProvider, DynamoDbStore};
+use adapters::{ConfiguredProvider, DynamoDbStore, ProviderName};
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -85,7 +85,7 @@ impl Handlers {
             .with("CHECKOUT_TTL_SECONDS", checkout.to_string())
             // A run of the schedule ends what is due, and does not wait for what will be.
             .with("EXPIRY_LOOKAHEAD_SECONDS", "0")
-            .with("PAYMENT_PROVIDER", "sandbox")
+            .with("PAYMENT_PROVIDER", ProviderName::Sandbox.as_str())
             .with("SANDBOX_PROVIDER_URL", &provider.url)
             .with("SANDBOX_WEBHOOK_SECRET", SECRET);
         let environment =
@@ -179,8 +179,8 @@ impl Handlers {
 
     /// The provider reports that money which was on its way will not come.
     pub async fn fail_payment(&self, id: &str) -> Answer {
-        let data = json!({ "checkout_id": format!("cs_{id}"), "payment_request_id": id, "payment_id": format!("pay_{id}"),
-            "amount": 25_000, "currency": "ZAR" });
+        let data = json!({ "checkout_id": format!("cs_{id}"), "payment_request_id": id,
+            "payment_id": format!("pay_{id}"), "amount": 25_000, "currency": "ZAR" });
         self.report("checkout.async_payment_failed", &data, None).await
     }
 
@@ -197,8 +197,7 @@ impl Handlers {
         if let Some(signature) = signature {
             headers["stripe-signature"] = signature.into();
         }
-        let parameters = json!({ "provider": "stripe" });
-        self.http(&*self.webhook, "POST", "/webhooks/stripe", parameters, headers, body, None).await
+        self.webhook(ProviderName::Stripe, headers, body).await
     }
 
     async fn report(&self, kind: &str, data: &Value, webhook_id: Option<&str>) -> Answer {
@@ -210,8 +209,13 @@ impl Handlers {
         for (name, value) in &signed {
             headers[name.as_str()] = value.to_str().unwrap().into();
         }
-        let parameters = json!({ "provider": "sandbox" });
-        self.http(&*self.webhook, "POST", "/webhooks/sandbox", parameters, headers, &body, None).await
+        self.webhook(ProviderName::Sandbox, headers, &body).await
+    }
+
+    /// A provider sends a webhook to its address.
+    async fn webhook(&self, provider: ProviderName, headers: Value, body: &str) -> Answer {
+        let (path, parameters) = (format!("/webhooks/{provider}"), json!({ "provider": provider.as_str() }));
+        self.http(&*self.webhook, "POST", &path, parameters, headers, body, None).await
     }
 
     /// The time to live removes the link of a request, and the stream says so. Answers what failed of the batch.
@@ -381,7 +385,8 @@ impl Handlers {
             "requestContext": { "accountId": "1", "apiId": "a", "domainName": "localhost", "domainPrefix": "a",
                 "requestId": "r", "routeKey": format!("{method} {path}"), "stage": "$default",
                 "time": "05/Jan/2026:10:00:00 +0000", "timeEpoch": 1, "authorizer": authorizer,
-                "http": { "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "" } },
+                "http": { "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1",
+                    "userAgent": "" } },
             "body": STANDARD.encode(body), "isBase64Encoded": true });
         let response: Value = serde_json::from_str(&function.invoke(&event.to_string()).await.unwrap()).unwrap();
         let text = response["body"].as_str().unwrap_or_default();

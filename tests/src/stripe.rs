@@ -1,7 +1,8 @@
-//! The stand-in for Stripe with a proxy in front of it that loses and spoils answers, and a mailbox behind it that keeps its
-//! webhooks until a test delivers them.
+//! The stand-in for Stripe with a proxy in front of it that loses and spoils answers, and a mailbox behind it that
+//! keeps its webhooks until a test delivers them.
 
 use crate::handlers::{Answer, Handlers};
+use adapters::ProviderName;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -113,7 +114,7 @@ fn start_aside() -> (String, Mailbox) {
             let mailbox = Mailbox::default();
             let webhooks = crate::serve(Router::new().fallback(keep).with_state(Arc::clone(&mailbox))).await;
             let environment = Environment::default()
-                .with("PAYMENT_PROVIDER", "stripe")
+                .with("PAYMENT_PROVIDER", ProviderName::Stripe.as_str())
                 .with("STRIPE_SECRET_KEY", KEY)
                 .with("STRIPE_WEBHOOK_SECRET", SECRET)
                 .with("STRIPE_WEBHOOK_URL", webhooks);
@@ -148,7 +149,7 @@ impl Stripe {
     #[must_use]
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         vec![
-            ("PAYMENT_PROVIDER", "stripe".to_owned()),
+            ("PAYMENT_PROVIDER", ProviderName::Stripe.to_string()),
             ("STRIPE_API_URL", self.proxy.clone()),
             ("STRIPE_CHECKOUT_ORIGIN", self.base.clone()),
             ("STRIPE_SECRET_KEY", KEY.to_owned()),
@@ -185,7 +186,8 @@ impl Stripe {
         self.call(Method::GET, &path, &[]).await
     }
 
-    /// The customer presses a button on the page of a session, or time passes at their bank (`settle`). Answers the status.
+    /// The customer presses a button on the page of a session, or time passes at their bank (`settle`). Answers the
+    /// status.
     pub async fn press(&self, session: &str, form: &str, outcome: &str) -> u16 {
         let url = format!("{}/stripe/c/pay/{session}/{form}", self.base);
         self.client.post(url).form(&[("outcome", outcome)]).send().await.unwrap().status().as_u16()

@@ -1,6 +1,6 @@
 //! `POST /payment-requests`: an agent sends a payment request.
 
-use adapters::{AcceptedMoney, DynamoDbStore};
+use adapters::{DynamoDbStore, ProviderName};
 use domain::use_cases::create::{Created, create};
 use domain::{
     Amount, Clock, Customer, Details, IdempotencyKey, Invalid, Limits, Metadata, Money, PaymentRequest, Phone,
@@ -25,7 +25,7 @@ const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-re
 
 struct Create {
     store: DynamoDbStore,
-    money: AcceptedMoney,
+    provider: ProviderName,
     limits: Limits,
     claims: ClaimNames,
     public_base_url: String,
@@ -38,7 +38,7 @@ struct Create {
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
     Ok(Box::new(HttpFunction(Create {
         store: DynamoDbStore::new(environment)?,
-        money: AcceptedMoney::new(environment)?,
+        provider: ProviderName::from_environment(environment)?,
         limits: runtime::config::limits(environment)?,
         claims: ClaimNames::new(environment),
         public_base_url: runtime::config::public_base_url(environment)?,
@@ -48,7 +48,7 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
 impl HttpHandler for Create {
     async fn handle(&self, request: Request) -> Result<Response<Body>, Problem> {
         let caller = self.claims.caller(&request)?;
-        let (details, key) = read(&request, self.money)?;
+        let (details, key) = read(&request, self.provider)?;
         let created = create(&self.store, &SystemClock, &self.limits, caller, details, key.as_ref()).await?;
         match created {
             Created::New(request) => self.answer(&request, false),
@@ -77,7 +77,7 @@ impl Create {
 }
 
 /// Reads the body and the idempotency key, naming everything that is wrong with either.
-fn read(request: &Request, accepted: AcceptedMoney) -> Result<(Details, Option<IdempotencyKey>), Problem> {
+fn read(request: &Request, provider: ProviderName) -> Result<(Details, Option<IdempotencyKey>), Problem> {
     let mut fields = Fields::of_body(request)?;
     let key = match request.headers().get(IDEMPOTENCY_KEY).map(HeaderValue::to_str) {
         None => Some(None),
@@ -95,7 +95,7 @@ fn read(request: &Request, accepted: AcceptedMoney) -> Result<(Details, Option<I
     let currency = fields.required("currency", text);
     let money = amount.zip(currency).map(|(amount, currency)| Money { amount, currency });
     // It is known now that nobody will be able to pay this; the customer must not be the one who finds out.
-    if let Some(Err(refusal)) = money.map(|money| accepted.check(money)) {
+    if let Some(Err(refusal)) = money.map(|money| provider.check(money)) {
         fields.refuse(refusal.field, refusal.message);
     }
     let customer = fields.object("customer", |customer| {

@@ -1,5 +1,6 @@
 //! The environment that the functions are handed: the process's own where it says something, and this machine's services.
 
+use adapters::{ChannelName, ProviderName};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use runtime::{ConfigError, Environment};
@@ -32,10 +33,11 @@ pub(crate) enum StandIn {
 impl StandIn {
     /// What `PAYMENT_PROVIDER` asks for. Where it is Stripe and `STRIPE_API_URL` says where, that is not here.
     pub(crate) fn of(given: &Environment) -> Self {
-        match (given.get("PAYMENT_PROVIDER"), given.get("STRIPE_API_URL")) {
-            (Some("stripe"), Some(_)) => Self::None,
-            (Some("stripe"), None) => Self::Stripe,
-            _ => Self::Sandbox,
+        let provider = given.get("PAYMENT_PROVIDER").and_then(|name| name.parse().ok());
+        match provider.unwrap_or(ProviderName::Sandbox) {
+            ProviderName::Sandbox => Self::Sandbox,
+            ProviderName::Stripe if given.get("STRIPE_API_URL").is_some() => Self::None,
+            ProviderName::Stripe => Self::Stripe,
         }
     }
 
@@ -45,7 +47,7 @@ impl StandIn {
             Self::None => given,
             Self::Sandbox => given
                 .or("SANDBOX_WEBHOOK_SECRET", secret("SANDBOX_WEBHOOK_SECRET", remote, DEVELOPMENT_WEBHOOK_SECRET)?)
-                .with("PAYMENT_PROVIDER", "sandbox")
+                .with("PAYMENT_PROVIDER", ProviderName::Sandbox.as_str())
                 .with("SANDBOX_PROVIDER_URL", format!("{base}/sandbox")),
             Self::Stripe => given
                 .or("STRIPE_SECRET_KEY", DEVELOPMENT_STRIPE_KEY)
@@ -77,7 +79,7 @@ pub(crate) fn for_functions(
         .or("PUBLIC_BASE_URL", base)
         .or("CHANNEL_WEBHOOK_SECRET", channel_secret)
         .or("SIGN_IN", "local")
-        .with("CHANNEL", "webhook")
+        .with("CHANNEL", ChannelName::Webhook.as_str())
         .with("CHANNEL_WEBHOOK_URL", format!("{base}/local/phone"))
         // Whatever account this machine can reach otherwise, the functions must not.
         .with("AWS_REGION", crate::aws::REGION)

@@ -11,7 +11,7 @@ use axum::response::Redirect;
 use http::{HeaderMap, StatusCode};
 use reqwest::Client;
 use runtime::problem::Problem;
-use runtime::webhook::Secrets;
+use runtime::webhook::{Secrets, SignedWebhook};
 use rusqlite::OptionalExtension as _;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -70,8 +70,9 @@ pub(crate) async fn receive(
     body: Body,
 ) -> Result<StatusCode, Refusal> {
     let body = body::read(body, body::OWN_LIMIT).await?;
-    let verified = phone.secrets.verify(&headers, &body, crate::time::moment());
-    let id = verified.map_err(|_| Problem::Unauthenticated)?;
+    let webhook = SignedWebhook::read(&headers, &body, crate::time::moment()).map_err(|_| Problem::Unauthenticated)?;
+    phone.secrets.verify(&webhook).map_err(|_| Problem::Unauthenticated)?;
+    let id = webhook.id().to_owned();
     let delivery: Delivery =
         serde_json::from_slice(&body).map_err(|_| Problem::MalformedBody("The body is not the channel's."))?;
     if delivery.r#type != "message.requested" {

@@ -18,6 +18,7 @@ use crate::stream::Consumer;
 use crate::stripe::{self, Stripe};
 use crate::template::{Template, TemplateError};
 use crate::token::{self, KeyError, Tokens};
+use adapters::{ChannelName, ProviderName};
 use axum::Router;
 use axum::routing::{get, post};
 use runtime::problem::Problem;
@@ -213,7 +214,7 @@ impl Parts<'_> {
             // A deployment's own address, when the phone serves functions that run there.
             reports: environment
                 .get("CHANNEL_REPORTS_URL")
-                .map_or_else(|| format!("{base_url}/delivery-reports/webhook"), str::to_owned),
+                .map_or_else(|| format!("{base_url}/delivery-reports/{}", ChannelName::Webhook), str::to_owned),
         });
         let provider =
             provider(stand_in, store.clone(), client.clone(), base_url, environment, stage.clone(), tasks).await?;
@@ -286,19 +287,19 @@ async fn provider(
     tasks: &mut JoinSet<()>,
 ) -> Result<Router, StartError> {
     // A deployment's own address, when the stand-ins serve functions that run there.
-    let webhook_url = |variable, provider| {
+    let webhook_url = |variable, provider: ProviderName| {
         environment.get(variable).map_or_else(|| format!("{base_url}/webhooks/{provider}"), str::to_owned)
     };
     Ok(match stand_in {
         StandIn::None => Router::new(),
         StandIn::Sandbox => {
             let secrets = Secrets::from_environment(environment, "SANDBOX_WEBHOOK_SECRET")?;
-            let url = webhook_url("SANDBOX_WEBHOOK_URL", "sandbox");
+            let url = webhook_url("SANDBOX_WEBHOOK_URL", ProviderName::Sandbox);
             let public_base_url = environment.get("PUBLIC_BASE_URL").unwrap_or(base_url);
             sandbox::router(Provider::start(store, client, url, public_base_url, secrets, stage, tasks).await?)
         }
         StandIn::Stripe => {
-            let url = webhook_url("STRIPE_WEBHOOK_URL", "stripe");
+            let url = webhook_url("STRIPE_WEBHOOK_URL", ProviderName::Stripe);
             stripe::router(Stripe::start(store, client, url, environment, stage, tasks).await?)
         }
     })

@@ -89,7 +89,13 @@ fn emit(metric: Metric, unit: &str, value: u64) {
     }
 }
 
-/// An error with everything that led to it, in one line.
+/// Describes what is wrong with a JSON text without any of the text, which may hold a customer's data.
+#[must_use]
+pub fn redacted(error: &serde_json::Error) -> String {
+    format!("{:?} error at line {}, column {}", error.classify(), error.line(), error.column())
+}
+
+/// Describes an error with all of its causes, in one line.
 #[must_use]
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
