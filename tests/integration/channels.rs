@@ -1,6 +1,7 @@
 //! The link reaches the customer through whichever channel is configured, or the agent reads why not: against stand-ins
 //! for the channels' own interfaces, and with a table that loses answers.
 
+use adapters::ChannelName::{self, Clickatell, Sms, Webhook, WhatsApp};
 use adapters::ConfiguredChannel;
 use domain::ports::{Changed, Facts as _};
 use domain::use_cases::notify::{DeliveryReportOutcome, Notified, notify, record_delivery_report};
@@ -22,7 +23,7 @@ const PHONE: &str = "+27831234567";
 const IDENTITY: &str = "arn:aws:sms-voice:us-east-1:111122223333:pool/pool-0123456789abcdef";
 
 /// The channels whose interfaces do not drop repeats.
-const CLAIMING: [&str; 3] = ["sms", "whatsapp", "clickatell"];
+const CLAIMING: [ChannelName; 3] = [Sms, WhatsApp, Clickatell];
 
 /// Handlers, channels, and the function that tells customers through one of them.
 pub(crate) struct Setting {
@@ -31,9 +32,9 @@ pub(crate) struct Setting {
     notify: Box<dyn Function>,
 }
 
-fn settings<'a>(channel: &'a str, url: &'a str, whatsapp: &'a str, chat: &'a str) -> [(&'a str, &'a str); 11] {
+fn settings<'a>(channel: ChannelName, url: &'a str, whatsapp: &'a str, chat: &'a str) -> [(&'a str, &'a str); 11] {
     [
-        ("CHANNEL", channel),
+        ("CHANNEL", channel.as_str()),
         ("AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2", url),
         ("SMS_ORIGINATION_IDENTITY", IDENTITY),
         ("WHATSAPP_PHONE_NUMBER_ID", "106540352242922"),
@@ -47,19 +48,19 @@ fn settings<'a>(channel: &'a str, url: &'a str, whatsapp: &'a str, chat: &'a str
     ]
 }
 
-fn notifier(handlers: &Handlers, channel: &str, url: &str) -> Box<dyn Function> {
+fn notifier(handlers: &Handlers, channel: ChannelName, url: &str) -> Box<dyn Function> {
     handlers.notify(&settings(channel, url, &format!("{url}/v25.0"), &format!("{url}/chat")))
 }
 
 impl Setting {
-    pub(crate) async fn of(channel: &str) -> Self {
+    pub(crate) async fn of(channel: ChannelName) -> Self {
         let (handlers, channels) = (Handlers::start().await, Channels::start().await);
         let notify = notifier(&handlers, channel, &channels.url);
         Self { handlers, channels, notify }
     }
 
     /// A channel by itself, without the function around it.
-    fn channel(&self, channel: &str) -> ConfiguredChannel {
+    fn channel(&self, channel: ChannelName) -> ConfiguredChannel {
         let url = &self.channels.url;
         let (whatsapp, chat) = (format!("{url}/v25.0"), format!("{url}/chat"));
         let settings = settings(channel, url, &whatsapp, &chat);
@@ -138,19 +139,19 @@ fn claim_to(event: &Value) -> Fact {
 }
 
 /// Answers that say "later", each in its channel's way.
-fn busy(channel: &str) -> Reply {
+fn busy(channel: ChannelName) -> Reply {
     match channel {
-        "sms" => Reply::Refused(400, aws_error("ThrottlingException", json!({}))),
-        "whatsapp" => Reply::Refused(429, graph_error(130_429)),
-        "clickatell" => Reply::Refused(503, clickatell_refusal(19)),
-        _ => Reply::Refused(503, json!({})),
+        Sms => Reply::Refused(400, aws_error("ThrottlingException", json!({}))),
+        WhatsApp => Reply::Refused(429, graph_error(130_429)),
+        Clickatell => Reply::Refused(503, clickatell_refusal(19)),
+        Webhook => Reply::Refused(503, json!({})),
     }
 }
 
 /// Refusals that stay, each in its channel's way, with what the agent reads.
-fn refusals(channel: &str) -> Vec<(Reply, &'static str)> {
+fn refusals(channel: ChannelName) -> Vec<(Reply, &'static str)> {
     match channel {
-        "sms" => {
+        Sms => {
             let of_number = json!({ "Reason": "FIELD_VALIDATION_FAILED",
                 "Fields": [{ "Name": "DestinationPhoneNumber", "Message": "+27831234567 is not valid" }] });
             let quota = json!({ "Reason": "MONTHLY_SPEND_LIMIT_REACHED_FOR_TEXT" });
@@ -163,27 +164,27 @@ fn refusals(channel: &str) -> Vec<(Reply, &'static str)> {
                 (Reply::Refused(500, aws_error("InternalServerException", json!({}))), "delivery_unconfirmed"),
             ]
         }
-        "whatsapp" => vec![
+        WhatsApp => vec![
             (Reply::Refused(400, graph_error(131_047)), "outside_conversation_window"),
             (Reply::Refused(400, graph_error(131_026)), "not_on_channel"),
             (Reply::Refused(403, graph_error(368)), "channel_refused"),
             (Reply::Refused(500, graph_error(131_000)), "delivery_unconfirmed"),
             (Reply::Refused(200, json!({ "success": true })), "delivery_unconfirmed"),
         ],
-        "clickatell" => vec![
+        Clickatell => vec![
             (Reply::Refused(400, clickatell_refusal(25)), "invalid_recipient"),
             (Reply::Refused(207, clickatell_refusal(26)), "recipient_opted_out"),
             (Reply::Refused(200, clickatell_refusal(27)), "not_on_channel"),
             (Reply::Refused(402, clickatell_refusal(20)), "channel_refused"),
             (Reply::Refused(502, json!("<html>")), "delivery_unconfirmed"),
         ],
-        _ => vec![(Reply::Refused(400, json!({})), "channel_refused")],
+        Webhook => vec![(Reply::Refused(400, json!({})), "channel_refused")],
     }
 }
 
 #[tokio::test]
 async fn the_customer_reads_the_same_through_every_channel() {
-    for channel in ["sms", "whatsapp", "clickatell", "webhook"] {
+    for &channel in ChannelName::ALL {
         let setting = Setting::of(channel).await;
         let (id, event) = setting.sent().await;
         assert_eq!(setting.run(&event).await.unwrap(), "null", "{channel}");
@@ -201,7 +202,7 @@ async fn the_customer_reads_the_same_through_every_channel() {
 
 #[tokio::test]
 async fn a_text_message_names_who_sends_it_and_does_not_outlive_its_link() {
-    let setting = Setting::of("sms").await;
+    let setting = Setting::of(Sms).await;
     let (_, event) = setting.sent().await;
     setting.run(&event).await.unwrap();
     let sent = &setting.channels.received()[0];
@@ -228,7 +229,7 @@ async fn delivery_costs_one_write_unit_and_with_a_chat_that_drops_repeats_no_mor
         let size = setting.handlers.item_size(&id).await;
         assert!(size <= 1024, "{size} bytes: each further kilobyte costs another unit at every write");
     }
-    let setting = Setting::of("webhook").await;
+    let setting = Setting::of(Webhook).await;
     let (_, event) = setting.sent().await;
     setting.run(&event).await.unwrap();
     assert_eq!(setting.handlers.proxy.take_calls(), []);
@@ -239,7 +240,7 @@ async fn delivery_costs_one_write_unit_and_with_a_chat_that_drops_repeats_no_mor
 
 #[tokio::test]
 async fn a_link_that_nobody_waits_for_any_more_is_not_sent() {
-    for channel in ["sms", "whatsapp", "clickatell", "webhook"] {
+    for &channel in ChannelName::ALL {
         let setting = Setting::of(channel).await;
         for end in ["canceled", "clicked", "paid"] {
             let (id, token) = setting.handlers.sent().await;
@@ -264,7 +265,7 @@ async fn a_link_that_nobody_waits_for_any_more_is_not_sent() {
 
 #[tokio::test]
 async fn a_chat_that_did_not_look_at_a_text_is_asked_again() {
-    let setting = Setting::of("webhook").await;
+    let setting = Setting::of(Webhook).await;
     for status in [301, 401, 403, 404, 408, 429, 500, 503] {
         let (id, event) = setting.sent().await;
         let (calls, received) = (setting.channels.calls(), setting.channels.received().len());
@@ -286,7 +287,7 @@ async fn a_chat_that_did_not_look_at_a_text_is_asked_again() {
 
 #[tokio::test]
 async fn a_refusal_is_read_by_the_agent_and_announced_once_and_nothing_is_sent_again() {
-    for channel in ["sms", "whatsapp", "clickatell", "webhook"] {
+    for &channel in ChannelName::ALL {
         let setting = Setting::of(channel).await;
         for (reply, reason) in refusals(channel) {
             let (id, event) = setting.sent().await;
@@ -295,7 +296,7 @@ async fn a_refusal_is_read_by_the_agent_and_announced_once_and_nothing_is_sent_a
             setting.run(&event).await.unwrap();
             setting.assert_failed(&id, reason).await;
             let calls = setting.channels.calls();
-            if channel != "webhook" {
+            if channel != Webhook {
                 setting.run(&event).await.unwrap();
                 setting.run(&aged(&event, Duration::from_secs(70), Duration::from_secs(200))).await.unwrap();
                 assert_eq!(setting.channels.calls(), calls, "{channel} {reason}");
@@ -308,7 +309,7 @@ async fn a_refusal_is_read_by_the_agent_and_announced_once_and_nothing_is_sent_a
 
 #[tokio::test]
 async fn a_channel_that_is_busy_is_tried_again_within_the_run() {
-    for channel in ["sms", "whatsapp", "clickatell", "webhook"] {
+    for &channel in ChannelName::ALL {
         let setting = Setting::of(channel).await;
         let (id, event) = setting.sent().await;
         setting.channels.next(&[busy(channel), busy(channel)]);
@@ -320,7 +321,7 @@ async fn a_channel_that_is_busy_is_tried_again_within_the_run() {
 
 #[tokio::test]
 async fn a_channel_that_stays_busy_leaves_the_message_to_the_next_run() {
-    for channel in ["sms", "whatsapp", "clickatell", "webhook"] {
+    for &channel in ChannelName::ALL {
         let setting = Setting::of(channel).await;
         let (id, event) = setting.sent().await;
         setting.channels.always(Some(busy(channel)));
@@ -336,8 +337,7 @@ async fn a_channel_that_stays_busy_leaves_the_message_to_the_next_run() {
 
 #[tokio::test]
 async fn the_last_run_that_fails_tells_the_agent() {
-    for (channel, age, left) in [("sms", 185, 115), ("whatsapp", 1, 59), ("clickatell", 65, 90), ("webhook", 185, 115)]
-    {
+    for (channel, age, left) in [(Sms, 185, 115), (WhatsApp, 1, 59), (Clickatell, 65, 90), (Webhook, 185, 115)] {
         let setting = Setting::of(channel).await;
         let (id, event) = setting.sent().await;
         setting.channels.always(Some(busy(channel)));
@@ -375,7 +375,7 @@ async fn a_message_whose_answer_is_lost_is_not_sent_again_and_the_agent_is_told(
         setting.run(&event).await.unwrap();
         assert_eq!(setting.channels.received().len(), 1, "{channel}");
     }
-    let setting = Setting::of("webhook").await;
+    let setting = Setting::of(Webhook).await;
     let (id, event) = setting.sent().await;
     setting.channels.next(&[Reply::AnswerLost]);
     setting.run(&event).await.unwrap();
@@ -407,7 +407,7 @@ async fn the_function_run_twice_or_at_once_sends_one_message() {
 async fn a_write_whose_answer_is_lost_changes_nothing_for_the_customer() {
     for fault in [Fault::AnswerLost, Fault::RequestLost] {
         // The claim.
-        let setting = Setting::of("whatsapp").await;
+        let setting = Setting::of(WhatsApp).await;
         let (id, event) = setting.sent().await;
         setting.handlers.proxy.fail_next_writes(&[fault]);
         setting.run(&event).await.unwrap();
@@ -422,7 +422,7 @@ async fn a_write_whose_answer_is_lost_changes_nothing_for_the_customer() {
         setting.assert_failed(&id, "not_on_channel").await;
         // Giving the claim back.
         let (_, event) = setting.sent().await;
-        setting.channels.always(Some(busy("whatsapp")));
+        setting.channels.always(Some(busy(WhatsApp)));
         setting.handlers.proxy.fail_next_writes(&[Fault::None, fault]);
         setting.run(&event).await.unwrap_err();
         assert_eq!(setting.handlers.proxy.faults_left(), 0);
@@ -434,7 +434,7 @@ async fn a_write_whose_answer_is_lost_changes_nothing_for_the_customer() {
 
 #[tokio::test]
 async fn a_table_that_cannot_be_reached_keeps_the_message_back() {
-    let setting = Setting::of("whatsapp").await;
+    let setting = Setting::of(WhatsApp).await;
     let (id, event) = setting.sent().await;
     setting.handlers.proxy.fail_next_writes(&[Fault::RequestLost; 4]);
     assert!(setting.run(&event).await.unwrap_err().contains("store"));
@@ -455,7 +455,7 @@ async fn a_table_that_cannot_be_reached_keeps_the_message_back() {
 
 #[tokio::test]
 async fn a_run_that_was_cut_off_before_it_sent_loses_the_text_and_the_agent_is_told() {
-    let setting = Setting::of("sms").await;
+    let setting = Setting::of(Sms).await;
     let (id, event) = setting.sent().await;
     let claimed = setting.handlers.store().record_fact(id.parse().unwrap(), &claim_to(&event)).await.unwrap();
     assert!(matches!(claimed, Changed::Applied(_)));
@@ -470,7 +470,7 @@ async fn a_run_that_was_cut_off_before_it_sent_loses_the_text_and_the_agent_is_t
 
 #[tokio::test]
 async fn only_its_own_claim_is_given_back() {
-    let setting = Setting::of("sms").await;
+    let setting = Setting::of(Sms).await;
     let (id, event) = setting.sent().await;
     let (store, id) = (setting.handlers.store(), id.parse().unwrap());
     let (first, second) = (claim_to(&event), claim_to(&event));
@@ -488,7 +488,7 @@ async fn only_its_own_claim_is_given_back() {
 
 #[tokio::test]
 async fn a_link_that_has_ended_is_not_sent_and_leaves_no_entry() {
-    for channel in ["sms", "webhook"] {
+    for channel in [Sms, Webhook] {
         let setting = Setting::of(channel).await;
         let (id, event) = setting.sent().await;
         setting.run(&aged(&event, Duration::from_mins(5), Duration::ZERO)).await.unwrap();
@@ -500,10 +500,10 @@ async fn a_link_that_has_ended_is_not_sent_and_leaves_no_entry() {
 #[tokio::test]
 async fn no_try_begins_after_the_end_of_the_link_and_an_ended_link_gets_no_entry() {
     let (handlers, channels) = (Handlers::with_limits(1, 900).await, Channels::start().await);
-    let notify = notifier(&handlers, "whatsapp", &channels.url);
+    let notify = notifier(&handlers, WhatsApp, &channels.url);
     let setting = Setting { handlers, channels, notify };
     let (id, event) = setting.sent().await;
-    setting.channels.always(Some(busy("whatsapp")));
+    setting.channels.always(Some(busy(WhatsApp)));
     let deadline: Timestamp = event["link"]["expires_at"].as_str().unwrap().parse().unwrap();
     // Runs follow one another until the link has ended, and then the channel is left alone.
     while SystemClock.now() < deadline {
@@ -518,7 +518,7 @@ async fn no_try_begins_after_the_end_of_the_link_and_an_ended_link_gets_no_entry
 
 #[tokio::test]
 async fn whoever_has_clicked_has_the_link() {
-    for channel in ["sms", "webhook"] {
+    for channel in [Sms, Webhook] {
         let setting = Setting::of(channel).await;
         let (id, token) = setting.handlers.sent().await;
         let event = setting.last_event(&id).await;
@@ -533,7 +533,7 @@ async fn whoever_has_clicked_has_the_link() {
 
 #[tokio::test]
 async fn a_link_that_was_not_delivered_can_still_be_clicked_and_canceled() {
-    let setting = Setting::of("clickatell").await;
+    let setting = Setting::of(Clickatell).await;
     setting.channels.always(Some(Reply::Refused(400, clickatell_refusal(27))));
     let (clicked, token) = setting.handlers.sent().await;
     let (canceled, _) = setting.handlers.sent().await;
@@ -552,7 +552,7 @@ async fn a_link_that_was_not_delivered_can_still_be_clicked_and_canceled() {
 
 #[tokio::test]
 async fn other_texts_that_fail_stay_with_the_bus_and_leave_no_entry() {
-    for channel in ["sms", "whatsapp", "clickatell", "webhook"] {
+    for &channel in ChannelName::ALL {
         let setting = Setting::of(channel).await;
         let (id, _) = setting.sent().await;
         setting.handlers.cancel(&id).await;
@@ -590,8 +590,8 @@ async fn a_text_that_this_one_customer_cannot_get_is_no_matter_for_an_operator()
 
 #[tokio::test]
 async fn a_text_is_given_up_once_whoever_says_so() {
-    let setting = Setting::of("sms").await;
-    let (store, channel) = (setting.handlers.store(), setting.channel("webhook"));
+    let setting = Setting::of(Sms).await;
+    let (store, channel) = (setting.handlers.store(), setting.channel(Webhook));
     let (id, event) = setting.sent().await;
     let event: PaymentRequestEvent = serde_json::from_value(event).unwrap();
     setting.channels.always(Some(Reply::Refused(422, json!({}))));
@@ -614,8 +614,8 @@ async fn a_text_is_given_up_once_whoever_says_so() {
 
 #[tokio::test]
 async fn a_text_without_a_link_whose_run_was_cut_off_is_said_to_be_lost() {
-    let setting = Setting::of("sms").await;
-    let (store, channel) = (setting.handlers.store(), setting.channel("clickatell"));
+    let setting = Setting::of(Sms).await;
+    let (store, channel) = (setting.handlers.store(), setting.channel(Clickatell));
     let (id, _) = setting.sent().await;
     setting.handlers.cancel(&id).await;
     let event = setting.last_event(&id).await;
@@ -632,7 +632,7 @@ async fn a_text_without_a_link_whose_run_was_cut_off_is_said_to_be_lost() {
 
 #[tokio::test]
 async fn a_text_for_a_request_that_nobody_knows_is_not_sent() {
-    let setting = Setting::of("sms").await;
+    let setting = Setting::of(Sms).await;
     let (_, mut event) = setting.sent().await;
     let id = domain::PaymentRequestId::new(&Doors::default()).unwrap().to_string();
     event["event_id"] = format!("{id}#1").into();
@@ -643,12 +643,12 @@ async fn a_text_for_a_request_that_nobody_knows_is_not_sent() {
 
 #[tokio::test]
 async fn a_token_that_the_channel_does_not_take_is_a_refusal() {
-    for (channel, variable) in [("whatsapp", "WHATSAPP_ACCESS_TOKEN"), ("clickatell", "CLICKATELL_API_KEY")] {
+    for (channel, variable) in [(WhatsApp, "WHATSAPP_ACCESS_TOKEN"), (Clickatell, "CLICKATELL_API_KEY")] {
         let mut setting = Setting::of(channel).await;
         let url = setting.channels.url.clone();
         let api = format!("{url}/v25.0");
         setting.notify = setting.handlers.notify(&[
-            ("CHANNEL", channel),
+            ("CHANNEL", channel.as_str()),
             ("WHATSAPP_PHONE_NUMBER_ID", "106540352242922"),
             ("WHATSAPP_API_URL", &api),
             ("CLICKATELL_CHANNEL", "sms"),
@@ -668,10 +668,10 @@ async fn a_token_that_was_replaced_is_read_again_before_a_message_is_given_up() 
     let answer =
         move || std::future::ready(axum::Json(json!({ "ARN": "arn", "SecretString": *secret.lock().unwrap() })));
     let secrets = tests::serve(axum::Router::new().fallback(answer)).await;
-    let mut setting = Setting::of("whatsapp").await;
+    let mut setting = Setting::of(WhatsApp).await;
     let api = format!("{}/v25.0", setting.channels.url);
     setting.notify = setting.handlers.notify(&[
-        ("CHANNEL", "whatsapp"),
+        ("CHANNEL", WhatsApp.as_str()),
         ("WHATSAPP_PHONE_NUMBER_ID", "106540352242922"),
         ("WHATSAPP_API_URL", &api),
         ("WHATSAPP_ACCESS_TOKEN_ARN", "arn:aws:secretsmanager:us-east-1:1:secret:whatsapp"),

@@ -3,6 +3,7 @@
 //! The snapshots that belong to a test of a rule are made there. What is here has no other place.
 
 use crate::stripe::waiting;
+use adapters::ChannelName;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use domain::{Clock as _, SystemClock};
@@ -62,9 +63,7 @@ const PROBLEMS: [&str; 15] = [
 
 #[test]
 fn every_route_of_the_template_has_a_whole_answer() {
-    let template = local::template::Template::embedded().unwrap();
-    let routes: BTreeSet<String> =
-        template.routes.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
+    let routes: BTreeSet<String> = local::routes().unwrap().into_iter().collect();
     assert_eq!(routes, ROUTES.map(|(route, _)| route.to_owned()).into());
     let snapshots = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/snapshots");
     for (route, name) in ROUTES {
@@ -217,7 +216,7 @@ async fn last_event(handlers: &Handlers, kind: &str) -> Value {
 
 #[tokio::test]
 async fn messages() {
-    for channel in ["sms", "whatsapp", "clickatell", "webhook"] {
+    for &channel in ChannelName::ALL {
         let setting = crate::channels::Setting::of(channel).await;
         for kind in ["sent", "canceled", "paid"] {
             let event = last_event(&setting.handlers, kind).await;
@@ -230,9 +229,10 @@ async fn messages() {
 
 #[tokio::test]
 async fn a_taken_report_of_a_channel() {
-    let setting = crate::delivery_reports::Setting::of("webhook").await;
+    let setting = crate::delivery_reports::Setting::of(ChannelName::Webhook).await;
     let (_, _, message) = setting.taken().await;
-    let report = crate::delivery_reports::report("webhook", &message, crate::delivery_reports::Outcome::Failed);
+    let report =
+        crate::delivery_reports::report(ChannelName::Webhook, &message, crate::delivery_reports::Outcome::Failed);
     let answer = setting.post(&report).await;
     let mut examples = Examples::default();
     examples.assert("webhooks/message-failed", &report);

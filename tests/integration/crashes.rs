@@ -3,9 +3,7 @@
 use domain::limits::PROVIDER_GRACE;
 use domain::ports::{Changed, Changes as _, Checkout, Closing, PaymentProvider, ProviderError, Reads as _, Refunding};
 use domain::use_cases::expire::Settled;
-use domain::{
-    Change, CheckoutId, Clock as _, Command, OperationId, Payment, PaymentRequest, Status, SystemClock,
-};
+use domain::{Change, CheckoutId, Clock as _, Command, OperationId, Payment, PaymentRequest, Status, SystemClock};
 use std::time::Duration;
 use tests::handlers::{Handlers, assert_possible};
 use tests::provider::OnClose;

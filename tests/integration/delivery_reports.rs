@@ -1,6 +1,7 @@
 //! A channel takes a link, and says later that it did not arrive: then the agent reads it, once, whoever says so and
 //! however often. Nothing is believed that the channel did not say.
 
+use adapters::ChannelName::{self, Clickatell, Sms, Webhook, WhatsApp};
 use domain::{Clock as _, SystemClock, Timestamp};
 use futures::future::join_all;
 use runtime::Function;
@@ -17,11 +18,10 @@ use tests::proxy::Fault;
 const CHAT_SECRET: &str = "whsec_dGVzdCBzZWNyZXQgb2YgbW9yZSB0aGFuIDI0IGJ5dGVz";
 const APP_SECRET: &str = "0123456789abcdef0123456789abcdef";
 const VERIFY_TOKEN: &str = "a-text-of-our-own";
-const CHANNELS: [&str; 4] = ["sms", "whatsapp", "clickatell", "webhook"];
 
 /// Handlers and a channel, with the function that sends through it and the one that hears from it.
 pub(crate) struct Setting {
-    channel: &'static str,
+    channel: ChannelName,
     handlers: Arc<Handlers>,
     channels: Channels,
     notify: Box<dyn Function>,
@@ -40,15 +40,15 @@ pub(crate) enum Outcome {
 }
 
 impl Setting {
-    pub(crate) async fn of(channel: &'static str) -> Self {
+    pub(crate) async fn of(channel: ChannelName) -> Self {
         Self::with(channel, Handlers::start().await).await
     }
 
-    async fn with(channel: &'static str, handlers: Arc<Handlers>) -> Self {
+    async fn with(channel: ChannelName, handlers: Arc<Handlers>) -> Self {
         let channels = Channels::start().await;
         let (whatsapp, chat) = (format!("{}/v25.0", channels.url), format!("{}/chat", channels.url));
         let settings = [
-            ("CHANNEL", channel),
+            ("CHANNEL", channel.as_str()),
             ("AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2", channels.url.as_str()),
             ("SMS_ORIGINATION_IDENTITY", "arn:aws:sms-voice:us-east-1:111122223333:pool/pool-0123456789abcdef"),
             ("SMS_CONFIGURATION_SET", "chat2pay-reports"),
@@ -84,7 +84,7 @@ impl Setting {
     /// The channel reports what became of a message that it was sent.
     async fn report(&self, message: &Value, outcome: Outcome) {
         let body = report(self.channel, message, outcome);
-        if self.channel == "sms" {
+        if self.channel == Sms {
             self.reports.invoke(&notification(&body)).await.unwrap();
         } else {
             let answer = self.post(&body).await;
@@ -96,7 +96,7 @@ impl Setting {
     pub(crate) async fn post(&self, body: &Value) -> Answer {
         let body = body.to_string();
         let headers = signed(self.channel, &body, SystemClock.now());
-        self.handlers.report_delivery(&*self.reports, self.channel, headers, &body).await
+        self.handlers.report_delivery(&*self.reports, self.channel.as_str(), headers, &body).await
     }
 
     /// The reasons in a request's history.
@@ -121,9 +121,9 @@ impl Setting {
 
 /// What a channel's own report says of a message, as its documentation shows it. Whom the message was for stands in it
 /// too.
-pub(crate) fn report(channel: &str, message: &Value, outcome: Outcome) -> Value {
+pub(crate) fn report(channel: ChannelName, message: &Value, outcome: Outcome) -> Value {
     match channel {
-        "sms" => {
+        Sms => {
             let (kind, last) = match outcome {
                 Outcome::Sent => ("TEXT_SENT", false),
                 Outcome::Delivered => ("TEXT_DELIVERED", true),
@@ -131,12 +131,12 @@ pub(crate) fn report(channel: &str, message: &Value, outcome: Outcome) -> Value 
             };
             text_event(message, kind, last)
         }
-        "whatsapp" => match outcome {
+        WhatsApp => match outcome {
             Outcome::Sent => statuses(&[status(message, "sent", None)]),
             Outcome::Delivered => statuses(&[status(message, "delivered", None)]),
             Outcome::Failed => statuses(&[status(message, "failed", Some(131_000))]),
         },
-        "clickatell" => {
+        Clickatell => {
             let (code, name) = match outcome {
                 Outcome::Sent => (4, "SENT_TO_SUPPLIER"),
                 Outcome::Delivered => (5, "DEVICE_ACK"),
@@ -144,7 +144,7 @@ pub(crate) fn report(channel: &str, message: &Value, outcome: Outcome) -> Value 
             };
             update(&message["messages"][0]["clientMessageId"], code, name)
         }
-        _ => {
+        Webhook => {
             let kind = if outcome == Outcome::Failed { "message.failed" } else { "message.delivered" };
             chat_report(
                 kind,
@@ -170,10 +170,10 @@ fn text_event(message: &Value, kind: &str, last: bool) -> Value {
 
 /// As Amazon SNS hands a text over (<https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html>).
 fn notification(message: &Value) -> String {
+    let sns = json!({ "Type": "Notification", "MessageId": "n-1", "TopicArn": "arn:aws:sns:us-east-1:1:reports",
+        "Message": message.to_string(), "Timestamp": "2026-01-05T10:00:00.000Z", "MessageAttributes": {} });
     json!({ "Records": [{ "EventVersion": "1.0", "EventSubscriptionArn": "arn:aws:sns:us-east-1:1:reports:1",
-        "EventSource": "aws:sns", "Sns": { "Type": "Notification", "MessageId": "n-1",
-            "TopicArn": "arn:aws:sns:us-east-1:1:reports", "Message": message.to_string(),
-            "Timestamp": "2026-01-05T10:00:00.000Z", "MessageAttributes": {} } }] })
+        "EventSource": "aws:sns", "Sns": sns }] })
     .to_string()
 }
 
@@ -192,17 +192,16 @@ fn status(message: &Value, status: &str, error: Option<i64>) -> Value {
 }
 
 fn statuses(all: &[Value]) -> Value {
-    let value = json!({ "messaging_product": "whatsapp", "metadata": { "display_phone_number": "15550783881",
-        "phone_number_id": "106540352242922" }, "statuses": all });
-    json!({ "object": "whatsapp_business_account",
-        "entry": [{ "id": "102290129340398", "changes": [{ "field": "messages", "value": value }] }] })
+    json!({ "object": "whatsapp_business_account", "entry": [{ "id": "102290129340398", "changes": [{
+        "field": "messages", "value": { "messaging_product": "whatsapp", "statuses": all, "metadata": {
+            "display_phone_number": "15550783881", "phone_number_id": "106540352242922" } } }] }] })
 }
 
 /// <https://guides.clickatell.com/clickatell-chat-commerce-platform/developer/channels/whatsapp-and-sms-one-api/api-reference/customer-callbacks>
 fn update(client_message_id: &Value, code: i64, name: &str) -> Value {
-    let update = json!({ "channel": "sms", "messageId": "3a89", "clientMessageId": client_message_id,
-        "statusCode": code, "status": name, "timestamp": 1_506_607_698_000_i64, "to": "27831234567" });
-    json!({ "integrationId": "fa80", "integrationName": "chat2pay", "event": { "messageStatusUpdate": [update] } })
+    json!({ "integrationId": "fa80", "integrationName": "chat2pay", "event": { "messageStatusUpdate": [{
+        "channel": "sms", "messageId": "3a89", "clientMessageId": client_message_id, "statusCode": code, "status": name,
+        "timestamp": 1_506_607_698_000_i64, "to": "27831234567" }] } })
 }
 
 /// `events/schemas/message.failed.schema.json`
@@ -211,28 +210,28 @@ fn chat_report(kind: &str, data: &Value) -> Value {
 }
 
 /// The headers that a channel sends a report with.
-fn signed(channel: &str, body: &str, now: Timestamp) -> Value {
+fn signed(channel: ChannelName, body: &str, now: Timestamp) -> Value {
     let mut headers = json!({ "content-type": "application/json" });
     match channel {
-        "whatsapp" => {
+        WhatsApp => {
             let signature = hexadecimal(APP_SECRET.as_bytes(), &[body.as_bytes()]);
             headers["x-hub-signature-256"] = format!("sha256={signature}").into();
         }
-        "webhook" => {
+        Webhook => {
             for (name, value) in
                 &Secrets::parse(CHAT_SECRET, "SECRET").unwrap().sign("report-1", body.as_bytes(), now).unwrap()
             {
                 headers[name.as_str()] = value.to_str().unwrap().into();
             }
         }
-        _ => {}
+        Sms | Clickatell => {}
     }
     headers
 }
 
 #[tokio::test]
 async fn the_agent_reads_that_a_link_did_not_arrive_however_often_the_channel_says_so() {
-    for channel in CHANNELS {
+    for &channel in ChannelName::ALL {
         let setting = Setting::of(channel).await;
         let (id, token, message) = setting.taken().await;
         for outcome in [Outcome::Sent, Outcome::Failed, Outcome::Failed, Outcome::Delivered, Outcome::Failed] {
@@ -249,7 +248,7 @@ async fn the_agent_reads_that_a_link_did_not_arrive_however_often_the_channel_sa
 
 #[tokio::test]
 async fn a_link_that_arrives_or_is_still_on_its_way_leaves_nothing_to_read() {
-    for channel in CHANNELS {
+    for &channel in ChannelName::ALL {
         let setting = Setting::of(channel).await;
         let (id, _, message) = setting.taken().await;
         setting.handlers.proxy.take_calls();
@@ -262,7 +261,7 @@ async fn a_link_that_arrives_or_is_still_on_its_way_leaves_nothing_to_read() {
 
 #[tokio::test]
 async fn a_report_costs_one_write_unit() {
-    for channel in CHANNELS {
+    for &channel in ChannelName::ALL {
         let setting = Setting::of(channel).await;
         let (_, _, message) = setting.taken().await;
         setting.handlers.proxy.take_calls();
@@ -275,7 +274,7 @@ async fn a_report_costs_one_write_unit() {
 
 #[tokio::test]
 async fn the_reason_is_the_channels_own() {
-    let setting = Setting::of("sms").await;
+    let setting = Setting::of(Sms).await;
     for (kind, reason) in [
         ("TEXT_INVALID", "invalid_recipient"),
         ("TEXT_BLOCKED", "undelivered"),
@@ -291,7 +290,7 @@ async fn the_reason_is_the_channels_own() {
         setting.reports.invoke(&notification(&text_event(&message, kind, true))).await.unwrap();
         setting.assert_failed(&id, reason).await;
     }
-    let setting = Setting::of("whatsapp").await;
+    let setting = Setting::of(WhatsApp).await;
     for (code, reason) in [
         (131_026, "not_on_channel"),
         (131_047, "outside_conversation_window"),
@@ -303,7 +302,7 @@ async fn the_reason_is_the_channels_own() {
         assert_eq!(setting.post(&statuses(&[status(&message, "failed", Some(code))])).await.status, 200);
         setting.assert_failed(&id, reason).await;
     }
-    let setting = Setting::of("clickatell").await;
+    let setting = Setting::of(Clickatell).await;
     for (code, reason) in [
         (20, "undelivered"),
         (25, "channel_refused"),
@@ -316,10 +315,10 @@ async fn the_reason_is_the_channels_own() {
         assert_eq!(setting.post(&update(&message["messages"][0]["clientMessageId"], code, "x")).await.status, 200);
         setting.assert_failed(&id, reason).await;
     }
-    let setting = Setting::of("webhook").await;
+    let setting = Setting::of(Webhook).await;
     for failure in domain::DeliveryFailure::ALL {
         let (id, _, message) = setting.taken().await;
-        let mut report = report("webhook", &message, Outcome::Failed);
+        let mut report = report(Webhook, &message, Outcome::Failed);
         report["data"]["reason"] = failure.code().into();
         crate::events::assert_valid("message.failed", &report);
         assert_eq!(setting.post(&report).await.status, 200);
@@ -329,7 +328,7 @@ async fn the_reason_is_the_channels_own() {
 
 #[tokio::test]
 async fn whoever_has_clicked_has_the_link_and_one_that_has_ended_is_not_missed() {
-    for channel in CHANNELS {
+    for &channel in ChannelName::ALL {
         let setting = Setting::of(channel).await;
         let (clicked, token, message) = setting.taken().await;
         setting.handlers.click(&token).await;
@@ -340,7 +339,7 @@ async fn whoever_has_clicked_has_the_link_and_one_that_has_ended_is_not_missed()
         setting.report(&message, Outcome::Failed).await;
         assert_eq!(setting.reasons(&canceled).await, [Value::Null, Value::Null], "{channel}");
     }
-    let setting = Setting::with("sms", Handlers::with_limits(1, 900).await).await;
+    let setting = Setting::with(Sms, Handlers::with_limits(1, 900).await).await;
     let (id, _, message) = setting.taken().await;
     let deadline = setting.handlers.stored(&id).await.deadline;
     tests::until(deadline).await;
@@ -350,7 +349,7 @@ async fn whoever_has_clicked_has_the_link_and_one_that_has_ended_is_not_missed()
 
 #[tokio::test]
 async fn what_was_already_known_is_not_said_twice() {
-    let setting = Setting::of("clickatell").await;
+    let setting = Setting::of(Clickatell).await;
     setting.channels.next(&[Reply::AnswerLost]);
     let (id, _, message) = setting.taken().await;
     setting.assert_failed(&id, "delivery_unconfirmed").await;
@@ -371,7 +370,7 @@ async fn what_was_already_known_is_not_said_twice() {
 
 #[tokio::test]
 async fn a_report_whose_write_is_lost_comes_again_and_counts_once() {
-    for channel in CHANNELS {
+    for &channel in ChannelName::ALL {
         for fault in [Fault::AnswerLost, Fault::RequestLost] {
             let setting = Setting::of(channel).await;
             let (id, _, message) = setting.taken().await;
@@ -385,7 +384,7 @@ async fn a_report_whose_write_is_lost_comes_again_and_counts_once() {
         let (id, _, message) = setting.taken().await;
         setting.handlers.proxy.fail_next_writes(&[Fault::RequestLost; 4]);
         let body = report(channel, &message, Outcome::Failed);
-        if channel == "sms" {
+        if channel == Sms {
             setting.reports.invoke(&notification(&body)).await.unwrap_err();
         } else {
             let answer = setting.post(&body).await;
@@ -399,7 +398,7 @@ async fn a_report_whose_write_is_lost_comes_again_and_counts_once() {
 
 #[tokio::test]
 async fn other_texts_carry_no_mark_and_their_reports_change_nothing() {
-    for channel in CHANNELS {
+    for &channel in ChannelName::ALL {
         let setting = Setting::of(channel).await;
         let (id, _, _) = setting.taken().await;
         setting.handlers.cancel(&id).await;
@@ -418,7 +417,7 @@ async fn other_texts_carry_no_mark_and_their_reports_change_nothing() {
 
 #[tokio::test]
 async fn many_reports_at_once_are_each_recorded_and_foreign_ones_passed_over() {
-    let setting = Setting::of("whatsapp").await;
+    let setting = Setting::of(WhatsApp).await;
     let (mut ids, mut all) = (Vec::new(), Vec::new());
     for _ in 0..3 {
         let (id, _, message) = setting.taken().await;
@@ -444,7 +443,7 @@ async fn many_reports_at_once_are_each_recorded_and_foreign_ones_passed_over() {
     for id in ids {
         setting.assert_failed(&id, "not_on_channel").await;
     }
-    let setting = Setting::of("clickatell").await;
+    let setting = Setting::of(Clickatell).await;
     let (id, _, message) = setting.taken().await;
     let reply =
         json!({ "integrationId": "fa80", "event": { "moText": [{ "from": "27831234567", "content": "hello" }] } });
@@ -456,7 +455,7 @@ async fn many_reports_at_once_are_each_recorded_and_foreign_ones_passed_over() {
         let mut other = update(&json!(foreign), 23, "DELIVERY_FAILURE");
         updates.push(other["event"]["messageStatusUpdate"][0].take());
     }
-    let mut ours = report("clickatell", &message, Outcome::Failed);
+    let mut ours = report(Clickatell, &message, Outcome::Failed);
     updates.push(ours["event"]["messageStatusUpdate"][0].take());
     assert_eq!(setting.post(&together).await.status, 200);
     setting.assert_failed(&id, "undelivered").await;
@@ -465,26 +464,26 @@ async fn many_reports_at_once_are_each_recorded_and_foreign_ones_passed_over() {
 #[tokio::test]
 async fn a_report_may_write_null_for_what_it_has_nothing_to_say_of() {
     for (channel, body) in [
-        ("whatsapp", json!({ "entry": null })),
-        ("whatsapp", json!({ "entry": [{ "changes": null }] })),
-        ("whatsapp", json!({ "entry": [{ "changes": [{ "field": "messages", "value": null }] }] })),
-        ("whatsapp", statuses(&[json!({ "status": "failed", "biz_opaque_callback_data": null, "errors": null })])),
-        ("whatsapp", json!({ "entry": [{ "changes": [{ "field": "messages", "value": { "statuses": null } }] }] })),
-        ("clickatell", json!({ "event": null })),
-        ("clickatell", json!({ "event": { "messageStatusUpdate": null } })),
+        (WhatsApp, json!({ "entry": null })),
+        (WhatsApp, json!({ "entry": [{ "changes": null }] })),
+        (WhatsApp, json!({ "entry": [{ "changes": [{ "field": "messages", "value": null }] }] })),
+        (WhatsApp, statuses(&[json!({ "status": "failed", "biz_opaque_callback_data": null, "errors": null })])),
+        (WhatsApp, json!({ "entry": [{ "changes": [{ "field": "messages", "value": { "statuses": null } }] }] })),
+        (Clickatell, json!({ "event": null })),
+        (Clickatell, json!({ "event": { "messageStatusUpdate": null } })),
     ] {
         assert_eq!(Setting::of(channel).await.post(&body).await.status, 200, "{channel} {body}");
     }
     for name in ["context", "isFinal"] {
         let mut event = text_event(&json!({}), "TEXT_UNREACHABLE", true);
         event[name] = Value::Null;
-        Setting::of("sms").await.reports.invoke(&notification(&event)).await.unwrap();
+        Setting::of(Sms).await.reports.invoke(&notification(&event)).await.unwrap();
     }
 }
 
 #[tokio::test]
 async fn one_report_of_a_new_shape_does_not_cost_the_others() {
-    let setting = Setting::of("whatsapp").await;
+    let setting = Setting::of(WhatsApp).await;
     let (id, _, message) = setting.taken().await;
     let ours = status(&message, "failed", Some(131_026));
     let strange = [json!(7), json!({ "status": { "of": "another kind" } }), json!({ "id": "wamid.x" })];
@@ -501,9 +500,9 @@ async fn one_report_of_a_new_shape_does_not_cost_the_others() {
     ours["errors"] = json!([{ "code": "of a new kind" }]);
     assert_eq!(setting.post(&statuses(&[ours])).await.status, 200);
     setting.assert_failed(&id, "undelivered").await;
-    let setting = Setting::of("clickatell").await;
+    let setting = Setting::of(Clickatell).await;
     let (id, _, message) = setting.taken().await;
-    let mut body = report("clickatell", &message, Outcome::Failed);
+    let mut body = report(Clickatell, &message, Outcome::Failed);
     body["event"]["messageStatusUpdate"].as_array_mut().unwrap().insert(0, json!({ "status": "of a new kind" }));
     assert_eq!(setting.post(&body).await.status, 200);
     assert_eq!(setting.reasons(&id).await.len(), 2);
@@ -511,13 +510,13 @@ async fn one_report_of_a_new_shape_does_not_cost_the_others() {
 
 #[tokio::test]
 async fn nothing_is_believed_that_the_channel_did_not_say() {
-    for channel in ["whatsapp", "clickatell", "webhook"] {
+    for channel in [WhatsApp, Clickatell, Webhook] {
         let setting = Setting::of(channel).await;
         let (id, _, message) = setting.taken().await;
         setting.handlers.proxy.take_calls();
         let calls = setting.channels.calls();
         let mut body = report(channel, &message, Outcome::Failed);
-        if channel == "clickatell" {
+        if channel == Clickatell {
             // The mark of another request, made up from this one's identifier; and one with a bit turned over.
             let mark = body["event"]["messageStatusUpdate"][0]["clientMessageId"].as_str().unwrap().to_owned();
             assert_eq!(mark.len(), 32);
@@ -540,7 +539,8 @@ async fn nothing_is_believed_that_the_channel_did_not_say() {
                 ),
             ];
             for (headers, body) in forgeries {
-                let answer = setting.handlers.report_delivery(&*setting.reports, channel, headers, &body).await;
+                let answer =
+                    setting.handlers.report_delivery(&*setting.reports, channel.as_str(), headers, &body).await;
                 assert_eq!((answer.status, answer.code()), (401, "unauthenticated"), "{channel}");
             }
         }
@@ -550,9 +550,9 @@ async fn nothing_is_believed_that_the_channel_did_not_say() {
         assert_eq!((writes, setting.channels.calls()), (0, calls), "{channel}: nothing is called");
     }
     // The chat's is also of its time.
-    let setting = Setting::of("webhook").await;
+    let setting = Setting::of(Webhook).await;
     let (_, _, message) = setting.taken().await;
-    let text = report("webhook", &message, Outcome::Failed).to_string();
+    let text = report(Webhook, &message, Outcome::Failed).to_string();
     for minutes in [6, -6] {
         let offset = Duration::from_mins(6);
         let then = if minutes > 0 {
@@ -560,15 +560,17 @@ async fn nothing_is_believed_that_the_channel_did_not_say() {
         } else {
             SystemClock.now().saturating_sub(offset)
         };
-        let answer =
-            setting.handlers.report_delivery(&*setting.reports, "webhook", signed("webhook", &text, then), &text).await;
+        let answer = setting
+            .handlers
+            .report_delivery(&*setting.reports, Webhook.as_str(), signed(Webhook, &text, then), &text)
+            .await;
         assert_eq!(answer.status, 401, "{minutes}");
     }
 }
 
 #[tokio::test]
 async fn a_report_that_cannot_be_read_is_refused_and_changes_nothing() {
-    for channel in ["whatsapp", "webhook"] {
+    for channel in [WhatsApp, Webhook] {
         let setting = Setting::of(channel).await;
         let (id, _, _) = setting.taken().await;
         for body in [json!("text"), json!(7), json!({ "entry": 1, "type": 1 })] {
@@ -577,41 +579,41 @@ async fn a_report_that_cannot_be_read_is_refused_and_changes_nothing() {
         }
         assert_eq!(setting.reasons(&id).await.len(), 1);
     }
-    for (channel, limit) in [("webhook", 16), ("clickatell", 256), ("whatsapp", 3 * 1024)] {
+    for (channel, limit) in [(Webhook, 16), (Clickatell, 256), (WhatsApp, 3 * 1024)] {
         let setting = Setting::of(channel).await;
         let filled = |length: usize| json!({ "type": "x", "more": "x".repeat(length) });
         let most = limit * 1024 - filled(0).to_string().len();
         assert_eq!(setting.post(&filled(most)).await.status, 200, "{channel}");
         assert_eq!(setting.post(&filled(most + 1)).await.status, 413, "{channel}");
     }
-    let setting = Setting::of("webhook").await;
+    let setting = Setting::of(Webhook).await;
     let (id, _, message) = setting.taken().await;
-    let mut body = report("webhook", &message, Outcome::Failed);
+    let mut body = report(Webhook, &message, Outcome::Failed);
     body["data"]["reason"] = "because".into();
     let answer = setting.post(&body).await;
     Examples::default().assert("api/delivery-report-invalid", &answer);
     for (field, value) in [("event_id", json!("x")), ("payment_request_id", json!("x"))] {
-        let mut body = report("webhook", &message, Outcome::Failed);
+        let mut body = report(Webhook, &message, Outcome::Failed);
         body["data"][field] = value;
         assert_eq!(setting.post(&body).await.status, 200, "it is about nothing of ours");
     }
     assert_eq!(setting.reasons(&id).await.len(), 1);
-    let setting = Setting::of("sms").await;
+    let setting = Setting::of(Sms).await;
     setting.reports.invoke(&notification(&json!("text"))).await.unwrap_err();
 }
 
 #[tokio::test]
 async fn only_the_configured_channel_has_an_address() {
     let query = [("hub.mode", "subscribe"), ("hub.verify_token", VERIFY_TOKEN), ("hub.challenge", "1158201444")];
-    for channel in CHANNELS {
+    for &channel in ChannelName::ALL {
         let setting = Setting::of(channel).await;
-        for name in [&CHANNELS[..], &["", "unknown"]].concat() {
+        for name in ChannelName::ALL.iter().map(|name| name.as_str()).chain(["", "unknown"]) {
             let answer = setting.handlers.report_delivery(&*setting.reports, name, json!({}), "{}").await;
-            let there = name == channel && channel != "sms";
+            let there = name == channel.as_str() && channel != Sms;
             assert_eq!(answer.status == 404, !there, "{name} of {channel}: {answer:?}");
             let answer = setting.handlers.ask_whose(&*setting.reports, name, &query).await;
             let expected = match (there, channel) {
-                (true, "whatsapp") => 200,
+                (true, WhatsApp) => 200,
                 (true, _) => 403,
                 (false, _) => 404,
             };
@@ -622,14 +624,14 @@ async fn only_the_configured_channel_has_an_address() {
 
 #[tokio::test]
 async fn meta_finds_out_whose_the_address_is_by_the_token_that_was_agreed_on() {
-    let setting = Setting::of("whatsapp").await;
+    let setting = Setting::of(WhatsApp).await;
     let right = [("hub.mode", "subscribe"), ("hub.verify_token", VERIFY_TOKEN), ("hub.challenge", "1158201444")];
-    let answer = setting.handlers.ask_whose(&*setting.reports, "whatsapp", &right).await;
+    let answer = setting.handlers.ask_whose(&*setting.reports, WhatsApp.as_str(), &right).await;
     Examples::default().assert("api/delivery-report-verification", &answer);
     for (place, other) in [(0, ("hub.mode", "unsubscribe")), (1, ("hub.verify_token", "another")), (1, ("x", "y"))] {
         let mut wrong = right;
         wrong[place] = other;
-        let answer = setting.handlers.ask_whose(&*setting.reports, "whatsapp", &wrong).await;
+        let answer = setting.handlers.ask_whose(&*setting.reports, WhatsApp.as_str(), &wrong).await;
         assert_eq!((answer.status, answer.code()), (403, "forbidden"), "{other:?}");
     }
 }
@@ -637,7 +639,7 @@ async fn meta_finds_out_whose_the_address_is_by_the_token_that_was_agreed_on() {
 #[tokio::test]
 async fn after_a_rotation_reports_hold_with_the_new_secret() {
     for (channel, name, new, before) in
-        [("whatsapp", "WHATSAPP_APP_SECRET_ARN", APP_SECRET, 401), ("clickatell", "CLICKATELL_API_KEY_ARN", TOKEN, 200)]
+        [(WhatsApp, "WHATSAPP_APP_SECRET_ARN", APP_SECRET, 401), (Clickatell, "CLICKATELL_API_KEY_ARN", TOKEN, 200)]
     {
         let value = Arc::new(std::sync::Mutex::new("old-secret".to_owned()));
         let secret = Arc::clone(&value);
@@ -646,7 +648,7 @@ async fn after_a_rotation_reports_hold_with_the_new_secret() {
         let secrets = tests::serve(axum::Router::new().fallback(answer)).await;
         let mut setting = Setting::of(channel).await;
         setting.reports = setting.handlers.delivery_reports(&[
-            ("CHANNEL", channel),
+            ("CHANNEL", channel.as_str()),
             (name, "arn:aws:secretsmanager:us-east-1:1:secret:new"),
             ("WHATSAPP_VERIFY_TOKEN", VERIFY_TOKEN),
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &secrets),

@@ -1,6 +1,7 @@
 //! A missing or wrong variable stops a function at its start, with one line that names the variable and never its
 //! value.
 
+use adapters::{ChannelName, ProviderName};
 use runtime::{ConfigError, Environment, Function};
 use std::collections::BTreeSet;
 
@@ -64,6 +65,22 @@ const STRIPE_SETTINGS: &[(&str, &str)] = &[
     ("STRIPE_LIVEMODE", "false"),
 ];
 
+/// The settings of a deployment with this provider.
+fn settings_with(provider: ProviderName) -> Vec<(&'static str, &'static str)> {
+    match provider {
+        ProviderName::Sandbox => SETTINGS.to_vec(),
+        ProviderName::Stripe => stripe_settings(),
+    }
+}
+
+/// The functions to look at with this provider, with the variables that they cannot do without.
+fn functions_with(provider: ProviderName) -> Vec<(&'static str, Make, Vec<&'static str>)> {
+    match provider {
+        ProviderName::Sandbox => functions(),
+        ProviderName::Stripe => functions_with_stripe(),
+    }
+}
+
 /// The functions that know the provider, with the variables that they cannot do without if it is Stripe.
 fn functions_with_stripe() -> Vec<(&'static str, Make, Vec<&'static str>)> {
     const KEY: &[&str] = &["PAYMENT_PROVIDER", "STRIPE_SECRET_KEY", "STRIPE_LIVEMODE"];
@@ -88,8 +105,9 @@ fn environment(settings: impl Iterator<Item = (&'static str, &'static str)>) -> 
 
 #[tokio::test]
 async fn a_function_starts_with_what_it_needs_and_says_what_is_missing() {
-    for (settings, functions) in [(SETTINGS.to_vec(), functions()), (stripe_settings(), functions_with_stripe())] {
-        for (function, make, needed) in functions {
+    for &provider in ProviderName::ALL {
+        let settings = settings_with(provider);
+        for (function, make, needed) in functions_with(provider) {
             assert!(make(&environment(settings.iter().copied())).is_ok(), "{function}");
             let mut missed = BTreeSet::new();
             for (missing, _) in &settings {
@@ -107,28 +125,31 @@ async fn a_function_starts_with_what_it_needs_and_says_what_is_missing() {
 
 #[tokio::test]
 async fn a_wrong_variable_is_named_and_its_value_is_not() {
-    let wrong = [
-        ("LINK_TTL_SECONDS", "0"),
-        ("CHECKOUT_TTL_SECONDS", "fifteen minutes"),
-        ("RETENTION_DAYS", "-1"),
-        ("EXPIRY_LOOKAHEAD_SECONDS", "1e3"),
-        ("PUBLIC_BASE_URL", "pay.example.com"),
-        ("PAYMENT_PROVIDER", "somebody"),
-        ("SANDBOX_PROVIDER_URL", "ftp://sandbox.example.com"),
-        ("SANDBOX_WEBHOOK_SECRET", "my-secret"),
-        ("CHANNEL", "pigeon"),
-        ("CHANNEL_WEBHOOK_URL", "http://"),
-        ("CHANNEL_WEBHOOK_SECRET", "whsec_not base64"),
-    ];
-    expect_refused(SETTINGS, functions(), &wrong);
-    let wrong = [
-        ("STRIPE_LIVEMODE", "yes"),
-        ("STRIPE_SECRET_KEY", "rk_live_456"),
-        ("STRIPE_WEBHOOK_SECRET", "my-secret"),
-        ("STRIPE_API_URL", "http://stripe.example.com"),
-        ("STRIPE_CHECKOUT_ORIGIN", "https://checkout.example.com/path"),
-    ];
-    expect_refused(&stripe_settings(), functions_with_stripe(), &wrong);
+    for &provider in ProviderName::ALL {
+        let wrong: &[_] = match provider {
+            ProviderName::Sandbox => &[
+                ("LINK_TTL_SECONDS", "0"),
+                ("CHECKOUT_TTL_SECONDS", "fifteen minutes"),
+                ("RETENTION_DAYS", "-1"),
+                ("EXPIRY_LOOKAHEAD_SECONDS", "1e3"),
+                ("PUBLIC_BASE_URL", "pay.example.com"),
+                ("PAYMENT_PROVIDER", "somebody"),
+                ("SANDBOX_PROVIDER_URL", "ftp://sandbox.example.com"),
+                ("SANDBOX_WEBHOOK_SECRET", "my-secret"),
+                ("CHANNEL", "pigeon"),
+                ("CHANNEL_WEBHOOK_URL", "http://"),
+                ("CHANNEL_WEBHOOK_SECRET", "whsec_not base64"),
+            ],
+            ProviderName::Stripe => &[
+                ("STRIPE_LIVEMODE", "yes"),
+                ("STRIPE_SECRET_KEY", "rk_live_456"),
+                ("STRIPE_WEBHOOK_SECRET", "my-secret"),
+                ("STRIPE_API_URL", "http://stripe.example.com"),
+                ("STRIPE_CHECKOUT_ORIGIN", "https://checkout.example.com/path"),
+            ],
+        };
+        expect_refused(&settings_with(provider), functions_with(provider), wrong);
+    }
 }
 
 /// Whoever does not need a time limit starts whatever it is: a store is told how long to keep what it ends, by those who end
@@ -168,53 +189,69 @@ fn expect_refused(
 /// A variable's name, a value that is right for it, and one that is not.
 type Needed = (&'static str, &'static str, &'static str);
 
-/// What each of the other channels' reports cannot do without.
-const REPORTS: &[(&str, &[Needed])] = &[
-    ("sms", &[]),
-    (
-        "whatsapp",
-        &[("WHATSAPP_APP_SECRET", "0123456789abcdef", "two words"), ("WHATSAPP_VERIFY_TOKEN", "ours", "two words")],
-    ),
-    ("clickatell", &[("CLICKATELL_API_KEY", "77fb==", "two words")]),
-];
+/// What a channel's reports cannot do without.
+fn needed_for_reports(channel: ChannelName) -> &'static [Needed] {
+    match channel {
+        ChannelName::Webhook => &[("CHANNEL_WEBHOOK_SECRET", "whsec_dGVzdA==", "whsec_not base64")],
+        ChannelName::Sms => &[],
+        ChannelName::WhatsApp => {
+            &[("WHATSAPP_APP_SECRET", "0123456789abcdef", "two words"), ("WHATSAPP_VERIFY_TOKEN", "ours", "two words")]
+        }
+        ChannelName::Clickatell => &[("CLICKATELL_API_KEY", "77fb==", "two words")],
+    }
+}
 
-/// What each of the other channels cannot do without.
-const CHANNELS: &[(&str, &[Needed])] = &[
-    ("sms", &[("SMS_ORIGINATION_IDENTITY", "arn:aws:sms-voice:us-east-1:1:pool/pool-1", "a pool of numbers")]),
-    (
-        "whatsapp",
-        &[
+/// What a channel cannot do without.
+fn needed_for_messages(channel: ChannelName) -> &'static [Needed] {
+    match channel {
+        ChannelName::Webhook => &[
+            ("CHANNEL_WEBHOOK_URL", "https://chat.example.com", "chat.example.com"),
+            ("CHANNEL_WEBHOOK_SECRET", "whsec_dGVzdA==", "whsec_not base64"),
+        ],
+        ChannelName::Sms => {
+            &[("SMS_ORIGINATION_IDENTITY", "arn:aws:sms-voice:us-east-1:1:pool/pool-1", "a pool of numbers")]
+        }
+        ChannelName::WhatsApp => &[
             ("WHATSAPP_PHONE_NUMBER_ID", "106540352242922", "+27831234567"),
             ("WHATSAPP_ACCESS_TOKEN", "EAAJB", "two words"),
         ],
-    ),
-    ("clickatell", &[("CLICKATELL_CHANNEL", "sms", "pigeon"), ("CLICKATELL_API_KEY", "77fb==", "two words")]),
-];
+        ChannelName::Clickatell => {
+            &[("CLICKATELL_CHANNEL", "sms", "pigeon"), ("CLICKATELL_API_KEY", "77fb==", "two words")]
+        }
+    }
+}
+
+/// What a channel reads if it is there, and then not just anything: each variable with a value that is wrong.
+fn optional_for_messages(channel: ChannelName) -> &'static [(&'static str, &'static str)] {
+    match channel {
+        ChannelName::Webhook => &[],
+        ChannelName::Sms => &[("SMS_CONFIGURATION_SET", "a b")],
+        ChannelName::WhatsApp => &[("WHATSAPP_API_URL", "http://graph.facebook.com/v25.0")],
+        ChannelName::Clickatell => &[("CLICKATELL_API_URL", "ftp://platform.clickatell.com")],
+    }
+}
 
 #[tokio::test]
 async fn each_channel_starts_with_what_it_needs_and_names_what_is_missing_or_wrong() {
-    for (channel, settings) in REPORTS {
-        starts_with_these_alone(delivery_report::function, channel, settings);
-    }
-    for (channel, settings) in CHANNELS {
-        let all = starts_with_these_alone(notify::function, channel, settings);
-        let optional = [
-            ("SMS_CONFIGURATION_SET", "a b", "sms"),
-            ("WHATSAPP_API_URL", "http://graph.facebook.com/v25.0", "whatsapp"),
-            ("CLICKATELL_API_URL", "ftp://platform.clickatell.com", "clickatell"),
-        ];
-        for (name, wrong, of) in optional {
-            let result = notify::function(&all.clone().with(name, wrong));
-            assert_eq!(result.is_err_and(|error| error.to_string().contains(name)), of == *channel, "{channel} {name}");
+    for &channel in ChannelName::ALL {
+        starts_with_these_alone(delivery_report::function, channel, needed_for_reports(channel));
+        let all = starts_with_these_alone(notify::function, channel, needed_for_messages(channel));
+        for (of, name, wrong) in ChannelName::ALL
+            .iter()
+            .flat_map(|of| optional_for_messages(*of).iter().map(move |(name, wrong)| (*of, name, wrong)))
+        {
+            let result = notify::function(&all.clone().with(name, *wrong));
+            assert_eq!(result.is_err_and(|error| error.to_string().contains(name)), of == channel, "{channel} {name}");
         }
     }
 }
 
 /// Holds that a function starts for a channel with these settings and the store's, and with none of them missing or
 /// wrong.
-fn starts_with_these_alone(make: Make, channel: &str, settings: &[Needed]) -> Environment {
+fn starts_with_these_alone(make: Make, channel: ChannelName, settings: &[Needed]) -> Environment {
     let store = environment(SETTINGS.iter().copied().filter(|(name, _)| STORE.contains(name)));
-    let all = settings.iter().fold(store.with("CHANNEL", channel), |all, (name, right, _)| all.with(name, *right));
+    let all =
+        settings.iter().fold(store.with("CHANNEL", channel.as_str()), |all, (name, right, _)| all.with(name, *right));
     assert!(make(&all).is_ok(), "{channel}");
     for (name, _, wrong) in settings {
         for value in ["", wrong] {

@@ -2,7 +2,7 @@
 
 use crate::provider::Provider;
 use crate::proxy::Proxy;
-use adapters::{ConfiguredProvider, DynamoDbStore};
+use adapters::{ConfiguredProvider, DynamoDbStore, ProviderName};
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -85,7 +85,7 @@ impl Handlers {
             .with("CHECKOUT_TTL_SECONDS", checkout.to_string())
             // A run of the schedule ends what is due, and does not wait for what will be.
             .with("EXPIRY_LOOKAHEAD_SECONDS", "0")
-            .with("PAYMENT_PROVIDER", "sandbox")
+            .with("PAYMENT_PROVIDER", ProviderName::Sandbox.as_str())
             .with("SANDBOX_PROVIDER_URL", &provider.url)
             .with("SANDBOX_WEBHOOK_SECRET", SECRET);
         let environment =
@@ -197,8 +197,7 @@ impl Handlers {
         if let Some(signature) = signature {
             headers["stripe-signature"] = signature.into();
         }
-        let parameters = json!({ "provider": "stripe" });
-        self.http(&*self.webhook, "POST", "/webhooks/stripe", parameters, headers, body, None).await
+        self.webhook(ProviderName::Stripe, headers, body).await
     }
 
     async fn report(&self, kind: &str, data: &Value, webhook_id: Option<&str>) -> Answer {
@@ -210,8 +209,13 @@ impl Handlers {
         for (name, value) in &signed {
             headers[name.as_str()] = value.to_str().unwrap().into();
         }
-        let parameters = json!({ "provider": "sandbox" });
-        self.http(&*self.webhook, "POST", "/webhooks/sandbox", parameters, headers, &body, None).await
+        self.webhook(ProviderName::Sandbox, headers, &body).await
+    }
+
+    /// A provider sends a webhook to its address.
+    async fn webhook(&self, provider: ProviderName, headers: Value, body: &str) -> Answer {
+        let (path, parameters) = (format!("/webhooks/{provider}"), json!({ "provider": provider.as_str() }));
+        self.http(&*self.webhook, "POST", &path, parameters, headers, body, None).await
     }
 
     /// The time to live removes the link of a request, and the stream says so. Answers what failed of the batch.

@@ -3,6 +3,7 @@
 
 use crate::examples::header_lines;
 use crate::handlers::{Answer, Handlers};
+use adapters::ProviderName;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -115,7 +116,7 @@ fn start_aside() -> (String, Mailbox) {
             let mailbox = Mailbox::default();
             let webhooks = crate::serve(Router::new().fallback(keep).with_state(Arc::clone(&mailbox))).await;
             let environment = Environment::default()
-                .with("PAYMENT_PROVIDER", "stripe")
+                .with("PAYMENT_PROVIDER", ProviderName::Stripe.as_str())
                 .with("STRIPE_SECRET_KEY", KEY)
                 .with("STRIPE_WEBHOOK_SECRET", SECRET)
                 .with("STRIPE_WEBHOOK_URL", webhooks);
@@ -150,7 +151,7 @@ impl Stripe {
     #[must_use]
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         vec![
-            ("PAYMENT_PROVIDER", "stripe".to_owned()),
+            ("PAYMENT_PROVIDER", ProviderName::Stripe.to_string()),
             ("STRIPE_API_URL", self.proxy.clone()),
             ("STRIPE_CHECKOUT_ORIGIN", self.base.clone()),
             ("STRIPE_SECRET_KEY", KEY.to_owned()),

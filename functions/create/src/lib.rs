@@ -1,6 +1,6 @@
 //! `POST /payment-requests`: an agent sends a payment request.
 
-use adapters::{AcceptedMoney, DynamoDbStore};
+use adapters::{DynamoDbStore, ProviderName};
 use domain::use_cases::create::{Created, create};
 use domain::{
     Amount, Currency, Customer, Details, Doors, IdempotencyKey, Invalid, Limits, Metadata, Money, PaymentRequest, Phone,
@@ -25,7 +25,7 @@ const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-re
 struct Create {
     store: DynamoDbStore,
     doors: Doors,
-    money: AcceptedMoney,
+    provider: ProviderName,
     limits: Limits,
     claims: ClaimNames,
     public_base_url: String,
@@ -39,7 +39,7 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
     Ok(Box::new(HttpFunction(Create {
         store: DynamoDbStore::new(environment)?,
         doors: environment.doors(),
-        money: AcceptedMoney::new(environment)?,
+        provider: ProviderName::from_environment(environment)?,
         limits: runtime::config::limits(environment)?,
         claims: ClaimNames::new(environment),
         public_base_url: runtime::config::public_base_url(environment)?,
@@ -49,7 +49,7 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
 impl HttpHandler for Create {
     async fn handle(&self, request: Request) -> Result<Response<Body>, Problem> {
         let caller = self.claims.caller(&request)?;
-        let (details, key) = read(&request, self.money)?;
+        let (details, key) = read(&request, self.provider)?;
         let created = create(&self.store, &self.doors, &self.limits, caller, details, key.as_ref()).await?;
         match created {
             Created::New(request) => self.answer(&request, false),
@@ -78,7 +78,7 @@ impl Create {
 }
 
 /// Reads the body and the idempotency key, naming everything that is wrong with either.
-fn read(request: &Request, accepted: AcceptedMoney) -> Result<(Details, Option<IdempotencyKey>), Problem> {
+fn read(request: &Request, provider: ProviderName) -> Result<(Details, Option<IdempotencyKey>), Problem> {
     let mut fields = Fields::of_body(request)?;
     let key = match request.headers().get(IDEMPOTENCY_KEY).map(HeaderValue::to_str) {
         None => Some(None),
@@ -96,7 +96,7 @@ fn read(request: &Request, accepted: AcceptedMoney) -> Result<(Details, Option<I
     let currency = fields.required("currency", |value| Currency::in_force(value.as_str().unwrap_or_default()));
     let money = amount.zip(currency).map(|(amount, currency)| Money { amount, currency });
     // It is known now that nobody will be able to pay this; the customer must not be the one who finds out.
-    if let Some(Err(refusal)) = money.map(|money| accepted.check(money)) {
+    if let Some(Err(refusal)) = money.map(|money| provider.check(money)) {
         fields.refuse(refusal.field, refusal.message);
     }
     let customer = fields.object("customer", |customer| {

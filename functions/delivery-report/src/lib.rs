@@ -1,8 +1,7 @@
-//! A channel says that a link which it had taken did not reach the customer: over HTTP, by `POST /delivery-reports/{channel}`, or
-//! as a notification within the AWS account.
+//! A channel reports that a link which it had accepted did not reach the customer: over HTTP, by
+//! `POST /delivery-reports/{channel}`, or as a notification within the AWS account.
 
-use adapters::channel::SmsReports;
-use adapters::{ConfiguredReports, DynamoDbStore};
+use adapters::{ChannelName, ConfiguredReports, DynamoDbStore};
 use domain::use_cases::UseCaseError;
 use domain::use_cases::notify::{DeliveryReportOutcome, record_delivery_report};
 use domain::{DeliveryReport, Doors};
@@ -32,7 +31,7 @@ struct Reports {
 /// Builds the function.
 ///
 /// # Errors
-/// A variable that is missing or wrong.
+/// A variable that is missing or invalid.
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
     Ok(Box::new(DeliveryReports(HttpFunction(Reports {
         store: DynamoDbStore::new(environment)?,
@@ -41,7 +40,8 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
     }))))
 }
 
-/// What Amazon SNS hands over (<https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html>). A request over HTTP has no records.
+/// An event of Amazon SNS (<https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html>). A request over HTTP has no
+/// records.
 #[derive(Deserialize)]
 struct Notifications {
     #[serde(rename = "Records", default)]
@@ -64,13 +64,12 @@ impl Function for DeliveryReports {
     fn invoke<'a>(&'a self, event: &'a str) -> BoxFuture<'a, Result<String, InvocationError>> {
         Box::pin(async move {
             let Notifications { records } = serde_json::from_str(event).map_err(InvocationError::Event)?;
-            match (&self.0.0.reports, records.as_slice()) {
-                (ConfiguredReports::Sms(reports), [_, ..]) => {
-                    self.0.0.hear(*reports, &records).await?;
-                    Ok("null".to_owned())
-                }
-                _ => self.0.invoke(event).await,
+            let HttpFunction(reports) = &self.0;
+            if records.is_empty() || !reports.reports.come_as_notifications() {
+                return self.0.invoke(event).await;
             }
+            reports.record_notifications(&records).await?;
+            Ok("null".to_owned())
         })
     }
 
@@ -82,17 +81,18 @@ impl Function for DeliveryReports {
 impl HttpHandler for Reports {
     /// Answers 200 only after the write: until then the channel sends the report again.
     async fn handle(&self, request: Request) -> Result<Response<Body>, Problem> {
-        if self.reports.address() != Some(path_parameter(&request, "channel")?.as_str()) {
+        let channel: Option<ChannelName> = path_parameter(&request, "channel")?.parse().ok();
+        let body_at_most = self.reports.body_at_most().ok_or(Problem::NotFound)?;
+        if channel != Some(self.reports.channel()) {
             return Err(Problem::NotFound);
         }
         if *request.method() == Method::GET {
-            return self.prove(&request);
+            return self.answer_challenge(&request);
         }
-        let body = body_of_at_most(&request, self.reports.body_at_most())?;
-        let reports =
-            self.reports.read(request.headers(), body, self.doors.now()).await.map_err(|error| {
-                error.answer(Metric::WebhookRefused, "The body is not what the channel's reports are.")
-            })?;
+        let body = body_of_at_most(&request, body_at_most)?;
+        let reports = self.reports.read(request.headers(), body, self.doors.now()).await.map_err(|error| {
+            error.into_problem(Metric::WebhookRefused, "The body is not what the channel's reports are.")
+        })?;
         for report in reports {
             self.record(report).await?;
         }
@@ -105,9 +105,9 @@ impl HttpHandler for Reports {
 }
 
 impl Reports {
-    /// Tells Meta that this address is the one that somebody entered at its side
+    /// Answers Meta's challenge, which proves that the address entered at its side is ours
     /// (<https://developers.facebook.com/docs/graph-api/webhooks/getting-started>).
-    fn prove(&self, request: &Request) -> Result<Response<Body>, Problem> {
+    fn answer_challenge(&self, request: &Request) -> Result<Response<Body>, Problem> {
         let parameters = request.query_string_parameters();
         let parameter = |name| parameters.first(name).unwrap_or_default();
         let subscribes = parameter("hub.mode") == "subscribe";
@@ -119,10 +119,11 @@ impl Reports {
         Ok(response)
     }
 
-    /// Records what became of text messages.
-    async fn hear(&self, reports: SmsReports, notifications: &[Notification]) -> Result<(), InvocationError> {
+    /// Records which links did not arrive, from notifications within the AWS account.
+    async fn record_notifications(&self, notifications: &[Notification]) -> Result<(), InvocationError> {
         for notification in notifications {
-            if let Some(report) = reports.read(&notification.sns.message).map_err(InvocationError::Event)? {
+            let report = self.reports.read_notification(&notification.sns.message);
+            if let Some(report) = report.map_err(InvocationError::Event)? {
                 self.record(report).await.map_err(InvocationError::work)?;
             }
         }
@@ -134,13 +135,13 @@ impl Reports {
         match record_delivery_report(&self.store, &self.doors, report).await? {
             DeliveryReportOutcome::Applied(_) => {
                 count(Metric::DeliveryFailed);
-                tracing::error!(%id, reason, "the channel could not deliver a link");
+                tracing::error!(%id, reason, "link not delivered, as the channel reports");
             }
             DeliveryReportOutcome::Known(request) | DeliveryReportOutcome::Unchanged(request) => {
-                tracing::info!(%id, reason, status = %request.status, "a report that changes nothing");
+                tracing::info!(%id, reason, status = %request.status, "delivery report changed nothing");
             }
             DeliveryReportOutcome::Unknown => {
-                tracing::info!(%id, reason, "a report about no request of ours was ignored")
+                tracing::info!(%id, reason, "delivery report ignored: there is no such request")
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
-//! `POST /webhooks/{provider}`: the payment provider says what became of the money.
+//! `POST /webhooks/{provider}`: the payment provider reports what became of the money.
 
 use adapters::provider::WebhookEvent;
-use adapters::{ConfiguredWebhooks, DynamoDbStore};
+use adapters::{ConfiguredWebhooks, DynamoDbStore, ProviderName};
 use domain::Doors;
 use domain::use_cases::pay::{ProviderEventOutcome, record_provider_event};
 use http::{Response, StatusCode};
@@ -22,7 +22,7 @@ struct PaymentWebhook {
 /// Builds the function.
 ///
 /// # Errors
-/// A variable that is missing or wrong.
+/// A variable that is missing or invalid.
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
     Ok(Box::new(HttpFunction(PaymentWebhook {
         store: DynamoDbStore::new(environment)?.with_retention(runtime::config::retention(environment)?),
@@ -32,9 +32,10 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
 }
 
 impl HttpHandler for PaymentWebhook {
-    /// Answers 200 only after the write: until then the provider sends the report again.
+    /// Answers 200 only after the write: until then the provider sends the webhook again.
     async fn handle(&self, request: Request) -> Result<Response<Body>, Problem> {
-        if path_parameter(&request, "provider")? != self.webhooks.provider() {
+        let provider: Option<ProviderName> = path_parameter(&request, "provider")?.parse().ok();
+        if provider != Some(self.webhooks.provider()) {
             return Err(Problem::NotFound);
         }
         let body = body(&request)?;
@@ -44,23 +45,30 @@ impl HttpHandler for PaymentWebhook {
             }
             Ok(WebhookEvent::ImpossibleMoney(id)) => {
                 count(Metric::AmountMismatch);
-                tracing::error!(%id, "a payment of money that no request can be over; a person has to look at the provider");
+                tracing::error!(
+                    %id,
+                    "payment not recorded: no request can be over its amount or currency; a person has to look into it"
+                );
             }
             Ok(WebhookEvent::RefundFailed(id)) => {
                 count(Metric::RefundFailed);
-                tracing::error!(%id, "a refund failed after the provider had taken it on; a person has to have it sent again");
+                tracing::error!(
+                    %id,
+                    "refund failed after the provider had accepted it; a person has to have it sent again"
+                );
             }
-            Ok(WebhookEvent::Nothing(kind)) => tracing::info!(kind, "a webhook of which there is nothing to do"),
+            Ok(WebhookEvent::Ignored(kind)) => tracing::info!(kind, "webhook ignored: its type changes nothing"),
             Ok(WebhookEvent::OtherMode(kind)) => {
                 count(Metric::WebhookOtherMode);
-                tracing::warn!(kind, "a webhook of the provider's other mode, test or live, was ignored");
+                tracing::warn!(kind, "webhook ignored: it is of the provider's other mode, test or live");
             }
-            Ok(WebhookEvent::Foreign(kind)) => {
+            Ok(WebhookEvent::Unrelated(kind)) => {
                 count(Metric::WebhookIgnored);
-                tracing::info!(kind, "a webhook about nothing of ours was ignored");
+                tracing::info!(kind, "webhook ignored: it is not about a request of ours");
             }
             Err(error) => {
-                return Err(error.answer(Metric::WebhookRefused, "The webhook's body is not what its type promises."));
+                let unreadable = "The webhook's body is not what its type promises.";
+                return Err(error.into_problem(Metric::WebhookRefused, unreadable));
             }
         }
         Ok(json(StatusCode::OK, &json!({})))
@@ -71,29 +79,42 @@ impl HttpHandler for PaymentWebhook {
     }
 }
 
+/// Logs what became of a report, and counts what an operator has to know.
 fn log_outcome(outcome: &ProviderEventOutcome) {
     match outcome {
         ProviderEventOutcome::Applied(request) => {
-            tracing::info!(id = %request.id, status = %request.status, "recorded")
+            tracing::info!(id = %request.id, status = %request.status, "payment report recorded");
         }
         ProviderEventOutcome::Unchanged(request) => {
-            tracing::info!(id = %request.id, status = %request.status, "a report that changes nothing");
+            tracing::info!(id = %request.id, status = %request.status, "payment report changed nothing");
         }
         ProviderEventOutcome::Mismatch(request) => {
             count(Metric::AmountMismatch);
-            tracing::error!(id = %request.id, status = %request.status, "a payment of another amount or currency than was asked for");
+            tracing::error!(
+                id = %request.id,
+                status = %request.status,
+                "payment not recorded: its amount or currency is not what was asked for"
+            );
         }
         ProviderEventOutcome::SecondPayment(request) => {
             count(Metric::SecondPayment);
-            tracing::error!(id = %request.id, status = %request.status, "a second payment; a person has to send it back");
+            tracing::error!(
+                id = %request.id,
+                status = %request.status,
+                "second payment of one request; a person has to send it back"
+            );
         }
         ProviderEventOutcome::RefundNotDue(request) => {
             count(Metric::RefundNotDue);
-            tracing::warn!(id = %request.id, status = %request.status, "money went back that was not due, or not all that was; nothing changes");
+            tracing::warn!(
+                id = %request.id,
+                status = %request.status,
+                "refund not recorded: none was due, or not of this amount"
+            );
         }
         ProviderEventOutcome::Unknown => {
             count(Metric::WebhookIgnored);
-            tracing::info!("a report about no request of ours was ignored");
+            tracing::info!("payment report ignored: there is no such request");
         }
     }
 }

@@ -6,7 +6,7 @@ use adapters::eventbridge::{ENTRIES_PER_CALL, Entry, EntryError};
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use domain::{Doors, PaymentRequestEvent};
-use runtime::telemetry::{Metric, count};
+use runtime::telemetry::{Metric, chain, count};
 use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
 use serde_json::json;
 
@@ -83,7 +83,17 @@ impl Publish {
         }
         let (entries, sequence_numbers): (Vec<Entry>, Vec<String>) =
             batch.into_iter().map(|pending| (pending.entry, pending.sequence_number)).unzip();
-        let results = self.bus.put(&entries).await;
+        let results = match self.bus.put(&entries).await {
+            Ok(results) => results,
+            Err(error) => {
+                tracing::error!(
+                    error = chain(&error),
+                    events = entries.len(),
+                    "no event published; the stream delivers them again"
+                );
+                return Err(sequence_numbers.into_iter().next().unwrap_or_default());
+            }
+        };
         let failures: Vec<(&String, &EntryError)> = sequence_numbers
             .iter()
             .zip(&results)
@@ -91,12 +101,17 @@ impl Publish {
             .collect();
         match failures.first() {
             None => {
-                tracing::info!(events = entries.len(), "published");
+                tracing::info!(events = entries.len(), "events published");
                 Ok(())
             }
             // The batch is in the order of the stream, so the first failure is the lowest.
             Some((number, error)) => {
-                tracing::error!(%error, failed = failures.len(), events = entries.len(), "not published; the stream delivers again");
+                tracing::error!(
+                    %error,
+                    failed = failures.len(),
+                    events = entries.len(),
+                    "some events not published; the stream delivers them again"
+                );
                 Err((*number).clone())
             }
         }

@@ -3,7 +3,7 @@
 //! The stream forgets after 24 hours; a request's own history does not. Consumers drop what they have seen by its
 //! `event_id`, so replaying too much does no harm.
 
-use adapters::eventbridge::{Entry, EntryError};
+use adapters::eventbridge::{BusError, Entry, EntryError};
 use adapters::{DynamoDbStore, EventBus};
 use domain::ports::{Reads as _, StoreError};
 use domain::{PaymentRequestEvent, PaymentRequestId};
@@ -27,10 +27,19 @@ pub enum ReplayError {
     /// There is no such request; its retention may be over.
     #[error("request {0}: there is no such request")]
     Unknown(PaymentRequestId),
-    /// An event did not get onto the bus.
+    /// The call that puts an event on the bus failed.
     #[error("event {event_id}: {error}")]
     Bus {
-        /// Which.
+        /// The event.
+        event_id: String,
+        /// Why.
+        #[source]
+        error: BusError,
+    },
+    /// The bus rejected an event.
+    #[error("event {event_id}: {error}")]
+    Event {
+        /// The event.
         event_id: String,
         /// Why.
         #[source]
@@ -53,8 +62,10 @@ pub async fn replay(environment: &Environment, ids: &[PaymentRequestId], after: 
             PaymentRequestEvent::of_history(&request, after, &public_base_url).collect();
         for event in events {
             // One by one: of several in one call, a later one could be taken without an earlier one.
-            for result in bus.put(&[Entry::from(&event)]).await {
-                result.map_err(|error| ReplayError::Bus { event_id: event.event_id.clone(), error })?;
+            let results = bus.put(&[Entry::from(&event)]).await;
+            let results = results.map_err(|error| ReplayError::Bus { event_id: event.event_id.clone(), error })?;
+            for result in results {
+                result.map_err(|error| ReplayError::Event { event_id: event.event_id.clone(), error })?;
             }
             replayed += 1;
         }

@@ -1,13 +1,16 @@
 //! The event bus.
 
-use crate::aws::client_config;
+use crate::aws::{Failure, client_config};
 use aws_sdk_eventbridge::Client;
-use aws_sdk_eventbridge::error::DisplayErrorContext;
+use aws_sdk_eventbridge::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_eventbridge::primitives::DateTime;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use domain::event::SOURCE;
+use domain::ports::Cause;
 use domain::{PaymentRequestEvent, Timestamp};
 use runtime::{ConfigError, Environment};
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -20,11 +23,11 @@ pub const ENTRIES_PER_CALL: usize = 10;
 /// One event to put on the bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Who says it.
+    /// The envelope's `source`, by which rules select it.
     pub source: &'static str,
-    /// Which kind it is.
+    /// The envelope's `detail-type`, the kind of event.
     pub detail_type: &'static str,
-    /// When it happened.
+    /// The time at which it happened.
     pub time: Timestamp,
     /// The event itself, JSON.
     pub detail: String,
@@ -42,15 +45,36 @@ impl From<&PaymentRequestEvent> for Entry {
     }
 }
 
-/// An entry that did not get onto the bus; the same again may.
+/// No entry of a call got onto the bus; the same call again may succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum BusError {
+    /// There was no answer in time, EventBridge throttled the call, or it failed itself.
+    #[error("the event bus is unavailable")]
+    Unavailable(#[source] Cause),
+    /// EventBridge rejected the call. The bus does not exist, or the function may not use it; an operator has to change
+    /// one or the other.
+    #[error("the event bus {name} does not exist, or this function is not allowed to use it")]
+    Misconfigured {
+        /// The bus's name, from `EVENT_BUS_NAME`.
+        name: String,
+        /// EventBridge's answer.
+        #[source]
+        cause: Cause,
+    },
+}
+
+/// The bus answered the call but rejected this entry; the same entry again may succeed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum EntryError {
-    /// The whole call failed.
-    #[error("the event bus is unavailable: {0}")]
-    Call(String),
-    /// The bus took the call but not this entry.
-    #[error("the event bus refused the entry: {0}")]
-    Entry(String),
+#[error(
+    "the event bus rejected the entry: {}: {}",
+    .code.as_deref().unwrap_or("no code"),
+    .message.as_deref().unwrap_or("no message"),
+)]
+pub struct EntryError {
+    /// EventBridge's code.
+    pub code: Option<String>,
+    /// EventBridge's own words.
+    pub message: Option<String>,
 }
 
 /// The bus that events are put on.
@@ -58,11 +82,11 @@ pub enum EntryError {
 pub struct EventBus {
     client: Client,
     name: String,
-    /// When the bus was last seen to exist.
+    /// The time at which the bus was last seen to exist.
     seen: Arc<Mutex<Option<Instant>>>,
 }
 
-/// How long the bus is taken to exist once it was seen.
+/// The time for which the bus is assumed to exist once it was seen.
 const SEEN_FOR: Duration = Duration::from_mins(1);
 
 impl EventBus {
@@ -79,25 +103,26 @@ impl EventBus {
         })
     }
 
-    /// Makes sure that there is a bus, about once a minute: `PutEvents` answers success for one that does not exist
-    /// (<https://github.com/aws/aws-cli/issues/9186>), and what was put there would be lost in silence.
-    async fn look(&self) -> Result<(), EntryError> {
+    /// Makes sure that the bus exists, about once a minute: `PutEvents` answers success for one that does not
+    /// (<https://github.com/aws/aws-cli/issues/9186>), and what was put there would be lost without an error.
+    async fn ensure_exists(&self) -> Result<(), BusError> {
         let mut seen = self.seen.lock().await;
         if seen.is_some_and(|at| at.elapsed() < SEEN_FOR) {
             return Ok(());
         }
         let bus = self.client.describe_event_bus().name(&self.name).send().await;
-        bus.map_err(|error| EntryError::Call(DisplayErrorContext(&error).to_string()))?;
+        bus.map_err(|error| self.failure(error))?;
         *seen = Some(Instant::now());
         Ok(())
     }
 
     /// Puts at most [`ENTRIES_PER_CALL`] entries on the bus. The call can succeed while entries fail, so there is a
     /// result for each, in the order of the entries.
-    pub async fn put(&self, entries: &[Entry]) -> Vec<Result<(), EntryError>> {
-        if let Err(error) = self.look().await {
-            return entries.iter().map(|_| Err(error.clone())).collect();
-        }
+    ///
+    /// # Errors
+    /// [`BusError`] if no entry got onto the bus.
+    pub async fn put(&self, entries: &[Entry]) -> Result<Vec<Result<(), EntryError>>, BusError> {
+        self.ensure_exists().await?;
         let requests = entries.iter().map(|entry| {
             PutEventsRequestEntry::builder()
                 .event_bus_name(&self.name)
@@ -107,25 +132,85 @@ impl EventBus {
                 .detail(&entry.detail)
                 .build()
         });
-        match self.client.put_events().set_entries(Some(requests.collect())).send().await {
-            Ok(output) => {
-                let answers = output.entries.unwrap_or_default();
-                (0..entries.len())
-                    .map(|index| match answers.get(index) {
-                        Some(answer) if answer.event_id.is_some() => Ok(()),
-                        Some(answer) => Err(EntryError::Entry(format!(
-                            "{}: {}",
-                            answer.error_code.as_deref().unwrap_or("no code"),
-                            answer.error_message.as_deref().unwrap_or("no message"),
-                        ))),
-                        None => Err(EntryError::Entry("no answer for it".to_owned())),
-                    })
-                    .collect()
-            }
-            Err(error) => {
-                let error = EntryError::Call(DisplayErrorContext(&error).to_string());
-                entries.iter().map(|_| Err(error.clone())).collect()
-            }
+        let output = self.client.put_events().set_entries(Some(requests.collect())).send().await;
+        let results = output.map_err(|error| self.failure(error))?.entries.unwrap_or_default();
+        let mut results = results.into_iter().map(|result| match result.event_id {
+            Some(_) => Ok(()),
+            None => Err(EntryError { code: result.error_code, message: result.error_message }),
+        });
+        let missing = || Err(EntryError { code: None, message: Some("no result for it".to_owned()) });
+        Ok(entries.iter().map(|_| results.next().unwrap_or_else(missing)).collect())
+    }
+
+    fn failure<E>(&self, error: SdkError<E, HttpResponse>) -> BusError
+    where
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
+        match Failure::of(&error) {
+            Failure::Unavailable => BusError::Unavailable(error.into()),
+            Failure::Misconfigured => BusError::Misconfigured { name: self.name.clone(), cause: error.into() },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::Router;
+    use axum::extract::State;
+    use axum::http::{HeaderMap, StatusCode};
+    use serde_json::{Value, json};
+
+    /// What a bus answers: the status and body of `DescribeEventBus`, and those of `PutEvents`.
+    type Answers = [(u16, Value); 2];
+
+    async fn answer(State([described, put]): State<Answers>, headers: HeaderMap) -> (StatusCode, String) {
+        let (status, body) = if headers["x-amz-target"] == "AWSEvents.DescribeEventBus" { described } else { put };
+        (StatusCode::from_u16(status).unwrap(), body.to_string())
+    }
+
+    /// Puts two entries on a bus that answers this.
+    async fn put(described: (u16, Value), put: (u16, Value)) -> Result<Vec<Result<(), EntryError>>, BusError> {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let environment = Environment::default()
+            .with("AWS_REGION", "us-east-1")
+            .with("AWS_ACCESS_KEY_ID", "test")
+            .with("AWS_SECRET_ACCESS_KEY", "test")
+            .with("AWS_ENDPOINT_URL_EVENTBRIDGE", format!("http://{}", listener.local_addr().unwrap()))
+            .with("EVENT_BUS_NAME", "chat2pay");
+        let router = Router::new().fallback(answer).with_state([described, put]);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let time = "2026-01-05T10:00:00Z".parse().unwrap();
+        let entry = Entry { source: SOURCE, detail_type: "Test", time, detail: "{}".to_owned() };
+        EventBus::new(&environment).unwrap().put(&[entry.clone(), entry]).await
+    }
+
+    fn error(code: &str) -> Value {
+        json!({ "__type": code, "message": "no" })
+    }
+
+    #[tokio::test]
+    async fn a_bus_that_is_missing_or_forbidden_is_told_from_one_that_is_unavailable() {
+        let there = (200, json!({ "Name": "chat2pay" }));
+        for code in ["ResourceNotFoundException", "AccessDeniedException"] {
+            let failed = put((400, error(code)), (200, json!({}))).await.unwrap_err();
+            assert!(matches!(&failed, BusError::Misconfigured { name, .. } if name == "chat2pay"), "{failed:?}");
+        }
+        let failed = put(there.clone(), (400, error("AccessDeniedException"))).await.unwrap_err();
+        assert!(matches!(failed, BusError::Misconfigured { .. }), "{failed:?}");
+        let failed = put(there, (500, error("InternalException"))).await.unwrap_err();
+        assert!(matches!(failed, BusError::Unavailable(_)), "{failed:?}");
+    }
+
+    #[tokio::test]
+    async fn each_entry_has_a_result_of_its_own_also_where_the_bus_gives_none() {
+        let there = (200, json!({ "Name": "chat2pay" }));
+        let rejected = json!({ "ErrorCode": "ThrottlingException", "ErrorMessage": "slower" });
+        let entries = json!({ "FailedEntryCount": 1, "Entries": [{ "EventId": "1" }, rejected] });
+        let results = put(there.clone(), (200, entries)).await.unwrap();
+        let expected = EntryError { code: Some("ThrottlingException".into()), message: Some("slower".into()) };
+        assert_eq!(results, [Ok(()), Err(expected)]);
+        let results = put(there, (200, json!({ "Entries": [{ "EventId": "1" }] }))).await.unwrap();
+        assert!(matches!(results.as_slice(), [Ok(()), Err(EntryError { code: None, .. })]), "{results:?}");
     }
 }

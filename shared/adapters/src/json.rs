@@ -4,32 +4,27 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// Reads a field that others leave out or write as `null` when there is nothing to say.
+/// Deserializes a field that others leave out or write as `null`: then it is `T`'s default.
 ///
 /// # Errors
-/// It is neither nothing nor what it should be.
-pub(crate) fn nothing_if_null<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+/// It is neither null nor a `T`.
+pub(crate) fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     from: D,
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
-/// Reads what can be read of a list, which may be missing like any other field. Others' lists hold much that is none of ours, and
-/// one element of a new shape must not cost the rest.
+/// Deserializes a list leniently: missing or null is empty, and elements that do not match `T` are skipped with a
+/// warning, so that one element of a new shape does not cost the others.
 ///
 /// # Errors
-/// It is neither nothing nor a list.
-pub(crate) fn what_is_readable<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Vec<T>, D::Error> {
-    let elements: Vec<Value> = nothing_if_null(from)?;
+/// It is neither null nor a list.
+pub(crate) fn lenient_list<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Vec<T>, D::Error> {
+    let elements: Vec<Value> = null_as_default(from)?;
     let count = elements.len();
     let read: Vec<T> = elements.into_iter().filter_map(|element| serde_json::from_value(element).ok()).collect();
     if read.len() < count {
-        tracing::warn!(unreadable = count - read.len(), "elements of a list cannot be read and are passed over");
+        tracing::warn!(skipped = count - read.len(), "elements of a list skipped: they have an unknown shape");
     }
     Ok(read)
-}
-
-/// What is wrong with a JSON text, without any of the text: what it repeats of it may be a customer's.
-pub(crate) fn without_text(error: &serde_json::Error) -> String {
-    format!("{:?} error at line {}, column {}", error.classify(), error.line(), error.column())
 }

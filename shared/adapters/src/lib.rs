@@ -6,12 +6,12 @@ pub mod dynamodb;
 pub mod eventbridge;
 mod http_client;
 mod json;
+mod names;
 pub mod provider;
+mod retry;
 pub mod secrets;
-mod webhook_error;
 
-pub use channel::{ConfiguredChannel, ConfiguredReports};
+pub use channel::{ChannelName, ConfiguredChannel, ConfiguredReports};
 pub use dynamodb::DynamoDbStore;
 pub use eventbridge::EventBus;
-pub use provider::{AcceptedMoney, ConfiguredProvider, ConfiguredWebhooks};
-pub use webhook_error::WebhookError;
+pub use provider::{ConfiguredProvider, ConfiguredWebhooks, ProviderName};

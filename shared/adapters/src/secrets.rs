@@ -1,10 +1,11 @@
 //! Where secrets come from: a variable on one machine, Secrets Manager in a deployment.
 
-use crate::WebhookError;
-use crate::aws::client_config;
+use crate::aws::{Failure, client_config};
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::DisplayErrorContext;
+use domain::ports::Cause;
+use runtime::telemetry::chain;
 use runtime::webhook::{Secrets, SignatureError};
+use runtime::webhook_error::WebhookError;
 use runtime::{ConfigError, Environment};
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -18,20 +19,42 @@ const KEPT_FOR: Duration = Duration::from_mins(5);
 /// webhooks would make us call Secrets Manager for each of them.
 const REREAD_AT_MOST_EVERY: Duration = Duration::from_secs(30);
 
-/// The secrets could not be had.
+/// A secret that is not available.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// Secrets Manager did not hand them out.
-    #[error("the secret could not be read: {0}")]
-    Unavailable(String),
-    /// What it handed out is not the kind of secret that it should be.
+    /// Secrets Manager did not answer in time, throttled the call or failed itself. The same call may succeed later.
+    #[error("Secrets Manager is unavailable, so {name}_ARN cannot be read")]
+    Unavailable {
+        /// The variable that the secret stands in, or with `_ARN` at its end, the secret's ARN.
+        name: String,
+        /// What became of the call.
+        #[source]
+        cause: Cause,
+    },
+    /// Secrets Manager rejected the call. The secret does not exist, it is to be deleted, or the function may not read
+    /// or decrypt it; an operator has to change the ARN, the secret or the permission.
+    #[error("{name}_ARN is misconfigured: there is no such secret, or this function is not allowed to read it")]
+    Misconfigured {
+        /// The variable, as above.
+        name: String,
+        /// Secrets Manager's answer.
+        #[source]
+        cause: Cause,
+    },
+    /// The secret's value is not of the form that this kind of secret has.
     #[error("the secret's value cannot be used: {0}")]
-    Wrong(#[from] ConfigError),
+    Invalid(#[from] ConfigError),
 }
 
-/// A secret that can be read from text. Its `Debug` shows nothing of it.
-pub trait SecretValue: Clone + Debug + PartialEq + Send + Sync {
-    /// Reads a deployment's secret, which came from where `name` says.
+impl From<SecretError> for WebhookError {
+    fn from(error: SecretError) -> Self {
+        Self::Secret(error.into())
+    }
+}
+
+/// A secret that can be parsed from text. Its `Debug` shows nothing of it.
+pub trait SecretValue: Clone + Debug + Send + Sync {
+    /// Parses a deployment's secret, which came from where `name` says.
     ///
     /// # Errors
     /// Not of the secret's form. The error never holds the text.
@@ -81,10 +104,11 @@ struct Kept<T> {
 }
 
 impl<T: SecretValue> SecretSource<T> {
-    /// The secret in the variable `name`, or in the Secrets Manager secret whose ARN is in `name` with `_ARN` at its end.
+    /// The secret in the variable `name`, or in the Secrets Manager secret whose ARN is in `name` with `_ARN` at its
+    /// end.
     ///
     /// # Errors
-    /// Neither variable is set, or one is wrong.
+    /// Neither variable is set, or one is invalid.
     pub fn from_environment(environment: &Environment, name: &str) -> Result<Self, ConfigError> {
         match environment.get(&format!("{name}_ARN")) {
             Some(arn) if environment.get(name).is_none() => Ok(Self::Managed(Arc::new(Managed {
@@ -104,7 +128,7 @@ impl<T: SecretValue> SecretSource<T> {
         }
     }
 
-    /// The secret, at most five minutes old.
+    /// Returns the secret, at most five minutes old.
     ///
     /// # Errors
     /// It was never read before, and cannot be read now.
@@ -115,7 +139,8 @@ impl<T: SecretValue> SecretSource<T> {
         }
     }
 
-    /// Verifies a webhook with the secret in use and, if it was signed with another one, with what may have replaced it.
+    /// Verifies a webhook with the secret in use and, if it was signed with another one, with what may have replaced
+    /// it.
     ///
     /// # Errors
     /// [`WebhookError::Signature`] as `verify` finds it, [`WebhookError::Secret`] as for [`Self::current`].
@@ -129,11 +154,35 @@ impl<T: SecretValue> SecretSource<T> {
         }
     }
 
-    /// The secret after the one in use did not hold: it may have been rotated since it was read.
+    /// Makes a call with the secret in use and, if its answer says that the secret is not accepted, once more with the
+    /// one that has replaced it.
+    ///
+    /// # Errors
+    /// As for [`Self::current`]; the call's own.
+    pub async fn call<R, E, F>(
+        &self,
+        call: impl Fn(T) -> F,
+        is_unauthorized: impl Fn(&Result<R, E>) -> bool,
+    ) -> Result<R, E>
+    where
+        T: PartialEq,
+        E: From<SecretError>,
+        F: Future<Output = Result<R, E>>,
+    {
+        let secret = self.current().await?;
+        let result = call(secret.clone()).await;
+        if !is_unauthorized(&result) {
+            return result;
+        }
+        let newer = self.after_mismatch().await?;
+        if newer == secret { result } else { call(newer).await }
+    }
+
+    /// Returns the secret after the one in use did not hold: it may have been rotated since it was read.
     ///
     /// # Errors
     /// As for [`Self::current`].
-    pub async fn after_mismatch(&self) -> Result<T, SecretError> {
+    async fn after_mismatch(&self) -> Result<T, SecretError> {
         match self {
             Self::Fixed(secret) => Ok(secret.clone()),
             Self::Managed(managed) => managed.no_older_than(REREAD_AT_MOST_EVERY).await,
@@ -157,15 +206,63 @@ impl<T: SecretValue> Managed<T> {
         };
         let Some(kept) = kept.as_mut() else { return Err(error) };
         // What held five minutes ago most likely still holds; the next try waits as long as after a read that worked.
-        tracing::error!(%error, secret = self.name, "the secret could not be read again; the last one is used");
+        tracing::error!(
+            error = chain(&error),
+            secret = self.name,
+            "secret not read again: the value that was read last stays in use"
+        );
         kept.read_at = Instant::now();
         Ok(kept.secret.clone())
     }
 
     async fn read(&self) -> Result<T, SecretError> {
         let value = self.client.get_secret_value().secret_id(&self.arn).send().await;
-        let value = value.map_err(|error| SecretError::Unavailable(DisplayErrorContext(&error).to_string()))?;
+        let value = value.map_err(|error| {
+            let name = self.name.clone();
+            match Failure::of(&error) {
+                Failure::Unavailable => SecretError::Unavailable { name, cause: error.into() },
+                Failure::Misconfigured => SecretError::Misconfigured { name, cause: error.into() },
+            }
+        })?;
         let text = value.secret_string().unwrap_or_default();
         Ok(T::parse(text, &self.name)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::Router;
+    use axum::http::StatusCode;
+    use serde_json::{Value, json};
+
+    /// Reads a secret from a Secrets Manager that answers this.
+    async fn read(status: u16, body: Value) -> Result<Secrets, SecretError> {
+        let status = StatusCode::from_u16(status).unwrap();
+        let answer = move || std::future::ready((status, body.to_string()));
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let environment = Environment::default()
+            .with("AWS_REGION", "us-east-1")
+            .with("AWS_ACCESS_KEY_ID", "test")
+            .with("AWS_SECRET_ACCESS_KEY", "test")
+            .with("AWS_ENDPOINT_URL_SECRETS_MANAGER", format!("http://{}", listener.local_addr().unwrap()))
+            .with("TEST_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:1:secret:test");
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
+        SecretSource::from_environment(&environment, "TEST_SECRET").unwrap().current().await
+    }
+
+    #[tokio::test]
+    async fn a_wrong_arn_or_a_missing_permission_is_told_from_an_outage_and_from_a_wrong_value() {
+        for code in ["ResourceNotFoundException", "AccessDeniedException", "DecryptionFailure"] {
+            let error = read(400, json!({ "__type": code, "message": "no" })).await.unwrap_err();
+            assert!(matches!(&error, SecretError::Misconfigured { name, .. } if name == "TEST_SECRET"), "{error:?}");
+            let line = chain(&error);
+            assert!(line.contains("TEST_SECRET_ARN is misconfigured") && line.contains(code), "{line}");
+        }
+        let error = read(500, json!({ "__type": "InternalServiceError", "message": "no" })).await.unwrap_err();
+        assert!(matches!(error, SecretError::Unavailable { .. }), "{error:?}");
+        let error = read(200, json!({ "SecretString": "my-own-secret" })).await.unwrap_err();
+        assert!(matches!(error, SecretError::Invalid(_)), "{error:?}");
+        assert!(!format!("{error:?}").contains("my-own-secret"), "{error:?}");
     }
 }

@@ -26,7 +26,7 @@ pub enum ConfigError {
         name: String,
     },
     /// The variable is set to something else than it may hold.
-    #[error("the environment variable {name} is wrong: it must be {expected}")]
+    #[error("the environment variable {name} is invalid: it must be {expected}")]
     Invalid {
         /// The variable's name.
         name: String,
@@ -84,7 +84,15 @@ impl Environment {
         self.get(name).ok_or_else(|| ConfigError::Missing { name: name.to_owned() })
     }
 
-    /// A variable read as `T`, or `default` if it is not set.
+    /// Parses a variable that has to be there.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`] if it is not, [`ConfigError::Invalid`] if it is not a `T`.
+    pub fn parse<T: FromStr>(&self, name: &str, expected: &str) -> Result<T, ConfigError> {
+        self.require(name)?.parse().map_err(|_| Self::invalid(name, expected))
+    }
+
+    /// Parses a variable, or returns `default` if it is not set.
     ///
     /// # Errors
     /// [`ConfigError::Invalid`] if it is set to something that is not a `T`, or that `accept` refuses.

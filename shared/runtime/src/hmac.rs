@@ -1,44 +1,46 @@
-//! HMAC-SHA256 (RFC 2104), as the signatures of webhooks are made of it.
+//! HMAC-SHA256 (RFC 2104), which signatures of webhooks are made of, and comparison in constant time.
 
-use hmac_sha256::HMAC;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
 
-/// The code of a message that is made of these parts, one after another. Two messages whose parts run together have the same.
+/// Computes the code of a message that is made of these parts, one after another. Two messages whose concatenated parts
+/// are equal have the same code.
 #[must_use]
+#[expect(clippy::expect_used, reason = "HMAC takes keys of every length (RFC 2104, section 2)")]
 pub fn code(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let mut hmac = HMAC::new(key);
+    let mut hmac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length");
     for part in parts {
         hmac.update(part);
     }
-    hmac.finalize()
+    hmac.finalize().into_bytes().into()
 }
 
-/// The same in hexadecimal, in lower case.
+/// Computes the same code in hexadecimal, in lower case.
 #[must_use]
 pub fn hexadecimal(key: &[u8], parts: &[&[u8]]) -> String {
-    code(key, parts).iter().fold(String::with_capacity(64), |mut text, byte| {
-        for digit in [byte >> 4, byte & 15] {
-            text.push(char::from_digit(digit.into(), 16).unwrap_or_default());
-        }
-        text
-    })
+    hex::encode(code(key, parts))
 }
 
-/// Takes as long for a near miss as for a wild one, so that a signature cannot be found a byte at a time.
+/// Compares two texts in a time that depends on their lengths alone, so that a signature cannot be guessed a byte at a
+/// time.
 #[must_use]
 pub fn equal_in_constant_time(left: &[u8], right: &[u8]) -> bool {
-    left.len() == right.len() && left.iter().zip(right).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
+    left.ct_eq(right).into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Test case 2 of RFC 4231.
+    /// Test cases 2 and 6 of RFC 4231: a short key, and one that is longer than the hash function's block.
     #[test]
     fn a_code_is_that_of_the_standard_however_its_message_is_divided() {
         let expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
         assert_eq!(hexadecimal(b"Jefe", &[b"what do ya want for nothing?"]), expected);
         assert_eq!(hexadecimal(b"Jefe", &[b"what do ya ", b"", b"want for nothing?"]), expected);
+        let expected = "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54";
+        assert_eq!(hexadecimal(&[0xaa; 131], &[b"Test Using Larger Than Block-Size Key - Hash Key First"]), expected);
     }
 
     #[test]

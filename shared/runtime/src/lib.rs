@@ -14,6 +14,7 @@ pub mod representation;
 pub mod stripe_signature;
 pub mod telemetry;
 pub mod webhook;
+pub mod webhook_error;
 
 pub use environment::{ConfigError, Environment};
 pub use function::{BoxFuture, Function, InvocationError, run};

@@ -65,6 +65,7 @@ pub fn duration(metric: Metric, duration: Duration) {
 /// Hands a value to CloudWatch: in a deployment as a line of CloudWatch's embedded metric format on standard output
 /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>),
 /// elsewhere as a log line.
+#[expect(clippy::disallowed_methods, reason = "a metric's time decides nothing")]
 fn emit(metric: Metric, unit: &str, value: u64) {
     let Some(function) = std::env::var_os("AWS_LAMBDA_FUNCTION_NAME") else {
         tracing::debug!(metric = metric.name(), value, unit, "measured");
@@ -89,7 +90,13 @@ fn emit(metric: Metric, unit: &str, value: u64) {
     }
 }
 
-/// An error with everything that led to it, in one line.
+/// Describes what is wrong with a JSON text without any of the text, which may hold a customer's data.
+#[must_use]
+pub fn redacted(error: &serde_json::Error) -> String {
+    format!("{:?} error at line {}, column {}", error.classify(), error.line(), error.column())
+}
+
+/// Describes an error with all of its causes, in one line.
 #[must_use]
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();

@@ -1,26 +1,34 @@
-//! Standard Webhooks signatures (<https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>):
-//! made with the first of several secrets, held against all of them, so that a secret can be rotated.
+//! Standard Webhooks signatures
+//! (<https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>): made with the first
+//! of several secrets and verified with all of them, so that a secret can be rotated.
 
 use crate::environment::{ConfigError, Environment};
-use crate::hmac::equal_in_constant_time;
+use crate::hmac::{code, equal_in_constant_time};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::Timestamp;
 use http::{HeaderMap, HeaderValue};
-use standardwebhooks::{HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook};
-use std::fmt;
+use secrecy::{ExposeSecret as _, SecretSlice};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+/// The header with the webhook's identifier, the same at every attempt to deliver it.
+const ID: &str = "webhook-id";
+/// The header with the time of signing, in seconds since the Unix epoch.
+const TIMESTAMP: &str = "webhook-timestamp";
+/// The header with one or more signatures, separated by spaces: `v1,` and the base64 of an HMAC-SHA256.
+const SIGNATURE: &str = "webhook-signature";
 
 /// How far a webhook's timestamp may lie from now, in seconds, on either side.
 const TOLERANCE_SECONDS: u64 = 300;
-/// Standard Webhooks asks for secrets of 24 to 64 bytes, and a deployment's have to be.
+/// The size of a deployment's secrets: Standard Webhooks asks for 24 to 64 bytes.
 const SECRET_BYTES: RangeInclusive<usize> = 24..=64;
-/// On one machine, where a secret stands in a variable, a shorter one is somebody trying something out.
+/// The size of a secret in a variable on one machine, where a short one is somebody trying something out.
 const TRIAL_SECRET_BYTES: RangeInclusive<usize> = 1..=64;
 
-/// The secrets that webhooks are signed with; the newest first. `Debug` shows none of them.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secrets(Vec<Vec<u8>>);
+/// The secrets that webhooks are signed with, the newest first.
+#[derive(Debug, Clone)]
+pub struct Secrets(Arc<[SecretSlice<u8>]>);
 
 /// A webhook whose signature does not hold. Nothing in it may be believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -37,7 +45,7 @@ pub enum SignatureError {
 }
 
 impl Secrets {
-    /// One or more secrets from a variable, separated by spaces: `whsec_` and the base64 of 1 to 64 bytes each.
+    /// Reads one or more secrets from a variable, separated by spaces: `whsec_` and the base64 of 1 to 64 bytes each.
     ///
     /// # Errors
     /// Missing, or not of that form.
@@ -45,7 +53,8 @@ impl Secrets {
         Self::read(environment.require(name)?, name, &TRIAL_SECRET_BYTES)
     }
 
-    /// One or more secrets of a deployment, of the same form with 24 to 64 bytes each, which came from where `name` says.
+    /// Parses one or more secrets of a deployment, of the same form with 24 to 64 bytes each. `name` says where they
+    /// came from.
     ///
     /// # Errors
     /// Not of that form.
@@ -58,92 +67,103 @@ impl Secrets {
             || Environment::invalid(name, "whsec_ and the base64 of 24 to 64 bytes, several separated by spaces");
         let secrets = text.split_whitespace().map(|secret| {
             let encoded = secret.strip_prefix("whsec_").ok_or_else(wrong)?;
-            let bytes = STANDARD.decode(encoded).map_err(|_| wrong())?;
-            if sizes.contains(&bytes.len()) { Ok(bytes) } else { Err(wrong()) }
+            let bytes = SecretSlice::from(STANDARD.decode(encoded).map_err(|_| wrong())?);
+            if sizes.contains(&bytes.expose_secret().len()) { Ok(bytes) } else { Err(wrong()) }
         });
-        let secrets = secrets.collect::<Result<Vec<_>, _>>()?;
+        let secrets = secrets.collect::<Result<Arc<[_]>, _>>()?;
         if secrets.is_empty() { Err(wrong()) } else { Ok(Self(secrets)) }
     }
 
-    /// Verifies a webhook over the bytes as they came, and answers its identifier. Constant time per signature.
+    /// Verifies a webhook, in constant time per signature.
     ///
     /// # Errors
-    /// [`SignatureError`]
-    pub fn verify(&self, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Result<String, SignatureError> {
-        let Signed { id, timestamp, signatures } = check_headers(headers, now)?;
+    /// [`SignatureError::Mismatch`]
+    pub fn verify(&self, webhook: &SignedWebhook<'_>) -> Result<(), SignatureError> {
         let mut matches = false;
-        for secret in &self.0 {
-            // Only a body that is not UTF-8 cannot be signed; no provider signs one.
-            let expected = Webhook::from_bytes(secret.clone()).and_then(|webhook| webhook.sign(id, timestamp, body));
-            let expected = expected.map_err(|_| SignatureError::Mismatch)?;
-            for signature in signatures.split(' ') {
+        for secret in self.0.iter() {
+            let expected = signature(secret, webhook.id, webhook.timestamp, webhook.body);
+            for signature in webhook.signatures.split(' ') {
                 matches |= equal_in_constant_time(signature.as_bytes(), expected.as_bytes());
             }
         }
-        if matches && !id.is_empty() { Ok(id.to_owned()) } else { Err(SignatureError::Mismatch) }
+        if matches { Ok(()) } else { Err(SignatureError::Mismatch) }
     }
 
-    /// The headers that a webhook goes out with.
+    /// Makes the headers that a webhook goes out with.
     ///
     /// # Errors
-    /// An identifier or body that cannot be signed: neither is text.
+    /// [`SignatureError::Header`] for an identifier that no header can hold.
     pub fn sign(&self, id: &str, body: &[u8], now: Timestamp) -> Result<HeaderMap, SignatureError> {
-        let timestamp = now.as_milliseconds().div_euclid(1000);
+        let timestamp = seconds(now).to_string();
         let secret = self.0.first().ok_or(SignatureError::Mismatch)?;
-        let webhook = Webhook::from_bytes(secret.clone()).map_err(|_| SignatureError::Mismatch)?;
-        let signature = webhook.sign(id, timestamp, body).map_err(|_| SignatureError::Mismatch)?;
         let mut headers = HeaderMap::new();
-        for (name, value) in [
-            (HEADER_WEBHOOK_ID, id.to_owned()),
-            (HEADER_WEBHOOK_TIMESTAMP, timestamp.to_string()),
-            (HEADER_WEBHOOK_SIGNATURE, signature),
-        ] {
-            headers.insert(name, HeaderValue::from_str(&value).map_err(|_| SignatureError::Header)?);
+        for (name, value) in
+            [(ID, id), (TIMESTAMP, timestamp.as_str()), (SIGNATURE, signature(secret, id, &timestamp, body).as_str())]
+        {
+            headers.insert(name, HeaderValue::from_str(value).map_err(|_| SignatureError::Header)?);
         }
         Ok(headers)
     }
 }
 
-/// The headers of a signed webhook.
+/// A webhook as it came: what its headers say about its signature, and its raw body. They are read once, and what was
+/// read is what [`Secrets::verify`] verifies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Signed<'a> {
+pub struct SignedWebhook<'a> {
     id: &'a str,
-    /// In seconds since the Unix epoch.
-    timestamp: i64,
+    timestamp: &'a str,
     signatures: &'a str,
+    body: &'a [u8],
 }
 
-/// What can be refused without a secret: headers that are missing, unreadable, or were not signed just now.
+impl<'a> SignedWebhook<'a> {
+    /// Reads a webhook, and rejects what can be rejected without a secret: headers that are missing or unreadable, and
+    /// a time of signing that is not now.
+    ///
+    /// # Errors
+    /// [`SignatureError::Header`], [`SignatureError::Time`]
+    pub fn read(headers: &'a HeaderMap, body: &'a [u8], now: Timestamp) -> Result<Self, SignatureError> {
+        let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).ok_or(SignatureError::Header);
+        let (id, timestamp, signatures) = (header(ID)?, header(TIMESTAMP)?, header(SIGNATURE)?);
+        if id.is_empty() {
+            return Err(SignatureError::Header);
+        }
+        check_time(timestamp, now)?;
+        Ok(Self { id, timestamp, signatures, body })
+    }
+
+    /// The identifier: a repeat of the same webhook has the same one.
+    #[must_use]
+    pub fn id(&self) -> &'a str {
+        self.id
+    }
+}
+
+/// Computes a signature, over `<id>.<timestamp>.<body>`.
+fn signature(secret: &SecretSlice<u8>, id: &str, timestamp: &str, body: &[u8]) -> String {
+    let parts = [id.as_bytes(), b".", timestamp.as_bytes(), b".", body];
+    format!("v1,{}", STANDARD.encode(code(secret.expose_secret(), &parts)))
+}
+
+/// Checks that a webhook was signed just now. `timestamp` is in seconds since the Unix epoch.
 ///
 /// # Errors
-/// [`SignatureError::Header`], [`SignatureError::Time`]
-pub fn check_headers(headers: &HeaderMap, now: Timestamp) -> Result<Signed<'_>, SignatureError> {
-    let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).ok_or(SignatureError::Header);
-    let (id, signatures) = (header(HEADER_WEBHOOK_ID)?, header(HEADER_WEBHOOK_SIGNATURE)?);
-    // Read here and not left to the library, which computes with whatever number it is given and takes the time of
-    // the machine.
-    let timestamp: i64 = header(HEADER_WEBHOOK_TIMESTAMP)?.parse().map_err(|_| SignatureError::Header)?;
-    check_time(timestamp, now)?;
-    Ok(Signed { id, timestamp, signatures })
+/// [`SignatureError::Header`] for what is no whole number, [`SignatureError::Time`] for another time than now.
+pub(crate) fn check_time(timestamp: &str, now: Timestamp) -> Result<(), SignatureError> {
+    let timestamp: i64 = timestamp.parse().map_err(|_| SignatureError::Header)?;
+    if timestamp.abs_diff(seconds(now)) > TOLERANCE_SECONDS { Err(SignatureError::Time) } else { Ok(()) }
 }
 
-/// Whether a webhook was signed just now: `timestamp` is in seconds since the Unix epoch.
-pub(crate) fn check_time(timestamp: i64, now: Timestamp) -> Result<(), SignatureError> {
-    if timestamp.abs_diff(now.as_milliseconds().div_euclid(1000)) > TOLERANCE_SECONDS {
-        return Err(SignatureError::Time);
-    }
-    Ok(())
-}
-
-impl fmt::Debug for Secrets {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Secrets({} redacted)", self.0.len())
-    }
+/// A moment in whole seconds since the Unix epoch.
+pub(crate) fn seconds(moment: Timestamp) -> i64 {
+    moment.as_milliseconds().div_euclid(1000)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use standardwebhooks::Webhook;
 
     fn secrets(texts: &[&[u8]]) -> Secrets {
         let texts: Vec<String> = texts.iter().map(|bytes| format!("whsec_{}", STANDARD.encode(bytes))).collect();
@@ -161,32 +181,57 @@ mod tests {
     const OLD: &[u8] = &[1; 24];
     const NEW: &[u8] = &[2; 32];
 
+    /// Verifies a webhook with these secrets, and answers its identifier.
+    fn verify(by: &[&[u8]], headers: &HeaderMap, body: &[u8], at: Timestamp) -> Result<String, SignatureError> {
+        let webhook = SignedWebhook::read(headers, body, at)?;
+        secrets(by).verify(&webhook)?;
+        Ok(webhook.id().to_owned())
+    }
+
     #[test]
     fn what_was_signed_is_verified_and_says_its_identifier() {
         let headers = secrets(&[NEW]).sign("msg_1", b"{}", now()).unwrap();
-        assert_eq!(secrets(&[NEW]).verify(&headers, b"{}", now()), Ok("msg_1".to_owned()));
+        assert_eq!(verify(&[NEW], &headers, b"{}", now()), Ok("msg_1".to_owned()));
+    }
+
+    proptest! {
+        /// The oracle is the library of Standard Webhooks' own authors.
+        #[test]
+        fn a_signature_is_that_of_the_reference_library(
+            secret in proptest::collection::vec(any::<u8>(), 24..=64),
+            id in "[!-~]{1,40}",
+            body in ".*",
+            at in 0_i64..4_000_000_000_000,
+        ) {
+            let at = Timestamp::from_milliseconds(at).unwrap();
+            let headers = secrets(&[&secret]).sign(&id, body.as_bytes(), at).unwrap();
+            let reference = Webhook::from_bytes(secret.clone()).unwrap();
+            let signature = reference.sign(&id, seconds(at), body.as_bytes()).unwrap();
+            prop_assert_eq!(headers[SIGNATURE].to_str().unwrap(), signature);
+            prop_assert_eq!(verify(&[&secret], &headers, body.as_bytes(), at), Ok(id));
+        }
     }
 
     #[test]
     fn during_a_rotation_both_secrets_hold() {
         for signer in [OLD, NEW] {
             let headers = secrets(&[signer]).sign("msg_1", b"{}", now()).unwrap();
-            assert!(secrets(&[NEW, OLD]).verify(&headers, b"{}", now()).is_ok());
+            assert!(verify(&[NEW, OLD], &headers, b"{}", now()).is_ok());
         }
     }
 
     #[test]
     fn anything_changed_after_signing_is_a_forgery() {
         let headers = secrets(&[NEW]).sign("msg_1", b"{}", now()).unwrap();
-        assert_eq!(secrets(&[OLD]).verify(&headers, b"{}", now()), Err(SignatureError::Mismatch));
-        assert_eq!(secrets(&[NEW]).verify(&headers, b"{ }", now()), Err(SignatureError::Mismatch));
+        assert_eq!(verify(&[OLD], &headers, b"{}", now()), Err(SignatureError::Mismatch));
+        assert_eq!(verify(&[NEW], &headers, b"{ }", now()), Err(SignatureError::Mismatch));
         let mut other_id = headers.clone();
-        other_id.insert(HEADER_WEBHOOK_ID, HeaderValue::from_static("msg_2"));
-        assert_eq!(secrets(&[NEW]).verify(&other_id, b"{}", now()), Err(SignatureError::Mismatch));
-        for name in [HEADER_WEBHOOK_ID, HEADER_WEBHOOK_TIMESTAMP, HEADER_WEBHOOK_SIGNATURE] {
+        other_id.insert(ID, HeaderValue::from_static("msg_2"));
+        assert_eq!(verify(&[NEW], &other_id, b"{}", now()), Err(SignatureError::Mismatch));
+        for name in [ID, TIMESTAMP, SIGNATURE] {
             let mut without = headers.clone();
             without.remove(name);
-            assert_eq!(secrets(&[NEW]).verify(&without, b"{}", now()), Err(SignatureError::Header), "{name}");
+            assert_eq!(verify(&[NEW], &without, b"{}", now()), Err(SignatureError::Header), "{name}");
         }
     }
 
@@ -194,7 +239,7 @@ mod tests {
     fn the_time_may_differ_by_300_seconds_both_ways() {
         let headers = secrets(&[NEW]).sign("msg_1", b"{}", now()).unwrap();
         for (seconds, right) in [(300, true), (301, false), (-300, true), (-301, false)] {
-            assert_eq!(secrets(&[NEW]).verify(&headers, b"{}", after(seconds)).is_ok(), right, "{seconds}");
+            assert_eq!(verify(&[NEW], &headers, b"{}", after(seconds)).is_ok(), right, "{seconds}");
         }
     }
 
@@ -202,17 +247,17 @@ mod tests {
     fn no_number_breaks_the_check_of_the_time() {
         for timestamp in ["", "x", "1e9", "-9223372036854775808", "9223372036854775807", "99999999999999999999"] {
             let mut headers = secrets(&[NEW]).sign("msg_1", b"{}", now()).unwrap();
-            headers.insert(HEADER_WEBHOOK_TIMESTAMP, HeaderValue::from_str(timestamp).unwrap());
-            assert!(secrets(&[NEW]).verify(&headers, b"{}", now()).is_err(), "{timestamp}");
+            headers.insert(TIMESTAMP, HeaderValue::from_str(timestamp).unwrap());
+            assert!(verify(&[NEW], &headers, b"{}", now()).is_err(), "{timestamp}");
         }
     }
 
     #[test]
     fn one_right_signature_among_several_is_enough() {
         let mut headers = secrets(&[NEW]).sign("msg_1", b"{}", now()).unwrap();
-        let right = headers[HEADER_WEBHOOK_SIGNATURE].to_str().unwrap().to_owned();
-        headers.insert(HEADER_WEBHOOK_SIGNATURE, HeaderValue::from_str(&format!("v1,AAAA v2,x {right}")).unwrap());
-        assert!(secrets(&[NEW]).verify(&headers, b"{}", now()).is_ok());
+        let right = headers[SIGNATURE].to_str().unwrap().to_owned();
+        headers.insert(SIGNATURE, HeaderValue::from_str(&format!("v1,AAAA v2,x {right}")).unwrap());
+        assert!(verify(&[NEW], &headers, b"{}", now()).is_ok());
     }
 
     #[test]
@@ -223,5 +268,7 @@ mod tests {
             assert!(Secrets::parse(text, "SECRET").is_err(), "{text}");
         }
         assert!(Secrets::parse("whsec_AAAA", "SECRET").is_err(), "a deployment's secret cannot be guessed");
+        let shown = format!("{:?}", secrets(&[NEW, OLD]));
+        assert!(shown.contains("REDACTED") && !shown.contains('2') && !shown.contains("AgIC"), "{shown}");
     }
 }

@@ -172,6 +172,15 @@ pub(crate) struct Cors {
     pub(crate) max_age: u64,
 }
 
+/// Returns the key of every route in the deployment template, such as `GET /payment-requests/{id}`.
+///
+/// # Errors
+/// [`TemplateError`]
+pub fn routes() -> Result<Vec<String>, TemplateError> {
+    let routes = Template::embedded()?.routes;
+    Ok(routes.iter().map(|route| format!("{} {}", route.method, route.path)).collect())
+}
+
 impl Template {
     /// The deployment template of this very source tree.
     ///

@@ -60,9 +60,17 @@ impl StandIns {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use adapters::ProviderName;
 
     fn chosen(given: &Environment) -> Vec<&'static str> {
         StandIns::choose(given).0.iter().map(|stand_in| stand_in.name()).collect()
+    }
+
+    #[test]
+    fn every_provider_can_be_stood_in_for() {
+        for name in ProviderName::ALL {
+            assert_eq!(chosen(&Environment::default().with("PAYMENT_PROVIDER", name.as_str()))[0], name.as_str());
+        }
     }
 
     #[test]

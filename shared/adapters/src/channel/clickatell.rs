@@ -1,39 +1,53 @@
 //! Text messages or WhatsApp by Clickatell's One API
 //! (<https://guides.clickatell.com/clickatell-chat-commerce-platform/developer/channels/whatsapp-and-sms-one-api/api-reference/messages/send-messages>).
 
-use super::answer::{ask, by_status, described, read};
-use super::refused;
+use super::exchange::{by_status, described, exchange, read};
+use super::reports::Reports;
+use super::sender::{Sender, refused};
 use super::token::Token;
-use crate::WebhookError;
-use crate::http_client::{Answer, HttpClient, address};
-use crate::json::{nothing_if_null, what_is_readable};
+use crate::http_client::{HttpClient, HttpResponse, address};
+use crate::json::{lenient_list, null_as_default};
+use crate::names::names;
 use crate::secrets::SecretSource;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::ports::{ChannelError, Message};
-use domain::{DeliveryFailure, DeliveryReport, PaymentRequestId};
+use domain::{DeliveryFailure, DeliveryReport, Doors, PaymentRequestId, Timestamp};
+use http::HeaderMap;
 use runtime::hmac::{code, equal_in_constant_time};
 use runtime::webhook::SignatureError;
+use runtime::webhook_error::WebhookError;
 use runtime::{ConfigError, Environment};
 use serde::Deserialize;
 use serde_json::json;
 
 const API_URL: &str = "https://platform.clickatell.com";
 
-/// Sends texts over `CLICKATELL_CHANNEL` with the key `CLICKATELL_API_KEY` or the one at `CLICKATELL_API_KEY_ARN`, through
-/// `CLICKATELL_API_URL`.
+/// Sends texts over `CLICKATELL_CHANNEL` with the key `CLICKATELL_API_KEY` or the one at `CLICKATELL_API_KEY_ARN`,
+/// through `CLICKATELL_API_URL`.
 #[derive(Debug, Clone)]
 pub struct ClickatellChannel {
+    doors: Doors,
     http: HttpClient,
     url: String,
     keys: SecretSource<Token>,
-    channel: &'static str,
+    route: Route,
+}
+
+names! {
+    /// What Clickatell sends a text over, by its word for it.
+    enum Route {
+        /// A text message.
+        Sms = "sms",
+        /// A message in WhatsApp.
+        WhatsApp = "whatsapp",
+    }
 }
 
 /// The answer to a call, whose errors are about all of it or about its one message.
 #[derive(Deserialize)]
 struct Response {
-    #[serde(default, deserialize_with = "nothing_if_null")]
+    #[serde(default, deserialize_with = "null_as_default")]
     messages: Vec<Taken>,
     #[serde(default)]
     error: Option<Failure>,
@@ -52,30 +66,37 @@ struct Failure {
 }
 
 impl ClickatellChannel {
-    /// The channel that the environment names.
+    /// Builds the channel that the environment names.
     ///
     /// # Errors
-    /// A variable that is missing or wrong.
-    pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
-        let channel = match environment.require("CLICKATELL_CHANNEL")? {
-            "sms" => "sms",
-            "whatsapp" => "whatsapp",
-            _ => return Err(Environment::invalid("CLICKATELL_CHANNEL", "sms or whatsapp")),
-        };
+    /// A variable that is missing or invalid.
+    pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
+        let route = environment.parse("CLICKATELL_CHANNEL", &Route::alternatives())?;
         let api = address(environment.get("CLICKATELL_API_URL").unwrap_or(API_URL), "CLICKATELL_API_URL")?;
         Ok(Self {
+            doors: environment.doors(),
             http: HttpClient::unpooled(),
             url: format!("{api}/v1/message"),
             keys: SecretSource::from_environment(environment, "CLICKATELL_API_KEY")?,
-            channel,
+            route,
         })
     }
+}
 
-    /// Sends a message once.
-    pub(super) async fn send(&self, message: &Message<'_>) -> Result<(), ChannelError> {
-        let call = |key: &Token| {
+impl Sender for ClickatellChannel {
+    /// Clickatell takes an identifier of the sender's for tracking, and does not document that it would drop a repeat.
+    fn drops_repeats(&self) -> bool {
+        false
+    }
+
+    fn doors(&self) -> &Doors {
+        &self.doors
+    }
+
+    async fn send(&self, message: &Message<'_>) -> Result<(), ChannelError> {
+        let request = |key: &Token| {
             let mut body = json!({
-                "channel": self.channel,
+                "channel": self.route.as_str(),
                 // International form without the plus sign.
                 "to": message.event.customer.phone.as_str().trim_start_matches('+'),
                 "content": message.text,
@@ -83,14 +104,14 @@ impl ClickatellChannel {
             if let Some(id) = message.link_of() {
                 body["clientMessageId"] = Mark::new(id, key).to_text().into();
             }
-            self.http.post(&self.url).authorization(key.reveal()).json(&json!({ "messages": [body] }))
+            self.http.post(&self.url).authorization(key.expose_secret()).json(&json!({ "messages": [body] }))
         };
-        outcome(&ask(&self.keys, call).await?)
+        outcome(&exchange(&self.keys, request).await?)
     }
 }
 
-/// What a message with a link carries along as `clientMessageId`, to come back with what is reported of it. Clickatell signs
-/// no callbacks; that this comes back as it was made shows that it is Clickatell who calls, for nobody else was told.
+/// The `clientMessageId` of a message with a link, which comes back with the reports of it. Clickatell signs no
+/// callbacks; a mark that comes back unchanged proves that Clickatell calls, because nobody else knows it.
 struct Mark {
     id: PaymentRequestId,
     proof: [u8; Self::PROOF],
@@ -102,7 +123,7 @@ impl Mark {
 
     fn new(id: PaymentRequestId, key: &Token) -> Self {
         let mut proof = [0; Self::PROOF];
-        let code = code(key.reveal().as_bytes(), &[b"chat2pay delivery report\0", id.as_bytes()]);
+        let code = code(key.expose_secret().as_bytes(), &[b"chat2pay delivery report\0", id.as_bytes()]);
         proof.iter_mut().zip(code).for_each(|(to, from)| *to = from);
         Self { id, proof }
     }
@@ -111,7 +132,7 @@ impl Mark {
         URL_SAFE_NO_PAD.encode([self.id.as_bytes().as_slice(), &self.proof].concat())
     }
 
-    /// Reads a mark, whoever may have made it.
+    /// Parses a mark, whoever may have made it.
     fn read(text: &str) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (id, proof) = bytes.split_first_chunk()?;
@@ -124,6 +145,9 @@ impl Mark {
     }
 }
 
+/// The most bytes of a callback, which may be about several messages.
+const CALLBACK_AT_MOST: usize = 256 * 1024;
+
 /// Callbacks about messages that were sent
 /// (<https://guides.clickatell.com/clickatell-chat-commerce-platform/developer/channels/whatsapp-and-sms-one-api/api-reference/customer-callbacks>).
 #[derive(Debug, Clone)]
@@ -133,7 +157,7 @@ pub struct ClickatellReports {
 
 #[derive(Deserialize)]
 struct Callback {
-    #[serde(default, deserialize_with = "nothing_if_null")]
+    #[serde(default, deserialize_with = "null_as_default")]
     event: Event,
 }
 
@@ -141,7 +165,7 @@ struct Callback {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Event {
-    #[serde(default, deserialize_with = "what_is_readable")]
+    #[serde(default, deserialize_with = "lenient_list")]
     message_status_update: Vec<StatusUpdate>,
 }
 
@@ -153,17 +177,29 @@ struct StatusUpdate {
 }
 
 impl ClickatellReports {
-    /// Callbacks about messages that were sent with the key `CLICKATELL_API_KEY` or the one at `CLICKATELL_API_KEY_ARN`.
+    /// Accepts callbacks about messages that were sent with the key `CLICKATELL_API_KEY` or the one at
+    /// `CLICKATELL_API_KEY_ARN`.
     ///
     /// # Errors
-    /// A variable that is missing or wrong.
-    pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
+    /// A variable that is missing or invalid.
+    pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(Self { keys: SecretSource::from_environment(environment, "CLICKATELL_API_KEY")? })
     }
+}
 
-    /// Reads which links did not arrive. Nothing is believed but what is about a message that carries a mark of ours; all other
-    /// messages of the account are none of ours.
-    pub(super) async fn read(&self, body: &[u8]) -> Result<Vec<DeliveryReport>, WebhookError> {
+impl Reports for ClickatellReports {
+    fn body_at_most(&self) -> Option<usize> {
+        Some(CALLBACK_AT_MOST)
+    }
+
+    /// Only what is about a message with a mark of ours is believed. All other messages of the account are none of
+    /// ours.
+    async fn read(
+        &self,
+        _headers: &HeaderMap,
+        body: &[u8],
+        _now: Timestamp,
+    ) -> Result<Vec<DeliveryReport>, WebhookError> {
         let callback: Callback = serde_json::from_slice(body)?;
         let (mut reports, mut unmarked) = (Vec::new(), 0);
         for update in callback.event.message_status_update {
@@ -177,15 +213,15 @@ impl ClickatellReports {
             }
         }
         if unmarked > 0 {
-            tracing::warn!(unmarked, "reports whose mark was not made with this key were ignored");
+            tracing::warn!(unmarked, "delivery reports ignored: their mark was not made with this key");
         }
         Ok(reports)
     }
 }
 
 /// Why a message did not arrive, by the code of its status
-/// (<https://www.clickatell.com/developers/api-documentation/one-api-message-status-codes-descriptions/>); none for one that
-/// did, or still may.
+/// (<https://www.clickatell.com/developers/api-documentation/one-api-message-status-codes-descriptions/>); none for one
+/// that did, or still may.
 fn undelivered(status_code: i64) -> Option<DeliveryFailure> {
     Some(match status_code {
         // Expired, or an error in delivering it.
@@ -203,42 +239,41 @@ fn undelivered(status_code: i64) -> Option<DeliveryFailure> {
     })
 }
 
-fn outcome(answer: &Answer) -> Result<(), ChannelError> {
-    let (taken, whole) = read::<Response>(answer)
-        .map(|response| (response.messages.into_iter().next(), response.error))
-        .unwrap_or_default();
+fn outcome(response: &HttpResponse) -> Result<(), ChannelError> {
+    let (taken, whole) =
+        read::<Response>(response).map(|body| (body.messages.into_iter().next(), body.error)).unwrap_or_default();
     let accepted = taken.as_ref().map(|taken| taken.accepted);
     let code = taken.and_then(|taken| taken.error).or(whole).map(|error| error.code);
-    if answer.status.is_success() && accepted == Some(true) && code.is_none() {
+    if response.status.is_success() && accepted == Some(true) && code.is_none() {
         return Ok(());
     }
-    let because = |reason| ChannelError::Refused { reason, cause: described(answer.status, code) };
+    let because = |reason| ChannelError::Refused { reason, cause: described(response.status, code) };
     // https://help.clickatell.com/developers-documentation/channels/whatsapp-and-sms-one-api/status-codes-and-errors
     Err(match code {
         Some(25) => because(DeliveryFailure::InvalidRecipient),
         Some(26) => because(DeliveryFailure::RecipientOptedOut),
         Some(27) => because(DeliveryFailure::NotOnChannel),
         // "Internal error, please retry" and the rate limit.
-        Some(19 | 43) => ChannelError::Unavailable(described(answer.status, code)),
+        Some(19 | 43) => ChannelError::Unavailable(described(response.status, code)),
         // "Internal error", without that invitation.
-        Some(18) => ChannelError::Unconfirmed(described(answer.status, code)),
+        Some(18) => ChannelError::Unconfirmed(described(response.status, code)),
         // Every other error is of the checks before a message is taken, whatever the status around it.
         Some(_) => because(DeliveryFailure::ChannelRefused),
-        None if accepted == Some(false) => refused(described(answer.status, code)),
-        None => by_status(answer.status, code),
+        None if accepted == Some(false) => refused(described(response.status, code)),
+        None => by_status(response.status, code),
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::meaning;
+    use super::super::sender::tests::meaning;
     use super::*;
-    use http::{HeaderMap, StatusCode};
+    use http::StatusCode;
     use serde_json::Value;
 
     fn said(status: u16, body: &Value) -> &'static str {
         let status = StatusCode::from_u16(status).unwrap();
-        let answer = Answer { status, headers: HeaderMap::new(), body: body.to_string().into_bytes() };
+        let answer = HttpResponse { status, headers: HeaderMap::new(), body: body.to_string().into_bytes() };
         meaning(outcome(&answer))
     }
 
@@ -281,8 +316,8 @@ mod tests {
 
     #[test]
     fn only_an_accepted_message_counts_as_sent() {
-        let accepted = json!({ "messages": [{ "apiMessageId": "77fb", "accepted": true, "to": "27831234567", "error": null }],
-            "error": null, "new": 1 });
+        let message = json!({ "apiMessageId": "77fb", "accepted": true, "to": "27831234567", "error": null });
+        let accepted = json!({ "messages": [message], "error": null, "new": 1 });
         assert_eq!(said(202, &accepted), "sent");
         assert_eq!(said(200, &accepted), "sent");
         assert_eq!(said(207, &accepted), "sent");

@@ -1,140 +1,183 @@
 //! Ways to the customer, chosen by `CHANNEL`.
+//!
+//! A channel is one module here, with a [`Sender`] of messages and with [`Reports`] of what became of them. Whatever
+//! differs by channel is asked for in this file alone: another channel is one more name below, and the compiler points
+//! at every place that has to know it.
 
-mod answer;
 mod clickatell;
+mod exchange;
 mod reports;
+mod sender;
 mod sms;
 mod token;
 mod webhook;
 mod whatsapp;
 
-use crate::http_client::pause;
-use crate::secrets::SecretError;
-use domain::ports::{Cause, Channel, ChannelError, Message};
-use domain::{Clock, DeliveryFailure, SystemClock};
+use self::reports::Reports;
+use self::sender::Sender;
+use crate::names::names;
+use domain::ports::{Channel, ChannelError, Message};
+use domain::{DeliveryReport, Timestamp};
+use http::HeaderMap;
+use runtime::webhook_error::WebhookError;
 use runtime::{ConfigError, Environment};
-use std::time::Duration;
-use tokio::time::{Instant, timeout};
 
-pub use clickatell::{ClickatellChannel, ClickatellReports};
-pub use reports::ConfiguredReports;
-pub use sms::{SmsChannel, SmsReports};
-pub use webhook::{ChatReports, WebhookChannel};
-pub use whatsapp::{WhatsAppChannel, WhatsAppReports};
+pub use self::clickatell::{ClickatellChannel, ClickatellReports};
+pub use self::sms::{SmsChannel, SmsReports};
+pub use self::webhook::{ChatReports, WebhookChannel};
+pub use self::whatsapp::{WhatsAppChannel, WhatsAppReports};
 
-const WEBHOOK: &str = "webhook";
-const SMS: &str = "sms";
-const WHATSAPP: &str = "whatsapp";
-const CLICKATELL: &str = "clickatell";
-
-/// The name of no channel that there is.
-fn unknown_channel() -> ConfigError {
-    Environment::invalid("CHANNEL", "webhook, sms, whatsapp or clickatell")
+names! {
+    /// The name of a channel: in `CHANNEL`, and in the address of its reports.
+    pub enum ChannelName {
+        /// The integrator's own chat, by signed webhooks.
+        Webhook = "webhook",
+        /// Text messages by AWS End User Messaging.
+        Sms = "sms",
+        /// WhatsApp by Meta's Cloud API.
+        WhatsApp = "whatsapp",
+        /// Text messages or WhatsApp by Clickatell.
+        Clickatell = "clickatell",
+    }
 }
 
-/// Tries of one message within one run of the function, the first included.
-const TRIES: u32 = 4;
-/// No try begins later than this after the first. With the longest try and a write of five seconds before and after, a run takes
-/// 23 seconds at most: below the function's timeout of 25.
-const TRY_AGAIN_WITHIN: Duration = Duration::from_secs(3);
-/// One try: a secret that is read and a call, or a call that is made again with a newer token.
-const TRY_TIMEOUT: Duration = Duration::from_secs(10);
+impl ChannelName {
+    /// Reads `CHANNEL`.
+    ///
+    /// # Errors
+    /// The variable is missing or names no known channel.
+    pub fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
+        environment.parse("CHANNEL", &Self::alternatives())
+    }
+}
+
+/// Evaluates an expression for the sender, or for the reports, of whichever channel it is.
+macro_rules! with_channel {
+    ($value:expr, $channel:ident => $expression:expr) => {
+        match $value {
+            Self::Webhook($channel) => $expression,
+            Self::Sms($channel) => $expression,
+            Self::WhatsApp($channel) => $expression,
+            Self::Clickatell($channel) => $expression,
+        }
+    };
+}
 
 /// The channel that a deployment is configured with.
 #[derive(Debug, Clone)]
 pub enum ConfiguredChannel {
-    /// The integrator's own chat, told by a signed webhook.
+    /// See [`ChannelName::Webhook`].
     Webhook(WebhookChannel),
-    /// Text messages by AWS End User Messaging.
+    /// See [`ChannelName::Sms`].
     Sms(SmsChannel),
-    /// WhatsApp by Meta's Cloud API.
+    /// See [`ChannelName::WhatsApp`].
     WhatsApp(WhatsAppChannel),
-    /// Text messages or WhatsApp by Clickatell.
+    /// See [`ChannelName::Clickatell`].
     Clickatell(ClickatellChannel),
 }
 
 impl ConfiguredChannel {
-    /// The channel that `CHANNEL` names, with its own variables.
+    /// Builds the channel that `CHANNEL` names, with its own variables.
     ///
     /// # Errors
-    /// A variable that is missing or wrong.
+    /// A variable that is missing or invalid.
     pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
-        match environment.require("CHANNEL")? {
-            WEBHOOK => Ok(Self::Webhook(WebhookChannel::new(environment)?)),
-            SMS => Ok(Self::Sms(SmsChannel::new(environment)?)),
-            WHATSAPP => Ok(Self::WhatsApp(WhatsAppChannel::new(environment)?)),
-            CLICKATELL => Ok(Self::Clickatell(ClickatellChannel::new(environment)?)),
-            _ => Err(unknown_channel()),
-        }
-    }
-
-    async fn try_once(&self, message: &Message<'_>) -> Result<(), ChannelError> {
-        match self {
-            Self::Webhook(channel) => channel.post(message).await,
-            Self::Sms(channel) => channel.send(message).await,
-            Self::WhatsApp(channel) => channel.send(message).await,
-            Self::Clickatell(channel) => channel.send(message).await,
-        }
+        Ok(match ChannelName::from_environment(environment)? {
+            ChannelName::Webhook => Self::Webhook(WebhookChannel::from_environment(environment)?),
+            ChannelName::Sms => Self::Sms(SmsChannel::from_environment(environment)?),
+            ChannelName::WhatsApp => Self::WhatsApp(WhatsAppChannel::from_environment(environment)?),
+            ChannelName::Clickatell => Self::Clickatell(ClickatellChannel::from_environment(environment)?),
+        })
     }
 }
 
 impl Channel for ConfiguredChannel {
-    /// The integrator's chat keeps the identifiers it has seen. Of the others none documents that it would: neither
-    /// `SendTextMessage` nor the Cloud API takes an identifier of the caller's, and Clickatell has one for tracking alone.
     fn drops_repeats(&self) -> bool {
-        matches!(self, Self::Webhook(_))
+        with_channel!(self, channel => channel.drops_repeats())
     }
 
     async fn deliver(&self, message: &Message<'_>) -> Result<(), ChannelError> {
-        let started = Instant::now();
-        let mut tries = 0;
-        loop {
-            let error = match timeout(TRY_TIMEOUT, self.try_once(message)).await {
-                Ok(Err(error @ ChannelError::Unavailable(_))) => error,
-                Ok(settled) => return settled,
-                Err(elapsed) if self.drops_repeats() => ChannelError::Unavailable(elapsed.into()),
-                Err(elapsed) => return Err(ChannelError::Unconfirmed(elapsed.into())),
-            };
-            tries += 1;
-            let pause = pause(tries);
-            if tries == TRIES || started.elapsed() + pause > TRY_AGAIN_WITHIN {
-                return Err(error);
-            }
-            tracing::warn!(%error, event_id = message.event.event_id, "tried again after a pause");
-            tokio::time::sleep(pause).await;
-            if message.deadline().is_some_and(|deadline| SystemClock.now() >= deadline) {
-                return Err(error);
-            }
-        }
+        with_channel!(self, channel => sender::deliver(channel, message).await)
     }
 }
 
-/// A refusal for a reason of the channel's own.
-fn refused(cause: impl Into<Cause>) -> ChannelError {
-    ChannelError::Refused { reason: DeliveryFailure::ChannelRefused, cause: cause.into() }
+/// The reports of the channel that a deployment is configured with. Apart from the channel itself: the function that
+/// receives reports need not be able to send a message.
+#[derive(Debug, Clone)]
+pub enum ConfiguredReports {
+    /// The integrator's own chat reports by a signed webhook.
+    Webhook(ChatReports),
+    /// AWS reports by a notification within the account.
+    Sms(SmsReports),
+    /// Meta reports by a signed webhook.
+    WhatsApp(WhatsAppReports),
+    /// Clickatell reports by a callback.
+    Clickatell(ClickatellReports),
 }
 
-/// Without its secret nothing is sent.
-fn secret_error(error: SecretError) -> ChannelError {
-    match error {
-        SecretError::Unavailable(_) => ChannelError::Unavailable(error.into()),
-        SecretError::Wrong(_) => refused(error),
+impl ConfiguredReports {
+    /// Builds the reports of the channel that `CHANNEL` names, with its own variables.
+    ///
+    /// # Errors
+    /// A variable that is missing or invalid.
+    pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
+        Ok(match ChannelName::from_environment(environment)? {
+            ChannelName::Webhook => Self::Webhook(ChatReports::from_environment(environment)?),
+            ChannelName::Sms => Self::Sms(SmsReports),
+            ChannelName::WhatsApp => Self::WhatsApp(WhatsAppReports::from_environment(environment)?),
+            ChannelName::Clickatell => Self::Clickatell(ClickatellReports::from_environment(environment)?),
+        })
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What becomes of a message in one word, after a look whether the error shows the number that the tests write to.
-    pub(super) fn meaning(outcome: Result<(), ChannelError>) -> &'static str {
-        let Err(error) = outcome else { return "sent" };
-        let text = error.to_string();
-        assert!(!text.contains("27831234567"), "{text}");
-        match error {
-            ChannelError::Refused { reason, .. } => reason.code(),
-            ChannelError::Unavailable(_) => "again",
-            ChannelError::Unconfirmed(_) => "unknown",
+    /// The channel, with whose name the reports' address ends.
+    #[must_use]
+    pub fn channel(&self) -> ChannelName {
+        match self {
+            Self::Webhook(_) => ChannelName::Webhook,
+            Self::Sms(_) => ChannelName::Sms,
+            Self::WhatsApp(_) => ChannelName::WhatsApp,
+            Self::Clickatell(_) => ChannelName::Clickatell,
         }
+    }
+
+    /// The most bytes of a report that comes over HTTP; none if no report comes that way.
+    #[must_use]
+    pub fn body_at_most(&self) -> Option<usize> {
+        with_channel!(self, reports => reports.body_at_most())
+    }
+
+    /// Verifies what came over HTTP, and reads which links will not arrive. What arrived, and what is about other
+    /// messages, is nothing to report.
+    ///
+    /// # Errors
+    /// [`WebhookError`]
+    pub async fn read(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<Vec<DeliveryReport>, WebhookError> {
+        with_channel!(self, reports => reports.read(headers, body, now).await)
+    }
+
+    /// Returns the challenge by which the channel finds out whose an address is, if `token` is the one that was agreed
+    /// on; none if it is not, or if the channel sends no challenges.
+    #[must_use]
+    pub fn challenge<'a>(&self, token: &str, challenge: &'a str) -> Option<&'a str> {
+        with_channel!(self, reports => reports.verifies(token)).then_some(challenge)
+    }
+
+    /// Whether reports come as notifications within the AWS account.
+    #[must_use]
+    pub fn come_as_notifications(&self) -> bool {
+        with_channel!(self, reports => reports.come_as_notifications())
+    }
+
+    /// Reads which link will not arrive, if any, from a notification within the AWS account.
+    ///
+    /// # Errors
+    /// It is not a report of the channel's.
+    pub fn read_notification(&self, message: &str) -> Result<Option<DeliveryReport>, serde_json::Error> {
+        with_channel!(self, reports => reports.read_notification(message))
     }
 }

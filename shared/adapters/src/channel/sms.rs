@@ -1,10 +1,11 @@
 //! Text messages by AWS End User Messaging
 //! (<https://docs.aws.amazon.com/pinpoint/latest/apireference_smsvoicev2/API_SendTextMessage.html>).
 
-use super::refused;
+use super::reports::Reports;
+use super::sender::{Sender, refused};
 use crate::aws::client_config;
 use crate::http_client::is_failure_to_connect;
-use crate::json::nothing_if_null;
+use crate::json::null_as_default;
 use aws_sdk_pinpointsmsvoicev2::Client;
 use aws_sdk_pinpointsmsvoicev2::config::retry::RetryConfig;
 use aws_sdk_pinpointsmsvoicev2::config::timeout::TimeoutConfig;
@@ -12,33 +13,34 @@ use aws_sdk_pinpointsmsvoicev2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_pinpointsmsvoicev2::operation::send_text_message::SendTextMessageError;
 use aws_sdk_pinpointsmsvoicev2::types::{ConflictExceptionReason, MessageType};
 use domain::ports::{Cause, ChannelError, Message};
-use domain::{Clock, DeliveryFailure, DeliveryReport, SystemClock};
+use domain::{DeliveryFailure, DeliveryReport, Doors};
 use runtime::{ConfigError, Environment};
 use serde::Deserialize;
 use std::time::Duration;
 
-/// No answer within this is no answer: below the function's own timeout, with room for the writes around it. Longer than for
+/// The time for one call: below the function's own timeout, with room for the writes around it. Longer than for
 /// other AWS calls, because an answer that is lost cannot be asked for again.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a message may wait for the customer's phone, in seconds: the least and the most that `TimeToLive` takes.
+/// How long a message may wait for the customer's phone, in seconds: the bounds of `TimeToLive`.
 const TIME_TO_LIVE: std::ops::RangeInclusive<i32> = 5..=259_200;
-/// What a message with a link carries along, to come back with what is reported of it.
+/// The key of the identifier that a message with a link carries along, and that comes back with the reports of it.
 const PAYMENT_REQUEST: &str = "payment_request_id";
 
 /// Sends texts from `SMS_ORIGINATION_IDENTITY`, reported as `SMS_CONFIGURATION_SET` says if that is set.
 #[derive(Debug, Clone)]
 pub struct SmsChannel {
+    doors: Doors,
     client: Client,
     origination_identity: String,
     configuration_set: Option<String>,
 }
 
 impl SmsChannel {
-    /// The channel that the environment names, at `AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2` if that is set.
+    /// Builds the channel that the environment names, at `AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2` if that is set.
     ///
     /// # Errors
-    /// A variable that is missing or wrong.
-    pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
+    /// A variable that is missing or invalid.
+    pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         let identifier = |name, text: &str| {
             let right = text.len() <= 256 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_:/+-".contains(&b));
             if right {
@@ -60,6 +62,7 @@ impl SmsChannel {
             )
             .http_client(crate::aws::unpooled_http_client());
         Ok(Self {
+            doors: environment.doors(),
             client: Client::from_conf(config.build()),
             origination_identity: identifier(
                 "SMS_ORIGINATION_IDENTITY",
@@ -71,12 +74,22 @@ impl SmsChannel {
                 .transpose()?,
         })
     }
+}
 
-    /// Sends a message once.
-    pub(super) async fn send(&self, message: &Message<'_>) -> Result<(), ChannelError> {
+impl Sender for SmsChannel {
+    /// `SendTextMessage` takes no identifier by which a repeat could be recognized.
+    fn drops_repeats(&self) -> bool {
+        false
+    }
+
+    fn doors(&self) -> &Doors {
+        &self.doors
+    }
+
+    async fn send(&self, message: &Message<'_>) -> Result<(), ChannelError> {
         // Without it a phone that is switched off would get a dead link for three days to come.
         let time_to_live = message.deadline().map(|deadline| {
-            let seconds = deadline.saturating_duration_since(SystemClock.now()).as_secs();
+            let seconds = deadline.saturating_duration_since(self.doors.now()).as_secs();
             i32::try_from(seconds).unwrap_or(i32::MAX).clamp(*TIME_TO_LIVE.start(), *TIME_TO_LIVE.end())
         });
         let call = self
@@ -100,7 +113,7 @@ impl SmsChannel {
     }
 }
 
-/// What the configuration set's topic hears of text messages
+/// Events about text messages, from the topic of the configuration set
 /// (<https://docs.aws.amazon.com/sms-voice/latest/userguide/configuration-sets-event-format.html>).
 #[derive(Debug, Clone, Copy)]
 pub struct SmsReports;
@@ -110,9 +123,9 @@ pub struct SmsReports;
 struct TextEvent {
     event_type: String,
     /// A carrier that cannot be reached now may be reached later.
-    #[serde(default, deserialize_with = "nothing_if_null")]
+    #[serde(default, deserialize_with = "null_as_default")]
     is_final: bool,
-    #[serde(default, deserialize_with = "nothing_if_null")]
+    #[serde(default, deserialize_with = "null_as_default")]
     context: Context,
 }
 
@@ -121,12 +134,12 @@ struct Context {
     payment_request_id: Option<String>,
 }
 
-impl SmsReports {
-    /// Reads what became of one text, if it had a link and will not arrive.
-    ///
-    /// # Errors
-    /// It is no such event.
-    pub fn read(self, event: &str) -> Result<Option<DeliveryReport>, serde_json::Error> {
+impl Reports for SmsReports {
+    fn come_as_notifications(&self) -> bool {
+        true
+    }
+
+    fn read_notification(&self, event: &str) -> Result<Option<DeliveryReport>, serde_json::Error> {
         let event: TextEvent = serde_json::from_str(event)?;
         let id = event.context.payment_request_id.and_then(|id| id.parse().ok());
         let reason = undelivered(&event.event_type).filter(|_| event.is_final);
@@ -135,8 +148,8 @@ impl SmsReports {
 }
 
 /// Why a text did not arrive, by the type of its event
-/// (<https://docs.aws.amazon.com/sms-voice/latest/userguide/configuration-sets-event-types.html>); none for one that did, or
-/// still may.
+/// (<https://docs.aws.amazon.com/sms-voice/latest/userguide/configuration-sets-event-types.html>); none for one that
+/// did, or still may.
 fn undelivered(event_type: &str) -> Option<DeliveryFailure> {
     Some(match event_type {
         "TEXT_INVALID" => DeliveryFailure::InvalidRecipient,
@@ -151,7 +164,7 @@ fn undelivered(event_type: &str) -> Option<DeliveryFailure> {
     })
 }
 
-/// What is certain after a call that failed.
+/// Sorts a call that failed by what is certain about it.
 fn outcome<R>(error: &SdkError<SendTextMessageError, R>) -> ChannelError {
     match error {
         SdkError::ConstructionFailure(_) => refused("the call could not be made"),
@@ -165,7 +178,7 @@ fn outcome<R>(error: &SdkError<SendTextMessageError, R>) -> ChannelError {
     }
 }
 
-/// What the service's own errors say. Their texts may repeat the phone number, so only their codes go on.
+/// Sorts the service's own errors. Their texts may repeat the phone number, so only their codes go on.
 fn of_service(error: &SendTextMessageError) -> ChannelError {
     let because =
         |reason: DeliveryFailure, detail: &str| ChannelError::Refused { reason, cause: described(error, detail) };
@@ -220,7 +233,7 @@ fn described(error: &SendTextMessageError, detail: &str) -> Cause {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::meaning;
+    use super::super::sender::tests::meaning;
     use super::*;
     use aws_sdk_pinpointsmsvoicev2::error::ErrorMetadata;
     use aws_sdk_pinpointsmsvoicev2::types::error::{

@@ -1,16 +1,22 @@
-//! What a channel knows us by.
+//! The token or key by which a channel recognizes us.
 
 use crate::secrets::SecretValue;
 use runtime::{ConfigError, Environment};
-use std::fmt;
+use secrecy::{ExposeSecret as _, SecretString};
 
-/// An access token or key, as it stands in a header. `Debug` shows nothing of it.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Token(String);
+/// An access token or key, as it stands in a header.
+#[derive(Debug, Clone)]
+pub(super) struct Token(SecretString);
 
 impl Token {
-    pub(super) fn reveal(&self) -> &str {
-        &self.0
+    pub(super) fn expose_secret(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl PartialEq for Token {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose_secret() == other.expose_secret()
     }
 }
 
@@ -18,16 +24,10 @@ impl SecretValue for Token {
     fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
         let text = text.trim();
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(Environment::invalid(name, "a token: visible ASCII characters without spaces"))
         }
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Token(redacted)")
     }
 }
 
@@ -38,7 +38,7 @@ mod tests {
     #[test]
     fn a_token_is_taken_as_it_is_and_never_shown() {
         let token = Token::parse(" EAAJB-1_2== \n", "TOKEN").unwrap();
-        assert_eq!(token.reveal(), "EAAJB-1_2==");
+        assert_eq!(token.expose_secret(), "EAAJB-1_2==");
         assert!(!format!("{token:?}").contains("EAA"));
         for text in ["", "  ", "two words", "line\nbreak", "t\u{e9}"] {
             let error = Token::parse(text, "TOKEN").unwrap_err().to_string();

@@ -1,20 +1,22 @@
 //! A message as a signed webhook (Standard Webhooks) to the integrator's chat.
 
-use super::{refused, secret_error};
-use crate::WebhookError;
-use crate::http_client::{CallError, HttpClient};
+use super::reports::Reports;
+use super::sender::{Sender, refused};
+use crate::http_client::{HttpClient, HttpError};
 use crate::secrets::SecretSource;
 use domain::event::link_event_id;
 use domain::ports::{ChannelError, Message};
-use domain::{
-    Clock, ConversationId, DeliveryFailure, DeliveryReport, PaymentRequestId, Phone, SystemClock, Timestamp,
-    WorkspaceId,
-};
+use domain::{ConversationId, DeliveryFailure, DeliveryReport, Doors, PaymentRequestId, Phone, Timestamp, WorkspaceId};
 use http::{HeaderMap, StatusCode};
-use runtime::webhook::{Secrets, check_headers};
-use runtime::{ConfigError, Environment, FieldError};
+use runtime::problem::FieldError;
+use runtime::webhook::{Secrets, SignedWebhook};
+use runtime::webhook_error::WebhookError;
+use runtime::{ConfigError, Environment};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+/// The most bytes of a report: each is about one message.
+const REPORT_AT_MOST: usize = 16 * 1024;
 
 /// Posts messages to `CHANNEL_WEBHOOK_URL`, signed with `CHANNEL_WEBHOOK_SECRET` or the secret at
 /// `CHANNEL_WEBHOOK_SECRET_ARN`.
@@ -23,6 +25,7 @@ use serde_json::Value;
 /// once, however often it is posted.
 #[derive(Debug, Clone)]
 pub struct WebhookChannel {
+    doors: Doors,
     http: HttpClient,
     url: String,
     secrets: SecretSource<Secrets>,
@@ -47,21 +50,32 @@ struct Data<'a> {
 }
 
 impl WebhookChannel {
-    /// The channel that the environment names.
+    /// Builds the channel that the environment names.
     ///
     /// # Errors
-    /// A variable that is missing or wrong.
-    pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
+    /// A variable that is missing or invalid.
+    pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(Self {
+            doors: environment.doors(),
             http: HttpClient::new(),
             url: runtime::config::url(environment, "CHANNEL_WEBHOOK_URL")?,
             secrets: SecretSource::from_environment(environment, "CHANNEL_WEBHOOK_SECRET")?,
         })
     }
+}
 
-    /// Posts a message once.
-    pub(super) async fn post(&self, message: &Message<'_>) -> Result<(), ChannelError> {
-        let (event, now) = (message.event, SystemClock.now());
+impl Sender for WebhookChannel {
+    /// The integrator's chat keeps the identifiers it has seen.
+    fn drops_repeats(&self) -> bool {
+        true
+    }
+
+    fn doors(&self) -> &Doors {
+        &self.doors
+    }
+
+    async fn send(&self, message: &Message<'_>) -> Result<(), ChannelError> {
+        let (event, now) = (message.event, self.doors.now());
         let body = Body {
             r#type: "message.requested",
             timestamp: now,
@@ -75,14 +89,14 @@ impl WebhookChannel {
             },
         };
         let body = serde_json::to_vec(&body).map_err(refused)?;
-        let secrets = self.secrets.current().await.map_err(secret_error)?;
+        let secrets = self.secrets.current().await?;
         let headers = secrets.sign(&event.event_id, &body, now).map_err(refused)?;
-        let call = self.http.post(&self.url).headers(headers).body("application/json", body);
-        let status = match call.exchange().await {
-            Ok(answer) => answer.status,
-            Err(CallError::Refused(cause)) => return Err(refused(cause)),
+        let request = self.http.post(&self.url).headers(headers).body("application/json", body);
+        let status = match request.exchange().await {
+            Ok(response) => response.status,
+            Err(HttpError::Refused(cause)) => return Err(refused(cause)),
             // The chat may have taken it, and drops it when it comes again.
-            Err(CallError::Unavailable(cause) | CallError::Unreadable(cause)) => {
+            Err(HttpError::Unavailable(cause) | HttpError::Unreadable(cause)) => {
                 return Err(ChannelError::Unavailable(cause));
             }
         };
@@ -96,8 +110,8 @@ impl WebhookChannel {
     }
 }
 
-/// Webhooks by which the chat says that a text will not arrive, signed with the secret that the texts come with. Their schema
-/// is `events/schemas/message.failed.schema.json`.
+/// Webhooks by which the chat reports that a text will not arrive, signed with the same secret as the texts. Their
+/// schema is `events/schemas/message.failed.schema.json`.
 #[derive(Debug, Clone)]
 pub struct ChatReports {
     secrets: SecretSource<Secrets>,
@@ -106,7 +120,7 @@ pub struct ChatReports {
 #[derive(Deserialize)]
 struct Report {
     r#type: String,
-    /// What the type says it is; a type that is none of ours may have none.
+    /// Of the form that the type says; a type that is none of ours may have none.
     #[serde(default)]
     data: Value,
 }
@@ -119,24 +133,29 @@ struct FailedMessage {
 }
 
 impl ChatReports {
-    /// Webhooks signed with `CHANNEL_WEBHOOK_SECRET` or the secret at `CHANNEL_WEBHOOK_SECRET_ARN`.
+    /// Accepts webhooks signed with `CHANNEL_WEBHOOK_SECRET` or the secret at `CHANNEL_WEBHOOK_SECRET_ARN`.
     ///
     /// # Errors
-    /// A variable that is missing or wrong.
-    pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
+    /// A variable that is missing or invalid.
+    pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(Self { secrets: SecretSource::from_environment(environment, "CHANNEL_WEBHOOK_SECRET")? })
     }
+}
 
-    /// Verifies a webhook and reads which link did not arrive. Other texts leave nothing to tell anybody.
-    pub(super) async fn read(
+impl Reports for ChatReports {
+    fn body_at_most(&self) -> Option<usize> {
+        Some(REPORT_AT_MOST)
+    }
+
+    /// Reports of texts without a link are dropped.
+    async fn read(
         &self,
         headers: &HeaderMap,
         body: &[u8],
         now: Timestamp,
     ) -> Result<Vec<DeliveryReport>, WebhookError> {
-        // Whatever can be refused without the secret does not make us ask for it.
-        check_headers(headers, now)?;
-        self.secrets.verify(|secrets| secrets.verify(headers, body, now)).await?;
+        let webhook = SignedWebhook::read(headers, body, now)?;
+        self.secrets.verify(|secrets| secrets.verify(&webhook)).await?;
         let report: Report = serde_json::from_slice(body)?;
         if report.r#type != "message.failed" {
             return Ok(Vec::new());

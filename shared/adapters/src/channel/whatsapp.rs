@@ -1,17 +1,19 @@
 //! WhatsApp by Meta's Cloud API
 //! (<https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/text-messages/>).
 
-use super::answer::{ask, by_status, described, read};
+use super::exchange::{by_status, described, exchange, read};
+use super::reports::Reports;
+use super::sender::Sender;
 use super::token::Token;
-use crate::WebhookError;
-use crate::http_client::{Answer, HttpClient, address};
-use crate::json::{nothing_if_null, what_is_readable};
+use crate::http_client::{HttpClient, HttpResponse, address};
+use crate::json::{lenient_list, null_as_default};
 use crate::secrets::{SecretSource, SecretValue as _};
 use domain::ports::{ChannelError, Message};
-use domain::{DeliveryFailure, DeliveryReport};
+use domain::{DeliveryFailure, DeliveryReport, Doors, Timestamp};
 use http::HeaderMap;
 use runtime::hmac::{equal_in_constant_time, hexadecimal};
 use runtime::webhook::SignatureError;
+use runtime::webhook_error::WebhookError;
 use runtime::{ConfigError, Environment};
 use serde::Deserialize;
 use serde_json::json;
@@ -19,10 +21,11 @@ use serde_json::json;
 /// The Graph API with the version that this was written for.
 const API_URL: &str = "https://graph.facebook.com/v25.0";
 
-/// Sends texts from the business's phone number `WHATSAPP_PHONE_NUMBER_ID`, with the token `WHATSAPP_ACCESS_TOKEN` or the one at
-/// `WHATSAPP_ACCESS_TOKEN_ARN`, through `WHATSAPP_API_URL`.
+/// Sends texts from the business's phone number `WHATSAPP_PHONE_NUMBER_ID`, with the token `WHATSAPP_ACCESS_TOKEN` or
+/// the one at `WHATSAPP_ACCESS_TOKEN_ARN`, through `WHATSAPP_API_URL`.
 #[derive(Debug, Clone)]
 pub struct WhatsAppChannel {
+    doors: Doors,
     http: HttpClient,
     url: String,
     tokens: SecretSource<Token>,
@@ -40,7 +43,7 @@ struct SentMessage {
 }
 
 #[derive(Deserialize)]
-struct Refusal {
+struct ErrorResponse {
     error: GraphError,
 }
 
@@ -50,11 +53,11 @@ struct GraphError {
 }
 
 impl WhatsAppChannel {
-    /// The channel that the environment names.
+    /// Builds the channel that the environment names.
     ///
     /// # Errors
-    /// A variable that is missing or wrong.
-    pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
+    /// A variable that is missing or invalid.
+    pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         let number = environment.require("WHATSAPP_PHONE_NUMBER_ID")?;
         if !number.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(Environment::invalid(
@@ -64,46 +67,58 @@ impl WhatsAppChannel {
         }
         let api = address(environment.get("WHATSAPP_API_URL").unwrap_or(API_URL), "WHATSAPP_API_URL")?;
         Ok(Self {
+            doors: environment.doors(),
             http: HttpClient::unpooled(),
             url: format!("{api}/{number}/messages"),
             tokens: SecretSource::from_environment(environment, "WHATSAPP_ACCESS_TOKEN")?,
         })
     }
+}
 
-    /// Sends a message once.
-    pub(super) async fn send(&self, message: &Message<'_>) -> Result<(), ChannelError> {
+impl Sender for WhatsAppChannel {
+    /// The Cloud API takes no identifier by which a repeat could be recognized.
+    fn drops_repeats(&self) -> bool {
+        false
+    }
+
+    fn doors(&self) -> &Doors {
+        &self.doors
+    }
+
+    async fn send(&self, message: &Message<'_>) -> Result<(), ChannelError> {
         let mut body = json!({
             "messaging_product": "whatsapp",
             "recipient_type": "individual",
             "to": message.event.customer.phone,
             "type": "text",
-            // Whoever draws the preview fetches the link, which is safe; the message arrives a little earlier without it.
+            // Whoever draws the preview fetches the link, which is safe; the message arrives a little earlier without
+            // it.
             "text": { "preview_url": false, "body": message.text },
         });
         if let Some(id) = message.link_of() {
             // Comes back with what is reported of the message.
             body["biz_opaque_callback_data"] = id.to_string().into();
         }
-        let answer =
-            ask(&self.tokens, |token| self.http.post(&self.url).bearer_auth(token.reveal()).json(&body)).await?;
-        outcome(&answer)
+        let request = |token: &Token| self.http.post(&self.url).bearer_auth(token.expose_secret()).json(&body);
+        outcome(&exchange(&self.tokens, request).await?)
     }
 }
 
-fn outcome(answer: &Answer) -> Result<(), ChannelError> {
-    if answer.status.is_success() && read::<Sent>(answer).is_some_and(|sent| !sent.messages.is_empty()) {
+fn outcome(response: &HttpResponse) -> Result<(), ChannelError> {
+    if response.status.is_success() && read::<Sent>(response).is_some_and(|sent| !sent.messages.is_empty()) {
         return Ok(());
     }
-    let code = read::<Refusal>(answer).map(|refusal| refusal.error.code);
+    let code = read::<ErrorResponse>(response).map(|body| body.error.code);
     Err(match code.map(Meaning::of) {
-        Some(Meaning::Recipient(reason)) => ChannelError::Refused { reason, cause: described(answer.status, code) },
-        Some(Meaning::Busy) => ChannelError::Unavailable(described(answer.status, code)),
-        Some(Meaning::Unclear) => ChannelError::Unconfirmed(described(answer.status, code)),
-        Some(Meaning::Other) | None => by_status(answer.status, code),
+        Some(Meaning::Recipient(reason)) => ChannelError::Refused { reason, cause: described(response.status, code) },
+        Some(Meaning::Busy) => ChannelError::Unavailable(described(response.status, code)),
+        Some(Meaning::Unclear) => ChannelError::Unconfirmed(described(response.status, code)),
+        Some(Meaning::Other) | None => by_status(response.status, code),
     })
 }
 
-/// What an error means (<https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes>).
+/// What an error means
+/// (<https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes>).
 enum Meaning {
     /// This customer cannot be reached, for this reason.
     Recipient(DeliveryFailure),
@@ -126,8 +141,8 @@ impl Meaning {
             131_047 => Self::Recipient(DeliveryFailure::OutsideConversationWindow),
             // The customer wants no more of these.
             131_050 => Self::Recipient(DeliveryFailure::RecipientOptedOut),
-            // The rate limits of the application, of the account, of the number, and of the number to this customer are the
-            // first four.
+            // The rate limits of the application, of the account, of the number, and of the number to this customer are
+            // the first four.
             4 | 80_007 | 130_429 | 131_056 | 2 | 131_016 | 131_057 => Self::Busy,
             // "Possible server error" and "unknown error".
             1 | 131_000 => Self::Unclear,
@@ -136,10 +151,15 @@ impl Meaning {
     }
 }
 
-/// The header that carries Meta's signature: `sha256=` and the HMAC-SHA256 of the body in hexadecimal, with the application's
-/// secret as the key (<https://developers.facebook.com/docs/graph-api/webhooks/getting-started>). It has no time in it; that a
-/// report comes twice changes nothing.
+/// The header that carries Meta's signature: `sha256=` and the HMAC-SHA256 of the body in hexadecimal, with the
+/// application's secret as the key (<https://developers.facebook.com/docs/graph-api/webhooks/getting-started>). It has
+/// no time in it; that a report comes twice changes nothing.
 const SIGNATURE: &str = "x-hub-signature-256";
+
+/// The most bytes of a body. Meta sends what has gathered at once, all messages of the account and of its customers
+/// included (<https://developers.facebook.com/docs/whatsapp/cloud-api/guides/set-up-webhooks>). A body that is refused
+/// as too long comes again just as long. In base64 this is 4 MiB of the 6 MB that Lambda takes.
+const NOTIFICATION_AT_MOST: usize = 3 * 1024 * 1024;
 
 /// Webhooks of the application that the number belongs to.
 #[derive(Debug, Clone)]
@@ -151,28 +171,28 @@ pub struct WhatsAppReports {
 /// Notifications come together, of all numbers of the account and of everything that the application listens to.
 #[derive(Deserialize)]
 struct Notifications {
-    #[serde(default, deserialize_with = "what_is_readable")]
+    #[serde(default, deserialize_with = "lenient_list")]
     entry: Vec<Entry>,
 }
 
 #[derive(Deserialize)]
 struct Entry {
-    #[serde(default, deserialize_with = "what_is_readable")]
+    #[serde(default, deserialize_with = "lenient_list")]
     changes: Vec<Change>,
 }
 
-/// What is listened to is told apart by its field, and only `messages` has any statuses.
+/// A change of what the application listens to, which `field` names. Only `messages` has statuses.
 #[derive(Deserialize)]
 struct Change {
     field: String,
-    #[serde(default, deserialize_with = "nothing_if_null")]
+    #[serde(default, deserialize_with = "null_as_default")]
     value: Messages,
 }
 
 /// A value, as far as it is about messages that were sent.
 #[derive(Default, Deserialize)]
 struct Messages {
-    #[serde(default, deserialize_with = "what_is_readable")]
+    #[serde(default, deserialize_with = "lenient_list")]
     statuses: Vec<SentStatus>,
 }
 
@@ -180,44 +200,75 @@ struct Messages {
 struct SentStatus {
     status: String,
     biz_opaque_callback_data: Option<String>,
-    #[serde(default, deserialize_with = "what_is_readable")]
+    #[serde(default, deserialize_with = "lenient_list")]
     errors: Vec<GraphError>,
 }
 
 impl WhatsAppReports {
-    /// Webhooks signed with `WHATSAPP_APP_SECRET` or the secret at `WHATSAPP_APP_SECRET_ARN`; `WHATSAPP_VERIFY_TOKEN` is what
-    /// Meta shows when the address is entered at its side.
+    /// Accepts webhooks signed with `WHATSAPP_APP_SECRET` or the secret at `WHATSAPP_APP_SECRET_ARN`.
+    /// `WHATSAPP_VERIFY_TOKEN` is what Meta shows when the address is entered at its side.
     ///
     /// # Errors
-    /// A variable that is missing or wrong.
-    pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
+    /// A variable that is missing or invalid.
+    pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(Self {
             secrets: SecretSource::from_environment(environment, "WHATSAPP_APP_SECRET")?,
             verify_token: Token::parse(environment.require("WHATSAPP_VERIFY_TOKEN")?, "WHATSAPP_VERIFY_TOKEN")?,
         })
     }
+}
 
-    /// Whether this is the token that was agreed on.
-    pub(super) fn knows(&self, token: &str) -> bool {
-        equal_in_constant_time(self.verify_token.reveal().as_bytes(), token.as_bytes())
+impl Reports for WhatsAppReports {
+    fn body_at_most(&self) -> Option<usize> {
+        Some(NOTIFICATION_AT_MOST)
     }
 
-    /// Verifies notifications and reads which links did not arrive.
-    pub(super) async fn read(&self, headers: &HeaderMap, body: &[u8]) -> Result<Vec<DeliveryReport>, WebhookError> {
-        let mut values = headers.get_all(SIGNATURE).iter();
-        let (Some(value), None) = (values.next(), values.next()) else { return Err(SignatureError::Header.into()) };
-        let signature =
-            value.to_str().ok().and_then(|text| text.strip_prefix("sha256=")).ok_or(SignatureError::Header)?;
-        let verify = |secret: &Token| {
-            let expected = hexadecimal(secret.reveal().as_bytes(), &[body]);
-            let holds = equal_in_constant_time(signature.as_bytes(), expected.as_bytes());
-            if holds { Ok(()) } else { Err(SignatureError::Mismatch) }
-        };
-        self.secrets.verify(verify).await?;
+    async fn read(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+        _now: Timestamp,
+    ) -> Result<Vec<DeliveryReport>, WebhookError> {
+        let signed = SignedNotification::read(headers, body)?;
+        self.secrets.verify(|secret| signed.verify(secret)).await?;
         let notifications: Notifications = serde_json::from_slice(body)?;
         let changes = notifications.entry.into_iter().flat_map(|entry| entry.changes);
         let statuses = changes.filter(|change| change.field == "messages").flat_map(|change| change.value.statuses);
         Ok(statuses.filter_map(SentStatus::report).collect())
+    }
+
+    fn verifies(&self, token: &str) -> bool {
+        equal_in_constant_time(self.verify_token.expose_secret().as_bytes(), token.as_bytes())
+    }
+}
+
+/// A notification as it came: the signature in its header, and its raw body. They are read once, and what was read is
+/// what is verified.
+struct SignedNotification<'a> {
+    signature: &'a str,
+    body: &'a [u8],
+}
+
+impl<'a> SignedNotification<'a> {
+    /// Reads a notification, and rejects what can be rejected without a secret.
+    ///
+    /// # Errors
+    /// [`SignatureError::Header`]
+    fn read(headers: &'a HeaderMap, body: &'a [u8]) -> Result<Self, SignatureError> {
+        let mut values = headers.get_all(SIGNATURE).iter();
+        let (Some(value), None) = (values.next(), values.next()) else { return Err(SignatureError::Header) };
+        let signature = value.to_str().ok().and_then(|text| text.strip_prefix("sha256="));
+        Ok(Self { signature: signature.ok_or(SignatureError::Header)?, body })
+    }
+
+    /// Verifies the notification, in constant time.
+    ///
+    /// # Errors
+    /// [`SignatureError::Mismatch`]
+    fn verify(&self, secret: &Token) -> Result<(), SignatureError> {
+        let expected = hexadecimal(secret.expose_secret().as_bytes(), &[self.body]);
+        let holds = equal_in_constant_time(self.signature.as_bytes(), expected.as_bytes());
+        if holds { Ok(()) } else { Err(SignatureError::Mismatch) }
     }
 }
 
@@ -239,14 +290,14 @@ impl SentStatus {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::meaning;
+    use super::super::sender::tests::meaning;
     use super::*;
-    use http::{HeaderMap, StatusCode};
+    use http::StatusCode;
     use serde_json::Value;
 
-    fn answer(status: u16, body: &Value) -> Answer {
+    fn answer(status: u16, body: &Value) -> HttpResponse {
         let status = StatusCode::from_u16(status).unwrap();
-        Answer { status, headers: HeaderMap::new(), body: body.to_string().into_bytes() }
+        HttpResponse { status, headers: HeaderMap::new(), body: body.to_string().into_bytes() }
     }
 
     /// An error as Meta writes it, the customer's number in its words.
@@ -290,8 +341,9 @@ mod tests {
 
     #[test]
     fn only_an_answer_with_the_messages_identifier_says_that_it_was_sent() {
-        let sent = json!({ "messaging_product": "whatsapp", "contacts": [{ "input": "+27831234567", "wa_id": "27831234567" }],
-            "messages": [{ "id": "wamid.1", "message_status": "accepted" }], "new": 1 });
+        let sent = json!({ "messaging_product": "whatsapp", "new": 1,
+            "contacts": [{ "input": "+27831234567", "wa_id": "27831234567" }],
+            "messages": [{ "id": "wamid.1", "message_status": "accepted" }] });
         assert_eq!(said(200, &sent), "sent");
         for body in [json!({}), json!({ "messages": [] }), json!({ "messages": [{}] }), json!("ok"), json!(null)] {
             assert_eq!(said(200, &body), "unknown", "{body}");

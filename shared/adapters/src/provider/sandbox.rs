@@ -1,19 +1,19 @@
 //! The stand-in payment provider, an HTTP service inside the local runner.
 
-use super::WebhookEvent;
-use crate::WebhookError;
-use crate::http_client::{CallError, HttpClient};
+use super::{ProviderName, WebhookEvent};
+use crate::http_client::{HttpClient, HttpError};
 use crate::secrets::SecretSource;
 use domain::ports::{Checkout, Closing, PaymentProvider, ProviderError, Refunding};
 use domain::use_cases::pay::ProviderEvent;
 use domain::{Amount, CheckoutId, Currency, Money, Payment, PaymentRequest, PaymentRequestId, Reason, Timestamp};
 use http::HeaderMap;
-use runtime::webhook::{Secrets, check_headers};
+use runtime::webhook::{Secrets, SignedWebhook};
+use runtime::webhook_error::WebhookError;
 use runtime::{ConfigError, Environment};
 use serde::{Deserialize, Serialize};
 
-/// Its name, in its webhooks' address and in a payment's `provider`.
-pub(super) const NAME: &str = "sandbox";
+/// The name in a payment's `provider`.
+const NAME: &str = ProviderName::Sandbox.as_str();
 
 /// A client of the stand-in provider.
 #[derive(Debug, Clone)]
@@ -73,7 +73,7 @@ struct NewRefund<'a> {
 #[derive(Deserialize)]
 struct Envelope {
     r#type: String,
-    /// What the type says it is; a type that is none of ours may have none.
+    /// Of the form that the type says; a type that is none of ours may have none.
     #[serde(default)]
     data: serde_json::Value,
 }
@@ -107,11 +107,11 @@ impl ClosedPayment {
 }
 
 impl Sandbox {
-    /// The provider at `SANDBOX_PROVIDER_URL`.
+    /// Builds a client of the provider at `SANDBOX_PROVIDER_URL`.
     ///
     /// # Errors
-    /// A variable that is missing or wrong.
-    pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
+    /// A variable that is missing or invalid.
+    pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         let url = runtime::config::url(environment, "SANDBOX_PROVIDER_URL")?;
         // Its payment pages are shown where the customer's pages are.
         let origin = runtime::config::public_base_url(environment)?;
@@ -124,11 +124,11 @@ impl Sandbox {
 }
 
 impl SandboxWebhooks {
-    /// Webhooks signed with one of `SANDBOX_WEBHOOK_SECRET`, or of the secret at `SANDBOX_WEBHOOK_SECRET_ARN`.
+    /// Accepts webhooks signed with one of `SANDBOX_WEBHOOK_SECRET`, or of the secret at `SANDBOX_WEBHOOK_SECRET_ARN`.
     ///
     /// # Errors
-    /// A variable that is missing or wrong.
-    pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
+    /// A variable that is missing or invalid.
+    pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(Self { secrets: SecretSource::from_environment(environment, "SANDBOX_WEBHOOK_SECRET")? })
     }
 
@@ -138,15 +138,14 @@ impl SandboxWebhooks {
         body: &[u8],
         now: Timestamp,
     ) -> Result<WebhookEvent, WebhookError> {
-        // Whatever can be refused without the secret does not make us ask for it.
-        check_headers(headers, now)?;
-        let report = self.secrets.verify(|secrets| secrets.verify(headers, body, now)).await?;
+        let webhook = SignedWebhook::read(headers, body, now)?;
+        self.secrets.verify(|secrets| secrets.verify(&webhook)).await?;
         let envelope: Envelope = serde_json::from_slice(body)?;
         match envelope.r#type.as_str() {
             kind @ ("checkout.paid" | "checkout.processing") => {
                 let data: PaymentData = serde_json::from_value(envelope.data)?;
                 let Ok(id) = data.payment_request_id.parse() else {
-                    return Ok(WebhookEvent::Foreign(envelope.r#type));
+                    return Ok(WebhookEvent::Unrelated(envelope.r#type));
                 };
                 let (Ok(amount), Ok(currency)) = (Amount::new(data.amount), data.currency.parse()) else {
                     return Ok(WebhookEvent::ImpossibleMoney(id));
@@ -162,7 +161,7 @@ impl SandboxWebhooks {
             "checkout.async_payment_failed" => {
                 let data: FailedPaymentData = serde_json::from_value(envelope.data)?;
                 let Ok(id) = data.payment_request_id.parse() else {
-                    return Ok(WebhookEvent::Foreign(envelope.r#type));
+                    return Ok(WebhookEvent::Unrelated(envelope.r#type));
                 };
                 let (provider, reference) = (NAME.to_owned(), data.payment_id);
                 Ok(WebhookEvent::Report(ProviderEvent::PaymentFailed { id, provider, reference }))
@@ -170,12 +169,12 @@ impl SandboxWebhooks {
             "checkout.payment_failed" => {
                 let data: FailedAttemptData = serde_json::from_value(envelope.data)?;
                 let Ok(id) = data.payment_request_id.parse() else {
-                    return Ok(WebhookEvent::Foreign(envelope.r#type));
+                    return Ok(WebhookEvent::Unrelated(envelope.r#type));
                 };
                 let reason = data.reason.as_deref().and_then(Reason::fitted);
-                Ok(WebhookEvent::Report(ProviderEvent::AttemptFailed { id, report, reason }))
+                Ok(WebhookEvent::Report(ProviderEvent::AttemptFailed { id, report: webhook.id().to_owned(), reason }))
             }
-            _ => Ok(WebhookEvent::Foreign(envelope.r#type)),
+            _ => Ok(WebhookEvent::Unrelated(envelope.r#type)),
         }
     }
 }
@@ -191,14 +190,14 @@ impl PaymentProvider for Sandbox {
             return_url,
             expires_at: request.deadline,
         };
-        let call = self.http.post(&format!("{}/checkouts", self.url)).json(&body);
-        let created: CreatedCheckout = call.send_for_json().await?;
+        let request = self.http.post(&format!("{}/checkouts", self.url)).json(&body);
+        let created: CreatedCheckout = request.send_for_json().await?;
         Ok(Checkout { id: created.id, url: created.url })
     }
 
     async fn close_checkout(&self, checkout: &CheckoutId) -> Result<Closing, ProviderError> {
-        let call = self.http.post(&format!("{}/checkouts/{}/close", self.url, checkout.0));
-        Ok(match call.send_for_json().await? {
+        let request = self.http.post(&format!("{}/checkouts/{}/close", self.url, checkout.0));
+        Ok(match request.send_for_json().await? {
             ClosedCheckout::Closed => Closing::Closed,
             ClosedCheckout::Paid(closed) => {
                 let (payment, money) = closed.parts();
@@ -219,12 +218,12 @@ impl PaymentProvider for Sandbox {
     }
 }
 
-impl From<CallError> for ProviderError {
-    fn from(error: CallError) -> Self {
+impl From<HttpError> for ProviderError {
+    fn from(error: HttpError) -> Self {
         match error {
-            CallError::Unavailable(cause) => Self::Unavailable(cause),
-            CallError::Refused(cause) => Self::Refused(cause),
-            CallError::Unreadable(cause) => Self::Unreadable(cause),
+            HttpError::Unavailable(cause) => Self::Unavailable(cause),
+            HttpError::Refused(cause) => Self::Refused(cause),
+            HttpError::Unreadable(cause) => Self::Unreadable(cause),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod page;
 
+use adapters::ChannelName;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -11,7 +12,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::{HeaderMap, StatusCode};
 use runtime::problem::Problem;
-use runtime::webhook::Secrets;
+use runtime::webhook::{Secrets, SignedWebhook};
 use runtime::{BoxFuture, ConfigError, Environment};
 use rusqlite::OptionalExtension as _;
 use serde::{Deserialize, Serialize};
@@ -40,7 +41,7 @@ pub(super) struct PhoneStandIn;
 
 impl StandIn for PhoneStandIn {
     fn name(&self) -> &'static str {
-        "webhook"
+        ChannelName::Webhook.as_str()
     }
 
     fn configure(&self, host: &Host, given: Environment) -> Result<Environment, ConfigError> {
@@ -125,7 +126,9 @@ async fn receive(
 ) -> Result<StatusCode, ProblemResponse> {
     let body = body::read(body, body::OWN_LIMIT).await?;
     let now = phone.host.doors.now();
-    let id = phone.secrets.verify(&headers, &body, now).map_err(|_| Problem::Unauthenticated)?;
+    let webhook = SignedWebhook::read(&headers, &body, now).map_err(|_| Problem::Unauthenticated)?;
+    phone.secrets.verify(&webhook).map_err(|_| Problem::Unauthenticated)?;
+    let id = webhook.id().to_owned();
     let delivery: Delivery =
         serde_json::from_slice(&body).map_err(|_| Problem::MalformedBody("The body is not the channel's."))?;
     if delivery.r#type != "message.requested" {

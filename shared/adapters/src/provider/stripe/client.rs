@@ -1,13 +1,14 @@
 //! Calls to Stripe's interface (<https://docs.stripe.com/api>).
 
-use super::settings::{self, Mode, SecretKey};
-use crate::aws::ATTEMPTS;
-use crate::http_client::{Answer, CallError, HttpClient, pause};
-use crate::json::without_text;
+use super::settings::{Mode, SecretKey};
+use crate::aws::{ATTEMPTS, INITIAL_BACKOFF};
+use crate::http_client::{HttpClient, HttpError, HttpResponse};
+use crate::retry::{full_jitter, retry};
 use crate::secrets::{SecretError, SecretSource};
+use domain::Doors;
 use domain::ports::{Cause, ProviderError};
 use http::{Method, StatusCode};
-use runtime::{ConfigError, Environment};
+use runtime::telemetry::redacted;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -18,44 +19,45 @@ use std::time::Duration;
 /// (<https://pypi.org/project/stripe/16.1.0/>).
 const VERSION: &str = "2026-10-28.endive";
 
-/// One try. Stripe answers in a second or two; past this the answer is lost.
+/// The time for one attempt. Stripe answers in a second or two; past this the answer is lost.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(3_500);
 
-/// Everything that the domain asks for at once, reading the key included: a click makes three DynamoDB calls of five seconds
-/// at most besides, and has to answer within 25.
+/// The time for everything that the domain asks for at once, reading the key included: a click makes three DynamoDB
+/// calls of five seconds at most besides, and has to answer within 25.
 const BUDGET: Duration = Duration::from_secs(8);
 
-/// How many answers in a row may be repeated ones before one is taken for the last word. A day's worth of runs and replays stays
-/// below it, and [`BUDGET`] ends the walk in any case.
+/// How many answers in a row may be repeated ones before one of them is taken as final. A day's worth of runs and
+/// replays stays below it, and [`BUDGET`] ends the walk in any case.
 pub(super) const REPEATED_AT_MOST: usize = 30;
 
 /// A client of one account.
 #[derive(Debug, Clone)]
 pub(super) struct Client {
     http: HttpClient,
-    /// For every further attempt: a connection that has died without a word would lose each call that is sent over it.
+    /// For every further attempt: a connection that has died silently would lose each request that is sent over it.
     unpooled: HttpClient,
     url: String,
     keys: SecretSource<SecretKey>,
     mode: Mode,
+    doors: Doors,
 }
 
-/// One call.
+/// A request to Stripe's interface.
 #[derive(Debug)]
-pub(super) struct Call {
+pub(super) struct ApiRequest {
     pub(super) method: Method,
     /// Below the address of the interface, such as `/v1/refunds`, with the query of a `GET`.
     pub(super) path: String,
     /// The form's parameters, their names with the brackets that stand for nesting.
     pub(super) parameters: Vec<(&'static str, String)>,
-    /// What the call is known again by when it is repeated.
+    /// The key by which Stripe recognizes a repeat.
     pub(super) idempotency_key: Option<String>,
 }
 
-/// A call that did not succeed.
+/// A request that did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StripeError {
-    /// The key cannot be had.
+    /// The key is not available.
     #[error(transparent)]
     Key(#[from] SecretError),
     /// The key is for the other mode than the deployment.
@@ -64,18 +66,18 @@ pub(super) enum StripeError {
     /// There was no answer in time.
     #[error("no answer: {0}")]
     Unavailable(#[source] Cause),
-    /// The answer was a refusal.
+    /// Stripe answered with an error.
     #[error("Stripe answered {0}")]
-    Refused(Refusal),
-    /// The answer was not what the interface promises.
+    Refused(ApiError),
+    /// The answer was not what the interface documents.
     #[error("Stripe's answer cannot be read: {0}")]
     Unreadable(#[source] Cause),
 }
 
-/// A refusal, as far as it may be logged: Stripe's own message may repeat parameters, and with them a customer's link. By the
-/// identifier of the request it is found in the log of Stripe's Dashboard.
+/// An error that Stripe answered, as far as it may be logged: Stripe's own message may repeat parameters, and with them
+/// a customer's link. The log of Stripe's Dashboard has the rest, by the identifier of the request.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct ApiError {
     pub(super) status: StatusCode,
     error: ErrorObject,
     request: Option<Word>,
@@ -86,13 +88,13 @@ pub(super) struct Refusal {
 
 /// An object that Stripe answered.
 #[derive(Debug)]
-pub(super) struct Answered<T> {
+pub(super) struct ApiResponse<T> {
     pub(super) object: T,
-    /// Whether Stripe has not looked at the call and only repeats what it answered to its idempotency key.
+    /// Whether Stripe has not looked at the request and only repeats what it answered to its idempotency key.
     pub(super) is_repeated: bool,
 }
 
-/// An error of the interface (<https://docs.stripe.com/api/errors>).
+/// The object in an error's body (<https://docs.stripe.com/api/errors>).
 #[derive(Debug, Default, Deserialize)]
 struct ErrorObject {
     r#type: Option<Word>,
@@ -113,7 +115,7 @@ impl From<String> for Word {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for ApiError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}", self.status)?;
         let words = [
@@ -132,30 +134,32 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Whether Stripe only repeats what it answered to an idempotency key before (<https://docs.stripe.com/api/idempotent_requests>).
-fn is_repeated(answer: &Answer) -> bool {
-    answer.headers.get("idempotent-replayed").is_some_and(|value| value == "true")
+/// Returns whether Stripe only repeats what it answered to an idempotency key before
+/// (<https://docs.stripe.com/api/idempotent_requests>).
+fn is_repeated(response: &HttpResponse) -> bool {
+    response.headers.get("idempotent-replayed").is_some_and(|value| value == "true")
 }
 
-impl Refusal {
-    fn read(answer: &Answer) -> Self {
+impl ApiError {
+    fn read(response: &HttpResponse) -> Self {
         #[derive(Default, Deserialize)]
         struct Body {
             error: ErrorObject,
         }
-        let header = |name| answer.headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
+        let header = |name| response.headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
         Self {
-            status: answer.status,
-            // What is between us and Stripe refuses in words of its own; the status is all there is to know then.
-            error: serde_json::from_slice::<Body>(&answer.body).unwrap_or_default().error,
+            status: response.status,
+            // A proxy between Stripe and us refuses in words of its own; then the status is all that is known.
+            error: serde_json::from_slice::<Body>(&response.body).unwrap_or_default().error,
             request: header("request-id").map(|id| Word::from(id.to_owned())),
             should_retry: header("stripe-should-retry").and_then(|text| text.parse().ok()),
-            original: header("original-request").filter(|_| is_repeated(answer)).map(|id| Word::from(id.to_owned())),
+            original: header("original-request").filter(|_| is_repeated(response)).map(|id| Word::from(id.to_owned())),
         }
     }
 
-    /// Whether the key stood for another call before, which Stripe does not do again under any key made of it.
-    fn is_of_another_call(&self) -> bool {
+    /// Returns whether the key stood for another request before, which Stripe does not carry out again under any key
+    /// made of it.
+    fn is_of_another_request(&self) -> bool {
         self.error.r#type.as_ref().is_some_and(|word| word.0 == "idempotency_error")
     }
 
@@ -163,25 +167,31 @@ impl Refusal {
         self.error.code.as_ref().is_some_and(|word| word.0 == code)
     }
 
-    /// Whether the same call may succeed later: as Stripe says, and where it does not, for a conflict with another call, for
-    /// load, and for failures of its own (<https://docs.stripe.com/error-low-level>).
+    /// Returns whether the same request may succeed later: as Stripe says, and where it does not, for a conflict with
+    /// another request, for load, and for failures of its own (<https://docs.stripe.com/error-low-level>).
     fn is_temporary(&self) -> bool {
         let usual = matches!(self.status, StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS);
         self.should_retry.unwrap_or(usual || self.status.is_server_error())
+    }
+
+    /// Returns how long to wait before the request is sent again after so many attempts; none if it is not.
+    fn pause(&self, doors: &Doors, attempts: u32) -> Option<Duration> {
+        // After a conflict the same request is under way, and its answer is worth waiting for as long as there is time.
+        let again = self.is_temporary() && (attempts < ATTEMPTS || self.status == StatusCode::CONFLICT);
+        again.then(|| full_jitter(doors, INITIAL_BACKOFF, attempts.min(ATTEMPTS)))
     }
 }
 
 impl From<StripeError> for ProviderError {
     fn from(error: StripeError) -> Self {
         match &error {
-            StripeError::Key(SecretError::Unavailable(_)) | StripeError::Unavailable(_) => {
+            StripeError::Key(SecretError::Unavailable { .. } | SecretError::Misconfigured { .. })
+            | StripeError::Unavailable(_) => Self::Unavailable(error.into()),
+            // A failure of Stripe's own says nothing about what was asked, even where it says that a retry is useless.
+            StripeError::Refused(refused) if refused.is_temporary() || refused.status.is_server_error() => {
                 Self::Unavailable(error.into())
             }
-            // A failure of Stripe's own is no word on what was asked, even where it says that asking again is useless.
-            StripeError::Refused(refusal) if refusal.is_temporary() || refusal.status.is_server_error() => {
-                Self::Unavailable(error.into())
-            }
-            StripeError::Key(SecretError::Wrong(_)) | StripeError::Mode | StripeError::Refused(_) => {
+            StripeError::Key(SecretError::Invalid(_)) | StripeError::Mode | StripeError::Refused(_) => {
                 Self::Refused(error.into())
             }
             StripeError::Unreadable(_) => Self::Unreadable(error.into()),
@@ -190,24 +200,9 @@ impl From<StripeError> for ProviderError {
 }
 
 impl Client {
-    /// The client of the account whose key `STRIPE_SECRET_KEY` is, or the secret at `STRIPE_SECRET_KEY_ARN`.
-    ///
-    /// # Errors
-    /// A variable that is missing or wrong; a key of the other mode.
-    pub(super) fn new(environment: &Environment) -> Result<Self, ConfigError> {
-        let (mode, keys) = (Mode::new(environment)?, SecretSource::from_environment(environment, "STRIPE_SECRET_KEY")?);
-        if let SecretSource::Fixed(key) = &keys
-            && SecretKey::mode(key) != mode
-        {
-            return Err(Environment::invalid("STRIPE_SECRET_KEY", "a key of the mode that STRIPE_LIVEMODE says"));
-        }
-        Ok(Self {
-            http: HttpClient::new(),
-            unpooled: HttpClient::unpooled(),
-            url: settings::api_url(environment)?,
-            keys,
-            mode,
-        })
+    /// Builds the client of an account.
+    pub(super) fn new(keys: SecretSource<SecretKey>, mode: Mode, url: String, doors: Doors) -> Self {
+        Self { http: HttpClient::new(), unpooled: HttpClient::unpooled(), url, keys, mode, doors }
     }
 
     /// Does what the domain asks for, within the time that there is for it.
@@ -223,110 +218,99 @@ impl Client {
         }
     }
 
-    /// Calls Stripe, and reads what it answers.
+    /// Sends a request and reads the object that Stripe answers.
     ///
-    /// A call that may have been lost is sent again: so may be a `GET`, one with an idempotency key, and one that comes to
-    /// the same when it is done twice. None other may be made.
+    /// A request that may have been lost is sent again. So only these may be sent: a `GET`, a request with an
+    /// idempotency key, and one that comes to the same when it is carried out twice.
     ///
     /// Stripe repeats what it answered to an idempotency key for a day, refusals and failures of its own too, so that a
     /// refund would go on being refused when its reason is gone, and a customer's button go on failing
-    /// (<https://docs.stripe.com/api/idempotent_requests>). A refusal that is only repeated says nothing of today and is asked
-    /// anew, under a key that is made of the request that was refused: the same one for whoever asks again. Should that one have
-    /// been carried out after all, no harm is done: nobody has the address of its session, and Stripe sends no money back
-    /// twice.
+    /// (<https://docs.stripe.com/api/idempotent_requests>). A refusal that is only repeated says nothing of today. Then
+    /// the request is sent anew, under a key that is made of the request that was refused: the same key for whoever
+    /// sends it again. Should that one have been carried out after all, no harm is done: nobody has the address of its
+    /// session, and Stripe sends no money back twice.
     ///
     /// # Errors
     /// [`StripeError`]
-    pub(super) async fn send<T: DeserializeOwned>(&self, call: &Call) -> Result<Answered<T>, StripeError> {
-        let mut idempotency_key = call.idempotency_key.clone();
+    pub(super) async fn send<T: DeserializeOwned>(&self, request: &ApiRequest) -> Result<ApiResponse<T>, StripeError> {
+        let mut idempotency_key = request.idempotency_key.clone();
         let mut repeated = 0;
         loop {
-            let refusal = match self.ask(call, idempotency_key.as_deref()).await {
-                Err(StripeError::Refused(refusal)) => refusal,
+            let error = match self.send_with_current_key(request, idempotency_key.as_deref()).await {
+                Err(StripeError::Refused(error)) => error,
                 result => {
-                    let answer = result?;
-                    let object = serde_json::from_slice(&answer.body)
-                        .map_err(|error| StripeError::Unreadable(without_text(&error).into()))?;
-                    return Ok(Answered { object, is_repeated: is_repeated(&answer) });
+                    let response = result?;
+                    let object = serde_json::from_slice(&response.body)
+                        .map_err(|error| StripeError::Unreadable(redacted(&error).into()))?;
+                    return Ok(ApiResponse { object, is_repeated: is_repeated(&response) });
                 }
             };
             repeated += 1;
-            idempotency_key = match (&call.idempotency_key, &refusal.original) {
-                (Some(key), Some(original)) if repeated < REPEATED_AT_MOST && !refusal.is_of_another_call() => {
+            idempotency_key = match (&request.idempotency_key, &error.original) {
+                (Some(key), Some(original)) if repeated < REPEATED_AT_MOST && !error.is_of_another_request() => {
                     Some(format!("{key}:{}", original.0))
                 }
-                _ => return Err(StripeError::Refused(refusal)),
+                _ => return Err(StripeError::Refused(error)),
             };
         }
     }
 
-    /// Calls Stripe with the key in use and, if that is not taken, with the one that has replaced it.
-    async fn ask(&self, call: &Call, idempotency_key: Option<&str>) -> Result<Answer, StripeError> {
-        let key = self.keys.current().await?;
-        match self.send_with(call, idempotency_key, &key).await {
-            Err(StripeError::Refused(refusal)) if refusal.status == StatusCode::UNAUTHORIZED => {
-                // It may have been rolled since it was read.
-                let newer = self.keys.after_mismatch().await?;
-                if newer == key {
-                    return Err(StripeError::Refused(refusal));
-                }
-                self.send_with(call, idempotency_key, &newer).await
-            }
-            result => result,
-        }
+    async fn send_with_current_key(
+        &self,
+        request: &ApiRequest,
+        idempotency_key: Option<&str>,
+    ) -> Result<HttpResponse, StripeError> {
+        let call = |key| self.send_with(request, idempotency_key, key);
+        let is_unauthorized = |result: &Result<_, StripeError>| match result {
+            Err(StripeError::Refused(error)) => error.status == StatusCode::UNAUTHORIZED,
+            _ => false,
+        };
+        self.keys.call(call, is_unauthorized).await
     }
 
     async fn send_with(
         &self,
-        call: &Call,
+        request: &ApiRequest,
         idempotency_key: Option<&str>,
-        key: &SecretKey,
-    ) -> Result<Answer, StripeError> {
+        key: SecretKey,
+    ) -> Result<HttpResponse, StripeError> {
         if key.mode() != self.mode {
             return Err(StripeError::Mode);
         }
-        let mut attempt = 1;
-        loop {
-            let http = if attempt == 1 { &self.http } else { &self.unpooled };
-            let error = match self.attempt(http, call, idempotency_key, key).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
-            let again = match &error {
-                StripeError::Unavailable(_) => attempt < ATTEMPTS,
-                // The same call is under way, and its answer is worth waiting for as long as there is time.
-                StripeError::Refused(refusal) if refusal.status == StatusCode::CONFLICT => refusal.is_temporary(),
-                StripeError::Refused(refusal) => attempt < ATTEMPTS && refusal.is_temporary(),
-                _ => false,
-            };
-            if !again {
-                return Err(error);
+        let attempt = |previous: Option<StripeError>| {
+            let http = if previous.is_none() { &self.http } else { &self.unpooled };
+            self.attempt(http, request, idempotency_key, &key)
+        };
+        retry(attempt, |attempts, error| match error {
+            StripeError::Unavailable(_) if attempts < ATTEMPTS => {
+                Some(full_jitter(&self.doors, INITIAL_BACKOFF, attempts))
             }
-            tokio::time::sleep(pause(attempt.min(ATTEMPTS))).await;
-            attempt += 1;
-        }
+            StripeError::Refused(error) => error.pause(&self.doors, attempts),
+            _ => None,
+        })
+        .await
     }
 
     async fn attempt(
         &self,
         http: &HttpClient,
-        call: &Call,
+        request: &ApiRequest,
         idempotency_key: Option<&str>,
         key: &SecretKey,
-    ) -> Result<Answer, StripeError> {
-        let url = format!("{}{}", self.url, call.path);
-        let request = match call.method {
+    ) -> Result<HttpResponse, StripeError> {
+        let url = format!("{}{}", self.url, request.path);
+        let call = match request.method {
             Method::GET => http.get(&url),
-            _ => http.post(&url).form(&call.parameters),
+            _ => http.post(&url).form(&request.parameters),
         };
-        let mut request = request.timeout(ATTEMPT_TIMEOUT).bearer_auth(key.reveal()).header("stripe-version", VERSION);
+        let mut call = call.timeout(ATTEMPT_TIMEOUT).bearer_auth(key.expose_secret()).header("stripe-version", VERSION);
         if let Some(idempotency_key) = idempotency_key {
-            request = request.header("idempotency-key", idempotency_key);
+            call = call.header("idempotency-key", idempotency_key);
         }
-        let answer = request.exchange().await.map_err(|error| match error {
-            CallError::Unavailable(cause) => StripeError::Unavailable(cause),
-            CallError::Refused(cause) | CallError::Unreadable(cause) => StripeError::Unreadable(cause),
+        let response = call.exchange().await.map_err(|error| match error {
+            HttpError::Unavailable(cause) => StripeError::Unavailable(cause),
+            HttpError::Refused(cause) | HttpError::Unreadable(cause) => StripeError::Unreadable(cause),
         })?;
-        if answer.status.is_success() { Ok(answer) } else { Err(StripeError::Refused(Refusal::read(&answer))) }
+        if response.status.is_success() { Ok(response) } else { Err(StripeError::Refused(ApiError::read(&response))) }
     }
 }

@@ -1,21 +1,21 @@
 //! What money Stripe takes, and in which unit it counts it.
 //!
-//! Stripe's amounts are whole numbers of a unit of its own, which is not always the minor unit of ISO 4217. The facts are
-//! those of <https://docs.stripe.com/currencies> as of 2026-11: the presentment currencies of an account in the United
-//! States or Europe, the sections on zero-decimal and three-decimal currencies and on special cases, and the minimum and
-//! maximum amounts. A currency that no version has accepted (STD, MRO) is not here; BGN is, because payments and refunds of
-//! older requests are read by its row. The guilder XCG, which has taken the place of ANG, is in the list of
+//! Stripe's amounts are whole numbers of a unit of its own, which is not always the minor unit of ISO 4217. The facts
+//! are those of <https://docs.stripe.com/currencies> as of 2026-11: the presentment currencies of an account in the
+//! United States or Europe, the sections on zero-decimal and three-decimal currencies and on special cases, and the
+//! minimum and maximum amounts. A currency that no version has accepted (STD, MRO) is not here; BGN is, because payments
+//! and refunds of older requests are read by its row. The guilder XCG, which has taken the place of ANG, is in the list of
 //! <https://woocommerce.com/document/payments/faq/available-currencies/>, whose payments are Stripe's.
 
 use crate::provider::MoneyRefusal;
 use domain::{Amount, Currency, Money};
 
-/// In which unit Stripe counts a currency.
+/// The unit in which Stripe counts a currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Unit {
-    /// So many decimals Stripe's unit stands for.
+    /// The number of decimals of Stripe's unit.
     decimals: u32,
-    /// Amounts are multiples of so many units.
+    /// The number of units that amounts are multiples of.
     step: i64,
 }
 
@@ -23,10 +23,11 @@ struct Unit {
 const CURRENCIES: &[(Unit, &str)] = &[
     // Two decimals, as ISO 4217 has it. Of HUF and TWD only payouts are whole numbers, not charges.
     (Unit { decimals: 2, step: 1 },
-     "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BWP BYN BZD CAD CDF CHF CNY COP CRC CVE CZK \
-      DKK DOP DZD EGP ETB EUR FJD FKP GBP GEL GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR JMD KES KGS KHR KYD KZT LAK LBP \
-      LKR LRD LSL MAD MDL MKD MMK MNT MOP MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON \
-      RSD RUB SAR SBD SCR SEK SGD SHP SLE SOS SRD SZL THB TJS TOP TRY TTD TWD TZS UAH USD UYU UZS WST XCD XCG YER ZAR ZMW"),
+     "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BWP BYN BZD CAD CDF CHF CNY COP CRC \
+      CVE CZK DKK DOP DZD EGP ETB EUR FJD FKP GBP GEL GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR JMD KES KGS KHR \
+      KYD KZT LAK LBP LKR LRD LSL MAD MDL MKD MMK MNT MOP MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN \
+      PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SEK SGD SHP SLE SOS SRD SZL THB TJS TOP TRY TTD TWD TZS UAH USD \
+      UYU UZS WST XCD XCG YER ZAR ZMW"),
     // Whole numbers. ISO 4217 gives MGA two decimals.
     (Unit { decimals: 0, step: 1 }, "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF"),
     // Three decimals, the last of which has to be 0.
@@ -51,13 +52,13 @@ const MINIMUMS: &[(i64, &str)] = &[
     (17_500, "HUF"),
 ];
 
-/// The most, in Stripe's unit: eight digits. Cards take more in some currencies, but which methods the customer finds is the
-/// account's matter.
+/// The most, in Stripe's unit: eight digits. Cards take more in some currencies, but which methods the customer finds
+/// is the account's matter.
 const MAXIMUM: i64 = 99_999_999;
 
-/// Why Stripe does not take an amount of money.
+/// Why Stripe does not accept an amount of money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum NotChargeable {
     /// Not in this currency.
     Currency,
     /// Less than this, the least it takes.
@@ -68,17 +69,17 @@ pub(super) enum Refusal {
     Step(Money),
 }
 
-impl From<Refusal> for MoneyRefusal {
-    fn from(refusal: Refusal) -> Self {
+impl From<NotChargeable> for MoneyRefusal {
+    fn from(refusal: NotChargeable) -> Self {
         let (field, message) = match refusal {
-            Refusal::Currency => ("currency", "must be one that the payment provider takes".to_owned()),
-            Refusal::BelowMinimum(money) => {
+            NotChargeable::Currency => ("currency", "must be one that the payment provider takes".to_owned()),
+            NotChargeable::BelowMinimum(money) => {
                 ("amount", format!("must be at least {money}, the least that the payment provider takes"))
             }
-            Refusal::AboveMaximum(money) => {
+            NotChargeable::AboveMaximum(money) => {
                 ("amount", format!("must be at most {money}, the most that the payment provider takes"))
             }
-            Refusal::Step(money) => {
+            NotChargeable::Step(money) => {
                 ("amount", format!("must be a multiple of {money}, for the payment provider takes nothing in between"))
             }
         };
@@ -95,12 +96,12 @@ fn find<T: Copy>(table: &[(T, &str)], currency: Currency) -> Option<T> {
     row.map(|(value, _)| *value)
 }
 
-/// An amount in Stripe's unit.
+/// Converts an amount to Stripe's unit.
 ///
 /// # Errors
-/// Stripe does not take it.
-pub(super) fn to_stripe(money: Money) -> Result<i64, Refusal> {
-    let unit = unit(money.currency).ok_or(Refusal::Currency)?;
+/// Stripe does not accept it.
+pub(super) fn to_stripe(money: Money) -> Result<i64, NotChargeable> {
+    let unit = unit(money.currency).ok_or(NotChargeable::Currency)?;
     let (decimals, minor_units) = (u32::from(money.currency.decimals()), money.amount.minor_units());
     let (up, down) = (power(unit.decimals, decimals), power(decimals, unit.decimals));
     let of_units = |units: i64| {
@@ -111,25 +112,25 @@ pub(super) fn to_stripe(money: Money) -> Result<i64, Refusal> {
     if minor_units * up < minimum * down
         && let Some(minimum) = of_units(minimum)
     {
-        return Err(Refusal::BelowMinimum(minimum));
+        return Err(NotChargeable::BelowMinimum(minimum));
     }
     let maximum = MAXIMUM / unit.step * unit.step;
     if minor_units * up > maximum * down
         && let Some(maximum) = of_units(maximum)
     {
-        return Err(Refusal::AboveMaximum(maximum));
+        return Err(NotChargeable::AboveMaximum(maximum));
     }
     // One unit can be more than one minor unit, so the step is held against both at once.
     if minor_units * up % (unit.step * down) != 0
         && let Some(step) = of_units(unit.step)
     {
-        return Err(Refusal::Step(step));
+        return Err(NotChargeable::Step(step));
     }
     Ok(minor_units * up / down)
 }
 
-/// The money that an amount in Stripe's unit is; none if it cannot be what somebody was asked for: an unknown currency, an
-/// amount out of bounds, a fraction of the minor unit.
+/// Converts an amount in Stripe's unit to money; none if it cannot be what somebody was asked for: an unknown currency,
+/// an amount out of bounds, a fraction of the minor unit.
 pub(super) fn from_stripe(units: i64, code: &str) -> Option<Money> {
     let currency: Currency = code.to_ascii_uppercase().parse().ok()?;
     let decimals = u32::from(currency.decimals());
@@ -142,7 +143,7 @@ pub(super) fn from_stripe(units: i64, code: &str) -> Option<Money> {
     Some(Money { amount: Amount::new(minor_units / down).ok()?, currency })
 }
 
-/// Ten to the power of what `decimals` are more than `others`.
+/// Returns ten to the power of the difference of `decimals` and `others`, at least 1.
 const fn power(decimals: u32, others: u32) -> i64 {
     10_i64.pow(decimals.saturating_sub(others))
 }
@@ -154,6 +155,11 @@ mod tests {
 
     fn money(amount: i64, currency: &str) -> Money {
         Money { amount: Amount::new(amount).unwrap(), currency: currency.parse().unwrap() }
+    }
+
+    /// Every currency of the table.
+    fn codes() -> Vec<&'static str> {
+        CURRENCIES.iter().flat_map(|(_, codes)| codes.split(' ')).collect()
     }
 
     /// Expected by hand from the examples in Stripe's documentation.
@@ -179,18 +185,18 @@ mod tests {
     #[test]
     fn what_stripe_cannot_charge_is_refused_with_what_it_can() {
         for (given, refusal) in [
-            (money(1_000, "IRR"), Refusal::Currency),
-            (money(1_000, "CLF"), Refusal::Currency),
-            (money(49, "USD"), Refusal::BelowMinimum(money(50, "USD"))),
-            (money(29, "GBP"), Refusal::BelowMinimum(money(30, "GBP"))),
-            (money(49, "JPY"), Refusal::BelowMinimum(money(50, "JPY"))),
-            (money(17_499, "HUF"), Refusal::BelowMinimum(money(17_500, "HUF"))),
-            (money(9, "KWD"), Refusal::BelowMinimum(money(10, "KWD"))),
-            (money(99, "MGA"), Refusal::BelowMinimum(money(100, "MGA"))),
-            (money(5_124, "KWD"), Refusal::Step(money(10, "KWD"))),
-            (money(70_020, "MGA"), Refusal::Step(money(100, "MGA"))),
-            (money(1_000_000, "ISK"), Refusal::AboveMaximum(money(999_999, "ISK"))),
-            (money(99_999_999, "BHD"), Refusal::AboveMaximum(money(99_999_990, "BHD"))),
+            (money(1_000, "IRR"), NotChargeable::Currency),
+            (money(1_000, "CLF"), NotChargeable::Currency),
+            (money(49, "USD"), NotChargeable::BelowMinimum(money(50, "USD"))),
+            (money(29, "GBP"), NotChargeable::BelowMinimum(money(30, "GBP"))),
+            (money(49, "JPY"), NotChargeable::BelowMinimum(money(50, "JPY"))),
+            (money(17_499, "HUF"), NotChargeable::BelowMinimum(money(17_500, "HUF"))),
+            (money(9, "KWD"), NotChargeable::BelowMinimum(money(10, "KWD"))),
+            (money(99, "MGA"), NotChargeable::BelowMinimum(money(100, "MGA"))),
+            (money(5_124, "KWD"), NotChargeable::Step(money(10, "KWD"))),
+            (money(70_020, "MGA"), NotChargeable::Step(money(100, "MGA"))),
+            (money(1_000_000, "ISK"), NotChargeable::AboveMaximum(money(999_999, "ISK"))),
+            (money(99_999_999, "BHD"), NotChargeable::AboveMaximum(money(99_999_990, "BHD"))),
         ] {
             assert_eq!(to_stripe(given), Err(refusal), "{given}");
         }
@@ -209,7 +215,7 @@ mod tests {
 
     #[test]
     fn every_currency_of_the_table_exists_and_has_one_row_and_every_minimum_can_be_charged() {
-        let mut codes: Vec<&str> = CURRENCIES.iter().flat_map(|(_, codes)| codes.split(' ')).collect();
+        let mut codes = codes();
         let count = codes.len();
         codes.sort_unstable();
         codes.dedup();
@@ -230,7 +236,7 @@ mod tests {
         #[test]
         fn money_that_stripe_takes_comes_back_as_the_same(
             amount in 1_i64..=99_999_999,
-            code in proptest::sample::select(CURRENCIES.iter().flat_map(|(_, codes)| codes.split(' ')).collect::<Vec<_>>()),
+            code in proptest::sample::select(codes()),
         ) {
             let money = money(amount, code);
             if let Ok(units) = to_stripe(money) {
@@ -244,12 +250,14 @@ mod tests {
         #[test]
         fn a_refusal_says_what_would_be_taken(
             amount in 1_i64..=99_999_999,
-            code in proptest::sample::select(CURRENCIES.iter().flat_map(|(_, codes)| codes.split(' ')).collect::<Vec<_>>()),
+            code in proptest::sample::select(codes()),
         ) {
             match to_stripe(money(amount, code)) {
-                Err(Refusal::BelowMinimum(other) | Refusal::AboveMaximum(other)) => prop_assert!(to_stripe(other).is_ok()),
-                Err(Refusal::Step(step)) => prop_assert!(amount % step.amount.minor_units() != 0),
-                Err(Refusal::Currency) => prop_assert!(false, "{code} is in the table"),
+                Err(NotChargeable::BelowMinimum(other) | NotChargeable::AboveMaximum(other)) => {
+                    prop_assert!(to_stripe(other).is_ok());
+                }
+                Err(NotChargeable::Step(step)) => prop_assert!(amount % step.amount.minor_units() != 0),
+                Err(NotChargeable::Currency) => prop_assert!(false, "{code} is in the table"),
                 Ok(_) => {}
             }
         }

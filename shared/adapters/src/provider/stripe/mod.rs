@@ -1,6 +1,7 @@
 //! Stripe, by its hosted Checkout: card data never comes near us.
 //!
-//! A checkout is a Checkout Session, a payment its Payment Intent. Whose they are is in the metadata that we put on both.
+//! A checkout is a Checkout Session, a payment its Payment Intent. The metadata that we put on both says which request
+//! they belong to.
 
 mod client;
 mod currency;
@@ -8,12 +9,13 @@ mod objects;
 mod settings;
 mod webhook;
 
-use self::client::{Answered, Call, Client, REPEATED_AT_MOST, StripeError};
-use self::objects::{Expandable, Metadata, PaymentStatus, Senseless, Session, SessionStatus};
-use super::MoneyRefusal;
-use crate::json::nothing_if_null;
+use self::client::{ApiRequest, ApiResponse, Client, REPEATED_AT_MOST, StripeError};
+use self::objects::{Expandable, InvalidResponse, Metadata, PaymentStatus, Session, SessionStatus};
+use self::settings::Account;
+use super::{MoneyRefusal, ProviderName};
+use crate::json::null_as_default;
 use domain::ports::{Checkout, Closing, PaymentProvider, ProviderError, Refunding};
-use domain::{CheckoutId, Money, Payment, PaymentRequest, PaymentRequestId, Status};
+use domain::{CheckoutId, Doors, Money, Payment, PaymentRequest, PaymentRequestId, Status};
 use http::{Method, StatusCode};
 use runtime::{ConfigError, Environment};
 use serde::Deserialize;
@@ -22,14 +24,14 @@ use std::time::Duration;
 
 pub use self::webhook::StripeWebhooks;
 
-/// Its name, in its webhooks' address and in a payment's `provider`.
-pub(super) const NAME: &str = "stripe";
+/// The name in a payment's `provider`.
+const NAME: &str = ProviderName::Stripe.as_str();
 
-/// How long after our deadline a session that we could not close ends by itself. Ten minutes after the deadline a request is
-/// ended without Stripe's word at the latest, its checkout possibly made in that very moment, and Stripe wants at least 30
-/// minutes from then on; five more are for clocks that differ.
+/// How long after our deadline a session that we could not close ends by itself. A request is ended without Stripe's
+/// confirmation ten minutes after the deadline at the latest. Its checkout may have been made in that very moment, and
+/// Stripe demands at least 30 minutes from then on. Five more are for clocks that differ.
 const BACKSTOP: Duration = Duration::from_mins(45);
-/// A session lasts 24 hours at most, less what clocks may differ by.
+/// The longest that a session lasts: 24 hours, less what clocks may differ by.
 const LONGEST_SESSION: Duration = Duration::from_mins(24 * 60 - 5);
 
 /// A client of Stripe.
@@ -51,31 +53,31 @@ struct Refund {
     id: String,
     status: RefundStatus,
     pending_reason: Option<String>,
-    #[serde(default, deserialize_with = "nothing_if_null")]
+    #[serde(default, deserialize_with = "null_as_default")]
     metadata: Metadata,
 }
 
-/// <https://docs.stripe.com/refunds#refund-statuses>
+/// A refund's status (<https://docs.stripe.com/refunds#refund-statuses>).
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum RefundStatus {
-    /// Stripe has taken it on; a webhook says when it has succeeded or failed.
+    /// Stripe has accepted it; a webhook reports when it has succeeded or failed.
     Pending,
-    /// Stripe has taken it on, and asks the customer where the money shall go.
+    /// Stripe has accepted it, and asks the customer where the money shall go.
     RequiresAction,
     Succeeded,
     Failed,
     Canceled,
 }
 
-/// The refunds of a payment, newest first, as many as one call answers: a payment has hardly ever more than one.
+/// The refunds of a payment, newest first, as many as one response holds: a payment has hardly ever more than one.
 #[derive(Deserialize)]
 struct Refunds {
     data: Vec<Refund>,
 }
 
 impl Refund {
-    /// What has become of it; nothing if it will not come.
+    /// Returns what has become of it; none if its money will not go back.
     fn outcome(&self) -> Option<Refunding> {
         match self.status {
             RefundStatus::Succeeded => Some(Refunding::Done),
@@ -89,7 +91,7 @@ impl Refund {
     }
 }
 
-/// Checks that Stripe takes an amount.
+/// Checks that Stripe accepts an amount.
 ///
 /// # Errors
 /// It does not.
@@ -99,20 +101,25 @@ pub(super) fn check(money: Money) -> Result<(), MoneyRefusal> {
 }
 
 impl Stripe {
-    /// The account of `STRIPE_SECRET_KEY`, or of the secret at `STRIPE_SECRET_KEY_ARN`, in the mode that `STRIPE_LIVEMODE`
-    /// says. `STRIPE_API_URL` and `STRIPE_CHECKOUT_ORIGIN` are Stripe's own unless they are set.
+    /// Builds the client of the account that the environment names.
     ///
     /// # Errors
-    /// A variable that is missing or wrong.
-    pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
-        Ok(Self { client: Client::new(environment)?, checkout_origin: settings::checkout_origin(environment)? })
+    /// A variable that is missing or invalid.
+    pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
+        Ok(Self::new(Account::from_environment(environment)?, environment.doors()))
+    }
+
+    /// Builds the client of an account.
+    fn new(account: Account, doors: Doors) -> Self {
+        let Account { keys, mode, api_url, checkout_origin } = account;
+        Self { client: Client::new(keys, mode, api_url, doors), checkout_origin }
     }
 
     pub(super) fn checkout_origin(&self) -> &str {
         &self.checkout_origin
     }
 
-    /// Whether customers may be sent there: nobody but Stripe may be behind the button.
+    /// Returns whether customers may be sent to an address: nobody but Stripe may be behind the button.
     fn leads_to_checkout(&self, url: &str) -> bool {
         url.parse::<url::Url>().is_ok_and(|url| {
             url.origin().ascii_serialization() == self.checkout_origin
@@ -122,16 +129,16 @@ impl Stripe {
     }
 
     async fn read<T: DeserializeOwned>(&self, path: String) -> Result<T, StripeError> {
-        let call = Call { method: Method::GET, path, parameters: Vec::new(), idempotency_key: None };
-        Ok(self.client.send(&call).await?.object)
+        let request = ApiRequest { method: Method::GET, path, parameters: Vec::new(), idempotency_key: None };
+        Ok(self.client.send(&request).await?.object)
     }
 
     async fn read_session(&self, id: &str) -> Result<Session, StripeError> {
         self.read(format!("/v1/checkout/sessions/{id}?expand%5B%5D=payment_intent.latest_charge")).await
     }
 
-    /// What has become of a payment that is refunded already: of our refund, if it was ours, and otherwise of a person's, who looks
-    /// after it.
+    /// Returns what has become of a payment that is refunded already: the state of our refund if there is one, and
+    /// otherwise that it is done, because whoever refunded it looks after it.
     async fn refunded_already(&self, request: PaymentRequestId, payment: &Payment) -> Result<Refunding, ProviderError> {
         let refunds: Refunds = self.read(format!("/v1/refunds?limit=100&payment_intent={}", payment.reference)).await?;
         let ours = refunds.data.iter().filter(|refund| refund.metadata.owner() == Some(request));
@@ -143,7 +150,7 @@ impl PaymentProvider for Stripe {
     async fn create_checkout(&self, request: &PaymentRequest, return_url: &str) -> Result<Checkout, ProviderError> {
         let parameters = session_parameters(request, return_url)?;
         let created: CreatedSession = Client::within_budget(async {
-            let call = Call {
+            let call = ApiRequest {
                 method: Method::POST,
                 path: "/v1/checkout/sessions".to_owned(),
                 parameters,
@@ -152,20 +159,20 @@ impl PaymentProvider for Stripe {
             match self.client.send(&call).await {
                 Ok(created) => Ok(created.object),
                 // The account is paid out in another currency, whose limits only Stripe knows.
-                Err(StripeError::Refused(refusal))
-                    if refusal.has_code("amount_too_small") || refusal.has_code("amount_too_large") =>
+                Err(StripeError::Refused(error))
+                    if error.has_code("amount_too_small") || error.has_code("amount_too_large") =>
                 {
-                    Err(ProviderError::AmountNotAccepted(StripeError::Refused(refusal).into()))
+                    Err(ProviderError::AmountNotAccepted(StripeError::Refused(error).into()))
                 }
                 Err(error) => Err(error.into()),
             }
         })
         .await?;
         if !is_identifier(&created.id) {
-            return Err(senseless("a session's identifier is none"));
+            return Err(invalid_response("a session's identifier has another form"));
         }
         if !self.leads_to_checkout(&created.url) {
-            return Err(senseless("a session's address is not below STRIPE_CHECKOUT_ORIGIN"));
+            return Err(invalid_response("a session's address is not below STRIPE_CHECKOUT_ORIGIN"));
         }
         Ok(Checkout { id: CheckoutId(created.id), url: created.url })
     }
@@ -173,21 +180,21 @@ impl PaymentProvider for Stripe {
     async fn close_checkout(&self, checkout: &CheckoutId) -> Result<Closing, ProviderError> {
         let id = checkout.0.as_str();
         if !is_identifier(id) {
-            return Err(ProviderError::Refused("the checkout is none of Stripe's".into()));
+            return Err(ProviderError::Refused("the checkout is not one of Stripe's".into()));
         }
         Client::within_budget(async {
             let path = format!("/v1/checkout/sessions/{id}/expire");
             // Under an idempotency key, Stripe would repeat its first refusal for as long as it remembers the key.
-            let call = Call { method: Method::POST, path, parameters: Vec::new(), idempotency_key: None };
+            let call = ApiRequest { method: Method::POST, path, parameters: Vec::new(), idempotency_key: None };
             match self.client.send::<Session>(&call).await {
                 Ok(session) if session.object.status == SessionStatus::Expired => Ok(Closing::Closed),
-                Ok(_) => Err(senseless("a session that was to expire has not")),
-                // Only an open session expires. Which state another one is in decides: the expiry may have been ours, its
+                Ok(_) => Err(invalid_response("a session that was to expire has not")),
+                // Only an open session expires. The state of any other decides: the expiry may have been ours, its
                 // answer lost.
-                Err(StripeError::Refused(refusal)) if refusal.status == StatusCode::BAD_REQUEST => {
+                Err(StripeError::Refused(error)) if error.status == StatusCode::BAD_REQUEST => {
                     let session = self.read_session(id).await?;
                     match session.status {
-                        SessionStatus::Open => Err(StripeError::Refused(refusal).into()),
+                        SessionStatus::Open => Err(StripeError::Refused(error).into()),
                         SessionStatus::Expired => Ok(Closing::Closed),
                         SessionStatus::Complete => completed(&session),
                     }
@@ -198,16 +205,17 @@ impl PaymentProvider for Stripe {
         .await
     }
 
-    /// Stripe repeats for a day what it answered to the key, also when the refund has failed since. So a repeated one is read again, and
-    /// one that will not come is asked for anew, under a key that is made of it: the same one for whoever asks again.
+    /// Stripe repeats for a day what it answered to the key, also when the refund has failed since. So a repeated
+    /// answer is read again, and a refund that has failed is asked for anew, under a key that is made of it: the same
+    /// key for whoever asks again.
     async fn refund(&self, request: &PaymentRequest, payment: &Payment) -> Result<Refunding, ProviderError> {
         if !is_identifier(&payment.reference) {
-            return Err(ProviderError::Refused("the payment is none of Stripe's".into()));
+            return Err(ProviderError::Refused("the payment is not one of Stripe's".into()));
         }
         Client::within_budget(async {
             let mut idempotency_key = format!("{}:refund", request.id);
             for _ in 0..REPEATED_AT_MOST {
-                let call = Call {
+                let call = ApiRequest {
                     method: Method::POST,
                     path: "/v1/refunds".to_owned(),
                     // Without an amount: whatever of it a person has not sent back yet.
@@ -218,15 +226,15 @@ impl PaymentProvider for Stripe {
                     idempotency_key: Some(idempotency_key.clone()),
                 };
                 let refund = match self.client.send::<Refund>(&call).await {
-                    Ok(Answered { object, is_repeated: false }) => {
+                    Ok(ApiResponse { object, is_repeated: false }) => {
                         let failed = || ProviderError::Refused("the refund failed or was canceled".into());
                         return object.outcome().ok_or_else(failed);
                     }
-                    Ok(Answered { object, .. }) if !is_identifier(&object.id) => {
-                        return Err(senseless("a refund's identifier is none"));
+                    Ok(ApiResponse { object, .. }) if !is_identifier(&object.id) => {
+                        return Err(invalid_response("a refund's identifier has another form"));
                     }
-                    Ok(Answered { object, .. }) => self.read::<Refund>(format!("/v1/refunds/{}", object.id)).await?,
-                    Err(StripeError::Refused(refusal)) if refusal.has_code("charge_already_refunded") => {
+                    Ok(ApiResponse { object, .. }) => self.read::<Refund>(format!("/v1/refunds/{}", object.id)).await?,
+                    Err(StripeError::Refused(error)) if error.has_code("charge_already_refunded") => {
                         return self.refunded_already(request.id, payment).await;
                     }
                     Err(error) => return Err(error.into()),
@@ -242,7 +250,7 @@ impl PaymentProvider for Stripe {
     }
 }
 
-/// The parameters of a session, the same however often they are asked for: under one idempotency key Stripe refuses others
+/// Builds the parameters of a session, the same every time: under one idempotency key Stripe refuses other parameters
 /// than the first.
 fn session_parameters(
     request: &PaymentRequest,
@@ -274,42 +282,42 @@ fn session_parameters(
     Ok(parameters)
 }
 
-/// When a session ends if we never close it, in seconds since the Unix epoch; none where Stripe takes no such time, and then
-/// it is 24 hours after the session was made.
+/// Returns when a session ends if we never close it, in seconds since the Unix epoch; none where Stripe accepts no such
+/// time, and then it ends 24 hours after it was made.
 fn expires_at(request: &PaymentRequest) -> Option<i64> {
     let clicked = request.history.iter().find(|entry| entry.status == Status::Clicked)?;
     let end = request.deadline.saturating_add(BACKSTOP);
     (end <= clicked.at.saturating_add(LONGEST_SESSION)).then(|| end.as_seconds_ceiling())
 }
 
-/// What came of a session in which the customer has done their part.
+/// Reads the outcome of a session in which the customer has done their part.
 fn completed(session: &Session) -> Result<Closing, ProviderError> {
     let Some(Expandable::Object(intent)) = &session.payment_intent else {
-        return Err(senseless("the payment is not expanded"));
+        return Err(invalid_response("the payment is not expanded"));
     };
     let paid = match (session.payment_status, intent.status.as_str()) {
         (PaymentStatus::Paid, _) | (PaymentStatus::Unpaid, "succeeded") => true,
         // The payment has failed, and nobody can try another one in this session.
         (PaymentStatus::Unpaid, "requires_payment_method" | "canceled") => return Ok(Closing::Closed),
         (PaymentStatus::Unpaid, _) => false,
-        (PaymentStatus::NoPaymentRequired, _) => return Err(senseless("a session wants no payment")),
+        (PaymentStatus::NoPaymentRequired, _) => return Err(invalid_response("a session wants no payment")),
     };
-    let money = session.money()?.ok_or(Senseless("a session's sum is none"))?;
+    let money = session.money()?.ok_or(InvalidResponse("a session's sum is one that nobody can have asked for"))?;
     let payment = intent.payment()?;
     Ok(if paid { Closing::Paid { payment, money } } else { Closing::Processing { payment, money } })
 }
 
-/// Whether a text is an identifier of Stripe's, which can stand in a path and in the table.
+/// Returns whether a text is an identifier of Stripe's, which can stand in a path and in the table.
 fn is_identifier(text: &str) -> bool {
     (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-fn senseless(what: &'static str) -> ProviderError {
-    Senseless(what).into()
+fn invalid_response(what: &'static str) -> ProviderError {
+    InvalidResponse(what).into()
 }
 
-impl From<Senseless> for ProviderError {
-    fn from(error: Senseless) -> Self {
+impl From<InvalidResponse> for ProviderError {
+    fn from(error: InvalidResponse) -> Self {
         Self::Unreadable(error.into())
     }
 }

@@ -5,10 +5,11 @@ use super::currency::from_stripe;
 use domain::{Money, Payment, PaymentRequestId, Timestamp};
 use serde::Deserialize;
 
-/// Something about a payment in one of Stripe's objects that makes no sense.
+/// What is invalid about one of Stripe's objects: it has the documented form, but contradicts what was asked for or
+/// itself.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Senseless(pub(super) &'static str);
+pub(super) struct InvalidResponse(pub(super) &'static str);
 
 /// A field that holds another object, or only its identifier.
 #[derive(Debug, Deserialize)]
@@ -59,7 +60,7 @@ pub(super) struct Charge {
     created: i64,
 }
 
-/// What we put on every object, so that whoever reads it knows whose it is.
+/// What we put on every object, which says which request it belongs to.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Metadata {
     payment_request_id: Option<String>,
@@ -73,13 +74,13 @@ impl Metadata {
 }
 
 impl Session {
-    /// The sum, which is the provider's word and not what was asked for; none if nobody can have asked for it.
+    /// The sum, as Stripe reports it and not as it was asked for; none if nobody can have asked for it.
     ///
     /// # Errors
     /// There is no sum in it.
-    pub(super) fn money(&self) -> Result<Option<Money>, Senseless> {
+    pub(super) fn money(&self) -> Result<Option<Money>, InvalidResponse> {
         let (Some(amount), Some(currency)) = (self.amount_total, &self.currency) else {
-            return Err(Senseless("a session has no sum"));
+            return Err(InvalidResponse("a session has no sum"));
         };
         Ok(from_stripe(amount, currency))
     }
@@ -88,41 +89,41 @@ impl Session {
     ///
     /// # Errors
     /// It has none.
-    pub(super) fn payment_reference(&self) -> Result<&str, Senseless> {
+    pub(super) fn payment_reference(&self) -> Result<&str, InvalidResponse> {
         match &self.payment_intent {
             Some(Expandable::Id(id)) => Ok(id),
             Some(Expandable::Object(intent)) => Ok(&intent.id),
-            None => Err(Senseless("a session has no payment")),
+            None => Err(InvalidResponse("a session has no payment")),
         }
     }
 }
 
 impl PaymentIntent {
-    /// When the customer did their part: the time of the charge, and before there is one, that of the intent, which Checkout
-    /// makes as the customer submits the payment.
+    /// The payment, at the time when the customer did their part: that of the charge, and before there is one, that of
+    /// the intent, which Checkout makes as the customer submits the payment.
     ///
     /// # Errors
-    /// It is no time, or the charge was not expanded.
-    pub(super) fn payment(&self) -> Result<Payment, Senseless> {
+    /// The time is out of bounds, or the charge was not expanded.
+    pub(super) fn payment(&self) -> Result<Payment, InvalidResponse> {
         let created = match &self.latest_charge {
             Some(Expandable::Object(charge)) => charge.created,
-            Some(Expandable::Id(_)) => return Err(Senseless("the charge is not expanded")),
+            Some(Expandable::Id(_)) => return Err(InvalidResponse("the charge is not expanded")),
             None => self.created,
         };
         Ok(payment(&self.id, moment(created)?))
     }
 }
 
-/// A payment through Stripe.
+/// Builds a payment through Stripe.
 pub(super) fn payment(reference: &str, paid_at: Timestamp) -> Payment {
     Payment { provider: NAME.to_owned(), reference: reference.to_owned(), paid_at }
 }
 
-/// A time of Stripe's, in whole seconds since the Unix epoch.
+/// Converts a time of Stripe's, in whole seconds since the Unix epoch.
 ///
 /// # Errors
 /// Outside the years 1 to 9999.
-pub(super) fn moment(seconds: i64) -> Result<Timestamp, Senseless> {
+pub(super) fn moment(seconds: i64) -> Result<Timestamp, InvalidResponse> {
     let moment = seconds.checked_mul(1000).and_then(|milliseconds| Timestamp::from_milliseconds(milliseconds).ok());
-    moment.ok_or(Senseless("a time is none"))
+    moment.ok_or(InvalidResponse("a time is outside the years 1 to 9999"))
 }

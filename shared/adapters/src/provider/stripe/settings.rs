@@ -1,14 +1,14 @@
 //! What a deployment says about its Stripe account.
 
 use crate::http_client::{address, safe};
-use crate::secrets::SecretValue;
+use crate::secrets::{SecretSource, SecretValue};
 use runtime::{ConfigError, Environment};
-use std::fmt;
+use secrecy::{ExposeSecret as _, SecretString};
 
 const API_URL: &str = "https://api.stripe.com";
 const CHECKOUT_ORIGIN: &str = "https://checkout.stripe.com";
 
-/// Whether money is real. Stripe keeps the two apart; an endpoint can hear of both all the same.
+/// Whether money is real. Stripe keeps the two modes apart, but an endpoint can receive events of both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
     Live,
@@ -16,7 +16,7 @@ pub(super) enum Mode {
 }
 
 impl Mode {
-    /// `STRIPE_LIVEMODE`
+    /// Reads `STRIPE_LIVEMODE`.
     pub(super) fn new(environment: &Environment) -> Result<Self, ConfigError> {
         match environment.require("STRIPE_LIVEMODE")? {
             "true" => Ok(Self::Live),
@@ -31,18 +31,53 @@ impl Mode {
     }
 }
 
-/// A secret or restricted key of the account (<https://docs.stripe.com/keys>). `Debug` shows nothing of it.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct SecretKey(String);
+/// What has to be known of an account to call Stripe in its name.
+#[derive(Debug, Clone)]
+pub(super) struct Account {
+    pub(super) keys: SecretSource<SecretKey>,
+    pub(super) mode: Mode,
+    /// Where Stripe's interface answers, without a slash at its end.
+    pub(super) api_url: String,
+    /// Where its payment pages are, as browsers write an origin.
+    pub(super) checkout_origin: String,
+}
+
+impl Account {
+    /// Reads the account of `STRIPE_SECRET_KEY`, or of the secret at `STRIPE_SECRET_KEY_ARN`, in the mode that
+    /// `STRIPE_LIVEMODE` says. `STRIPE_API_URL` and `STRIPE_CHECKOUT_ORIGIN` are Stripe's own unless they are set.
+    ///
+    /// # Errors
+    /// A variable that is missing or invalid; a key of the other mode.
+    pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
+        let (mode, keys) = (Mode::new(environment)?, SecretSource::from_environment(environment, "STRIPE_SECRET_KEY")?);
+        if let SecretSource::Fixed(key) = &keys
+            && SecretKey::mode(key) != mode
+        {
+            return Err(Environment::invalid("STRIPE_SECRET_KEY", "a key of the mode that STRIPE_LIVEMODE says"));
+        }
+        let (api_url, checkout_origin) = (api_url(environment)?, checkout_origin(environment)?);
+        Ok(Self { keys, mode, api_url, checkout_origin })
+    }
+}
+
+/// A secret or restricted key of the account (<https://docs.stripe.com/keys>).
+#[derive(Debug, Clone)]
+pub(super) struct SecretKey(SecretString);
 
 impl SecretKey {
-    pub(super) fn reveal(&self) -> &str {
-        &self.0
+    pub(super) fn expose_secret(&self) -> &str {
+        self.0.expose_secret()
     }
 
     /// The mode that it works in, which its prefix says.
     pub(super) fn mode(&self) -> Mode {
-        Mode::of(self.0.get(3..).is_some_and(|rest| rest.starts_with("live_")))
+        Mode::of(self.expose_secret().get(3..).is_some_and(|rest| rest.starts_with("live_")))
+    }
+}
+
+impl PartialEq for SecretKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose_secret() == other.expose_secret()
     }
 }
 
@@ -51,26 +86,20 @@ impl SecretValue for SecretKey {
         let text = text.trim();
         let rest = ["sk_live_", "sk_test_", "rk_live_", "rk_test_"].iter().find_map(|prefix| text.strip_prefix(prefix));
         if rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')) {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(Environment::invalid(name, "a secret or restricted key of Stripe, such as rk_test_…"))
         }
     }
 }
 
-impl fmt::Debug for SecretKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("SecretKey(redacted)")
-    }
-}
-
-/// `STRIPE_API_URL`, without a slash at its end.
-pub(super) fn api_url(environment: &Environment) -> Result<String, ConfigError> {
+/// Reads `STRIPE_API_URL`, without a slash at its end.
+fn api_url(environment: &Environment) -> Result<String, ConfigError> {
     address(environment.get("STRIPE_API_URL").unwrap_or(API_URL), "STRIPE_API_URL")
 }
 
-/// `STRIPE_CHECKOUT_ORIGIN`, as browsers write an origin.
-pub(super) fn checkout_origin(environment: &Environment) -> Result<String, ConfigError> {
+/// Reads `STRIPE_CHECKOUT_ORIGIN`, as browsers write an origin.
+fn checkout_origin(environment: &Environment) -> Result<String, ConfigError> {
     let text = environment.get("STRIPE_CHECKOUT_ORIGIN").unwrap_or(CHECKOUT_ORIGIN).trim_end_matches('/');
     match safe(text).map(|url| url.origin().ascii_serialization()) {
         Some(origin) if origin == text => Ok(origin),

@@ -1,8 +1,7 @@
-//! The adapter against a server that answers what a test has prepared, as Stripe does: statuses, error bodies and codes are
-//! those of <https://docs.stripe.com/api/errors>.
+//! The adapter against a server that answers what a test has prepared, as Stripe does: statuses, error bodies and codes
+//! are those of <https://docs.stripe.com/api/errors>.
 
 use super::*;
-use crate::WebhookError;
 use crate::aws::ATTEMPTS;
 use crate::provider::{ConfiguredProvider, ConfiguredWebhooks, WebhookEvent};
 use axum::Router;
@@ -17,6 +16,7 @@ use domain::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use runtime::stripe_signature::{STRIPE_SIGNATURE, SigningSecrets};
+use runtime::webhook_error::WebhookError;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -99,7 +99,7 @@ impl Server {
 
     fn environment(&self) -> Environment {
         Environment::default()
-            .with("PAYMENT_PROVIDER", "stripe")
+            .with("PAYMENT_PROVIDER", NAME)
             .with("STRIPE_API_URL", format!("{}/stripe", self.url))
             .with("STRIPE_SECRET_KEY", KEY)
             .with("STRIPE_LIVEMODE", "false")
@@ -131,16 +131,15 @@ fn error(status: u16, code: &str) -> Prepared {
 
 fn not_open() -> Prepared {
     // As Stripe answers it: without a code.
-    says(
-        400,
-        json!({ "error": { "type": "invalid_request_error", "message": "Only Checkout Sessions with a status in [\"open\"] can be expired." } }),
-    )
+    let message = "Only Checkout Sessions with a status in [\"open\"] can be expired.";
+    says(400, json!({ "error": { "type": "invalid_request_error", "message": message } }))
 }
 
 fn created() -> Prepared {
     says(
         200,
-        json!({ "id": SESSION, "object": "checkout.session", "url": "https://checkout.stripe.com/c/pay/cs_test_a1#x", "new_field": [1] }),
+        json!({ "id": SESSION, "object": "checkout.session", "new_field": [1],
+            "url": "https://checkout.stripe.com/c/pay/cs_test_a1#x" }),
     )
 }
 
@@ -647,7 +646,7 @@ async fn a_key_that_was_rolled_is_found_at_its_first_refusal() {
 
 async fn read(event: &Value) -> Result<WebhookEvent, WebhookError> {
     let environment = Environment::default()
-        .with("PAYMENT_PROVIDER", "stripe")
+        .with("PAYMENT_PROVIDER", NAME)
         .with("STRIPE_WEBHOOK_SECRET", SECRET)
         .with("STRIPE_LIVEMODE", "false");
     let (body, now) = (event.to_string(), at("2026-01-05T10:03:00Z"));
@@ -657,8 +656,9 @@ async fn read(event: &Value) -> Result<WebhookEvent, WebhookError> {
 }
 
 fn event(kind: &str, object: &Value) -> Value {
-    json!({ "id": "evt_1", "object": "event", "api_version": "2026-10-28.endive", "type": kind, "created": 1_767_607_300,
-        "livemode": false, "pending_webhooks": 1, "request": null, "data": { "object": object } })
+    json!({ "id": "evt_1", "object": "event", "api_version": "2026-10-28.endive", "type": kind,
+        "created": 1_767_607_300, "livemode": false, "pending_webhooks": 1, "request": null,
+        "data": { "object": object } })
 }
 
 #[tokio::test]
@@ -666,13 +666,19 @@ async fn each_event_becomes_the_report_that_it_is() {
     let id = PaymentRequestId::new(&domain::Doors::default()).unwrap();
     let metadata = json!({ "payment_request_id": id });
     let session = |payment_status: &str| {
-        json!({ "id": SESSION, "status": "complete", "payment_status": payment_status, "amount_total": 25_000, "currency": "zar",
-            "payment_intent": "pi_1", "metadata": metadata })
+        json!({ "id": SESSION, "status": "complete", "payment_status": payment_status, "amount_total": 25_000,
+            "currency": "zar", "payment_intent": "pi_1", "metadata": metadata })
     };
-    let charge = json!({ "id": "ch_1", "payment_intent": "pi_1", "amount": 25_000, "amount_refunded": 25_000, "refunded": true,
-        "currency": "zar", "metadata": metadata });
-    let refund = |status: &str| json!({ "id": "re_1", "payment_intent": "pi_1", "amount": 25_000, "currency": "zar", "status": status, "metadata": metadata });
-    let failed = |failure: Value| json!({ "id": "pi_1", "status": "requires_payment_method", "last_payment_error": failure, "metadata": metadata });
+    let charge = json!({ "id": "ch_1", "payment_intent": "pi_1", "amount": 25_000, "amount_refunded": 25_000,
+        "refunded": true, "currency": "zar", "metadata": metadata });
+    let refund = |status: &str| {
+        json!({ "id": "re_1", "payment_intent": "pi_1", "amount": 25_000, "currency": "zar", "status": status,
+            "metadata": metadata })
+    };
+    let failed = |failure: Value| {
+        json!({ "id": "pi_1", "status": "requires_payment_method", "metadata": metadata,
+            "last_payment_error": failure })
+    };
     let attempt = |reason: Option<&str>| {
         WebhookEvent::Report(ProviderEvent::AttemptFailed {
             id,
@@ -694,7 +700,7 @@ async fn each_event_becomes_the_report_that_it_is() {
         (
             "checkout.session.completed",
             session("no_payment_required"),
-            WebhookEvent::Foreign("checkout.session.completed".into()),
+            WebhookEvent::Unrelated("checkout.session.completed".into()),
         ),
         ("checkout.session.async_payment_succeeded", session("paid"), paid()),
         (
@@ -702,7 +708,7 @@ async fn each_event_becomes_the_report_that_it_is() {
             session("unpaid"),
             WebhookEvent::Report(ProviderEvent::PaymentFailed { id, provider: NAME.into(), reference: "pi_1".into() }),
         ),
-        ("checkout.session.expired", session("unpaid"), WebhookEvent::Nothing("checkout.session.expired".into())),
+        ("checkout.session.expired", session("unpaid"), WebhookEvent::Ignored("checkout.session.expired".into())),
         (
             "payment_intent.payment_failed",
             failed(json!({ "code": "card_declined", "decline_code": "insufficient_funds" })),
@@ -717,12 +723,12 @@ async fn each_event_becomes_the_report_that_it_is() {
         ),
         ("refund.created", refund("succeeded"), refunded()),
         ("refund.updated", refund("succeeded"), refunded()),
-        ("refund.created", refund("pending"), WebhookEvent::Nothing("refund.created".into())),
-        ("refund.updated", refund("pending"), WebhookEvent::Nothing("refund.updated".into())),
-        ("refund.updated", refund("failed"), WebhookEvent::Nothing("refund.updated".into())),
+        ("refund.created", refund("pending"), WebhookEvent::Ignored("refund.created".into())),
+        ("refund.updated", refund("pending"), WebhookEvent::Ignored("refund.updated".into())),
+        ("refund.updated", refund("failed"), WebhookEvent::Ignored("refund.updated".into())),
         ("refund.updated", refund("canceled"), WebhookEvent::RefundFailed(id)),
         ("refund.failed", refund("failed"), WebhookEvent::RefundFailed(id)),
-        ("customer.created", json!({ "metadata": metadata }), WebhookEvent::Foreign("customer.created".into())),
+        ("customer.created", json!({ "metadata": metadata }), WebhookEvent::Unrelated("customer.created".into())),
     ] {
         assert_eq!(read(&event(kind, &object)).await.unwrap(), expected, "{kind} {object}");
     }
@@ -741,11 +747,11 @@ async fn what_others_do_with_the_same_account_is_foreign_whatever_its_shape() {
         Value::Null,
     ] {
         let kind = "checkout.session.completed";
-        assert_eq!(read(&event(kind, &object)).await.unwrap(), WebhookEvent::Foreign(kind.into()), "{object}");
+        assert_eq!(read(&event(kind, &object)).await.unwrap(), WebhookEvent::Unrelated(kind.into()), "{object}");
     }
     let thin = json!({ "id": "evt_1", "object": "v2.core.event", "type": "v1.billing.meter",
         "created": "2026-01-05T10:02:00.000Z", "livemode": false, "related_object": null });
-    assert_eq!(read(&thin).await.unwrap(), WebhookEvent::Foreign("v1.billing.meter".into()));
+    assert_eq!(read(&thin).await.unwrap(), WebhookEvent::Unrelated("v1.billing.meter".into()));
 }
 
 #[tokio::test]
@@ -761,8 +767,8 @@ async fn an_event_of_the_other_mode_changes_nothing() {
 async fn money_that_nobody_can_have_asked_for_is_shown_to_a_person() {
     let id = PaymentRequestId::new(&domain::Doors::default()).unwrap();
     for (amount, currency) in [(0, "zar"), (25_000, "irr"), (501, "isk"), (25_000, "zarr")] {
-        let object = json!({ "status": "complete", "payment_status": "paid", "amount_total": amount, "currency": currency,
-            "payment_intent": "pi_1", "metadata": { "payment_request_id": id } });
+        let object = json!({ "status": "complete", "payment_status": "paid", "amount_total": amount,
+            "currency": currency, "payment_intent": "pi_1", "metadata": { "payment_request_id": id } });
         let found = read(&event("checkout.session.completed", &object)).await.unwrap();
         assert_eq!(found, WebhookEvent::ImpossibleMoney(id), "{amount} {currency}");
     }
@@ -780,7 +786,8 @@ async fn a_signed_event_of_ours_that_cannot_be_read_is_unreadable_and_does_not_r
         ("charge.refunded", json!({ "metadata": metadata, "payment_intent": 7 })),
         (
             "checkout.session.async_payment_succeeded",
-            json!({ "metadata": metadata, "status": "complete", "payment_status": "unpaid", "amount_total": 1, "currency": "zar", "payment_intent": "pi_1" }),
+            json!({ "metadata": metadata, "status": "complete", "payment_status": "unpaid", "amount_total": 1,
+                "currency": "zar", "payment_intent": "pi_1" }),
         ),
     ] {
         let error = read(&event(kind, &object)).await.unwrap_err();
@@ -801,7 +808,7 @@ async fn what_can_be_refused_without_the_secret_does_not_make_us_ask_for_it() {
         .with("AWS_SECRET_ACCESS_KEY", "key")
         .with("STRIPE_WEBHOOK_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:1:secret:stripe")
         .with("AWS_ENDPOINT_URL_SECRETS_MANAGER", &server.url);
-    let webhooks = StripeWebhooks::new(&environment).unwrap();
+    let webhooks = StripeWebhooks::from_environment(&environment).unwrap();
     let now = at("2026-01-05T10:03:00Z");
     let old = now.saturating_sub(Duration::from_secs(301)).as_milliseconds().div_euclid(1000);
     for header in [None, Some("v1=00".to_owned()), Some("t=x,v1=00".to_owned()), Some(format!("t={old},v1=00"))] {
@@ -837,7 +844,7 @@ async fn a_call_that_is_under_way_elsewhere_is_waited_for() {
 
 #[tokio::test]
 async fn an_unsigned_webhook_is_not_even_parsed() {
-    let webhooks = StripeWebhooks::new(
+    let webhooks = StripeWebhooks::from_environment(
         &Environment::default().with("STRIPE_WEBHOOK_SECRET", SECRET).with("STRIPE_LIVEMODE", "false"),
     );
     let error = webhooks.unwrap().read(&HeaderMap::new(), b"no JSON", at("2026-01-05T10:03:00Z")).await.unwrap_err();

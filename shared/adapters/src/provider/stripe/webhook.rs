@@ -1,15 +1,15 @@
 //! What Stripe reports (<https://docs.stripe.com/api/events>).
 
 use super::currency::from_stripe;
-use super::objects::{Metadata, PaymentStatus, Senseless, Session, moment, payment};
+use super::objects::{InvalidResponse, Metadata, PaymentStatus, Session, moment, payment};
 use super::{NAME, settings::Mode};
-use crate::WebhookError;
 use crate::provider::WebhookEvent;
 use crate::secrets::{SecretSource, SecretValue};
 use domain::use_cases::pay::ProviderEvent;
 use domain::{Money, PaymentRequestId, Reason, Timestamp};
 use http::HeaderMap;
-use runtime::stripe_signature::{SigningSecrets, check_headers};
+use runtime::stripe_signature::{SignedEvent, SigningSecrets};
+use runtime::webhook_error::WebhookError;
 use runtime::{ConfigError, Environment};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -52,7 +52,7 @@ struct Data {
     object: Value,
 }
 
-/// What every object says first: whose it is.
+/// The part of every object that says which request it belongs to.
 #[derive(Deserialize)]
 struct Owned {
     metadata: Option<Metadata>,
@@ -85,51 +85,51 @@ struct RefundReport {
 }
 
 impl StripeWebhooks {
-    /// Webhooks signed with one of `STRIPE_WEBHOOK_SECRET`, or of the secret at `STRIPE_WEBHOOK_SECRET_ARN`, of the mode
-    /// that `STRIPE_LIVEMODE` says.
+    /// Accepts webhooks signed with one of `STRIPE_WEBHOOK_SECRET`, or of the secret at `STRIPE_WEBHOOK_SECRET_ARN`, of
+    /// the mode that `STRIPE_LIVEMODE` says.
     ///
     /// # Errors
-    /// A variable that is missing or wrong.
-    pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
+    /// A variable that is missing or invalid.
+    pub(crate) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         let secrets = SecretSource::from_environment(environment, "STRIPE_WEBHOOK_SECRET")?;
         Ok(Self { secrets, mode: Mode::new(environment)? })
     }
 
-    pub(in crate::provider) async fn read(
+    pub(crate) async fn read(
         &self,
         headers: &HeaderMap,
         body: &[u8],
         now: Timestamp,
     ) -> Result<WebhookEvent, WebhookError> {
-        // Whatever can be refused without the secret does not make us ask for it.
-        check_headers(headers, now)?;
-        self.secrets.verify(|secrets| secrets.verify(headers, body, now)).await?;
+        let signed = SignedEvent::read(headers, body, now)?;
+        self.secrets.verify(|secrets| secrets.verify(&signed)).await?;
         let event: Event = serde_json::from_slice(body)?;
         if Mode::of(event.livemode) != self.mode {
             return Ok(WebhookEvent::OtherMode(event.r#type));
         }
         match owner(&event.data.object) {
-            Some(id) => report(id, event),
-            None => Ok(WebhookEvent::Foreign(event.r#type)),
+            Some(id) => read_event(id, event),
+            None => Ok(WebhookEvent::Unrelated(event.r#type)),
         }
     }
 }
 
-/// The request that an object belongs to. Others may use the same account, and their objects may have any shape.
+/// Returns the request that an object belongs to. Others may use the same account, and their objects may have any
+/// shape.
 fn owner(object: &Value) -> Option<PaymentRequestId> {
     let owned = Owned::deserialize(object).ok()?;
     owned.metadata?.owner()
 }
 
 /// Reads an event about a request of ours.
-fn report(id: PaymentRequestId, event: Event) -> Result<WebhookEvent, WebhookError> {
+fn read_event(id: PaymentRequestId, event: Event) -> Result<WebhookEvent, WebhookError> {
     let Event { id: event_id, r#type: kind, created, data: Data { object }, .. } = event;
     Ok(match kind.as_str() {
         "checkout.session.completed" | "checkout.session.async_payment_succeeded" => {
             let session: Session = read(object)?;
-            // The event of a payment at once is of the moment of the payment. Of one that took time, only that it is being
-            // waited for was known by the time that the customer paid at; this event says when the money came.
-            let created = created.as_i64().ok_or(Senseless("an event has no time"))?;
+            // The event of an instant payment has the time of the payment. The event of a delayed one has the time at
+            // which its money arrived; the customer's own time was in the event that announced it.
+            let created = created.as_i64().ok_or(InvalidResponse("an event has no time"))?;
             let payment = payment(session.payment_reference()?, moment(created)?);
             let Some(money) = session.money()? else { return Ok(WebhookEvent::ImpossibleMoney(id)) };
             match session.payment_status {
@@ -137,8 +137,8 @@ fn report(id: PaymentRequestId, event: Event) -> Result<WebhookEvent, WebhookErr
                 PaymentStatus::Unpaid if kind == "checkout.session.completed" => {
                     WebhookEvent::Report(ProviderEvent::Processing { id, payment, money })
                 }
-                PaymentStatus::Unpaid => return Err(Senseless("a payment that succeeded is unpaid").into()),
-                PaymentStatus::NoPaymentRequired => WebhookEvent::Foreign(kind),
+                PaymentStatus::Unpaid => return Err(InvalidResponse("a payment that succeeded is unpaid").into()),
+                PaymentStatus::NoPaymentRequired => WebhookEvent::Unrelated(kind),
             }
         }
         "checkout.session.async_payment_failed" => {
@@ -154,7 +154,7 @@ fn report(id: PaymentRequestId, event: Event) -> Result<WebhookEvent, WebhookErr
         }
         "charge.refunded" => {
             let charge: RefundedCharge = read(object)?;
-            over(id, charge.amount_refunded, &charge.currency, |money| ProviderEvent::RefundTaken {
+            report_of_money(id, charge.amount_refunded, &charge.currency, |money| ProviderEvent::RefundTaken {
                 id,
                 reference: charge.payment_intent,
                 money,
@@ -163,24 +163,22 @@ fn report(id: PaymentRequestId, event: Event) -> Result<WebhookEvent, WebhookErr
         "refund.created" | "refund.updated" => {
             let refund: RefundReport = read(object)?;
             match refund.status.as_deref() {
-                Some("succeeded") => over(id, refund.amount, &refund.currency, |money| ProviderEvent::Refunded {
-                    id,
-                    reference: refund.payment_intent,
-                    money,
+                Some("succeeded") => report_of_money(id, refund.amount, &refund.currency, |money| {
+                    ProviderEvent::Refunded { id, reference: refund.payment_intent, money }
                 }),
                 // A refund that waits for the customer can be canceled, and that is no failure in Stripe's words.
                 Some("canceled") => WebhookEvent::RefundFailed(id),
-                _ => WebhookEvent::Nothing(kind),
+                _ => WebhookEvent::Ignored(kind),
             }
         }
         "refund.failed" => WebhookEvent::RefundFailed(id),
-        "checkout.session.expired" => WebhookEvent::Nothing(kind),
-        _ => WebhookEvent::Foreign(kind),
+        "checkout.session.expired" => WebhookEvent::Ignored(kind),
+        _ => WebhookEvent::Unrelated(kind),
     })
 }
 
-/// A report over money, if it is any.
-fn over(
+/// Builds a report about an amount of money, if it can be one.
+fn report_of_money(
     id: PaymentRequestId,
     amount: i64,
     currency: &str,
@@ -193,8 +191,8 @@ fn read<T: DeserializeOwned>(object: Value) -> Result<T, WebhookError> {
     Ok(serde_json::from_value(object)?)
 }
 
-impl From<Senseless> for WebhookError {
-    fn from(error: Senseless) -> Self {
+impl From<InvalidResponse> for WebhookError {
+    fn from(error: InvalidResponse) -> Self {
         Self::Unreadable(error.to_string())
     }
 }

@@ -1,0 +1,91 @@
+//! How a message is handed over: with retries, as far as they cannot deliver it twice.
+
+use crate::aws::INITIAL_BACKOFF;
+use crate::retry::{full_jitter, retry};
+use crate::secrets::SecretError;
+use domain::ports::{Cause, ChannelError, Message};
+use domain::{DeliveryFailure, Doors};
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+
+/// The number of attempts for one message within one run of the function.
+const ATTEMPTS: u32 = 4;
+/// No attempt begins later than this after the first. With the longest attempt and a write of five seconds before and
+/// after, a run takes 23 seconds at most: below the function's timeout of 25.
+const RETRY_WITHIN: Duration = Duration::from_secs(3);
+/// The time for one attempt: a secret that is read and a call, or a call that is made again with a newer token.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Sends messages through one channel.
+pub(super) trait Sender: Send + Sync {
+    /// Whether handing over a message twice delivers it once: see [`domain::ports::Channel::drops_repeats`].
+    fn drops_repeats(&self) -> bool;
+
+    /// Returns the doors to time and randomness.
+    fn doors(&self) -> &Doors;
+
+    /// Sends a message once.
+    fn send(&self, message: &Message<'_>) -> impl Future<Output = Result<(), ChannelError>> + Send;
+}
+
+/// Delivers a message, with retries while the channel is unavailable: see [`domain::ports::Channel::deliver`].
+pub(super) async fn deliver(sender: &impl Sender, message: &Message<'_>) -> Result<(), ChannelError> {
+    let started = Instant::now();
+    let doors = sender.doors();
+    let is_over = || message.deadline().is_some_and(|deadline| doors.now() >= deadline);
+    let attempt = |previous: Option<ChannelError>| async move {
+        if let Some(error) = previous.filter(|_| is_over()) {
+            return Err(error);
+        }
+        match timeout(ATTEMPT_TIMEOUT, sender.send(message)).await {
+            Ok(result) => result,
+            Err(elapsed) if sender.drops_repeats() => Err(ChannelError::Unavailable(elapsed.into())),
+            Err(elapsed) => Err(ChannelError::Unconfirmed(elapsed.into())),
+        }
+    };
+    retry(attempt, |attempts, error| {
+        let pause = full_jitter(doors, INITIAL_BACKOFF, attempts);
+        let again = matches!(error, ChannelError::Unavailable(_))
+            && attempts < ATTEMPTS
+            && started.elapsed() + pause <= RETRY_WITHIN
+            && !is_over();
+        if again {
+            tracing::warn!(%error, event_id = message.event.event_id, "message not sent yet: trying again");
+        }
+        again.then_some(pause)
+    })
+    .await
+}
+
+/// Builds the error of a refusal for a reason of the channel's own.
+pub(super) fn refused(cause: impl Into<Cause>) -> ChannelError {
+    ChannelError::Refused { reason: DeliveryFailure::ChannelRefused, cause: cause.into() }
+}
+
+/// Without its secret a channel sends nothing.
+impl From<SecretError> for ChannelError {
+    fn from(error: SecretError) -> Self {
+        match error {
+            SecretError::Unavailable { .. } | SecretError::Misconfigured { .. } => Self::Unavailable(error.into()),
+            SecretError::Invalid(_) => refused(error),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Returns what becomes of a message in one word, after a check that the error does not show the number that the
+    /// tests write to.
+    pub(in super::super) fn meaning(outcome: Result<(), ChannelError>) -> &'static str {
+        let Err(error) = outcome else { return "sent" };
+        let text = error.to_string();
+        assert!(!text.contains("27831234567"), "{text}");
+        match error {
+            ChannelError::Refused { reason, .. } => reason.code(),
+            ChannelError::Unavailable(_) => "again",
+            ChannelError::Unconfirmed(_) => "unknown",
+        }
+    }
+}

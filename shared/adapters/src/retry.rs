@@ -1,0 +1,88 @@
+//! Retries: the one loop for every call that may be repeated.
+
+use domain::Randomness;
+use std::time::Duration;
+
+/// Makes attempts until one succeeds, or until `pause_after` answers that an error is final.
+///
+/// `attempt` receives the error of the attempt before it, none at first. `pause_after` receives the number of attempts
+/// so far and the last one's error, and returns how long to wait before the next; none ends the retries with that
+/// error.
+pub(crate) async fn retry<T, E, F: Future<Output = Result<T, E>>>(
+    mut attempt: impl FnMut(Option<E>) -> F,
+    mut pause_after: impl FnMut(u32, &E) -> Option<Duration>,
+) -> Result<T, E> {
+    let (mut attempts, mut previous) = (0, None);
+    loop {
+        let error = match attempt(previous).await {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        attempts += 1;
+        let Some(pause) = pause_after(attempts, &error) else { return Err(error) };
+        tokio::time::sleep(pause).await;
+        previous = Some(error);
+    }
+}
+
+/// Draws a pause between nothing and the double of `first` for every attempt so far: exponential, with full jitter
+/// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
+pub(crate) fn full_jitter(randomness: &impl Randomness, first: Duration, attempts: u32) -> Duration {
+    let longest = first.saturating_mul(2_u32.saturating_pow(attempts));
+    let mut share = [0; 4];
+    // Without random bytes there is no pause: the number of attempts still bounds them.
+    randomness.fill(&mut share).unwrap_or_default();
+    longest.mul_f64(f64::from(u32::from_be_bytes(share)) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::SystemRandomness;
+    use tokio::time::Instant;
+
+    const PAUSE: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_go_on_until_one_succeeds_with_a_pause_before_each_further_one() {
+        let (started, mut seen) = (Instant::now(), Vec::new());
+        let mut answers = vec![Err("first"), Err("second"), Ok(3)].into_iter();
+        let result = retry(
+            |previous| {
+                seen.push((previous, started.elapsed()));
+                std::future::ready(answers.next().unwrap())
+            },
+            |_, _| Some(PAUSE),
+        );
+        assert_eq!(result.await, Ok(3));
+        assert_eq!(seen, [(None, Duration::ZERO), (Some("first"), PAUSE), (Some("second"), 2 * PAUSE)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_error_that_is_final_ends_them_at_once() {
+        let mut counted = Vec::new();
+        let result: Result<(), _> = retry(
+            |previous: Option<u32>| std::future::ready(Err(previous.unwrap_or_default() + 1)),
+            |attempts, error| {
+                counted.push((attempts, *error));
+                (*error < 3).then_some(PAUSE)
+            },
+        )
+        .await;
+        assert_eq!((result, counted), (Err(3), vec![(1, 1), (2, 2), (3, 3)]));
+    }
+
+    #[test]
+    fn a_pause_is_somewhere_between_nothing_and_a_bound_that_doubles() {
+        for (attempts, longest) in [(1, 200), (2, 400), (3, 800), (u32::MAX, 429_496_729_500)] {
+            for _ in 0..100 {
+                assert!(
+                    full_jitter(&SystemRandomness, Duration::from_millis(100), attempts)
+                        <= Duration::from_millis(longest)
+                );
+            }
+        }
+        let drawn: Vec<_> = (0..100).map(|_| full_jitter(&SystemRandomness, Duration::from_secs(1), 3)).collect();
+        assert!(drawn.iter().any(|pause| *pause != drawn[0]), "every sandbox would come back at the same moment");
+    }
+}

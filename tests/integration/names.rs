@@ -1,0 +1,96 @@
+//! Payment providers and channels are named in places that the compiler does not see. Each of them names all that there
+//! are.
+
+use adapters::{ChannelName, ProviderName};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+fn text(file: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file)).unwrap()
+}
+
+/// The first line of a file that begins like this, after a place in it.
+fn line(file: &str, after: &str, begins: &str) -> String {
+    let text = text(file);
+    let (_, rest) = text.split_once(after).unwrap_or_else(|| panic!("{file} has no {after:?}"));
+    let found = rest.lines().find(|line| line.starts_with(begins));
+    found.unwrap_or_else(|| panic!("{file} has no line {begins:?} after {after:?}")).to_owned()
+}
+
+/// The words of a line that stand between the last of these two characters.
+fn list(line: &str, opening: char, closing: char) -> BTreeSet<String> {
+    let (_, rest) = line.rsplit_once(opening).unwrap();
+    let (words, _) = rest.split_once(closing).unwrap();
+    words.split(',').map(|word| word.trim().trim_matches('"').to_owned()).collect()
+}
+
+/// The words of a line that are set in code style, without those of its first cell, which says what the line is about.
+fn in_code_style(line: &str) -> BTreeSet<String> {
+    let cells = line.trim_start_matches("| ").split_once(" |").map_or(line, |(_, cells)| cells);
+    cells.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// The first words in code style of every line of a file that begins like this.
+fn firsts(file: &str, begins: &str) -> BTreeSet<String> {
+    let text = text(file);
+    let lines = text.lines().filter_map(|line| line.strip_prefix(begins));
+    lines.filter_map(|rest| rest.split('`').next()).map(str::to_owned).collect()
+}
+
+fn providers() -> BTreeSet<String> {
+    ProviderName::ALL.iter().map(ToString::to_string).collect()
+}
+
+fn channels() -> BTreeSet<String> {
+    ChannelName::ALL.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn the_template_allows_every_provider_and_every_channel() {
+    for (parameter, names) in [("  PaymentProvider:", providers()), ("  Channel:", channels())] {
+        let allowed = line("infra/template.yaml", &format!("\n{parameter}\n"), "    AllowedValues: [");
+        assert_eq!(list(&allowed, '[', ']'), names, "AllowedValues of {parameter} in infra/template.yaml");
+    }
+}
+
+#[test]
+fn the_table_of_variables_names_every_provider_and_every_channel() {
+    for (variable, names) in [("PAYMENT_PROVIDER", providers()), ("CHANNEL", channels())] {
+        let row = line("README.md", "", &format!("| `{variable}` |"));
+        assert_eq!(in_code_style(&row), names, "the row {variable} in README.md");
+    }
+}
+
+#[test]
+fn the_adapters_table_names_every_provider_and_every_channel() {
+    for (row, names) in [("payment providers", providers()), ("channels", channels())] {
+        let found = in_code_style(&line("shared/adapters/README.md", "", &format!("| {row} |")));
+        let missing: Vec<_> = names.difference(&found).collect();
+        assert!(missing.is_empty(), "the row {row} in shared/adapters/README.md says nothing of {missing:?}");
+    }
+}
+
+#[test]
+fn each_channel_has_its_row_and_its_paragraph_in_the_manuals() {
+    for (file, begins) in [
+        ("functions/notify/README.md", "| `"),
+        ("functions/delivery-report/README.md", "| `"),
+        ("infra/README.md", "- **`"),
+    ] {
+        let missing: Vec<_> = channels().difference(&firsts(file, begins)).cloned().collect();
+        assert!(missing.is_empty(), "{file} says nothing of {missing:?}");
+    }
+}
+
+#[test]
+fn each_provider_is_stood_in_for_on_one_machine_and_runs_end_to_end() {
+    for name in providers() {
+        let manual = text("infra/local/README.md");
+        assert!(manual.contains(&format!("/{name}/")), "infra/local/README.md says nothing of {name}");
+        let suite = text("tests/e2e/provider.py");
+        assert!(suite.contains(&format!(" = \"{name}\", ")), "tests/e2e/provider.py has no class for {name}");
+    }
+    let choices = line("tests/e2e/settings.py", "", "    parser.add_argument(\"--provider\", ");
+    let (_, choices) = choices.split_once("choices=").unwrap();
+    assert_eq!(list(choices, '(', ')'), providers(), "the choices of --provider in tests/e2e/settings.py");
+}
