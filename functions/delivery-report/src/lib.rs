@@ -25,7 +25,7 @@ struct DeliveryReports(HttpFunction<Reports>);
 struct Reports {
     store: DynamoDbStore,
     doors: Doors,
-    reports: ConfiguredReports,
+    channel: ConfiguredReports,
 }
 
 /// Builds the function.
@@ -36,7 +36,7 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
     Ok(Box::new(DeliveryReports(HttpFunction(Reports {
         store: DynamoDbStore::new(environment)?,
         doors: environment.doors(),
-        reports: ConfiguredReports::new(environment)?,
+        channel: ConfiguredReports::new(environment)?,
     }))))
 }
 
@@ -65,7 +65,7 @@ impl Function for DeliveryReports {
         Box::pin(async move {
             let Notifications { records } = serde_json::from_str(event).map_err(InvocationError::Event)?;
             let HttpFunction(reports) = &self.0;
-            if records.is_empty() || !reports.reports.come_as_notifications() {
+            if records.is_empty() || !reports.channel.come_as_notifications() {
                 return self.0.invoke(event).await;
             }
             reports.record_notifications(&records).await?;
@@ -82,15 +82,15 @@ impl HttpHandler for Reports {
     /// Answers 200 only after the write: until then the channel sends the report again.
     async fn handle(&self, request: Request) -> Result<Response<Body>, Problem> {
         let channel: Option<ChannelName> = path_parameter(&request, "channel")?.parse().ok();
-        let body_at_most = self.reports.body_at_most().ok_or(Problem::NotFound)?;
-        if channel != Some(self.reports.channel()) {
+        let body_at_most = self.channel.body_at_most().ok_or(Problem::NotFound)?;
+        if channel != Some(self.channel.channel()) {
             return Err(Problem::NotFound);
         }
         if *request.method() == Method::GET {
             return self.answer_challenge(&request);
         }
         let body = body_of_at_most(&request, body_at_most)?;
-        let reports = self.reports.read(request.headers(), body, self.doors.now()).await.map_err(|error| {
+        let reports = self.channel.read(request.headers(), body, self.doors.now()).await.map_err(|error| {
             error.into_problem(Metric::WebhookRefused, "The body is not what the channel's reports are.")
         })?;
         for report in reports {
@@ -111,7 +111,7 @@ impl Reports {
         let parameters = request.query_string_parameters();
         let parameter = |name| parameters.first(name).unwrap_or_default();
         let subscribes = parameter("hub.mode") == "subscribe";
-        let challenge = self.reports.challenge(parameter("hub.verify_token"), parameter("hub.challenge"));
+        let challenge = self.channel.challenge(parameter("hub.verify_token"), parameter("hub.challenge"));
         let challenge = challenge.filter(|_| subscribes).ok_or(Problem::Forbidden)?;
         let mut response = Response::new(Body::from(challenge));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
@@ -122,7 +122,7 @@ impl Reports {
     /// Records which links did not arrive, from notifications within the AWS account.
     async fn record_notifications(&self, notifications: &[Notification]) -> Result<(), InvocationError> {
         for notification in notifications {
-            let report = self.reports.read_notification(&notification.sns.message);
+            let report = self.channel.read_notification(&notification.sns.message);
             if let Some(report) = report.map_err(InvocationError::Event)? {
                 self.record(report).await.map_err(InvocationError::work)?;
             }
@@ -141,7 +141,7 @@ impl Reports {
                 tracing::info!(%id, reason, status = %request.status, "delivery report changed nothing");
             }
             DeliveryReportOutcome::Unknown => {
-                tracing::info!(%id, reason, "delivery report ignored: there is no such request")
+                tracing::info!(%id, reason, "delivery report ignored: there is no such request");
             }
         }
         Ok(())

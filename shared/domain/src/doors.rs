@@ -63,7 +63,6 @@ impl Doors {
 }
 
 impl Default for Doors {
-    #[expect(clippy::disallowed_types, reason = "this is the door")]
     fn default() -> Self {
         Self::new(SystemClock, SystemRandomness)
     }

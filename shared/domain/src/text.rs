@@ -12,17 +12,17 @@ use std::str::FromStr;
 /// punctuation, symbol or space, and none that is ignored when a text is displayed.
 pub(crate) fn is_printable(character: char) -> bool {
     use GeneralCategory as Category;
-    let seen = match CodePointMapData::<GeneralCategory>::new().get(character) {
+    let unseen = matches!(
+        CodePointMapData::<GeneralCategory>::new().get(character),
         Category::Control
-        | Category::Format
-        | Category::LineSeparator
-        | Category::ParagraphSeparator
-        | Category::PrivateUse
-        | Category::Surrogate
-        | Category::Unassigned => false,
-        _ => true,
-    };
-    seen && !CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
+            | Category::Format
+            | Category::LineSeparator
+            | Category::ParagraphSeparator
+            | Category::PrivateUse
+            | Category::Surrogate
+            | Category::Unassigned
+    );
+    !unseen && !CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
 }
 
 /// Returns whether a character moves or hides other characters on a screen.

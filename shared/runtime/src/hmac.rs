@@ -6,6 +6,9 @@ use subtle::ConstantTimeEq;
 
 /// Computes the code of a message that is made of these parts, one after another. Two messages whose concatenated parts
 /// are equal have the same code.
+///
+/// # Panics
+/// It does not: HMAC takes keys of every length.
 #[must_use]
 #[expect(clippy::expect_used, reason = "HMAC takes keys of every length (RFC 2104, section 2)")]
 pub fn code(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {

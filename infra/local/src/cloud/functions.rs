@@ -140,7 +140,7 @@ impl Functions {
                 let invocation = tokio::spawn(async move {
                     tokio::select! {
                         answer = tokio::time::timeout(timeout, function.invoke(&event)) => match answer {
-                            Ok(answer) => answer.map_err(failed),
+                            Ok(answer) => answer.map_err(|error| failed(&error)),
                             Err(_) => Err(InvokeError::TimedOut),
                         },
                         () = shutdown.halted() => Err(InvokeError::Stopping),
@@ -164,7 +164,7 @@ impl Functions {
     }
 }
 
-fn failed(error: InvocationError) -> InvokeError {
+fn failed(error: &InvocationError) -> InvokeError {
     InvokeError::Failed(error.to_string())
 }
 

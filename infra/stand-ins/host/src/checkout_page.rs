@@ -206,6 +206,7 @@ fn respond(status: StatusCode, page: &Page<'_>) -> Response {
 }
 
 /// Answers the pages' style sheet.
+#[expect(clippy::unused_async, reason = "a handler is an async function")]
 pub async fn style() -> impl IntoResponse {
     html::file("text/css; charset=utf-8", STYLE)
 }

@@ -94,7 +94,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn draining_finishes_what_has_begun_and_halting_drops_the_rest() {
         let (handle, shutdown) = ShutdownHandle::new();
-        let (finished, finishes) = oneshot::channel();
+        let (finished, end) = oneshot::channel();
         let drained = shutdown.clone();
         shutdown.spawn(async move {
             drained.draining().await;
@@ -107,7 +107,7 @@ mod tests {
         });
         assert!(!shutdown.is_draining());
         handle.stop(Duration::from_secs(3)).await;
-        finishes.await.unwrap();
+        end.await.unwrap();
         dropped.await.unwrap_err();
         assert!(shutdown.is_draining());
     }

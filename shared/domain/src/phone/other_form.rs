@@ -12,9 +12,8 @@ pub(super) fn other_form(text: &str) -> Option<Phone> {
     let (plus, digits) = digits(text)?;
     let digits = match (plus, digits.strip_prefix("00")) {
         (_, Some(rest)) => rest,
-        (true, None) => &digits,
         (false, None) if may_lack_a_country(&digits) => return None,
-        (false, None) => &digits,
+        (_, None) => &digits,
     };
     let form = numbering_plan::e164(digits).or_else(|| renumbered(digits))?;
     // libphonenumber may read its own reading in yet another way.
