@@ -28,9 +28,9 @@ pub struct Host {
     pub base_url: String,
     /// Whether the functions run in another process, with secrets that both were given beforehand.
     pub functions_elsewhere: bool,
-    /// What is kept.
+    /// Where everything is kept that outlives the process.
     pub store: DurableStore,
-    /// The time and randomness.
+    /// The ways to time and randomness.
     pub doors: Doors,
     /// For calls to the functions' routes.
     pub client: reqwest::Client,
