@@ -61,8 +61,8 @@ async fn a_payment_that_takes_time_costs_two_write_units_more_than_another() {
     }
 }
 
-/// Through a channel that does not drop repeats, each of the two texts of an ordinary life is claimed. Release 0.2 writes a
-/// claim in two forms, which have to find room below the first kilobyte.
+/// Through a channel that does not drop repeats, each of the two texts of an ordinary life is claimed. Release 0.2
+/// writes a claim in two forms, which have to find room below the first kilobyte.
 #[tokio::test]
 async fn a_claim_to_a_message_costs_one_write_unit_and_leaves_the_item_below_a_kilobyte() {
     let handlers = Handlers::start().await;

@@ -152,8 +152,8 @@ async fn a_wrong_variable_is_named_and_its_value_is_not() {
     }
 }
 
-/// Whoever does not need a time limit starts whatever it is: a store is told how long to keep what it ends, by those who end
-/// requests.
+/// Whoever does not need a time limit starts whatever it is: a store is told how long to keep what it ends, by those
+/// who end requests.
 #[tokio::test]
 async fn a_time_limit_stops_only_the_functions_that_it_is_for() {
     let expected = [

@@ -8,8 +8,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// Enough for a burst, few enough to leave the table and the provider standing.
 const AT_ONCE: usize = 16;
 
-/// The bulkheads of one run, with a circuit breaker. What waits for the provider has room of its own, so that a provider that hangs
-/// keeps nothing from ending that is none of its business.
+/// The bulkheads of one run, with a circuit breaker. What waits for the provider has room of its own, so that a
+/// provider that hangs keeps nothing from ending that is none of its business.
 pub(crate) struct Bulkhead {
     table: Semaphore,
     provider: Semaphore,
@@ -34,8 +34,8 @@ impl Bulkhead {
         self.provider.acquire().await.ok()
     }
 
-    /// Whether so many calls in a row were not answered as can be made at once. Then whoever can wait for the next run does, and
-    /// those get their turn whose ten minutes are over.
+    /// Whether so many calls in a row were not answered as can be made at once. Then whoever can wait for the next run
+    /// does, and those get their turn whose ten minutes are over.
     pub(crate) fn circuit_is_open(&self) -> bool {
         self.unanswered.load(Ordering::Relaxed) >= AT_ONCE
     }

@@ -1,7 +1,7 @@
 //! Time ends payment requests, announced within about a second of their deadline.
 //!
-//! Two events come here: a scheduled rule once a minute, and the table's stream when its time to live has removed a link.
-//! Either alone is enough, and neither decides: the condition of the write does.
+//! Two events come here: a scheduled rule once a minute, and the table's stream when its time to live has removed a
+//! link. Either alone is enough, and neither decides: the condition of the write does.
 
 mod bulkhead;
 mod sweep;

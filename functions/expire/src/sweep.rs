@@ -28,8 +28,8 @@ pub(crate) enum SweepError {
 }
 
 impl Expire {
-    /// Settles everything that becomes due within the look-ahead, at its moment. The index is read again as often as the
-    /// shortest time limit needs, because with a short one a request can be made and end within one run.
+    /// Settles everything that becomes due within the look-ahead, at its moment. The index is read again as often as
+    /// the shortest time limit needs, because with a short one a request can be made and end within one run.
     pub(crate) async fn sweep(&self) -> Result<(), SweepError> {
         let end = self.doors.now().saturating_add(self.lookahead);
         let bulkhead = Bulkhead::default();
@@ -74,8 +74,8 @@ impl Expire {
         }
     }
 
-    /// Waits until the clock that deadlines are held against has reached a moment. The timer runs on another clock, which may
-    /// be a little ahead of it.
+    /// Waits until the clock that deadlines are held against has reached a moment. The timer runs on another clock,
+    /// which may be a little ahead of it.
     async fn wait_until(&self, moment: Timestamp) {
         loop {
             let left = moment.saturating_duration_since(self.doors.now());

@@ -135,8 +135,8 @@ impl Brand {
     }
 }
 
-/// The origin of an `https` address whose host is written in nothing but letters, digits, dots and hyphens, so that it can
-/// stand in a Content-Security-Policy.
+/// The origin of an `https` address whose host is written in nothing but letters, digits, dots and hyphens, so that it
+/// can stand in a Content-Security-Policy.
 fn origin(address: &str) -> Option<String> {
     let uri = address.parse::<Uri>().ok()?;
     let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
@@ -199,8 +199,8 @@ impl Colour {
         if self.contrast(WHITE) >= 4.5 { WHITE } else { Self(0, 0, 0) }
     }
 
-    /// The properties that the style sheet leaves to the brand. A button needs an edge where its own colour would not stand
-    /// out, at a contrast of 3 (WCAG 2.2, success criterion 1.4.11).
+    /// The properties that the style sheet leaves to the brand. A button needs an edge where its own colour would not
+    /// stand out, at a contrast of 3 (WCAG 2.2, success criterion 1.4.11).
     fn style(self) -> String {
         let [light, dark] = CARDS.map(|card| {
             let edge = if self.contrast(card) >= 3.0 { self.css() } else { "var(--soft)".to_owned() };

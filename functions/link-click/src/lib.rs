@@ -24,8 +24,8 @@ use runtime::{Body, ConfigError, Environment, Function, HttpFunction, HttpHandle
 /// The function's name, which is the package's and the binary's too.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
 
-/// The cookie that a browser carries once it has gone on to the provider's page: when that was, in milliseconds since the
-/// Unix epoch. It tells the page apart that somebody comes back to from the one that they open elsewhere.
+/// The cookie that a browser carries once it has gone on to the provider's page: when that was, in milliseconds since
+/// the Unix epoch. It tells the page apart that somebody comes back to from the one that they open elsewhere.
 const WENT_TO_CHECKOUT: &str = "to_checkout";
 
 struct LinkClick {
@@ -116,8 +116,8 @@ impl LinkClick {
         page::of_request(request, self.doors.now(), visitor, self.brands.of(Some(&request.workspace)))
     }
 
-    /// Once the customer has paid, the button leads to the page that says how far that is; after any other end, to the one
-    /// that says so.
+    /// Once the customer has paid, the button leads to the page that says how far that is; after any other end, to the
+    /// one that says so.
     fn settled(&self, request: &PaymentRequest, visitor: Visitor) -> Answer {
         match request.status {
             Status::Processing | Status::Paid => {
@@ -182,7 +182,8 @@ fn answered(page: Page, request: &Request) -> Response<Body> {
     }
     let reading = matches!(*request.method(), Method::GET | Method::HEAD);
     let tag = page.version.filter(|_| reading).map(|version| format!("W/\"{version}\""));
-    // Only what would have been answered with success can be answered by saying that it is known (RFC 9110, section 13.2.1).
+    // Only what would have been answered with success can be answered by saying that it is known (RFC 9110, section
+    // 13.2.1).
     let known = page.status.is_success() && tag.as_deref().is_some_and(|tag| knows(request.headers(), tag));
     if let Some(tag) = tag.and_then(|tag| HeaderValue::try_from(tag).ok()) {
         headers.insert(ETAG, tag);

@@ -179,8 +179,8 @@ impl State {
         }
     }
 
-    /// Between the click and the confirmation: what happened last decides, a failed attempt or this visitor's way to the
-    /// provider's page.
+    /// Between the click and the confirmation: what happened last decides, a failed attempt or this visitor's way to
+    /// the provider's page.
     fn of_clicked(request: &PaymentRequest, visitor: Visitor) -> Self {
         let texts = visitor.texts;
         match (failed_attempt(request), visitor.went_to_checkout) {

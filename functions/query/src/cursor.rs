@@ -1,7 +1,7 @@
 //! Cursors: a place in a list as text that means nothing to whoever holds it.
 //!
-//! A cursor names no workspace and no agent; those come from the caller's own claims, so one that is taken from somebody
-//! else leads nowhere new.
+//! A cursor names no workspace and no agent; those come from the caller's own claims, so one that is taken from
+//! somebody else leads nowhere new.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -32,13 +32,16 @@ impl Function for Refund {
             duration(Metric::RefundAge, self.doors.now().saturating_duration_since(event.occurred_at));
             // An error leaves the event with the bus, which delivers it again and in the end keeps it for a person.
             match refund(&self.store, &self.provider, &self.doors, event.id).await.map_err(InvocationError::work)? {
-                Refunded::Done(request) => tracing::info!(id = %request.id, "the late money went back"),
+                Refunded::Done(request) => tracing::info!(id = %request.id, "late money refunded"),
                 Refunded::UnderWay(request) => {
-                    tracing::info!(id = %request.id, "the provider sends the late money back, and says when it is done");
+                    tracing::info!(id = %request.id, "refund accepted; the provider reports when it is done");
                 }
                 Refunded::WaitsForFunds(request) => {
                     count(Metric::RefundFailed);
-                    tracing::error!(id = %request.id, "a refund waits for money in the provider's account; a person has to put some there");
+                    tracing::error!(
+                        id = %request.id,
+                        "refund waits for money in the provider's account; a person has to top it up"
+                    );
                 }
                 Refunded::NotDue => tracing::info!(id = %event.id, "no refund is due"),
             }

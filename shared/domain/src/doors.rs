@@ -1,8 +1,8 @@
 //! The one door to time and the one door to randomness.
 //!
-//! Every function and the local runner read the clock and draw random bytes through [`Doors`] alone, so that whoever hands
-//! them in owns both: a test, or a simulation that replays a life from a seed. Waiting is not among them. It is the async
-//! runtime's, whose timers can be paused.
+//! Every function and the local runner read the clock and draw random bytes through [`Doors`] alone, so that whoever
+//! hands them in owns both: a test, or a simulation that replays a life from a seed. Waiting is not among them. It is
+//! the async runtime's, whose timers can be paused.
 
 use crate::time::{Clock, SystemClock, Timestamp};
 use std::fmt;

@@ -27,8 +27,11 @@ pub(crate) fn is_printable(character: char) -> bool {
 
 /// Returns whether a character moves or hides other characters on a screen.
 fn reorders_text(character: char) -> bool {
-    matches!(character,
-        '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    matches!(
+        character,
+        '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    )
 }
 
 fn keeps_its_order(text: &str) -> bool {
@@ -232,7 +235,8 @@ impl Metadata {
         let fits = |text: &String| text.parse::<MetadataText>().is_ok();
         if pairs.iter().any(|(key, value)| key.is_empty() || !fits(key) || !fits(value)) {
             return Err(Invalid(
-                "must hold keys and texts of at most 500 characters, none of them a control character, and no empty key",
+                "must hold keys and texts of at most 500 characters, none of them a control character, and no empty \
+                 key",
             ));
         }
         Ok(Self(pairs))

@@ -49,8 +49,8 @@ impl Assets {
     }
 }
 
-/// Whether the answer may be compressed: every browser says `gzip`, and none refuses it by a weight of zero except in as
-/// many words (RFC 9110, section 12.5.3).
+/// Whether the answer may be compressed: every browser says `gzip`, and none refuses it by a weight of zero except in
+/// as many words (RFC 9110, section 12.5.3).
 fn takes_gzip(request: &Request) -> bool {
     let values = request.headers().get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|coding| {

@@ -24,8 +24,8 @@ impl ClaimNames {
     /// Whoever made this request.
     ///
     /// # Errors
-    /// [`Problem::Unauthenticated`] if the gateway verified nobody; [`Problem::Forbidden`] if a claim is missing or says
-    /// something unknown.
+    /// [`Problem::Unauthenticated`] if the gateway verified nobody; [`Problem::Forbidden`] if a claim is missing or
+    /// says something unknown.
     pub fn caller(&self, request: &Request) -> Result<Caller, Problem> {
         let Some(RequestContext::ApiGatewayV2(context)) = request.request_context_ref() else {
             return Err(Problem::Unauthenticated);
@@ -44,8 +44,8 @@ impl ClaimNames {
     }
 }
 
-/// The role in a claim. A claim that holds several groups, as Cognito's does, arrives from an HTTP API as one text such as
-/// `[agent supervisor]`; whoever is in both is a supervisor.
+/// The role in a claim. A claim that holds several groups, as Cognito's does, arrives from an HTTP API as one text such
+/// as `[agent supervisor]`; whoever is in both is a supervisor.
 fn role(claim: &str) -> Option<Role> {
     let listed = claim.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let Some(listed) = listed else { return claim.parse().ok() };

@@ -57,8 +57,8 @@ impl InvocationError {
 
 /// Runs a function under the Lambda runtime until the sandbox ends: configuration, telemetry, warm connections, events.
 ///
-/// A function that cannot start, because a variable is missing or wrong, or that has lost the runtime API, says so in one
-/// line of its log and ends.
+/// A function that cannot start, because a variable is missing or wrong, or that has lost the runtime API, says so in
+/// one line of its log and ends.
 pub async fn run(make: impl FnOnce(&Environment) -> Result<Box<dyn Function>, ConfigError>) -> ExitCode {
     lambda_runtime::tracing::init_default_subscriber();
     let function = match make(&Environment::from_process()) {

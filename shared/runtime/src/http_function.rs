@@ -66,7 +66,8 @@ async fn answer(handler: &impl HttpHandler, request: Request) -> Response<Body> 
     response
 }
 
-/// Returns the key of the route that the gateway found for the request, such as `GET /reports/agents`; empty without a gateway.
+/// Returns the key of the route that the gateway found for the request, such as `GET /reports/agents`; empty without a
+/// gateway.
 #[must_use]
 pub fn route_key(request: &Request) -> &str {
     match request.request_context_ref() {

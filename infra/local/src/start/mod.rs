@@ -84,8 +84,8 @@ pub struct Local {
     _lock: Option<File>,
 }
 
-/// Starts everything, and returns once every route answers. The runner and its functions share the environment's doors to
-/// time and randomness.
+/// Starts everything, and returns once every route answers. The runner and its functions share the environment's doors
+/// to time and randomness.
 ///
 /// # Errors
 /// [`StartError`] saying what stands in the way.

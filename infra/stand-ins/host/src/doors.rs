@@ -1,5 +1,5 @@
-//! Identifiers, made through the doors to time and randomness. Nothing else in the runner or a stand-in reads a clock or
-//! draws a random byte.
+//! Identifiers, made through the doors to time and randomness. Nothing else in the runner or a stand-in reads a clock
+//! or draws a random byte.
 
 pub use domain::{Clock, Doors, NoRandomness, Randomness};
 

@@ -3,9 +3,9 @@
 //! Stripe's amounts are whole numbers of a unit of its own, which is not always the minor unit of ISO 4217. The facts
 //! are those of <https://docs.stripe.com/currencies> as of 2026-11: the presentment currencies of an account in the
 //! United States or Europe, the sections on zero-decimal and three-decimal currencies and on special cases, and the
-//! minimum and maximum amounts. A currency that no version has accepted (STD, MRO) is not here; BGN is, because payments
-//! and refunds of older requests are read by its row. The guilder XCG, which has taken the place of ANG, is in the list of
-//! <https://woocommerce.com/document/payments/faq/available-currencies/>, whose payments are Stripe's.
+//! minimum and maximum amounts. A currency that no version has accepted (STD, MRO) is not here; BGN is, because
+//! payments and refunds of older requests are read by its row. The guilder XCG, which has taken the place of ANG, is in
+//! the list of <https://woocommerce.com/document/payments/faq/available-currencies/>, whose payments are Stripe's.
 
 use crate::provider::MoneyRefusal;
 use domain::{Amount, Currency, Money};
