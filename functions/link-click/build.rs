@@ -1,4 +1,5 @@
-//! Embeds the script, the style sheet, and the texts in such a way that the compiler finds one that is missing or too many.
+//! Embeds the script, the style sheet, and the texts in such a way that the compiler finds one that is missing or too
+//! many.
 
 use serde_json::{Map, Value};
 use std::error::Error;

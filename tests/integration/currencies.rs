@@ -1,4 +1,5 @@
-//! A currency that its country gives up: nobody is asked for it any more, and what was asked for in it comes to its end.
+//! A currency that its country gives up: nobody is asked for it any more, and what was asked for in it comes to its
+//! end.
 
 use crate::reports::{past, store};
 use adapters::DynamoDbStore;

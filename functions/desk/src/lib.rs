@@ -70,7 +70,8 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
 fn page_headers(sign_in: &SignIn) -> Result<HeaderMap, ConfigError> {
     let policy = format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' {}; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
+         trusted-types 'none'",
         sign_in.origins()?.join(" ")
     );
     let policy = HeaderValue::from_str(&policy)

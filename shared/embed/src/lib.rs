@@ -1,8 +1,8 @@
-//! For build scripts: puts a folder of static files into a binary, small, compressed, and under a name that changes with
-//! them.
+//! For build scripts: puts a folder of static files into a binary, small, compressed, and under a name that changes
+//! with them.
 //!
-//! The files are served by `runtime::assets` under a version that is made of all their contents. So a browser may keep them
-//! forever, and the files of a folder can name each other as they are named in it.
+//! The files are served by `runtime::assets` under a version that is made of all their contents. So a browser may keep
+//! them forever, and the files of a folder can name each other as they are named in it.
 
 mod small;
 
@@ -81,8 +81,8 @@ impl Folder {
         self
     }
 
-    /// Puts a module into the place of a style sheet, for a script that constructs the sheet: `a.css` becomes `a.css.js`,
-    /// whose default export is its text.
+    /// Puts a module into the place of a style sheet, for a script that constructs the sheet: `a.css` becomes
+    /// `a.css.js`, whose default export is its text.
     ///
     /// # Errors
     /// There is no such file, or it is no text.
@@ -100,8 +100,8 @@ impl Folder {
         Ok(self.with(&format!("{name}.js"), format!("export default \"{literal}\";\n")))
     }
 
-    /// Writes `$OUT_DIR/assets.rs`, an expression of the type `runtime::assets::Assets` that holds the files. Style sheets
-    /// and scripts are made small. The build script runs again when something in the folder changes.
+    /// Writes `$OUT_DIR/assets.rs`, an expression of the type `runtime::assets::Assets` that holds the files. Style
+    /// sheets and scripts are made small. The build script runs again when something in the folder changes.
     ///
     /// # Errors
     /// A file is of an unknown kind or cannot be made small, or the result cannot be written.
@@ -126,8 +126,8 @@ impl Folder {
             // Writing to a string does not fail.
             writeln!(
                 entries,
-                "    runtime::assets::Asset {{ name: {name:?}, content_type: {kind:?}, bytes: include_bytes!({path:?}), \
-                 gzip: include_bytes!({gzip:?}) }},"
+                "    runtime::assets::Asset {{ name: {name:?}, content_type: {kind:?}, \
+                 bytes: include_bytes!({path:?}), gzip: include_bytes!({gzip:?}) }},"
             )
             .unwrap_or_default();
         }

@@ -1,5 +1,5 @@
-//! Style sheets and scripts without what only people read. Nothing is renamed, reordered or rewritten: what is left are the
-//! very words of the source, so that nothing can come out different from what was written.
+//! Style sheets and scripts without what only people read. Nothing is renamed, reordered or rewritten: what is left are
+//! the very words of the source, so that nothing can come out different from what was written.
 
 /// Returns a style sheet without its comments and the white space that means nothing.
 ///
@@ -68,8 +68,8 @@ fn quoted(text: &str, quote: char) -> usize {
     text.len()
 }
 
-/// Returns a script without the comments that have lines of their own and without indentation. Every other line stays as it
-/// is and where it is, so that an error names the line of the source.
+/// Returns a script without the comments that have lines of their own and without indentation. Every other line stays
+/// as it is and where it is, so that an error names the line of the source.
 ///
 /// # Errors
 /// The line, counted from 1, with which this cannot be done line by line: it may be within a template, or a comment may
@@ -115,7 +115,8 @@ mod tests {
             ("  \n", ""),
             ("/* Words. */\n", ""),
             (
-                ":root {\n  --a: light-dark(#fff, #000);\n}\n\n/* Words. */\na,\nb > c {\n  color: var( --a );\n  margin: 0 auto;\n}\n",
+                ":root {\n  --a: light-dark(#fff, #000);\n}\n\n/* Words. */\na,\nb > c {\n  color: var( --a );\n  \
+                 margin: 0 auto;\n}\n",
                 ":root{--a:light-dark(#fff,#000)}a,b>c{color:var(--a);margin:0 auto}",
             ),
             ("@media (min-width: 1rem) and (x) {\n  a { b: c }\n}", "@media (min-width:1rem) and (x){a{b:c}}"),
@@ -140,7 +141,8 @@ mod tests {
 
     #[test]
     fn a_script_loses_its_comments_and_keeps_its_lines() {
-        let source = "// Words.\n\n/**\n * Says `a`.\n * @param {string} a\n */\nexport function f(a) {\n  // More.\n  return `// ${a}`; // and here\n}\n/* One line. */\n";
+        let source = "// Words.\n\n/**\n * Says `a`.\n * @param {string} a\n */\nexport function f(a) {\n  // More.\n  \
+                      return `// ${a}`; // and here\n}\n/* One line. */\n";
         let small = "\n\n\n\n\n\nexport function f(a) {\n\nreturn `// ${a}`; // and here\n}\n\n";
         assert_eq!(script(source).unwrap(), small);
         assert_eq!(script(small).unwrap(), small);

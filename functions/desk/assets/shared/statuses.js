@@ -33,8 +33,8 @@
  * @property {string} colour the colour in the supervisor's pictures, in the light and in the dark
  * @property {Awaited} awaits
  * @property {Group} group
- * @property {{ before?: string, after?: string }} funnel how the supervisor reads of requests that go no further, before
- *   their click or after it
+ * @property {{ before?: string, after?: string }} funnel how the supervisor reads of requests that go no further,
+ *   before their click or after it
  * @property {[before: string, after: string]} [left] the words around the time left, where a deadline runs
  * @property {string} [expiresAs] the reason of the expiry, where a deadline runs
  * @property {boolean} [isByTime] whether it is what the end of a deadline leads to

@@ -10,8 +10,8 @@ use table::{Entry, FORMER, IN_FORCE};
 
 /// A currency of ISO 4217.
 ///
-/// Reading one ([`FromStr`], `Deserialize`) takes the former currencies too: what was asked for in one has to stay readable
-/// when its country gives it up. What a new request may be in is for [`Currency::in_force`] to decide.
+/// Reading one ([`FromStr`], `Deserialize`) takes the former currencies too: what was asked for in one has to stay
+/// readable when its country gives it up. What a new request may be in is for [`Currency::in_force`] to decide.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Currency(&'static Entry);
 

@@ -1,9 +1,9 @@
-//! The currencies, as data without logic: the domain reads them here, and so does the build script of `desk`, which makes
-//! the pages' table of them.
+//! The currencies, as data without logic: the domain reads them here, and so does the build script of `desk`, which
+//! makes the pages' table of them.
 //!
 //! Codes and minor units are those of ISO 4217, list one, as SIX Group published it on 2026-01-01
-//! (<https://www.six-group.com/en/products-services/financial-information/data-standards.html>). `tests/currencies` holds
-//! them against two copies of that list.
+//! (<https://www.six-group.com/en/products-services/financial-information/data-standards.html>). `tests/currencies`
+//! holds them against two copies of that list.
 //!
 //! Symbols follow the `en` locale of the Unicode CLDR, which writes the code itself (`KWD 25.000`) wherever no symbol
 //! stands here; with the rand added, whose `R` the customer's messages are specified with.
@@ -29,8 +29,8 @@ impl Entry {
     }
 }
 
-/// The currencies that people pay in, by their codes. Funds, units of account, precious metals and the codes for testing
-/// are not among them.
+/// The currencies that people pay in, by their codes. Funds, units of account, precious metals and the codes for
+/// testing are not among them.
 pub(crate) const IN_FORCE: &[Entry] = &[
     Entry::new("AED", 2),
     Entry::new("AFN", 2),
@@ -189,8 +189,8 @@ pub(crate) const IN_FORCE: &[Entry] = &[
     Entry::new("ZWG", 2),
 ];
 
-/// Codes that earlier versions took for new requests and that are refused now, by their codes. Requests in them are still
-/// shown, reported and refunded for as long as they are kept.
+/// Codes that earlier versions took for new requests and that are refused now, by their codes. Requests in them are
+/// still shown, reported and refunded for as long as they are kept.
 pub(crate) const FORMER: &[Entry] = &[
     Entry::new("BGN", 2), // the lev; Bulgaria took the euro on 2026-01-01
     Entry::new("BOV", 2), // a fund of Bolivia
