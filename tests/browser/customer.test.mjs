@@ -161,7 +161,7 @@ test("a customer pays by keyboard alone, and the confirmation comes without a re
   faultless(page);
 });
 
-test("without a script everything works: decline, try again, pay, and the page looks for the confirmation", async () => {
+test("without a script everything works: decline, try again, pay, and the page looks for the end", async () => {
   const request = await alice.send();
   const page = await look(request.link.url, { javaScriptEnabled: false });
   assert.match(await page.getByRole("timer").textContent(), /^[45]:\d\d$/);

@@ -126,8 +126,8 @@ impl Folder {
             // Writing to a string does not fail.
             writeln!(
                 entries,
-                "    runtime::assets::Asset {{ name: {name:?}, content_type: {kind:?}, bytes: include_bytes!({path:?}), \
-                 gzip: include_bytes!({gzip:?}) }},"
+                "    runtime::assets::Asset {{ name: {name:?}, content_type: {kind:?}, \
+                 bytes: include_bytes!({path:?}), gzip: include_bytes!({gzip:?}) }},"
             )
             .unwrap_or_default();
         }

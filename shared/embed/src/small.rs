@@ -115,8 +115,8 @@ mod tests {
             ("  \n", ""),
             ("/* Words. */\n", ""),
             (
-                ":root {\n  --a: light-dark(#fff, #000);\n}\n\n/* Words. */\na,\nb > c {\n\
-                 \x20 color: var( --a );\n  margin: 0 auto;\n}\n",
+                ":root {\n  --a: light-dark(#fff, #000);\n}\n\n/* Words. */\na,\nb > c {\n  color: var( --a );\n  \
+                 margin: 0 auto;\n}\n",
                 ":root{--a:light-dark(#fff,#000)}a,b>c{color:var(--a);margin:0 auto}",
             ),
             ("@media (min-width: 1rem) and (x) {\n  a { b: c }\n}", "@media (min-width:1rem) and (x){a{b:c}}"),
@@ -141,8 +141,8 @@ mod tests {
 
     #[test]
     fn a_script_loses_its_comments_and_keeps_its_lines() {
-        let source = "// Words.\n\n/**\n * Says `a`.\n * @param {string} a\n */\n\
-             export function f(a) {\n  // More.\n  return `// ${a}`; // and here\n}\n/* One line. */\n";
+        let source = "// Words.\n\n/**\n * Says `a`.\n * @param {string} a\n */\nexport function f(a) {\n  // More.\n  \
+                      return `// ${a}`; // and here\n}\n/* One line. */\n";
         let small = "\n\n\n\n\n\nexport function f(a) {\n\nreturn `// ${a}`; // and here\n}\n\n";
         assert_eq!(script(source).unwrap(), small);
         assert_eq!(script(small).unwrap(), small);
