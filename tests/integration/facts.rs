@@ -275,6 +275,29 @@ async fn release_0_1_knows_the_refunds_that_were_asked_for() {
     assert!(!stored(&handlers, id).await.has_fact(&Fact::RefundRequested));
 }
 
+/// The release after 0.2 writes no marks, and may be rolled back too.
+#[tokio::test]
+async fn a_fact_counts_without_its_marks() {
+    let handlers = Handlers::start().await;
+    let store = handlers.store();
+    let failure = format!("payment_failed:{FAILED_PAYMENT}");
+    let mut item = item_without(PAYMENT_FAILED, &[CLAIMED_MESSAGE, CLAIMING_RUN, FAILED_PAYMENT]);
+    item.insert("facts".to_owned(), set(&["claimed:1", "claimed:1:run", &failure]));
+    let id = put(&handlers, item).await;
+    assert!(matches!(store.record_fact(id, &claim()).await.unwrap(), Changed::Unchanged(_)));
+    let deadline = stored(&handlers, id).await.deadline;
+    let overtaken = store.change(id, &processing("pay_1", deadline)).await.unwrap();
+    assert!(matches!(overtaken, Changed::Unchanged(_)), "{overtaken:?}");
+    let mut item = item_without(REFUND_DUE, &[ASKED_REFUND]);
+    item.insert("facts".to_owned(), set(&["refund_requested"]));
+    let id = put(&handlers, item).await;
+    let accepted = ProviderEvent::RefundTaken { id, reference: "pay_2".into(), money: money() };
+    let ours = record_provider_event(&store, &SystemClock, accepted).await.unwrap();
+    assert!(matches!(ours, ProviderEventOutcome::Unchanged(_)), "{ours:?}");
+    store.retract_fact(id, &Fact::RefundRequested).await.unwrap();
+    assert_eq!(texts(&handlers, id, "facts").await, None);
+}
+
 #[tokio::test]
 async fn facts_of_another_release_are_kept_and_do_no_harm() {
     let handlers = Handlers::start().await;

@@ -128,6 +128,13 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_no_kind_writes_is_of_no_kind() {
+        for text in ["claimed:01:7aXk", "claimed:+1:7aXk", "claimed:1", "payment_failed:a:b", "refund_requested:", ""] {
+            assert_eq!(Fact::from_text(text.to_owned()), Fact::Other(text.to_owned()));
+        }
+    }
+
+    #[test]
     fn failed_payments_are_told_apart_by_provider_and_reference() {
         let failed = Fact::payment_failed("stripe", "pi_1");
         assert_eq!(failed, Fact::payment_failed("stripe", "pi_1"));
