@@ -44,17 +44,17 @@ names! {
     }
 }
 
-/// The answer to a call, whose errors are about all of it or about its one message.
+/// The body of a response. An error is about the whole request or about its one message.
 #[derive(Deserialize)]
 struct Response {
     #[serde(default, deserialize_with = "null_as_default")]
-    messages: Vec<Taken>,
+    messages: Vec<SentMessage>,
     #[serde(default)]
     error: Option<Failure>,
 }
 
 #[derive(Deserialize)]
-struct Taken {
+struct SentMessage {
     accepted: bool,
     #[serde(default)]
     error: Option<Failure>,
@@ -240,10 +240,10 @@ fn undelivered(status_code: i64) -> Option<DeliveryFailure> {
 }
 
 fn outcome(response: &HttpResponse) -> Result<(), ChannelError> {
-    let (taken, whole) =
+    let (message, whole) =
         read::<Response>(response).map(|body| (body.messages.into_iter().next(), body.error)).unwrap_or_default();
-    let accepted = taken.as_ref().map(|taken| taken.accepted);
-    let code = taken.and_then(|taken| taken.error).or(whole).map(|error| error.code);
+    let accepted = message.as_ref().map(|message| message.accepted);
+    let code = message.and_then(|message| message.error).or(whole).map(|error| error.code);
     if response.status.is_success() && accepted == Some(true) && code.is_none() {
         return Ok(());
     }

@@ -91,12 +91,11 @@ impl Sender for WhatsAppChannel {
             "recipient_type": "individual",
             "to": message.event.customer.phone,
             "type": "text",
-            // Whoever draws the preview fetches the link, which is safe; the message arrives a little earlier without
-            // it.
+            // A preview would fetch the link, which is safe; without one the message arrives a little earlier.
             "text": { "preview_url": false, "body": message.text },
         });
         if let Some(id) = message.link_of() {
-            // Comes back with what is reported of the message.
+            // Comes back with the reports of the message.
             body["biz_opaque_callback_data"] = id.to_string().into();
         }
         let request = |token: &Token| self.http.post(&self.url).bearer_auth(token.expose_secret()).json(&body);
@@ -117,12 +116,12 @@ fn outcome(response: &HttpResponse) -> Result<(), ChannelError> {
     })
 }
 
-/// What an error means
+/// The meaning of an error
 /// (<https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes>).
 enum Meaning {
     /// This customer cannot be reached, for this reason.
     Recipient(DeliveryFailure),
-    /// Not taken: for a rate limit, or because something is down, overloaded or in maintenance.
+    /// Not accepted: for a rate limit, or because something is down, overloaded or in maintenance.
     Busy,
     /// It went wrong, and nobody says when.
     Unclear,
@@ -141,8 +140,8 @@ impl Meaning {
             131_047 => Self::Recipient(DeliveryFailure::OutsideConversationWindow),
             // The customer wants no more of these.
             131_050 => Self::Recipient(DeliveryFailure::RecipientOptedOut),
-            // The rate limits of the application, of the account, of the number, and of the number to this customer are
-            // the first four.
+            // The first four are the rate limits of the application, of the account, of the number, and of the number to
+            // this customer.
             4 | 80_007 | 130_429 | 131_056 | 2 | 131_016 | 131_057 => Self::Busy,
             // "Possible server error" and "unknown error".
             1 | 131_000 => Self::Unclear,
@@ -153,7 +152,7 @@ impl Meaning {
 
 /// The header that carries Meta's signature: `sha256=` and the HMAC-SHA256 of the body in hexadecimal, with the
 /// application's secret as the key (<https://developers.facebook.com/docs/graph-api/webhooks/getting-started>). It has
-/// no time in it; that a report comes twice changes nothing.
+/// no time in it, and a report that is replayed changes nothing.
 const SIGNATURE: &str = "x-hub-signature-256";
 
 /// The most bytes of a body. Meta sends what has gathered at once, all messages of the account and of its customers
@@ -168,7 +167,7 @@ pub struct WhatsAppReports {
     verify_token: Token,
 }
 
-/// Notifications come together, of all numbers of the account and of everything that the application listens to.
+/// A body with several notifications, of all numbers of the account and of everything that the application listens to.
 #[derive(Deserialize)]
 struct Notifications {
     #[serde(default, deserialize_with = "lenient_list")]
