@@ -25,7 +25,7 @@ use tests::system::{
 const ROUTES: [(&str, &str); 17] = [
     ("GET /delivery-reports/{channel}", "api/delivery-report-verification"),
     ("GET /desk", "pages/desk"),
-    ("GET /desk/assets/{version}/{file}", "pages/desk-asset"),
+    ("GET /desk/assets/{version}/{folder}/{file}", "pages/desk-asset"),
     ("GET /desk/element.js", "pages/desk-element"),
     ("GET /desk/signed-in", "pages/desk-signed-in"),
     ("GET /desk/supervisor", "pages/desk-supervisor"),

@@ -90,7 +90,12 @@ fn each_provider_is_stood_in_for_on_one_machine_and_runs_end_to_end() {
         let suite = text("tests/e2e/provider.py");
         assert!(suite.contains(&format!(" = \"{name}\", ")), "tests/e2e/provider.py has no class for {name}");
     }
-    let choices = line("tests/e2e/settings.py", "", "    parser.add_argument(\"--provider\", ");
-    let (_, choices) = choices.split_once("choices=").unwrap();
-    assert_eq!(list(choices, '(', ')'), providers(), "the choices of --provider in tests/e2e/settings.py");
+    let settings = text("tests/e2e/settings.py");
+    let (_, choices) = settings.split_once("\"--provider\", choices=").unwrap();
+    let (choices, _) = choices.split_once(')').unwrap();
+    assert_eq!(
+        list(&format!("{choices})"), '(', ')'),
+        providers(),
+        "the choices of --provider in tests/e2e/settings.py"
+    );
 }

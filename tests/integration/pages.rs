@@ -256,6 +256,7 @@ async fn amounts_are_written_by_their_currencys_own_rules() {
         assert!(payment_page.text().contains(written), "{written}: {payment_page:?}");
         system.settle(&checkout, "succeeded").await;
         let texts = system.wait_for_texts(&phone, 2).await;
+        let written = written.replace('\u{a0}', " ");
         assert!(texts.iter().all(|text| text.contains(&format!(" {written} "))), "{written}: {texts:?}");
     }
 }

@@ -2,8 +2,7 @@
 //!
 //! A text of GSM 03.38 alone takes 7 bits a character (a septet), any other one 16 (UCS-2). A message holds 140 bytes,
 //! of which each part of a longer text gives 6 to the header that joins the parts. Every part is charged. Sources: 3GPP
-//! TS 23.038, sections 6.2.1 and 6.2.1.1, for the characters; 3GPP TS 23.040, section 9.2.3.24.1, for the header;
-//! <https://docs.aws.amazon.com/sms-voice/latest/userguide/sms-limitations-character.html> for both as AWS counts them.
+//! TS 23.038, sections 6.2.1 and 6.2.1.1, for the characters; 3GPP TS 23.040, section 9.2.3.24.1, for the header.
 
 /// The basic character set, in its own order. Its 28th character, the escape, stands for no character itself.
 const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?\

@@ -125,8 +125,8 @@ async fn receive(
     body: Body,
 ) -> Result<StatusCode, ProblemResponse> {
     let body = body::read(body, body::OWN_LIMIT).await?;
-    let now = phone.host.doors.now();
-    let webhook = SignedWebhook::read(&headers, &body, now).map_err(|_| Problem::Unauthenticated)?;
+    let doors = phone.host.doors.clone();
+    let webhook = SignedWebhook::read(&headers, &body, doors.now()).map_err(|_| Problem::Unauthenticated)?;
     phone.secrets.verify(&webhook).map_err(|_| Problem::Unauthenticated)?;
     let id = webhook.id().to_owned();
     let delivery: Delivery =
@@ -140,7 +140,7 @@ async fn receive(
                 "INSERT INTO messages (webhook_id, phone, text, at) VALUES (?1, ?2, ?3, ?4)
                  ON CONFLICT (webhook_id) DO NOTHING",
             )?
-            .execute((id, delivery.data.to, delivery.data.text, now.to_string()))
+            .execute((id, delivery.data.to, delivery.data.text, doors.now().to_string()))
     };
     phone.host.store.transaction(insert).await?;
     Ok(StatusCode::NO_CONTENT)
