@@ -167,7 +167,7 @@ class Variables:
     def __init__(self):
         self.bodies = {}
         for path in [*(ROOT / "shared").glob("*/src/**/*.rs"), *(ROOT / "functions").glob("*/src/**/*.rs")]:
-            text = path.read_text().split("#[cfg(test)]")[0]
+            text = path.read_text().split("#[cfg(test)]\nmod tests {")[0]
             module = path.stem
             if module in ("lib", "mod"):
                 module = path.relative_to(ROOT).parts[1 if path.parts[-4] == "functions" else -2]
