@@ -72,7 +72,7 @@ fn every_route_of_the_template_has_a_whole_answer() {
 }
 
 #[tokio::test]
-async fn agents_and_supervisors() {
+async fn what_agents_and_supervisors_get() {
     let system = System::shared(&[]).await;
     let (alice, phone) = (system.alice().await, phone());
     let mut examples = Examples::of(&alice.workspace, &phone);
@@ -87,7 +87,7 @@ async fn agents_and_supervisors() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn problems() {
+async fn every_problem() {
     let (system, short) = (System::shared(&[]).await, System::shared(SHORT_LINK).await);
     let (alice, phone) = (system.alice().await, phone());
     let create = |content_type: &str, body: String| {
@@ -128,7 +128,7 @@ async fn problems() {
         Examples::of(&alice.workspace, &phone).assert(&format!("problems/{code}"), &answer);
         found.push(code);
     }
-    // Nothing answers this one yet.
+    // No function answers with this one yet.
     let too_many = Problem::TooManyRequests;
     found.push(too_many.code().to_owned());
     Examples::default().assert("problems/too_many_requests", &too_many.into_response());
@@ -142,7 +142,7 @@ async fn problems() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_customers_pages() {
+async fn every_page() {
     let (system, short, checkout) =
         (System::shared(&[]).await, System::shared(SHORT_LINK).await, System::shared(SHORT_CHECKOUT).await);
     let alice = system.alice().await;
@@ -179,18 +179,16 @@ async fn the_customers_pages() {
     let page = checkout.page(Method::GET, link(&unpaid)).await;
     Examples::about(&unpaid).assert("pages/link-expired-not-paid", &page);
     Examples::default().assert("pages/link-unknown", &system.page(Method::GET, "/p/x").await);
-    let asset = |page: &Answer, before: &str| {
-        let (_, rest) = page.text().split_once(before).unwrap();
-        rest.split('"').next().unwrap().to_owned()
-    };
-    let script = asset(&system.page(Method::GET, link(&canceled)).await, "src=\"");
+
+    // What is in the files is tested in a browser.
     let head = |mut answer: Answer| {
         answer.body.clear();
         answer
     };
-    let script = Answer::of(system.request(Method::GET, &format!("/p/{script}"))).await;
-    Examples::default().assert("pages/link-asset", &head(script));
-
+    let page = system.page(Method::GET, link(&canceled)).await;
+    let (_, script) = page.text().split_once("src=\"").unwrap();
+    let script = format!("/p/{}", script.split('"').next().unwrap());
+    Examples::default().assert("pages/link-asset", &head(system.page(Method::GET, &script).await));
     for (path, name) in [
         ("/desk", "pages/desk"),
         ("/desk/supervisor", "pages/desk-supervisor"),
@@ -203,7 +201,7 @@ async fn the_customers_pages() {
     Examples::default().assert("pages/desk-asset", &head(system.page(Method::GET, &element).await));
 }
 
-/// A kind of message, the event that brings it, and a request of which it is the last.
+/// Makes a request whose last event brings a message of this kind, and returns the event.
 async fn last_event(handlers: &Handlers, kind: &str) -> Value {
     let (id, _) = handlers.sent().await;
     match kind {
@@ -215,7 +213,7 @@ async fn last_event(handlers: &Handlers, kind: &str) -> Value {
 }
 
 #[tokio::test]
-async fn messages() {
+async fn every_message_of_every_channel() {
     for &channel in ChannelName::ALL {
         let setting = crate::channels::Setting::of(channel).await;
         for kind in ["sent", "canceled", "paid"] {
@@ -228,7 +226,7 @@ async fn messages() {
 }
 
 #[tokio::test]
-async fn a_taken_report_of_a_channel() {
+async fn a_report_of_a_channel_and_its_answer() {
     let setting = crate::delivery_reports::Setting::of(ChannelName::Webhook).await;
     let (_, _, message) = setting.taken().await;
     let report =
@@ -248,7 +246,7 @@ async fn keep(State(mailbox): State<Mailbox>, uri: Uri, headers: HeaderMap, body
 }
 
 #[tokio::test]
-async fn the_sandboxs_webhooks() {
+async fn every_webhook_of_the_sandbox() {
     let mailbox = Mailbox::default();
     let router = axum::Router::new().fallback(keep).with_state(Arc::clone(&mailbox));
     let url = format!("{}/webhooks/sandbox", tests::serve(router).await);
@@ -313,7 +311,7 @@ async fn calls_to_stripe() {
 }
 
 #[tokio::test]
-async fn the_local_runners_own_routes() {
+async fn a_token_of_the_local_runner() {
     let system = System::shared(&[]).await;
     let claims = json!({ "sub": "alice", "name": "Alice", "role": "agent", "workspace": "acme" });
     let token = Answer::of(system.request(Method::POST, "/local/token").json(&claims)).await;

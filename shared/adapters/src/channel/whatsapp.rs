@@ -140,8 +140,8 @@ impl Meaning {
             131_047 => Self::Recipient(DeliveryFailure::OutsideConversationWindow),
             // The customer wants no more of these.
             131_050 => Self::Recipient(DeliveryFailure::RecipientOptedOut),
-            // The first four are the rate limits of the application, of the account, of the number, and of the number to
-            // this customer.
+            // The first four are the rate limits of the application, of the account, of the number, and of the number
+            // to this customer.
             4 | 80_007 | 130_429 | 131_056 | 2 | 131_016 | 131_057 => Self::Busy,
             // "Possible server error" and "unknown error".
             1 | 131_000 => Self::Unclear,
