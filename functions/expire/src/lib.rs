@@ -1,20 +1,20 @@
-//! Time ends payment requests, announced within about a second of their deadline.
+//! Expires payment requests, within about a second of their deadline.
 //!
-//! Two events come here: a scheduled rule once a minute, and the table's stream when its time to live has removed a
-//! link. Either alone is enough, and neither decides: the condition of the write does.
+//! Two events invoke it: a scheduled rule once a minute, and the table's stream when time to live has removed a link.
+//! Either alone is enough. Neither decides that a request has expired: the condition of the write does.
 
-mod bulkhead;
+mod gates;
 mod sweep;
 
 use adapters::dynamodb::stream::target_of_link;
 use adapters::{ConfiguredProvider, DynamoDbStore};
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
-use bulkhead::Bulkhead;
 use domain::ports::ProviderError;
 use domain::use_cases::UseCaseError;
 use domain::use_cases::expire::{Found, Settled, expire_unclicked, settle_unpaid};
 use domain::{Doors, Limits, PaymentRequest, PaymentRequestId};
+use gates::Gates;
 use runtime::telemetry::{Metric, chain, count, duration};
 use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
 use serde::Deserialize;
@@ -86,19 +86,20 @@ impl Function for Expire {
 }
 
 impl Expire {
-    /// Settles the requests whose links are gone. The first failure ends the batch, to be delivered again from there.
+    /// Settles the requests whose links were removed. The first failure ends the batch; the stream delivers it again
+    /// from there.
     async fn settle_removed(&self, records: Vec<EventRecord>) -> DynamoDbEventResponse {
-        let (mut response, bulkhead) = (DynamoDbEventResponse::default(), Bulkhead::default());
+        let (mut response, gates) = (DynamoDbEventResponse::default(), Gates::default());
         for record in records {
             let by_time = record.user_identity.as_ref().map(|user| user.principal_id.as_str()) == Some(TIME_TO_LIVE);
             let removed = record.event_name == "REMOVE";
             if !(by_time && removed) {
                 continue;
             }
-            // A removed request is no link: its retention is over, and there is nothing left to settle.
+            // A removed request is no link: its retention is over, so nothing is left to settle.
             let Ok(id) = target_of_link(record.change.old_image) else { continue };
-            if let Err(error) = self.settle(id, &bulkhead).await {
-                tracing::error!(%id, cause = chain(&error), "not settled; the stream delivers again");
+            if let Err(error) = self.settle(id, &gates).await {
+                tracing::error!(%id, cause = chain(&error), "request not settled: the stream delivers it again");
                 let mut failure = DynamoDbBatchItemFailure::default();
                 failure.item_identifier = record.change.sequence_number;
                 response.batch_item_failures = vec![failure];
@@ -108,51 +109,54 @@ impl Expire {
         response
     }
 
-    /// Ends one request if its time has come, as soon as there is room.
-    async fn settle(&self, id: PaymentRequestId, bulkhead: &Bulkhead) -> Result<(), UseCaseError> {
-        let at_the_table = bulkhead.at_the_table().await;
+    /// Settles one request if its deadline has passed, as soon as a permit is free.
+    async fn settle(&self, id: PaymentRequestId, gates: &Gates) -> Result<(), UseCaseError> {
+        let permit = gates.store.acquire_store_permit().await;
         let found = expire_unclicked(&self.store, &self.doors, id).await?;
-        drop(at_the_table);
+        drop(permit);
         let settled = match found {
             Found::Settled(settled) => settled,
-            Found::Unpaid(request) => self.settle_unpaid(*request, bulkhead).await?,
+            Found::Unpaid(request) => self.settle_unpaid(*request, gates).await?,
         };
         log_outcome(id, settled);
         Ok(())
     }
 
-    async fn settle_unpaid(&self, request: PaymentRequest, bulkhead: &Bulkhead) -> Result<Settled, UseCaseError> {
-        let _at_the_provider = bulkhead.at_the_provider().await;
-        if bulkhead.circuit_is_open() && request.may_wait_for_provider(self.doors.now()) {
+    async fn settle_unpaid(&self, request: PaymentRequest, gates: &Gates) -> Result<Settled, UseCaseError> {
+        let _permit = gates.provider.acquire_provider_permit().await;
+        if gates.provider.circuit_is_open() && request.may_wait_for_provider(self.doors.now()) {
             return Ok(Settled::Postponed(ProviderError::Unavailable("it does not answer in this run".into())));
         }
         let settled = settle_unpaid(&self.store, &self.provider, &self.doors, &self.public_base_url, request).await?;
-        bulkhead.heard(&settled);
+        gates.provider.record_outcome(&settled);
         Ok(settled)
     }
 }
 
+/// Logs the outcome of one request, and counts what an operator has to see.
 fn log_outcome(id: PaymentRequestId, settled: Settled) {
     match settled {
         Settled::Expired(request) => {
             duration(Metric::ExpiryLag, request.updated_at().saturating_duration_since(request.deadline));
-            tracing::info!(%id, status = %request.status, "expired");
+            tracing::info!(%id, status = %request.status, "request expired");
         }
-        Settled::Paid(request) => tracing::info!(%id, status = %request.status, "paid in the last moment"),
+        Settled::Paid(request) => {
+            tracing::info!(%id, status = %request.status, "request paid at its deadline")
+        }
         Settled::Processing(request) => {
-            tracing::info!(%id, status = %request.status, "the customer was in time; the money is on its way");
+            tracing::info!(%id, status = %request.status, "request processing at its deadline");
         }
         Settled::NotDue => {}
         Settled::Postponed(error) => {
-            tracing::warn!(%id, cause = chain(&error), "the provider did not close the checkout; next try in a minute");
+            tracing::warn!(%id, cause = chain(&error), "checkout not closed: the next run retries");
         }
         Settled::Mismatched(_) => {
             count(Metric::AmountMismatch);
-            tracing::error!(%id, "expired, although the provider has another amount for it than was asked for");
+            tracing::error!(%id, "request expired, although the provider reports a payment of another amount");
         }
         Settled::ExpiredUnconfirmed(_, error) => {
             count(Metric::ExpiredUnconfirmed);
-            tracing::error!(%id, cause = chain(&error), "expired without the provider's word");
+            tracing::error!(%id, cause = chain(&error), "request expired without the provider's confirmation");
         }
     }
 }

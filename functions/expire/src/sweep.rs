@@ -1,7 +1,7 @@
-//! The scheduled run: what ends within the coming minute, each at its moment.
+//! The scheduled run: settles each request that is due within the coming minute, at its deadline.
 
 use super::Expire;
-use super::bulkhead::Bulkhead;
+use super::gates::Gates;
 use domain::Timestamp;
 use domain::ports::{Due, DueIndex as _};
 use domain::use_cases::UseCaseError;
@@ -11,28 +11,28 @@ use runtime::telemetry::chain;
 use std::collections::HashSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-/// A run that did not settle everything. The next one tries again.
+/// The error of a run that did not settle every request. The next run retries.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SweepError {
-    /// What is due could not be looked up.
-    #[error("what is due could not be looked up: {0}")]
+    /// The index of due requests could not be read.
+    #[error("the due requests could not be read: {0}")]
     LookUp(#[source] UseCaseError),
-    /// Some requests could not be settled; each was logged.
+    /// Some requests were not settled; each was logged.
     #[error("{failed} of {due} requests could not be settled")]
     Settle {
-        /// How many.
+        /// The requests that were not settled.
         failed: usize,
-        /// Of how many.
+        /// All requests that were due.
         due: usize,
     },
 }
 
 impl Expire {
-    /// Settles everything that becomes due within the look-ahead, at its moment. The index is read again as often as
-    /// the shortest time limit needs, because with a short one a request can be made and end within one run.
+    /// Settles every request that becomes due within the look-ahead, at its deadline. It reads the index again as often
+    /// as the shortest time limit needs: with a short one, a request can be created and expire within one run.
     pub(crate) async fn sweep(&self) -> Result<(), SweepError> {
         let end = self.doors.now().saturating_add(self.lookahead);
-        let bulkhead = Bulkhead::default();
+        let gates = Gates::default();
         let mut seen: HashSet<Due> = HashSet::new();
         let mut settling = FuturesUnordered::new();
         let mut failed = 0;
@@ -40,10 +40,12 @@ impl Expire {
             let looked_up_at = Instant::now();
             match self.store.due(end).await {
                 Ok(due) => settling
-                    .extend(due.into_iter().filter(|due| seen.insert(*due)).map(|due| self.settle_at(due, &bulkhead))),
-                // Whatever was found before still gets its turn; without anything, the run has failed.
+                    .extend(due.into_iter().filter(|due| seen.insert(*due)).map(|due| self.settle_at(due, &gates))),
+                // Requests that were found before are still settled; a run that found none has failed.
                 Err(error) if seen.is_empty() => return Err(SweepError::LookUp(error.into())),
-                Err(error) => tracing::error!(cause = chain(&error), "what is due could not be looked up"),
+                Err(error) => {
+                    tracing::error!(cause = chain(&error), "due requests not read: the run goes on with those it has")
+                }
             }
             let next = looked_up_at + self.limits.lookup_interval();
             let last = self.doors.now().saturating_add(next.saturating_duration_since(Instant::now())) >= end;
@@ -63,19 +65,19 @@ impl Expire {
         if failed == 0 { Ok(()) } else { Err(SweepError::Settle { failed, due: seen.len() }) }
     }
 
-    async fn settle_at(&self, due: Due, bulkhead: &Bulkhead) -> bool {
+    async fn settle_at(&self, due: Due, gates: &Gates) -> bool {
         self.wait_until(due.due_at).await;
-        match self.settle(due.id, bulkhead).await {
+        match self.settle(due.id, gates).await {
             Ok(()) => true,
             Err(error) => {
-                tracing::error!(id = %due.id, cause = chain(&error), "not settled; next try in a minute");
+                tracing::error!(id = %due.id, cause = chain(&error), "request not settled: the next run retries");
                 false
             }
         }
     }
 
-    /// Waits until the clock that deadlines are held against has reached a moment. The timer runs on another clock,
-    /// which may be a little ahead of it.
+    /// Waits until the clock that judges deadlines has reached `moment`. The timer runs on another clock, which may be
+    /// slightly ahead of it.
     async fn wait_until(&self, moment: Timestamp) {
         loop {
             let left = moment.saturating_duration_since(self.doors.now());

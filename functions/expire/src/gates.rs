@@ -1,0 +1,99 @@
+//! How many requests one run settles at once, and when it stops calling the provider.
+
+use domain::ports::ProviderError;
+use domain::use_cases::expire::Settled;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// The number of requests that are settled at once: enough for a burst, few enough for the table and the provider.
+const AT_ONCE: usize = 16;
+
+/// The gates of one run. The provider has a gate of its own, so that one that hangs delays only the requests that need
+/// it.
+#[derive(Default)]
+pub(crate) struct Gates {
+    /// The gate to the table.
+    pub(crate) store: StoreGate,
+    /// The gate to the provider.
+    pub(crate) provider: ProviderGate,
+}
+
+/// Bounds how many requests are written at once.
+pub(crate) struct StoreGate(Semaphore);
+
+impl Default for StoreGate {
+    fn default() -> Self {
+        Self(Semaphore::new(AT_ONCE))
+    }
+}
+
+impl StoreGate {
+    /// Waits for a permit to write. It returns none only if the semaphore is closed, which it never is.
+    pub(crate) async fn acquire_store_permit(&self) -> Option<SemaphorePermit<'_>> {
+        self.0.acquire().await.ok()
+    }
+}
+
+/// Bounds how many calls to the provider are in flight, and breaks the circuit when it does not answer.
+pub(crate) struct ProviderGate {
+    permits: Semaphore,
+    /// Consecutive calls that have gone unanswered.
+    unanswered: AtomicUsize,
+}
+
+impl Default for ProviderGate {
+    fn default() -> Self {
+        Self { permits: Semaphore::new(AT_ONCE), unanswered: AtomicUsize::new(0) }
+    }
+}
+
+impl ProviderGate {
+    /// Waits for a permit to call the provider. It returns none only if the semaphore is closed, which it never is.
+    pub(crate) async fn acquire_provider_permit(&self) -> Option<SemaphorePermit<'_>> {
+        self.permits.acquire().await.ok()
+    }
+
+    /// Returns true once [`AT_ONCE`] consecutive provider calls have gone unanswered. Requests still within
+    /// `PROVIDER_GRACE` are then postponed to the next run; requests past it are still settled.
+    pub(crate) fn circuit_is_open(&self) -> bool {
+        self.unanswered.load(Ordering::Relaxed) >= AT_ONCE
+    }
+
+    /// Records whether the provider answered: any answer closes the circuit.
+    pub(crate) fn record_outcome(&self, settled: &Settled) {
+        if let Settled::Postponed(ProviderError::Unavailable(_))
+        | Settled::ExpiredUnconfirmed(_, ProviderError::Unavailable(_)) = settled
+        {
+            self.unanswered.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.unanswered.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_circuit_opens_after_as_many_consecutive_unanswered_calls_as_can_be_in_flight() {
+        let unavailable = || Settled::Postponed(ProviderError::Unavailable("no answer".into()));
+        let answers = [
+            Settled::NotDue,
+            Settled::Postponed(ProviderError::Refused("no".into())),
+            Settled::Postponed(ProviderError::Unreadable("?".into())),
+        ];
+        let gate = ProviderGate::default();
+        for answer in answers {
+            (1..AT_ONCE).for_each(|_| gate.record_outcome(&unavailable()));
+            assert!(!gate.circuit_is_open());
+            gate.record_outcome(&answer);
+        }
+        (1..AT_ONCE).for_each(|_| gate.record_outcome(&unavailable()));
+        assert!(!gate.circuit_is_open(), "an answer in between counts");
+        gate.record_outcome(&unavailable());
+        assert!(gate.circuit_is_open());
+        gate.record_outcome(&Settled::NotDue);
+        assert!(!gate.circuit_is_open());
+    }
+}
