@@ -1,4 +1,4 @@
-//! Embeds the static files, with the tables that are made of the domain's.
+//! Embeds the static files, together with the currency tables generated from the domain's.
 
 #[path = "../../shared/domain/src/currency/table.rs"]
 mod currency_table;
@@ -9,11 +9,12 @@ use std::error::Error;
 fn main() -> Result<(), Box<dyn Error>> {
     let currencies = format!("{}{}", table("CURRENCIES", IN_FORCE), table("FORMER", FORMER));
     let folder = embed::Folder::read("assets")?.with("shared/currencies.js", currencies);
-    // A constructed sheet is what another site's Content-Security-Policy does not forbid.
+    // The element's style sheet becomes a script module, from which the element constructs the sheet: unlike a `style`
+    // element, a constructed sheet is allowed by any Content-Security-Policy of the embedding site.
     Ok(folder.with_module_of("agent/element.css")?.write()?)
 }
 
-/// Returns a constant of a module: each currency's decimals and, where there is one, the symbol before its amounts.
+/// Returns the source of a module's constant. It holds each currency's decimals and, if it has one, its symbol.
 fn table(name: &str, entries: &[Entry]) -> String {
     let lines: String = entries.iter().map(line).collect();
     format!("export const {name} = {{\n{lines}}};\n")

@@ -1,5 +1,5 @@
-//! Embeds the script, the style sheet, and the texts in such a way that the compiler finds one that is missing or too
-//! many.
+//! Embeds the script, the style sheet and the texts. The texts become Rust values of the type `Texts`, so that the
+//! compiler reports a text that is missing or superfluous.
 
 use serde_json::{Map, Value};
 use std::error::Error;
@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
-/// Whoever understands none of the languages gets this one.
+/// The file of the default language, for browsers that accept none of the languages available.
 const DEFAULT_LANGUAGE: &str = "texts/en.json";
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     texts(Path::new("texts"))
 }
 
-/// Writes `$OUT_DIR/page.css`, the style sheet as it stands in the pages.
+/// Writes `$OUT_DIR/page.css`, the style sheet in the minified form that the pages contain.
 fn style(path: &Path) -> Result<(), Box<dyn Error>> {
     writeln!(io::stdout(), "cargo::rerun-if-changed={}", path.display())?;
     let small = embed::style_sheet(&fs::read_to_string(path).map_err(|error| named(path, &error))?);
@@ -38,11 +38,13 @@ fn texts(folder: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Adds the file's path to an error.
 fn named(path: &Path, error: &dyn Error) -> Box<dyn Error> {
     format!("{}: {error}", path.display()).into()
 }
 
-/// The texts as a value of this type; texts within texts are the words of one state.
+/// Returns the Rust source of a value of the type `name` with these texts as its fields. A nested object becomes a
+/// `Words`, the texts of one state.
 fn value(name: &str, texts: &Map<String, Value>) -> Result<String, Box<dyn Error>> {
     let fields = texts.iter().map(|(field, text)| match text {
         Value::String(text) => Ok(format!("{field}: {text:?}")),

@@ -1,4 +1,4 @@
-//! `POST /payment-requests/{id}/cancel`: an agent takes a payment request back.
+//! `POST /payment-requests/{id}/cancel`: an agent cancels a payment request.
 
 use adapters::DynamoDbStore;
 use domain::Doors;
@@ -20,10 +20,10 @@ struct Cancel {
     public_base_url: String,
 }
 
-/// Builds the function.
+/// Builds the function from its environment variables.
 ///
 /// # Errors
-/// A variable that is missing or wrong.
+/// A variable is missing or invalid.
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
     Ok(Box::new(HttpFunction(Cancel {
         store: DynamoDbStore::new(environment)?.with_retention(runtime::config::retention(environment)?),
@@ -37,7 +37,7 @@ impl HttpHandler for Cancel {
     async fn handle(&self, request: Request) -> Result<Response<Body>, Problem> {
         let caller = self.claims.caller(&request)?;
         let id = path_parameter(&request, "id")?.parse().map_err(|_| Problem::NotFound)?;
-        // There is nothing to say besides the address: a body is an empty object, or not there.
+        // The URL says everything, so the body must be missing or an empty object.
         if !body(&request)?.is_empty() {
             Fields::of_body(&request)?.finish(Some(()))?;
         }

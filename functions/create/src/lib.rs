@@ -31,10 +31,10 @@ struct Create {
     public_base_url: String,
 }
 
-/// Builds the function.
+/// Builds the function from its environment variables.
 ///
 /// # Errors
-/// A variable that is missing or wrong.
+/// A variable is missing or invalid.
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
     Ok(Box::new(HttpFunction(Create {
         store: DynamoDbStore::new(environment)?,
@@ -64,6 +64,8 @@ impl HttpHandler for Create {
 }
 
 impl Create {
+    /// Builds the 201 response, with `Idempotency-Replayed: true` if an earlier call with the same key created the
+    /// request.
     fn answer(&self, request: &PaymentRequest, replayed: bool) -> Result<Response<Body>, Problem> {
         let body = representation(request, self.doors.now(), &self.public_base_url);
         let mut response = json(StatusCode::CREATED, &body);
@@ -77,12 +79,15 @@ impl Create {
     }
 }
 
-/// Reads the body and the idempotency key, naming everything that is wrong with either.
+/// Reads the body and the idempotency key.
+///
+/// # Errors
+/// A 422 problem that names every invalid field of the body, and the key if it is invalid.
 fn read(request: &Request, provider: ProviderName) -> Result<(Details, Option<IdempotencyKey>), Problem> {
     let mut fields = Fields::of_body(request)?;
     let key = match request.headers().get(IDEMPOTENCY_KEY).map(HeaderValue::to_str) {
         None => Some(None),
-        // What is no text is no key either; reading it as an empty one gives the same message.
+        // A header that is not text is not a key. It is parsed as an empty key, which gives the same error message.
         Some(text) => match text.unwrap_or_default().parse() {
             Ok(key) => Some(Some(key)),
             Err(error) => {
@@ -95,7 +100,7 @@ fn read(request: &Request, provider: ProviderName) -> Result<(Details, Option<Id
     let amount = fields.required("amount", amount);
     let currency = fields.required("currency", |value| Currency::in_force(value.as_str().unwrap_or_default()));
     let money = amount.zip(currency).map(|(amount, currency)| Money { amount, currency });
-    // It is known now that nobody will be able to pay this; the customer must not be the one who finds out.
+    // Amounts that the provider rejects are rejected now, so that the customer does not get a link that cannot be paid.
     if let Some(Err(refusal)) = money.map(|money| provider.check(money)) {
         fields.refuse(refusal.field, refusal.message);
     }
@@ -120,34 +125,36 @@ fn read(request: &Request, provider: ProviderName) -> Result<(Details, Option<Id
     fields.finish(details.zip(key))
 }
 
-/// Reads the customer's phone number, and names the form to write in place of one that can be read otherwise.
+/// Reads the customer's phone number. If an invalid number has an unambiguous valid form, the error message names it.
 fn phone(customer: &mut Fields) -> Option<Phone> {
     let text = customer.required("phone", |value| Ok(value.as_str().unwrap_or_default().to_owned()))?;
     Phone::parse(&text).map_err(|invalid| customer.refuse("phone", invalid.message())).ok()
 }
 
-/// A text field; what is no text is refused as an empty one would be, by the message that says what it has to be.
+/// Parses a text field. A value that is not text is rejected with the field's own message, which says what it must be.
 #[allow(clippy::needless_pass_by_value, reason = "fields are handed over to whoever reads them")]
 fn text<T: FromStr<Err = Invalid>>(value: Value) -> Result<T, Invalid> {
-    // A NUL is in no text that any field takes.
+    // A NUL stands for a value that is not text, because no field accepts one.
     value.as_str().unwrap_or("\0").parse()
 }
 
-/// A text field that may be left empty, as forms send what was not filled in.
+/// Parses an optional text field. An empty text counts as missing, because forms send empty fields that way.
 fn optional_text<T: FromStr<Err = Invalid>>(value: Value) -> Result<Option<T>, Invalid> {
     if value.as_str() == Some("") { Ok(None) } else { text(value).map(Some) }
 }
 
-/// A whole number: `250.0` and `2.5e2` are not, because money is never a float.
+/// Parses an amount, which must be written as an integer. `250.0` and `2.5e2` are rejected, because money is never a
+/// float.
 #[allow(clippy::needless_pass_by_value, reason = "fields are handed over to whoever reads them")]
 fn amount(value: Value) -> Result<Amount, Invalid> {
     Amount::new(value.as_i64().unwrap_or(0))
 }
 
+/// Parses the metadata, an object whose values are texts. Any other value becomes one that [`Metadata::new`] rejects.
 fn metadata(value: Value) -> Result<Metadata, Invalid> {
     let text = |value| match value {
         Value::String(text) => text,
-        // A NUL is in no text that metadata takes.
+        // A NUL stands for a value that is not text, because metadata accepts none.
         _ => "\0".to_owned(),
     };
     let Value::Object(pairs) = value else {

@@ -1,5 +1,5 @@
-//! A channel reports that a link which it had accepted did not reach the customer: over HTTP, by
-//! `POST /delivery-reports/{channel}`, or as a notification within the AWS account.
+//! Records a channel's reports that a link which it had accepted did not reach the customer. A report arrives over
+//! HTTP, by `POST /delivery-reports/{channel}`, or as a notification within the AWS account.
 
 use adapters::{ChannelName, ConfiguredReports, DynamoDbStore};
 use domain::use_cases::UseCaseError;
@@ -19,7 +19,7 @@ use serde_json::json;
 /// The function's name, which is the package's and the binary's too.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
 
-/// The function, whichever way a report comes.
+/// The function for both ways by which a report can arrive.
 struct DeliveryReports(HttpFunction<Reports>);
 
 struct Reports {
@@ -28,10 +28,10 @@ struct Reports {
     channel: ConfiguredReports,
 }
 
-/// Builds the function.
+/// Builds the function from its environment variables.
 ///
 /// # Errors
-/// A variable that is missing or invalid.
+/// A variable is missing or invalid.
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
     Ok(Box::new(DeliveryReports(HttpFunction(Reports {
         store: DynamoDbStore::new(environment)?,
@@ -40,8 +40,8 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
     }))))
 }
 
-/// An event of Amazon SNS (<https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html>). A request over HTTP has no
-/// records.
+/// An event of Amazon SNS (<https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html>). The event of an HTTP request
+/// has no records.
 #[derive(Deserialize)]
 struct Notifications {
     #[serde(rename = "Records", default)]
@@ -79,7 +79,7 @@ impl Function for DeliveryReports {
 }
 
 impl HttpHandler for Reports {
-    /// Answers 200 only after the write: until then the channel sends the report again.
+    /// Answers 200 only after the write. The channel retries a report until it gets that answer.
     async fn handle(&self, request: Request) -> Result<Response<Body>, Problem> {
         let channel: Option<ChannelName> = path_parameter(&request, "channel")?.parse().ok();
         let body_at_most = self.channel.body_at_most().ok_or(Problem::NotFound)?;
@@ -105,7 +105,7 @@ impl HttpHandler for Reports {
 }
 
 impl Reports {
-    /// Answers Meta's challenge, which proves that the address entered at its side is ours
+    /// Answers Meta's challenge. The answer proves that the webhook URL configured at Meta is ours
     /// (<https://developers.facebook.com/docs/graph-api/webhooks/getting-started>).
     fn answer_challenge(&self, request: &Request) -> Result<Response<Body>, Problem> {
         let parameters = request.query_string_parameters();
@@ -119,7 +119,10 @@ impl Reports {
         Ok(response)
     }
 
-    /// Records which links did not arrive, from notifications within the AWS account.
+    /// Records the links that did not reach the customer, as reported by notifications within the AWS account.
+    ///
+    /// # Errors
+    /// The first notification that is unreadable or could not be recorded.
     async fn record_notifications(&self, notifications: &[Notification]) -> Result<(), InvocationError> {
         for notification in notifications {
             let report = self.channel.read_notification(&notification.sns.message);
@@ -130,6 +133,7 @@ impl Reports {
         Ok(())
     }
 
+    /// Records one report, logs the outcome, and counts a failed delivery.
     async fn record(&self, report: DeliveryReport) -> Result<(), UseCaseError> {
         let (id, reason) = (report.id, report.reason.code());
         match record_delivery_report(&self.store, &self.doors, report).await? {

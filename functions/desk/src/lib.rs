@@ -1,6 +1,7 @@
 //! `/desk`: the pages of agents and supervisors, and the element that chat desks embed.
 //!
-//! Everything here is static and the same for everybody; what a page shows it asks the API for, with its user's token.
+//! Everything served here is static and the same for everybody. The pages' scripts fetch all data from the API, with
+//! the user's token.
 
 mod sign_in;
 #[cfg(test)]
@@ -17,22 +18,23 @@ use sign_in::SignIn;
 /// The function's name, which is the package's and the binary's too.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
 
-/// What is in `assets`.
+/// The files in `assets`.
 pub const ASSETS: Assets = include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 
-/// The frame of the agent's and of the supervisor's page, which their script fills.
+/// The frame of the agent's page and of the supervisor's. The page's script fills it in.
 #[derive(Template)]
 #[template(path = "page.html")]
 struct FramePage<'a> {
     title: &'a str,
-    /// The folder of its style sheet and its script, and what both are called there.
+    /// The folder of the page's style sheet and script.
     folder: &'a str,
+    /// The name of both files, without an extension.
     name: &'a str,
     version: &'a str,
     sign_in: &'a str,
 }
 
-/// Where the identity provider sends people back to.
+/// The page to which the identity provider redirects after a sign-in.
 #[derive(Template)]
 #[template(path = "signed-in.html")]
 struct SignedInPage<'a> {
@@ -46,14 +48,14 @@ struct Desk {
     headers: HeaderMap,
 }
 
-/// Builds the function.
+/// Builds the function from its environment variables.
 ///
 /// # Errors
-/// A variable that is missing or wrong.
+/// A variable is missing or invalid.
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
     let sign_in = SignIn::new(environment)?;
     let headers = page_headers(&sign_in)?;
-    // Texts alone, which JSON can hold and a template can write.
+    // Neither serializing nor rendering can fail: all values are texts.
     let sign_in = serde_json::to_string(&sign_in).unwrap_or_default();
     let (version, sign_in) = (ASSETS.version, sign_in.as_str());
     let frame = |title, folder, name| FramePage { title, folder, name, version, sign_in }.render().unwrap_or_default();
@@ -65,8 +67,11 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
     })))
 }
 
-/// What every page goes out with: it runs and loads nothing but our own files, speaks to nobody but the API and the
-/// identity provider, and nobody frames it. Scripts that would write HTML from text are refused (Trusted Types).
+/// Builds the headers of every page. A page may load only our own files, connect only to the API and the identity
+/// provider, and not be framed. Scripts may not write HTML from text (Trusted Types).
+///
+/// # Errors
+/// The identity provider's address is not valid in a header.
 fn page_headers(sign_in: &SignIn) -> Result<HeaderMap, ConfigError> {
     let policy = format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' {}; \
@@ -78,10 +83,10 @@ fn page_headers(sign_in: &SignIn) -> Result<HeaderMap, ConfigError> {
         .map_err(|_| Environment::invalid("SIGN_IN_ISSUER", "an address such as https://sign-in.example.com"))?;
     Ok(HeaderMap::from_iter([
         (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
-        // A page names the version of its files, so it is asked for anew each time.
+        // A page contains the version of its files, so browsers have to revalidate it every time.
         (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-        // The window for signing in closes itself in the end, which it may only while this page stays its opener.
+        // The sign-in window closes itself at the end, which browsers allow only while this page is its opener.
         (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin-allow-popups")),
         (CONTENT_SECURITY_POLICY, policy),
     ]))
@@ -93,7 +98,7 @@ impl HttpHandler for Desk {
             let name = format!("{}/{file}", path_parameter(&request, "folder")?);
             return ASSETS.answer(&request, &path_parameter(&request, "version")?, &name);
         }
-        // The end, whatever stage the API puts before it.
+        // Only the end of the path is compared, because the API may put a stage's name before it.
         match request.raw_http_path().rsplit_once("/desk").map(|(_, rest)| rest) {
             Some("") => Ok(self.page(&self.agent)),
             Some("/supervisor") => Ok(self.page(&self.supervisor)),
@@ -112,13 +117,13 @@ impl Desk {
     }
 }
 
-/// The address that chat desks embed stays the same; it leads to the present version of the file.
+/// Redirects from the stable URL that chat desks embed to the current version of the element's script.
 fn element() -> Response<Body> {
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = StatusCode::FOUND;
     let location = format!("/desk/assets/{}/agent/element.js", ASSETS.version);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    // The version is hexadecimal digits.
+    // The conversion cannot fail: the version consists of hexadecimal digits.
     response.headers_mut().extend(HeaderValue::from_str(&location).ok().map(|location| (LOCATION, location)));
     response
 }

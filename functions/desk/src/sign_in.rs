@@ -1,49 +1,50 @@
-//! How the desk's users sign in.
+//! The configuration of the sign-in of the desk's users.
 
 use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Uri};
 use runtime::{ConfigError, Environment};
 use serde::Serialize;
 
-/// What the pages are told about signing in, as JSON.
+/// The method of sign-in. The pages contain it as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum SignIn {
-    /// A choice of people whose tokens `/local/token` makes. It does not exist in a deployment.
+    /// A list of test users whose tokens `/local/token` issues. It does not exist in a deployment.
     Local,
     /// OAuth 2.0 with an authorization code and PKCE (RFC 6749, RFC 7636), at an `OpenID` provider.
     #[serde(rename = "oauth")]
     OAuth {
         /// The provider, whose `/.well-known/openid-configuration` names its endpoints.
         issuer: String,
-        /// The desk as the provider knows it: a public client, which has no secret.
+        /// The desk's identifier at the provider, as a public client, which has no secret.
         client_id: String,
-        /// What is asked for.
+        /// The scopes that the desk requests.
         scope: String,
-        /// Which of the provider's tokens the API takes.
+        /// The token that the desk sends to the API.
         token: Token,
-        /// Where the provider's endpoints are, if not at the issuer's own origin.
+        /// The origin of the provider's endpoints, if it is not the issuer's own.
         #[serde(skip)]
         endpoints: Option<String>,
     },
 }
 
-/// A token of the provider's.
+/// A kind of token that the provider issues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Token {
     /// The access token.
     AccessToken,
-    /// The ID token, where only that one says who somebody works for.
+    /// The ID token, for providers whose access token does not name the user's workspace.
     IdToken,
 }
 
 impl SignIn {
-    /// `SIGN_IN` (`oauth` or `local`) and what `oauth` needs: `SIGN_IN_ISSUER`, `SIGN_IN_CLIENT_ID`, `SIGN_IN_SCOPE`
-    /// (`openid profile`), `SIGN_IN_TOKEN` (`access_token` or `id_token`), `SIGN_IN_ENDPOINTS` (an origin).
+    /// Reads `SIGN_IN` (`oauth` or `local`). For `oauth`, also reads `SIGN_IN_ISSUER`, `SIGN_IN_CLIENT_ID`,
+    /// `SIGN_IN_SCOPE` (default `openid profile`), `SIGN_IN_TOKEN` (`access_token`, the default, or `id_token`) and
+    /// `SIGN_IN_ENDPOINTS` (an origin, optional).
     ///
     /// # Errors
-    /// One that is missing or wrong.
+    /// A variable is missing or invalid.
     pub(crate) fn new(environment: &Environment) -> Result<Self, ConfigError> {
         match environment.require("SIGN_IN")? {
             "local" => Ok(Self::Local),
@@ -67,10 +68,10 @@ impl SignIn {
         }
     }
 
-    /// The origins that the pages ask for tokens, beside their own.
+    /// Returns the origins, other than their own, to which the pages connect for a sign-in.
     ///
     /// # Errors
-    /// The issuer's address has no origin.
+    /// The issuer's URL has no origin that can stand in a Content-Security-Policy.
     pub(crate) fn origins(&self) -> Result<Vec<String>, ConfigError> {
         match self {
             Self::Local => Ok(Vec::new()),
@@ -85,13 +86,17 @@ impl SignIn {
     }
 }
 
+/// Returns the origin of a URL, the value of the variable `name`.
+///
+/// # Errors
+/// The URL has no origin, or one that cannot stand in a Content-Security-Policy.
 fn origin(url: &str, name: &str) -> Result<String, ConfigError> {
     let wrong = || Environment::invalid(name, "an address such as https://sign-in.example.com");
     let uri: Uri = url.parse().map_err(|_| wrong())?;
     let (scheme, authority) = (uri.scheme().map(Scheme::as_str), uri.authority().map(Authority::as_str));
     let (Some(scheme), Some(authority)) = (scheme, authority) else { return Err(wrong()) };
     let origin = format!("{scheme}://{authority}");
-    // It goes into the Content-Security-Policy, where these would begin another directive or source.
+    // The origin goes into the Content-Security-Policy, where these characters would begin another directive or source.
     let fits = HeaderValue::from_str(&origin).is_ok() && !origin.contains([';', ',', '@', '\'', '*', ' ']);
     if fits { Ok(origin) } else { Err(wrong()) }
 }

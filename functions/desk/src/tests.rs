@@ -1,15 +1,16 @@
-//! What the pages' scripts know is what the domain knows: currencies, and everything about a status in one place.
+//! The pages' scripts agree with the domain: they have the same currencies and statuses. Only the modules in
+//! `STATUS_TABLES` name a status.
 
 use crate::ASSETS;
 use domain::{Amount, Currency, Money, Status};
 
-/// The modules with a table that has an entry for each status: the constant's name, the file's, and its text.
+/// The modules whose table has an entry for each status: the constant's name, the file's name, and the file's text.
 const STATUS_TABLES: [(&str, &str, &str); 2] = [
     ("FACTS", "shared/statuses.js", include_str!("../assets/shared/statuses.js")),
     ("SENTENCES", "agent/statuses.js", include_str!("../assets/agent/statuses.js")),
 ];
 
-/// Returns a file as it is served.
+/// Returns the text of a file as it is served.
 fn served(name: &str) -> &'static str {
     let asset = ASSETS.files.iter().find(|asset| asset.name == name);
     str::from_utf8(asset.unwrap_or_else(|| panic!("there is no {name}")).bytes).unwrap()
@@ -22,7 +23,7 @@ fn keys<'a>(source: &'a str, constant: &str) -> Vec<&'a str> {
     lines.filter_map(|line| line.strip_prefix("  ")?.strip_suffix(": {")).filter(|key| !key.starts_with(' ')).collect()
 }
 
-/// Returns the line of a currency in the pages' table, from how the domain writes an amount in it.
+/// Returns the line of a currency in the pages' table, derived from an amount that the domain formats.
 fn line(currency: Currency) -> String {
     let one = Money { amount: Amount::new(1).unwrap(), currency }.to_string();
     let written = one.split(|character: char| character.is_ascii_digit()).next().unwrap();
@@ -31,7 +32,7 @@ fn line(currency: Currency) -> String {
     format!("{code}: [{}{symbol}],\n", currency.decimals())
 }
 
-/// The pages write amounts, and read what people type, by the same rules as the messages to customers.
+/// The pages format and parse amounts by the same rules as the messages to customers.
 #[test]
 fn the_currencies_of_the_pages_are_the_domains() {
     let in_force: String = Currency::all_in_force().map(line).collect();
@@ -48,7 +49,7 @@ fn the_pages_know_every_status_in_the_order_of_a_requests_life() {
     }
 }
 
-/// So that a new status, or another colour or word for an old one, concerns those two modules alone.
+/// A new status, or another colour or text for an existing one, changes those two modules alone.
 #[test]
 fn nothing_but_those_modules_names_a_status() {
     let others = ASSETS.files.iter().filter(|asset| STATUS_TABLES.iter().all(|(_, file, _)| *file != asset.name));
@@ -61,7 +62,7 @@ fn nothing_but_those_modules_names_a_status() {
     }
 }
 
-/// Returns whether a line of a file names a status: a style sheet in a selector, a script as a string or as a key.
+/// Returns whether a line of a file names a status: in a selector of a style sheet, or as a string or key of a script.
 fn names(line: &str, status: &str, file: &str) -> bool {
     let is_style_sheet = file.contains(".css");
     line.match_indices(status).any(|(at, _)| {

@@ -1,4 +1,4 @@
-//! What a workspace's pages look like: its name, logo, colour and support contact, from the variable `BRANDING`.
+//! The look of a workspace's pages: its name, logo, colour and support contact, from the variable `BRANDING`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,46 +11,47 @@ use std::collections::BTreeMap;
 
 const VARIABLE: &str = "BRANDING";
 
-/// The style sheet, inline because a page without a second request shows at once on a slow network. The
+/// The style sheet. It is inline, so that a page needs no second request and shows at once on a slow network. The
 /// Content-Security-Policy allows it by its hash.
 const STYLE: &str = include_str!(concat!(env!("OUT_DIR"), "/page.css"));
 
-/// What the pages lie on, in the light and in the dark: what a brand's colour has to stand out from.
+/// The background of the pages' card, in light and in dark mode. A brand's colour must stand out from both.
 const CARDS: [Colour; 2] = [Colour(0xff, 0xff, 0xff), Colour(0x18, 0x1d, 0x26)];
 
-/// The colour of pages that no brand gives another.
+/// The colour of pages whose brand sets none.
 const COLOUR: Colour = Colour(0x1a, 0x66, 0xd6);
 
-/// The brands of all workspaces.
+/// The brands of all workspaces, with a plain one for workspaces that have none.
 #[derive(Debug)]
 pub(crate) struct Brands {
     plain: Brand,
     of_workspaces: BTreeMap<WorkspaceId, Brand>,
 }
 
-/// What is a workspace's own about its pages.
+/// The look of one workspace's pages.
 #[derive(Debug)]
 pub(crate) struct Brand {
-    /// What the workspace is called; its identifier if this is not set.
+    /// The workspace's name. If it is not set, the pages show the workspace's identifier.
     pub(crate) name: Option<String>,
-    /// The address of its logo.
+    /// The URL of the logo.
     pub(crate) logo: Option<String>,
-    /// Where its customers can ask.
+    /// The contact for customers with questions.
     pub(crate) support: Option<Support>,
-    /// The style sheet with its colour.
+    /// The style sheet with the brand's colour.
     pub(crate) style: String,
-    /// What the page may load and where its form may lead: only what it says itself.
+    /// The Content-Security-Policy. It allows only what the page needs: its own files, its logo, and the checkout as
+    /// the form's destination.
     pub(crate) policy: HeaderValue,
 }
 
-/// A contact, as the address of a link and as a person reads it.
+/// A contact: the URL of its link, and the text that the page shows.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Support {
     pub(crate) address: String,
     pub(crate) text: String,
 }
 
-/// A workspace's settings as they are written. All of them can be left out.
+/// A workspace's settings as `BRANDING` holds them, not yet validated. Every one is optional.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Settings {
@@ -61,14 +62,14 @@ struct Settings {
 }
 
 impl Brands {
-    /// The brands in `BRANDING`, on pages whose forms lead on to this origin.
+    /// Reads the brands from `BRANDING`. `checkout_origin` is the origin to which the pages' form may redirect.
     ///
     /// # Errors
-    /// A setting that is wrong, with its name.
+    /// A setting is invalid; the error names it.
     pub(crate) fn new(environment: &Environment, checkout_origin: &str) -> Result<Self, ConfigError> {
         let text = environment.get("BRANDING").unwrap_or("{}");
         let settings: BTreeMap<WorkspaceId, Settings> = serde_json::from_str(text).map_err(|error| {
-            // The error's own text may repeat a value.
+            // The error's own text is left out, because it may repeat a value.
             wrong(&format!(
                 "a JSON object with an object for each workspace, whose members are texts called name, logo, colour or \
                  support, but is not in line {}, column {}",
@@ -87,7 +88,7 @@ impl Brands {
         })
     }
 
-    /// What the pages of this workspace look like, or those that nobody knows the workspace of.
+    /// Returns the brand of a workspace. Returns the plain one if it has no brand or if the workspace is unknown.
     pub(crate) fn of(&self, workspace: Option<&WorkspaceId>) -> &Brand {
         workspace.and_then(|workspace| self.of_workspaces.get(workspace)).unwrap_or(&self.plain)
     }
@@ -119,8 +120,8 @@ impl Brand {
         let style = format!("{STYLE}{}", colour.transpose()?.unwrap_or(COLOUR).style());
         let hash = STANDARD.encode(Sha256::digest(&style));
         let images = origin.map(|origin| format!("img-src {origin}; ")).unwrap_or_default();
-        // Browsers hold the address that a form's answer redirects to against `form-action` as well
-        // (https://www.w3.org/TR/CSP3/#directive-form-action), so the provider's origin has to be in it.
+        // Browsers also check the target of a form's redirect against `form-action`
+        // (https://www.w3.org/TR/CSP3/#directive-form-action), so it has to contain the provider's origin.
         let policy = format!(
             "default-src 'none'; style-src 'sha256-{hash}'; script-src 'self'; connect-src 'self'; {images}\
              form-action 'self' {checkout_origin}; base-uri 'none'; frame-ancestors 'none'"
@@ -135,8 +136,8 @@ impl Brand {
     }
 }
 
-/// The origin of an `https` address whose host is written in nothing but letters, digits, dots and hyphens, so that it
-/// can stand in a Content-Security-Policy.
+/// Returns the origin of an `https` URL, in a form that is safe inside a Content-Security-Policy. Returns none for
+/// any other scheme, and for a host with characters other than letters, digits, dots and hyphens.
 fn origin(address: &str) -> Option<String> {
     let uri = address.parse::<Uri>().ok()?;
     let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
@@ -162,7 +163,7 @@ impl Support {
             !part.is_empty()
                 && part.chars().all(|character| character.is_ascii_alphanumeric() || marks.contains(character))
         };
-        // Anything else an address may hold would have to be encoded in the link, and no contact has it.
+        // An e-mail address may hold other characters, but the link would have to encode them. No contact needs them.
         if plain(name, "._+-") && plain(host, ".-") { link("mailto:") } else { None }
     }
 }
@@ -178,7 +179,7 @@ impl Colour {
         digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(Self(red, green, blue))
     }
 
-    /// WCAG 2.2's relative luminance, <https://www.w3.org/TR/WCAG22/#dfn-relative-luminance>.
+    /// Returns WCAG 2.2's relative luminance, <https://www.w3.org/TR/WCAG22/#dfn-relative-luminance>.
     fn luminance(self) -> f64 {
         let linear = |channel: u8| {
             let channel = f64::from(channel) / 255.0;
@@ -187,20 +188,21 @@ impl Colour {
         0.2126 * linear(self.0) + 0.7152 * linear(self.1) + 0.0722 * linear(self.2)
     }
 
-    /// WCAG 2.2's contrast ratio, <https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio>.
+    /// Returns WCAG 2.2's contrast ratio, <https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio>.
     fn contrast(self, other: Self) -> f64 {
         let (one, other) = (self.luminance(), other.luminance());
         (one.max(other) + 0.05) / (one.min(other) + 0.05)
     }
 
-    /// White or black, whichever can be read on this: a colour that white cannot be read on is far enough from black.
+    /// Returns the colour of readable text on this one: white where its contrast is at least 4.5, black otherwise. Any
+    /// colour too light for white text contrasts enough with black.
     fn of_text_on(self) -> Self {
         const WHITE: Colour = Colour(0xff, 0xff, 0xff);
         if self.contrast(WHITE) >= 4.5 { WHITE } else { Self(0, 0, 0) }
     }
 
-    /// The properties that the style sheet leaves to the brand. A button needs an edge where its own colour would not
-    /// stand out, at a contrast of 3 (WCAG 2.2, success criterion 1.4.11).
+    /// Returns the CSS custom properties that depend on the brand. A button gets a visible edge on any card with which
+    /// its own colour has a contrast below 3 (WCAG 2.2, success criterion 1.4.11).
     fn style(self) -> String {
         let [light, dark] = CARDS.map(|card| {
             let edge = if self.contrast(card) >= 3.0 { self.css() } else { "var(--soft)".to_owned() };

@@ -1,18 +1,18 @@
-//! What the pages say, in every language there is a file for, and the choice between the languages.
+//! The pages' texts in every language, one file each in `texts`, and the choice of the language.
 
 use http::HeaderMap;
 use http::header::ACCEPT_LANGUAGE;
 
-/// Every language, the one for whoever understands none of them first. The build script makes them of the files in
-/// `texts`, so a text that is missing in one of them does not compile.
+/// The texts in every language, the default language first. The build script generates them from the files in `texts`,
+/// so a text that is missing in one of the files fails the build.
 const LANGUAGES: &[Texts] = include!(concat!(env!("OUT_DIR"), "/texts.rs"));
 
-/// A page's texts in one language.
+/// The texts of all pages in one language.
 #[derive(Debug)]
 pub(crate) struct Texts {
-    /// Its tag (RFC 5646).
+    /// The language's tag (RFC 5646).
     pub(crate) language: &'static str,
-    /// `ltr` or `rtl`.
+    /// The direction of the script, `ltr` or `rtl`.
     pub(crate) direction: &'static str,
     pub(crate) preview_title: &'static str,
     pub(crate) preview_text: &'static str,
@@ -53,7 +53,7 @@ pub(crate) struct Texts {
     pub(crate) too_large: Words,
 }
 
-/// What a state is called, and what follows from it for the customer.
+/// The texts of one state: its title, and what it means for the customer.
 #[derive(Debug)]
 pub(crate) struct Words {
     pub(crate) title: &'static str,
@@ -61,28 +61,28 @@ pub(crate) struct Words {
 }
 
 impl Texts {
-    /// What comes before and after the name of who asks.
+    /// Returns the texts before and after the name of the workspace that requests the payment.
     pub(crate) fn request_from(&self) -> (&'static str, &'static str) {
         around(self.request_from)
     }
 
-    /// What comes before and after the time at which something ends.
+    /// Returns the texts before and after the time of the deadline.
     pub(crate) fn until(&self) -> (&'static str, &'static str) {
         around(self.until)
     }
 }
 
-/// The text before and after its one `{}`.
+/// Splits a text at its one `{}`. Without one, everything is before it.
 fn around(text: &'static str) -> (&'static str, &'static str) {
     text.split_once("{}").unwrap_or((text, ""))
 }
 
-/// The language that a browser asks for before all others that there are (RFC 9110, section 12.5.4, with the lookup of
-/// RFC 4647, section 3.4).
+/// Returns the texts in the language that `Accept-Language` prefers among those available, or else in the default
+/// language (RFC 9110, section 12.5.4, with the lookup of RFC 4647, section 3.4).
 pub(crate) fn chosen(headers: &HeaderMap) -> &'static Texts {
     let values = headers.get_all(ACCEPT_LANGUAGE).iter().filter_map(|value| value.to_str().ok());
     let mut ranges: Vec<_> = values.flat_map(|value| value.split(',')).filter_map(range).collect();
-    // Stable, so the first of several that are wanted equally stays the first.
+    // The sort is stable: of languages with equal weights, the first one listed wins.
     ranges.sort_by(|(_, one), (_, other)| other.total_cmp(one));
     let refused = |texts: &Texts| ranges.iter().any(|(range, weight)| *weight <= 0.0 && covers(range, texts));
     let mut wanted = ranges.iter().filter(|(_, weight)| *weight > 0.0);
@@ -93,14 +93,14 @@ pub(crate) fn chosen(headers: &HeaderMap) -> &'static Texts {
     found.unwrap_or(const { &LANGUAGES[0] })
 }
 
-/// A language range and how much it is wanted, from 0 to 1; nothing if it is not one.
+/// Parses a language range and its weight, from 0 to 1. Returns none if the text is not valid.
 fn range(text: &str) -> Option<(&str, f32)> {
     let (range, weight) = text.split_once(';').unwrap_or((text, "q=1"));
     let weight = weight.trim().strip_prefix(['q', 'Q'])?.trim().strip_prefix('=')?.trim().parse::<f32>().ok()?;
     (0.0..=1.0).contains(&weight).then(|| (range.trim(), weight))
 }
 
-/// Whether a range, such as `fr-CA`, is of this language.
+/// Returns whether a range, such as `fr-CA`, matches the texts' language. Only the primary subtag, `fr`, counts.
 fn covers(range: &str, texts: &Texts) -> bool {
     range.split('-').next().is_some_and(|primary| primary.eq_ignore_ascii_case(texts.language))
 }

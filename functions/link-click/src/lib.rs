@@ -1,7 +1,7 @@
-//! `/p/{token}`: the page behind a customer's link, and the click.
+//! `/p/{token}`: shows the page behind a customer's link and records the click.
 //!
-//! A GET or HEAD changes nothing, because chat apps and scanners fetch links to draw previews. The form's POST is the
-//! click.
+//! A GET or HEAD changes nothing, because chat apps and scanners fetch links to draw previews. Only the form's POST is
+//! a click.
 
 mod brand;
 mod language;
@@ -24,8 +24,9 @@ use runtime::{Body, ConfigError, Environment, Function, HttpFunction, HttpHandle
 /// The function's name, which is the package's and the binary's too.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
 
-/// The cookie that a browser carries once it has gone on to the provider's page: when that was, in milliseconds since
-/// the Unix epoch. It tells the page apart that somebody comes back to from the one that they open elsewhere.
+/// The name of the cookie that is set when a browser is redirected to the provider's checkout page. Its value is the
+/// time of that redirect, in milliseconds since the Unix epoch. The page thereby distinguishes a customer who returns
+/// from the checkout from one who opens the link in another browser.
 const WENT_TO_CHECKOUT: &str = "to_checkout";
 
 struct LinkClick {
@@ -37,10 +38,10 @@ struct LinkClick {
     brands: Brands,
 }
 
-/// Builds the function.
+/// Builds the function from its environment variables.
 ///
 /// # Errors
-/// A variable that is missing or wrong.
+/// A variable is missing or invalid.
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
     let provider = ConfiguredProvider::new(environment)?;
     Ok(Box::new(HttpFunction(LinkClick {
@@ -54,7 +55,8 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
 }
 
 impl HttpHandler for LinkClick {
-    /// A customer gets a page whatever happens, never a problem document.
+    /// Answers with a page in every case, errors included: a customer never gets a problem document. Only the static
+    /// files and an unsupported method are answered otherwise.
     async fn handle(&self, request: Request) -> Result<Response<Body>, Problem> {
         if let Ok(file) = path_parameter(&request, "file") {
             return ASSETS.answer(&request, &path_parameter(&request, "version")?, &file);
@@ -71,7 +73,7 @@ impl HttpHandler for LinkClick {
             _ => return Ok(not_allowed()),
         };
         let answer = answer.unwrap_or_else(|error| {
-            tracing::error!(cause = chain(&error), "the page failed");
+            tracing::error!(cause = chain(&error), "link page failed; the customer got the unavailable page");
             Answer::Page(page::unavailable(visitor, self.brands.of(None)))
         });
         Ok(match answer {
@@ -104,7 +106,7 @@ impl LinkClick {
             Clicked::Checkout { url } => self.see_other(&url, Some(token), visitor),
             Clicked::Settled(request) => self.settled(&request, visitor),
             Clicked::ProviderFailed(request, error) => {
-                tracing::error!(id = %request.id, cause = chain(&error), "the provider made no checkout");
+                tracing::error!(id = %request.id, cause = chain(&error), "the provider created no checkout");
                 let brand = self.brands.of(Some(&request.workspace));
                 Answer::Page(page::provider_unavailable(&request, self.doors.now(), visitor, brand))
             }
@@ -116,8 +118,8 @@ impl LinkClick {
         page::of_request(request, self.doors.now(), visitor, self.brands.of(Some(&request.workspace)))
     }
 
-    /// Once the customer has paid, the button leads to the page that says how far that is; after any other end, to the
-    /// one that says so.
+    /// Answers a click on a request that is no longer payable. If the payment is processing or complete, redirects to
+    /// the link's page, which shows its progress. Otherwise shows the page of the terminal status.
     fn settled(&self, request: &PaymentRequest, visitor: Visitor) -> Answer {
         match request.status {
             Status::Processing | Status::Paid => {
@@ -127,17 +129,22 @@ impl LinkClick {
         }
     }
 
-    /// To another address; if it is the provider's page that this token leads to, the browser remembers.
+    /// Redirects to `url`. If `url` is the checkout page of a token, `to_checkout_of`, also sets that link's
+    /// [`WENT_TO_CHECKOUT`] cookie. If `url` is not valid in a header, logs that and answers with the unavailable page.
     fn see_other(&self, url: &str, to_checkout_of: Option<&LinkToken>, visitor: Visitor) -> Answer {
         let cookie = to_checkout_of.map(|token| self.cookie(token)).transpose();
         let (Ok(location), Ok(cookie)) = (HeaderValue::from_str(url), cookie) else {
-            tracing::error!("an address to send the customer to is not one");
+            tracing::error!("redirect failed: its URL is not valid in a header");
             return Answer::Page(page::unavailable(visitor, self.brands.of(None)));
         };
         Answer::SeeOther { location, cookie }
     }
 
-    /// For the pages of this link alone, and for no longer than a payment page stays open.
+    /// Builds the [`WENT_TO_CHECKOUT`] cookie. It is limited to the path of this link, and its lifetime is that of a
+    /// checkout page.
+    ///
+    /// # Errors
+    /// The cookie's text is not valid in a header.
     fn cookie(&self, token: &LinkToken) -> Result<HeaderValue, http::header::InvalidHeaderValue> {
         let base = self.public_base_url.parse::<Uri>().unwrap_or_default();
         let (prefix, secure) = (base.path().trim_end_matches('/'), base.scheme_str() == Some("https"));
@@ -153,6 +160,7 @@ impl LinkClick {
     }
 }
 
+/// Reads the visitor's language and [`WENT_TO_CHECKOUT`] cookie. An unreadable cookie counts as missing.
 fn visitor(headers: &HeaderMap) -> Visitor {
     let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
@@ -162,7 +170,8 @@ fn visitor(headers: &HeaderMap) -> Visitor {
     Visitor { texts: language::chosen(headers), went_to_checkout }
 }
 
-/// What every answer goes out with: nobody keeps it, indexes it or learns its address.
+/// Builds the headers common to pages and redirects: no caching, no indexing, and no referrer, which would reveal the
+/// link's token to other sites.
 fn headers() -> HeaderMap {
     HeaderMap::from_iter([
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -171,6 +180,8 @@ fn headers() -> HeaderMap {
     ])
 }
 
+/// Builds the response for a page: 304 without a body if the browser already has this version of it, no body for a
+/// HEAD.
 fn answered(page: Page, request: &Request) -> Response<Body> {
     let mut headers = headers();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
@@ -182,8 +193,7 @@ fn answered(page: Page, request: &Request) -> Response<Body> {
     }
     let reading = matches!(*request.method(), Method::GET | Method::HEAD);
     let tag = page.version.filter(|_| reading).map(|version| format!("W/\"{version}\""));
-    // Only what would have been answered with success can be answered by saying that it is known (RFC 9110, section
-    // 13.2.1).
+    // `If-None-Match` applies only if the response would otherwise be a success (RFC 9110, section 13.2.1).
     let known = page.status.is_success() && tag.as_deref().is_some_and(|tag| knows(request.headers(), tag));
     if let Some(tag) = tag.and_then(|tag| HeaderValue::try_from(tag).ok()) {
         headers.insert(ETAG, tag);
@@ -191,7 +201,7 @@ fn answered(page: Page, request: &Request) -> Response<Body> {
     if known {
         headers.remove(CONTENT_TYPE);
     }
-    // The answer to a HEAD has the headers of the GET and no body (RFC 9110, section 9.3.2).
+    // The response to a HEAD has the headers of the GET and no body (RFC 9110, section 9.3.2).
     let body = if known || *request.method() == Method::HEAD { Body::Empty } else { Body::Text(page.html) };
     let mut response = Response::new(body);
     *response.status_mut() = if known { StatusCode::NOT_MODIFIED } else { page.status };
@@ -199,10 +209,11 @@ fn answered(page: Page, request: &Request) -> Response<Body> {
     response
 }
 
-/// Whether a page with this entity tag is the one that the browser has (RFC 9110, section 13.1.2).
+/// Returns whether `If-None-Match` contains this entity tag, so that the browser already has the page (RFC 9110,
+/// section 13.1.2).
 fn knows(headers: &HeaderMap, tag: &str) -> bool {
     let values = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    // None of our tags has a comma in it.
+    // Splitting at commas is safe: none of our tags contains one.
     values.flat_map(|value| value.split(',')).any(|known| known.trim() == tag)
 }
 

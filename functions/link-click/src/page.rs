@@ -1,4 +1,4 @@
-//! The customer's pages: one template, with the words for every state a request can be in.
+//! The customer's pages: one template, filled in for each state that a payment request can be in.
 
 use crate::brand::Brand;
 use crate::language::{Texts, Words};
@@ -8,13 +8,13 @@ use http::{HeaderValue, StatusCode};
 use runtime::assets::Assets;
 use std::time::Duration;
 
-/// What the pages load besides themselves.
+/// The static files that the pages load.
 pub(crate) const ASSETS: Assets = include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 
-/// How long a page without a script waits before it looks again what became of the payment, in seconds.
+/// How long a page without scripts waits before it reloads to show the payment's progress, in seconds.
 const LOOK_AGAIN_AFTER: u64 = 10;
 
-/// Line drawings on a field of 24 by 24.
+/// The icons, as SVG path data in a view box of 24 by 24.
 mod icon {
     pub(super) const CHECK: &str = "M6 12.5l4 4 8-9";
     pub(super) const CLOCK: &str = "M12 6.5V12l3.5 3";
@@ -23,26 +23,28 @@ mod icon {
     pub(super) const RETURN: &str = "M9.5 6 6 9.5 9.5 13M6.5 9.5H14a4 4 0 0 1 0 8h-3";
 }
 
-/// A page with what it goes out with.
+/// A rendered page, with the response's status and the values of its headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Page {
     pub(crate) status: StatusCode,
     pub(crate) html: String,
     pub(crate) language: &'static str,
     pub(crate) policy: HeaderValue,
-    /// Changes with everything the page says but the time that is left.
+    /// Identifies the page's content for the `ETag`: it changes whenever the content does, except for the time left.
+    /// None if the page is not about a known request.
     pub(crate) version: Option<String>,
 }
 
-/// What is known of whoever looks.
+/// The person who opens the page, as far as their request's headers describe them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Visitor {
-    /// Their language.
+    /// The texts in their language.
     pub(crate) texts: &'static Texts,
-    /// When they last went on to the provider's page with this very browser.
+    /// When this browser was last redirected to the provider's checkout page. None if it never was.
     pub(crate) went_to_checkout: Option<Timestamp>,
 }
 
+/// The values that the template shows.
 #[derive(Template)]
 #[template(path = "page.html")]
 struct View<'a> {
@@ -55,6 +57,7 @@ struct View<'a> {
     look_again_after: Option<u64>,
 }
 
+/// The order as the page shows it.
 struct Order<'a> {
     from: &'a str,
     amount: String,
@@ -64,26 +67,29 @@ struct Order<'a> {
     payment: Option<(&'a str, Moment)>,
 }
 
-/// The time left, on its way to the end.
+/// The time left until the deadline, for a countdown.
 struct Left {
     milliseconds: u128,
     clock: String,
     until: Moment,
 }
 
-/// A moment for the script to write in the reader's own time, and how it is written without.
+/// A point in time in two forms: `machine`, which the script converts to the reader's time zone, and `person`, the UTC
+/// text that is shown without scripts.
 struct Moment {
     machine: String,
     person: String,
 }
 
 impl Moment {
+    /// Shows the time of day alone, `10:00 UTC`.
     fn time(timestamp: Timestamp) -> Self {
         let machine = timestamp.to_string();
         let person = format!("{} UTC", machine.get(11..16).unwrap_or_default());
         Self { machine, person }
     }
 
+    /// Shows the date and the time of day, `2026-01-05 10:00 UTC`.
     fn date(timestamp: Timestamp) -> Self {
         let Self { machine, person } = Self::time(timestamp);
         let person = format!("{} {person}", machine.get(..10).unwrap_or_default());
@@ -91,7 +97,7 @@ impl Moment {
     }
 }
 
-/// How a state looks and what it says.
+/// A state of the page: its name for scripts and tags, its response status, its look and its texts.
 struct State {
     name: &'static str,
     status: StatusCode,
@@ -101,18 +107,18 @@ struct State {
     button: Option<&'static str>,
 }
 
-/// What a state means to the customer, as the style sheet shows it.
+/// What a state means to the customer. Each tone is a class in the style sheet.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Tone {
-    /// It is their turn.
+    /// The customer has to act.
     Live,
-    /// It is not their turn, though they may go on.
+    /// The customer waits for a confirmation, but may return to the checkout.
     Waiting,
-    /// Something went wrong that they can do something about.
+    /// Something failed, and the customer can react, for example by another attempt.
     Bad,
-    /// It is done.
+    /// The customer has paid, even if the payment is still processing.
     Good,
-    /// There is nothing left to do.
+    /// The request can no longer be paid.
     Ended,
 }
 
@@ -147,10 +153,12 @@ impl State {
         Self { icon: Some(icon), ..self }
     }
 
+    /// Returns the state of an error page.
     fn trouble(status: StatusCode, words: &'static Words) -> Self {
         Self { status, ..Self::new("trouble", Tone::Bad, words) }
     }
 
+    /// Returns the page's state for a request at `now`.
     fn of(request: &PaymentRequest, now: Timestamp, visitor: Visitor) -> Self {
         let texts = visitor.texts;
         match request.status_at(now) {
@@ -179,13 +187,14 @@ impl State {
         }
     }
 
-    /// Between the click and the confirmation: what happened last decides, a failed attempt or this visitor's way to
-    /// the provider's page.
+    /// Returns the state between the click and the confirmation. The later event decides: a failed attempt to pay, or
+    /// this browser's redirect to the checkout page.
     fn of_clicked(request: &PaymentRequest, visitor: Visitor) -> Self {
         let texts = visitor.texts;
         match (failed_attempt(request), visitor.went_to_checkout) {
             (Some((at, reason)), gone) if gone.is_none_or(|gone| gone <= at) => {
-                // The reason is the provider's own text: one that is known is translated, and none is shown.
+                // The reason is the provider's own text, so it is never shown. A known reason selects one of our
+                // translated texts.
                 let words = match reason.map(Reason::as_str) {
                     Some("card_declined") => &texts.card_declined,
                     _ => &texts.attempt_failed,
@@ -198,7 +207,8 @@ impl State {
     }
 }
 
-/// When the last attempt to pay failed and why, if nothing happened after it.
+/// Returns the time and the reason of a failed attempt to pay, if it is the latest entry of the history. Such an entry
+/// repeats the status before it.
 fn failed_attempt(request: &PaymentRequest) -> Option<(Timestamp, Option<&Reason>)> {
     match request.history.as_slice() {
         [.., before, last] if before.status == last.status => Some((last.at, last.reason.as_ref())),
@@ -206,37 +216,40 @@ fn failed_attempt(request: &PaymentRequest) -> Option<(Timestamp, Option<&Reason
     }
 }
 
-/// The page of a request as it stands at a moment.
+/// Renders the page of a request as it stands at `now`.
 pub(crate) fn of_request(request: &PaymentRequest, now: Timestamp, visitor: Visitor, brand: &Brand) -> Page {
     let state = State::of(request, now, visitor);
     rendered(&state, Some((request, now)), visitor, brand)
 }
 
-/// The page for when the payment provider cannot be reached: the click counts, so the button goes on from here.
+/// Renders the page for a click during which the payment provider failed. The click is recorded, and the button tries
+/// again.
 pub(crate) fn provider_unavailable(request: &PaymentRequest, now: Timestamp, visitor: Visitor, brand: &Brand) -> Page {
     let trouble = State::trouble(StatusCode::SERVICE_UNAVAILABLE, &visitor.texts.provider_unavailable);
-    // It has the name of the page it stands in for, so that it stays until there is something else to say.
+    // This page keeps the state name of the page that it replaces, and so its version. The script that polls for a new
+    // version therefore leaves it in place until the request changes.
     let State { name, .. } = State::of(request, now, visitor);
     let state = State { name, ..trouble.button(visitor.texts.try_again) };
     rendered(&state, Some((request, now)), visitor, brand)
 }
 
-/// The page for when we cannot answer ourselves.
+/// Renders the page for a failure of our own, such as an unreachable store.
 pub(crate) fn unavailable(visitor: Visitor, brand: &Brand) -> Page {
     let state = State::trouble(StatusCode::SERVICE_UNAVAILABLE, &visitor.texts.unavailable);
     rendered(&state, None, visitor, brand)
 }
 
-/// The page of a link that leads nowhere.
+/// Renders the page of a link whose token is malformed or belongs to no request.
 pub(crate) fn unknown(visitor: Visitor, brand: &Brand) -> Page {
     rendered(&State::trouble(StatusCode::NOT_FOUND, &visitor.texts.unknown), None, visitor, brand)
 }
 
-/// The page for a form that is too long to be ours.
+/// Renders the page for a POST whose body is too large. Such a body is not from our own form, which sends none.
 pub(crate) fn too_large(visitor: Visitor, brand: &Brand) -> Page {
     rendered(&State::trouble(StatusCode::PAYLOAD_TOO_LARGE, &visitor.texts.too_large), None, visitor, brand)
 }
 
+/// Renders the page of a state; `request` is what it shows below the texts, with the present time.
 fn rendered(state: &State, request: Option<(&PaymentRequest, Timestamp)>, visitor: Visitor, brand: &Brand) -> Page {
     let version = request.map(|(request, _)| format!("{}-{}", state.name, request.version()));
     let view = View {
@@ -248,12 +261,12 @@ fn rendered(state: &State, request: Option<(&PaymentRequest, Timestamp)>, visito
         version: version.as_deref(),
         look_again_after: look_again_after(state, request),
     };
-    // Every field is text, and writing text to a string does not fail.
+    // Rendering cannot fail: every field is text, and writing text to a string always succeeds.
     let html = view.render().unwrap_or_default();
     Page { status: state.status, html, language: visitor.texts.language, policy: brand.policy.clone(), version }
 }
 
-/// In how many seconds there can be something else to say.
+/// Returns after how many seconds the page may have changed, so that it is worth a reload; none if it is final.
 fn look_again_after(state: &State, request: Option<(&PaymentRequest, Timestamp)>) -> Option<u64> {
     let Some((request, now)) = request else {
         return (state.status == StatusCode::SERVICE_UNAVAILABLE).then_some(LOOK_AGAIN_AFTER);
@@ -282,7 +295,8 @@ fn order<'a>(request: &'a PaymentRequest, now: Timestamp, brand: &'a Brand) -> O
     }
 }
 
-/// The time left as a clock shows it, `4:59` or `1:04:59`: zero is the end and not the second before it.
+/// Formats the time left as a clock does, `4:59` or `1:04:59`. Seconds are rounded up, so that `0:00` means that the
+/// time is over.
 fn clock(left: Duration) -> String {
     let seconds = left.as_millis().div_ceil(1000);
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
@@ -307,7 +321,8 @@ mod tests {
         Timestamp::from_milliseconds(seconds * 1000).unwrap()
     }
 
-    /// A request over R250.00 that was sent at 0, has gone through these changes since, and ends at 300.
+    /// Returns a request for R250.00 with these changes in its history. It was sent at second 0, and its deadline is
+    /// second 300.
     fn request(changes: &[(Status, i64, Option<&str>)]) -> PaymentRequest {
         let details = Details {
             order_number: "10045".parse().unwrap(),

@@ -1,4 +1,4 @@
-//! The bus → the way to the customer.
+//! The bus → the channel to the customer: sends the message of an event.
 
 use adapters::{ConfiguredChannel, DynamoDbStore};
 use domain::use_cases::notify::{Notified, notify};
@@ -11,10 +11,10 @@ use std::time::Duration;
 /// The function's name, which is the package's and the binary's too.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
 
-/// When Lambda runs a function again that failed on an event: a minute after the first run and two minutes after the
-/// second, which is followed by the last
-/// (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>). The leeway is what Lambda may
-/// be late by, and what a run needs at least to send a message.
+/// Lambda's schedule of retries after a failed asynchronous invocation: one minute after the first run, and two minutes
+/// after the second. The third run is the last
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>). The leeway of ten seconds
+/// covers Lambda's delay and the least time that a run needs to send a message.
 pub const LAMBDA_RETRIES: RetrySchedule =
     RetrySchedule::new(&[Duration::from_mins(1), Duration::from_mins(2)], Duration::from_secs(10));
 
@@ -24,10 +24,10 @@ struct Notify {
     channel: ConfiguredChannel,
 }
 
-/// Builds the function.
+/// Builds the function from its environment variables.
 ///
 /// # Errors
-/// A variable that is missing or wrong.
+/// A variable is missing or invalid.
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
     Ok(Box::new(Notify {
         store: DynamoDbStore::new(environment)?,
@@ -43,7 +43,7 @@ impl Function for Notify {
             let event_id = &event.event_id;
             match notify(&self.store, &self.channel, &self.doors, &LAMBDA_RETRIES, &event).await {
                 Ok(Notified::TooLate) => {
-                    tracing::warn!(event_id, "nobody waits for the link any more; its message was not sent");
+                    tracing::warn!(event_id, "message not sent: its link has ended or has been clicked");
                 }
                 Ok(Notified::Failed { reason, recorded, cause }) => {
                     count(Metric::DeliveryFailed);
@@ -51,12 +51,13 @@ impl Function for Notify {
                     tracing::error!(event_id, reason, recorded, error, "the message was given up");
                 }
                 Ok(Notified::Delivered) => {
-                    // What a carrier charges for, and the reason why texts keep to GSM 03.38.
+                    // Carriers charge for each part of a text message. This is why the texts use only characters of
+                    // GSM 03.38.
                     let parts = message::text(&event).map_or(0, |text| gsm::parts(&text));
                     tracing::info!(event_id, parts, "message delivered");
                 }
-                Ok(notified) => tracing::info!(event_id, ?notified, "handled"),
-                // An error leaves the event with the bus, which delivers it again and in the end keeps it for a person.
+                Ok(notified) => tracing::info!(event_id, ?notified, "no message sent"),
+                // After an error Lambda retries the event, and finally moves it to the dead-letter queue for a person.
                 Err(error) => return Err(InvocationError::work(error)),
             }
             Ok("null".to_owned())

@@ -1,4 +1,4 @@
-//! `POST /webhooks/{provider}`: the payment provider reports what became of the money.
+//! `POST /webhooks/{provider}`: records what the payment provider reports about payments and refunds.
 
 use adapters::provider::WebhookEvent;
 use adapters::{ConfiguredWebhooks, DynamoDbStore, ProviderName};
@@ -19,10 +19,10 @@ struct PaymentWebhook {
     webhooks: ConfiguredWebhooks,
 }
 
-/// Builds the function.
+/// Builds the function from its environment variables.
 ///
 /// # Errors
-/// A variable that is missing or invalid.
+/// A variable is missing or invalid.
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
     Ok(Box::new(HttpFunction(PaymentWebhook {
         store: DynamoDbStore::new(environment)?.with_retention(runtime::config::retention(environment)?),
@@ -32,7 +32,7 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
 }
 
 impl HttpHandler for PaymentWebhook {
-    /// Answers 200 only after the write: until then the provider sends the webhook again.
+    /// Answers 200 only after the write. The provider retries a webhook until it gets that answer.
     async fn handle(&self, request: Request) -> Result<Response<Body>, Problem> {
         let provider: Option<ProviderName> = path_parameter(&request, "provider")?.parse().ok();
         if provider != Some(self.webhooks.provider()) {
@@ -79,7 +79,7 @@ impl HttpHandler for PaymentWebhook {
     }
 }
 
-/// Logs what became of a report, and counts what an operator has to know.
+/// Logs the outcome of a report, and counts the outcomes that an operator has to know.
 fn log_outcome(outcome: &ProviderEventOutcome) {
     match outcome {
         ProviderEventOutcome::Applied(request) => {

@@ -1,4 +1,5 @@
-//! The table's stream → the event bus: the stream is the outbox, and this carries it out.
+//! The table's stream → the event bus: publishes every change of a payment request as an event. The stream is the
+//! outbox.
 
 use adapters::EventBus;
 use adapters::dynamodb::stream::{ImageError, is_request, request_of_image};
@@ -13,7 +14,7 @@ use serde_json::json;
 /// The function's name, which is the package's and the binary's too.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
 
-/// The source of records that can never become events. A rule of the bus takes them to the dead-letter queue.
+/// The event source for unreadable records. A rule of the bus sends such entries to the dead-letter queue.
 const DEAD_LETTER_SOURCE: &str = "chat2pay.dead-letter";
 
 struct Publish {
@@ -22,10 +23,10 @@ struct Publish {
     public_base_url: String,
 }
 
-/// Builds the function.
+/// Builds the function from its environment variables.
 ///
 /// # Errors
-/// A variable that is missing or wrong.
+/// A variable is missing or invalid.
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
     Ok(Box::new(Publish {
         bus: EventBus::new(environment)?,
@@ -34,7 +35,8 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
     }))
 }
 
-/// An entry, with what it takes to keep one request's events in order and to start again from it.
+/// An entry not yet put on the bus. `subject` is the request, whose events must stay in order. `sequence_number` is
+/// the stream record from which to retry if the entry fails.
 struct Pending {
     subject: String,
     sequence_number: String,
@@ -57,17 +59,17 @@ impl Function for Publish {
 }
 
 impl Publish {
-    /// Puts every event of these records on the bus, in their order.
+    /// Puts every event of these records on the bus, in the order of the stream.
     ///
     /// # Errors
-    /// The sequence number of the first record that did not get there. The stream delivers again from it on, so what
-    /// came after it is put on the bus a second time; consumers drop it by its `event_id`.
+    /// The sequence number of the first record that was not published. The stream redelivers from that record on, so
+    /// later events may be published twice. Consumers drop duplicates by their `event_id`.
     async fn publish(&self, records: Vec<EventRecord>) -> Result<(), String> {
         let mut batch: Vec<Pending> = Vec::new();
         for record in records {
             for pending in self.events(record) {
-                // Entries of one call are taken or refused each for itself. Two of the same request in one call could
-                // leave the second on the bus without the first.
+                // Each entry of a call is accepted or rejected on its own. With two entries of the same request in one
+                // call, the second could be published without the first.
                 if batch.len() == ENTRIES_PER_CALL || batch.iter().any(|other| other.subject == pending.subject) {
                     self.put(std::mem::take(&mut batch)).await?;
                 }
@@ -77,6 +79,10 @@ impl Publish {
         self.put(batch).await
     }
 
+    /// Puts one batch on the bus.
+    ///
+    /// # Errors
+    /// The sequence number of the first entry that was not published.
     async fn put(&self, batch: Vec<Pending>) -> Result<(), String> {
         if batch.is_empty() {
             return Ok(());
@@ -104,7 +110,7 @@ impl Publish {
                 tracing::info!(events = entries.len(), "events published");
                 Ok(())
             }
-            // The batch is in the order of the stream, so the first failure is the lowest.
+            // The batch is in the order of the stream, so the first failure has the lowest sequence number.
             Some((number, error)) => {
                 tracing::error!(
                     %error,
@@ -117,10 +123,12 @@ impl Publish {
         }
     }
 
+    /// Returns the entries for the history entries that a record added to its request. For an unreadable record,
+    /// returns one entry for the dead-letter queue.
     fn events(&self, record: EventRecord) -> Vec<Pending> {
         let change = record.change;
         let sequence_number = change.sequence_number.unwrap_or_default();
-        // Links are announced by the request they lead to, and what is removed is announced by nothing.
+        // A link's item has no event of its own, because the request's event contains the link. A removal has none.
         if !is_request(&change.keys) || change.new_image.is_empty() {
             return Vec::new();
         }
@@ -140,11 +148,11 @@ impl Publish {
                     })
                     .collect()
             }
-            // It will not be readable the next time either. It must not hold up the shard, and must not be lost: the
-            // bus takes its address to the dead-letter queue.
+            // A retry cannot help: the record stays unreadable. It must neither block the shard nor be lost, so the bus
+            // sends an entry that identifies it to the dead-letter queue.
             Err(error) => {
                 count(Metric::DeadLetter);
-                tracing::error!(%error, sequence_number, "a stream record can never become an event");
+                tracing::error!(%error, sequence_number, "stream record unreadable; it goes to the dead-letter queue");
                 let entry = Entry {
                     source: DEAD_LETTER_SOURCE,
                     detail_type: "StreamRecordUnreadable",

@@ -1,22 +1,22 @@
-//! Cursors: a place in a list as text that means nothing to whoever holds it.
+//! Cursors: opaque texts that encode a position in a list.
 //!
-//! A cursor names no workspace and no agent; those come from the caller's own claims, so one that is taken from
-//! somebody else leads nowhere new.
+//! A cursor contains no workspace and no agent. Both come from the caller's own claims, so another caller's cursor
+//! gives access to nothing more.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::ports::Position;
 use runtime::Problem;
 
-/// The cursor of a place.
+/// Encodes a position as a cursor.
 pub(crate) fn write(position: Position) -> String {
     URL_SAFE_NO_PAD.encode(position.to_string())
 }
 
-/// The place of a cursor.
+/// Decodes a cursor to its position.
 ///
 /// # Errors
-/// [`Problem::InvalidCursor`] for anything that [`write`] did not make.
+/// [`Problem::InvalidCursor`] for any text that [`write`] does not produce.
 pub(crate) fn read(cursor: &str) -> Result<Position, Problem> {
     let position =
         || -> Option<Position> { String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?.parse().ok() };

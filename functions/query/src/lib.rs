@@ -1,4 +1,5 @@
-//! `GET /payment-requests`, `GET /payment-requests/{id}` and `GET /reports/agents`: what was sent, and where it stands.
+//! `GET /payment-requests`, `GET /payment-requests/{id}` and `GET /reports/agents`: lists payment requests, shows one,
+//! and reports each agent's totals.
 
 mod cursor;
 mod report;
@@ -23,7 +24,9 @@ pub const NAME: &str = env!("CARGO_PKG_NAME");
 
 /// The key of the report's route.
 const REPORT_ROUTE: &str = "GET /reports/agents";
+/// The default number of items on a page of a list.
 const LIMIT: usize = 25;
+/// The largest number of items that `limit` may request.
 const LIMIT_AT_MOST: usize = 100;
 
 #[derive(Serialize)]
@@ -40,10 +43,10 @@ struct Query {
     public_base_url: String,
 }
 
-/// Builds the function.
+/// Builds the function from its environment variables.
 ///
 /// # Errors
-/// A variable that is missing or wrong.
+/// A variable is missing or invalid.
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
     Ok(Box::new(HttpFunction(Query {
         store: DynamoDbStore::new(environment)?,
@@ -96,6 +99,10 @@ impl Query {
     }
 }
 
+/// Reads the parameters of a list.
+///
+/// # Errors
+/// A 422 problem that names every invalid parameter; [`Problem::InvalidCursor`] if the cursor alone is invalid.
 fn search(request: &Request) -> Result<Search, Problem> {
     let mut fields = Fields::of_query(request)?;
     let cursor = fields.optional("cursor", |value| Ok(value.as_str().map(str::to_owned))).flatten();
@@ -109,7 +116,8 @@ fn search(request: &Request) -> Result<Search, Problem> {
         to: with_plus(&mut fields, "to", str::parse),
         filter: Filter {
             status: fields.optional("status", parsed),
-            // These two by the rules for what is stored: a request stays to be found when those for new ones change.
+            // The order number and the phone are parsed by the wider rules for stored requests, so that a request can
+            // still be found after the rules for new ones become stricter.
             order_number: fields.optional("order_number", |value| text(&value, OrderNumber::from_record)),
             phone: with_plus(&mut fields, "phone", Phone::from_record),
             conversation_id: fields.optional("conversation_id", parsed),
@@ -127,7 +135,7 @@ fn search(request: &Request) -> Result<Search, Problem> {
     Ok(Search { after, ..search })
 }
 
-/// Takes a parameter as `read` understands it, and refuses whatever it does not understand with this message.
+/// Reads an optional parameter with `read`. If `read` returns none, rejects the parameter with `message`.
 fn optional<T>(fields: &mut Fields, name: &str, message: &str, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
     let value = fields.optional(name, |value| Ok(value.as_str().and_then(read)));
     if matches!(value, Some(None)) {
@@ -136,8 +144,8 @@ fn optional<T>(fields: &mut Fields, name: &str, message: &str, read: impl FnOnce
     value.flatten()
 }
 
-/// Takes a parameter that may hold a plus sign, and explains the refusal of one whose plus sign is lost: whoever puts
-/// it into an address as it is sends a space.
+/// Reads an optional parameter whose value may contain a plus sign, such as a phone number. An unencoded plus sign in a
+/// URL arrives as a space. If that is why the value is invalid, the error message says so.
 fn with_plus<T>(fields: &mut Fields, name: &str, read: impl Fn(&str) -> Result<T, Invalid>) -> Option<T> {
     let given = fields.optional(name, |value| Ok(value.as_str().unwrap_or_default().to_owned()))?;
     let error = match read(&given) {
@@ -157,7 +165,7 @@ fn parsed<T: FromStr<Err = Invalid>>(value: Value) -> Result<T, Invalid> {
     text(&value, str::parse)
 }
 
-/// Reads a parameter, which is always a text.
+/// Parses a parameter's text with `read`. The values of query parameters are always texts.
 fn text<T>(value: &Value, read: impl Fn(&str) -> Result<T, Invalid>) -> Result<T, Invalid> {
     read(value.as_str().unwrap_or_default())
 }

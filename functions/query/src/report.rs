@@ -1,4 +1,4 @@
-//! `GET /reports/agents`: reading the question, writing the answer.
+//! `GET /reports/agents`: the parameters of the request and the JSON of the response.
 
 use domain::use_cases::report::{LONGEST, Report, Sum, Tally, USUAL};
 use domain::{Agent, Status, Timestamp};
@@ -8,17 +8,17 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The query of a report.
+/// The parameters of a report, validated and with their defaults.
 pub(crate) struct ReportQuery {
-    /// The earliest time of creation.
+    /// The start of the range of creation times, inclusive.
     pub(crate) from: Timestamp,
-    /// The end of the range, exclusive.
+    /// The end of that range, exclusive.
     pub(crate) to: Timestamp,
-    /// The parts that are left out unless they are asked for.
+    /// The optional parts to include.
     pub(crate) include: ReportInclude,
 }
 
-/// The parts of a report that `include` asks for.
+/// The optional parts of a report, which the parameter `include` requests.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct ReportInclude {
     clicks: bool,
@@ -39,10 +39,10 @@ impl ReportInclude {
     }
 }
 
-/// Reads the query of a request made at `now`: by default the last seven days, today included.
+/// Reads the parameters of a request made at `now`. The default range is the last seven days, including today.
 ///
 /// # Errors
-/// 422 naming every bad parameter.
+/// A 422 problem that names every invalid parameter.
 pub(crate) fn query(request: &Request, now: Timestamp) -> Result<ReportQuery, Problem> {
     let mut fields = Fields::of_query(request)?;
     let from: Option<Timestamp> = super::with_plus(&mut fields, "from", str::parse);
@@ -117,7 +117,7 @@ impl<'a> TallyView<'a> {
     }
 }
 
-/// The report as it is answered, with what was asked for besides.
+/// Builds the response's JSON from a report, with the optional parts that `include` requests.
 pub(crate) fn view(report: &Report, include: ReportInclude) -> impl Serialize {
     let tally = |tally| TallyView::new(tally, include);
     let agents = report.agents.iter().map(|(agent, of)| AgentView { agent, tally: tally(of) });
@@ -131,7 +131,7 @@ pub(crate) fn view(report: &Report, include: ReportInclude) -> impl Serialize {
     }
 }
 
-/// The date of a moment in UTC, as `yyyy-mm-dd`.
+/// Returns the UTC date of a moment, as `yyyy-mm-dd`.
 fn date(moment: Timestamp) -> String {
     moment.to_string().chars().take(10).collect()
 }

@@ -1,4 +1,4 @@
-//! The bus, status `refund_due` → the payment provider: money that came too late goes back.
+//! The bus, status `refund_due` → the payment provider: refunds a payment that arrived too late.
 
 use adapters::{ConfiguredProvider, DynamoDbStore};
 use domain::use_cases::refund::{Refunded, refund};
@@ -16,10 +16,10 @@ struct Refund {
     provider: ConfiguredProvider,
 }
 
-/// Builds the function.
+/// Builds the function from its environment variables.
 ///
 /// # Errors
-/// A variable that is missing or wrong.
+/// A variable is missing or invalid.
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
     let store = DynamoDbStore::new(environment)?.with_retention(runtime::config::retention(environment)?);
     Ok(Box::new(Refund { store, doors: environment.doors(), provider: ConfiguredProvider::new(environment)? }))
@@ -30,7 +30,7 @@ impl Function for Refund {
         Box::pin(async move {
             let event: PaymentRequestEvent = BusEvent::read(event)?;
             duration(Metric::RefundAge, self.doors.now().saturating_duration_since(event.occurred_at));
-            // An error leaves the event with the bus, which delivers it again and in the end keeps it for a person.
+            // After an error Lambda retries the event, and finally moves it to the dead-letter queue for a person.
             match refund(&self.store, &self.provider, &self.doors, event.id).await.map_err(InvocationError::work)? {
                 Refunded::Done(request) => tracing::info!(id = %request.id, "late money refunded"),
                 Refunded::UnderWay(request) => {
