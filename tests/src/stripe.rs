@@ -38,7 +38,7 @@ pub enum Fault {
     Failure,
     /// The call is not executed: too many calls (status 429).
     TooMany,
-    /// The call is executed, but the answer has none of the agreed form.
+    /// The call is executed, but the answer does not have the agreed form.
     Garbage,
     /// The call is not executed; the answer redirects to another host.
     Redirect,
@@ -51,7 +51,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Every fault that is transient and answered without delay.
+    /// Every transient fault except [`Self::Silence`], which takes as long as the timeout.
     pub const ALL: [Self; 7] = [
         Self::RequestLost,
         Self::AnswerLost,
