@@ -488,7 +488,7 @@ async fn a_damaged_webhook_never_changes_more_than_it_says() {
         }
         let request = alice.read(id(&sent)).await;
         if request != sent {
-            // The damage changed neither the request nor the money, because the webhook was accepted.
+            // The webhook was accepted, so the damage was neither in the request's identifier nor in the money.
             taken += 1;
             assert_eq!((answer.status, &request["status"]), (200, &json!("paid")), "{body}");
             let report: Value = serde_json::from_str(&body).unwrap();
