@@ -199,8 +199,9 @@ fn statuses(all: &[Value]) -> Value {
             "display_phone_number": "15550783881", "phone_number_id": "106540352242922" } } }] }] })
 }
 
-/// Builds a Clickatell status update
-/// (<https://guides.clickatell.com/clickatell-chat-commerce-platform/developer/channels/whatsapp-and-sms-one-api/api-reference/customer-callbacks>).
+/// Builds a status update of Clickatell's One API.
+///
+/// <https://guides.clickatell.com/clickatell-chat-commerce-platform/developer/channels/whatsapp-and-sms-one-api/api-reference/customer-callbacks>
 fn update(client_message_id: &Value, code: i64, name: &str) -> Value {
     json!({ "integrationId": "fa80", "integrationName": "chat2pay", "event": { "messageStatusUpdate": [{
         "channel": "sms", "messageId": "3a89", "clientMessageId": client_message_id, "statusCode": code, "status": name,
@@ -358,7 +359,7 @@ async fn what_was_already_known_is_not_said_twice() {
     setting.assert_failed(&id, "delivery_unconfirmed").await;
     setting.report(&message, Outcome::Failed).await;
     setting.assert_failed(&id, "delivery_unconfirmed").await;
-    // The other order: the report arrives before the run that got no answer has recorded its failure.
+    // A rejection that the run has recorded is not replaced by a report that comes later.
     let (id, _) = setting.handlers.sent().await;
     let (_, event) = setting.handlers.events(&id).await.pop().unwrap();
     let mark = {
@@ -552,7 +553,7 @@ async fn nothing_is_believed_that_the_channel_did_not_say() {
             setting.handlers.proxy.take_calls().into_iter().filter(|call| call.operation == "UpdateItem").count();
         assert_eq!((writes, setting.channels.calls()), (0, calls), "{channel}: nothing is called");
     }
-    // The chat's signature also covers its timestamp.
+    // The chat's signature also covers a timestamp, and six minutes off is rejected.
     let setting = Setting::of(Webhook).await;
     let (_, _, message) = setting.taken().await;
     let text = report(Webhook, &message, Outcome::Failed).to_string();

@@ -196,7 +196,7 @@ async fn what_release_0_1_kept_among_the_operations_is_known_and_honoured() {
     assert_eq!(stored(&handlers, failed_one).await, request);
     let other = store.change(failed_one, &processing("pay_2", request.deadline)).await.unwrap();
     assert!(matches!(&other, Changed::Applied(request) if request.status == Status::Processing), "{other:?}");
-    // The refund was requested by us, so the report that it was accepted changes nothing. Once the request is
+    // The fact says that we requested the refund, so the report that it was accepted changes nothing. Once the fact is
     // retracted, the refund may be one that a person made.
     assert!(stored(&handlers, due).await.has_fact(&Fact::RefundRequested));
     let accepted = || ProviderEvent::RefundTaken { id: due, reference: "pay_2".into(), money: money() };

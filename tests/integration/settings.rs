@@ -247,7 +247,7 @@ async fn each_channel_starts_with_what_it_needs_and_names_what_is_missing_or_wro
 }
 
 /// Asserts that a function starts with these settings of a channel and the store's, but not if one of them is missing
-/// or invalid.
+/// or invalid. Returns all of them.
 fn starts_with_these_alone(make: Make, channel: ChannelName, settings: &[Needed]) -> Environment {
     let store = environment(SETTINGS.iter().copied().filter(|(name, _)| STORE.contains(name)));
     let all =

@@ -243,7 +243,8 @@ async fn due(stripe: &Stripe, handlers: &Handlers) -> (String, String) {
     (id, session)
 }
 
-/// Creates the same for a payment whose refund the account's balance does not cover.
+/// Creates a request whose refund is due but exceeds the account's balance. Returns its identifier and the session that
+/// was paid.
 pub(crate) async fn waiting(stripe: &Stripe, handlers: &Handlers) -> (String, String) {
     let (id, session) = due(stripe, handlers).await;
     assert_eq!(stripe.press(&session, "refunds", "waiting").await, 303);

@@ -143,6 +143,8 @@ pub fn aws_error(kind: &str, details: Value) -> Value {
     error
 }
 
+/// Reads a call of `SendTextMessage` to AWS End User Messaging SMS.
+///
 /// <https://docs.aws.amazon.com/pinpoint/latest/apireference_smsvoicev2/API_SendTextMessage.html>
 fn sms(headers: &HeaderMap, body: Value) -> Read {
     let authorization = header(headers, "authorization");
@@ -178,6 +180,8 @@ pub fn graph_error(code: i64) -> Value {
         "error_data": { "messaging_product": "whatsapp", "details": "about 27831234567" }, "fbtrace_id": "A1" } })
 }
 
+/// Reads a text message to WhatsApp's Cloud API.
+///
 /// <https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/text-messages/>
 fn whatsapp(headers: &HeaderMap, body: Value) -> Read {
     if header(headers, "authorization") != format!("Bearer {TOKEN}") {
@@ -200,6 +204,8 @@ pub fn clickatell_refusal(code: i64) -> Value {
         "error": { "code": code, "description": "about 27831234567" } }], "error": null })
 }
 
+/// Reads a message to Clickatell's One API.
+///
 /// <https://guides.clickatell.com/clickatell-chat-commerce-platform/developer/channels/whatsapp-and-sms-one-api/api-reference/messages/send-messages>
 fn clickatell(headers: &HeaderMap, body: Value) -> Read {
     if header(headers, "authorization") != TOKEN {

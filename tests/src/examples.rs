@@ -112,7 +112,7 @@ impl Whole for system::Answer {
     }
 }
 
-/// Formats a response that was built but never sent, in the same form.
+/// Formats a response that was built but never sent, as a [`system::Answer`] is formatted.
 impl<B: AsRef<[u8]>> Whole for http::Response<B> {
     fn whole(&self) -> String {
         let (status, headers) = (self.status().as_u16(), self.headers().clone());
@@ -120,7 +120,7 @@ impl<B: AsRef<[u8]>> Whole for http::Response<B> {
     }
 }
 
-/// Formats a handler's answer that did not pass through a gateway, in the same form.
+/// Formats a handler's answer that did not pass through a gateway, as a [`system::Answer`] is formatted.
 impl Whole for handlers::Answer {
     fn whole(&self) -> String {
         let headers = self.headers.as_object().unwrap();

@@ -506,7 +506,7 @@ pub fn signed(id: &str, seconds: i64, body: &str) -> HeaderMap {
     signed_with(WEBHOOK_SECRET, id, seconds, body)
 }
 
-/// Returns the same headers, signed with another secret.
+/// Returns the headers of a webhook as [`signed`] does, but signed with this secret.
 #[must_use]
 pub fn signed_with(secret: &str, id: &str, seconds: i64, body: &str) -> HeaderMap {
     let signature = Webhook::new(secret).unwrap().sign(id, seconds, body.as_bytes()).unwrap();
