@@ -357,7 +357,7 @@ def run(logs, provider_name):
                 "SmsOriginationIdentityArn": f"arn:aws:sms-voice:{REGION}:000000000000:pool/pool-1",
             }
             outputs = stack.deploy(parameters)
-            # The emulator sends no text messages. Without this, `notify` would fail and interfere with the test's reports.
+            # The emulator sends no text messages, and events of `notify` must not mix with the reports of the test.
             stack.silence(outputs["EventBusName"])
             settings = dataclasses.replace(
                 settings,

@@ -14,7 +14,7 @@ struct Ended {
     status: &'static str,
 }
 
-/// Returns which of two racing commands won, and asserts that the loser was told so.
+/// Returns which of two racing commands won, and asserts that the loser's answer names the winner.
 fn winner(click: &Answer, cancel: &Answer) -> &'static str {
     match (click.status, cancel.status) {
         (303, 409) => {
