@@ -1,21 +1,22 @@
 # shellcheck shell=bash
-# For the scripts beside it: the tools that they need, each in a fixed version below the target directory, and the local
-# runner. To be sourced from the project's root.
+# Functions for the scripts of the tests: tools in fixed versions below the target directory, and the local runner.
+# Sourced from the project's root.
 
 target=${CARGO_TARGET_DIR:-$PWD/target}
 tools=$target/tools
 
-# locked_install PYTHON REQUIREMENTS [OPTION…]: installs what a locked file names and nothing else, each package by its
-# hash. Wheels alone: no code of a package runs while it is installed.
+# locked_install PYTHON REQUIREMENTS [OPTION…]: installs exactly the packages of a locked file, each verified by its
+# hash. Only wheels are installed, so no package runs code during the installation.
 locked_install() {
   "$1" -m pip install --quiet --disable-pip-version-check --root-user-action ignore \
     --require-hashes --only-binary :all: --no-deps --requirement "$2" "${@:3}"
 }
 
-# locked_home NAME REQUIREMENTS: prints the folder for what a locked file names, one for each version of that file.
+# locked_home NAME REQUIREMENTS: prints the folder for the packages of a locked file. The folder's name contains the
+# file's checksum.
 locked_home() { printf '%s/%s-%s' "$tools" "$1" "$(cksum < "$2" | cut -d ' ' -f 1)"; }
 
-# cargo_tools: puts the subcommands of Cargo that tests/tools names on the path.
+# cargo_tools: installs the Cargo subcommands of tests/tools and adds them to PATH.
 cargo_tools() {
   local requirements=tests/tools/requirements.txt home
   home=$(locked_home cargo "$requirements")
@@ -26,27 +27,28 @@ cargo_tools() {
   export PATH="$home/bin:$PATH"
 }
 
-# python_environment FOLDER: makes the environment that the folder's requirements.txt asks for, and says in
-# $python_environment where it is.
+# python_environment FOLDER: creates a Python environment from the folder's requirements.txt and sets
+# $python_environment to its path.
 python_environment() {
   local requirements=$1/requirements.txt
   python_environment=$(locked_home "${1##*/}" "$requirements")
   [ ! -e "$python_environment/complete" ] || return 0
   python3 -m venv --clear "$python_environment"
   locked_install "$python_environment/bin/python" "$requirements"
-  # The locked file named everything that its packages need.
+  # Verifies that the locked file lists every package that its packages require.
   "$python_environment/bin/python" -m pip check --disable-pip-version-check
   touch "$python_environment/complete"
 }
 
-# Builds the local runner as its user does, with the features that it asks for itself and none that tests add, and says
-# in $RUNNER where it is, also to programs.
+# build_local_runner: builds the local runner as a user does, without the features that tests add, and exports its path
+# as $RUNNER.
 build_local_runner() {
   cargo build --quiet --locked -p local
   export RUNNER=$target/${CARGO_BUILD_TARGET:+$CARGO_BUILD_TARGET/}debug/local
 }
 
-# start_local_runner LOG [FLAG…]: returns once it is ready, or fails with its log.
+# start_local_runner LOG [FLAG…]: starts the local runner and returns once it is ready; otherwise prints its log and
+# fails.
 start_local_runner() {
   local log=$1
   shift
@@ -63,7 +65,7 @@ start_local_runner() {
   return 1
 }
 
-# Ends it as an operator would, and fails if it does not end by itself.
+# stop_local_runner: stops the local runner with SIGTERM, and fails if it ends with an error.
 stop_local_runner() {
   [ -n "${local_runner:-}" ] || return 0
   kill -TERM "$local_runner" 2>/dev/null || true

@@ -1,5 +1,5 @@
-//! How long after its deadline an expiry is announced: from the deadline until the event is on the bus, for links that
-//! nobody clicked and for payment pages that nobody paid on.
+//! Measures how long after its deadline an expiry is published: from the deadline until the event is on the bus, for
+//! links that nobody clicked and for payment pages where nobody paid.
 //!
 //! `cargo bench --profile dev -p tests --bench expiry`
 

@@ -1,6 +1,6 @@
-"""HTTP as the suite needs it: no redirect followed, no proxy, and names below .localhost on this machine.
+"""An HTTP client that follows no redirect, uses no proxy, and resolves names below .localhost to this machine.
 
-RFC 6761 (section 6.3) says that names ending in .localhost are loopback addresses; not every resolver does.
+RFC 6761 (section 6.3) makes names ending in .localhost loopback addresses, but not every resolver follows it.
 """
 
 import http.client
@@ -26,7 +26,7 @@ class Answer:
 
     @property
     def code(self):
-        """The problem's code, if this is one."""
+        """Returns the problem's code, or None if the answer is no problem."""
         if self.headers.get("content-type", "").startswith("application/problem+json"):
             return self.json["code"]
         return None
@@ -61,7 +61,7 @@ def form(method, url, fields=None):
 
 
 def eventually(what, look, patience=PATIENCE):
-    """Looks until there is something to see, and answers it."""
+    """Polls `look` until it returns something truthy, and returns that; fails after `patience` seconds."""
     end = time.monotonic() + patience
     while True:
         seen = look()

@@ -1,9 +1,9 @@
-"""Deploys the stack on an AWS emulator that runs the very function binaries, and runs the suite against it.
+"""Deploys the stack to an AWS emulator that runs the real function binaries, and runs the suite against it.
 
-The emulator (ministack) does not read the OpenAPI body that SAM's translation puts the routes into, so the body is
-written out as routes and integrations, which is what API Gateway makes of it. Everything else is what AWS's own
-translator makes of `infra/template.yaml`. The provider and the phone are the local runner's; the token issuer is this
-script.
+SAM's translation puts the routes into an OpenAPI body, which the emulator (ministack) does not read. The script
+therefore expands the body into routes and integrations, as API Gateway does. Everything else is the unchanged output of
+AWS's own translator for `infra/template.yaml`. The local runner provides the payment provider and the phone; this
+script is the token issuer.
 """
 
 import base64
@@ -44,7 +44,7 @@ def step(text):
 
 @contextlib.contextmanager
 def running(command, log, environment=None):
-    """A program that ends with this block, by its own process id."""
+    """Runs a program for the duration of the block, and ends it by its process id."""
     with open(log, "wb") as output:
         process = subprocess.Popen(
             command,
@@ -66,7 +66,7 @@ def running(command, log, environment=None):
 
 
 class Issuer:
-    """An identity provider: one key, and the documents by which an authorizer finds it."""
+    """An identity provider with one key and the discovery documents that an authorizer reads."""
 
     def __init__(self):
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -121,7 +121,7 @@ class Issuer:
 
 
 def translated(parameters):
-    """The template as AWS's own translator makes CloudFormation of it, with the HTTP API's body written out."""
+    """Returns the CloudFormation template made by AWS's own translator, with the HTTP API's body expanded."""
     template = yaml_parse((ROOT / "infra" / "template.yaml").read_text())
     del template["Globals"]["Function"]["CodeUri"]
     for resource in template["Resources"].values():
@@ -133,7 +133,7 @@ def translated(parameters):
     for name in [
         name for name, resource in template["Resources"].items() if "Metrics" in resource.get("Properties", {})
     ]:
-        # The emulator knows no alarm on a sum of metrics.
+        # The emulator does not support alarms on a sum of metrics.
         del template["Resources"][name]
     return with_routes(template)
 
@@ -185,7 +185,7 @@ def with_routes(template):
 
 
 class Stack:
-    """The stack on the emulator."""
+    """The stack in the emulator, with clients for the emulator's services."""
 
     def __init__(self, endpoint):
         self.endpoint = endpoint
@@ -198,7 +198,7 @@ class Stack:
             self.put(f"{archive.parent.name}.zip", archive.read_bytes())
 
     def put(self, key, body):
-        """Stores an artifact, as `sam deploy` does: a template of this size is not taken in the call itself."""
+        """Stores an artifact in S3, as `sam deploy` does: a call does not accept a template of this size inline."""
         self.client("s3").put_object(Bucket=BUCKET, Key=key, Body=body)
         return f"{self.endpoint}/{BUCKET}/{key}"
 
@@ -235,13 +235,13 @@ class Stack:
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
     def silence(self, bus):
-        """Nobody hears of events on the bus any more."""
+        """Disables every rule of the bus, so that no function receives its events."""
         events = self.client("events")
         for rule in events.list_rules(EventBusName=bus)["Rules"]:
             events.disable_rule(Name=rule["Name"], EventBusName=bus)
 
     def listen(self, bus):
-        """A queue that a rule of the bus fills with everything of ours, as an integrator would make one."""
+        """Creates a queue for all chat2pay events of the bus, as an integrator would, and returns its address."""
         sqs, events = self.client("sqs"), self.client("events")
         queue = sqs.create_queue(QueueName="e2e-events")["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -255,7 +255,7 @@ def webhook_secret():
 
 
 class Provider:
-    """The payment provider that the local runner stands in for: the settings of the stack, the runner and the suite."""
+    """The stand-in payment provider of the local runner, with its settings for the stack, the runner and the suite."""
 
     def __init__(self, name, stack, local):
         self.name, self.secret = name, webhook_secret()
@@ -319,7 +319,7 @@ def run(logs, provider_name):
         api = f"http://{api_id}.execute-api.localhost:{aws_port}"
         outputs = stack.deploy(parameters | {"PublicBaseUrl": api})
         assert outputs["ApiId"] == api_id, "an update replaces nothing that has an address"
-        # The emulator's other form of the same address, for a sender whose resolver knows no names below .localhost.
+        # The emulator's other form of the same address, for senders that cannot resolve names below .localhost.
         webhooks = f"{endpoint}/_aws/execute-api/{api_id}/$default/webhooks/{provider.name}"
         reports = webhooks.removesuffix(f"webhooks/{provider.name}") + "delivery-reports/webhook"
         stand_ins = {
@@ -357,7 +357,7 @@ def run(logs, provider_name):
                 "SmsOriginationIdentityArn": f"arn:aws:sms-voice:{REGION}:000000000000:pool/pool-1",
             }
             outputs = stack.deploy(parameters)
-            # The emulator sends no texts, and what a test says of one must not meet what `notify` says.
+            # The emulator sends no text messages, and events of `notify` must not mix with the reports of the test.
             stack.silence(outputs["EventBusName"])
             settings = dataclasses.replace(
                 settings,

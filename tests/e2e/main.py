@@ -1,4 +1,4 @@
-"""Runs the suite against the system that the arguments describe."""
+"""Runs the suite against the system that the command-line arguments describe."""
 
 import sys
 import unittest

@@ -1,4 +1,4 @@
-"""What the suite has to know of a payment provider: how it reports, and how its customers pay."""
+"""The payment providers of the suite: the form of their reports, and how their customers pay."""
 
 import datetime
 import functools
@@ -15,7 +15,7 @@ from settings import now
 
 
 class Sandbox:
-    """The stand-in that the local runner has by default."""
+    """The sandbox provider, the default of the local runner."""
 
     name, declined = "sandbox", "card_declined"
 
@@ -23,7 +23,7 @@ class Sandbox:
         self.settings = settings
 
     def report_paid(self, request, paid_at, amount=25000, secret=None, age=0):
-        """Reports a payment by hand, signed so many seconds ago."""
+        """Sends a hand-made report of a payment, signed the given number of seconds ago."""
         data = {
             "checkout_id": "cs_by_hand",
             "payment_request_id": request["id"],
@@ -39,7 +39,7 @@ class Sandbox:
         return webhook.post(url, body, secret or self.settings.webhook_secret, age, identifier)
 
     def life_by_hand(self, request):
-        """Returns a failed attempt, a payment, and a report that is none of ours; each can be repeated."""
+        """Returns functions that report a failed attempt, a payment and an unrelated event; each can be repeated."""
         about = {"checkout_id": "cs_by_hand", "payment_request_id": request["id"], "amount": 25000, "currency": "ZAR"}
         bodies = [
             {"type": "checkout.payment_failed", "timestamp": now(), "data": about | {"reason": self.declined}},
@@ -53,7 +53,7 @@ class Sandbox:
         return [functools.partial(self._post, body, f"msg_{uuid.uuid4().hex}") for body in bodies]
 
     def pay_late(self, request):
-        """Pays a request that has ended: the sandbox takes any payment at its word when it is to be refunded."""
+        """Reports a payment for a request that has ended; the sandbox refunds any payment that it is asked to."""
         assert self.report_paid(request, now()).status == 200
 
 
@@ -66,7 +66,7 @@ class Stripe:
         self.settings = settings
 
     def report_paid(self, request, paid_at, amount=25000, secret=None, age=0):
-        """Reports a payment by hand, signed so many seconds ago."""
+        """Sends a hand-made report of a payment, signed the given number of seconds ago."""
         return self._post(
             self._event("checkout.session.completed", self._session(request, amount), paid_at), secret, age
         )
@@ -96,7 +96,7 @@ class Stripe:
         }
 
     def life_by_hand(self, request):
-        """Returns a failed attempt, a payment, and a report that is none of ours; each can be repeated."""
+        """Returns functions that report a failed attempt, a payment and an unrelated event; each can be repeated."""
         session = self._session(request)
         intent = {
             "id": session["payment_intent"],
@@ -123,8 +123,8 @@ class Stripe:
         )
 
     def pay_late(self, request):
-        """Money comes for a request that has ended, by a session of its own: what is to be refunded has to be there."""
-        # Its times are whole seconds, so what is paid in the second of a deadline was in time.
+        """Pays for a request that has ended, in a new session: Stripe refunds only payments that exist."""
+        # Stripe's times are whole seconds, so a payment in the second of the deadline counts as in time.
         time.sleep(1)
         metadata = {
             "metadata[payment_request_id]": request["id"],

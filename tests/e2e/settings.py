@@ -1,4 +1,4 @@
-"""What the suite has to know of the system it is pointed at."""
+"""The settings of the system under test, and the tokens and events that depend on them."""
 
 import argparse
 import dataclasses
@@ -12,38 +12,38 @@ import client
 
 @dataclasses.dataclass
 class Settings:
-    """One system under test."""
+    """The settings of one system under test."""
 
     api: str
     link_seconds: int
     checkout_seconds: int
-    #: Signs tokens of the issuer that the API trusts: a private key (PEM) with its key id, issuer and audience.
+    #: The private key (PEM) of the issuer that the API trusts, with its key id, issuer and audience, to sign tokens.
     issuer_key: str | None = None
     issuer_key_id: str | None = None
     issuer: str | None = None
     audience: str | None = None
-    #: Or makes them: the local runner's `/local/token`.
+    #: Alternatively, the address that issues tokens: the local runner's `/local/token`.
     token_url: str | None = None
-    #: The stand-in phone's `/local/messages`; without it, messages are not looked at.
+    #: The stand-in phone's `/local/messages`; without it, tests of messages are skipped.
     messages_url: str | None = None
-    #: Where events are read: the local runner's `/local/events`, or an SQS queue that a rule of the bus fills.
+    #: The source of events: the local runner's `/local/events`, or an SQS queue that a rule of the bus fills.
     events_url: str | None = None
     events_queue: str | None = None
     aws_endpoint: str | None = None
-    #: The payment provider, and where its stand-in answers with which key, if that is Stripe's.
+    #: The payment provider; for Stripe's stand-in, also its address and key.
     provider: str = "sandbox"
     provider_url: str | None = None
     provider_key: str | None = None
-    #: What the payment provider signs with; without it, nothing that needs a hand-made webhook is tried.
+    #: The secret of the payment provider's webhooks; without it, tests that need hand-made webhooks are skipped.
     webhook_secret: str | None = None
-    #: What the customers' chat signs with; without it, it reports nothing.
+    #: The secret of the chat's delivery reports; without it, tests of these reports are skipped.
     channel_secret: str | None = None
-    #: Where text messages that failed are reported, if that is how customers are reached.
+    #: The SNS topic that reports failed text messages, if the channel is SMS.
     reports_topic: str | None = None
     events: list = dataclasses.field(default_factory=list)
 
     def token(self, sub="alice", role="agent", workspace="acme", name=None, audience=None, expires_in=600):
-        """A token of this person; any claim can be left out by None."""
+        """Returns a token with these claims; a claim that is None is left out."""
         claims = {"sub": sub, "name": name or (sub or "").title(), "role": role, "workspace": workspace}
         claims = {claim: value for claim, value in claims.items() if value is not None}
         if self.token_url:
@@ -56,11 +56,11 @@ class Settings:
 
     @property
     def makes_any_token(self):
-        """Whether tokens can be made that no issuer would give out."""
+        """Whether the suite can sign tokens that no issuer would issue."""
         return self.issuer_key is not None
 
     def events_of(self, request_id):
-        """The events of a request that have arrived so far, in the order of their arrival."""
+        """Returns the events of a request that have arrived so far, in the order of their arrival."""
         if self.events_url:
             self.events = [envelope["detail"] for envelope in client.call("GET", self.events_url).json]
         elif self.events_queue:
@@ -81,7 +81,7 @@ class Settings:
 
 
 def now(offset_seconds=0.0):
-    """A time as the interface writes it."""
+    """Returns the current time plus an offset, in the API's format."""
     moment = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=offset_seconds)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
 

@@ -1,7 +1,7 @@
-"""The life of payment requests over the API's own address, against whatever runs behind it.
+"""Tests the life of payment requests through the address of the API, whatever system runs behind it.
 
-Each test is named after the rule it shows. What a system does not offer (a phone to look at, a bus to listen to, a
-secret to forge with, limits short enough to wait for) is skipped by name, never passed silently.
+Each test is named after the rule that it proves. A test that needs something the system does not offer (a stand-in
+phone, the bus's events, a secret to sign with, short limits) is reported as skipped, never as passed.
 """
 
 import base64
@@ -22,9 +22,9 @@ from client import call, eventually, form
 from provider import PROVIDERS
 from settings import now
 
-#: Set by whoever starts the suite.
+#: The settings of the system under test; `main.run` sets them.
 SETTINGS = None
-#: Waiting for a deadline longer than this is no test.
+#: The longest deadline, in seconds, that a test waits for.
 WAITABLE = 120
 
 _phones = itertools.count(int(time.time() * 10) % 10_000_000)
@@ -65,7 +65,7 @@ class EndToEnd(unittest.TestCase):
         return answer.json
 
     def link(self, request):
-        """The customer's link, at the address that the suite was pointed at."""
+        """Returns the customer's link, with the address of the system under test."""
         return self.settings.api + urllib.parse.urlsplit(request["link"]["url"]).path[-len("/p/") - 22 :]
 
     def clicked(self, **fields):
@@ -90,7 +90,7 @@ class EndToEnd(unittest.TestCase):
         return self.api("POST", f"/payment-requests/{request['id']}/cancel")
 
     def texts(self, count):
-        """The texts that the customer's phone has received, once there are so many."""
+        """Waits until the customer's phone has received `count` texts, and returns all of them."""
 
         def look():
             answer = call("GET", f"{self.settings.messages_url}?phone={urllib.parse.quote(self.phone)}")
@@ -100,7 +100,7 @@ class EndToEnd(unittest.TestCase):
         return eventually(f"{count} texts", look)
 
     def events(self, request, version):
-        """The request's events, once the one with this version is there."""
+        """Waits until the event with this version has arrived, and returns the request's events."""
 
         def look():
             events = self.settings.events_of(request["id"])
@@ -289,7 +289,7 @@ class Deadlines(EndToEnd):
 
 
 class Transfers(EndToEnd):
-    """A payment that takes time."""
+    """Payments whose money arrives after the customer has paid, such as bank transfers."""
 
     def transferred(self):
         request, checkout = self.clicked()
@@ -328,7 +328,7 @@ class Money(EndToEnd):
             self.assertEqual(answers, [200] * 9)
             paid = self.read(request)
             statuses = [entry["status"] for entry in paid["history"]]
-            # An attempt that is reported after the payment changes nothing any more.
+            # A failed attempt that is reported after the payment changes nothing.
             self.assertIn(statuses, (["sent", "clicked", "paid"], ["sent", "clicked", "clicked", "paid"]))
 
     def test_money_for_a_canceled_request_goes_back(self):

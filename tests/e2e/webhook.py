@@ -1,4 +1,4 @@
-"""Standard Webhooks, signed by hand."""
+"""Hand-made webhooks, signed by the Standard Webhooks specification."""
 
 import base64
 import hashlib
@@ -11,7 +11,7 @@ from client import call
 
 
 def post(url, body, secret, age=0, identifier=None):
-    """Posts a webhook that was signed with the first of the secrets, so many seconds ago."""
+    """Posts a webhook, signed with the first of the secrets `age` seconds ago."""
     body = json.dumps(body)
     identifier, timestamp = identifier or f"msg_{uuid.uuid4().hex}", int(time.time()) - age
     key = base64.b64decode(secret.split()[0].removeprefix("whsec_"))

@@ -18,7 +18,7 @@ use tests::system::{
 
 const NOBODY: &str = "01990000-0000-7000-8000-000000000000";
 
-/// What needs a caller, with a body where there is one.
+/// Returns the routes that need a caller's token, each with a body if it takes one.
 fn guarded_routes(id: &str) -> Vec<(Method, String, Option<Value>)> {
     vec![
         (Method::POST, "/payment-requests".to_owned(), Some(order("+27831234567"))),
@@ -311,7 +311,7 @@ mod idempotency {
             assert_eq!(again.json(), first.json());
         }
         assert_eq!(alice.listed(&[]).await.0, [id(&first.json())]);
-        // It is answered as it stands, not as it was.
+        // The answer shows the request's current state, not its state at the first call.
         let canceled = alice.cancel(id(&first.json())).await.json();
         let again = alice.create_with_key(&order(&phone), "key-1").await;
         assert_eq!((again.status, again.json()), (201, canceled));
@@ -415,7 +415,7 @@ mod idempotency {
         assert_eq!(links.len(), 1);
         assert_eq!(system.page(Method::GET, links.first().unwrap()).await.status, 200);
         assert_eq!(alice.listed(&[]).await.0.len(), 1);
-        // A text for another request of this phone comes after all that could have been sent for this one.
+        // Texts to one phone arrive in order, so a text for another request comes after any duplicate for this one.
         alice.sent_to(&phone).await;
         assert_eq!(system.wait_for_texts(&phone, 2).await.len(), 2);
     }
@@ -467,7 +467,7 @@ mod callers {
         assert_eq!(alice.read(id(&sent)).await, sent);
     }
 
-    /// Signed with the very key that the gateway trusts, so that the signature is not what is wrong.
+    /// Signs with the gateway's own key, so that a rejection is due to the claims and not to the signature.
     #[tokio::test]
     async fn a_signed_token_holds_for_its_time_audience_and_issuer_alone() {
         let directory = Directory::new();
@@ -615,10 +615,10 @@ mod callers {
 mod lists {
     use super::*;
 
-    /// A list goes back as far as anything is kept, a day after another; a few days are enough here.
+    /// A list searches day by day as far back as requests are kept. A short retention keeps this test short.
     const SHORT_MEMORY: &[(&str, &str)] = &[("RETENTION_DAYS", "3")];
 
-    /// Requests with a millisecond of their own each, oldest first.
+    /// Creates requests that differ in their millisecond, and returns them oldest first.
     async fn sent_apart(user: &User<'_>, count: usize) -> Vec<Value> {
         let mut sent: Vec<Value> = Vec::new();
         while sent.len() < count {
@@ -739,7 +739,7 @@ mod lists {
         ] {
             let expected: Vec<Value> = expected.into_iter().cloned().collect();
             assert_eq!(sara.listed(&query).await, (newest_first(&expected), None), "{query:?}");
-            // An agent finds the same, as far as it is theirs.
+            // An agent's list has the same order, but only the agent's own requests.
             for (agent, name) in [(&alice, "alice"), (&bob, "bob")] {
                 let own: Vec<Value> =
                     expected.iter().filter(|request| request["agent"]["id"] == name).cloned().collect();
@@ -851,8 +851,8 @@ mod lists {
         }
     }
 
-    /// Whether a request is one of the user's, and what a query of order number, phone, conversation and agent asks
-    /// for.
+    /// Returns whether a user may see a request and the request matches a query of order number, phone, conversation
+    /// and agent.
     fn fits(request: &Value, user: &User<'_>, alice: &User<'_>, query: &[(&str, &str)]) -> bool {
         (user.token != alice.token || request["agent"]["id"] == "alice")
             && query.iter().all(|(name, value)| match *name {
@@ -862,7 +862,7 @@ mod lists {
             })
     }
 
-    /// The identifiers on each page of a list.
+    /// Returns the identifiers on each page of a list.
     async fn walk(user: &User<'_>, query: &[(&str, &str)]) -> Vec<Vec<String>> {
         let (mut pages, mut cursor) = (Vec::new(), None::<String>);
         loop {
@@ -911,7 +911,7 @@ mod lists {
         let at = |index: usize| sent[index]["created_at"].as_str().unwrap();
         let day = &at(0)[..10];
         let next_week = shifted(time(&sent[3]["created_at"]), 7 * 86_400_000).to_string();
-        // The same moment, written with another offset.
+        // The same time, written with another offset.
         let moment = time(&sent[1]["created_at"]);
         let elsewhere = shifted(moment, 2 * 3_600_000).to_string().replace('Z', "+02:00");
         let of = |range: std::ops::Range<usize>| newest_first(&sent[range]);
@@ -1029,7 +1029,7 @@ mod lists {
                 assert_eq!(pages.concat(), *expected, "{query:?}, {limit} at a time");
             }
         }
-        // 25 is what one gets without asking.
+        // The default page size is 25.
         let (ids, next) = sara.listed(&[]).await;
         assert_eq!((ids.as_slice(), next.is_some()), (&everything[..25], true));
     }
@@ -1064,7 +1064,7 @@ mod lists {
         for wrong in ["x", "%", "AAAA", "null", cut, &longer, &"A".repeat(20_000), "ä", "\u{0}"] {
             alice.list(&[("cursor", wrong)]).await.problem(400, "invalid_cursor");
         }
-        // One that somebody else was given leads to nothing that is not one's own.
+        // A cursor that another user received shows only the caller's own requests.
         let stranger = system.alice().await;
         let (ids, _) = stranger.listed(&[("cursor", &cursor)]).await;
         assert!(ids.is_empty());
@@ -1145,7 +1145,8 @@ mod webhooks {
         }
         assert_eq!(alice.read(id(&sent)).await, sent);
 
-        // Nearly too old and nearly too far ahead still hold, and of several signatures one is enough.
+        // Timestamps just within the tolerance are accepted, both past and future; one valid signature among several is
+        // enough.
         for shift in [-280, 280] {
             let body = report();
             let headers = signed("msg_1", seconds + shift, &body);
@@ -1169,7 +1170,7 @@ mod webhooks {
             let headers = signed_with(secret, "msg_1", seconds, &body);
             assert_eq!(Answer::of(system.post_webhook("/webhooks/sandbox", &body).headers(headers)).await.status, 200);
         }
-        // The provider itself signs with the newer one and is understood.
+        // The provider signs with the newer secret, and its webhook is accepted.
         let alice = system.alice().await;
         let sent = alice.sent().await;
         system.settle(&system.click(link(&sent)).await, "succeeded").await;
@@ -1283,7 +1284,7 @@ mod other_sites {
             assert_eq!((answer.status, answer.header("access-control-allow-origin")), (201, origin));
             let exposed = answer.header("access-control-expose-headers").to_ascii_lowercase();
             assert!(exposed.contains("location") && exposed.contains("idempotency-replayed"), "{answer:?}");
-            // A page can read what went wrong, too.
+            // A page of an allowed origin can also read errors.
             let refused = Answer::of(system.request(Method::GET, "/payment-requests").header("origin", origin)).await;
             assert_eq!((refused.status, refused.header("access-control-allow-origin")), (401, origin));
         }

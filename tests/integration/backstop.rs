@@ -1,10 +1,11 @@
-//! Without any schedule, links still end: DynamoDB's time to live removes the link, and the stream tells `expire`.
+//! Links expire even if the schedule never runs: DynamoDB's time to live removes the link, and the stream invokes
+//! `expire`.
 
 use domain::Status;
 use serde_json::{Value, json};
 use tests::handlers::{Handlers, assert_possible};
 
-/// One call of DynamoDB's or its streams' JSON interface.
+/// Makes one call to the JSON interface of DynamoDB or DynamoDB Streams.
 async fn dynamodb(url: &str, target: &str, body: Value) -> Value {
     let call = reqwest::Client::new()
         .post(url)
@@ -19,7 +20,7 @@ async fn dynamodb(url: &str, target: &str, body: Value) -> Value {
     call.body(body.to_string()).send().await.unwrap().json().await.unwrap()
 }
 
-/// The records that the time to live has put into the stream.
+/// Returns the stream records of the items that the time to live removed.
 async fn removed_by_time(url: &str) -> Vec<Value> {
     const STREAMS: &str = "DynamoDBStreams_20120810";
     let streams = dynamodb(url, &format!("{STREAMS}.ListStreams"), json!({})).await;
@@ -44,7 +45,7 @@ async fn a_removed_link_settles_its_request_although_nothing_was_scheduled() {
         let deadline = handlers.stored(id).await.deadline;
         tests::until(deadline).await;
     }
-    // The links' own time is a minute off; it comes now.
+    // The items of the links expire a minute later; move that time into the past.
     for id in [&unclicked, &unpaid, &canceled] {
         let token = handlers.stored(id).await.token.reveal();
         let key = json!({ "pk": { "S": format!("LINK#{token}") } });
@@ -71,7 +72,7 @@ async fn a_removed_link_settles_its_request_although_nothing_was_scheduled() {
     assert!(handlers.provider.has_closed(&unpaid));
 }
 
-/// Somebody who deletes a link by hand has not made time pass.
+/// A link that a person deleted by hand does not mean that its time has passed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_that_was_removed_by_somebody_settles_nothing() {
     let handlers = Handlers::with_limits(1, 1).await;
@@ -82,7 +83,7 @@ async fn a_link_that_was_removed_by_somebody_settles_nothing() {
     event["Records"][0].as_object_mut().unwrap().remove("userIdentity");
     handlers.expire(&event).await;
     assert_eq!(handlers.stored(&id).await.status, Status::Sent);
-    // And time that has passed is seen without any removal.
+    // An expired deadline is found without any removal.
     handlers.expire_what_is_due().await;
     assert_eq!(handlers.stored(&id).await.status, Status::Expired);
 }

@@ -1,5 +1,5 @@
-//! Any byte string in any field, header, path, query or body of any route gets a 4xx problem or the customer's 404
-//! page: never a 5xx, never a changed record, never a word about the inside.
+//! Any bytes in any field, header, path, query or body of any route get a 4xx problem or the customer's 404 page. They
+//! never cause a 5xx or change a stored request, and no answer reveals internals.
 
 use http::{HeaderValue, Method};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use tests::system::{Answer, Random, System, User, id, link, now, order, paid, ph
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// Words that only somebody inside would say.
+/// Words of the implementation that no answer may contain.
 const INSIDE: &[&str] = &[
     "serde",
     "panick",
@@ -32,7 +32,7 @@ const INSIDE: &[&str] = &[
     "eof while",
 ];
 
-/// What holds for every answer, whatever was asked.
+/// Asserts what holds for every answer, whatever the request was.
 fn assert_discreet(answer: &Answer, asked: &str) {
     assert!(answer.status < 500, "{asked}: {answer:?}");
     if answer.status < 400 {
@@ -44,7 +44,7 @@ fn assert_discreet(answer: &Answer, asked: &str) {
     }
 }
 
-/// A 4xx that is a whole problem, or one of the customer's pages.
+/// Asserts that the answer is a complete 4xx problem or one of the customer's pages.
 fn assert_refused(answer: &Answer, asked: &str) {
     assert_discreet(answer, asked);
     assert!((400..500).contains(&answer.status), "{asked}: {answer:?}");
@@ -68,7 +68,7 @@ async fn assert_nothing_stored(user: &User<'_>) {
     assert_eq!(user.list(&[]).await.json(), json!({ "items": [], "next_cursor": null }));
 }
 
-/// Every place of an order where a value can stand, as a JSON pointer.
+/// JSON pointers to every place of an order that takes a value.
 const PLACES: &[&str] = &[
     "/order_number",
     "/amount",
@@ -82,7 +82,7 @@ const PLACES: &[&str] = &[
     "/metadata/crm",
 ];
 
-/// An order as text, with this text in place of a value.
+/// Returns an order as text, with `raw` in place of the value at `place`.
 fn with_raw(place: &str, raw: &[u8]) -> Vec<u8> {
     const MARK: &str = "\"the-place\"";
     let mut order = order(&phone());
@@ -99,7 +99,7 @@ async fn no_value_that_is_wrong_everywhere_is_taken_anywhere() {
     let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth)).into_bytes();
     let deep_objects = format!("{}1{}", "{\"a\":".repeat(2_000), "}".repeat(2_000)).into_bytes();
     let mut wrong: Vec<Vec<u8>> = [
-        // No JSON at all.
+        // Not JSON.
         &b""[..],
         b"NaN",
         b"-",
@@ -125,7 +125,7 @@ async fn no_value_that_is_wrong_everywhere_is_taken_anywhere() {
         b"-1e999",
         b"{\"a\":1,\"a\":2}",
         b"1,\"amount\":1",
-        // JSON, but nothing that any field takes.
+        // JSON that no field accepts.
         b"\"\\u0000\"",
         b"\"a\\u0000b\"",
         b"\"\\u001b[31m\"",
@@ -178,7 +178,7 @@ async fn no_value_that_is_wrong_everywhere_is_taken_anywhere() {
             assert_refused(&post(&alice, body).await, &asked);
         }
     }
-    // The same as names of fields, at the top and below.
+    // The same bytes as names of fields, at the top level and below.
     for raw in &wrong {
         let text = String::from_utf8_lossy(raw);
         let name = Value::String(text.into_owned()).to_string();
@@ -187,7 +187,7 @@ async fn no_value_that_is_wrong_everywhere_is_taken_anywhere() {
             order(&phone()).to_string().replacen("{\"name\"", &format!("{{{name}:1,\"name\""), 1),
         ] {
             let asked = body.chars().take(80).collect::<String>();
-            // What was sent may be told back as the name of what is not known, but no more than its beginning.
+            // The answer may quote the name of an unknown field, but no more than its beginning.
             let answer = post(&alice, body.into_bytes()).await;
             assert!((400..500).contains(&answer.status), "{asked}: {answer:?}");
             assert!(answer.body.len() < 2_000, "{asked}: {answer:?}");
@@ -212,8 +212,8 @@ async fn random_bytes_are_no_order() {
     assert_nothing_stored(&alice).await;
 }
 
-/// An order in which bytes were changed, left out or put in may still be one. Then it is stored as it was understood,
-/// and otherwise nothing is.
+/// An order with bytes changed, removed or inserted may still be valid. Then it is stored as it was answered; otherwise
+/// nothing is stored.
 #[tokio::test]
 async fn a_damaged_order_is_refused_or_stored_as_it_was_answered() {
     let system = System::shared(&[]).await;
@@ -248,7 +248,7 @@ async fn a_damaged_order_is_refused_or_stored_as_it_was_answered() {
     assert_eq!(found, stored);
 }
 
-/// So many bytes that a header can hold, of all kinds.
+/// Returns this many random bytes, limited to those that a header can hold.
 fn header_bytes(random: &mut Random, count: usize) -> HeaderValue {
     let bytes = random.bytes(count).into_iter().map(|byte| if byte < 32 || byte == 127 { b'~' } else { byte });
     HeaderValue::from_bytes(&bytes.collect::<Vec<u8>>()).unwrap()
@@ -279,7 +279,7 @@ async fn no_header_breaks_anything() {
                 Answer::of(request.header(name, value.clone()))
             };
             assert_eq!(create("content-type").await.problem(415, "unsupported_media_type")["status"], 415, "{asked}");
-            // A long enough key of random bytes holds one that is not printable.
+            // A key of this many random bytes holds at least one that is not printable.
             if length >= 30 {
                 assert_eq!(create("idempotency-key").await.bad_fields(), ["Idempotency-Key"], "{asked}");
             }
@@ -289,7 +289,7 @@ async fn no_header_breaks_anything() {
                 let answer = Answer::of(system.post_webhook("/webhooks/sandbox", &body).headers(headers)).await;
                 assert_eq!(answer.problem(401, "unauthenticated")["status"], 401, "{name}: {asked}");
             }
-            // What nobody asks about changes nothing.
+            // Headers that no function reads change nothing.
             for name in [
                 "accept",
                 "accept-language",
@@ -321,7 +321,7 @@ async fn no_header_breaks_anything() {
     assert_eq!(alice.read(id(&sent)).await, sent);
 }
 
-/// Percent-encodes every byte, so that each one arrives.
+/// Percent-encodes every byte, so that none is changed on the way.
 fn encoded(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         write!(text, "%{byte:02X}").unwrap();
@@ -440,7 +440,7 @@ async fn no_query_finds_or_breaks_anything() {
         for name in ["agent", "status", "from", "to", "limit", "cursor", "colour"] {
             let path = format!("/payment-requests?{name}={value}");
             let answer = Answer::of(alice.request(Method::GET, &path)).await;
-            // Any text may be somebody's name; there is just nothing of theirs.
+            // Any text may be an agent's name; unknown agents have an empty list.
             if name == "agent" && answer.status == 200 {
                 assert_eq!(answer.json(), json!({ "items": [], "next_cursor": null }), "{path}");
             } else {
@@ -488,7 +488,7 @@ async fn a_damaged_webhook_never_changes_more_than_it_says() {
         }
         let request = alice.read(id(&sent)).await;
         if request != sent {
-            // Whatever was changed, it was neither the request nor the money.
+            // The webhook was accepted, so the damage was neither in the request's identifier nor in the money.
             taken += 1;
             assert_eq!((answer.status, &request["status"]), (200, &json!("paid")), "{body}");
             let report: Value = serde_json::from_str(&body).unwrap();
@@ -501,7 +501,7 @@ async fn a_damaged_webhook_never_changes_more_than_it_says() {
         }
     }
     assert!(taken > 10 && unreadable > 10, "{taken} taken and {unreadable} unreadable of 250 show little");
-    // Not signed, it is all the same what it says.
+    // Without a valid signature, the content is irrelevant.
     for _ in 0..60 {
         let length = random.below(2_000);
         let body = random.bytes(length);
@@ -553,11 +553,12 @@ async fn the_runners_own_routes_refuse_nonsense_too() {
     assert_eq!(alice.read(id(&sent)).await, before);
 }
 
-/// Sends these bytes and answers what comes back until the other side closes, or the first answer is whole.
+/// Sends these bytes, and returns what the server answers until it closes the connection or its first answer is
+/// complete.
 async fn raw(system: &System, bytes: &[u8]) -> String {
     let address = system.base().strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
-    // The other side may have seen enough before everything is out.
+    // The server may close the connection before all bytes are sent.
     drop(stream.write_all(bytes).await);
     drop(stream.shutdown().await);
     let mut answer = Vec::new();
@@ -565,7 +566,7 @@ async fn raw(system: &System, bytes: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// What no HTTP client would send.
+/// Bytes that no HTTP client would send.
 #[tokio::test]
 async fn no_bytes_on_the_wire_break_anything() {
     let system = System::shared(&[]).await;
@@ -634,7 +635,7 @@ async fn no_bytes_on_the_wire_break_anything() {
     let whole = get(format!("/payment-requests/{}", id(&sent)).as_bytes());
     let line = whole.iter().position(|byte| *byte == b'\r').unwrap();
     for _ in 0..60 {
-        // Damage to the first line leads away from what is there, or at the most to the very thing that was asked for.
+        // A damaged first line leads to an unknown route, or at most to the route that was requested.
         let mut bytes = whole.clone();
         bytes[4 + random.below(line - 4)] = random.bytes(1)[0];
         requests.push(bytes);
@@ -643,7 +644,7 @@ async fn no_bytes_on_the_wire_break_anything() {
         let asked = String::from_utf8_lossy(&bytes[..bytes.len().min(120)]).into_owned();
         let answer = raw(&system, &bytes).await;
         if answer.is_empty() {
-            // Not worth an answer.
+            // The server closed the connection without an answer.
             continue;
         }
         let status = answer.split(' ').nth(1).and_then(|status| status.parse::<u16>().ok());
@@ -659,7 +660,7 @@ async fn no_bytes_on_the_wire_break_anything() {
     assert_eq!(alice.read(id(&sent)).await, sent);
 }
 
-/// Texts that are allowed but mean something to somebody: they come out as they went in, everywhere.
+/// Valid texts with a special meaning in some format are returned unchanged everywhere.
 #[tokio::test]
 async fn harmless_but_strange_texts_are_kept_as_they_are() {
     let system = System::shared(&[]).await;

@@ -1,5 +1,5 @@
-//! The link reaches the customer through whichever channel is configured, or the agent reads why not: against stand-ins
-//! for the channels' own interfaces, and with a table that loses answers.
+//! The link reaches the customer through the configured channel, or the agent reads why it did not. Runs against
+//! stand-ins for the channels' interfaces, with a table that loses answers.
 
 use adapters::ChannelName::{self, Clickatell, Sms, Webhook, WhatsApp};
 use adapters::ConfiguredChannel;
@@ -22,10 +22,10 @@ use tests::proxy::Fault;
 const PHONE: &str = "+27831234567";
 const IDENTITY: &str = "arn:aws:sms-voice:us-east-1:111122223333:pool/pool-0123456789abcdef";
 
-/// The channels whose interfaces do not drop repeats.
+/// The channels that do not drop repeated messages, so that each message is claimed before it is sent.
 const CLAIMING: [ChannelName; 3] = [Sms, WhatsApp, Clickatell];
 
-/// Handlers, channels, and the function that tells customers through one of them.
+/// The handlers, the stand-in channels, and the function `notify` configured for one of them.
 pub(crate) struct Setting {
     pub(crate) handlers: Arc<Handlers>,
     pub(crate) channels: Channels,
@@ -59,7 +59,7 @@ impl Setting {
         Self { handlers, channels, notify }
     }
 
-    /// A channel by itself, without the function around it.
+    /// Builds the client of a channel, without the function around it.
     fn channel(&self, channel: ChannelName) -> ConfiguredChannel {
         let url = &self.channels.url;
         let (whatsapp, chat) = (format!("{url}/v25.0"), format!("{url}/chat"));
@@ -69,7 +69,7 @@ impl Setting {
         ConfiguredChannel::new(&environment).unwrap()
     }
 
-    /// A new request with the event that brings its link; nothing is counted yet.
+    /// Creates a request, and returns its identifier and the event that brings its link. Resets the proxy's counts.
     async fn sent(&self) -> (String, Value) {
         let (id, _) = self.handlers.sent().await;
         let event = self.last_event(&id).await;
@@ -81,7 +81,7 @@ impl Setting {
         self.handlers.events(id).await.pop().unwrap().1
     }
 
-    /// The bus delivers an event.
+    /// Delivers an event to `notify`, as the bus does.
     pub(crate) async fn run(&self, event: &Value) -> Result<String, String> {
         let result = self.notify.invoke(&json!({ "source": "chat2pay", "detail": event }).to_string()).await;
         result.map_err(|error| {
@@ -91,19 +91,19 @@ impl Setting {
         })
     }
 
-    /// The history of a request, as its agent reads it: each entry's status and reason.
+    /// Returns the status and reason of each history entry, as the agent reads them.
     async fn history(&self, id: &str) -> Vec<(String, Value)> {
         let answer = self.handlers.get(id).await;
         let entries = answer.body["history"].as_array().unwrap().clone();
         entries.iter().map(|entry| (entry["status"].as_str().unwrap().to_owned(), entry["reason"].clone())).collect()
     }
 
-    /// Holds that the agent reads why the link did not arrive, and that others hear of it.
+    /// Asserts that the agent reads why the link did not arrive, and that the failure is published.
     async fn assert_failed(&self, id: &str, reason: &str) {
         let sent = |reason: Value| ("sent".to_owned(), reason);
         assert_eq!(self.history(id).await, [sent(Value::Null), sent(reason.into())]);
         let answer = self.handlers.get(id).await.body;
-        // The link stays good.
+        // The link stays valid.
         let mut examples = Examples::default();
         examples.assert(&format!("requests/undelivered-{reason}"), &answer);
         let events = self.handlers.events(id).await;
@@ -113,18 +113,18 @@ impl Setting {
         examples.assert(&format!("events/undelivered-{reason}"), &event);
     }
 
-    /// Holds that nothing is in the history but that the request was sent.
+    /// Asserts that the history has only the entry `sent`.
     async fn assert_nothing_recorded(&self, id: &str) {
         assert_eq!(self.history(id).await, [("sent".to_owned(), Value::Null)]);
     }
 }
 
-/// A text as the channel got it.
+/// Returns the headers and body of a message as the channel received it.
 pub(crate) fn whole(received: &Received) -> Value {
     json!({ "headers": received.headers, "body": received.body })
 }
 
-/// The same event, as it looks so long after it happened, with so much time left for the link.
+/// Returns the event as if it had happened `age` ago and its link had `left` to live.
 fn aged(event: &Value, age: Duration, left: Duration) -> Value {
     let (mut event, now) = (event.clone(), SystemClock.now());
     event["occurred_at"] = json!(now.saturating_sub(age));
@@ -132,13 +132,13 @@ fn aged(event: &Value, age: Duration, left: Duration) -> Value {
     event
 }
 
-/// A new run's claim to the message that an event brings.
+/// Returns the claim of a new run to the message that an event brings.
 fn claim_to(event: &Value) -> Fact {
     let version = event["version"].as_u64().unwrap().try_into().unwrap();
     Fact::MessageClaimed { version, run: RunId::random(&Doors::default()).unwrap() }
 }
 
-/// Answers that say "later", each in its channel's way.
+/// Returns the answer by which a channel asks to try again later.
 fn busy(channel: ChannelName) -> Reply {
     match channel {
         Sms => Reply::Refused(400, aws_error("ThrottlingException", json!({}))),
@@ -148,7 +148,7 @@ fn busy(channel: ChannelName) -> Reply {
     }
 }
 
-/// Refusals that stay, each in its channel's way, with what the agent reads.
+/// Returns a channel's permanent rejections, each with the reason that the agent reads.
 fn refusals(channel: ChannelName) -> Vec<(Reply, &'static str)> {
     match channel {
         Sms => {
@@ -208,7 +208,7 @@ async fn a_text_message_names_who_sends_it_and_does_not_outlive_its_link() {
     let sent = &setting.channels.received()[0];
     assert!((250..=300).contains(&sent.body["TimeToLive"].as_i64().unwrap()), "{}", sent.body);
     Examples::default().assert("messages/sms-sent", &whole(sent));
-    // A text without a link stays worth something.
+    // A text without a link has no deadline and is still worth sending.
     let (id, _) = setting.sent().await;
     setting.handlers.cancel(&id).await;
     setting.run(&setting.last_event(&id).await).await.unwrap();
@@ -292,7 +292,7 @@ async fn a_refusal_is_read_by_the_agent_and_announced_once_and_nothing_is_sent_a
         for (reply, reason) in refusals(channel) {
             let (id, event) = setting.sent().await;
             setting.channels.next(&[reply]);
-            // The event is settled: it does not come again, nor does it end among the dead letters.
+            // The event is settled: it is not delivered again and does not reach the dead-letter queue.
             setting.run(&event).await.unwrap();
             setting.assert_failed(&id, reason).await;
             let calls = setting.channels.calls();
@@ -395,7 +395,7 @@ async fn the_function_run_twice_or_at_once_sends_one_message() {
         setting.run(&event).await.unwrap();
         assert_eq!((setting.channels.calls(), setting.channels.received().len()), (1, 1), "{channel}");
         setting.assert_nothing_recorded(&id).await;
-        // Another event of the same request is another message.
+        // Another event of the same request brings another message with its own claim.
         setting.handlers.cancel(&id).await;
         let canceled = setting.last_event(&id).await;
         join_all((0..4).map(|_| setting.run(&canceled))).await;
@@ -406,21 +406,21 @@ async fn the_function_run_twice_or_at_once_sends_one_message() {
 #[tokio::test]
 async fn a_write_whose_answer_is_lost_changes_nothing_for_the_customer() {
     for fault in [Fault::AnswerLost, Fault::RequestLost] {
-        // The claim.
+        // The write of the claim fails.
         let setting = Setting::of(WhatsApp).await;
         let (id, event) = setting.sent().await;
         setting.handlers.proxy.fail_next_writes(&[fault]);
         setting.run(&event).await.unwrap();
         assert_eq!((setting.channels.received().len(), setting.handlers.proxy.faults_left()), (1, 0), "{fault:?}");
         setting.assert_nothing_recorded(&id).await;
-        // The entry.
+        // The write of the history entry fails.
         let (id, event) = setting.sent().await;
         setting.channels.next(&[Reply::Refused(400, graph_error(131_026))]);
         setting.handlers.proxy.fail_next_writes(&[Fault::None, fault]);
         setting.run(&event).await.unwrap();
         assert_eq!(setting.handlers.proxy.faults_left(), 0);
         setting.assert_failed(&id, "not_on_channel").await;
-        // Giving the claim back.
+        // The write that releases the claim fails.
         let (_, event) = setting.sent().await;
         setting.channels.always(Some(busy(WhatsApp)));
         setting.handlers.proxy.fail_next_writes(&[Fault::None, fault]);
@@ -441,7 +441,7 @@ async fn a_table_that_cannot_be_reached_keeps_the_message_back() {
     assert_eq!(setting.channels.calls(), 0, "what is not claimed is not sent");
     setting.run(&event).await.unwrap();
     assert_eq!(setting.channels.received().len(), 1);
-    // Of a refusal that could not be written down, the next run tells what it can.
+    // If a rejection could not be recorded, the next run records that delivery is unconfirmed.
     let (other, event) = setting.sent().await;
     setting.channels.next(&[Reply::Refused(400, graph_error(131_026))]);
     let lost = [Fault::RequestLost; 4];
@@ -459,10 +459,10 @@ async fn a_run_that_was_cut_off_before_it_sent_loses_the_text_and_the_agent_is_t
     let (id, event) = setting.sent().await;
     let claimed = setting.handlers.store().record_fact(id.parse().unwrap(), &claim_to(&event)).await.unwrap();
     assert!(matches!(claimed, Changed::Applied(_)));
-    // It may still be at work.
+    // The first run may still be in progress.
     setting.run(&event).await.unwrap();
     setting.assert_nothing_recorded(&id).await;
-    // When Lambda runs the function again, it cannot be.
+    // When Lambda retries the event, the first run cannot be in progress any more.
     setting.run(&aged(&event, Duration::from_secs(65), Duration::from_secs(235))).await.unwrap();
     setting.assert_failed(&id, "delivery_unconfirmed").await;
     assert_eq!(setting.channels.calls(), 0);
@@ -505,7 +505,7 @@ async fn no_try_begins_after_the_end_of_the_link_and_an_ended_link_gets_no_entry
     let (id, event) = setting.sent().await;
     setting.channels.always(Some(busy(WhatsApp)));
     let deadline: Timestamp = event["link"]["expires_at"].as_str().unwrap().parse().unwrap();
-    // Runs follow one another until the link has ended, and then the channel is left alone.
+    // Runs repeat until the link expires; after that the channel is not called.
     while SystemClock.now() < deadline {
         setting.run(&event).await.ok();
     }
@@ -578,7 +578,7 @@ async fn a_text_that_this_one_customer_cannot_get_is_no_matter_for_an_operator()
             let (id, _) = setting.sent().await;
             setting.handlers.cancel(&id).await;
             setting.channels.next(&[reply]);
-            // It is settled: nothing comes again, and nothing lies among the dead letters.
+            // The event is settled: it is not delivered again and does not reach the dead-letter queue.
             let canceled = setting.last_event(&id).await;
             setting.run(&canceled).await.unwrap();
             setting.run(&canceled).await.unwrap();
@@ -602,7 +602,7 @@ async fn a_text_is_given_up_once_whoever_says_so() {
     let report = DeliveryReport { id: id.parse().unwrap(), reason: DeliveryFailure::Undelivered };
     let reported = record_delivery_report(&store, &SystemClock, report).await.unwrap();
     assert!(matches!(reported, DeliveryReportOutcome::Known(_)), "{reported:?}");
-    // The entry that is there is the first one's, also if the answer to its write is lost.
+    // The first run's entry stays, even if the answer to its write is lost.
     setting.assert_failed(&id, "channel_refused").await;
     let (other, _) = setting.sent().await;
     setting.handlers.proxy.fail_next_writes(&[Fault::AnswerLost]);

@@ -1,6 +1,6 @@
-//! What others rely on, each once and whole: the answer of every route, every problem, event, message and webhook.
+//! The public contract, each part once and whole: the answer of every route, every problem, event, message and webhook.
 //!
-//! The snapshots that belong to a test of a rule are made there. What is here has no other place.
+//! A snapshot that belongs to the test of a rule is made in that test. The other snapshots are made here.
 
 use crate::stripe::waiting;
 use adapters::ChannelName;
@@ -21,7 +21,7 @@ use tests::system::{
     Answer, SHORT_CHECKOUT, SHORT_LINK, System, eventually, id, link, now, order, paid, phone, workspace,
 };
 
-/// Each route of the deployment template with a snapshot of its answer.
+/// Each route of the deployment template, with the snapshot of its answer.
 const ROUTES: [(&str, &str); 17] = [
     ("GET /delivery-reports/{channel}", "api/delivery-report-verification"),
     ("GET /desk", "pages/desk"),
@@ -42,7 +42,7 @@ const ROUTES: [(&str, &str); 17] = [
     ("POST /webhooks/{provider}", "api/payment-webhook"),
 ];
 
-/// Every code of the specification, section 3.
+/// Every problem code of the specification, section 3.
 const PROBLEMS: [&str; 15] = [
     "malformed_body",
     "invalid_cursor",
@@ -80,7 +80,7 @@ async fn what_agents_and_supervisors_get() {
     let second = alice.sent_to(&phone).await;
     examples.assert("api/read", &alice.get(id(&first)).await);
     examples.assert("api/create-replayed", &alice.create_with_key(&order(&phone), "key-1").await);
-    // The newest first.
+    // A list is ordered newest first.
     examples.assert("api/list", &alice.list(&[]).await);
     examples.assert("api/list-with-more", &alice.list(&[("limit", "1")]).await);
     assert_eq!(alice.listed(&[]).await.0, [id(&second), id(&first)]);
@@ -128,7 +128,7 @@ async fn every_problem() {
         Examples::of(&alice.workspace, &phone).assert(&format!("problems/{code}"), &answer);
         found.push(code);
     }
-    // No function answers with this one yet.
+    // No function returns this problem yet.
     let too_many = Problem::TooManyRequests;
     found.push(too_many.code().to_owned());
     Examples::default().assert("problems/too_many_requests", &too_many.into_response());
@@ -180,7 +180,7 @@ async fn every_page() {
     Examples::about(&unpaid).assert("pages/link-expired-not-paid", &page);
     Examples::default().assert("pages/link-unknown", &system.page(Method::GET, "/p/x").await);
 
-    // What is in the files is tested in a browser.
+    // The content of the files is tested in a browser.
     let head = |mut answer: Answer| {
         answer.body.clear();
         answer
@@ -201,7 +201,7 @@ async fn every_page() {
     Examples::default().assert("pages/desk-asset", &head(system.page(Method::GET, &element).await));
 }
 
-/// Makes a request whose last event brings a message of this kind, and returns the event.
+/// Creates a request whose last event brings a message of this kind, and returns that event.
 async fn last_event(handlers: &Handlers, kind: &str) -> Value {
     let (id, _) = handlers.sent().await;
     match kind {
@@ -237,7 +237,7 @@ async fn a_report_of_a_channel_and_its_answer() {
     examples.assert("api/delivery-report", &answer);
 }
 
-/// What a program that is sent webhooks was sent: path, headers and body of each.
+/// The webhooks that an integrator's program received: path, headers and body of each.
 type Mailbox = Arc<Mutex<Vec<Value>>>;
 
 async fn keep(State(mailbox): State<Mailbox>, uri: Uri, headers: HeaderMap, body: String) {

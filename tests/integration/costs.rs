@@ -1,4 +1,4 @@
-//! What a payment request costs: DynamoDB calls per path, write units per life, bytes per item.
+//! The cost of a payment request: DynamoDB calls per path, write units per request, bytes per item.
 
 #![allow(clippy::print_stdout, reason = "the figures are shown on demand, by --nocapture")]
 
@@ -37,8 +37,8 @@ async fn each_path_makes_the_calls_it_needs_and_a_whole_life_takes_at_most_11_wr
     assert!(size <= 1024, "{size} bytes: each further kilobyte costs another unit at every write");
 }
 
-/// The customer's part and the money are reported apart, so there is one write more, and one that keeps the customer's
-/// link; the first of the two takes the request out of the index, so the second costs a unit alone.
+/// The customer's part and the money are reported separately. That makes one more write, and another that prolongs the
+/// customer's link. The first report removes the request from the index, so the second costs one unit only.
 #[tokio::test]
 async fn a_payment_that_takes_time_costs_two_write_units_more_than_another() {
     for arrives in [true, false] {
@@ -61,8 +61,8 @@ async fn a_payment_that_takes_time_costs_two_write_units_more_than_another() {
     }
 }
 
-/// Through a channel that does not drop repeats, each of the two texts of an ordinary life is claimed. Release 0.2
-/// writes a claim in two forms, which have to find room below the first kilobyte.
+/// On a channel that does not drop repeats, each of a request's two usual messages is claimed. Release 0.2 writes a
+/// claim in two forms, which have to fit into the item's first kilobyte.
 #[tokio::test]
 async fn a_claim_to_a_message_costs_one_write_unit_and_leaves_the_item_below_a_kilobyte() {
     let handlers = Handlers::start().await;

@@ -1,4 +1,4 @@
-//! A click that stops half way, at each of its steps, and a provider that is not there.
+//! A click that stops after each of its steps, and a provider that cannot be reached.
 
 use domain::limits::PROVIDER_GRACE;
 use domain::ports::{Changed, Changes as _, Checkout, Closing, PaymentProvider, ProviderError, Reads as _, Refunding};
@@ -9,7 +9,7 @@ use tests::handlers::{Handlers, assert_possible};
 use tests::provider::OnClose;
 use tests::proxy::Fault;
 
-/// The claim was written and nothing else happened.
+/// The claim was written, and nothing after it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_click_that_stops_after_the_claim_is_healed_by_pressing_again() {
     let handlers = Handlers::start().await;
@@ -21,7 +21,7 @@ async fn a_click_that_stops_after_the_claim_is_healed_by_pressing_again() {
     assert_eq!(stopped.headers["retry-after"], "1");
     let request = handlers.stored(&id).await;
     assert_eq!((request.status, request.checkout), (Status::Clicked, None));
-    // The click counts: the agent is told so.
+    // The click counts: a cancel is rejected.
     assert_eq!(handlers.cancel(&id).await.code(), "already_clicked");
 
     handlers.provider.set_unreachable(false);
@@ -30,7 +30,7 @@ async fn a_click_that_stops_after_the_claim_is_healed_by_pressing_again() {
     assert_eq!((request.version(), request.checkout.is_some()), (2, true));
 }
 
-/// The checkout exists at the provider, and we do not know it.
+/// The checkout exists at the provider, but it is not stored here.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_click_that_stops_before_the_checkout_is_kept_is_healed_by_pressing_again() {
     for fault in [Fault::AnswerLost, Fault::RequestLost] {
@@ -47,7 +47,7 @@ async fn a_click_that_stops_before_the_checkout_is_kept_is_healed_by_pressing_ag
     }
 }
 
-/// The customer never presses again: the checkout that may exist is closed before the request expires.
+/// The customer never presses again. The checkout that may exist is closed before the request expires.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_click_that_stopped_for_good_still_expires_with_its_checkout_closed() {
     let handlers = Handlers::with_limits(300, 1).await;
@@ -98,7 +98,7 @@ async fn an_unpaid_request_waits_for_an_unreachable_provider_for_ten_minutes_at_
     let settled = tests::expire(&store, &Unreachable, grace_ends, id).await.unwrap();
     assert!(matches!(settled, Settled::ExpiredUnconfirmed(..)), "{settled:?}");
 
-    // The provider comes back and says that it was paid in time: the money counts.
+    // The provider is reachable again and reports a payment made in time: the money counts.
     let payment = Payment { provider: "sandbox".into(), reference: "p".into(), paid_at: deadline };
     let money = store.get(id).await.unwrap().unwrap().details.money;
     let pay =
@@ -151,7 +151,7 @@ async fn what_was_paid_when_its_checkout_is_closed_is_paid_and_another_amount_is
     assert_possible(&request);
     assert_eq!((request.status, request.version()), (Status::Paid, 3));
     assert_eq!(request.payment.unwrap().reference, format!("pay_{paid}"));
-    // The provider's own report of it comes later, and changes nothing.
+    // The provider's own report arrives later and changes nothing.
     assert_eq!(handlers.pay(&paid, request.deadline).await.status, 200);
     assert_eq!(handlers.stored(&paid).await.version(), 3);
 

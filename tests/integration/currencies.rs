@@ -1,5 +1,4 @@
-//! A currency that its country gives up: nobody is asked for it any more, and what was asked for in it comes to its
-//! end.
+//! A currency that its country has given up. New requests in it are rejected; existing ones still run to their end.
 
 use crate::reports::{past, store};
 use adapters::DynamoDbStore;
@@ -8,7 +7,7 @@ use domain::{PaymentRequest, Status, Timestamp};
 use serde_json::json;
 use tests::system::{Answer, System, User, link, now, order, paid, phone, shifted, workspace};
 
-/// A request over BGN 250.00, as an earlier version has stored it: Bulgaria took the euro on 2026-01-01.
+/// Builds a request over BGN 250.00 as an earlier release stored it. Bulgaria adopted the euro on 2026-01-01.
 fn in_leva(user: &User<'_>, created_at: Timestamp, statuses: &[Status]) -> PaymentRequest {
     let mut request = past(user, "alice", created_at, statuses);
     request.details.money.currency = "BGN".parse().unwrap();

@@ -1,5 +1,5 @@
-//! A channel takes a link, and says later that it did not arrive: then the agent reads it, once, whoever says so and
-//! however often. Nothing is believed that the channel did not say.
+//! A channel accepts a link and later reports that it did not arrive. The agent then reads the failure once, however
+//! often and by whatever way it is reported. Forged reports change nothing.
 
 use adapters::ChannelName::{self, Clickatell, Sms, Webhook, WhatsApp};
 use domain::{Clock as _, SystemClock, Timestamp};
@@ -19,7 +19,7 @@ const CHAT_SECRET: &str = "whsec_dGVzdCBzZWNyZXQgb2YgbW9yZSB0aGFuIDI0IGJ5dGVz";
 const APP_SECRET: &str = "0123456789abcdef0123456789abcdef";
 const VERIFY_TOKEN: &str = "a-text-of-our-own";
 
-/// Handlers and a channel, with the function that sends through it and the one that hears from it.
+/// The handlers and a channel, with the functions `notify` and `delivery-report` configured for it.
 pub(crate) struct Setting {
     channel: ChannelName,
     handlers: Arc<Handlers>,
@@ -28,14 +28,14 @@ pub(crate) struct Setting {
     reports: Box<dyn Function>,
 }
 
-/// What a channel reports of a message, each in its own way.
+/// The state of a message that a channel reports, in its own format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It is on its way.
+    /// The message is in flight.
     Sent,
-    /// It arrived.
+    /// The message was delivered.
     Delivered,
-    /// It will not arrive: the phone cannot be reached.
+    /// The message will not be delivered: the phone cannot be reached.
     Failed,
 }
 
@@ -67,8 +67,8 @@ impl Setting {
         Self { channel, handlers, channels, notify, reports }
     }
 
-    /// A new request whose link the channel has taken: its identifier, the token of its link, and the channel's
-    /// message.
+    /// Creates a request whose link the channel accepts. Returns its identifier, the token of its link, and the
+    /// channel's message.
     pub(crate) async fn taken(&self) -> (String, String, Value) {
         let (id, token) = self.handlers.sent().await;
         let (_, event) = self.handlers.events(&id).await.pop().unwrap();
@@ -81,7 +81,7 @@ impl Setting {
         self.notify.invoke(&json!({ "source": "chat2pay", "detail": event }).to_string()).await.unwrap();
     }
 
-    /// The channel reports what became of a message that it was sent.
+    /// Sends the channel's report on a message that it received.
     async fn report(&self, message: &Value, outcome: Outcome) {
         let body = report(self.channel, message, outcome);
         if self.channel == Sms {
@@ -92,24 +92,24 @@ impl Setting {
         }
     }
 
-    /// The channel sends this, signed as it signs.
+    /// Sends this body as the channel, with the channel's signature.
     pub(crate) async fn post(&self, body: &Value) -> Answer {
         let body = body.to_string();
         let headers = signed(self.channel, &body, SystemClock.now());
         self.handlers.report_delivery(&*self.reports, self.channel.as_str(), headers, &body).await
     }
 
-    /// The reasons in a request's history.
+    /// Returns the reason of each entry in a request's history.
     async fn reasons(&self, id: &str) -> Vec<Value> {
         let answer = self.handlers.get(id).await.body;
         answer["history"].as_array().unwrap().iter().map(|entry| entry["reason"].clone()).collect()
     }
 
-    /// Holds that the agent reads why the link did not arrive, and that others hear of it, once.
+    /// Asserts that the agent reads once why the link did not arrive, and that the failure is published once.
     async fn assert_failed(&self, id: &str, reason: &str) {
         assert_eq!(self.reasons(id).await, [Value::Null, reason.into()], "{}", self.channel);
         let answer = self.handlers.get(id).await.body;
-        // The link stays good.
+        // The link stays valid.
         let mut examples = Examples::default();
         examples.assert(&format!("requests/undelivered-{reason}"), &answer);
         let events = self.handlers.events(id).await;
@@ -119,8 +119,8 @@ impl Setting {
     }
 }
 
-/// What a channel's own report says of a message, as its documentation shows it. Whom the message was for stands in it
-/// too.
+/// Builds a channel's report on a message, in the format that its documentation shows. The report contains the
+/// recipient's number.
 pub(crate) fn report(channel: ChannelName, message: &Value, outcome: Outcome) -> Value {
     match channel {
         Sms => {
@@ -155,7 +155,8 @@ pub(crate) fn report(channel: ChannelName, message: &Value, outcome: Outcome) ->
     }
 }
 
-/// <https://docs.aws.amazon.com/sms-voice/latest/userguide/configuration-sets-event-format.html>
+/// Builds an event of AWS End User Messaging SMS
+/// (<https://docs.aws.amazon.com/sms-voice/latest/userguide/configuration-sets-event-format.html>).
 fn text_event(message: &Value, kind: &str, last: bool) -> Value {
     let mut event = json!({ "eventType": kind, "eventVersion": "1.0", "eventTimestamp": 1_686_975_103_470_i64,
         "isFinal": last, "originationPhoneNumber": "+12065550152", "destinationPhoneNumber": "+27831234567",
@@ -168,7 +169,7 @@ fn text_event(message: &Value, kind: &str, last: bool) -> Value {
     event
 }
 
-/// As Amazon SNS hands a text over (<https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html>).
+/// Wraps a text as Amazon SNS delivers it to Lambda (<https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html>).
 fn notification(message: &Value) -> String {
     let sns = json!({ "Type": "Notification", "MessageId": "n-1", "TopicArn": "arn:aws:sns:us-east-1:1:reports",
         "Message": message.to_string(), "Timestamp": "2026-01-05T10:00:00.000Z", "MessageAttributes": {} });
@@ -177,7 +178,8 @@ fn notification(message: &Value) -> String {
     .to_string()
 }
 
-/// <https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/status>
+/// Builds a WhatsApp status
+/// (<https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/status>).
 fn status(message: &Value, status: &str, error: Option<i64>) -> Value {
     let mut said = json!({ "id": "wamid.HBgL", "status": status, "timestamp": "1750857384",
         "recipient_id": "27831234567", "pricing": { "billable": true, "pricing_model": "PMP" } });
@@ -197,6 +199,8 @@ fn statuses(all: &[Value]) -> Value {
             "display_phone_number": "15550783881", "phone_number_id": "106540352242922" } } }] }] })
 }
 
+/// Builds a status update of Clickatell's One API.
+///
 /// <https://guides.clickatell.com/clickatell-chat-commerce-platform/developer/channels/whatsapp-and-sms-one-api/api-reference/customer-callbacks>
 fn update(client_message_id: &Value, code: i64, name: &str) -> Value {
     json!({ "integrationId": "fa80", "integrationName": "chat2pay", "event": { "messageStatusUpdate": [{
@@ -204,12 +208,12 @@ fn update(client_message_id: &Value, code: i64, name: &str) -> Value {
         "timestamp": 1_506_607_698_000_i64, "to": "27831234567" }] } })
 }
 
-/// `events/schemas/message.failed.schema.json`
+/// Builds a report of the integrator's chat, by `events/schemas/message.failed.schema.json`.
 fn chat_report(kind: &str, data: &Value) -> Value {
     json!({ "type": kind, "timestamp": "2026-01-05T10:00:30.000Z", "data": data })
 }
 
-/// The headers that a channel sends a report with.
+/// Returns the headers of a channel's report, with its signature.
 fn signed(channel: ChannelName, body: &str, now: Timestamp) -> Value {
     let mut headers = json!({ "content-type": "application/json" });
     match channel {
@@ -240,7 +244,7 @@ async fn the_agent_reads_that_a_link_did_not_arrive_however_often_the_channel_sa
         setting.assert_failed(&id, "undelivered").await;
         join_all((0..8).map(|_| setting.report(&message, Outcome::Failed))).await;
         setting.assert_failed(&id, "undelivered").await;
-        // The link stays good.
+        // The link stays valid.
         assert_eq!(setting.handlers.click(&token).await.status, 303);
         tests::handlers::assert_possible(&setting.handlers.stored(&id).await);
     }
@@ -284,7 +288,7 @@ async fn the_reason_is_the_channels_own() {
         ("TEXT_PROTECT_BLOCKED", "channel_refused"),
     ] {
         let (id, _, message) = setting.taken().await;
-        // A carrier that cannot be reached now may be reached later.
+        // A failure at the carrier may be temporary, so an event that is not final changes nothing.
         setting.reports.invoke(&notification(&text_event(&message, kind, false))).await.unwrap();
         assert_eq!(setting.reasons(&id).await.len(), 1, "{kind}");
         setting.reports.invoke(&notification(&text_event(&message, kind, true))).await.unwrap();
@@ -355,7 +359,7 @@ async fn what_was_already_known_is_not_said_twice() {
     setting.assert_failed(&id, "delivery_unconfirmed").await;
     setting.report(&message, Outcome::Failed).await;
     setting.assert_failed(&id, "delivery_unconfirmed").await;
-    // And the other way round: the report overtakes the run that is told nothing.
+    // A rejection that the run has recorded is not replaced by a report that comes later.
     let (id, _) = setting.handlers.sent().await;
     let (_, event) = setting.handlers.events(&id).await.pop().unwrap();
     let mark = {
@@ -379,7 +383,7 @@ async fn a_report_whose_write_is_lost_comes_again_and_counts_once() {
             assert_eq!(setting.handlers.proxy.faults_left(), 0);
             setting.assert_failed(&id, "undelivered").await;
         }
-        // A table that stays away: the channel is told to come again.
+        // The table is unavailable for longer: the channel is asked to try again.
         let setting = Setting::of(channel).await;
         let (id, _, message) = setting.taken().await;
         setting.handlers.proxy.fail_next_writes(&[Fault::RequestLost; 4]);
@@ -431,10 +435,10 @@ async fn many_reports_at_once_are_each_recorded_and_foreign_ones_passed_over() {
         "failed",
         Some(131_026),
     ));
-    // Delivered ones beside them, more than any other route would take.
+    // The same body also reports 100 delivered messages, which makes it larger than any other route accepts.
     all.extend((0..100).map(|_| status(&json!({}), "delivered", None)));
     let mut body = statuses(&all);
-    // What the application listens to besides.
+    // The application also subscribes to other events.
     let changes = body["entry"][0]["changes"].as_array_mut().unwrap();
     changes.push(json!({ "field": "account_update", "value": { "event": "VERIFIED_ACCOUNT" } }));
     changes.push(json!({ "field": "messages", "value": { "messages": [{ "from": "27831234567", "type": "text" }] } }));
@@ -517,7 +521,7 @@ async fn nothing_is_believed_that_the_channel_did_not_say() {
         let calls = setting.channels.calls();
         let mut body = report(channel, &message, Outcome::Failed);
         if channel == Clickatell {
-            // The mark of another request, made up from this one's identifier; and one with a bit turned over.
+            // A mark forged for another request from this one's identifier, and a mark with one bit flipped.
             let mark = body["event"]["messageStatusUpdate"][0]["clientMessageId"].as_str().unwrap().to_owned();
             assert_eq!(mark.len(), 32);
             let other = if &mark[12..13] == "x" { "y" } else { "x" };
@@ -549,7 +553,7 @@ async fn nothing_is_believed_that_the_channel_did_not_say() {
             setting.handlers.proxy.take_calls().into_iter().filter(|call| call.operation == "UpdateItem").count();
         assert_eq!((writes, setting.channels.calls()), (0, calls), "{channel}: nothing is called");
     }
-    // The chat's is also of its time.
+    // The chat's signature also covers a timestamp, and six minutes off is rejected.
     let setting = Setting::of(Webhook).await;
     let (_, _, message) = setting.taken().await;
     let text = report(Webhook, &message, Outcome::Failed).to_string();

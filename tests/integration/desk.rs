@@ -1,4 +1,4 @@
-//! The desk's pages over the gateway: what they are, what they may load, and how their files are kept.
+//! The desk's pages over the gateway: their content, what they may load, and how their files are cached.
 
 use reqwest::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, VARY};
 use reqwest::{Client, Response};
@@ -16,7 +16,7 @@ fn header(response: &Response, name: reqwest::header::HeaderName) -> &str {
     response.headers().get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
 }
 
-/// The addresses of our own files in a page.
+/// Returns the addresses of the project's own files in a page.
 fn files(page: &str) -> Vec<String> {
     let addresses = page.split(['"', '\'']).filter(|text| text.starts_with("/desk/assets/"));
     addresses.map(str::to_owned).collect()

@@ -1,5 +1,5 @@
-//! What is put on the bus (specification, section 5), held against its schemas; and the sample events, put through the
-//! functions they are for.
+//! The events on the bus (specification, section 5), validated against their schemas, and the sample events, handed to
+//! the functions that they are for.
 
 use jsonschema::Validator;
 use runtime::Function;
@@ -24,13 +24,13 @@ fn read(path: &Path) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Holds a detail against the schema of its kind.
+/// Asserts that a detail is valid by the schema of its kind.
 pub(crate) fn assert_valid(detail_type: &str, detail: &Value) {
     let errors: Vec<String> = schema(detail_type).iter_errors(detail).map(|error| error.to_string()).collect();
     assert!(errors.is_empty(), "{errors:#?} in {detail}");
 }
 
-/// What holds for every event: its kind's schema, its envelope, its place after the one before it.
+/// Asserts what holds for every event: the schema of its kind, its envelope, and its version after the one before it.
 pub(crate) fn assert_announced(events: &[Value], request: &Value) {
     let history = request["history"].as_array().unwrap();
     assert_eq!(events.len(), history.len(), "one event for each entry: {events:#?}");
@@ -163,7 +163,8 @@ async fn no_event_comes_twice() {
     system.stop().await;
 }
 
-/// Schemas that let everything pass would let every test here pass, too.
+/// Proves that the schemas reject broken events; otherwise every other test here would pass with a schema that accepts
+/// all.
 #[tokio::test]
 async fn a_broken_event_is_not_valid() {
     let system = System::shared(&[]).await;
@@ -213,7 +214,7 @@ async fn a_broken_event_is_not_valid() {
     }
 }
 
-/// The texts of the documentation are events, too.
+/// The examples in the documentation are validated too.
 #[test]
 fn the_documented_event_is_valid() {
     let readme = std::fs::read_to_string(events_directory().join("README.md")).unwrap();
@@ -224,7 +225,7 @@ fn the_documented_event_is_valid() {
     assert!(schema("message.requested").is_valid(&message), "{message}");
 }
 
-/// A function by its name.
+/// Builds a function by its name.
 fn function(name: &str, environment: &runtime::Environment) -> Box<dyn Function> {
     let make = match name {
         "cancel" => cancel::function,
@@ -243,15 +244,15 @@ fn function(name: &str, environment: &runtime::Environment) -> Box<dyn Function>
     make(environment).unwrap()
 }
 
-/// What a sample's own documentation says comes back.
+/// The result that a sample's documentation promises.
 enum Documented {
-    /// An HTTP answer of this status, with a problem's code or none.
+    /// An HTTP answer with this status, and with this problem code unless it is empty.
     Http(u16, &'static str),
-    /// Exactly this.
+    /// Exactly this value.
     Whole(Value),
 }
 
-/// Every sample, in the order in which they belong together.
+/// Returns every sample with its documented result, in an order in which they can run.
 fn documented() -> Vec<(&'static str, Documented)> {
     use Documented::{Http, Whole};
     vec![
@@ -298,7 +299,7 @@ fn documented() -> Vec<(&'static str, Documented)> {
 #[tokio::test]
 async fn every_sample_gets_the_answer_that_its_documentation_promises() {
     let system = System::start(&[]).await;
-    // The scheduled sample would look ahead for a minute.
+    // The scheduled sample would otherwise look ahead for a minute.
     let environment = system.environment().clone().with("EXPIRY_LOOKAHEAD_SECONDS", "0");
     let samples = events_directory().join("samples");
     let mut left: Vec<String> = Vec::new();
@@ -326,7 +327,7 @@ async fn every_sample_gets_the_answer_that_its_documentation_promises() {
     }
     assert!(left.is_empty(), "samples that nobody expects anything of: {left:?}");
 
-    // What they bring about beside their answers.
+    // The samples' effects besides their answers.
     let sample = "a07ce246-e3c8-8497-86e5-265e1d9cc33e";
     for version in 1..=4 {
         for event in system.wait_for_events(sample, version).await {

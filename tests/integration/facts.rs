@@ -1,5 +1,5 @@
-//! Facts: recorded and retracted once however often that is tried, and understood by release 0.1 as 0.2 understands
-//! what 0.1 wrote. The identifiers and conditions of 0.1 are written out here, as they were.
+//! Facts are recorded and retracted once, however often that is tried. Release 0.1 understands what 0.2 wrote, and the
+//! other way round. The identifiers and conditions of 0.1 are copied here unchanged.
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -17,19 +17,19 @@ use std::collections::{BTreeSet, HashMap};
 use tests::handlers::Handlers;
 use tests::proxy::Fault;
 
-/// Items of release 0.1, as they lay in its table: one whose customer has clicked and whose payment `pay_1` then
-/// failed, and one that was canceled, paid all the same by `pay_2`, and asked a refund for. A run had claimed the first
-/// message of each.
+/// Items that release 0.1 stored. The customer of the first had clicked, and its payment `pay_1` then failed. The
+/// second was canceled, paid all the same by `pay_2`, and its refund was requested. A run had claimed the first message
+/// of each.
 const PAYMENT_FAILED: &str = include_str!("items/release-0.1-payment-failed.json");
 const REFUND_DUE: &str = include_str!("items/release-0.1-refund-due.json");
 
-/// What 0.1 wrote into `operations` of the first of these for the claim to its first message.
+/// The operation in the first item that 0.1 wrote for the claim to its first message.
 const CLAIMED_MESSAGE: &str = "46TYJN3iqqQmE";
-/// What it wrote there for the run that claimed it.
+/// The operation in the first item that 0.1 wrote for the run that claimed the message.
 const CLAIMING_RUN: &str = "3CX4QRb7f1hTs";
-/// What it wrote there for the failure of the sandbox's payment `pay_1`.
+/// The operation in the first item that 0.1 wrote for the failure of the sandbox's payment `pay_1`.
 const FAILED_PAYMENT: &str = "3RTDXS7xWKqSj";
-/// What it wrote into `operations` of the second for the refund that it had asked for.
+/// The operation in the second item that 0.1 wrote for the refund that it had requested.
 const ASKED_REFUND: &str = "2fPtcyAfHu8K7";
 
 type Item = HashMap<String, AttributeValue>;
@@ -42,7 +42,7 @@ fn set(texts: &[&str]) -> AttributeValue {
     AttributeValue::Ss(texts.iter().map(|text| (*text).to_owned()).collect())
 }
 
-/// An item in DynamoDB's JSON, without these of its operations.
+/// Reads an item in DynamoDB's JSON and removes these operations from it.
 fn item_without(json: &str, operations: &[&str]) -> Item {
     let mut item: Value = serde_json::from_str(json).unwrap();
     let left = item["operations"]["SS"].as_array_mut().unwrap();
@@ -60,7 +60,7 @@ async fn stored(handlers: &Handlers, id: PaymentRequestId) -> PaymentRequest {
     handlers.stored(&id.to_string()).await
 }
 
-/// The texts of a string set of the stored item; none if it has no such attribute.
+/// Returns the texts of a string set of the stored item, or `None` if it lacks the attribute.
 async fn texts(handlers: &Handlers, id: PaymentRequestId, attribute: &str) -> Option<BTreeSet<String>> {
     let item = handlers.item(&format!("REQ#{id}")).await;
     Some(item.get(attribute)?.as_ss().unwrap().iter().cloned().collect())
@@ -70,7 +70,7 @@ async fn has_operation(handlers: &Handlers, id: PaymentRequestId, operation: &st
     texts(handlers, id, "operations").await.unwrap().contains(operation)
 }
 
-/// Makes an update as release 0.1 would. Returns whether its condition held.
+/// Makes an update as release 0.1 does, and returns whether its condition held.
 async fn release_0_1(
     handlers: &Handlers,
     id: PaymentRequestId,
@@ -111,15 +111,16 @@ async fn release_0_1_releases(handlers: &Handlers, id: PaymentRequestId, run: &s
     release_0_1(handlers, id, "DELETE #operations :marks", condition, &values).await
 }
 
-/// `action` is `ADD` before the provider is asked for a refund, and `DELETE` when it has refused.
+/// Marks a refund as release 0.1 does: `action` is `ADD` before it requests the refund, and `DELETE` after the provider
+/// has rejected the refund.
 async fn release_0_1_marks_refund(handlers: &Handlers, id: PaymentRequestId, action: &str) -> bool {
     let values = [("mark", set(&[ASKED_REFUND])), ("is_refund_due", text("refund_due"))];
     let condition = "attribute_exists(#pk) AND #status = :is_refund_due";
     release_0_1(handlers, id, &format!("{action} #operations :mark"), condition, &values).await
 }
 
-/// The provider reports to release 0.1 that the customer had paid in time. `failure` is what 0.1 would have kept of a
-/// failure of this payment.
+/// Handles the provider's report that the customer had paid in time as release 0.1 does. `failure` is the operation
+/// that 0.1 would have stored for a failure of this payment.
 async fn release_0_1_processes(handlers: &Handlers, id: PaymentRequestId, failure: &str) -> bool {
     let due_at = handlers.item(&format!("REQ#{id}")).await["due_at"].clone();
     let values = [
@@ -140,7 +141,7 @@ async fn release_0_1_processes(handlers: &Handlers, id: PaymentRequestId, failur
     release_0_1(handlers, id, update, condition, &values).await
 }
 
-/// The provider reports to release 0.1 that `pay_1` failed.
+/// Handles the provider's report that `pay_1` failed as release 0.1 does.
 async fn release_0_1_fails_payment(handlers: &Handlers, id: PaymentRequestId) -> bool {
     let values = [
         ("operation", text(FAILED_PAYMENT)),
@@ -180,11 +181,12 @@ async fn what_release_0_1_kept_among_the_operations_is_known_and_honoured() {
     let (failed_one, due) =
         (put(&handlers, item_without(PAYMENT_FAILED, &[])).await, put(&handlers, item_without(REFUND_DUE, &[])).await);
 
-    // The message is claimed.
+    // The message is claimed already.
     for id in [failed_one, due] {
         assert!(matches!(store.record_fact(id, &claim()).await.unwrap(), Changed::Unchanged(_)));
     }
-    // The payment has failed: it is not waited for, and another one is. A repeat of the report adds nothing.
+    // `pay_1` has failed, so the request does not wait for it, but it waits for another payment. A repeated report adds
+    // nothing.
     let request = stored(&handlers, failed_one).await;
     assert!(request.has_fact(&Fact::payment_failed("sandbox", "pay_1")));
     assert!(!request.has_fact(&Fact::payment_failed("sandbox", "pay_2")));
@@ -194,7 +196,8 @@ async fn what_release_0_1_kept_among_the_operations_is_known_and_honoured() {
     assert_eq!(stored(&handlers, failed_one).await, request);
     let other = store.change(failed_one, &processing("pay_2", request.deadline)).await.unwrap();
     assert!(matches!(&other, Changed::Applied(request) if request.status == Status::Processing), "{other:?}");
-    // The refund is ours, so that it was accepted says nothing yet; until it is retracted, and may be a person's.
+    // The fact says that we requested the refund, so the report that it was accepted changes nothing. Once the fact is
+    // retracted, the refund may be one that a person made.
     assert!(stored(&handlers, due).await.has_fact(&Fact::RefundRequested));
     let accepted = || ProviderEvent::RefundTaken { id: due, reference: "pay_2".into(), money: money() };
     let ours = record_provider_event(&store, &SystemClock, accepted()).await.unwrap();
@@ -239,7 +242,7 @@ async fn release_0_1_knows_the_payments_that_failed() {
     assert!(release_0_1_processes(&handlers, id, "another").await, "another payment");
 }
 
-/// What has to be remembered need not be an entry: no history, no event, and both releases know of it.
+/// A fact needs no history entry and no event, and both releases know it.
 #[tokio::test]
 async fn a_failed_payment_can_be_remembered_without_a_change() {
     let handlers = Handlers::start().await;
@@ -268,14 +271,14 @@ async fn release_0_1_knows_the_refunds_that_were_asked_for() {
     store.retract_fact(id, &Fact::RefundRequested).await.unwrap();
     assert!(!has_operation(&handlers, id, ASKED_REFUND).await);
     assert_eq!(texts(&handlers, id, "facts").await, None, "the attribute goes with its last text");
-    // What 0.1 asked for in between is known, and is once only.
+    // A refund that 0.1 requested in between is known, and is marked only once.
     assert!(release_0_1_marks_refund(&handlers, id, "ADD").await);
     assert!(stored(&handlers, id).await.has_fact(&Fact::RefundRequested));
     assert!(release_0_1_marks_refund(&handlers, id, "DELETE").await);
     assert!(!stored(&handlers, id).await.has_fact(&Fact::RefundRequested));
 }
 
-/// The release after 0.2 writes no marks, and may be rolled back too.
+/// The release after 0.2 will write no marks, and a rollback from it has to work too.
 #[tokio::test]
 async fn a_fact_counts_without_its_marks() {
     let handlers = Handlers::start().await;
@@ -360,7 +363,7 @@ async fn of_any_number_of_claims_to_one_message_one_is_recorded() {
     let won: Vec<_> = claims.iter().zip(&recorded).filter(|(_, one)| matches!(one, Ok(Changed::Applied(_)))).collect();
     let [(winner, _)] = won.as_slice() else { panic!("{recorded:?}") };
     assert_eq!(texts(&handlers, id, "facts").await.unwrap(), winner.texts().collect());
-    // Another message of the request is another claim.
+    // Another message of the same request has a claim of its own.
     let other = Fact::MessageClaimed { version: 2, run: RunId::random(&domain::Doors::default()).unwrap() };
     assert!(matches!(store.record_fact(id, &other).await.unwrap(), Changed::Applied(_)));
 }
@@ -382,7 +385,8 @@ async fn a_refund_is_asked_for_only_while_it_is_due() {
     assert_eq!(store.retract_fact(unknown, &Fact::RefundRequested).await.unwrap(), Changed::NotFound);
 }
 
-/// What nobody would remove must not be kept: whoever ends requests has to say for how long they are kept.
+/// Without a retention, the item of an ended request would never be removed. A store that ends requests therefore needs
+/// a retention.
 #[tokio::test]
 async fn a_store_without_a_retention_ends_no_request() {
     let handlers = Handlers::start().await;

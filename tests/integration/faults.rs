@@ -1,12 +1,12 @@
-//! Lost answers on every write: applied and not acknowledged, or never arrived. Nothing happens twice, nothing is lost,
-//! and whoever asked is told what really happened.
+//! Lost answers on every write: the write was applied but not acknowledged, or it never arrived. Nothing happens twice,
+//! nothing is lost, and the caller gets the real outcome.
 
 use domain::{Clock as _, Status, SystemClock};
 use std::sync::Arc;
 use tests::handlers::{Handlers, assert_possible};
 use tests::proxy::Fault;
 
-/// Every way in which one of two writes can go wrong once.
+/// Returns every way in which exactly one of two writes fails once.
 fn single_faults() -> Vec<Vec<Fault>> {
     [Fault::AnswerLost, Fault::RequestLost]
         .into_iter()
@@ -151,7 +151,7 @@ async fn an_expiry_whose_answers_are_lost_happens_once() {
     }
 }
 
-/// The SDK gives up after four tries. The caller is told to try again, and trying again tells the truth.
+/// The SDK gives up after four attempts. The caller is asked to try again, and the retry returns the real outcome.
 #[tokio::test(flavor = "multi_thread")]
 async fn when_every_try_fails_the_caller_can_try_again_and_is_told_the_truth() {
     for fault in [Fault::AnswerLost, Fault::RequestLost] {

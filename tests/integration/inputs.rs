@@ -1,4 +1,4 @@
-//! What callers type: phone numbers, order numbers, descriptions and times, and the texts that come of them
+//! The input that callers type: phone numbers, order numbers, descriptions and times, and the messages built from them
 //! (specification, sections 3 and 4).
 
 use http::Method;
@@ -10,13 +10,13 @@ use tests::channels::Channels;
 use tests::system::{Answer, System, User, id, link, order, phone};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// The message of the only field that is refused.
+/// Returns the message of the only rejected field, which has to be `field`.
 fn message(answer: &Answer, field: &str) -> String {
     assert_eq!(answer.bad_fields(), [field], "{answer:?}");
     answer.json()["errors"][0]["message"].as_str().unwrap().to_owned()
 }
 
-/// An order with one field set, such as `/customer/phone`.
+/// Returns an order with the field at this JSON pointer set, such as `/customer/phone`.
 fn order_with(pointer: &str, value: impl Into<Value>) -> Value {
     let mut order = order(&phone());
     *order.pointer_mut(pointer).unwrap() = value.into();
@@ -42,7 +42,7 @@ async fn a_number_that_can_be_read_otherwise_is_refused_with_the_form_to_write()
         let message = message(&refused, "customer.phone");
         assert!(message.ends_with(&format!("write it as {form}")), "{given}: {message}");
         assert!(refused.json()["detail"].as_str().unwrap().contains(&format!("write it as {form}.")), "{refused:?}");
-        // Who writes it so is understood, and finds it.
+        // A phone in this form is accepted, and a search for it finds the request.
         let sent = alice.sent_as(&order_with("/customer/phone", form)).await;
         assert_eq!(sent["customer"]["phone"], form);
         assert!(alice.listed(&[("phone", form)]).await.0.contains(&id(&sent).to_owned()), "{form}");
@@ -117,7 +117,7 @@ async fn the_ends_of_a_descriptions_lines_are_normalised() {
     assert_eq!(ids[0], ids[2]);
 }
 
-/// Asks for a list and a report with this query, as it stands in the address.
+/// Requests a list and a report with this query, which is not encoded any further.
 async fn asked(user: &User<'_>, query: &str) -> [Answer; 2] {
     let list = user.request(Method::GET, &format!("/payment-requests?{query}"));
     let report = user.request(Method::GET, &format!("/reports/agents?{query}"));
@@ -179,7 +179,7 @@ async fn a_link_that_lasts_a_day_expires_in_24_hours() {
     }
 }
 
-/// What a test's own thread logs, at every level.
+/// Collects what the test's own thread logs, at every level.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -207,7 +207,7 @@ impl MakeWriter<'_> for Log {
     }
 }
 
-/// Hands an event to a function, and returns its answer with what it logged.
+/// Hands an event to a function, and returns its answer with its log.
 async fn invoked(function: &dyn Function, event: &Value) -> (Value, String) {
     let log = Log::default();
     let everything = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);

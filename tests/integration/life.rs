@@ -1,4 +1,4 @@
-//! The life of a payment request (specification, section 2), as everybody sees it.
+//! The life of a payment request (specification, section 2), as agent, customer, provider and bus see it.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use tests::system::{
     SHORT, SHORT_CHECKOUT, SHORT_LINK, System, all, failed, id, link, now, order, paid, phone, shifted, time, workspace,
 };
 
-/// What no later change may touch: the entries that were there before are there still.
+/// Asserts that history only grows: every entry of `before` is still in `after`.
 fn assert_continues(before: &Value, after: &Value) {
     let (before, after) = (before["history"].as_array().unwrap(), after["history"].as_array().unwrap());
     assert!(after.starts_with(before), "{before:?} was rewritten: {after:?}");
@@ -26,7 +26,7 @@ async fn a_request_goes_from_sent_over_clicked_to_paid() {
     let system = System::shared(&[]).await;
     let (alice, phone) = (system.alice().await, phone());
 
-    // Sent.
+    // Status: sent.
     let before = now();
     let created = alice.create(&order(&phone)).await;
     assert_eq!(created.status, 201, "{created:?}");
@@ -43,7 +43,7 @@ async fn a_request_goes_from_sent_over_clicked_to_paid() {
     let texts = system.wait_for_texts(&phone, 1).await;
     assert_eq!(texts, [format!("Please pay R250.00 for order 10045: {link} The link expires in 5 minutes.")]);
 
-    // Clicked.
+    // Status: clicked.
     let page = system.page(Method::GET, &link).await;
     assert_eq!(page.status, 200);
     assert!(page.text().contains("R250.00") && page.text().contains("<button"), "{page:?}");
@@ -58,7 +58,7 @@ async fn a_request_goes_from_sent_over_clicked_to_paid() {
         assert!(payment_page.text().contains(offered), "{offered}: {payment_page:?}");
     }
 
-    // Paid.
+    // Status: paid.
     let before = now();
     let back = system.settle(&checkout, "succeeded").await;
     assert_eq!((back.status, back.header("location")), (303, link.as_str()));
@@ -71,7 +71,7 @@ async fn a_request_goes_from_sent_over_clicked_to_paid() {
     let texts = system.wait_for_texts(&phone, 2).await;
     assert_eq!(texts[1..], ["Thank you. We received your payment of R250.00 for order 10045."]);
 
-    // What the bus was told of it.
+    // The published events.
     let events = system.wait_for_events(&id, 3).await;
     assert_eq!(events.len(), 3, "{events:?}");
     for (event, name) in events.iter().zip(["events/sent", "events/clicked", "events/paid"]) {
@@ -191,7 +191,7 @@ async fn an_unpaid_checkout_expires_at_its_deadline_and_is_closed_at_the_provide
     assert!(time(&last(&expired)["at"]) >= shifted(clicked_at, SHORT), "{expired}");
     examples.assert("events/expired-not-paid", &system.wait_for_events(id(&sent), 3).await[2]);
 
-    // Nobody can pay for it any more.
+    // The checkout cannot be paid any more.
     let payment_page = system.page(Method::GET, &checkout).await;
     assert!(!payment_page.text().contains("value=\"succeeded\""), "{payment_page:?}");
     assert_eq!(system.settle(&checkout, "succeeded").await.status, 410);
@@ -262,7 +262,7 @@ async fn money_that_comes_after_the_deadline_goes_back() {
     examples.assert("events/refunded", &events[4]);
     assert_eq!(system.page(Method::GET, link(&sent)).await.status, 410);
 
-    // The same report once more changes nothing now either.
+    // A repeated report changes nothing.
     assert_eq!(system.webhook(&paid(&sent, "pay_late", late)).await.status, 200);
     assert_eq!(alice.read(id(&sent)).await, refunded);
 }
@@ -278,7 +278,7 @@ async fn money_that_came_in_time_pays_the_request_although_its_report_comes_afte
         }
         let expired = alice.wait_for_history(id(&sent), "expired").await;
         let deadline = shifted(time(&expired["history"][usize::from(pressed)]["at"]), SHORT);
-        // Not after the deadline: the moment itself is in time.
+        // A payment at the deadline itself is in time.
         assert_eq!(system.webhook(&paid(&sent, "pay_slow", deadline)).await.status, 200);
         let done = alice.read(id(&sent)).await;
         assert_eq!(done["status"], "paid", "{done}");
@@ -336,7 +336,7 @@ async fn another_amount_or_currency_is_never_taken_as_payment() {
             assert_eq!(alice.read(id(request)).await, before, "{report}");
         }
     }
-    // What was asked for is still taken.
+    // A payment of the requested amount is still accepted.
     assert_eq!(system.webhook(&paid(&clicked, "pay_2", now())).await.status, 200);
     assert_eq!(alice.read(id(&clicked)).await["status"], "paid");
 }
@@ -357,7 +357,7 @@ async fn a_webhook_that_comes_again_changes_nothing() {
     assert_eq!(system.webhook_as("msg_paid", &report).await.status, 200);
     let done = alice.read(id(&sent)).await;
     assert_eq!(done["status"], "paid");
-    // The same message, the same report under another identifier, the earlier report, another payment.
+    // The same webhook, the same report under another identifier, the earlier report, and another payment.
     let second = paid(&sent, "pay_2", now()).to_string();
     for (message, body) in
         [("msg_paid", &report), ("msg_other", &report), ("msg_declined", &declined), ("msg_second", &second)]
@@ -434,8 +434,8 @@ async fn looking_at_a_link_never_changes_anything() {
     }
 }
 
-/// The schedule's next run is a minute away, and the job looks ahead at nothing, so only the deadline itself can be
-/// what ends this link.
+/// The schedule's next run is a minute away and the job does not look ahead, so only the deadline itself can end this
+/// link.
 #[tokio::test]
 async fn the_deadline_ends_a_link_although_no_job_has_run() {
     let system = System::start(&[("LINK_TTL_SECONDS", "2"), ("EXPIRY_LOOKAHEAD_SECONDS", "0")]).await;
@@ -451,7 +451,7 @@ async fn the_deadline_ends_a_link_although_no_job_has_run() {
     assert_eq!(system.press(link(&sent)).await.status, 410);
     assert_eq!(system.page(Method::GET, link(&sent)).await.status, 410);
     assert_eq!(alice.read(id(&sent)).await["version"], 1);
-    // Money is judged by the same deadline.
+    // Payments are judged by the same deadline.
     let deadline = shifted(time(&sent["created_at"]), SHORT);
     assert_eq!(system.webhook(&paid(&sent, "pay_1", shifted(deadline, 1))).await.status, 200);
     let refunded = alice.wait_for(id(&sent), "refunded").await;

@@ -1,4 +1,4 @@
-//! Many at once: a thousand requests by 32 clients, half of them canceled while they are clicked.
+//! Load: a thousand requests by 32 clients, half of them canceled while they are clicked.
 
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -8,13 +8,13 @@ use tests::system::{Answer, System, all, eventually, id, link, order, phone, wor
 const REQUESTS: usize = 1_000;
 const CLIENTS: usize = 32;
 
-/// What became of a request that was canceled and clicked in the same moment, or of one that nobody touched.
+/// The outcome of a request that was canceled and clicked at the same time, or of one that was left alone.
 struct Ended {
     id: String,
     status: &'static str,
 }
 
-/// The loser has to be told what won.
+/// Returns which of two racing commands won, and asserts that the loser's answer names the winner.
 fn winner(click: &Answer, cancel: &Answer) -> &'static str {
     match (click.status, cancel.status) {
         (303, 409) => {
@@ -44,7 +44,7 @@ async fn client(base: String, token: String, next: &AtomicUsize) -> Vec<Ended> {
         let (id, link) = (id(&sent).to_owned(), link(&sent).to_owned());
         let status = match number % 4 {
             0 | 2 => "sent",
-            // Whoever is polled first has a head start, so each gets it every other time.
+            // The future that is polled first has a head start, so the order alternates.
             1 => {
                 let (click, cancel) = tokio::join!(system.press(&link), alice.cancel(&id));
                 winner(&click, &cancel)

@@ -1,4 +1,4 @@
-//! One binary for all integration tests: it links once.
+//! All integration tests in one binary, so that they are linked only once.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 

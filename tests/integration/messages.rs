@@ -1,4 +1,4 @@
-//! What the customer receives in the chat (specification, section 4).
+//! The messages that the customer receives in the chat (specification, section 4).
 
 use http::Method;
 use serde_json::json;
@@ -14,8 +14,8 @@ fn please_pay(link: &str, limit: &str) -> String {
 const THANK_YOU: &str = "Thank you. We received your payment of R250.00 for order 10045.";
 const CANCELED: &str = "The 10045 has been canceled by the Agent";
 
-/// The texts of a phone once everything is out that was to go out: those of another request, made after all else was
-/// published, come last.
+/// Waits until every pending text of a phone has been sent, and returns them. The texts of another request, created
+/// after everything else was published, come last and mark the end.
 async fn settled_texts(system: &System, user: &User<'_>, phone: &str, expected: usize) -> Vec<String> {
     let mut last = order(phone);
     last["order_number"] = "the last".into();
@@ -38,7 +38,7 @@ async fn sent_canceled_and_paid_are_told_word_for_word_and_once() {
     system.wait_for_texts(&phone, 3).await;
     system.settle(&system.click(link(&settled)).await, "succeeded").await;
     system.wait_for_texts(&phone, 4).await;
-    // Again and again: the same commands, the same webhook.
+    // The same commands and the same webhook again.
     alice.cancel(id(&canceled)).await.problem(409, "already_canceled");
     let payment = alice.read(id(&settled)).await["payment"].clone();
     let report = paid(&settled, payment["reference"].as_str().unwrap(), time(&payment["paid_at"]));

@@ -1,5 +1,4 @@
-//! Payment providers and channels are named in places that the compiler does not see. Each of them names all that there
-//! are.
+//! Payment providers and channels are listed in places that the compiler does not check. Each list has to be complete.
 
 use adapters::{ChannelName, ProviderName};
 use std::collections::BTreeSet;
@@ -9,7 +8,7 @@ fn text(file: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file)).unwrap()
 }
 
-/// The first line of a file that begins like this, after a place in it.
+/// Returns the first line that starts with `begins`, after the text `after` in a file.
 fn line(file: &str, after: &str, begins: &str) -> String {
     let text = text(file);
     let (_, rest) = text.split_once(after).unwrap_or_else(|| panic!("{file} has no {after:?}"));
@@ -17,20 +16,21 @@ fn line(file: &str, after: &str, begins: &str) -> String {
     found.unwrap_or_else(|| panic!("{file} has no line {begins:?} after {after:?}")).to_owned()
 }
 
-/// The words of a line that stand between the last of these two characters.
+/// Returns the words of a line between the last `opening` character and `closing`.
 fn list(line: &str, opening: char, closing: char) -> BTreeSet<String> {
     let (_, rest) = line.rsplit_once(opening).unwrap();
     let (words, _) = rest.split_once(closing).unwrap();
     words.split(',').map(|word| word.trim().trim_matches('"').to_owned()).collect()
 }
 
-/// The words of a line that are set in code style, without those of its first cell, which says what the line is about.
+/// Returns the words of a line that are in code style. The first cell of a table row is skipped, because it names the
+/// row.
 fn in_code_style(line: &str) -> BTreeSet<String> {
     let cells = line.trim_start_matches("| ").split_once(" |").map_or(line, |(_, cells)| cells);
     cells.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// The first words in code style of every line of a file that begins like this.
+/// Returns the first word in code style of every line of a file that starts with `begins`.
 fn firsts(file: &str, begins: &str) -> BTreeSet<String> {
     let text = text(file);
     let lines = text.lines().filter_map(|line| line.strip_prefix(begins));

@@ -1,4 +1,4 @@
-//! The customer's pages: what they say, what they never say, and what they go out with.
+//! The customer's pages: what they show, what they never reveal, and their headers.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,14 +6,14 @@ use http::Method;
 use serde_json::json;
 use tests::system::{Answer, SHORT_CHECKOUT, SHORT_LINK, System, eventually, id, link, now, order, paid, phone};
 
-/// The value of a directive of a page's Content-Security-Policy.
+/// Returns the value of a directive in a page's Content-Security-Policy.
 fn directive<'a>(page: &'a Answer, name: &str) -> &'a str {
     let policy = page.header("content-security-policy");
     let found = policy.split(';').map(str::trim).find_map(|directive| directive.strip_prefix(name));
     found.unwrap_or_else(|| panic!("no {name} in {policy}")).trim()
 }
 
-/// What every page goes out with, whatever it says.
+/// Asserts the headers that every page has, whatever its content.
 fn assert_guarded(page: &Answer) {
     for (name, value) in [
         ("cache-control", "no-store"),
@@ -36,18 +36,18 @@ fn assert_guarded(page: &Answer) {
     assert_eq!(page.header("set-cookie"), "");
 }
 
-/// The address of a page's script, as it is written there.
+/// Returns the address of a page's script, as the page contains it.
 fn script(page: &Answer) -> &str {
     let (_, rest) = page.text().split_once("<script type=\"module\" src=\"").unwrap();
     rest.split('"').next().unwrap()
 }
 
-/// The page behind a link, asked for with this header.
+/// Requests the page behind a link with this header.
 async fn page_with(system: &System, link: &str, name: &str, value: &str) -> Answer {
     Answer::of(system.request(Method::GET, link).header(name, value)).await
 }
 
-/// The part of a page that chat apps and search engines read before anybody opens it.
+/// Returns the head of a page, which chat apps and search engines read before anybody opens the link.
 fn head(page: &Answer) -> &str {
     let (head, _) = page.text().split_once("<body").unwrap();
     head
@@ -84,7 +84,7 @@ async fn every_page_is_guarded_whatever_it_says() {
     for link in [link(&canceled), link(&expired), &unknown] {
         assert_guarded(&system.press(link).await);
     }
-    // Neither the way to the checkout nor the way back may be kept or told on.
+    // Redirects to the checkout and back may neither be cached nor reveal the link as a referrer.
     for link in [link(&live), link(&settled)] {
         let redirect = system.press(link).await;
         assert_eq!(redirect.status, 303);
@@ -109,7 +109,7 @@ async fn the_policy_allows_the_pages_own_style_by_its_hash_and_scripts_that_are_
     assert!(html.contains(&format!("<script type=\"module\" src=\"{}\"></script>", script(&page))), "{html}");
     assert_eq!(html.matches("<script").count(), 1, "{html}");
     assert!(!html.contains("style=\"") && !html.contains("onclick") && !html.contains("<img"), "{html}");
-    // A browser holds where the form's answer leads against the policy as well.
+    // Browsers also check the redirect that answers a form against `form-action`.
     let checkout = system.click(link(&sent)).await;
     let (self_only, origin) = directive(&page, "form-action").split_once(' ').unwrap();
     assert!(self_only == "'self'" && checkout.starts_with(origin), "{origin}: {checkout}");
@@ -131,7 +131,7 @@ async fn a_live_page_shows_the_order_the_amount_the_time_left_and_one_button() {
     assert!(clock == "5:00" || clock.starts_with("4:"), "{clock}");
     assert_eq!(html.matches("<button").count(), 1, "{html}");
     assert_eq!(html.matches("<form method=\"post\"").count(), 1, "{html}");
-    // On its way through the chat nobody has to learn whom the link is for.
+    // The link passes through a chat, where previews must not reveal whom it is for.
     assert!(!html.contains(sent["customer"]["phone"].as_str().unwrap()) && !html.contains("Thandi"), "{html}");
 
     system.click(link(&sent)).await;
@@ -223,7 +223,7 @@ async fn hostile_texts_stay_texts() {
         for markup in ["<script>", "<img", "<b>", "</main><"] {
             assert!(!html.contains(markup), "{markup} in {html}");
         }
-        // Shown as it was written, with nothing evaluated and nothing taken for an entity.
+        // The text is shown as written: no markup is evaluated and no entity is resolved.
         let as_shown = html.replace("&#60;", "<").replace("&#62;", ">").replace("&#34;", "\"").replace("&#39;", "'");
         let as_shown = as_shown.replace("&#38;", "&");
         for text in ["order_number", "description"] {
@@ -367,7 +367,7 @@ async fn a_browser_that_went_to_the_provider_is_known_when_it_comes_back() {
         assert!(page.text().contains("Your payment page is open"), "{nonsense}: {page:?}");
     }
 
-    // Declined: the cookie is older than that, and the one of the next press is not.
+    // After a decline, the old cookie predates the failure and has no effect; the cookie of the next press does.
     system.settle(pressed.header("location"), "declined").await;
     let declined = eventually("the failed attempt", async || {
         let page = page_with(&system, link(&sent), "cookie", cookie).await;
@@ -380,7 +380,7 @@ async fn a_browser_that_went_to_the_provider_is_known_when_it_comes_back() {
     let back = page_with(&system, link(&sent), "cookie", cookie).await;
     assert!(back.text().contains("Waiting for confirmation"), "{back:?}");
 
-    // Once paid, there is nothing to remember.
+    // A press after the payment sets no cookie.
     system.settle(again.header("location"), "succeeded").await;
     alice.wait_for(id(&sent), "paid").await;
     let pressed = system.press(link(&sent)).await;
@@ -418,10 +418,10 @@ async fn a_page_that_the_browser_has_is_not_sent_again_until_it_says_something_e
     alice.cancel(id(&sent)).await;
     let canceled = page_with(&system, link(&sent), "if-none-match", &tag).await;
     assert_eq!(canceled.status, 410);
-    // An end is said again however often it was heard (RFC 9110, section 13.2.1).
+    // The page of an ended request is sent again in full, whatever `If-None-Match` says (RFC 9110, section 13.2.1).
     let again = page_with(&system, link(&sent), "if-none-match", canceled.header("etag")).await;
     assert_eq!((again.status, again.text()), (410, canceled.text()));
-    // The button is not held back by what the browser has.
+    // `If-None-Match` does not stop the button.
     let sent = alice.sent().await;
     let tag = system.page(Method::GET, link(&sent)).await.header("etag").to_owned();
     let press = Answer::of(system.request(Method::POST, link(&sent)).header("if-none-match", tag)).await;

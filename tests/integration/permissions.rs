@@ -10,10 +10,10 @@ use tests::handlers::Handlers;
 use tests::provider::OnClose;
 use tests::stripe::Stripe;
 
-/// An action with the index it is made on, or the table itself.
+/// A DynamoDB action, with the index that it uses or `None` for the table.
 type Permission = (String, Option<String>);
 
-/// What the role of a function allows on the table, read from the deployment template's text.
+/// Returns what a function's role allows on the table, read from the text of the deployment template.
 fn allowed(function: &str) -> BTreeSet<Permission> {
     let template = include_str!("../../infra/template.yaml");
     let id: String = function.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
@@ -69,7 +69,7 @@ async fn every_permission_is_used_and_every_call_is_permitted() {
     handlers.list("supervisor").await;
     assert_eq!(made(&handlers), allowed("query"), "query");
 
-    // The most that comes of it: the money turns out to be on its way.
+    // The path with the most calls: closing the checkout shows that the money is in flight.
     let deadline = handlers.stored(&id).await.deadline;
     handlers.provider.on_close(&id, OnClose::Processing(deadline, 25_000));
     tests::until(deadline).await;
@@ -89,14 +89,14 @@ async fn every_permission_is_used_and_every_call_is_permitted() {
 
     warmed("refund").await;
     handlers.refund_due(&canceled).await.unwrap();
-    // One that takes its time keeps the customer's link besides.
+    // A payment that takes time also prolongs the customer's link.
     let (stripe, with_stripe) = Stripe::with_handlers(300, 900).await;
     let (late, _) = crate::stripe::waiting(&stripe, &with_stripe).await;
     made(&with_stripe);
     with_stripe.refund_due(&late).await.unwrap();
     assert_eq!(&made(&handlers) | &made(&with_stripe), allowed("refund"), "refund");
 
-    // A message is claimed, given back when the channel is busy, claimed again, and given up.
+    // A message is claimed, released when the channel is busy, claimed again, and abandoned.
     let channels = Channels::start().await;
     let notify = handlers.notify(&[
         ("CHANNEL", "clickatell"),
@@ -112,7 +112,7 @@ async fn every_permission_is_used_and_every_call_is_permitted() {
         channels.always(Some(Reply::Refused(400, clickatell_refusal(code))));
         assert_eq!(notify.invoke(&event).await.is_ok(), given_up);
     }
-    // A chat that drops repeats needs no claim, but a late event is looked at first.
+    // A chat that drops repeats needs no claim, but the request is read before a late event is sent.
     let url = format!("{}/chat", channels.url);
     let chat = handlers.notify(&[
         ("CHANNEL", "webhook"),

@@ -1,4 +1,4 @@
-//! Payments that take time: the customer has done their part, and the provider is still confirming the money.
+//! Payments that take time: the customer has paid, and the provider is still waiting for the money.
 
 use crate::events::assert_announced;
 use domain::{Clock as _, PaymentRequest, Status, SystemClock, Timestamp};
@@ -12,7 +12,8 @@ use tests::provider::OnClose;
 use tests::proxy::Fault;
 use tests::system::{Answer, Random, System, id, link, now, phone, processing, shifted, time};
 
-/// A request whose checkout the provider has closed unpaid, and its deadline.
+/// Creates a request that expired after the provider closed its checkout unpaid. Returns its identifier and its
+/// deadline.
 async fn expired(handlers: &Handlers) -> (String, Timestamp) {
     let (id, _) = handlers.clicked().await;
     let deadline = handlers.stored(&id).await.deadline;
@@ -43,7 +44,7 @@ async fn a_bank_transfer_is_processing_until_its_money_arrives_and_everybody_see
 
     let waiting = alice.wait_for(id(&sent), "processing").await;
     let mut examples = Examples::of(&alice.workspace, &phone);
-    // It has no deadline, and no money yet.
+    // A processing request has no deadline and no payment yet.
     examples.assert("requests/processing", &waiting);
     examples.assert("events/processing", &system.wait_for_events(id(&sent), 3).await[2]);
     let page = system.page(Method::GET, link(&sent)).await;
@@ -56,7 +57,7 @@ async fn a_bank_transfer_is_processing_until_its_money_arrives_and_everybody_see
     let report = Answer::of(sue.request(Method::GET, "/reports/agents?include=clicks")).await.json();
     let counted = json!({ "processing": { "count": 1, "value": { "ZAR": 25_000 } } });
     assert_eq!((&report["total"]["statuses"], &report["total"]["clicked"]), (&counted, &json!(1)));
-    // The stand-in neither takes a second payment nor closes what is under way.
+    // The stand-in neither accepts a second payment nor closes a checkout with a payment in flight.
     assert_eq!(system.settle(&checkout, "succeeded").await.status, 303);
     let closing = Answer::of(system.request(Method::POST, &format!("{checkout}/close"))).await.json();
     assert_eq!((&closing["status"], &closing["amount"]), (&json!("processing"), &json!(25_000)));
@@ -116,7 +117,8 @@ async fn another_amount_or_currency_is_not_waited_for() {
     }
 }
 
-/// No checkout exists before the click, so nothing can be under way; money that comes all the same is taken as ever.
+/// No checkout exists before the click, so no payment can be in flight. Money that arrives all the same is accepted as
+/// usual.
 #[tokio::test]
 async fn nothing_is_waited_for_that_nobody_clicked_or_that_was_canceled() {
     let system = System::shared(&[]).await;
@@ -149,7 +151,8 @@ async fn what_is_processing_has_no_deadline_and_is_kept_until_it_ends() {
         let pressed = handlers.click(&token).await;
         assert_eq!((pressed.status, handlers.provider.checkouts()), (303, 1));
         assert_eq!(pressed.headers["location"], format!("https://pay.example.com/p/{token}"));
-        // A card declined before is reported after: the customer's part is done, so it is no attempt of this payment.
+        // An earlier declined card is reported late. The customer has already paid, so the report adds no failed
+        // attempt.
         assert_eq!(handlers.fail_attempt(&id, "msg_slow").await.status, 200);
         assert_eq!(handlers.stored(&id).await.version(), 3);
 
@@ -165,7 +168,8 @@ async fn what_is_processing_has_no_deadline_and_is_kept_until_it_ends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_customer_can_look_for_as_long_as_the_money_takes() {
     let weeks = SystemClock.now().saturating_add(Duration::from_hours(90 * 24)).as_seconds_ceiling();
-    // The report comes in time, after the link's item was removed, or from the provider when the checkout is closed.
+    // The report arrives in time, or after the link's item was removed, or from the provider when the checkout is
+    // closed.
     for way in ["in time", "after the link", "at closing"] {
         let handlers = Handlers::with_limits(300, 1).await;
         let (id, token) = handlers.clicked().await;
@@ -204,7 +208,7 @@ async fn a_link_that_could_not_be_kept_is_kept_when_the_report_comes_again() {
     assert_eq!(handlers.process(&id, SystemClock.now()).await.status, 200);
     assert!(handlers.link_time_to_live(&token).await > before);
     assert_eq!(handlers.stored(&id).await.version(), 3);
-    // Once the money has come there is nothing more to wait for.
+    // Once the money has arrived, a repeated report no longer prolongs the link.
     handlers.pay(&id, SystemClock.now()).await;
     handlers.remove_link(&token).await;
     assert_eq!(handlers.process(&id, SystemClock.now()).await.status, 200);
@@ -224,7 +228,7 @@ async fn a_checkout_that_cannot_be_closed_because_its_money_is_on_its_way_is_wai
     let request = handlers.stored(&waiting).await;
     assert_possible(&request);
     assert_eq!((request.status, request.version(), request.payment), (Status::Processing, 3, None));
-    // The provider's own report comes later, and changes nothing; the money does.
+    // The provider's own report arrives later and changes nothing; the money then does.
     handlers.process(&waiting, request.deadline).await;
     assert_eq!(handlers.stored(&waiting).await.version(), 3);
     handlers.pay(&waiting, request.deadline).await;
@@ -234,7 +238,7 @@ async fn a_checkout_that_cannot_be_closed_because_its_money_is_on_its_way_is_wai
     assert_eq!((request.status, last_reason(&request)), (Status::Expired, Some("not_paid")));
 }
 
-/// The provider could not be asked in time: it says afterwards what the customer had done, and when.
+/// The provider could not be reached in time. Later it reports what the customer had done, and when.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_request_goes_on_if_the_customer_was_in_time_and_late_money_goes_back() {
     let handlers = Handlers::with_limits(300, 1).await;
@@ -256,7 +260,7 @@ async fn an_expired_request_goes_on_if_the_customer_was_in_time_and_late_money_g
     assert_eq!(handlers.time_to_live(&late).await, None, "money owed back is not forgotten");
 }
 
-/// Each report three times, in any order: what became of the money is what the request says in the end.
+/// Each report arrives three times, in any order. The request always ends in the status of its money.
 #[tokio::test(flavor = "multi_thread")]
 async fn reports_in_any_order_and_number_end_in_what_became_of_the_money() {
     const PROCESSING: u8 = 0;
@@ -325,8 +329,8 @@ async fn of_a_delayed_payment_and_the_deadline_neither_is_lost_whoever_comes_fir
     join_all((0..40).map(|round| async move {
         let (id, _) = handlers.clicked().await;
         let deadline = handlers.stored(&id).await.deadline;
-        // The customer was done at the last moment or just after; the provider knows of it when it closes, or only
-        // later.
+        // The customer paid at the last moment or just after it. The provider knows when the checkout is closed, or
+        // only later.
         let in_time = round % 2 == 0;
         let paid_at = if in_time { deadline } else { deadline.saturating_add(Duration::from_millis(1)) };
         if round % 3 == 0 {
@@ -375,7 +379,7 @@ async fn all_reports_of_a_delayed_payment_at_once_are_each_recorded_once() {
     }
 }
 
-/// The stand-in's page is as good a way to end a transfer as the address itself.
+/// The page of the stand-in ends a transfer just as a direct call does.
 #[tokio::test]
 async fn the_stand_ins_page_offers_both_ends_of_a_transfer() {
     let system = System::shared(&[]).await;

@@ -1,5 +1,5 @@
-//! The stream becomes events: each entry's own result counts, a request's events stay in order, and what can never
-//! become an event holds up nothing.
+//! The stream's changes are published as events. Each entry has its own result, the events of a request stay in order,
+//! and a change that can never become an event blocks nothing.
 
 use runtime::{Environment, Function};
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ impl Publisher {
         Self { function: publish::function(&environment).unwrap(), bus }
     }
 
-    /// Hands records over, and answers the sequence number from which the stream has to deliver again.
+    /// Hands records to `publish`, and returns the sequence number from which the stream has to deliver again.
     async fn publish(&self, records: &[Value]) -> Option<String> {
         let answer = self.function.invoke(&json!({ "Records": records }).to_string()).await.unwrap();
         let answer: Value = serde_json::from_str(&answer).unwrap();
@@ -46,7 +46,7 @@ impl Publisher {
     }
 }
 
-/// The item of a request after so many history entries: sent, clicked, an attempt failed, paid.
+/// Builds the item of a request with this many history entries: sent, clicked, an attempt failed, paid.
 fn image(id: &str, version: usize) -> Value {
     let entry = |status: &str, actor: &str, at: u64| {
         let at = at.to_string();

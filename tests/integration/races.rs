@@ -1,4 +1,4 @@
-//! Each race as a race, many rounds of it: exactly one winner, every loser told the truth, no gap in any history.
+//! Races, each repeated many times: exactly one winner, every loser gets the real outcome, and no history has a gap.
 
 use domain::{Clock as _, Status, SystemClock, Timestamp};
 use futures::future::join_all;
@@ -13,7 +13,7 @@ async fn of_a_click_and_a_cancel_exactly_one_wins_and_the_other_is_told() {
     let (mut clicked, mut canceled) = (0, 0);
     for round in 0..ROUNDS {
         let (id, token) = handlers.sent().await;
-        // Whoever is polled first has a head start, so each gets it every other time.
+        // The future that is polled first has a head start, so the order alternates.
         let (click, cancel) = if round % 2 == 0 {
             tokio::join!(handlers.click(&token), handlers.cancel(&id))
         } else {
@@ -45,14 +45,15 @@ async fn of_a_click_and_the_deadline_exactly_one_wins() {
     join_all((0..ROUNDS).map(|round| {
         let handlers = &handlers;
         async move {
-            // On a busy machine a link can have ended before the answer that would show it.
+            // On a busy machine the link can expire before its creation is answered, so the token is read from the
+            // store.
             let id = handlers.create(None).await.body["id"].as_str().unwrap().to_owned();
             let sent = handlers.stored(&id).await;
             let (token, deadline) = (sent.token.reveal(), sent.deadline);
             wait_until(deadline, round).await;
             let (click, failures) = tokio::join!(handlers.click(&token), handlers.link_removed(&id));
             assert_eq!(failures["batchItemFailures"], serde_json::json!([]));
-            // Whatever the outcome of the moment, time wins in the end over a link that nobody clicked.
+            // Whichever side won the race, the deadline ends a link that nobody clicked.
             wait_until(deadline, 0).await;
             handlers.link_removed(&id).await;
             let request = handlers.stored(&id).await;
@@ -82,8 +83,8 @@ async fn of_a_payment_and_the_deadline_no_money_is_lost_or_kept() {
         async move {
             let (id, _) = handlers.clicked().await;
             let deadline = handlers.stored(&id).await.deadline;
-            // The provider knows of a payment when it closes the checkout, or hears of it only afterwards; it took it
-            // at the last moment, or just after.
+            // The customer paid at the last moment or just after it. The provider knows of the payment when it closes
+            // the checkout, or only afterwards.
             let paid_at = if round % 2 == 0 { deadline } else { after(deadline, 1) };
             if round % 3 == 0 {
                 handlers.provider.on_close(&id, OnClose::Paid(paid_at, 25_000));
@@ -190,7 +191,7 @@ async fn any_number_of_refunds_send_the_money_back_once() {
     }
 }
 
-/// Waits for a deadline; every other round until just before it, so that both sides of it are tried.
+/// Waits until the deadline, or in every other round until 15 ms before it, so that both sides of it are tested.
 async fn wait_until(deadline: Timestamp, round: usize) {
     let early = std::time::Duration::from_millis(if round % 2 == 1 { 15 } else { 0 });
     let left = deadline.saturating_sub(early).saturating_duration_since(SystemClock.now());

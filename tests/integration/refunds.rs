@@ -1,4 +1,5 @@
-//! The provider says that money went back: only what was due, whole and of the right payment, makes a request refunded.
+//! The provider reports a refund. Only a full refund of the right payment, on a request whose refund is due, makes the
+//! request refunded.
 
 use domain::ports::Reads as _;
 use domain::use_cases::pay::{ProviderEvent, ProviderEventOutcome, record_provider_event};
@@ -17,7 +18,7 @@ fn refunded(request: &PaymentRequest, reference: &str, amount: i64) -> ProviderE
     ProviderEvent::Refunded { id: request.id, reference: reference.to_owned(), money: money(amount) }
 }
 
-/// A request for which a refund is due: it was canceled, and paid all the same.
+/// Creates a request whose refund is due: it was canceled, and paid all the same.
 async fn due(handlers: &Handlers) -> PaymentRequest {
     let (id, _) = handlers.sent().await;
     assert_eq!(handlers.cancel(&id).await.status, 200);

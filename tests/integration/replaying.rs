@@ -1,4 +1,4 @@
-//! A request's events can be put on the bus once more, from its history alone.
+//! A request's events can be published again from its history alone.
 
 use runtime::Environment;
 use tests::bus::Bus;

@@ -1,4 +1,4 @@
-//! What a supervisor counts: per agent and in total, by what became of each request.
+//! The supervisor's report: requests per agent and in total, by their outcome.
 
 use adapters::DynamoDbStore;
 use domain::ports::{Inserted, Inserts as _};
@@ -22,7 +22,8 @@ fn over(amount: u64, currency: &str) -> Value {
     order
 }
 
-/// A request of an agent over R250.00 that was sent then, and has since gone through these statuses in as many minutes.
+/// Builds a request of an agent over R250.00, created at `created_at`, that then went through these statuses, one a
+/// minute.
 pub(crate) fn past(user: &User<'_>, agent: &str, created_at: Timestamp, statuses: &[Status]) -> PaymentRequest {
     let agent = Agent { id: agent.parse().unwrap(), name: agent.parse().unwrap() };
     let details = Details {
@@ -50,7 +51,7 @@ pub(crate) fn past(user: &User<'_>, agent: &str, created_at: Timestamp, statuses
     request
 }
 
-/// Puts requests into the store of a system of one's own.
+/// Puts requests into the store of a system that this test started.
 pub(crate) async fn store(system: &System, requests: &[PaymentRequest]) {
     let store = DynamoDbStore::new(system.environment()).unwrap();
     for some in requests.chunks(20) {
@@ -85,7 +86,7 @@ async fn a_supervisor_sees_who_sent_how_many_and_what_became_of_them() {
     let clicked = bob.sent_as(&over(9900, "ZAR")).await;
     system.click(link(&clicked)).await;
 
-    // Whoever sent most comes first.
+    // Agents are ordered by the number of requests that they sent, highest first.
     Examples::default().assert("api/report", &report(&supervisor, "").await);
 
     let other = system.user("nobody-else", "sue", "supervisor").await;
@@ -154,14 +155,14 @@ async fn a_click_counts_whatever_became_of_the_request_since() {
         of("alice", &[Status::Clicked, Status::Expired]),
         of("alice", &[Status::Clicked, Status::Clicked, Status::Paid]),
         of("alice", &[Status::Expired]),
-        // Past its deadline, whether or not that is written by now.
+        // Its deadline has passed, whether or not the expiry is written yet.
         of("alice", &[]),
         of("bob", &[Status::Canceled]),
         of("bob", &[Status::Paid]),
     ];
     store(&system, &requests).await;
     system.click(link(&alice.sent().await)).await;
-    // One is clicked on and not yet anything else.
+    // One request is clicked and has no other status yet.
     Examples::default().assert("api/report-with-clicks", &report(&supervisor, "?include=clicks").await);
     system.stop().await;
 }
@@ -199,7 +200,7 @@ async fn every_day_of_a_report_is_there_in_order_with_what_lies_in_its_range() {
     assert_eq!(whole["days"][0]["date"], date(0));
     Examples::default().assert("api/report-with-days", &whole);
 
-    // From the last millisecond of the first day up to but not at noon of the second.
+    // From the last millisecond of the first day until noon of the second, with noon itself excluded.
     let parts = of(after(midnight - 1), after(noon)).await;
     assert_eq!(
         parts["days"],
@@ -211,7 +212,7 @@ async fn every_day_of_a_report_is_there_in_order_with_what_lies_in_its_range() {
     assert_eq!(of(after(midnight), after(noon)).await["days"][0]["date"], date(1));
     assert_eq!(of(day(2), day(3)).await["days"], json!([nothing(2)]));
     assert_eq!(of(day(1), day(1)).await["days"], json!([]));
-    // The longest time there is touches one day more when it begins within one.
+    // A report of the maximum length touches one more day if it starts within a day.
     assert_eq!(of(day(-91), day(1)).await["days"].as_array().unwrap().len(), 92);
     assert_eq!(of(after(-91 * 86_400_000 + 1), after(midnight + 1)).await["days"].as_array().unwrap().len(), 93);
 

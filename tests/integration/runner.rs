@@ -1,4 +1,4 @@
-//! `cargo run -p local` as a process (specification, section 6): how it starts, how it ends, and what outlives it.
+//! `cargo run -p local` as a process (specification, section 6): its start, its end, and the data that outlives it.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use tests::system::{
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 
-/// The program itself, running.
+/// A running process of the program.
 struct Runner {
     child: Child,
     output: BufReader<ChildStdout>,
@@ -39,7 +39,7 @@ impl Runner {
         let mut child = command(arguments, variables).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut log = child.stderr.take().unwrap();
-        // Read all along, or it would one day wait for somebody to read.
+        // The log is read all the time; otherwise a full pipe would block the program.
         let log = tokio::spawn(async move {
             let mut text = String::new();
             drop(log.read_to_string(&mut text).await);
@@ -63,21 +63,21 @@ impl Runner {
         self.base.rsplit(':').next().unwrap().parse().unwrap()
     }
 
-    /// Sends a signal by its name.
+    /// Sends the signal with this name.
     async fn signal(&self, name: &str) {
         let process = self.child.id().unwrap().to_string();
         let sent = Command::new("kill").args(["-s", name, &process]).status().await.unwrap();
         assert!(sent.success());
     }
 
-    /// Waits for its end, and answers how it ended and what it had printed after the first line.
+    /// Waits until the process ends, and returns its exit status and its output after the first line.
     async fn ended(mut self) -> (ExitStatus, String) {
         let mut rest = String::new();
         self.output.read_to_string(&mut rest).await.unwrap();
         (self.child.wait().await.unwrap(), rest)
     }
 
-    /// Ends it in the middle of whatever it does.
+    /// Kills the process, whatever it is doing.
     async fn kill(mut self) {
         self.child.start_kill().unwrap();
         self.child.wait().await.unwrap();
@@ -106,7 +106,7 @@ async fn it_prints_one_line_once_every_route_answers_and_ends_cleanly_on_either_
             let answer = Answer::of(system.request(method.clone(), path)).await;
             assert_eq!(answer.status, status, "{method} {path}: {answer:?}");
         }
-        // With something under way.
+        // The signal comes while work is in progress.
         let alice = system.alice().await;
         let sent = alice.sent().await;
         system.settle(&system.click(link(&sent)).await, "succeeded").await;
@@ -121,7 +121,7 @@ async fn it_listens_on_the_port_it_is_told() {
     let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
     let runner = Runner::with(&["--port", &free.to_string()], &[]).await;
     assert_eq!(runner.base, format!("http://127.0.0.1:{free}"));
-    // Nobody else can have it then.
+    // No second process can use the same port.
     let second = command(&["--port", &free.to_string()], &[]).output().await.unwrap();
     assert!(!second.status.success() && second.stdout.is_empty());
     assert!(String::from_utf8_lossy(&second.stderr).contains(&free.to_string()), "it says which port: {second:?}");
@@ -165,7 +165,7 @@ async fn without_a_secret_of_its_own_nobody_can_sign_for_the_provider() {
     runner.kill().await;
 }
 
-/// The sockets that a process listens on, from what the kernel says of it.
+/// Returns the sockets that a process listens on, read from `/proc`.
 #[cfg(target_os = "linux")]
 fn listening(process: u32) -> Vec<String> {
     let sockets: BTreeSet<String> = std::fs::read_dir(format!("/proc/{process}/fd"))
@@ -181,7 +181,7 @@ fn listening(process: u32) -> Vec<String> {
         let text = std::fs::read_to_string(format!("/proc/{process}/net/{table}")).unwrap();
         for line in text.lines().skip(1) {
             let columns: Vec<&str> = line.split_whitespace().collect();
-            // The columns of proc(5): local address, then state, of which 0A is LISTEN; the inode comes tenth.
+            // The columns of proc(5): the local address is second, the state fourth (0A is LISTEN), the inode tenth.
             if columns[3] == "0A" && sockets.contains(columns[9]) {
                 addresses.push(columns[1].to_owned());
             }
@@ -249,16 +249,16 @@ async fn without_a_data_directory_nothing_is_kept() {
     runner.kill().await;
 }
 
-/// What the clients of the killed runner were told.
+/// What the clients of the killed runner know.
 #[derive(Default)]
 struct Told {
-    /// The statuses that were acknowledged, by request.
+    /// The acknowledged statuses of each request.
     statuses: BTreeMap<String, Vec<&'static str>>,
-    /// The keys that creates were sent under, with the phone of the order, whether or not they were answered.
+    /// The idempotency keys of all create calls with the phones of the orders, whether or not the calls were answered.
     keys: Vec<(String, String)>,
 }
 
-/// One client, until nobody answers any more: creates, and then cancels, clicks, pays or leaves.
+/// Runs one client until the server is gone: creates requests, and then cancels, clicks, pays or leaves each one.
 async fn work(
     system: &System,
     bearer: &str,
@@ -293,7 +293,7 @@ async fn work(
             }
             pays => {
                 let pressed = Answer::try_of(system.request(Method::POST, &page)).await?;
-                // The provider, too, may have been gone in the middle of it.
+                // The provider may have been stopped during the call.
                 assert!([303, 503].contains(&pressed.status), "{pressed:?}");
                 acknowledge("clicked");
                 if pays == 3 && pressed.status == 303 {
@@ -301,7 +301,7 @@ async fn work(
                     let pay = system.request(Method::POST, &format!("/sandbox/checkouts/{checkout}/pay"));
                     let settled = Answer::try_of(pay.form(&[("outcome", "succeeded")])).await?;
                     assert_eq!(settled.status, 303, "{settled:?}");
-                    // The provider has the money, and tells of it sooner or later.
+                    // The provider has the money and will report it.
                     acknowledge("paid");
                 }
             }
@@ -310,7 +310,7 @@ async fn work(
     Ok(())
 }
 
-/// Whether what a client was told is in the history, in that order.
+/// Returns whether the history contains the acknowledged statuses, in their order.
 fn contains_in_order(history: &[&str], told: &[&str]) -> bool {
     let mut rest = history.iter();
     told.iter().all(|status| rest.any(|found| found == status))
@@ -323,7 +323,7 @@ async fn a_kill_at_any_moment_loses_nothing_that_was_acknowledged() {
     let variables = [
         ("LINK_TTL_SECONDS", "5"),
         ("CHECKOUT_TTL_SECONDS", "5"),
-        // The port changes with every start; the links must not.
+        // The port changes with every start, but the links must not.
         ("PUBLIC_BASE_URL", "https://pay.example.com"),
         ("SANDBOX_WEBHOOK_SECRET", WEBHOOK_SECRET),
     ];
@@ -356,7 +356,8 @@ async fn a_kill_at_any_moment_loses_nothing_that_was_acknowledged() {
     let told = told.into_inner().unwrap();
     assert!(told.statuses.len() > KILLS, "too little was acknowledged to show anything: {:?}", told.statuses);
 
-    // What was acknowledged is there, and what was not can be asked for again without making a second one.
+    // Acknowledged requests exist, and a create call without an answer can be repeated without creating a second
+    // request.
     let mut ids = BTreeSet::new();
     for (key, phone) in &told.keys {
         let again = alice.create_with_key(&order(phone), key).await;
@@ -367,7 +368,7 @@ async fn a_kill_at_any_moment_loses_nothing_that_was_acknowledged() {
     let listed: BTreeSet<String> = alice.everything().await.iter().map(|request| id(request).to_owned()).collect();
     assert_eq!(listed, ids);
 
-    // What was due ends, what the provider took is paid, and everything is announced.
+    // Due requests expire, payments at the provider are recorded, and all changes are published.
     let open = ["sent", "clicked"];
     let requests = eventually("the end of every request", async || {
         let requests = alice.everything().await;
@@ -385,7 +386,8 @@ async fn a_kill_at_any_moment_loses_nothing_that_was_acknowledged() {
     for request in &requests {
         let versions = request["history"].as_array().unwrap().len();
         let events = system.wait_for_events(id(request), versions).await;
-        // At least once: a kill between the bus and the record of it brings the same event again.
+        // Delivery is at least once: if the process is killed after the bus accepted an event but before that is
+        // recorded, the event comes again.
         let mut seen = Vec::new();
         for event in &events {
             let version = usize::try_from(event["detail"]["version"].as_u64().unwrap()).unwrap();

@@ -1,5 +1,5 @@
-//! Secrets from Secrets Manager: kept for five minutes, read again when a signature does not hold, but not for every
-//! forgery.
+//! Secrets from Secrets Manager: cached for five minutes, and read again when a signature does not match, but not for
+//! every forged webhook.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -19,7 +19,7 @@ struct Ledger {
     reads: usize,
 }
 
-/// Secrets Manager with one secret, and the function that takes webhooks.
+/// A stand-in for Secrets Manager with one secret, and the function `payment-webhook`.
 struct Rotation {
     ledger: Arc<Mutex<Ledger>>,
     function: Box<dyn Function>,
@@ -65,7 +65,7 @@ impl Rotation {
         self.ledger.lock().unwrap().reads
     }
 
-    /// A webhook of a type that is none of ours, so that only its signature matters; answers the HTTP status.
+    /// Sends a webhook of an unknown type, so that only its signature matters. Returns the HTTP status.
     async fn webhook_signed_with(&self, secret: &str) -> u64 {
         let (body, now) = (r#"{"type":"something.else","data":{}}"#, SystemClock.now());
         let signed = Secrets::parse(secret, "test").unwrap().sign("msg_1", body.as_bytes(), now).unwrap();
@@ -85,7 +85,7 @@ impl Rotation {
     }
 }
 
-/// Lets time pass without waiting for it.
+/// Advances the clock without waiting.
 pub(crate) async fn after(duration: Duration) {
     tokio::time::pause();
     tokio::time::advance(duration).await;

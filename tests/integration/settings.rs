@@ -1,4 +1,4 @@
-//! A missing or wrong variable stops a function at its start, with one line that names the variable and never its
+//! A missing or invalid variable stops a function at its start, with one log line that names the variable and never its
 //! value.
 
 use adapters::{ChannelName, ProviderName};
@@ -32,7 +32,7 @@ const SETTINGS: &[(&str, &str)] = &[
 const STORE: &[&str] = &["TABLE_NAME", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
 const PROVIDER: &[&str] = &["PAYMENT_PROVIDER", "SANDBOX_PROVIDER_URL", "PUBLIC_BASE_URL"];
 
-/// Each function with the variables that it cannot do without.
+/// Returns each function with the variables that it requires.
 fn functions() -> Vec<(&'static str, Make, Vec<&'static str>)> {
     vec![
         (create::NAME, create::function, [STORE, &["PUBLIC_BASE_URL", "PAYMENT_PROVIDER"]].concat()),
@@ -57,7 +57,7 @@ fn functions() -> Vec<(&'static str, Make, Vec<&'static str>)> {
     ]
 }
 
-/// What takes the place of the sandbox provider's settings with Stripe.
+/// The settings that replace the sandbox provider's when Stripe is used.
 const STRIPE_SETTINGS: &[(&str, &str)] = &[
     ("PAYMENT_PROVIDER", "stripe"),
     ("STRIPE_SECRET_KEY", "rk_test_123"),
@@ -65,7 +65,7 @@ const STRIPE_SETTINGS: &[(&str, &str)] = &[
     ("STRIPE_LIVEMODE", "false"),
 ];
 
-/// The settings of a deployment with this provider.
+/// Returns the settings of a deployment with this provider.
 fn settings_with(provider: ProviderName) -> Vec<(&'static str, &'static str)> {
     match provider {
         ProviderName::Sandbox => SETTINGS.to_vec(),
@@ -73,7 +73,7 @@ fn settings_with(provider: ProviderName) -> Vec<(&'static str, &'static str)> {
     }
 }
 
-/// The functions to look at with this provider, with the variables that they cannot do without.
+/// Returns the functions to test with this provider, each with the variables that it requires.
 fn functions_with(provider: ProviderName) -> Vec<(&'static str, Make, Vec<&'static str>)> {
     match provider {
         ProviderName::Sandbox => functions(),
@@ -81,7 +81,7 @@ fn functions_with(provider: ProviderName) -> Vec<(&'static str, Make, Vec<&'stat
     }
 }
 
-/// The functions that know the provider, with the variables that they cannot do without if it is Stripe.
+/// Returns the functions that use the provider, each with the variables that it requires for Stripe.
 fn functions_with_stripe() -> Vec<(&'static str, Make, Vec<&'static str>)> {
     const KEY: &[&str] = &["PAYMENT_PROVIDER", "STRIPE_SECRET_KEY", "STRIPE_LIVEMODE"];
     const WEBHOOKS: &[&str] = &["PAYMENT_PROVIDER", "STRIPE_WEBHOOK_SECRET", "STRIPE_LIVEMODE"];
@@ -152,8 +152,8 @@ async fn a_wrong_variable_is_named_and_its_value_is_not() {
     }
 }
 
-/// Whoever does not need a time limit starts whatever it is: a store is told how long to keep what it ends, by those
-/// who end requests.
+/// A function that needs no time limit ignores an invalid one. The retention, too, is read only by the functions that
+/// end requests.
 #[tokio::test]
 async fn a_time_limit_stops_only_the_functions_that_it_is_for() {
     let expected = [
@@ -186,10 +186,10 @@ fn expect_refused(
     assert_eq!(refused, wrong.iter().map(|(name, _)| *name).collect(), "each of them stops whoever reads it");
 }
 
-/// A variable's name, a value that is right for it, and one that is not.
+/// A variable's name, a valid value, and an invalid one.
 type Needed = (&'static str, &'static str, &'static str);
 
-/// What a channel's reports cannot do without.
+/// Returns the variables that a channel's reports require.
 fn needed_for_reports(channel: ChannelName) -> &'static [Needed] {
     match channel {
         ChannelName::Webhook => &[("CHANNEL_WEBHOOK_SECRET", "whsec_dGVzdA==", "whsec_not base64")],
@@ -201,7 +201,7 @@ fn needed_for_reports(channel: ChannelName) -> &'static [Needed] {
     }
 }
 
-/// What a channel cannot do without.
+/// Returns the variables that a channel requires for sending.
 fn needed_for_messages(channel: ChannelName) -> &'static [Needed] {
     match channel {
         ChannelName::Webhook => &[
@@ -221,7 +221,7 @@ fn needed_for_messages(channel: ChannelName) -> &'static [Needed] {
     }
 }
 
-/// What a channel reads if it is there, and then not just anything: each variable with a value that is wrong.
+/// Returns the optional variables of a channel, each with an invalid value.
 fn optional_for_messages(channel: ChannelName) -> &'static [(&'static str, &'static str)] {
     match channel {
         ChannelName::Webhook => &[],
@@ -246,8 +246,8 @@ async fn each_channel_starts_with_what_it_needs_and_names_what_is_missing_or_wro
     }
 }
 
-/// Holds that a function starts for a channel with these settings and the store's, and with none of them missing or
-/// wrong.
+/// Asserts that a function starts with these settings of a channel and the store's, but not if one of them is missing
+/// or invalid. Returns all of them.
 fn starts_with_these_alone(make: Make, channel: ChannelName, settings: &[Needed]) -> Environment {
     let store = environment(SETTINGS.iter().copied().filter(|(name, _)| STORE.contains(name)));
     let all =

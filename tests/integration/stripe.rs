@@ -1,5 +1,5 @@
-//! Money through Stripe: the deployed handlers against the stand-in, with calls and webhooks that get lost, come twice,
-//! or come in any order.
+//! Money through Stripe: the deployed handlers against the stand-in, with calls and webhooks that are lost, repeated or
+//! reordered.
 
 use domain::limits::PROVIDER_GRACE;
 use domain::use_cases::expire::Settled;
@@ -14,14 +14,14 @@ use tests::proxy::Fault as WriteFault;
 use tests::stripe::{Delivery, Fault, SECRET, Stripe, session_of, signature};
 use tests::system::Random;
 
-/// As often as a call is tried.
+/// The number of attempts for each call to Stripe.
 const ATTEMPTS: usize = 4;
 
 fn statuses(request: &PaymentRequest) -> Vec<Status> {
     request.history.iter().map(|entry| entry.status).collect()
 }
 
-/// A new request whose customer has clicked, and the session that they were sent to.
+/// Creates a request, clicks its link, and returns its identifier and its session.
 async fn clicked(handlers: &Handlers) -> (String, String) {
     let (id, token) = handlers.sent().await;
     let answer = handlers.click(&token).await;
@@ -29,7 +29,7 @@ async fn clicked(handlers: &Handlers) -> (String, String) {
     (id, session_of(answer.headers["location"].as_str().unwrap()))
 }
 
-/// Delivers every webhook three times in a random order, and says that each was taken.
+/// Delivers every webhook three times in a random order, and asserts that each was accepted.
 async fn storm(handlers: &Handlers, webhooks: &[Delivery], random: &mut Random) {
     let mut all = [webhooks, webhooks, webhooks].concat();
     for place in (1..all.len()).rev() {
@@ -41,7 +41,7 @@ async fn storm(handlers: &Handlers, webhooks: &[Delivery], random: &mut Random) 
     }
 }
 
-/// How much of a session's payment has gone back.
+/// Returns the refunded amount of a session's payment.
 async fn refunded(stripe: &Stripe, session: &str) -> Value {
     stripe.session(session).await["payment_intent"]["latest_charge"]["amount_refunded"].clone()
 }
@@ -132,7 +132,7 @@ async fn a_payment_in_the_second_in_which_its_request_ends_counts_or_is_not_take
         if at_stripe["status"] == "complete" {
             stripe.deliver(&handlers, id, "checkout.session.completed").await;
         }
-        // A request that was not yet looked at as it was paid may still be open: nothing is lost by looking again.
+        // A request that was read before its session was paid may still be open; another run settles it.
         handlers.expire_what_is_due().await;
         let request = handlers.stored(id).await;
         assert_possible(&request);
@@ -153,7 +153,7 @@ async fn a_transfer_is_processing_until_its_money_comes_or_fails() {
         let (stripe, handlers) = Stripe::with_handlers(300, 1).await;
         let (id, session) = clicked(&handlers).await;
         assert_eq!(stripe.press(&session, "pay", "processing").await, 303);
-        // The webhook about it is late, so the end of its time finds it.
+        // The webhook is late, so the expiry finds the payment when it closes the session.
         tests::until(handlers.stored(&id).await.deadline).await;
         handlers.expire_what_is_due().await;
         assert_eq!(handlers.stored(&id).await.status, Status::Processing);
@@ -183,7 +183,7 @@ async fn a_storm_of_webhooks_in_any_order_says_what_one_of_each_does() {
         let request = handlers.stored(&id).await;
         assert_possible(&request);
         assert_eq!(request.status, Status::Paid);
-        // An attempt that is heard of after the payment is no news.
+        // A failed attempt that is reported after the payment changes nothing.
         assert!((3..=5).contains(&request.version()), "{request:?}");
         assert_eq!(statuses(&request).iter().filter(|status| **status == Status::Paid).count(), 1);
     }
@@ -194,7 +194,7 @@ async fn money_that_comes_after_the_end_goes_back_once_whatever_is_lost_and_howe
     for fault in [Fault::None, Fault::AnswerLost, Fault::Failure, Fault::TooMany] {
         let (stripe, handlers) = Stripe::with_handlers(300, 1).await;
         let (id, session) = clicked(&handlers).await;
-        // Stripe cannot be reached for ten minutes, so the request ends with its session open.
+        // Stripe cannot be reached for ten minutes, so the request expires with its session open.
         stripe.fail_every(Some(Fault::RequestLost));
         let deadline = handlers.stored(&id).await.deadline;
         let (provider, at) = (handlers.payment_provider(), deadline.saturating_add(PROVIDER_GRACE));
@@ -202,7 +202,7 @@ async fn money_that_comes_after_the_end_goes_back_once_whatever_is_lost_and_howe
         assert!(matches!(ended.unwrap(), Settled::ExpiredUnconfirmed(..)));
         stripe.fail_every(None);
 
-        // Stripe's times are whole seconds: the next one is after the deadline.
+        // Stripe's times are whole seconds, so the payment has to come in the next second to be after the deadline.
         tests::until(deadline.saturating_add(Duration::from_secs(1))).await;
         assert_eq!(stripe.press(&session, "pay", "succeeded").await, 303);
         storm(&handlers, &stripe.wait_for(&id, "checkout.session.completed").await, &mut Random::new(5)).await;
@@ -232,7 +232,8 @@ async fn a_refund_that_a_person_sent_ends_the_debt_and_is_not_sent_again() {
     assert_eq!(refunded(&stripe, &session).await, 25_000);
 }
 
-/// A request for which a refund is due, with the session that was paid for it: it was canceled, and paid all the same.
+/// Creates a request whose refund is due, because it was canceled and paid all the same. Returns its identifier and the
+/// session that was paid.
 async fn due(stripe: &Stripe, handlers: &Handlers) -> (String, String) {
     let (id, _) = handlers.sent().await;
     handlers.cancel(&id).await;
@@ -242,14 +243,15 @@ async fn due(stripe: &Stripe, handlers: &Handlers) -> (String, String) {
     (id, session)
 }
 
-/// The same, of a payment whose refunds the account's balance does not cover.
+/// Creates a request whose refund is due but exceeds the account's balance. Returns its identifier and the session that
+/// was paid.
 pub(crate) async fn waiting(stripe: &Stripe, handlers: &Handlers) -> (String, String) {
     let (id, session) = due(stripe, handlers).await;
     assert_eq!(stripe.press(&session, "refunds", "waiting").await, 303);
     (id, session)
 }
 
-/// A person sends a session's payment back in the Dashboard.
+/// Refunds a session's payment as a person does in the Dashboard.
 async fn refund_by_hand(stripe: &Stripe, session: &str) {
     let intent = stripe.session(session).await["payment_intent"]["id"].as_str().unwrap().to_owned();
     stripe.call(Method::POST, "/v1/refunds", &[("payment_intent", &intent)]).await;
@@ -259,7 +261,7 @@ async fn refund_by_hand(stripe: &Stripe, session: &str) {
 async fn a_refund_that_waits_for_the_balance_is_due_until_its_money_has_gone_back() {
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
     let (id, session) = waiting(&stripe, &handlers).await;
-    // However often it is asked for, and in whatever order Stripe reports that it has taken it on.
+    // The refund is requested repeatedly, and Stripe's reports that it accepted the refund arrive in any order.
     handlers.refund_due(&id).await.unwrap();
     storm(&handlers, &stripe.wait_for(&id, "charge.refunded").await, &mut Random::new(7)).await;
     handlers.refund_due(&id).await.unwrap();
@@ -285,7 +287,7 @@ async fn a_refund_that_fails_after_it_was_taken_on_stays_due_and_is_sent_anew_wh
     storm(&handlers, &stripe.webhooks(&id), &mut Random::new(9)).await;
     assert_eq!(handlers.stored(&id).await.status, Status::RefundDue);
     assert_eq!(refunded(&stripe, &session).await, 0);
-    // An operator has the event delivered again: the key's first answer is not the last word.
+    // An operator redelivers the event. The idempotency key's first answer must not decide the second refund.
     let (first, second) = tokio::join!(handlers.refund_due(&id), handlers.refund_due(&id));
     assert!(first.is_ok() && second.is_ok(), "{first:?} {second:?}");
     assert_eq!(handlers.stored(&id).await.status, Status::Refunded);
@@ -302,7 +304,7 @@ async fn a_refund_that_fails_after_it_was_taken_on_stays_due_and_is_sent_anew_wh
 async fn a_refund_that_nobody_knows_of_is_not_called_done_because_it_was_taken_on() {
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
     let (id, session) = waiting(&stripe, &handlers).await;
-    // Stripe has it, and every answer is lost.
+    // Stripe executes the refund, and every answer is lost.
     stripe.fail_every(Some(Fault::AnswerLost));
     handlers.refund_due(&id).await.unwrap_err();
     stripe.fail_every(None);
@@ -373,7 +375,7 @@ async fn a_refund_of_money_that_was_not_due_changes_nothing() {
 async fn a_click_survives_every_fault_and_makes_one_session() {
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
     for fault in Fault::ALL {
-        // Once, which another attempt may heal; and for as long as one click lasts.
+        // One fault, which the next attempt repairs; and faults on every attempt of one click.
         for faults in [1, ATTEMPTS] {
             let (id, token) = handlers.sent().await;
             stripe.fail_next(&vec![fault; faults]);
@@ -463,7 +465,7 @@ async fn a_payment_that_stripe_does_not_take_ends_at_its_deadline_without_a_sess
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_stripe_keeps_no_link_from_ending_that_nobody_clicked() {
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
-    // More than are settled at once.
+    // More requests than are settled at the same time.
     let requests = join_all((0..17).map(|_| clicked(&handlers))).await;
     for (id, _) in &requests {
         handlers.let_pass(id, Duration::from_secs(2)).await;
@@ -532,7 +534,7 @@ async fn a_refund_survives_every_fault_and_is_made_once() {
         let status = handlers.stored(&id).await.status;
         assert_eq!(first.is_ok(), status == Status::Refunded, "{fault:?}: {first:?}");
         stripe.fail_next(&[]);
-        // The bus delivers again.
+        // The bus delivers the event again.
         if status == Status::RefundDue {
             handlers.refund_due(&id).await.unwrap();
         }
@@ -623,8 +625,8 @@ async fn money_of_another_amount_is_no_payment() {
     }
 }
 
-/// A customer pays for a request by a session that was not made by a click, as nobody can for one that has ended.
-/// Answers the session.
+/// Pays for a request through a session that was not created by a click, which works for a request that has ended.
+/// Returns the session.
 async fn paid_by_hand(stripe: &Stripe, id: &str) -> String {
     let order = [
         ("mode", "payment"),

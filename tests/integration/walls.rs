@@ -1,4 +1,4 @@
-//! The walls between and within the shared crates, as far as the compiler does not hold them.
+//! The boundaries between and within the shared crates that the compiler does not enforce.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
 }
 
-/// Every line of a shared crate's sources, with its file.
+/// Returns every line of a shared crate's sources, with the name of its file.
 fn lines(name: &str) -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(name).join("src");
     let files = sources(&folder).into_iter().map(|path| {

@@ -1,4 +1,4 @@
-//! An event bus that takes or refuses what a test tells it to, with EventBridge's interface.
+//! A stand-in for EventBridge that accepts or rejects entries as a test decides.
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -17,43 +17,44 @@ struct Ledger {
     taken: Vec<Value>,
 }
 
-/// The running bus.
+/// A running stand-in bus.
 pub struct Bus {
-    /// Where it answers.
+    /// The address that it listens on.
     pub url: String,
     ledger: Arc<Mutex<Ledger>>,
 }
 
 impl Bus {
-    /// Starts one.
+    /// Starts a bus on a free port.
     pub async fn start() -> Self {
         let ledger = Arc::new(Mutex::new(Ledger::default()));
         let url = crate::serve(Router::new().fallback(put).with_state(Arc::clone(&ledger))).await;
         Self { url, ledger }
     }
 
-    /// Makes every call fail, or none.
+    /// Makes every call fail while `down` is true.
     pub fn set_down(&self, down: bool) {
         self.ledger.lock().unwrap().down = down;
     }
 
-    /// Takes the bus away, or brings it back. As on AWS, entries for a bus that does not exist are taken all the same.
+    /// Makes the bus nonexistent while `missing` is true. Entries for a bus that does not exist are still accepted, as
+    /// on AWS.
     pub fn set_missing(&self, missing: bool) {
         self.ledger.lock().unwrap().missing = missing;
     }
 
-    /// Refuses the entries of these events, taking all others of the same call.
+    /// Rejects the entries of these events; other entries of the same call are accepted.
     pub fn refuse(&self, event_ids: &[&str]) {
         self.ledger.lock().unwrap().refuse = event_ids.iter().map(|id| (*id).to_owned()).collect();
     }
 
-    /// The entries that were taken, in their order, `Detail` read as JSON.
+    /// Returns the accepted entries, oldest first, with `Detail` parsed as JSON.
     #[must_use]
     pub fn taken(&self) -> Vec<Value> {
         self.ledger.lock().unwrap().taken.clone()
     }
 
-    /// The entries of each call, whether taken or not.
+    /// Returns the entries of each call, whether accepted or rejected.
     #[must_use]
     pub fn calls(&self) -> Vec<Vec<Value>> {
         self.ledger.lock().unwrap().calls.clone()

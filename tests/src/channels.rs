@@ -1,5 +1,5 @@
-//! The channels' own interfaces, as their documentation describes them, with outcomes that a test decides. Every
-//! interface checks what it is sent as the real one would: who calls, and the form of the call.
+//! Stand-ins for the channels' interfaces, built from their documentation, with outcomes that a test decides. Each
+//! interface checks the caller's credentials and the form of the call, as the real one does.
 
 use crate::examples::header_lines;
 use axum::Router;
@@ -11,30 +11,30 @@ use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-/// The token or key that the interfaces know.
+/// The token or API key that every interface accepts.
 pub const TOKEN: &str = "EAAJB-test-token-1_2==";
 
-/// What a channel does with the next message.
+/// How a channel answers the next message.
 #[derive(Debug, Clone)]
 pub enum Reply {
-    /// It takes it and sends it.
+    /// The channel accepts the message and delivers it.
     Taken,
-    /// It takes it and sends it, but its answer is lost.
+    /// The channel accepts the message and delivers it, but its answer is lost.
     AnswerLost,
-    /// It does not take it, and answers this.
+    /// The channel rejects the message with this status and body.
     Refused(u16, Value),
 }
 
-/// One text that a phone received.
+/// One text message that a phone received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
-    /// The number in E.164 form.
+    /// The recipient's number in E.164 form.
     pub to: String,
-    /// The text.
+    /// The message text.
     pub text: String,
-    /// The call's whole body.
+    /// The whole body of the call.
     pub body: Value,
-    /// The call's headers, as [`header_lines`] has them.
+    /// The headers of the call, as [`header_lines`] formats them.
     pub headers: Vec<String>,
 }
 
@@ -48,43 +48,43 @@ struct Ledger {
 
 /// The running channels, all at one address.
 pub struct Channels {
-    /// Where they answer.
+    /// The address that they listen on.
     pub url: String,
     ledger: Arc<Mutex<Ledger>>,
 }
 
 impl Channels {
-    /// Starts them.
+    /// Starts the channels on a free port.
     pub async fn start() -> Self {
         let ledger = Arc::new(Mutex::new(Ledger::default()));
         let url = crate::serve(Router::new().fallback(call).with_state(Arc::clone(&ledger))).await;
         Self { url, ledger }
     }
 
-    /// Decides what becomes of the next messages, in their order; those after them are taken.
+    /// Sets the outcomes of the next messages, in order; messages after them are accepted.
     pub fn next(&self, replies: &[Reply]) {
         self.ledger.lock().unwrap().replies = replies.iter().cloned().collect();
     }
 
-    /// Decides what becomes of all messages, until `None`.
+    /// Sets the outcome of every message, until it is set to `None`.
     pub fn always(&self, reply: Option<Reply>) {
         self.ledger.lock().unwrap().always = reply;
     }
 
-    /// How many calls there were.
+    /// Returns the number of calls made so far.
     #[must_use]
     pub fn calls(&self) -> usize {
         self.ledger.lock().unwrap().calls
     }
 
-    /// What the phones received, oldest first.
+    /// Returns the messages that phones received, oldest first.
     #[must_use]
     pub fn received(&self) -> Vec<Received> {
         self.ledger.lock().unwrap().received.clone()
     }
 }
 
-/// What an interface makes of a call: the message with its answer, or a refusal.
+/// The result of reading a call: the message and the channel's answer, or the rejection.
 type Read = Result<(Received, u16, Value), (u16, Value)>;
 
 async fn call(State(ledger): State<Arc<Mutex<Ledger>>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
@@ -134,7 +134,7 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// An error of an AWS service with the protocol JSON 1.0.
+/// Builds an error of an AWS service that speaks the JSON 1.0 protocol.
 #[must_use]
 pub fn aws_error(kind: &str, details: Value) -> Value {
     let mut error = details;
@@ -143,6 +143,8 @@ pub fn aws_error(kind: &str, details: Value) -> Value {
     error
 }
 
+/// Reads a call of `SendTextMessage` to AWS End User Messaging SMS.
+///
 /// <https://docs.aws.amazon.com/pinpoint/latest/apireference_smsvoicev2/API_SendTextMessage.html>
 fn sms(headers: &HeaderMap, body: Value) -> Read {
     let authorization = header(headers, "authorization");
@@ -171,13 +173,15 @@ fn sms(headers: &HeaderMap, body: Value) -> Read {
     Ok((Received { to, text: message, body, headers: Vec::new() }, 200, json!({ "MessageId": "m-1" })))
 }
 
-/// An error of the Graph API.
+/// Builds an error of Meta's Graph API.
 #[must_use]
 pub fn graph_error(code: i64) -> Value {
     json!({ "error": { "message": format!("(#{code}) about 27831234567"), "type": "OAuthException", "code": code,
         "error_data": { "messaging_product": "whatsapp", "details": "about 27831234567" }, "fbtrace_id": "A1" } })
 }
 
+/// Reads a text message to WhatsApp's Cloud API.
+///
 /// <https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/text-messages/>
 fn whatsapp(headers: &HeaderMap, body: Value) -> Read {
     if header(headers, "authorization") != format!("Bearer {TOKEN}") {
@@ -193,13 +197,15 @@ fn whatsapp(headers: &HeaderMap, body: Value) -> Read {
     Ok((Received { to: format!("+{number}"), text: message, body, headers: Vec::new() }, 200, answer))
 }
 
-/// A refusal of the One API's one message.
+/// Builds the One API's rejection of a call's only message.
 #[must_use]
 pub fn clickatell_refusal(code: i64) -> Value {
     json!({ "messages": [{ "apiMessageId": null, "accepted": false, "to": "27831234567",
         "error": { "code": code, "description": "about 27831234567" } }], "error": null })
 }
 
+/// Reads a message to Clickatell's One API.
+///
 /// <https://guides.clickatell.com/clickatell-chat-commerce-platform/developer/channels/whatsapp-and-sms-one-api/api-reference/messages/send-messages>
 fn clickatell(headers: &HeaderMap, body: Value) -> Read {
     if header(headers, "authorization") != TOKEN {
@@ -219,7 +225,7 @@ fn clickatell(headers: &HeaderMap, body: Value) -> Read {
     Ok((received, 202, json!({ "messages": [taken], "error": null })))
 }
 
-/// The integrator's chat, without its checks of signatures.
+/// The integrator's chat; signatures are not checked.
 fn chat(body: Value) -> Read {
     let (to, message) = (text(&body["data"]["to"]), text(&body["data"]["text"]));
     if body["type"] != "message.requested" {

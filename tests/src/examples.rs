@@ -1,9 +1,9 @@
-//! Whole answers as examples: what differs from run to run is replaced by the values of one example, and everything is
-//! held against a snapshot below `tests/integration/snapshots`.
+//! Snapshots of whole answers. Values that differ from run to run are replaced by fixed examples, and the result is
+//! compared with a snapshot below `tests/integration/snapshots`.
 //!
-//! A replaced value stays recognizable. The same identifier, token or time is replaced by the same one everywhere, and
-//! times keep their order and their distance from the deadlines made of them. So a snapshot says as well which values
-//! have to be equal.
+//! A replaced value stays recognizable: the same identifier, token or time always becomes the same example. Times keep
+//! their order, and a deadline keeps its distance from the time that it was computed from. A snapshot therefore also
+//! shows which values have to be equal.
 
 use crate::{handlers, system};
 use http::HeaderMap;
@@ -13,24 +13,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-/// The phone of every example.
+/// The customer's phone number in every example.
 const PHONE: &str = "+27831234567";
 /// The workspace of every example.
 const WORKSPACE: &str = "acme";
-/// Where everything answers in an example.
+/// The base address of every example.
 const BASE: &str = "https://pay.example.com";
-/// When an example's first request is sent: 2026-01-05 at ten, in milliseconds since the Unix epoch.
+/// The time of an example's first request: 2026-01-05 10:00 UTC, in milliseconds since the Unix epoch.
 const START: i64 = 1_767_607_200_000;
-/// When an example's first day begins: 2026-01-01.
+/// The start of an example's first day: 2026-01-01, in milliseconds since the Unix epoch.
 const FIRST_DAY: i64 = 1_767_225_600_000;
 const DAY: i64 = 86_400_000;
-/// When the payment provider says anything.
+/// The time of everything that the payment provider reports.
 const PAID: i64 = START + 90_000;
-/// A deadline whose beginning an answer does not say.
+/// The replacement for a deadline when the answer does not contain the time that it was computed from.
 const UNKNOWN_DEADLINE: i64 = START + 12 * 3_600_000;
-/// What a link and a checkout may have left when they are made, in milliseconds.
+/// The lifetimes of links and checkouts that the tests use, in milliseconds.
 const LIMITS: [i64; 3] = [300_000, 900_000, system::SHORT];
-/// Headers of a message's way, which say nothing of its content.
+/// Headers that belong to the transport of a message and say nothing about its content.
 const PASSING_HEADERS: [&str; 12] = [
     "accept",
     "accept-encoding",
@@ -56,10 +56,10 @@ static TIME: LazyLock<Regex> =
 static PAID_AT: LazyLock<Regex> = LazyLock::new(|| regex(r#"(<time datetime=")[^"]+(" data-date)"#));
 static DATE: LazyLock<Regex> = LazyLock::new(|| regex(r#"("date": ")(\d{4}-\d\d-\d\d)""#));
 
-/// What is left once identifiers, tokens and times are replaced: each with the one value that stands for it.
+/// Patterns that are replaced after identifiers, tokens and times, each with its fixed example.
 static REST: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     [
-        // An envelope's time has no milliseconds.
+        // The envelope's `time` has no milliseconds.
         (r#"("time": ")[^"]+""#, r#"${1}2026-01-05T10:00:00Z""#),
         (r#"("(?:next_)?cursor": ")[^"]+""#, r#"${1}bmV4dA""#),
         (r"\bv1,[A-Za-z0-9+/]{43}=", "v1,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
@@ -71,7 +71,7 @@ static REST: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r#"("access_token": ")[\w-]+\.[\w-]+\.[\w-]+""#, r#"${1}eyJhbGciOiJSUzI1NiJ9.e30.AAAA""#),
         (r"\b(to_checkout=)\d+", "${1}1767607260000"),
         (r#""paid_at" data-date"#, r#""2026-01-05T10:01:30.000Z" data-date"#),
-        // In a page: its style, the files that change with their content, the clock, and times as people write them.
+        // In pages: the style, the hashed files, the countdown, and times in the form that people read.
         (r"(?s)<style>.*</style>", "<style>…</style>"),
         (r"'sha256-[^']+'", "'sha256-…'"),
         (r"(assets/)[0-9a-f]+/", "${1}0123456789abcdef/"),
@@ -88,20 +88,20 @@ fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).unwrap()
 }
 
-/// Anything that can be held against a snapshot.
+/// A value that can be compared with a snapshot.
 pub trait Whole {
-    /// Returns all of it as text, as a person would want to read it.
+    /// Returns the whole value as readable text.
     fn whole(&self) -> String;
 }
 
-/// JSON, indented.
+/// Formats JSON with indentation.
 impl Whole for Value {
     fn whole(&self) -> String {
         serde_json::to_string_pretty(self).unwrap()
     }
 }
 
-/// The status, the headers in alphabetical order, an empty line, and the body.
+/// Formats the status, the headers in alphabetical order, an empty line, and the body.
 impl Whole for system::Answer {
     fn whole(&self) -> String {
         let body = match serde_json::from_slice::<Value>(&self.body) {
@@ -112,7 +112,7 @@ impl Whole for system::Answer {
     }
 }
 
-/// The same of an answer that was never sent.
+/// Formats a response that was built but never sent, as a [`system::Answer`] is formatted.
 impl<B: AsRef<[u8]>> Whole for http::Response<B> {
     fn whole(&self) -> String {
         let (status, headers) = (self.status().as_u16(), self.headers().clone());
@@ -120,7 +120,7 @@ impl<B: AsRef<[u8]>> Whole for http::Response<B> {
     }
 }
 
-/// The same of an answer without a gateway.
+/// Formats a handler's answer that did not pass through a gateway, as a [`system::Answer`] is formatted.
 impl Whole for handlers::Answer {
     fn whole(&self) -> String {
         let headers = self.headers.as_object().unwrap();
@@ -133,7 +133,7 @@ impl Whole for handlers::Answer {
     }
 }
 
-/// Returns headers as lines in alphabetical order, without those that say nothing of the content.
+/// Returns headers as lines in alphabetical order, without those in `PASSING_HEADERS`.
 #[must_use]
 pub fn header_lines(headers: &HeaderMap) -> Vec<String> {
     let mut lines: Vec<String> = headers
@@ -145,34 +145,34 @@ pub fn header_lines(headers: &HeaderMap) -> Vec<String> {
     lines
 }
 
-/// The values of one example, for all answers about the same requests.
+/// The replaced values of one example, shared by all answers about the same requests.
 #[derive(Debug, Default)]
 pub struct Examples {
     known: Vec<(String, String)>,
     ids: Vec<String>,
     tokens: Vec<String>,
     references: Vec<String>,
-    /// Each time that was seen, with the one that stands for it, in milliseconds.
+    /// Each time seen so far with its replacement, both in milliseconds.
     times: BTreeMap<i64, i64>,
     minutes: i64,
     first_day: Option<i64>,
 }
 
 impl Examples {
-    /// Makes examples of requests from this workspace to this phone.
+    /// Creates examples for requests from this workspace to this phone.
     #[must_use]
     pub fn of(workspace: &str, phone: &str) -> Self {
         let known = [(workspace, WORKSPACE), (phone, PHONE)];
         Self { known: known.map(|(own, example)| (own.to_owned(), example.to_owned())).into(), ..Self::default() }
     }
 
-    /// Makes examples of requests like this one, as the API returns it.
+    /// Creates examples for the workspace and phone of this request, as the API returns it.
     #[must_use]
     pub fn about(request: &Value) -> Self {
         Self::of(request["workspace"].as_str().unwrap(), request["customer"]["phone"].as_str().unwrap())
     }
 
-    /// Holds an answer against the snapshot of this name, `folder/name`.
+    /// Compares an answer with the snapshot named `folder/name`.
     pub fn assert(&mut self, name: &str, whole: &impl Whole) {
         let text = self.example(&whole.whole());
         let (folder, name) = name.rsplit_once('/').unwrap();
@@ -183,7 +183,7 @@ impl Examples {
         settings.bind(|| insta::assert_snapshot!(name, text));
     }
 
-    /// Replaces what differs from run to run.
+    /// Replaces every value that differs from run to run.
     fn example(&mut self, text: &str) -> String {
         let text = self.known.iter().fold(text.to_owned(), |text, (own, example)| text.replace(own, example));
         let text = LOCAL.replace_all(&text, BASE);
@@ -201,9 +201,9 @@ impl Examples {
         REST.iter().fold(text, |text, (pattern, value)| pattern.replace_all(&text, *value).into_owned())
     }
 
-    /// Replaces times. A deadline stands as far from its beginning as it did, and so do the days of a report. What the
-    /// payment provider says is when it says so: its clock and ours may show the same millisecond or not. Every other
-    /// time has a minute of its own.
+    /// Replaces times. A deadline keeps its distance from the time that it was computed from, and the days of a report
+    /// keep their distances from one another. Times that the payment provider reports all become `PAID`, because its
+    /// clock and ours may or may not show the same millisecond. Every other time gets a minute of its own.
     fn with_times(&mut self, text: &str) -> String {
         let days = TIME.captures_iter(text).map(|found| milliseconds(&found[2])).filter(|time| time % DAY == 0);
         self.first_day = self.first_day.or(days.min());
@@ -241,7 +241,7 @@ impl Examples {
     }
 }
 
-/// Returns which of those seen so far a value is, counted from 1, and adds it if it is new.
+/// Returns the position of a value among those seen so far, counted from 1, and adds the value if it is new.
 fn place(seen: &mut Vec<String>, value: &str) -> usize {
     let found = seen.iter().position(|one| one == value);
     1 + found.unwrap_or_else(|| {

@@ -1,4 +1,4 @@
-//! The deployed handlers, one call at a time, over an embedded DynamoDB that a [`Proxy`] stands in front of.
+//! The deployed handlers, called one event at a time, over an embedded DynamoDB behind a [`Proxy`].
 
 use crate::provider::Provider;
 use crate::proxy::Proxy;
@@ -19,32 +19,32 @@ use std::time::Duration;
 
 const SECRET: &str = "whsec_dGVzdCBzZWNyZXQgb2YgbW9yZSB0aGFuIDI0IGJ5dGVz";
 
-/// An HTTP answer of a handler.
+/// The HTTP answer of a handler.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// Its status.
+    /// The status code.
     pub status: u16,
-    /// Its headers, names in lower case.
+    /// The headers, with names in lower case.
     pub headers: Value,
-    /// Its body: JSON where it is JSON, otherwise text.
+    /// The body: parsed if it is JSON, otherwise a string.
     pub body: Value,
 }
 
 impl Answer {
-    /// The problem's code, if it is one.
+    /// Returns the problem's code, if the answer is a problem.
     #[must_use]
     pub fn code(&self) -> &str {
         self.body["code"].as_str().unwrap_or_default()
     }
 }
 
-/// Every handler with what it needs.
+/// All handlers, with the database and the payment provider that they use.
 pub struct Handlers {
-    /// What the handlers take for DynamoDB.
+    /// The proxy that the handlers use as DynamoDB.
     pub proxy: Proxy,
-    /// What they take for the payment provider.
+    /// The stand-in that the handlers use as payment provider.
     pub provider: Provider,
-    /// The database itself.
+    /// The database behind the proxy.
     pub database: Embedded,
     create: Box<dyn Function>,
     cancel: Box<dyn Function>,
@@ -59,17 +59,17 @@ pub struct Handlers {
 }
 
 impl Handlers {
-    /// The handlers with the time limits of a deployment.
+    /// Starts the handlers with the time limits of a deployment.
     pub async fn start() -> Arc<Self> {
         Self::with_limits(300, 900).await
     }
 
-    /// The handlers with these time limits, in seconds.
+    /// Starts the handlers with these time limits, in seconds.
     pub async fn with_limits(link: u64, checkout: u64) -> Arc<Self> {
         Self::with_variables(link, checkout, &[]).await
     }
 
-    /// The handlers with these time limits, in seconds, and these variables beside or in place of the usual ones.
+    /// Starts the handlers with these time limits, in seconds. `variables` add to the usual environment or override it.
     pub async fn with_variables(link: u64, checkout: u64, variables: &[(&str, String)]) -> Arc<Self> {
         crate::log();
         let database = Embedded::start(None).await.unwrap();
@@ -83,7 +83,7 @@ impl Handlers {
             .with("PUBLIC_BASE_URL", "https://pay.example.com")
             .with("LINK_TTL_SECONDS", link.to_string())
             .with("CHECKOUT_TTL_SECONDS", checkout.to_string())
-            // A run of the schedule ends what is due, and does not wait for what will be.
+            // A scheduled run ends what is due now and does not wait for later deadlines.
             .with("EXPIRY_LOOKAHEAD_SECONDS", "0")
             .with("PAYMENT_PROVIDER", ProviderName::Sandbox.as_str())
             .with("SANDBOX_PROVIDER_URL", &provider.url)
@@ -107,12 +107,12 @@ impl Handlers {
         })
     }
 
-    /// Alice creates a request over R250.00.
+    /// Creates a request over R250.00 as agent Alice.
     pub async fn create(&self, key: Option<&str>) -> Answer {
         self.create_with(key, 25_000, "ZAR").await
     }
 
-    /// Alice creates a request over so much.
+    /// Creates a request over this amount as agent Alice.
     pub async fn create_over(&self, amount: i64, currency: &str) -> Answer {
         self.create_with(None, amount, currency).await
     }
@@ -129,7 +129,7 @@ impl Handlers {
             .await
     }
 
-    /// A new request: its identifier and the token of its link.
+    /// Creates a request and returns its identifier and the token of its link.
     pub async fn sent(&self) -> (String, String) {
         let answer = self.create(None).await;
         assert_eq!(answer.status, 201, "{:?}", answer.body);
@@ -137,61 +137,61 @@ impl Handlers {
         (answer.body["id"].as_str().unwrap().to_owned(), url.rsplit('/').next().unwrap().to_owned())
     }
 
-    /// A new request whose customer has clicked.
+    /// Creates a request, clicks its link, and returns its identifier and the token of its link.
     pub async fn clicked(&self) -> (String, String) {
         let (id, token) = self.sent().await;
         assert_eq!(self.click(&token).await.status, 303);
         (id, token)
     }
 
-    /// Alice cancels.
+    /// Cancels a request as agent Alice.
     pub async fn cancel(&self, id: &str) -> Answer {
         let path = format!("/payment-requests/{id}/cancel");
         self.http(&*self.cancel, "POST", &path, json!({ "id": id }), json!({}), "", Some("agent")).await
     }
 
-    /// Alice reads one request.
+    /// Reads one request as agent Alice.
     pub async fn get(&self, id: &str) -> Answer {
         let path = format!("/payment-requests/{id}");
         self.http(&*self.query, "GET", &path, json!({ "id": id }), json!({}), "", Some("agent")).await
     }
 
-    /// The customer presses the button.
+    /// Presses the button on the customer's page.
     pub async fn click(&self, token: &str) -> Answer {
         let headers = json!({ "content-type": "application/x-www-form-urlencoded" });
         self.http(&*self.click, "POST", &format!("/p/{token}"), json!({ "token": token }), headers, "", None).await
     }
 
-    /// The customer opens the link.
+    /// Opens the link as the customer.
     pub async fn open(&self, token: &str) -> Answer {
         self.http(&*self.click, "GET", &format!("/p/{token}"), json!({ "token": token }), json!({}), "", None).await
     }
 
-    /// The provider reports a payment of R250.00.
+    /// Reports a payment of R250.00 as the provider.
     pub async fn pay(&self, id: &str, paid_at: Timestamp) -> Answer {
         self.report("checkout.paid", &paid(id, paid_at), None).await
     }
 
-    /// The provider reports that the customer has paid R250.00 which are on their way.
+    /// Reports as the provider that the customer has paid R250.00 and that the money is still in flight.
     pub async fn process(&self, id: &str, paid_at: Timestamp) -> Answer {
         self.report("checkout.processing", &paid(id, paid_at), None).await
     }
 
-    /// The provider reports that money which was on its way will not come.
+    /// Reports as the provider that money in flight will not arrive.
     pub async fn fail_payment(&self, id: &str) -> Answer {
         let data = json!({ "checkout_id": format!("cs_{id}"), "payment_request_id": id,
             "payment_id": format!("pay_{id}"), "amount": 25_000, "currency": "ZAR" });
         self.report("checkout.async_payment_failed", &data, None).await
     }
 
-    /// The provider reports that an attempt has failed, under this webhook's identifier.
+    /// Reports as the provider that an attempt has failed, in a webhook with this identifier.
     pub async fn fail_attempt(&self, id: &str, webhook_id: &str) -> Answer {
         let data = json!({ "checkout_id": format!("cs_{id}"), "payment_request_id": id, "amount": 25_000,
             "currency": "ZAR", "reason": "card_declined" });
         self.report("checkout.payment_failed", &data, Some(webhook_id)).await
     }
 
-    /// Stripe sends this body, signed like this or not at all.
+    /// Sends this body as Stripe, with this signature or with none.
     pub async fn stripe_webhook(&self, signature: Option<&str>, body: &str) -> Answer {
         let mut headers = json!({ "content-type": "application/json; charset=utf-8" });
         if let Some(signature) = signature {
@@ -212,33 +212,33 @@ impl Handlers {
         self.webhook(ProviderName::Sandbox, headers, &body).await
     }
 
-    /// A provider sends a webhook to its address.
+    /// Sends a webhook to the address of its provider.
     async fn webhook(&self, provider: ProviderName, headers: Value, body: &str) -> Answer {
         let (path, parameters) = (format!("/webhooks/{provider}"), json!({ "provider": provider.as_str() }));
         self.http(&*self.webhook, "POST", &path, parameters, headers, body, None).await
     }
 
-    /// The time to live removes the link of a request, and the stream says so. Answers what failed of the batch.
+    /// Hands `expire` the stream record of a link that the time to live removed. Returns the failed items of the batch.
     pub async fn link_removed(&self, id: &str) -> Value {
         self.expire(&link_removed(id)).await
     }
 
-    /// Hands an event to `expire`.
+    /// Hands an event to `expire` and returns its answer.
     pub async fn expire(&self, event: &Value) -> Value {
         serde_json::from_str(&self.expire.invoke(&event.to_string()).await.unwrap()).unwrap()
     }
 
-    /// The schedule comes round.
+    /// Runs `expire` as the schedule does.
     pub async fn expire_what_is_due(&self) {
         self.expire(&json!({ "source": "aws.events", "detail-type": "Scheduled Event", "detail": {} })).await;
     }
 
-    /// Somebody of this role lists the workspace's requests.
+    /// Lists the workspace's requests as a user with this role.
     pub async fn list(&self, role: &str) -> Answer {
         self.http(&*self.query, "GET", "/payment-requests", json!({}), json!({}), "", Some(role)).await
     }
 
-    /// Opens a function's connections, as its init does.
+    /// Opens a function's connections, as its init phase does.
     pub async fn warm(&self, name: &str) {
         let function = match name {
             "create" => &self.create,
@@ -253,10 +253,10 @@ impl Handlers {
         function.warm().await;
     }
 
-    /// The bus says that a refund is due.
+    /// Hands `refund` the last event of a request, which says that a refund is due.
     ///
     /// # Errors
-    /// The handler failed, so the bus would deliver again.
+    /// Returns the handler's failure; the bus would deliver the event again.
     pub async fn refund_due(&self, id: &str) -> Result<String, runtime::InvocationError> {
         let request = self.stored(id).await;
         let event = domain::PaymentRequestEvent::of_history(&request, request.version() - 1, "https://pay.example.com");
@@ -264,52 +264,52 @@ impl Handlers {
         self.refund.invoke(&json!({ "source": "chat2pay", "detail": detail }).to_string()).await
     }
 
-    /// The payment provider as the functions call it.
+    /// Builds the payment provider's client with the functions' own settings.
     #[must_use]
     pub fn payment_provider(&self) -> ConfiguredProvider {
         ConfiguredProvider::new(&self.environment).unwrap()
     }
 
-    /// The function that tells customers, with these settings of its channel.
+    /// Builds the function `notify` with these channel settings.
     #[must_use]
     pub fn notify(&self, settings: &[(&str, &str)]) -> Box<dyn Function> {
         let environment = settings.iter().fold(self.environment.clone(), |all, (name, value)| all.with(name, *value));
         notify::function(&environment).unwrap()
     }
 
-    /// The function that hears from channels, with these settings of its channel.
+    /// Builds the function `delivery-report` with these channel settings.
     #[must_use]
     pub fn delivery_reports(&self, settings: &[(&str, &str)]) -> Box<dyn Function> {
         let environment = settings.iter().fold(self.environment.clone(), |all, (name, value)| all.with(name, *value));
         delivery_report::function(&environment).unwrap()
     }
 
-    /// A channel sends a report to the address of this name.
+    /// Sends a delivery report to this channel's address.
     pub async fn report_delivery(&self, function: &dyn Function, name: &str, headers: Value, body: &str) -> Answer {
         let (path, parameters) = (format!("/delivery-reports/{name}"), json!({ "channel": name }));
         self.http(function, "POST", &path, parameters, headers, body, None).await
     }
 
-    /// Meta asks whose the address of this name is.
+    /// Sends Meta's verification request to this channel's address.
     pub async fn ask_whose(&self, function: &dyn Function, name: &str, query: &[(&str, &str)]) -> Answer {
         let path = format!("/delivery-reports/{name}?{}", serde_urlencoded::to_string(query).unwrap());
         self.http(function, "GET", &path, json!({ "channel": name }), json!({}), "", None).await
     }
 
-    /// What is announced of a request, oldest first: each event's kind and its detail.
+    /// Returns the kind and detail of each event of a request, oldest first.
     pub async fn events(&self, id: &str) -> Vec<(&'static str, Value)> {
         let request = self.stored(id).await;
         let events = domain::PaymentRequestEvent::of_history(&request, 0, "https://pay.example.com");
         events.map(|event| (event.detail_type().as_str(), serde_json::to_value(event).unwrap())).collect()
     }
 
-    /// A store that talks to the database without the proxy.
+    /// Builds a store that bypasses the proxy.
     #[must_use]
     pub fn store(&self) -> DynamoDbStore {
         self.store_in(&self.environment.clone().with("AWS_ENDPOINT_URL_DYNAMODB", &self.database.url))
     }
 
-    /// A store that talks to the database as the functions do, faults of the proxy included.
+    /// Builds a store that uses the proxy, and so meets its faults, as the functions do.
     #[must_use]
     pub fn faulty_store(&self) -> DynamoDbStore {
         self.store_in(&self.environment)
@@ -320,28 +320,28 @@ impl Handlers {
         DynamoDbStore::new(environment).unwrap().with_retention(retention)
     }
 
-    /// The variables that the functions were made with.
+    /// Returns the environment variables of the functions.
     #[must_use]
     pub fn environment(&self) -> &Environment {
         &self.environment
     }
 
-    /// What is due by now.
+    /// Returns the requests whose deadline has passed.
     pub async fn due(&self) -> Vec<Due> {
         self.store().due(SystemClock.now()).await.unwrap()
     }
 
-    /// The request as it is stored.
+    /// Returns the request as it is stored.
     pub async fn stored(&self, id: &str) -> PaymentRequest {
         self.store().get(id.parse().unwrap()).await.unwrap().unwrap()
     }
 
-    /// When the request's item is removed, in seconds since the Unix epoch.
+    /// Returns when the request's item expires, in seconds since the Unix epoch.
     pub async fn time_to_live(&self, id: &str) -> Option<i64> {
         Some(self.item(&format!("REQ#{id}")).await.get("ttl")?.as_n().unwrap().parse().unwrap())
     }
 
-    /// When the item of a link is removed, in seconds since the Unix epoch.
+    /// Returns when the link's item expires, in seconds since the Unix epoch.
     pub async fn link_time_to_live(&self, token: &str) -> i64 {
         self.item(&format!("LINK#{token}")).await["ttl"].as_n().unwrap().parse().unwrap()
     }
@@ -352,7 +352,7 @@ impl Handlers {
         delete.key("pk", AttributeValue::S(format!("LINK#{token}"))).send().await.unwrap();
     }
 
-    /// Makes a request's deadline one that passed so long ago.
+    /// Moves a request's deadline this far into the past.
     pub async fn let_pass(&self, id: &str, since_the_deadline: Duration) {
         let deadline = SystemClock.now().saturating_sub(since_the_deadline).as_milliseconds().to_string();
         let update = self.database_client().update_item().table_name(local::dynamodb::TABLE_NAME);
@@ -361,19 +361,19 @@ impl Handlers {
         update.expression_attribute_values(":deadline", AttributeValue::N(deadline)).send().await.unwrap();
     }
 
-    /// How many bytes the request's item has, as DynamoDB counts them
+    /// Returns the size of the request's item in bytes, by DynamoDB's rules
     /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>).
     pub async fn item_size(&self, id: &str) -> usize {
         self.item(&format!("REQ#{id}")).await.iter().map(|(name, value)| name.len() + value_size(value)).sum()
     }
 
-    /// The item with this key, attribute by attribute.
+    /// Returns the attributes of the item with this key.
     pub async fn item(&self, key: &str) -> HashMap<String, AttributeValue> {
         let get = self.database_client().get_item().table_name(local::dynamodb::TABLE_NAME).consistent_read(true);
         get.key("pk", AttributeValue::S(key.to_owned())).send().await.unwrap().item.unwrap()
     }
 
-    /// A client of the database itself.
+    /// Builds a client that talks to the database directly.
     #[must_use]
     pub fn database_client(&self) -> aws_sdk_dynamodb::Client {
         let config = aws_sdk_dynamodb::Config::builder()
@@ -417,7 +417,7 @@ impl Handlers {
     }
 }
 
-/// What the stream says when the time to live has removed the link of a request.
+/// Builds the stream record for a link that the time to live removed.
 #[must_use]
 pub fn link_removed(id: &str) -> Value {
     json!({ "Records": [{ "eventID": "1", "eventName": "REMOVE", "eventVersion": "1.1",
@@ -428,14 +428,14 @@ pub fn link_removed(id: &str) -> Value {
             "OldImage": { "pk": { "S": "LINK#x" }, "request_id": { "S": id }, "ttl": { "N": "1" } } } }] })
 }
 
-/// What the provider reports of a payment of R250.00.
+/// Builds the provider's report of a payment of R250.00.
 fn paid(id: &str, paid_at: Timestamp) -> Value {
     json!({ "checkout_id": format!("cs_{id}"), "payment_request_id": id, "payment_id": format!("pay_{id}"),
         "amount": 25_000, "currency": "ZAR", "paid_at": paid_at })
 }
 
-/// The bytes of a value: a number has one for every two digits and one more, a list or map three and one for each
-/// element.
+/// Returns the size of a value in bytes. A number takes one byte for every two digits plus one; a list or map takes
+/// three plus one for each element.
 fn value_size(value: &AttributeValue) -> usize {
     match value {
         AttributeValue::S(text) => text.len(),
@@ -449,10 +449,10 @@ fn value_size(value: &AttributeValue) -> usize {
     }
 }
 
-/// Holds a history against the transition table: no gap, no step that the table does not have.
+/// Checks a history against the transition table: no gap, and no transition that the table lacks.
 ///
 /// # Panics
-/// If there is one.
+/// Panics if the history has a gap or an unknown transition.
 pub fn assert_possible(request: &PaymentRequest) {
     let statuses: Vec<domain::Status> = request.history.iter().map(|entry| entry.status).collect();
     assert_eq!(statuses.first(), Some(&domain::Status::Sent), "{statuses:?}");

@@ -1,5 +1,5 @@
-//! What the integration tests stand on: the deployed handlers and the whole local system, with the parts around them
-//! that a test can break.
+//! The base of the integration tests: the deployed handlers, the whole local system, and stand-ins whose failures a
+//! test controls.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 #![allow(clippy::missing_panics_doc, reason = "everything here panics when a test fails")]
@@ -19,12 +19,12 @@ use domain::use_cases::expire::{Found, Settled, expire_unclicked, settle_unpaid}
 use domain::{Clock, Doors, PaymentRequestId, SystemClock, SystemRandomness, Timestamp};
 use std::time::Duration;
 
-/// Waits until a time limit is over, which is a millisecond after its last moment. Nothing but the clock says so.
+/// Waits until one millisecond after `moment`, when the time limit has passed. Only the clock can tell, so it sleeps.
 pub async fn until(moment: Timestamp) {
     tokio::time::sleep(moment.saturating_duration_since(SystemClock.now()) + Duration::from_millis(1)).await;
 }
 
-/// A clock that stands still.
+/// A clock that always shows the same time.
 struct FixedClock(Timestamp);
 
 impl Clock for FixedClock {
@@ -33,10 +33,10 @@ impl Clock for FixedClock {
     }
 }
 
-/// Ends a request as the function `expire` does at a moment and with a provider of the test's own.
+/// Expires a request as the function `expire` does, with a clock and a provider that the test chooses.
 ///
 /// # Errors
-/// The store failed.
+/// Returns the store's failure.
 pub async fn expire(
     store: &(impl Links + Changes),
     provider: &impl PaymentProvider,
@@ -50,7 +50,7 @@ pub async fn expire(
     }
 }
 
-/// Serves a router on a free port of the loopback interface, and answers its address.
+/// Serves a router on a free port of the loopback interface and returns its address.
 pub async fn serve(router: axum::Router) -> String {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -58,17 +58,17 @@ pub async fn serve(router: axum::Router) -> String {
     format!("http://{address}")
 }
 
-/// An answer that breaks off, which closes the connection.
+/// Builds an answer that breaks off half way, which closes the connection.
 fn broken() -> axum::response::Response {
     let cut = futures::stream::iter([Err::<axum::body::Bytes, _>(std::io::Error::other("cut"))]);
     let body = axum::body::Body::from_stream(cut);
     axum::response::Response::builder().header("content-length", "100").body(body).unwrap()
 }
 
-/// Shows what the handlers log, with a test's own output, under `RUST_LOG`.
+/// Prints the handlers' log with the test's output, filtered by `RUST_LOG`.
 pub fn log() {
     let to_the_test =
         tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).with_test_writer();
-    // Only the first test of a process sets it up.
+    // Only the first test of a process installs the subscriber.
     if to_the_test.try_init().is_err() {}
 }

@@ -1,4 +1,4 @@
-//! A payment provider that behaves as a test tells it to, with the same interface as the sandbox provider.
+//! A payment provider with the interface of the sandbox provider, whose behaviour a test controls.
 
 use crate::examples::header_lines;
 use axum::extract::{Path, Request, State};
@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-/// How the provider answers when it is asked to close a checkout.
+/// How the provider answers a call that closes a checkout.
 #[derive(Debug, Clone)]
 pub enum OnClose {
-    /// It closes it.
+    /// The checkout is closed unpaid.
     Closes,
-    /// It had been paid at this time, with this much.
+    /// The checkout had been paid at this time, with this amount.
     Paid(Timestamp, i64),
-    /// The customer had paid at this time, with this much that is still on its way.
+    /// The customer had paid at this time, with this amount, which is still in flight.
     Processing(Timestamp, i64),
 }
 
@@ -33,9 +33,9 @@ struct Ledger {
     on_close: HashMap<String, OnClose>,
 }
 
-/// The running provider.
+/// A running provider.
 pub struct Provider {
-    /// Where it answers.
+    /// The address that it listens on.
     pub url: String,
     ledger: Arc<Mutex<Ledger>>,
 }
@@ -43,7 +43,7 @@ pub struct Provider {
 type Answer = (StatusCode, Json<Value>);
 
 impl Provider {
-    /// Starts one.
+    /// Starts a provider on a free port.
     pub async fn start() -> Self {
         let ledger = Arc::new(Mutex::new(Ledger::default()));
         let router = Router::new()
@@ -55,35 +55,35 @@ impl Provider {
         Self { url: crate::serve(router).await, ledger }
     }
 
-    /// Makes it answer nothing but 503, or well again.
+    /// Makes every call fail with status 503 while `unreachable` is true.
     pub fn set_unreachable(&self, unreachable: bool) {
         self.ledger.lock().unwrap().unreachable = unreachable;
     }
 
-    /// Decides what closing a request's checkout brings to light.
+    /// Sets the answer to closing this request's checkout.
     pub fn on_close(&self, request: &str, on_close: OnClose) {
         self.ledger.lock().unwrap().on_close.insert(request.to_owned(), on_close);
     }
 
-    /// Every call so far, whole.
+    /// Returns all calls so far, with their bodies.
     #[must_use]
     pub fn calls(&self) -> Vec<Value> {
         self.ledger.lock().unwrap().calls.clone()
     }
 
-    /// How many checkouts there are.
+    /// Returns the number of checkouts.
     #[must_use]
     pub fn checkouts(&self) -> usize {
         self.ledger.lock().unwrap().checkouts.len()
     }
 
-    /// Whether a request's checkout was closed.
+    /// Returns whether this request's checkout was closed.
     #[must_use]
     pub fn has_closed(&self, request: &str) -> bool {
         self.ledger.lock().unwrap().closed.iter().any(|closed| closed == request)
     }
 
-    /// How often a request was refunded.
+    /// Returns how often this request was refunded.
     #[must_use]
     pub fn refunds(&self, request: &str) -> usize {
         self.ledger.lock().unwrap().refunds.iter().filter(|refunded| *refunded == request).count()
@@ -147,7 +147,7 @@ async fn refund(State(ledger): State<Arc<Mutex<Ledger>>>, Json(body): Json<Value
         return unreachable();
     }
     let request = body["payment_request_id"].as_str().unwrap().to_owned();
-    // Idempotent, as the real ones are: the same request is refunded once.
+    // Idempotent, as the real providers are: each request is refunded once.
     if !ledger.refunds.contains(&request) {
         ledger.refunds.push(request);
     }

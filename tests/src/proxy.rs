@@ -1,4 +1,4 @@
-//! A proxy in front of DynamoDB that counts what passes, and loses what it is told to.
+//! A proxy in front of DynamoDB that counts calls and drops the ones that a test chooses.
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -9,30 +9,30 @@ use serde_json::Value;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-/// What happens to one write.
+/// The fault that a write meets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing: it is applied and answered.
+    /// None: the write is applied and acknowledged.
     None,
-    /// It is applied, but the connection breaks before the answer arrives.
+    /// The write is applied, but the connection breaks before the answer arrives.
     AnswerLost,
-    /// The connection breaks before it is applied.
+    /// The connection breaks before the write is applied.
     RequestLost,
 }
 
-/// One call that passed.
+/// One call that passed through the proxy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Call {
-    /// Such as `UpdateItem`.
+    /// The DynamoDB operation, such as `UpdateItem`.
     pub operation: String,
-    /// The index it was made on, if it was one.
+    /// The index that was read, if any.
     pub index: Option<String>,
-    /// The capacity units it took, the table's and its indexes' together.
+    /// The consumed capacity units of the table and its indexes together.
     pub units: f64,
 }
 
 impl Call {
-    /// Whether it writes.
+    /// Returns whether the call is a write.
     #[must_use]
     pub fn is_write(&self) -> bool {
         matches!(
@@ -45,7 +45,7 @@ impl Call {
 #[derive(Default)]
 struct Ledger {
     calls: Vec<Call>,
-    /// The faults of the writes to come, the next one first; none for those after.
+    /// The faults of the coming writes, the next one first; later writes meet none.
     faults: VecDeque<Fault>,
 }
 
@@ -56,15 +56,15 @@ struct Shared {
     ledger: Arc<Mutex<Ledger>>,
 }
 
-/// The running proxy.
+/// A running proxy.
 pub struct Proxy {
-    /// Where it answers.
+    /// The address that it listens on.
     pub url: String,
     ledger: Arc<Mutex<Ledger>>,
 }
 
 impl Proxy {
-    /// Starts one in front of `target`.
+    /// Starts a proxy in front of `target`.
     pub async fn start(target: &str) -> Self {
         let ledger = Arc::new(Mutex::new(Ledger::default()));
         let shared = Shared { target: target.to_owned(), client: reqwest::Client::new(), ledger: Arc::clone(&ledger) };
@@ -72,18 +72,18 @@ impl Proxy {
         Self { url, ledger }
     }
 
-    /// Decides what happens to the next writes, in their order.
+    /// Sets the faults of the next writes, in order.
     pub fn fail_next_writes(&self, faults: &[Fault]) {
         self.ledger.lock().unwrap().faults = faults.iter().copied().collect();
     }
 
-    /// The calls that passed since this was last asked.
+    /// Returns the calls since the last time this was called.
     #[allow(clippy::must_use_candidate, reason = "asking also forgets, which is often the point")]
     pub fn take_calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.ledger.lock().unwrap().calls)
     }
 
-    /// How many of the decided faults have not happened yet.
+    /// Returns how many faults are still to come.
     #[must_use]
     pub fn faults_left(&self) -> usize {
         self.ledger.lock().unwrap().faults.len()

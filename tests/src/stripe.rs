@@ -1,5 +1,5 @@
-//! The stand-in for Stripe with a proxy in front of it that loses and spoils answers, and a mailbox behind it that
-//! keeps its webhooks until a test delivers them.
+//! The stand-in for Stripe, between a proxy that loses and corrupts its answers and a mailbox that keeps its webhooks
+//! until a test delivers them.
 
 use crate::examples::header_lines;
 use crate::handlers::{Answer, Handlers};
@@ -18,40 +18,40 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, LazyLock, Mutex, mpsc};
 use std::time::Duration;
 
-/// The account's key.
+/// The account's API key.
 pub const KEY: &str = "sk_test_integration0tests";
-/// The headers by which Stripe says that it only repeats what it answered to an idempotency key.
+/// The headers that mark an answer as the repeat of an earlier answer to the same idempotency key.
 const REPEATED: [&str; 2] = ["idempotent-replayed", "original-request"];
-/// What the account's webhooks are signed with.
+/// The secret that signs the account's webhooks.
 pub const SECRET: &str = "whsec_integration0tests0of0the0webhooks";
 
-/// What happens to one call to Stripe.
+/// The fault that a call to Stripe meets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing.
+    /// None: the call is executed and answered.
     None,
-    /// The connection breaks before it is done.
+    /// The connection breaks before the call is executed.
     RequestLost,
-    /// It is done, but the connection breaks before the answer arrives.
+    /// The call is executed, but the connection breaks before the answer arrives.
     AnswerLost,
-    /// It is done, and answered with 500.
+    /// The call is executed, but answered with status 500.
     Failure,
-    /// It is not done: too many calls.
+    /// The call is not executed: too many calls (status 429).
     TooMany,
-    /// It is done, and answered with something that is not what was agreed.
+    /// The call is executed, but the answer does not have the agreed form.
     Garbage,
-    /// It is not done, and answered with the address of another host.
+    /// The call is not executed; the answer redirects to another host.
     Redirect,
-    /// It is done, and every address in the answer is on another host.
+    /// The call is executed, but every address in the answer is on another host.
     OtherHost,
-    /// It is not done, and never answered.
+    /// The call is not executed and never answered.
     Silence,
-    /// It is not done, and refused with this code.
+    /// The call is not executed, and is rejected with this code.
     Refusal(&'static str),
 }
 
 impl Fault {
-    /// Every way to go wrong that passes and does not take its time.
+    /// Every transient fault except [`Self::Silence`], which takes as long as the timeout.
     pub const ALL: [Self; 7] = [
         Self::RequestLost,
         Self::AnswerLost,
@@ -63,17 +63,17 @@ impl Fault {
     ];
 }
 
-/// One webhook of the stand-in, as it came.
+/// One webhook of the stand-in, as it was sent.
 #[derive(Debug, Clone)]
 pub struct Delivery {
-    /// Its `Stripe-Signature`.
+    /// The value of its `Stripe-Signature` header.
     pub signature: String,
-    /// Its body.
+    /// The body as text.
     pub body: String,
 }
 
 impl Delivery {
-    /// The event in it.
+    /// Returns the event in the body.
     #[must_use]
     pub fn event(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
@@ -98,7 +98,7 @@ struct Shared {
 /// The webhooks that the stand-in has sent.
 type Mailbox = Arc<Mutex<Vec<Delivery>>>;
 
-/// The stand-in with what is around it. It is one for all tests, which keep to requests of their own.
+/// The stand-in with its proxy and mailbox. All tests share one stand-in, and each uses requests of its own.
 pub struct Stripe {
     base: String,
     proxy: String,
@@ -107,7 +107,7 @@ pub struct Stripe {
     client: reqwest::Client,
 }
 
-/// Starts the stand-in on a thread of its own, which runs until the tests are over.
+/// Starts the stand-in on its own thread, where it runs until the tests end.
 fn start_aside() -> (String, Mailbox) {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
@@ -129,7 +129,7 @@ fn start_aside() -> (String, Mailbox) {
 }
 
 impl Stripe {
-    /// A proxy of one's own in front of it.
+    /// Starts a proxy for this test in front of the shared stand-in.
     pub async fn start() -> Self {
         static STAND_IN: LazyLock<(String, Mailbox)> = LazyLock::new(start_aside);
         let (base, mailbox) = tokio::task::spawn_blocking(|| STAND_IN.clone()).await.unwrap();
@@ -140,14 +140,15 @@ impl Stripe {
         Self { base, proxy, ledger, mailbox, client }
     }
 
-    /// The handlers of a deployment that takes money through it, and it, with these time limits in seconds.
+    /// Starts a proxy and the handlers of a deployment that uses it as payment provider, with these time limits in
+    /// seconds.
     pub async fn with_handlers(link: u64, checkout: u64) -> (Self, Arc<Handlers>) {
         let stripe = Self::start().await;
         let handlers = Handlers::with_variables(link, checkout, &stripe.variables()).await;
         (stripe, handlers)
     }
 
-    /// What a deployment is told about it.
+    /// Returns the variables of a deployment that uses this stand-in.
     #[must_use]
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         vec![
@@ -160,55 +161,55 @@ impl Stripe {
         ]
     }
 
-    /// Decides what happens to the next calls, in their order; nothing to those after.
+    /// Sets the faults of the next calls, in order; later calls meet none.
     pub fn fail_next(&self, faults: &[Fault]) {
         self.ledger.lock().unwrap().faults = faults.iter().copied().collect();
     }
 
-    /// Decides what happens to every call, until it is decided otherwise.
+    /// Sets the fault of every call, until it is set again.
     pub fn fail_every(&self, fault: Option<Fault>) {
         self.ledger.lock().unwrap().every = fault;
     }
 
-    /// The calls that were tried since this was last asked, such as `POST /v1/refunds`.
+    /// Returns the calls attempted since the last time this was called, such as `POST /v1/refunds`.
     #[allow(clippy::must_use_candidate, reason = "asking also forgets, which is often the point")]
     pub fn take_calls(&self) -> Vec<String> {
         std::mem::take(&mut self.ledger.lock().unwrap().calls)
     }
 
-    /// Every call so far, whole.
+    /// Returns all calls so far, with their headers and bodies.
     #[must_use]
     pub fn requests(&self) -> Vec<Value> {
         self.ledger.lock().unwrap().requests.clone()
     }
 
-    /// Calls the stand-in itself, as the merchant.
+    /// Calls the stand-in directly, as the merchant.
     pub async fn call(&self, method: Method, path: &str, form: &[(&str, &str)]) -> Value {
         let request = self.client.request(method, format!("{}/stripe{path}", self.base)).bearer_auth(KEY);
         request.form(form).send().await.unwrap().json().await.unwrap()
     }
 
-    /// A session, with its payment and charge.
+    /// Returns a session with its payment and charge expanded.
     pub async fn session(&self, id: &str) -> Value {
         let path = format!("/v1/checkout/sessions/{id}?expand[]=payment_intent.latest_charge");
         self.call(Method::GET, &path, &[]).await
     }
 
-    /// The customer presses a button on the page of a session, or time passes at their bank (`settle`). Answers the
-    /// status.
+    /// Presses a button on the page of a session as the customer, or lets time pass at their bank (`settle`). Returns
+    /// the status code.
     pub async fn press(&self, session: &str, form: &str, outcome: &str) -> u16 {
         let url = format!("{}/stripe/c/pay/{session}/{form}", self.base);
         self.client.post(url).form(&[("outcome", outcome)]).send().await.unwrap().status().as_u16()
     }
 
-    /// The webhooks about a request that have been sent so far.
+    /// Returns the webhooks about a request that have been sent so far.
     #[must_use]
     pub fn webhooks(&self, request: &str) -> Vec<Delivery> {
         let mailbox = self.mailbox.lock().unwrap();
         mailbox.iter().filter(|delivery| delivery.body.contains(request)).cloned().collect()
     }
 
-    /// Waits until the last of these kinds of webhooks about a request has been sent, and answers all about it.
+    /// Waits until a webhook of this kind about a request has been sent, and returns all webhooks about the request.
     pub async fn wait_for(&self, request: &str, kind: &str) -> Vec<Delivery> {
         crate::system::eventually("the webhook", async || {
             let webhooks = self.webhooks(request);
@@ -223,7 +224,7 @@ impl Stripe {
         .await
     }
 
-    /// Waits for a webhook of this kind about a request, and hands it to the deployment as it came.
+    /// Waits for a webhook of this kind about a request and delivers it to the handlers unchanged.
     pub async fn deliver(&self, handlers: &Handlers, request: &str, kind: &str) -> Answer {
         let webhooks = self.wait_for(request, kind).await;
         let webhook = webhooks.iter().rfind(|delivery| delivery.event()["type"] == kind).unwrap();
@@ -231,14 +232,14 @@ impl Stripe {
     }
 }
 
-/// The signature of a body, made now.
+/// Signs a body with the current time.
 #[must_use]
 pub fn signature(secret: &str, body: &str) -> String {
     let environment = Environment::default().with("SECRET", secret);
     SigningSecrets::from_environment(&environment, "SECRET").unwrap().sign(body.as_bytes(), SystemClock.now())
 }
 
-/// The session whose page is at this address.
+/// Returns the identifier of the session whose page is at this address.
 #[must_use]
 pub fn session_of(url: &str) -> String {
     url.rsplit('/').next().unwrap().to_owned()

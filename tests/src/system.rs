@@ -1,5 +1,5 @@
 //! The whole local system over HTTP, as its users see it: agents with tokens, customers with links, a payment provider
-//! that signs, a phone and a bus to look at.
+//! that signs its webhooks, a stand-in phone and a stand-in bus.
 
 use domain::{Clock as _, SystemClock, Timestamp};
 use http::{HeaderMap, Method};
@@ -15,19 +15,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-/// What the stand-in provider signs its webhooks with here.
+/// The secret that the stand-in provider signs its webhooks with.
 pub const WEBHOOK_SECRET: &str = "whsec_dGVzdCBzZWNyZXQgb2YgbW9yZSB0aGFuIDI0IGJ5dGVz";
 
-/// How long something that has to happen may take. Nothing takes nearly as long unless it never happens.
+/// The longest that a test waits for something that has to happen. Only what never happens takes this long.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Links that end two seconds after they were made; a payment page stays open for as long as in production.
+/// Links that expire two seconds after creation; checkouts stay open as long as in production.
 pub const SHORT_LINK: &[(&str, &str)] = &[("LINK_TTL_SECONDS", "2")];
 
-/// Payment pages that close two seconds after the click; a link waits for as long as in production.
+/// Checkouts that expire two seconds after the click; links stay valid as long as in production.
 pub const SHORT_CHECKOUT: &[(&str, &str)] = &[("CHECKOUT_TTL_SECONDS", "2")];
 
-/// Both of these short limits in milliseconds: enough for a test to act before, even on a busy machine.
+/// The short limit of both, in milliseconds: long enough for a test to act before it passes, even on a busy machine.
 pub const SHORT: i64 = 2_000;
 
 /// A running system.
@@ -38,7 +38,7 @@ pub struct System {
 }
 
 impl System {
-    /// The system with these variables that all tests share. Each keeps to workspaces and phones of its own.
+    /// Returns the system with these variables that all tests share. Each test uses workspaces and phones of its own.
     pub async fn shared(variables: &[(&str, &str)]) -> Self {
         static SYSTEMS: LazyLock<Mutex<HashMap<String, String>>> = LazyLock::new(Mutex::default);
         let variables: Vec<(String, String)> =
@@ -50,12 +50,12 @@ impl System {
         Self::at(tokio::task::spawn_blocking(starting).await.unwrap())
     }
 
-    /// A system with these variables for one test alone, in memory.
+    /// Starts a system with these variables for one test, with its data in memory.
     pub async fn start(variables: &[(&str, &str)]) -> Self {
         Self::start_in(None, variables).await
     }
 
-    /// A system for one test alone that keeps its data in this directory.
+    /// Starts a system for one test that keeps its data in this directory.
     pub async fn start_in(data_dir: Option<&Path>, variables: &[(&str, &str)]) -> Self {
         let mut environment = Environment::default();
         for (name, value) in variables {
@@ -65,10 +65,10 @@ impl System {
         Self { own: Some(local), ..Self::at(String::new()) }.with_own_address()
     }
 
-    /// A system that somebody else runs at this address.
+    /// Returns a client for a system that already runs at this address.
     #[must_use]
     pub fn at(base: String) -> Self {
-        // Whatever proxy the environment names is for the rest of the world.
+        // A proxy that the environment names must not carry calls to the loopback interface.
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE);
         Self { base, http: http.build().unwrap(), own: None }
     }
@@ -78,30 +78,30 @@ impl System {
         self
     }
 
-    /// Where everything answers, without a slash at the end.
+    /// Returns the base address, without a slash at the end.
     #[must_use]
     pub fn base(&self) -> &str {
         &self.base
     }
 
-    /// The environment of the functions, for a system of one's own.
+    /// Returns the environment of the functions; only for a system that this test started.
     #[must_use]
     pub fn environment(&self) -> &Environment {
         self.own.as_ref().unwrap().environment()
     }
 
-    /// Stops a system of one's own.
+    /// Stops a system that this test started.
     pub async fn stop(mut self) {
         self.own.take().unwrap().stop().await;
     }
 
-    /// A request to this path or address, which nothing has been added to.
+    /// Builds a bare request to this path or address.
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let url = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.base) };
         self.http.request(method, url)
     }
 
-    /// A token with these claims: `sub`, `name`, `role` and `workspace`, as far as they are there.
+    /// Returns a token with these claims; each of `sub`, `name`, `role` and `workspace` may be absent.
     pub async fn token(&self, claims: &Value) -> String {
         let answer = Answer::of(self.request(Method::POST, "/local/token").json(claims)).await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -111,36 +111,36 @@ impl System {
         token["access_token"].as_str().unwrap().to_owned()
     }
 
-    /// Somebody with such a role.
+    /// Returns a signed-in user with this role.
     pub async fn user(&self, workspace: &str, id: &str, role: &str) -> User<'_> {
         let name = capitalized(id);
         let token = self.token(&json!({ "sub": id, "name": name, "role": role, "workspace": workspace })).await;
         User { system: self, token, workspace: workspace.to_owned() }
     }
 
-    /// Somebody with this token.
+    /// Returns a user with this token.
     #[must_use]
     pub fn bearer(&self, token: &str, workspace: &str) -> User<'_> {
         User { system: self, token: token.to_owned(), workspace: workspace.to_owned() }
     }
 
-    /// The agent `alice` of a workspace that nobody else uses.
+    /// Returns the agent `alice` of a new workspace.
     pub async fn alice(&self) -> User<'_> {
         self.user(&workspace(), "alice", "agent").await
     }
 
-    /// The page behind a link, by this method.
+    /// Requests the page behind a link with this method.
     pub async fn page(&self, method: Method, link: &str) -> Answer {
         Answer::of(self.request(method, link)).await
     }
 
-    /// The customer presses the button.
+    /// Presses the button on the customer's page.
     pub async fn press(&self, link: &str) -> Answer {
         let form = self.request(Method::POST, link).header("content-type", "application/x-www-form-urlencoded");
         Answer::of(form).await
     }
 
-    /// The customer presses the button and is sent on to this checkout.
+    /// Presses the button on the customer's page and returns the address of the checkout that it redirects to.
     pub async fn click(&self, link: &str) -> String {
         let answer = self.press(link).await;
         assert_eq!(answer.status, 303, "{answer:?}");
@@ -149,34 +149,33 @@ impl System {
         checkout
     }
 
-    /// The customer presses Pay (`succeeded`), Pay by bank transfer (`processing`) or Decline (`declined`) at the
-    /// provider.
+    /// Presses Pay (`succeeded`), Pay by bank transfer (`processing`) or Decline (`declined`) on the provider's page.
     pub async fn settle(&self, checkout: &str, outcome: &str) -> Answer {
         Answer::of(self.request(Method::POST, &format!("{checkout}/pay")).form(&[("outcome", outcome)])).await
     }
 
-    /// The money of a bank transfer arrives (`succeeded`), or does not (`failed`).
+    /// Makes the money of a bank transfer arrive (`succeeded`) or not (`failed`).
     pub async fn settle_transfer(&self, checkout: &str, outcome: &str) -> Answer {
         Answer::of(self.request(Method::POST, &format!("{checkout}/settle")).form(&[("outcome", outcome)])).await
     }
 
-    /// The provider sends this body, signed now, under a new identifier.
+    /// Sends this body as the provider, signed now, with a new webhook identifier.
     pub async fn webhook(&self, body: &Value) -> Answer {
         self.webhook_as(&format!("msg_{}", uuid::Uuid::new_v4()), &body.to_string()).await
     }
 
-    /// The provider sends this text, signed now, under this identifier.
+    /// Sends this text as the provider, signed now, with this webhook identifier.
     pub async fn webhook_as(&self, id: &str, body: &str) -> Answer {
         let headers = signed(id, now().as_milliseconds() / 1000, body);
         Answer::of(self.post_webhook("/webhooks/sandbox", body).headers(headers)).await
     }
 
-    /// A webhook without a signature.
+    /// Builds a webhook without a signature.
     pub fn post_webhook(&self, path: &str, body: &str) -> reqwest::RequestBuilder {
         self.request(Method::POST, path).header("content-type", "application/json").body(body.to_owned())
     }
 
-    /// The texts that a phone has received, oldest first.
+    /// Returns the texts that a phone has received, oldest first.
     pub async fn texts(&self, phone: &str) -> Vec<String> {
         let query = serde_urlencoded::to_string([("phone", phone)]).unwrap();
         let answer = Answer::of(self.request(Method::GET, &format!("/local/messages?{query}"))).await;
@@ -185,7 +184,7 @@ impl System {
         messages.as_array().unwrap().iter().map(|message| message["text"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Waits until a phone has received so many texts.
+    /// Waits until a phone has received this many texts, and returns them.
     pub async fn wait_for_texts(&self, phone: &str, count: usize) -> Vec<String> {
         eventually("the texts", async || {
             let texts = self.texts(phone).await;
@@ -194,7 +193,7 @@ impl System {
         .await
     }
 
-    /// Everything on the bus, oldest first, as envelopes.
+    /// Returns every event on the bus, oldest first, as envelopes.
     pub async fn events(&self) -> Vec<Value> {
         let answer = Answer::of(self.request(Method::GET, "/local/events")).await;
         assert_eq!(answer.status, 200);
@@ -204,14 +203,14 @@ impl System {
         }
     }
 
-    /// The events of one request, oldest first, as envelopes.
+    /// Returns the events of one request, oldest first, as envelopes.
     pub async fn events_of(&self, id: &str) -> Vec<Value> {
         let mut events = self.events().await;
         events.retain(|event| event["detail"]["id"] == id);
         events
     }
 
-    /// Waits until a request has been announced up to this version, and answers its events.
+    /// Waits until a request's events are published up to this version, and returns them.
     pub async fn wait_for_events(&self, id: &str, version: usize) -> Vec<Value> {
         eventually("the events", async || {
             let events = self.events_of(id).await;
@@ -223,7 +222,7 @@ impl System {
     }
 }
 
-/// Starts a system on a thread of its own, which runs until the tests are over, and answers its address.
+/// Starts a system on its own thread, where it runs until the tests end, and returns its address.
 fn start_aside(variables: Vec<(String, String)>) -> String {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
@@ -243,17 +242,17 @@ async fn start_local(data_dir: Option<&Path>, environment: Environment) -> Local
     local::start(options).await.unwrap()
 }
 
-/// Somebody who is signed in.
+/// A signed-in user.
 pub struct User<'a> {
     system: &'a System,
-    /// Their token.
+    /// The user's bearer token.
     pub token: String,
-    /// Their company.
+    /// The workspace (company) that the user belongs to.
     pub workspace: String,
 }
 
 impl User<'_> {
-    /// A request of theirs to this path.
+    /// Builds a request to this path with the user's token.
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.system.request(method, path).bearer_auth(&self.token)
     }
@@ -263,42 +262,42 @@ impl User<'_> {
         Answer::of(self.request(Method::POST, "/payment-requests").json(order)).await
     }
 
-    /// Posts an order under an idempotency key.
+    /// Posts an order with an idempotency key.
     pub async fn create_with_key(&self, order: &Value, key: &str) -> Answer {
         let request = self.request(Method::POST, "/payment-requests").header("Idempotency-Key", key);
         Answer::of(request.json(order)).await
     }
 
-    /// A new request, as it was answered.
+    /// Creates a request and returns it as the API answered.
     pub async fn sent(&self) -> Value {
         self.sent_to(&phone()).await
     }
 
-    /// A new request to this phone, as it was answered.
+    /// Creates a request to this phone and returns it as the API answered.
     pub async fn sent_to(&self, phone: &str) -> Value {
         self.sent_as(&order(phone)).await
     }
 
-    /// A new request, as it was answered.
+    /// Creates a request from this order and returns it as the API answered.
     pub async fn sent_as(&self, order: &Value) -> Value {
         let answer = self.create(order).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         answer.json()
     }
 
-    /// Reads a request.
+    /// Reads a request and returns the whole answer.
     pub async fn get(&self, id: &str) -> Answer {
         Answer::of(self.request(Method::GET, &format!("/payment-requests/{id}"))).await
     }
 
-    /// A request of theirs as it stands.
+    /// Reads a request, which has to exist, and returns its current state.
     pub async fn read(&self, id: &str) -> Value {
         let answer = self.get(id).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.json()
     }
 
-    /// Waits until a request is in this status, and answers it.
+    /// Waits until a request has this status, and returns it.
     pub async fn wait_for(&self, id: &str, status: &str) -> Value {
         eventually("the status", async || {
             let request = self.read(id).await;
@@ -307,7 +306,7 @@ impl User<'_> {
         .await
     }
 
-    /// Waits until a request's history says this status, which a read may show before it is written there.
+    /// Waits until a request's history has this status. A read may show a status before it is written to the history.
     pub async fn wait_for_history(&self, id: &str, status: &str) -> Value {
         eventually("the history", async || {
             let request = self.read(id).await;
@@ -317,7 +316,7 @@ impl User<'_> {
         .await
     }
 
-    /// Every request there is for them, newest first.
+    /// Returns every request that the user may see, newest first.
     pub async fn everything(&self) -> Vec<Value> {
         let (mut found, mut cursor) = (Vec::new(), None::<String>);
         loop {
@@ -333,13 +332,13 @@ impl User<'_> {
         }
     }
 
-    /// Lists requests, with this query.
+    /// Lists requests with this query.
     pub async fn list(&self, query: &[(&str, &str)]) -> Answer {
         let query = serde_urlencoded::to_string(query).unwrap();
         Answer::of(self.request(Method::GET, &format!("/payment-requests?{query}"))).await
     }
 
-    /// The identifiers of a list's items, and its next cursor.
+    /// Lists requests with this query and returns the identifiers of the items and the next cursor.
     pub async fn listed(&self, query: &[(&str, &str)]) -> (Vec<String>, Option<String>) {
         let answer = self.list(query).await;
         assert_eq!(answer.status, 200, "{query:?}: {answer:?}");
@@ -354,47 +353,47 @@ impl User<'_> {
     }
 }
 
-/// An HTTP answer.
+/// An HTTP answer, read to its end.
 #[derive(Clone)]
 pub struct Answer {
-    /// Its status.
+    /// The status code.
     pub status: u16,
-    /// Its headers.
+    /// The headers.
     pub headers: HeaderMap,
-    /// Its body.
+    /// The body's bytes.
     pub body: Vec<u8>,
 }
 
 impl Answer {
-    /// The answer to a request.
+    /// Sends a request and returns the answer.
     pub async fn of(request: reqwest::RequestBuilder) -> Self {
         Self::try_of(request).await.unwrap()
     }
 
-    /// The answer to a request, if it comes: the other side may be gone.
+    /// Sends a request and returns the answer, if it arrives: the server may be gone.
     ///
     /// # Errors
-    /// There is no whole answer.
+    /// Returns the client's error if no complete answer arrived.
     pub async fn try_of(request: reqwest::RequestBuilder) -> Result<Self, reqwest::Error> {
         let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         Ok(Self { status, headers, body: response.bytes().await?.to_vec() })
     }
 
-    /// The body's text.
+    /// Returns the body as text.
     #[must_use]
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    /// The body as JSON, which its content type has to say it is.
+    /// Returns the body as JSON, and asserts that the content type is a JSON one.
     #[must_use]
     pub fn json(&self) -> Value {
         assert!(self.header("content-type").ends_with("json"), "{self:?}");
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// The one value of a header; nothing if it is not there.
+    /// Returns the only value of a header, or an empty string if it is absent.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
         let values: Vec<_> = self.headers.get_all(name).iter().collect();
@@ -402,8 +401,8 @@ impl Answer {
         values.first().map_or("", |value| value.to_str().unwrap())
     }
 
-    /// Holds the answer against RFC 9457 and the specification's table: this status, this code, everything a problem
-    /// has and nothing else. Answers its body.
+    /// Asserts that the answer is a problem with this status and code by RFC 9457 and the specification's table, with
+    /// all the members of a problem and no others. Returns the body.
     pub fn problem(&self, status: u16, code: &str) -> Value {
         assert_eq!(self.status, status, "{code} wanted: {self:?}");
         assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
@@ -430,7 +429,7 @@ impl Answer {
         problem
     }
 
-    /// The names of the fields that a validation problem names, in alphabetical order.
+    /// Returns the names of the fields that a validation problem lists, in alphabetical order.
     #[must_use]
     pub fn bad_fields(&self) -> Vec<String> {
         let problem = self.problem(422, "validation_failed");
@@ -441,7 +440,7 @@ impl Answer {
     }
 }
 
-/// The beginning of the body as text, so that a failed test can be read.
+/// Returns the start of the body as text, to keep the output of a failed test readable.
 impl std::fmt::Debug for Answer {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{} {:?} ", self.status, self.headers)?;
@@ -452,7 +451,7 @@ impl std::fmt::Debug for Answer {
     }
 }
 
-/// Waits until something is so, looking again and again, and fails with what was last seen instead if it never is.
+/// Polls until a condition holds; fails with the value last seen if the condition never holds.
 pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Result<T, String>) -> T {
     let begun = Instant::now();
     loop {
@@ -464,12 +463,12 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Result<T, 
     }
 }
 
-/// Everything at once, answered in the order given.
+/// Runs all futures at once and returns their results in the order given.
 pub async fn all<T>(futures: impl IntoIterator<Item = impl Future<Output = T>>) -> Vec<T> {
     futures::future::join_all(futures).await
 }
 
-/// The specification's own order, to this phone.
+/// Returns the specification's example order, for this phone.
 #[must_use]
 pub fn order(phone: &str) -> Value {
     json!({ "order_number": "10045", "amount": 25_000, "currency": "ZAR",
@@ -477,7 +476,7 @@ pub fn order(phone: &str) -> Value {
             "description": "2 x tickets", "conversation_id": "c-981", "metadata": { "crm": "77" } })
 }
 
-/// What the provider sends when a request was paid as it was asked for.
+/// Builds the provider's report that a request was paid in full.
 #[must_use]
 pub fn paid(request: &Value, payment_id: &str, paid_at: Timestamp) -> Value {
     json!({ "type": "checkout.paid", "timestamp": now(),
@@ -485,7 +484,7 @@ pub fn paid(request: &Value, payment_id: &str, paid_at: Timestamp) -> Value {
                       "amount": request["amount"], "currency": request["currency"], "paid_at": paid_at } })
 }
 
-/// What the provider sends when the customer has paid and the money is on its way.
+/// Builds the provider's report that the customer has paid and the money is in flight.
 #[must_use]
 pub fn processing(request: &Value, payment_id: &str, paid_at: Timestamp) -> Value {
     let mut report = paid(request, payment_id, paid_at);
@@ -493,7 +492,7 @@ pub fn processing(request: &Value, payment_id: &str, paid_at: Timestamp) -> Valu
     report
 }
 
-/// What the provider sends when an attempt has failed.
+/// Builds the provider's report that an attempt has failed.
 #[must_use]
 pub fn failed(request: &Value, reason: &str) -> Value {
     json!({ "type": "checkout.payment_failed", "timestamp": now(),
@@ -501,13 +500,13 @@ pub fn failed(request: &Value, reason: &str) -> Value {
                       "amount": request["amount"], "currency": request["currency"] } })
 }
 
-/// The headers of a webhook with this identifier, signed at this time in seconds since the Unix epoch.
+/// Returns the headers of a webhook with this identifier, signed at this time in seconds since the Unix epoch.
 #[must_use]
 pub fn signed(id: &str, seconds: i64, body: &str) -> HeaderMap {
     signed_with(WEBHOOK_SECRET, id, seconds, body)
 }
 
-/// The same, with another secret.
+/// Returns the headers of a webhook as [`signed`] does, but signed with this secret.
 #[must_use]
 pub fn signed_with(secret: &str, id: &str, seconds: i64, body: &str) -> HeaderMap {
     let signature = Webhook::new(secret).unwrap().sign(id, seconds, body.as_bytes()).unwrap();
@@ -520,32 +519,32 @@ pub fn signed_with(secret: &str, id: &str, seconds: i64, body: &str) -> HeaderMa
     headers
 }
 
-/// A workspace that no other test uses.
+/// Returns a workspace that no other test uses.
 #[must_use]
 pub fn workspace() -> String {
     format!("acme-{}", uuid::Uuid::new_v4().simple())
 }
 
-/// A valid phone number that no other test uses.
+/// Returns a valid phone number that no other test uses.
 #[must_use]
 pub fn phone() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(1_000_000);
     format!("+2783{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A request's identifier.
+/// Returns a request's identifier.
 #[must_use]
 pub fn id(request: &Value) -> &str {
     request["id"].as_str().unwrap()
 }
 
-/// The link of a live request.
+/// Returns the link of a request that has not ended.
 #[must_use]
 pub fn link(request: &Value) -> &str {
     request["link"]["url"].as_str().unwrap()
 }
 
-/// A time in an answer, which has to be RFC 3339 in UTC with milliseconds.
+/// Parses a time of an answer, and asserts that it is RFC 3339 in UTC with milliseconds.
 #[must_use]
 pub fn time(value: &Value) -> Timestamp {
     let text = value.as_str().unwrap_or_else(|| panic!("no time: {value}"));
@@ -554,13 +553,13 @@ pub fn time(value: &Value) -> Timestamp {
     time
 }
 
-/// The moment so many milliseconds after another, or before it.
+/// Returns the time this many milliseconds after another, or before it if negative.
 #[must_use]
 pub fn shifted(time: Timestamp, milliseconds: i64) -> Timestamp {
     Timestamp::from_milliseconds(time.as_milliseconds() + milliseconds).unwrap()
 }
 
-/// Now.
+/// Returns the current time.
 #[must_use]
 pub fn now() -> Timestamp {
     SystemClock.now()
@@ -571,11 +570,11 @@ fn capitalized(text: &str) -> String {
     characters.next().into_iter().flat_map(char::to_uppercase).chain(characters).collect()
 }
 
-/// A directory that is removed in the end.
+/// A temporary directory that is removed on drop.
 pub struct Directory(PathBuf);
 
 impl Directory {
-    /// An empty one.
+    /// Creates an empty directory.
     #[must_use]
     pub fn new() -> Self {
         let path = std::env::temp_dir().join(format!("chat2pay-test-{}", uuid::Uuid::new_v4().simple()));
@@ -583,7 +582,7 @@ impl Directory {
         Self(path)
     }
 
-    /// Where it is.
+    /// Returns its path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0
@@ -598,22 +597,22 @@ impl Default for Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        // What cannot be removed stays in the directory for temporary files.
+        // A directory that cannot be removed is left among the temporary files.
         drop(std::fs::remove_dir_all(&self.0));
     }
 }
 
-/// Numbers that look random and are the same on every run (xorshift64*, Marsaglia 2003).
+/// A generator of pseudorandom numbers that are the same on every run (xorshift64*, Marsaglia 2003).
 pub struct Random(u64);
 
 impl Random {
-    /// From this seed on, which must not be 0.
+    /// Creates a generator from this seed, which must not be 0.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// The next number.
+    /// Returns the next number.
     pub fn number(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -621,17 +620,17 @@ impl Random {
         self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
     }
 
-    /// A number below this one.
+    /// Returns a number below this one.
     pub fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.number() >> 33).unwrap() % bound
     }
 
-    /// One of these.
+    /// Returns one of these values.
     pub fn one_of<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
         &choices[self.below(choices.len())]
     }
 
-    /// So many bytes.
+    /// Returns this many bytes.
     pub fn bytes(&mut self, count: usize) -> Vec<u8> {
         (0..count).map(|_| self.number().to_be_bytes()[0]).collect()
     }
