@@ -20,7 +20,7 @@ pub(crate) struct Runner {
     pub(crate) template: Arc<Template>,
     /// The functions' environment.
     pub(crate) environment: Environment,
-    /// Invokes the functions.
+    /// The functions, for invocation.
     pub(crate) functions: Functions,
     /// The embedded DynamoDB. Its calls block the thread.
     pub(crate) database: Database,

@@ -175,7 +175,7 @@ pub(crate) struct Cors {
 /// Returns the key of every route in the deployment template, such as `GET /payment-requests/{id}`.
 ///
 /// # Errors
-/// [`TemplateError`]
+/// [`TemplateError`] if the template cannot be parsed, or contains something that one machine cannot emulate.
 pub fn routes() -> Result<Vec<String>, TemplateError> {
     let routes = Template::embedded()?.routes;
     Ok(routes.iter().map(|route| format!("{} {}", route.method, route.path)).collect())
@@ -185,7 +185,7 @@ impl Template {
     /// Parses the deployment template of this source tree.
     ///
     /// # Errors
-    /// [`TemplateError`] if the template contains something that one machine cannot emulate.
+    /// [`TemplateError`] if the template cannot be parsed, or contains something that one machine cannot emulate.
     pub(crate) fn embedded() -> Result<Self, TemplateError> {
         Self::read(TEXT)
     }
