@@ -35,7 +35,7 @@ async fn run(schedule: Schedule, runner: Runner) {
         }
         while runs.try_join_next().is_some() {}
         if runs.len() >= AT_ONCE {
-            tracing::warn!(function = schedule.function, "a scheduled run was left out: earlier ones still run");
+            tracing::warn!(function = schedule.function, "scheduled run skipped: earlier runs are still in flight");
             continue;
         }
         let event = event(&schedule.function, &runner.host.doors);
@@ -45,7 +45,7 @@ async fn run(schedule: Schedule, runner: Runner) {
 
 async fn invoke(functions: Functions, function: String, event: String) {
     match functions.invoke(&function, event).await {
-        Err(error) if !error.is_unavailable() => tracing::error!(function, %error, "a scheduled run failed"),
+        Err(error) if !error.is_unavailable() => tracing::error!(function, %error, "scheduled run failed"),
         _ => {}
     }
 }

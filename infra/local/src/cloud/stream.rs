@@ -101,7 +101,7 @@ impl Consumer {
                 Ok(()) => return,
                 Err(error) => {
                     failures += 1;
-                    tracing::error!(consumer = self.mapping.name, %error, "the stream cannot be read for now");
+                    tracing::error!(consumer = self.mapping.name, %error, "reading the stream failed");
                     tokio::select! {
                         () = tokio::time::sleep(backoff(failures, &self.runner.host.doors)) => {}
                         () = self.shutdown().draining() => {}
@@ -164,7 +164,11 @@ impl Consumer {
                     return Ok(true);
                 }
                 Progress::Unavailable { reason } => {
-                    tracing::warn!(consumer = self.mapping.name, reason, "records wait for the function");
+                    tracing::warn!(
+                        consumer = self.mapping.name,
+                        reason,
+                        "stream records postponed: the function is unavailable"
+                    );
                     failures = failures.max(1);
                 }
                 Progress::FailedAt { position, reason } => {
@@ -174,7 +178,7 @@ impl Consumer {
                     if let Some(taken) = taken.last() {
                         self.remember(taken.sequence_number.clone()).await?;
                     }
-                    tracing::warn!(consumer = self.mapping.name, failures, reason, "a record was not taken");
+                    tracing::warn!(consumer = self.mapping.name, failures, reason, "stream record not processed");
                     if self.mapping.retries.is_some_and(|retries| failures > retries) && !batch.is_empty() {
                         self.give_up(batch.remove(0), reason).await?;
                         failures = 0;
@@ -203,7 +207,7 @@ impl Consumer {
     /// consumer's position past it.
     async fn give_up(&self, record: Record, reason: String) -> Result<(), ConsumerError> {
         let (consumer, now) = (self.mapping.name.clone(), self.runner.host.doors.now());
-        tracing::error!(consumer, sequence_number = record.sequence_number, reason, "a record was given up");
+        tracing::error!(consumer, sequence_number = record.sequence_number, reason, "stream record abandoned");
         self.runner
             .host
             .store

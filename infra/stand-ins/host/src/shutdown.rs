@@ -45,7 +45,7 @@ impl ShutdownHandle {
         self.drain();
         self.0.tasks.close();
         if tokio::time::timeout(drain, self.0.tasks.wait()).await.is_err() {
-            tracing::debug!("what had not finished goes on after the next start");
+            tracing::debug!("unfinished work is resumed after the next start");
         }
         self.halt();
         self.0.tasks.wait().await;

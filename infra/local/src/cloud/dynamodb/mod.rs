@@ -182,8 +182,8 @@ async fn sweep(database: Database, shutdown: Shutdown) {
         let swept = database.clone();
         match blocking(move || swept.sweep_ttl()).await {
             Ok(0) => {}
-            Ok(removed) => tracing::debug!(removed, "items reached their time to live"),
-            Err(error) => tracing::error!(%error, "items past their time to live stay"),
+            Ok(removed) => tracing::debug!(removed, "expired items removed"),
+            Err(error) => tracing::error!(%error, "removal of expired items failed"),
         }
         pause = SWEEP_EVERY.max(begun.elapsed() * 20);
     }

@@ -147,7 +147,7 @@ impl Queue {
     pub fn submit(&self, job: Job) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
         if self.0.send(Submission { job, attempted: Some(sender) }).is_err() {
-            tracing::debug!("a job waits for the next start");
+            tracing::debug!("job not submitted: it is attempted after the next start");
         }
         receiver
     }
@@ -200,7 +200,7 @@ impl Dispatcher {
                     Ok(group) => self.next_of(&group),
                     // Only a defect in the work leads here. The job is still stored, and is attempted again after the
                     // next start.
-                    Err(error) => tracing::error!(queue = self.worker.name, %error, "a queue's worker ended early"),
+                    Err(error) => tracing::error!(queue = self.worker.name, %error, "worker of a queue ended early"),
                 },
                 else => break,
             }
@@ -275,12 +275,12 @@ impl Worker {
         let stored = match attempt {
             Attempt::Done => self.store.transaction(move |transaction| delete(transaction, sequence)).await,
             Attempt::Unavailable(reason) => {
-                tracing::warn!(queue, rule, reason, "a job waits for what it needs");
+                tracing::warn!(queue, rule, reason, "job postponed: a service that it needs is unavailable");
                 return false;
             }
             Attempt::Failed(reason) => {
                 job.attempts = job.attempts.saturating_add(1);
-                tracing::warn!(queue, rule, attempts = job.attempts, reason, "an attempt failed");
+                tracing::warn!(queue, rule, attempts = job.attempts, reason, "attempt of a job failed");
                 let attempts = job.attempts;
                 self.store
                     .transaction(move |transaction| {
@@ -290,11 +290,11 @@ impl Worker {
                             .map(|_| ())
                     })
                     .await
-                    .unwrap_or_else(|error| tracing::error!(queue, %error, "an attempt was not counted"));
+                    .unwrap_or_else(|error| tracing::error!(queue, %error, "failed attempt not stored"));
                 return false;
             }
             Attempt::Fatal(reason) => {
-                tracing::error!(queue, rule, attempts = job.attempts, reason, "a job was given up");
+                tracing::error!(queue, rule, attempts = job.attempts, reason, "job abandoned");
                 let (body, now) = (job.body.clone(), self.doors.now());
                 self.store
                     .transaction(move |transaction| {
@@ -306,7 +306,7 @@ impl Worker {
         };
         // The job is done, and that could not be stored. It is done again after the next start, which at-least-once
         // delivery allows.
-        stored.unwrap_or_else(|error| tracing::error!(queue, %error, "a settled job stays in the queue"));
+        stored.unwrap_or_else(|error| tracing::error!(queue, %error, "settled job not removed from the queue"));
         true
     }
 }
