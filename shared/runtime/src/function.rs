@@ -82,7 +82,7 @@ pub async fn run(make: impl FnOnce(&Environment) -> Result<Box<dyn Function>, Co
     match ended.await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = chain(error.as_ref()), "the runtime API is gone");
+            tracing::error!(error = chain(error.as_ref()), "connection to the runtime API lost");
             ExitCode::FAILURE
         }
     }

@@ -57,7 +57,7 @@ async fn answer(handler: &impl HttpHandler, request: Request) -> Response<Body> 
         Ok(response) => response,
         Err(problem) => {
             if let Problem::TemporarilyUnavailable(cause) = &problem {
-                tracing::error!(route, cause = chain(cause.as_ref()), "the request failed");
+                tracing::error!(route, cause = chain(cause.as_ref()), "request failed");
             }
             problem.into_response()
         }

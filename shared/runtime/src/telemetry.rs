@@ -64,13 +64,13 @@ pub fn duration(metric: Metric, duration: Duration) {
     emit(metric, "Milliseconds", u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
 }
 
-/// Emits a metric value. In a deployment it is a line of CloudWatch's embedded metric format on standard output
-/// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>).
-/// Elsewhere it is a log line.
+/// Emits a metric value: in a deployment as a line of CloudWatch's embedded metric format on standard output, elsewhere
+/// as a log line.
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 #[expect(clippy::disallowed_methods, reason = "a metric's time decides nothing")]
 fn emit(metric: Metric, unit: &str, value: u64) {
     let Some(function) = std::env::var_os("AWS_LAMBDA_FUNCTION_NAME") else {
-        tracing::debug!(metric = metric.name(), value, unit, "measured");
+        tracing::debug!(metric = metric.name(), value, unit, "metric recorded");
         return;
     };
     let milliseconds =
@@ -88,7 +88,7 @@ fn emit(metric: Metric, unit: &str, value: u64) {
         metric.name(): value,
     });
     if let Err(error) = writeln!(std::io::stdout().lock(), "{line}") {
-        tracing::error!(%error, metric = metric.name(), "the metric could not be written");
+        tracing::error!(%error, metric = metric.name(), "metric not written");
     }
 }
 
