@@ -66,7 +66,7 @@ pub fn duration(metric: Metric, duration: Duration) {
 
 /// Emits a metric value: in a deployment as a line of CloudWatch's embedded metric format on standard output, elsewhere
 /// as a log line.
-/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 #[expect(clippy::disallowed_methods, reason = "a metric's time decides nothing")]
 fn emit(metric: Metric, unit: &str, value: u64) {
     let Some(function) = std::env::var_os("AWS_LAMBDA_FUNCTION_NAME") else {
