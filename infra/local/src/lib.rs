@@ -1,8 +1,8 @@
 //! The whole system on one machine: `cargo run -p local`.
 //!
-//! The functions are the deployed ones, behind the same handlers. Around them the runner plays the cloud ([`cloud`]),
-//! which it reads from the deployment template, and everybody outside of the deployment ([`stand_ins`]). [`start`] puts
-//! the parts together; each sees the others as a [`runner::Runner`].
+//! The functions are the deployed ones, behind the same handlers. Around them the runner emulates the cloud
+//! ([`cloud`]), configured from the deployment template, and the parties outside the deployment ([`stand_ins`]).
+//! [`start`] assembles the parts; each part sees the others through [`runner::Runner`].
 
 mod cloud;
 mod listener;

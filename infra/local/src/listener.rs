@@ -1,7 +1,7 @@
-//! The loopback listener, and an answer for what is not even HTTP.
+//! The loopback listener, which also completes the responses to requests that are not valid HTTP.
 //!
-//! A request that cannot be parsed never reaches a route: the HTTP library answers it by itself, with a status and
-//! nothing else. Here such an answer gets the body that every other refusal has.
+//! A request that cannot be parsed never reaches a route. The HTTP library responds with a status and no body. This
+//! listener adds the problem body that every other rejection has.
 
 use axum::extract::connect_info::Connected;
 use axum::serve::IncomingStream;
@@ -17,12 +17,12 @@ use tokio::net::{TcpListener, TcpStream};
 pub(crate) struct Listener(TcpListener);
 
 impl Listener {
-    /// Listens on the loopback address alone.
+    /// Binds a port of the loopback address only.
     pub(crate) async fn bind(port: u16) -> io::Result<Self> {
         TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map(Self)
     }
 
-    /// Returns where it listens.
+    /// Returns the address that it listens on.
     pub(crate) fn address(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
     }
@@ -33,7 +33,7 @@ impl axum::serve::Listener for Listener {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
-        // The library's own listener knows which failures to accept pass.
+        // The library's own listener distinguishes temporary failures to accept from permanent ones.
         let (stream, address) = axum::serve::Listener::accept(&mut self.0).await;
         (Connection { stream, waiting: Vec::new() }, address)
     }
@@ -43,7 +43,7 @@ impl axum::serve::Listener for Listener {
     }
 }
 
-/// Where a request came from.
+/// The address that a request came from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ClientAddress(pub(crate) SocketAddr);
 
@@ -56,7 +56,7 @@ impl Connected<IncomingStream<'_, Listener>> for ClientAddress {
 /// One client's connection.
 pub(crate) struct Connection {
     stream: TcpStream,
-    /// What still has to be written of an answer that was made here.
+    /// The bytes still to be written of a response that was built here.
     waiting: Vec<u8>,
 }
 
@@ -106,8 +106,8 @@ impl AsyncWrite for Connection {
     }
 }
 
-/// Adds a problem to an answer that the HTTP library gave by itself: nothing else here answers with these statuses and
-/// without a body. Returns nothing for any other answer.
+/// Adds a problem body to a response that the HTTP library built by itself: nothing else here uses these statuses
+/// without a body. Returns `None` for any other response.
 fn with_body(answer: &[u8]) -> Option<Vec<u8>> {
     let (status, title, detail) = if answer.starts_with(b"HTTP/1.1 400 ") {
         (StatusCode::BAD_REQUEST, "Malformed request", "The request cannot be read.")

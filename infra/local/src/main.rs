@@ -1,4 +1,4 @@
-//! The whole system on one machine.
+//! Runs the whole system on one machine.
 
 use clap::Parser;
 use local::{Options, start};

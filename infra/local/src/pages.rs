@@ -1,5 +1,5 @@
-//! The page at the runner's own address, for a person: the way to the desk, the phone and the supervisor. What the
-//! runner's other pages share with it is here too.
+//! The runner's start page, which links to the desk, the phone and the supervisor page, and what all of the runner's
+//! pages share.
 
 use askama::Template;
 use axum::Router;
@@ -11,7 +11,7 @@ use runtime::problem::Problem;
 use stand_in_host::web::{ProblemResponse, html};
 
 const STYLE: &str = include_str!("../templates/pages.css");
-/// What the runner's own pages may load, and where their forms may lead.
+/// The content security policy of the runner's pages: what they may load, and where their forms may lead.
 pub(crate) const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
                                  img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
@@ -19,12 +19,12 @@ pub(crate) const POLICY: &str = "default-src 'none'; style-src 'self'; script-sr
 #[template(path = "start.html")]
 struct StartPage;
 
-/// The page and the style sheet that all of the runner's pages load.
+/// Builds the routes of the start page and of the style sheet that all of the runner's pages load.
 pub(crate) fn router() -> Router {
     Router::new().route("/", get(show)).route("/local/pages/style.css", get(style))
 }
 
-/// `GET /`: shows the page to a person. The API has no such route, and programs are told so.
+/// `GET /`: returns the start page to a browser. The API has no such route, so that other clients get a 404.
 async fn show(headers: HeaderMap) -> Result<Response, ProblemResponse> {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accept.contains("text/html") {
@@ -34,7 +34,7 @@ async fn show(headers: HeaderMap) -> Result<Response, ProblemResponse> {
     }
 }
 
-/// `GET /local/pages/style.css`
+/// `GET /local/pages/style.css`: returns the shared style sheet.
 async fn style() -> impl IntoResponse {
     html::file("text/css; charset=utf-8", STYLE)
 }

@@ -9,27 +9,27 @@ use stand_in_host::Host;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// The running system, as its parts see it. Clones are the same system.
+/// The shared context of the running system. Clones refer to the same system.
 #[derive(Clone)]
 pub(crate) struct Runner {
-    /// What the stand-ins see of it, too: the store, the doors to time and randomness, the shutdown.
+    /// The part of the context that the stand-ins share: the store, the access to time and randomness, the shutdown.
     pub(crate) host: Host,
-    /// Where everything is kept; nothing outlives the process without it.
+    /// The directory of all stored data. Without it, all data is in memory.
     pub(crate) data_dir: Option<PathBuf>,
-    /// What a deployment would be made from.
+    /// The deployment template.
     pub(crate) template: Arc<Template>,
-    /// What the functions are handed.
+    /// The functions' environment.
     pub(crate) environment: Environment,
-    /// The functions.
+    /// The functions, for invocation.
     pub(crate) functions: Functions,
-    /// The embedded DynamoDB. Its calls block.
+    /// The embedded DynamoDB. Its calls block the thread.
     pub(crate) database: Database,
-    /// Where it answers over HTTP.
+    /// The embedded DynamoDB's HTTP URL.
     pub(crate) database_url: String,
 }
 
 impl Runner {
-    /// Returns the table's name.
+    /// Returns the table's name: `TABLE_NAME`, or its default.
     pub(crate) fn table_name(&self) -> &str {
         self.environment.get("TABLE_NAME").unwrap_or(TABLE_NAME)
     }

@@ -1,9 +1,9 @@
-//! What the tests of several modules need.
+//! Helpers shared by the tests of several modules.
 
 use stand_in_host::{Doors, Identifiers as _};
 use std::path::{Path, PathBuf};
 
-/// A new directory that is removed with this.
+/// A temporary directory that is removed when the value is dropped.
 pub(crate) struct Directory(PathBuf);
 
 impl Directory {

@@ -1,7 +1,7 @@
-//! Puts the events of given payment requests on the bus once more, from their history.
+//! Publishes the events of given payment requests again, rebuilt from the requests' history.
 //!
-//! The stream forgets after 24 hours; a request's own history does not. Consumers drop what they have seen by its
-//! `event_id`, so replaying too much does no harm.
+//! The table's stream keeps records for 24 hours only; a request's history is kept for its whole retention. Replaying
+//! an event twice is harmless, because consumers deduplicate by `event_id`.
 
 use adapters::eventbridge::{BusError, Entry, EntryError};
 use adapters::{DynamoDbStore, EventBus};
@@ -9,48 +9,49 @@ use domain::ports::{Reads as _, StoreError};
 use domain::{PaymentRequestEvent, PaymentRequestId};
 use runtime::{ConfigError, Environment};
 
-/// A replay that did not come to its end.
+/// The reason why a replay stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// A variable is missing or wrong.
+    /// An environment variable is missing or invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The request could not be read.
     #[error("request {id}: {error}")]
     Store {
-        /// Which.
+        /// The request's identifier.
         id: PaymentRequestId,
-        /// Why.
+        /// The cause.
         #[source]
         error: StoreError,
     },
-    /// There is no such request; its retention may be over.
+    /// The request does not exist; its retention may be over.
     #[error("request {0}: there is no such request")]
     Unknown(PaymentRequestId),
-    /// The call that puts an event on the bus failed.
+    /// The call to `PutEvents` failed.
     #[error("event {event_id}: {error}")]
     Bus {
-        /// The event.
+        /// The event's identifier.
         event_id: String,
-        /// Why.
+        /// The cause.
         #[source]
         error: BusError,
     },
-    /// The bus rejected an event.
+    /// The bus accepted the call, and rejected the event.
     #[error("event {event_id}: {error}")]
     Event {
-        /// The event.
+        /// The event's identifier.
         event_id: String,
-        /// Why.
+        /// The cause.
         #[source]
         error: EntryError,
     },
 }
 
-/// Replays each request's events after the first `after` of them, in their order. Answers how many were put on the bus.
+/// Publishes each request's events after its first `after` ones again, in order. Returns how many were published.
 ///
 /// # Errors
-/// The first thing that went wrong; what came before it has been replayed, and all of it can be again.
+/// [`ReplayError`] at the first failure. The events before it have been published; the whole replay can safely be
+/// repeated.
 pub async fn replay(environment: &Environment, ids: &[PaymentRequestId], after: usize) -> Result<usize, ReplayError> {
     let (store, bus) = (DynamoDbStore::new(environment)?, EventBus::new(environment)?);
     let public_base_url = runtime::config::public_base_url(environment)?;
@@ -61,7 +62,7 @@ pub async fn replay(environment: &Environment, ids: &[PaymentRequestId], after: 
         let events: Vec<PaymentRequestEvent> =
             PaymentRequestEvent::of_history(&request, after, &public_base_url).collect();
         for event in events {
-            // One by one: of several in one call, a later one could be taken without an earlier one.
+            // One event for each call: the bus could accept a later event of a batch and reject an earlier one.
             let results = bus.put(&[Entry::from(&event)]).await;
             let results = results.map_err(|error| ReplayError::Bus { event_id: event.event_id.clone(), error })?;
             for result in results {

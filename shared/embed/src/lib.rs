@@ -1,8 +1,8 @@
-//! For build scripts: puts a folder of static files into a binary, small, compressed, and under a name that changes
-//! with them.
+//! Embeds a folder of static files into a binary, for build scripts. Style sheets and scripts are minified, every file
+//! is compressed, and the version in the files' URLs changes with their contents.
 //!
-//! The files are served by `runtime::assets` under a version that is made of all their contents. So a browser may keep
-//! them forever, and the files of a folder can name each other as they are named in it.
+//! `runtime::assets` serves the files under a version that is the digest of all contents. A browser may therefore cache
+//! them forever, and files can refer to each other by their relative paths.
 
 mod small;
 
@@ -16,10 +16,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
-/// Hexadecimal digits of the version: 64 bits tell any two versions apart that ever were.
+/// The number of hexadecimal digits of the version: 64 bits are enough to distinguish all versions ever published.
 const VERSION_DIGITS: usize = 16;
 
-/// The folder cannot be embedded.
+/// The reason why a folder could not be embedded.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbedError {
     /// A file cannot be read or written.
@@ -27,35 +27,35 @@ pub enum EmbedError {
     File {
         /// The file's path.
         path: PathBuf,
-        /// What the system says.
+        /// The operating system's error.
         #[source]
         cause: io::Error,
     },
-    /// What the file is cannot be told from its name.
+    /// The file's extension has no known content type.
     #[error("{0} has an extension that is not known here")]
     Kind(String),
-    /// A style sheet or a script is no text.
+    /// A style sheet or a script is not UTF-8.
     #[error("{0} is not UTF-8")]
     Text(String),
-    /// A script is written so that it cannot be made small line by line.
+    /// A script contains something that the line-by-line minifier does not support.
     #[error("{name}, line {line}: {reason}")]
     Script {
         /// The script's name in the folder.
         name: String,
-        /// The line, counted from 1.
+        /// The line number, starting at 1.
         line: usize,
-        /// What stands in the way.
+        /// The unsupported construct.
         reason: &'static str,
     },
-    /// There is no such file in the folder.
+    /// The folder has no file with this name.
     #[error("there is no {0}")]
     Missing(String),
-    /// This is no build script.
+    /// `OUT_DIR` is not set, because the code does not run in a build script.
     #[error("OUT_DIR is not set: {0}")]
     OutDir(#[from] env::VarError),
 }
 
-/// The files of a folder and of the folders in it, by their names in it: `a.js`, `b/c.css`.
+/// The files of a folder and its subfolders, by their paths relative to it, such as `a.js` and `b/c.css`.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
@@ -63,10 +63,10 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Reads a folder, with the folders in it.
+    /// Reads a folder and its subfolders.
     ///
     /// # Errors
-    /// A file or folder cannot be read.
+    /// [`EmbedError::File`] if a file or folder cannot be read.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, EmbedError> {
         let path = fs::canonicalize(&path).map_err(|cause| error(path.as_ref(), cause))?;
         let mut files = BTreeMap::new();
@@ -74,18 +74,18 @@ impl Folder {
         Ok(Self { path, files })
     }
 
-    /// Adds a file that the build script has made.
+    /// Adds a file that the build script has generated, or replaces the file of that name.
     #[must_use]
     pub fn with(mut self, name: &str, content: impl Into<Vec<u8>>) -> Self {
         self.files.insert(name.to_owned(), content.into());
         self
     }
 
-    /// Puts a module into the place of a style sheet, for a script that constructs the sheet: `a.css` becomes
-    /// `a.css.js`, whose default export is its text.
+    /// Replaces a style sheet with a JavaScript module, for a script that constructs the sheet: `a.css` becomes
+    /// `a.css.js`, whose default export is the sheet's text.
     ///
     /// # Errors
-    /// There is no such file, or it is no text.
+    /// [`EmbedError::Missing`] if the folder has no such file, [`EmbedError::Text`] if it is not UTF-8.
     pub fn with_module_of(mut self, name: &str) -> Result<Self, EmbedError> {
         let source = self.files.remove(name).ok_or_else(|| EmbedError::Missing(name.to_owned()))?;
         let css = style_sheet(&text(name, source)?);
@@ -100,11 +100,11 @@ impl Folder {
         Ok(self.with(&format!("{name}.js"), format!("export default \"{literal}\";\n")))
     }
 
-    /// Writes `$OUT_DIR/assets.rs`, an expression of the type `runtime::assets::Assets` that holds the files. Style
-    /// sheets and scripts are made small. The build script runs again when something in the folder changes.
+    /// Writes `$OUT_DIR/assets.rs`, an expression of type `runtime::assets::Assets` that contains the files. Style
+    /// sheets and scripts are minified. Cargo runs the build script again when something in the folder changes.
     ///
     /// # Errors
-    /// A file is of an unknown kind or cannot be made small, or the result cannot be written.
+    /// [`EmbedError`] if a file has an unknown extension or cannot be minified, or if the output cannot be written.
     pub fn write(self) -> Result<(), EmbedError> {
         let out = PathBuf::from(env::var("OUT_DIR")?);
         let (mut digest, mut entries) = (Sha256::new(), String::new());
@@ -123,7 +123,7 @@ impl Folder {
             let compressed = compress(&bytes).and_then(|compressed| fs::write(&gzip, compressed));
             compressed.map_err(|cause| error(&gzip, cause))?;
             let (path, gzip) = (path.to_string_lossy(), gzip.to_string_lossy());
-            // Writing to a string does not fail.
+            // Writing to a string cannot fail.
             writeln!(
                 entries,
                 "    runtime::assets::Asset {{ name: {name:?}, content_type: {kind:?}, \
@@ -143,7 +143,7 @@ impl Folder {
     }
 }
 
-/// Adds the files of a folder, whose names begin with `prefix`.
+/// Adds the files of a folder and its subfolders to `files`, with `prefix` before each name.
 fn collect(folder: &Path, prefix: &str, files: &mut BTreeMap<String, Vec<u8>>) -> Result<(), EmbedError> {
     let entries = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
     for entry in entries.map_err(|cause| error(folder, cause))? {

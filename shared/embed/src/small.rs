@@ -1,10 +1,10 @@
-//! Style sheets and scripts without what only people read. Nothing is renamed or reordered: what is left are the very
-//! words of the source, so that nothing can come out different from what was written.
+//! Minification of style sheets and scripts by removing comments and white space. Nothing is renamed or reordered, so
+//! that minification cannot change the meaning of the source.
 
-/// Returns a style sheet without its comments and the white space that means nothing.
+/// Minifies a style sheet: removes comments and insignificant white space.
 ///
-/// White space is left out beside `{`, `}`, `;`, `,` and `>`, after `:` and `(` and before `)`. Everywhere else it can
-/// mean something (`a :hover`, `1px + 2px`, `and (…)`) and becomes one space.
+/// White space is removed beside `{`, `}`, `;`, `,` and `>`, after `:` and `(`, and before `)`. Elsewhere it can be
+/// significant (`a :hover`, `1px + 2px`, `and (…)`) and becomes one space.
 #[must_use]
 pub fn style_sheet(source: &str) -> String {
     let mut small = String::with_capacity(source.len());
@@ -17,7 +17,8 @@ pub fn style_sheet(source: &str) -> String {
         }
         if let Some(comment) = rest.strip_prefix("/*") {
             rest = comment.split_once("*/").map_or("", |(_, after)| after);
-            // In the middle of words it parts them, as nothing else does without meaning something.
+            // A comment between two words separates them. An empty comment stays in its place, because nothing else
+            // separates them without a meaning of its own.
             let glued = !space
                 && !small.ends_with(open)
                 && !rest.starts_with(|next: char| next.is_ascii_whitespace() || close(next));
@@ -44,8 +45,8 @@ pub fn style_sheet(source: &str) -> String {
     small
 }
 
-/// Returns a string without its quotes where it is an identifier, which the value of an attribute selector may be
-/// (<https://www.w3.org/TR/selectors-4/#attribute-selectors>).
+/// Returns the content of a quoted string if it can be written as an identifier, which an attribute selector accepts as
+/// its value (<https://www.w3.org/TR/selectors-4/#attribute-selectors>).
 fn unquoted(string: &str) -> Option<&str> {
     let word = string.strip_prefix('"')?.strip_suffix('"')?;
     let identifier = word.starts_with(|first: char| first.is_ascii_lowercase())
@@ -53,17 +54,17 @@ fn unquoted(string: &str) -> Option<&str> {
     identifier.then_some(word)
 }
 
-/// Returns whether white space after this means nothing.
+/// Returns whether white space after this character is insignificant.
 fn open(character: char) -> bool {
     matches!(character, '{' | '}' | ';' | ',' | '>' | ':' | '(')
 }
 
-/// Returns whether white space before this means nothing.
+/// Returns whether white space before this character is insignificant.
 fn close(character: char) -> bool {
     matches!(character, '{' | '}' | ';' | ',' | '>' | ')')
 }
 
-/// Returns how long the string is that the text begins with, both quotes included.
+/// Returns the length in bytes of the quoted string at the start of `text`, including both quotes.
 fn quoted(text: &str, quote: char) -> usize {
     let mut escaped = false;
     for (index, character) in text.char_indices().skip(1) {
@@ -77,12 +78,12 @@ fn quoted(text: &str, quote: char) -> usize {
     text.len()
 }
 
-/// Returns a script without the comments that have lines of their own and without indentation. Every other line stays
-/// as it is and where it is, so that an error names the line of the source.
+/// Minifies a script: removes indentation, and comments that occupy whole lines. Every other line stays unchanged under
+/// its line number, so that an error message names the line of the source.
 ///
 /// # Errors
-/// The line, counted from 1, with which this cannot be done line by line: it may be within a template, or a comment may
-/// begin or end beside code.
+/// The line number, starting at 1, and the reason, if the script cannot be processed line by line: a template or string
+/// continues on the next line, or a comment begins or ends on a line with code.
 pub(crate) fn script(source: &str) -> Result<String, (usize, &'static str)> {
     let mut small = String::with_capacity(source.len());
     let mut in_comment = false;

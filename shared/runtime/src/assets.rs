@@ -1,34 +1,35 @@
-//! Static files that a function carries in itself, as the crate `embed` puts them there.
+//! Static files embedded in a function's binary by the build-script crate `embed`, and the responses that serve them.
 
 use crate::problem::Problem;
 use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use http::{HeaderValue, Response};
 use lambda_http::{Body, Request};
 
-/// A folder of files.
+/// An embedded folder of static files.
 #[derive(Debug, Clone, Copy)]
 pub struct Assets {
-    /// Changes with every file, and is part of every address.
+    /// The folder's version, part of every file's URL. It is derived from the contents of all files, so that it changes
+    /// whenever one of them does.
     pub version: &'static str,
-    /// The files.
+    /// The files in the folder.
     pub files: &'static [Asset],
 }
 
-/// One file.
+/// One embedded file, plain and compressed.
 #[derive(Debug, Clone, Copy)]
 pub struct Asset {
-    /// Its name in the folder.
+    /// The file's name within the folder.
     pub name: &'static str,
-    /// What it is.
+    /// The value of its `Content-Type` header.
     pub content_type: &'static str,
-    /// It as it is.
+    /// The uncompressed content.
     pub bytes: &'static [u8],
-    /// It compressed (RFC 1952).
+    /// The content compressed with gzip (RFC 1952).
     pub gzip: &'static [u8],
 }
 
 impl Assets {
-    /// A file of this version, for whoever asks to keep as long as they like.
+    /// Builds the response for a file of this version. Clients may cache it for a year without revalidation.
     ///
     /// # Errors
     /// [`Problem::NotFound`] for another version or an unknown name.
@@ -40,7 +41,7 @@ impl Assets {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
-        // The API adds the origin that it allows to answers for other sites' pages.
+        // The API adds the allowed origin to responses for pages of other sites.
         headers.insert(VARY, HeaderValue::from_static("accept-encoding, origin"));
         if compressed {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -49,8 +50,8 @@ impl Assets {
     }
 }
 
-/// Whether the answer may be compressed: every browser says `gzip`, and none refuses it by a weight of zero except in
-/// as many words (RFC 9110, section 12.5.3).
+/// Returns whether the client accepts gzip. Every browser lists `gzip` by name, so `*` is not evaluated; a client
+/// refuses it only by naming it with a weight of zero (RFC 9110, section 12.5.3).
 fn takes_gzip(request: &Request) -> bool {
     let values = request.headers().get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|coding| {

@@ -1,4 +1,4 @@
-//! Who is calling, from the claims that the gateway's JWT authorizer has verified.
+//! Caller identity: reads the claims that the gateway's JWT authorizer has verified.
 
 use crate::environment::Environment;
 use crate::problem::Problem;
@@ -6,7 +6,7 @@ use domain::{Agent, Caller, Role};
 use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt as _};
 
-/// The names of the claims that are not the same everywhere.
+/// The names of the claims that differ between identity providers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimNames {
     workspace: String,
@@ -14,18 +14,18 @@ pub struct ClaimNames {
 }
 
 impl ClaimNames {
-    /// `WORKSPACE_CLAIM` (`workspace`) and `ROLE_CLAIM` (`role`).
+    /// Reads the names from `WORKSPACE_CLAIM` (default `workspace`) and `ROLE_CLAIM` (default `role`).
     #[must_use]
     pub fn new(environment: &Environment) -> Self {
         let named = |name, default: &str| environment.get(name).unwrap_or(default).to_owned();
         Self { workspace: named("WORKSPACE_CLAIM", "workspace"), role: named("ROLE_CLAIM", "role") }
     }
 
-    /// Whoever made this request.
+    /// Returns the authenticated caller of a request.
     ///
     /// # Errors
-    /// [`Problem::Unauthenticated`] if the gateway verified nobody; [`Problem::Forbidden`] if a claim is missing or
-    /// says something unknown.
+    /// [`Problem::Unauthenticated`] if the gateway verified no token; [`Problem::Forbidden`] if a claim is missing or
+    /// holds an unknown value.
     pub fn caller(&self, request: &Request) -> Result<Caller, Problem> {
         let Some(RequestContext::ApiGatewayV2(context)) = request.request_context_ref() else {
             return Err(Problem::Unauthenticated);
@@ -44,8 +44,8 @@ impl ClaimNames {
     }
 }
 
-/// The role in a claim. A claim that holds several groups, as Cognito's does, arrives from an HTTP API as one text such
-/// as `[agent supervisor]`; whoever is in both is a supervisor.
+/// Parses the role in a claim. An HTTP API passes a claim with several groups, such as Cognito's, as one string like
+/// `[agent supervisor]`. A caller in both groups is a supervisor.
 fn role(claim: &str) -> Option<Role> {
     let listed = claim.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let Some(listed) = listed else { return claim.parse().ok() };

@@ -1,22 +1,21 @@
-//! Configuration, read once at init.
+//! Configuration, read once when a function starts.
 //!
-//! Every function names what it needs; a variable that is missing or wrong stops it there with one line that names the
-//! variable, so nothing ever runs half configured.
+//! Every function requests the variables that it needs. A missing or invalid variable stops the function at its start
+//! with one line that names the variable, so that no function runs half configured.
 
 use domain::Doors;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-/// What a function starts with: its variables, and the doors to time and randomness. In a deployment all of it is the
-/// process's own. On one machine whoever starts the function hands it in.
+/// The variables of a function, and its access to time and randomness. In a deployment both are the process's own. On
+/// one machine the local runner provides them.
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: BTreeMap<String, String>,
     doors: Doors,
 }
 
-/// A variable that is missing or holds a value that cannot be used. Its text never holds the value, which may be a
-/// secret.
+/// An environment variable that is missing or invalid. The error text never contains the value, which may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// The variable is not set, or empty.
@@ -25,18 +24,18 @@ pub enum ConfigError {
         /// The variable's name.
         name: String,
     },
-    /// The variable is set to something else than it may hold.
+    /// The variable's value is not allowed.
     #[error("the environment variable {name} is invalid: it must be {expected}")]
     Invalid {
         /// The variable's name.
         name: String,
-        /// What it may hold, in words.
+        /// A description of the allowed values.
         expected: String,
     },
 }
 
 impl Environment {
-    /// The process's own variables. One that is not valid UTF-8 counts as missing.
+    /// Reads the process's environment variables. A variable that is not valid UTF-8 counts as missing.
     #[must_use]
     pub fn from_process() -> Self {
         std::env::vars_os()
@@ -44,58 +43,59 @@ impl Environment {
             .collect()
     }
 
-    /// The same environment with one variable set.
+    /// Returns the environment with one variable set, replacing an earlier value.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.variables.insert(name.to_owned(), value.into());
         self
     }
 
-    /// The same environment with one variable set unless it already is.
+    /// Returns the environment with one variable set, unless the variable already has a value.
     #[must_use]
     pub fn or(self, name: &str, value: impl Into<String>) -> Self {
         if self.get(name).is_some() { self } else { self.with(name, value) }
     }
 
-    /// Returns the same environment with other doors to time and randomness.
+    /// Returns the environment with its access to time and randomness replaced.
     #[must_use]
     pub fn with_doors(mut self, doors: Doors) -> Self {
         self.doors = doors;
         self
     }
 
-    /// Returns the doors to time and randomness.
+    /// Returns the access to time and randomness.
     #[must_use]
     pub fn doors(&self) -> Doors {
         self.doors.clone()
     }
 
-    /// A variable's value; an empty one counts as missing, as an optional template parameter arrives empty.
+    /// Returns a variable's value. An empty value counts as missing, because an optional template parameter that is not
+    /// set arrives as an empty string.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// A variable that has to be there.
+    /// Returns the value of a required variable.
     ///
     /// # Errors
-    /// [`ConfigError::Missing`] if it is not.
+    /// [`ConfigError::Missing`] if the variable is not set or is empty.
     pub fn require(&self, name: &str) -> Result<&str, ConfigError> {
         self.get(name).ok_or_else(|| ConfigError::Missing { name: name.to_owned() })
     }
 
-    /// Parses a variable that has to be there.
+    /// Parses a required variable. `expected` describes the allowed values in the error.
     ///
     /// # Errors
-    /// [`ConfigError::Missing`] if it is not, [`ConfigError::Invalid`] if it is not a `T`.
+    /// [`ConfigError::Missing`] if the variable is not set, [`ConfigError::Invalid`] if its value is not a `T`.
     pub fn parse<T: FromStr>(&self, name: &str, expected: &str) -> Result<T, ConfigError> {
         self.require(name)?.parse().map_err(|_| Self::invalid(name, expected))
     }
 
-    /// Parses a variable, or returns `default` if it is not set.
+    /// Parses an optional variable, or returns `default` if it is not set.
     ///
     /// # Errors
-    /// [`ConfigError::Invalid`] if it is set to something that is not a `T`, or that `accept` refuses.
+    /// [`ConfigError::Invalid`] if the value is not a `T`, or if `accept` returns false for it.
     pub fn parse_or<T: FromStr>(
         &self,
         name: &str,
@@ -107,13 +107,13 @@ impl Environment {
         text.parse().ok().filter(accept).ok_or_else(|| Self::invalid(name, expected))
     }
 
-    /// The error for a variable whose value cannot be used.
+    /// Builds the error for a variable whose value is not allowed.
     #[must_use]
     pub fn invalid(name: &str, expected: &str) -> ConfigError {
         ConfigError::Invalid { name: name.to_owned(), expected: expected.to_owned() }
     }
 
-    /// Every variable, for handing on to a function that runs elsewhere.
+    /// Iterates over all variables, so that they can be passed to a function in another process.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
@@ -125,7 +125,7 @@ impl FromIterator<(String, String)> for Environment {
     }
 }
 
-/// Only the names: values may be secrets.
+/// Prints the variables' names only, because the values may be secrets.
 impl std::fmt::Debug for Environment {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_set().entries(self.variables.keys()).finish()

@@ -1,4 +1,4 @@
-//! Reading what callers send: strict JSON objects and query strings, with every bad field named at once.
+//! Parsing of request bodies (strict JSON objects) and query strings. All invalid fields are reported together.
 
 use crate::http_function::body;
 use crate::problem::{FieldError, Problem};
@@ -9,7 +9,8 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Vis
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// The fields of one object, taken one by one; whatever is left at the end was not asked for.
+/// The fields of one object. Each read removes its field; a field that is still left at the end is unknown and
+/// rejected.
 #[derive(Debug)]
 pub struct Fields {
     values: Map<String, Value>,
@@ -18,10 +19,11 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// The JSON object in a request's body.
+    /// Parses the JSON object in a request's body.
     ///
     /// # Errors
-    /// 413, 415 or 400, in this order: the body is too long, not called JSON, or not an object of distinct names.
+    /// Checked in this order: 413 if the body is too long, 415 if its content type is not JSON, 400 if it is not an
+    /// object with distinct names.
     pub fn of_body(request: &Request) -> Result<Self, Problem> {
         let bytes = body(request)?;
         let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -38,17 +40,17 @@ impl Fields {
         }
     }
 
-    /// The parameters of a query string.
+    /// Parses the parameters of a query string.
     ///
     /// # Errors
     /// [`Problem::ValidationFailed`] if a parameter is given twice.
     pub fn of_query(request: &Request) -> Result<Self, Problem> {
         let mut fields = Self::of(Map::new(), String::new());
-        // A query string always reads as pairs: what is not percent-encoded UTF-8 becomes replacement characters.
+        // Parsing cannot fail: bytes that are not percent-encoded UTF-8 become replacement characters.
         let pairs: Vec<(String, String)> =
             serde_urlencoded::from_str(request.uri().query().unwrap_or_default()).unwrap_or_default();
         for (name, value) in pairs {
-            // A form sends what was not filled in as an empty value: the same as not asking, for what can be asked.
+            // A form submits an empty field as an empty value. For a known parameter, empty therefore counts as absent.
             let value = if value.is_empty() { Value::Null } else { Value::String(value) };
             if fields.values.insert(name.clone(), value).is_some() {
                 fields.refuse(&name, "must be given once");
@@ -61,14 +63,14 @@ impl Fields {
         Self { values, prefix, errors: Vec::new() }
     }
 
-    /// Notes what is wrong with a field.
+    /// Records an error for a field.
     pub fn refuse(&mut self, name: &str, message: impl Into<String>) {
-        // A name comes from outside, so only its beginning is repeated.
+        // The name is the caller's input, so that at most its first 64 characters are repeated.
         let name: String = name.chars().take(64).collect();
         self.errors.push(FieldError::new(format!("{}{name}", self.prefix), message));
     }
 
-    /// Takes a field as `read` understands it. A null counts as absent.
+    /// Reads an optional field with `read`, and records an error if `read` fails. Null counts as absent.
     pub fn optional<T>(&mut self, name: &str, read: impl FnOnce(Value) -> Result<T, Invalid>) -> Option<T> {
         match self.values.remove(name) {
             None | Some(Value::Null) => None,
@@ -76,7 +78,7 @@ impl Fields {
         }
     }
 
-    /// Takes a field that has to be there.
+    /// Reads a required field with `read`, and records an error if the field is missing, null or invalid.
     pub fn required<T>(&mut self, name: &str, read: impl FnOnce(Value) -> Result<T, Invalid>) -> Option<T> {
         if matches!(self.values.get(name), None | Some(Value::Null)) {
             self.values.remove(name);
@@ -86,7 +88,7 @@ impl Fields {
         self.optional(name, read)
     }
 
-    /// Takes an object that has to be there, and lets `read` take its fields.
+    /// Reads a required object; `read` reads its fields. Fields of the object that `read` leaves over are rejected.
     pub fn object<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
         match self.values.remove(name) {
             Some(Value::Object(values)) => {
@@ -113,10 +115,10 @@ impl Fields {
         }
     }
 
-    /// Ends the reading: `value` if nothing was wrong and nothing is left.
+    /// Returns `value` if no error was recorded and no unknown field is left.
     ///
     /// # Errors
-    /// [`Problem::ValidationFailed`] with every bad field.
+    /// [`Problem::ValidationFailed`] with the errors of all invalid fields.
     pub fn finish<T>(mut self, value: Option<T>) -> Result<T, Problem> {
         self.refuse_the_rest();
         match value {
@@ -126,8 +128,8 @@ impl Fields {
     }
 }
 
-/// JSON in which no object gives a name twice: the usual reader silently keeps the last, and two systems that disagree
-/// about which one counts can be played against each other.
+/// A JSON value in which no object repeats a name. The default parser silently keeps the last of two equal names; an
+/// attacker could exploit two systems that disagree about which one counts.
 struct Strict(Value);
 
 impl<'de> Deserialize<'de> for Strict {

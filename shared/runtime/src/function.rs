@@ -1,4 +1,4 @@
-//! What a deployed function is: JSON in, JSON out, whoever calls it.
+//! The interface of a deployed function: one JSON event in, one JSON response out, for every kind of trigger.
 
 use crate::environment::{ConfigError, Environment};
 use crate::telemetry::chain;
@@ -11,37 +11,38 @@ use std::process::ExitCode;
 /// A boxed future, as [`Function::invoke`] returns it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// One function, ready to take events. The Lambda runtime, the local runner and the tests all drive this one trait, so
-/// what is tested is what is deployed.
+/// A configured function that handles events. The Lambda runtime, the local runner and the tests all call this trait,
+/// so that the tests exercise the deployed code.
 pub trait Function: Send + Sync + 'static {
-    /// Handles one event, given and answered as the JSON text that the Lambda runtime API carries.
+    /// Handles one event. The event and the response are JSON texts, as in the Lambda runtime API.
     ///
     /// # Errors
-    /// [`InvocationError`] if the event was not handled, so that whoever sent it sends it again.
+    /// [`InvocationError`] if the event was not handled; the sender then retries it.
     fn invoke<'a>(&'a self, event: &'a str) -> BoxFuture<'a, Result<String, InvocationError>>;
 
-    /// One cheap call that opens the connections the first event would otherwise wait for.
+    /// Makes one cheap call to open connections in advance, so that the first event does not wait for them.
     fn warm(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
     }
 }
 
-/// An event that was not handled. Its text goes to the log and to the failed event's record, never to a caller.
+/// The reason why an event was not handled. Its text is written to the log and to the failed event's record, and never
+/// returned to an HTTP caller.
 #[derive(Debug, thiserror::Error)]
 pub enum InvocationError {
-    /// The event is not what this function takes.
+    /// The event cannot be deserialized as the type that this function expects.
     #[error("the event is not one this function takes: {0}")]
     Event(#[source] serde_json::Error),
-    /// The answer could not be written as JSON.
+    /// The function's response could not be serialized as JSON.
     #[error("the answer could not be written as JSON: {0}")]
     Answer(#[source] serde_json::Error),
-    /// The work itself failed.
+    /// The function read the event, and failed to process it.
     #[error("{0}")]
     Work(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl InvocationError {
-    /// The work failed, for the reason given.
+    /// Builds the error for an event whose processing failed because of `cause`.
     pub fn work(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Work(cause.into())
     }
@@ -55,10 +56,11 @@ impl InvocationError {
     }
 }
 
-/// Runs a function under the Lambda runtime until the sandbox ends: configuration, telemetry, warm connections, events.
+/// Runs a function under the Lambda runtime until the sandbox ends: reads the configuration, sets up telemetry, opens
+/// connections, and handles events.
 ///
-/// A function that cannot start, because a variable is missing or wrong, or that has lost the runtime API, says so in
-/// one line of its log and ends.
+/// Logs one line and returns a failure if the function cannot start (a variable is missing or invalid) or if the
+/// connection to the runtime API is lost.
 pub async fn run(make: impl FnOnce(&Environment) -> Result<Box<dyn Function>, ConfigError>) -> ExitCode {
     lambda_runtime::tracing::init_default_subscriber();
     let function = match make(&Environment::from_process()) {
@@ -80,7 +82,7 @@ pub async fn run(make: impl FnOnce(&Environment) -> Result<Box<dyn Function>, Co
     match ended.await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = chain(error.as_ref()), "the runtime API is gone");
+            tracing::error!(error = chain(error.as_ref()), "connection to the runtime API lost");
             ExitCode::FAILURE
         }
     }

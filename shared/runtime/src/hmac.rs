@@ -1,14 +1,14 @@
-//! HMAC-SHA256 (RFC 2104), which signatures of webhooks are made of, and comparison in constant time.
+//! HMAC-SHA256 (RFC 2104), the basis of webhook signatures, and comparison in constant time.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-/// Computes the code of a message that is made of these parts, one after another. Two messages whose concatenated parts
-/// are equal have the same code.
+/// Computes the HMAC-SHA256 of a message given in parts. Only the concatenation of the parts matters, not how the
+/// message is divided.
 ///
 /// # Panics
-/// It does not: HMAC takes keys of every length.
+/// Never: HMAC accepts keys of every length.
 #[must_use]
 #[expect(
     clippy::expect_used,
@@ -23,14 +23,14 @@ pub fn code(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     hmac.finalize().into_bytes().into()
 }
 
-/// Computes the same code in hexadecimal, in lower case.
+/// Computes the same HMAC as [`code`], in lower-case hexadecimal.
 #[must_use]
 pub fn hexadecimal(key: &[u8], parts: &[&[u8]]) -> String {
     hex::encode(code(key, parts))
 }
 
-/// Compares two texts in a time that depends on their lengths alone, so that a signature cannot be guessed a byte at a
-/// time.
+/// Compares two byte strings in a time that depends only on their lengths, so that a signature cannot be guessed byte
+/// by byte.
 #[must_use]
 pub fn equal_in_constant_time(left: &[u8], right: &[u8]) -> bool {
     left.ct_eq(right).into()

@@ -1,4 +1,4 @@
-//! Functions behind the HTTP API.
+//! Functions behind the HTTP API, and helpers to read requests and build responses.
 
 use crate::function::{BoxFuture, Function, InvocationError};
 use crate::problem::Problem;
@@ -11,24 +11,25 @@ use serde::Serialize;
 use std::convert::Infallible;
 use std::future::Future;
 
-/// No body that is longer than this is looked at.
+/// The default limit of a request body, in bytes. A longer body is rejected without being parsed.
 pub const BODY_AT_MOST: usize = 16 * 1024;
 
-/// Answers HTTP requests.
+/// Handles the HTTP requests of one function.
 pub trait HttpHandler: Send + Sync + 'static {
-    /// Answers one request.
+    /// Handles one request and returns its response.
     ///
     /// # Errors
-    /// The problem that the caller is told; its cause is logged here, once.
+    /// The [`Problem`] to return to the caller. The adapter, not the handler, logs its cause, so that it is logged
+    /// once.
     fn handle(&self, request: Request) -> impl Future<Output = Result<Response<Body>, Problem>> + Send;
 
-    /// One cheap call that opens the connections the first request would otherwise wait for.
+    /// Makes one cheap call to open connections in advance, so that the first request does not wait for them.
     fn warm(&self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }
 }
 
-/// An [`HttpHandler`] as a [`Function`], through the very adapter that `lambda_http::run` uses.
+/// Adapts an [`HttpHandler`] to a [`Function`], with the same adapter that `lambda_http::run` uses.
 #[derive(Debug)]
 pub struct HttpFunction<H>(pub H);
 
@@ -50,13 +51,13 @@ impl<H: HttpHandler> Function for HttpFunction<H> {
 }
 
 async fn answer(handler: &impl HttpHandler, request: Request) -> Response<Body> {
-    // The route and not the path: a path can hold a customer's token.
+    // Log the route instead of the path: a path can contain a customer's token.
     let route = route_key(&request).to_owned();
     let mut response = match handler.handle(request).await {
         Ok(response) => response,
         Err(problem) => {
             if let Problem::TemporarilyUnavailable(cause) = &problem {
-                tracing::error!(route, cause = chain(cause.as_ref()), "the request failed");
+                tracing::error!(route, cause = chain(cause.as_ref()), "request failed");
             }
             problem.into_response()
         }
@@ -66,8 +67,7 @@ async fn answer(handler: &impl HttpHandler, request: Request) -> Response<Body> 
     response
 }
 
-/// Returns the key of the route that the gateway found for the request, such as `GET /reports/agents`; empty without a
-/// gateway.
+/// Returns the key of the route that the gateway matched, such as `GET /reports/agents`. Without a gateway it is empty.
 #[must_use]
 pub fn route_key(request: &Request) -> &str {
     match request.request_context_ref() {
@@ -76,10 +76,10 @@ pub fn route_key(request: &Request) -> &str {
     }
 }
 
-/// A JSON response that nobody may keep: it speaks of one moment.
+/// Builds a JSON response with `Cache-Control: no-store`, because it describes the state at one moment.
 #[must_use]
 pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
-    // Everything that is answered is made of texts, numbers and maps with text keys, all of which JSON can hold.
+    // Serialization cannot fail: responses contain only strings, numbers and maps with string keys.
     let mut response = Response::new(Body::Text(serde_json::to_string(value).unwrap_or_default()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -87,27 +87,29 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
     response
 }
 
-/// The body's bytes, whichever way the gateway has encoded them.
+/// Returns the body's bytes, decoded if the gateway encoded them in base64. At most [`BODY_AT_MOST`] bytes are
+/// accepted.
 ///
 /// # Errors
-/// [`Problem::BodyTooLarge`]
+/// [`Problem::BodyTooLarge`] if the body exceeds the limit.
 pub fn body(request: &Request) -> Result<&[u8], Problem> {
     body_of_at_most(request, BODY_AT_MOST)
 }
 
-/// The body's bytes where more of them are taken than elsewhere.
+/// Returns the body's bytes, decoded like those of [`body`], for a route with its own `limit` in bytes.
 ///
 /// # Errors
-/// [`Problem::BodyTooLarge`]
+/// [`Problem::BodyTooLarge`] if the body exceeds the limit.
 pub fn body_of_at_most(request: &Request, limit: usize) -> Result<&[u8], Problem> {
     let bytes = request.body().as_ref();
     if bytes.len() > limit { Err(Problem::BodyTooLarge(limit)) } else { Ok(bytes) }
 }
 
-/// A parameter of the path; a route has all of its parameters, so a missing one is a path that leads nowhere.
+/// Returns a path parameter. The gateway sets all parameters of a matched route, so that a missing one means that no
+/// route matched.
 ///
 /// # Errors
-/// [`Problem::NotFound`]
+/// [`Problem::NotFound`] if the parameter is missing.
 pub fn path_parameter(request: &Request, name: &str) -> Result<String, Problem> {
     request
         .path_parameters_ref()

@@ -1,4 +1,5 @@
-//! What every function shares: configuration, telemetry, caller identity, problem+json, webhook signatures.
+//! Code shared by all functions: configuration, telemetry, caller identity, problem responses, request parsing, webhook
+//! signatures.
 
 pub mod assets;
 pub mod bus_event;

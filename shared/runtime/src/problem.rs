@@ -1,4 +1,4 @@
-//! Errors as callers read them: `application/problem+json` (RFC 9457). No internal text ever leaves.
+//! Errors as HTTP callers receive them: `application/problem+json` (RFC 9457). Internal error texts are never included.
 
 use domain::CancelRefusal;
 use domain::use_cases::UseCaseError;
@@ -7,48 +7,48 @@ use http::{HeaderValue, Response, StatusCode};
 use lambda_http::Body;
 use serde::Serialize;
 
-/// A field that holds what it may not hold.
+/// The validation error of one field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {
-    /// Which, such as `customer.phone`.
+    /// The field's path, such as `customer.phone`.
     pub field: String,
-    /// What it has to be.
+    /// The requirement that the value violates, as the end of a sentence that begins with the field's name.
     pub message: String,
 }
 
 impl FieldError {
-    /// What is wrong with a field.
+    /// Builds the validation error of one field.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { field: field.into(), message: message.into() }
     }
 }
 
-/// Why a call was not answered with what it asked for.
+/// The reason why a request failed, with what its response needs.
 #[derive(Debug)]
 pub enum Problem {
-    /// The body is not what it should be, down to its syntax.
+    /// The body cannot be parsed, or does not have the expected form.
     MalformedBody(&'static str),
-    /// The cursor is none that was given out.
+    /// The cursor was not issued by this list.
     InvalidCursor,
-    /// Nobody is signed in, or a signature does not hold.
+    /// The caller is not authenticated, or a signature is invalid.
     Unauthenticated,
-    /// Whoever is signed in may not do this.
+    /// The caller is authenticated, and is not allowed to do this.
     Forbidden,
-    /// There is nothing here that the caller may see.
+    /// The resource does not exist, or the caller may not see it.
     NotFound,
-    /// The request can no longer be canceled.
+    /// The payment request can no longer be canceled.
     Refused(CancelRefusal),
-    /// The body is longer than so many bytes, the most that are taken.
+    /// The body exceeds this limit, in bytes.
     BodyTooLarge(usize),
-    /// The body is of another kind than the one that is taken.
+    /// The body's media type is not supported.
     UnsupportedMediaType(&'static str),
-    /// Fields hold what they may not hold; every one of them is named.
+    /// One or more fields are invalid; every one of them is listed.
     ValidationFailed(Vec<FieldError>),
-    /// The idempotency key belongs to another body.
+    /// The idempotency key was already used with a different body.
     IdempotencyKeyReused,
-    /// Too many calls at once.
+    /// Too many requests arrived at once.
     TooManyRequests,
-    /// Something inside failed; the cause is for the log alone.
+    /// An internal failure. The cause is logged, and not returned.
     TemporarilyUnavailable(Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -63,11 +63,11 @@ struct Fields<'a> {
     errors: &'a [FieldError],
 }
 
-/// How long a caller waits before the same call is worth another try, in seconds.
+/// The value of `Retry-After`: the seconds before a retry of the same request is useful.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 impl Problem {
-    /// Its code, by which programs tell problems apart.
+    /// Returns the stable code by which programs distinguish problems.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -86,7 +86,7 @@ impl Problem {
         }
     }
 
-    /// Its HTTP status.
+    /// Returns the HTTP status of the response.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
@@ -144,7 +144,7 @@ impl Problem {
         }
     }
 
-    /// The problem as a response.
+    /// Builds the HTTP response, with `Retry-After` and `WWW-Authenticate` where the status calls for them.
     #[must_use]
     pub fn into_response(self) -> Response<Body> {
         let status = self.status();
@@ -160,7 +160,7 @@ impl Problem {
             code: self.code(),
             errors,
         };
-        // Strings and numbers alone: there is nothing in it that JSON cannot hold.
+        // Serialization cannot fail: the fields are strings and numbers only.
         let body = serde_json::to_string(&fields).unwrap_or_default();
         let mut response = Response::new(Body::Text(body));
         *response.status_mut() = status;
@@ -180,7 +180,7 @@ impl Problem {
     }
 }
 
-/// Whatever fails inside, the caller can only try again.
+/// Maps every failure of a use case to [`Problem::TemporarilyUnavailable`]: a retry is all that a caller can do.
 impl From<UseCaseError> for Problem {
     fn from(error: UseCaseError) -> Self {
         Self::TemporarilyUnavailable(error.into())

@@ -1,10 +1,10 @@
-//! A payment request as every route returns it.
+//! The JSON representation of a payment request, the same on every route.
 
 use domain::event::{Link, link_url};
 use domain::{Actor, Agent, Customer, Metadata, Payment, PaymentRequest, Reason, Status, Timestamp};
 use serde::Serialize;
 
-/// A payment request as callers see it, its fields in the order of the specification.
+/// A payment request as callers receive it, with the fields in the order of the specification.
 #[derive(Debug, Serialize)]
 pub struct Representation<'a> {
     id: domain::PaymentRequestId,
@@ -35,7 +35,8 @@ struct Entry<'a> {
     reason: Option<&'a Reason>,
 }
 
-/// The request at a moment: a link past its deadline shows as expired, whether or not that was written yet.
+/// Builds the representation of a request at `now`. A link past its deadline is shown as expired even if the expiry has
+/// not been stored yet.
 #[must_use]
 pub fn representation<'a>(request: &'a PaymentRequest, now: Timestamp, public_base_url: &str) -> Representation<'a> {
     let status = request.status_at(now);

@@ -1,4 +1,4 @@
-//! Stripe's own signatures of webhooks (<https://docs.stripe.com/webhooks#verify-manually>): not those of Standard
+//! Stripe's webhook signatures (<https://docs.stripe.com/webhooks#verify-manually>). They differ from those of Standard
 //! Webhooks, although the secrets look alike.
 
 use crate::environment::{ConfigError, Environment};
@@ -9,13 +9,13 @@ use http::HeaderMap;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::sync::Arc;
 
-/// The header that carries a signature: `t=<seconds>,v1=<hex>`, with more `v1` while the endpoint's secret is rolled,
-/// and other schemes that are none of ours.
+/// The signature header: `t=<seconds>,v1=<hex>`. It has several `v1` entries while the endpoint's secret is rotated.
+/// Entries of other schemes are ignored.
 pub const STRIPE_SIGNATURE: &str = "stripe-signature";
 
-/// What stands before every signing secret.
+/// The prefix of every signing secret.
 const PREFIX: &str = "whsec_";
-/// The least number of characters that a deployment's secret has after its prefix; Stripe's have 32 and more.
+/// The minimum number of characters after the prefix for a deployment's secret; Stripe's have 32 or more.
 const SECRET_CHARACTERS: usize = 24;
 
 /// The signing secrets of a webhook endpoint, the newest first.
@@ -23,20 +23,20 @@ const SECRET_CHARACTERS: usize = 24;
 pub struct SigningSecrets(Arc<[SecretString]>);
 
 impl SigningSecrets {
-    /// Reads one or more secrets from a variable, separated by spaces: `whsec_` and at least one character each, for on
-    /// one machine somebody may be trying something out.
+    /// Reads one or more secrets from a variable, separated by spaces. Each is `whsec_` and at least one character: on
+    /// one machine, short secrets are accepted for experiments.
     ///
     /// # Errors
-    /// Missing, or not of that form.
+    /// [`ConfigError`] if the variable is missing or a secret does not have that form.
     pub fn from_environment(environment: &Environment, name: &str) -> Result<Self, ConfigError> {
         Self::read(environment.require(name)?, name, 1)
     }
 
-    /// Parses one or more secrets of a deployment, of the same form with at least 24 characters each. `name` says where
-    /// they came from.
+    /// Parses one or more secrets of a deployment, separated by spaces. Each is `whsec_` and at least 24 characters.
+    /// `name` identifies the setting in errors.
     ///
     /// # Errors
-    /// Not of that form.
+    /// [`ConfigError::Invalid`] if there is no secret, or one does not have that form.
     pub fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
         Self::read(text, name, SECRET_CHARACTERS)
     }
@@ -52,10 +52,11 @@ impl SigningSecrets {
         Ok(Self(text.split_whitespace().map(SecretString::from).collect()))
     }
 
-    /// Verifies a webhook, in constant time per signature.
+    /// Verifies that one of the event's signatures was made with one of the secrets. Each comparison takes constant
+    /// time.
     ///
     /// # Errors
-    /// [`SignatureError::Mismatch`]
+    /// [`SignatureError::Mismatch`] if no signature matches.
     pub fn verify(&self, event: &SignedEvent<'_>) -> Result<(), SignatureError> {
         let mut matches = false;
         for secret in self.0.iter() {
@@ -67,7 +68,7 @@ impl SigningSecrets {
         if matches { Ok(()) } else { Err(SignatureError::Mismatch) }
     }
 
-    /// Makes the value of the header that a webhook goes out with, signed with the first secret.
+    /// Returns the signature header's value for a webhook to send, signed with the first secret.
     #[must_use]
     pub fn sign(&self, body: &[u8], now: Timestamp) -> String {
         let timestamp = seconds(now).to_string();
@@ -76,11 +77,11 @@ impl SigningSecrets {
     }
 }
 
-/// An event as it came: what its header says about its signature, and its raw body. They are read once, and what was
-/// read is what [`SigningSecrets::verify`] verifies.
+/// A received event that is not yet verified: the parsed signature header and the raw body. [`SigningSecrets::verify`]
+/// verifies exactly these values, because the header is parsed only once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedEvent<'a> {
-    /// In seconds since the Unix epoch, as it was signed.
+    /// The time of signing in seconds since the Unix epoch, as the exact text that was signed.
     timestamp: &'a str,
     /// The signatures of the scheme `v1`.
     signatures: Vec<&'a str>,
@@ -88,18 +89,18 @@ pub struct SignedEvent<'a> {
 }
 
 impl<'a> SignedEvent<'a> {
-    /// Reads an event, and rejects what can be rejected without a secret: a header that is missing or unreadable, and a
-    /// time of signing that is not now.
+    /// Parses an event's headers. Rejects, before any secret is needed, a missing or unreadable header and a time of
+    /// signing outside the tolerance.
     ///
     /// # Errors
-    /// [`SignatureError::Header`], [`SignatureError::Time`]
+    /// [`SignatureError::Header`] for the header, [`SignatureError::Time`] for the time of signing.
     pub fn read(headers: &'a HeaderMap, body: &'a [u8], now: Timestamp) -> Result<Self, SignatureError> {
         let mut values = headers.get_all(STRIPE_SIGNATURE).iter();
         let (Some(value), None) = (values.next(), values.next()) else { return Err(SignatureError::Header) };
         let (mut timestamp, mut signatures) = (None, Vec::new());
         for part in value.to_str().map_err(|_| SignatureError::Header)?.split(',') {
             match part.trim().split_once('=') {
-                // Two times would leave open which of them was signed.
+                // With two timestamps it would be ambiguous which one was signed.
                 Some(("t", _)) if timestamp.is_some() => return Err(SignatureError::Header),
                 Some(("t", seconds)) => timestamp = Some(seconds),
                 Some(("v1", signature)) => signatures.push(signature),

@@ -1,35 +1,37 @@
-//! What an operator sees: log lines (JSON, by the Lambda runtime's subscriber) and metrics.
+//! Telemetry for operators: descriptions of errors for log lines (JSON, by the Lambda runtime's subscriber) and
+//! metrics.
 
 use std::error::Error;
 use std::io::Write as _;
 use std::time::Duration;
 
-/// Something that an operator watches.
+/// A metric that an operator watches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Metric {
-    /// A payment whose amount or currency is not what was asked for.
+    /// A payment whose amount or currency differs from the requested one.
     AmountMismatch,
-    /// A second payment for a request that was paid already.
+    /// A second payment for a request that was already paid.
     SecondPayment,
-    /// A signed webhook about nothing of ours.
+    /// A correctly signed webhook that concerns no payment request of this system.
     WebhookIgnored,
-    /// A signed webhook of the provider's test mode where money is real, or the other way round.
+    /// A correctly signed webhook of the provider's test mode in a deployment with real money, or the reverse.
     WebhookOtherMode,
-    /// A webhook whose signature does not hold.
+    /// A webhook rejected because its signature is invalid.
     WebhookRefused,
-    /// A request that expired without the provider's word.
+    /// A request that expired without the provider's confirmation that it was not paid.
     ExpiredUnconfirmed,
-    /// A message that was given up: its customer did not get it, or nobody knows.
+    /// A message that was abandoned: the customer did not receive it, or its delivery is unknown.
     DeliveryFailed,
-    /// A stream record that can never become an event.
+    /// A stream record that can never be turned into an event.
     DeadLetter,
-    /// How long after its deadline a request was ended.
+    /// The time from a request's deadline until its expiry was processed.
     ExpiryLag,
-    /// How long a refund has been due when it was tried.
+    /// The time for which a refund had been due when it was attempted.
     RefundAge,
-    /// A refund that the provider had taken on, and that failed later, was canceled, or waits for money in the account.
+    /// A refund that the provider had accepted, and that later failed, was canceled, or is waiting for money in the
+    /// account.
     RefundFailed,
-    /// Money of a request that went back although no refund of it was due: a person sent it.
+    /// Money of a request that was returned although no refund was due: a person sent it.
     RefundNotDue,
 }
 
@@ -52,23 +54,23 @@ impl Metric {
     }
 }
 
-/// Counts one occurrence.
+/// Adds one to a metric.
 pub fn count(metric: Metric) {
     emit(metric, "Count", 1);
 }
 
-/// Records how long something took.
+/// Records a duration as a metric, in milliseconds.
 pub fn duration(metric: Metric, duration: Duration) {
     emit(metric, "Milliseconds", u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
 }
 
-/// Hands a value to CloudWatch: in a deployment as a line of CloudWatch's embedded metric format on standard output
-/// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>),
-/// elsewhere as a log line.
+/// Emits a metric value: in a deployment as a line of CloudWatch's embedded metric format on standard output, elsewhere
+/// as a log line.
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 #[expect(clippy::disallowed_methods, reason = "a metric's time decides nothing")]
 fn emit(metric: Metric, unit: &str, value: u64) {
     let Some(function) = std::env::var_os("AWS_LAMBDA_FUNCTION_NAME") else {
-        tracing::debug!(metric = metric.name(), value, unit, "measured");
+        tracing::debug!(metric = metric.name(), value, unit, "metric recorded");
         return;
     };
     let milliseconds =
@@ -86,17 +88,17 @@ fn emit(metric: Metric, unit: &str, value: u64) {
         metric.name(): value,
     });
     if let Err(error) = writeln!(std::io::stdout().lock(), "{line}") {
-        tracing::error!(%error, metric = metric.name(), "the metric could not be written");
+        tracing::error!(%error, metric = metric.name(), "metric not written");
     }
 }
 
-/// Describes what is wrong with a JSON text without any of the text, which may hold a customer's data.
+/// Describes a JSON error by kind and position, without any of the text, which may contain a customer's data.
 #[must_use]
 pub fn redacted(error: &serde_json::Error) -> String {
     format!("{:?} error at line {}, column {}", error.classify(), error.line(), error.column())
 }
 
-/// Describes an error with all of its causes, in one line.
+/// Formats an error and all its causes in one line.
 #[must_use]
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();

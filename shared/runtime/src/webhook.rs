@@ -1,6 +1,6 @@
 //! Standard Webhooks signatures
-//! (<https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>): made with the first
-//! of several secrets and verified with all of them, so that a secret can be rotated.
+//! (<https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>). The first of several
+//! secrets signs, and all of them verify, so that a secret can be rotated.
 
 use crate::environment::{ConfigError, Environment};
 use crate::hmac::{code, equal_in_constant_time};
@@ -12,52 +12,53 @@ use secrecy::{ExposeSecret as _, SecretSlice};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-/// The header with the webhook's identifier, the same at every attempt to deliver it.
+/// The header with the webhook's identifier, the same for every delivery attempt.
 const ID: &str = "webhook-id";
 /// The header with the time of signing, in seconds since the Unix epoch.
 const TIMESTAMP: &str = "webhook-timestamp";
 /// The header with one or more signatures, separated by spaces: `v1,` and the base64 of an HMAC-SHA256.
 const SIGNATURE: &str = "webhook-signature";
 
-/// How far a webhook's timestamp may lie from now, in seconds, on either side.
+/// The maximum difference between a webhook's timestamp and now, in seconds, in either direction.
 const TOLERANCE_SECONDS: u64 = 300;
-/// The size of a deployment's secrets: Standard Webhooks asks for 24 to 64 bytes.
+/// The size of a deployment's secrets in bytes: Standard Webhooks requires 24 to 64.
 const SECRET_BYTES: RangeInclusive<usize> = 24..=64;
-/// The size of a secret in a variable on one machine, where a short one is somebody trying something out.
+/// The size in bytes of a secret read from a variable on one machine, where short ones are accepted for experiments.
 const TRIAL_SECRET_BYTES: RangeInclusive<usize> = 1..=64;
 
-/// The secrets that webhooks are signed with, the newest first.
+/// The secrets that sign and verify webhooks, the newest first.
 #[derive(Debug, Clone)]
 pub struct Secrets(Arc<[SecretSlice<u8>]>);
 
-/// A webhook whose signature does not hold. Nothing in it may be believed.
+/// The reason why a webhook's signature is invalid. Nothing in such a webhook may be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// A header that the signature needs is missing or cannot be read.
+    /// A signature header is missing or cannot be read.
     #[error("a signature header is missing or unreadable")]
     Header,
-    /// It was signed too long ago, or for a time to come.
+    /// The timestamp is too far in the past or in the future.
     #[error("the timestamp is not within {TOLERANCE_SECONDS} seconds of now")]
     Time,
-    /// No signature in it was made with a secret of ours.
+    /// No signature was made with one of the configured secrets.
     #[error("no signature matches")]
     Mismatch,
 }
 
 impl Secrets {
-    /// Reads one or more secrets from a variable, separated by spaces: `whsec_` and the base64 of 1 to 64 bytes each.
+    /// Reads one or more secrets from a variable, separated by spaces. Each is `whsec_` and the base64 of 1 to 64
+    /// bytes.
     ///
     /// # Errors
-    /// Missing, or not of that form.
+    /// [`ConfigError`] if the variable is missing or a secret does not have that form.
     pub fn from_environment(environment: &Environment, name: &str) -> Result<Self, ConfigError> {
         Self::read(environment.require(name)?, name, &TRIAL_SECRET_BYTES)
     }
 
-    /// Parses one or more secrets of a deployment, of the same form with 24 to 64 bytes each. `name` says where they
-    /// came from.
+    /// Parses one or more secrets of a deployment, separated by spaces. Each is `whsec_` and the base64 of 24 to 64
+    /// bytes. `name` identifies the setting in errors.
     ///
     /// # Errors
-    /// Not of that form.
+    /// [`ConfigError::Invalid`] if there is no secret, or one does not have that form.
     pub fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
         Self::read(text, name, &SECRET_BYTES)
     }
@@ -74,10 +75,11 @@ impl Secrets {
         if secrets.is_empty() { Err(wrong()) } else { Ok(Self(secrets)) }
     }
 
-    /// Verifies a webhook, in constant time per signature.
+    /// Verifies that one of the webhook's signatures was made with one of the secrets. Each comparison takes constant
+    /// time.
     ///
     /// # Errors
-    /// [`SignatureError::Mismatch`]
+    /// [`SignatureError::Mismatch`] if no signature matches.
     pub fn verify(&self, webhook: &SignedWebhook<'_>) -> Result<(), SignatureError> {
         let mut matches = false;
         for secret in self.0.iter() {
@@ -89,10 +91,10 @@ impl Secrets {
         if matches { Ok(()) } else { Err(SignatureError::Mismatch) }
     }
 
-    /// Makes the headers that a webhook goes out with.
+    /// Builds the signature headers of a webhook to send, signed with the first secret.
     ///
     /// # Errors
-    /// [`SignatureError::Header`] for an identifier that no header can hold.
+    /// [`SignatureError::Header`] if the identifier is not a valid header value.
     pub fn sign(&self, id: &str, body: &[u8], now: Timestamp) -> Result<HeaderMap, SignatureError> {
         let timestamp = seconds(now).to_string();
         let secret = self.0.first().ok_or(SignatureError::Mismatch)?;
@@ -106,8 +108,8 @@ impl Secrets {
     }
 }
 
-/// A webhook as it came: what its headers say about its signature, and its raw body. They are read once, and what was
-/// read is what [`Secrets::verify`] verifies.
+/// A received webhook that is not yet verified: its signature headers and raw body. [`Secrets::verify`] verifies
+/// exactly these values, because the headers are read only once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SignedWebhook<'a> {
     id: &'a str,
@@ -117,11 +119,11 @@ pub struct SignedWebhook<'a> {
 }
 
 impl<'a> SignedWebhook<'a> {
-    /// Reads a webhook, and rejects what can be rejected without a secret: headers that are missing or unreadable, and
-    /// a time of signing that is not now.
+    /// Reads a webhook's headers. Rejects, before any secret is needed, missing or unreadable headers and a time of
+    /// signing outside the tolerance.
     ///
     /// # Errors
-    /// [`SignatureError::Header`], [`SignatureError::Time`]
+    /// [`SignatureError::Header`] for the headers, [`SignatureError::Time`] for the time of signing.
     pub fn read(headers: &'a HeaderMap, body: &'a [u8], now: Timestamp) -> Result<Self, SignatureError> {
         let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).ok_or(SignatureError::Header);
         let (id, timestamp, signatures) = (header(ID)?, header(TIMESTAMP)?, header(SIGNATURE)?);
@@ -132,29 +134,30 @@ impl<'a> SignedWebhook<'a> {
         Ok(Self { id, timestamp, signatures, body })
     }
 
-    /// The identifier: a repeat of the same webhook has the same one.
+    /// Returns the webhook's identifier, which is the same for every delivery attempt.
     #[must_use]
     pub fn id(&self) -> &'a str {
         self.id
     }
 }
 
-/// Computes a signature, over `<id>.<timestamp>.<body>`.
+/// Computes the signature over `<id>.<timestamp>.<body>`.
 fn signature(secret: &SecretSlice<u8>, id: &str, timestamp: &str, body: &[u8]) -> String {
     let parts = [id.as_bytes(), b".", timestamp.as_bytes(), b".", body];
     format!("v1,{}", STANDARD.encode(code(secret.expose_secret(), &parts)))
 }
 
-/// Checks that a webhook was signed just now. `timestamp` is in seconds since the Unix epoch.
+/// Checks that a webhook's timestamp is within `TOLERANCE_SECONDS` of now. `timestamp` is in seconds since the Unix
+/// epoch.
 ///
 /// # Errors
-/// [`SignatureError::Header`] for what is no whole number, [`SignatureError::Time`] for another time than now.
+/// [`SignatureError::Header`] if it is not a whole number, [`SignatureError::Time`] if it is outside the tolerance.
 pub(crate) fn check_time(timestamp: &str, now: Timestamp) -> Result<(), SignatureError> {
     let timestamp: i64 = timestamp.parse().map_err(|_| SignatureError::Header)?;
     if timestamp.abs_diff(seconds(now)) > TOLERANCE_SECONDS { Err(SignatureError::Time) } else { Ok(()) }
 }
 
-/// A moment in whole seconds since the Unix epoch.
+/// Returns a time in whole seconds since the Unix epoch, rounded down.
 pub(crate) fn seconds(moment: Timestamp) -> i64 {
     moment.as_milliseconds().div_euclid(1000)
 }
@@ -181,7 +184,7 @@ mod tests {
     const OLD: &[u8] = &[1; 24];
     const NEW: &[u8] = &[2; 32];
 
-    /// Verifies a webhook with these secrets, and answers its identifier.
+    /// Verifies a webhook with these secrets, and returns its identifier.
     fn verify(by: &[&[u8]], headers: &HeaderMap, body: &[u8], at: Timestamp) -> Result<String, SignatureError> {
         let webhook = SignedWebhook::read(headers, body, at)?;
         secrets(by).verify(&webhook)?;

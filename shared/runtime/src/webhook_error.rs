@@ -1,23 +1,23 @@
-//! How webhooks fail, whoever sends them, and what their senders are answered.
+//! The errors of webhook handlers, common to all senders, and the problems returned to the senders.
 
 use crate::problem::{FieldError, Problem};
 use crate::telemetry::{Metric, count, redacted};
 use crate::webhook::SignatureError;
 use std::error::Error;
 
-/// A webhook that was not accepted.
+/// The reason why a webhook was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookError {
-    /// Its signature is missing, wrong, or made at another time than now.
+    /// Its signature is missing, invalid, or made outside the accepted time window.
     #[error("the signature does not hold: {0}")]
     Signature(#[from] SignatureError),
-    /// The secret to verify it with is not available. The sender sends it again.
+    /// The secret to verify it with is not available. The sender retries.
     #[error("no secret to verify it with: {0}")]
     Secret(#[source] Box<dyn Error + Send + Sync>),
-    /// It is signed, and its body is not what its sender documents.
+    /// The signature is valid, and the body does not match the sender's documentation.
     #[error("the body cannot be read: {0}")]
     Unreadable(String),
-    /// It is signed, and a field in it holds an unknown value.
+    /// The signature is valid, and a field holds an unknown value.
     #[error("{} {}", .0.field, .0.message)]
     Field(FieldError),
 }
@@ -25,9 +25,9 @@ pub enum WebhookError {
 impl WebhookError {
     /// Builds the HTTP problem returned to the sender; `unreadable` is its detail for an unparsable body.
     ///
-    /// Logs what an operator has to know. Counts a signature that does not hold as `rejected`, which the caller names:
-    /// a function's own source has to name every metric that it emits, for the template's alarms are checked against
-    /// it.
+    /// Logs what an operator has to know. For an invalid signature it also counts `rejected`. The caller passes this
+    /// metric because each function's own source has to name every metric that it emits: a check compares the
+    /// template's alarms with the source.
     #[must_use]
     pub fn into_problem(self, rejected: Metric, unreadable: &'static str) -> Problem {
         match self {

@@ -1,4 +1,4 @@
-//! The names that AWS would have given things.
+//! Names and events in the form that AWS gives them.
 
 use super::time::to_the_second;
 use domain::Timestamp;
@@ -6,12 +6,12 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-/// The region that everything here claims to be in.
+/// The emulated AWS region.
 pub(crate) const REGION: &str = "us-east-1";
-/// The account that everything here claims to belong to.
+/// The emulated AWS account.
 pub(crate) const ACCOUNT: &str = "000000000000";
 
-/// An `EventBridge` event as its consumers get it.
+/// An `EventBridge` event as its consumers receive it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Envelope<'a> {
@@ -23,12 +23,12 @@ pub(crate) struct Envelope<'a> {
     time: String,
     region: &'static str,
     resources: &'a [String],
-    /// As it was put on the bus, to the last space.
+    /// The event's detail, byte for byte as it was published.
     detail: &'a RawValue,
 }
 
 impl<'a> Envelope<'a> {
-    /// Builds an event.
+    /// Builds the event that the bus delivers for an entry.
     pub(crate) fn new(
         id: Uuid,
         detail_type: &'a str,

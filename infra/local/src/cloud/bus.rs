@@ -1,5 +1,5 @@
-//! The EventBridge bus: it stores what is put on it, and takes it to the functions by the template's rules until they
-//! have it.
+//! The EventBridge bus. It stores published events, and delivers them to functions by the template's rules, with
+//! retries until a function accepts them.
 
 use super::aws::Envelope;
 use super::template::{Rule, Target};
@@ -23,24 +23,24 @@ use stand_in_host::web::{ProblemResponse, body};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// The bus's name where `EVENT_BUS_NAME` does not give another.
+/// The bus's default name, if `EVENT_BUS_NAME` is not set.
 pub(crate) const EVENT_BUS_NAME: &str = "chat2pay";
-/// The queue of deliveries.
+/// The name of the delivery queue.
 const QUEUE: &str = "bus";
-/// Everything that was put on the bus.
+/// The table of all published events.
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS events (
         sequence INTEGER PRIMARY KEY AUTOINCREMENT,
         envelope TEXT NOT NULL
     ) STRICT;
 ";
-/// The most entries of one call.
+/// The maximum number of entries in one call.
 const ENTRIES: usize = 10;
-/// The most that one call's entries may add up to, in bytes. AWS has raised this to 1 MiB for some accounts; what keeps
-/// to the smaller limit works everywhere.
+/// The maximum total size of one call's entries, in bytes. AWS has raised it to 1 MiB for some accounts; a caller that
+/// stays within the smaller limit works everywhere.
 const SIZE: usize = 256 * 1024;
 
-/// The bus, running.
+/// The state of the running bus.
 struct Bus {
     name: String,
     runner: Runner,
@@ -72,14 +72,14 @@ struct Entry {
     time: Option<f64>,
 }
 
-/// An entry that is rejected, while others of its call may be accepted.
+/// The error of one rejected entry; other entries of the same call may be accepted.
 #[derive(Debug)]
 struct RejectedEntry {
     code: &'static str,
     message: String,
 }
 
-/// A call that is rejected as a whole, in the form of AWS's JSON protocol.
+/// The error of a call that is rejected as a whole, in AWS's JSON protocol.
 struct ServiceError {
     status: StatusCode,
     kind: &'static str,
@@ -89,13 +89,13 @@ struct ServiceError {
 /// An accepted entry.
 struct AcceptedEntry {
     id: String,
-    /// As it is stored and delivered.
+    /// The event's JSON text, as it is stored and delivered.
     text: String,
-    /// The same, for patterns to look into.
+    /// The parsed event, for matching with patterns.
     envelope: Value,
 }
 
-/// Starts the bus, with the deliveries that an earlier run has left undone, and returns its routes.
+/// Starts the bus, resumes the deliveries that an earlier run left unfinished, and returns the bus's routes.
 pub(super) async fn start(runner: &Runner) -> Result<Router, DurableStoreError> {
     runner.host.store.create_tables(SCHEMA).await?;
     let deliveries = Queue::start(&runner.host, QUEUE, Arc::new(Deliveries { runner: runner.clone() })).await?;
@@ -153,14 +153,14 @@ impl Bus {
                 message: "This exception occurs due to unexpected causes.".to_owned(),
             }
         })?;
-        // Delivery goes on by itself; nobody here waits for it.
+        // Delivery continues in the background; the caller does not wait for it.
         self.deliveries.submit_all(jobs);
         Ok(json!({ "FailedEntryCount": failed, "Entries": results }))
     }
 }
 
 impl Entry {
-    /// Returns its size as AWS counts it.
+    /// Returns the entry's size in bytes, as AWS counts it.
     /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html#eb-putevent-size>
     fn size(&self) -> usize {
         let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
@@ -173,7 +173,7 @@ impl Entry {
         let source = given(self.source.as_deref(), "Source")?;
         let detail_type = given(self.detail_type.as_deref(), "DetailType")?;
         let detail = given(self.detail.as_deref(), "Detail")?;
-        // AWS takes a bus's name or its ARN.
+        // AWS accepts a bus's name or its ARN.
         let named = self.event_bus_name.as_deref().unwrap_or("default");
         if named.rsplit('/').next() != Some(bus) {
             let message = format!("Event bus {named} does not exist.");
@@ -193,7 +193,7 @@ impl Entry {
     }
 }
 
-/// Returns a parameter that an entry cannot do without.
+/// Returns a required parameter of an entry.
 fn given<'a>(value: Option<&'a str>, name: &str) -> Result<&'a str, RejectedEntry> {
     value.filter(|text| !text.is_empty()).ok_or_else(|| RejectedEntry {
         code: "InvalidArgument",
@@ -206,7 +206,7 @@ fn from_seconds(seconds: f64) -> Option<Timestamp> {
     Timestamp::from_milliseconds((seconds * 1000.0) as i64).ok()
 }
 
-/// Renders what became of one entry for the caller.
+/// Builds the result of one entry for the response.
 fn result(event: &Result<AcceptedEntry, RejectedEntry>) -> Value {
     match event {
         Ok(accepted) => json!({ "EventId": accepted.id }),
@@ -214,7 +214,7 @@ fn result(event: &Result<AcceptedEntry, RejectedEntry>) -> Value {
     }
 }
 
-/// Stores an event, and what has to be delivered of it.
+/// Stores an event and its deliveries. The stored jobs are appended to `jobs`.
 fn store(
     transaction: &Transaction<'_>,
     event: &AcceptedEntry,
@@ -226,7 +226,7 @@ fn store(
     for rule in rules.iter().filter(|rule| rule.pattern.matches(&event.envelope)) {
         match &rule.target {
             Target::Function(_) => {
-                // A request's events reach each function in their order.
+                // One message group for each rule and request, so that a request's events reach each function in order.
                 let about = event.envelope["detail"]["id"].as_str().unwrap_or(&event.id);
                 let message_group = format!("{}/{about}", rule.name);
                 let job = NewJob { rule: &rule.name, message_group: &message_group, body: event.text.clone() };
@@ -240,7 +240,7 @@ fn store(
     Ok(())
 }
 
-/// Takes events to functions.
+/// Delivers events to functions.
 struct Deliveries {
     runner: Runner,
 }
@@ -277,12 +277,12 @@ impl IntoResponse for ServiceError {
     }
 }
 
-/// Renders a body in AWS's JSON protocol.
+/// Builds a response with a body in AWS's JSON protocol.
 fn protocol(body: &Value) -> impl IntoResponse + use<> {
     ([(header::CONTENT_TYPE, "application/x-amz-json-1.1")], body.to_string())
 }
 
-/// `POST /local/aws/events/`: answers in EventBridge's own protocol, as far as `PutEvents` and `DescribeEventBus`.
+/// `POST /local/aws/events/`: implements `PutEvents` and `DescribeEventBus` in EventBridge's own protocol.
 async fn call(State(bus): State<Arc<Bus>>, headers: HeaderMap, body: Body) -> Response {
     match answer(&bus, &headers, body).await {
         Ok(body) => protocol(&body).into_response(),
@@ -302,7 +302,7 @@ async fn answer(bus: &Bus, headers: &HeaderMap, body: Body) -> Result<Value, Ser
             });
         }
     };
-    // Base64, JSON's escapes and the field names add to what the entries themselves may weigh.
+    // The body may be larger than its entries: base64, JSON escapes and field names add to their size.
     let unreadable = || ServiceError {
         status: StatusCode::BAD_REQUEST,
         kind: "SerializationException",
@@ -315,7 +315,7 @@ async fn answer(bus: &Bus, headers: &HeaderMap, body: Body) -> Result<Value, Ser
     bus.put(serde_json::from_slice(&bytes).map_err(|_| unreadable())?).await
 }
 
-/// `GET /local/events`: lists everything that was put on the bus, oldest first.
+/// `GET /local/events`: lists all published events, oldest first.
 async fn list(State(bus): State<Arc<Bus>>) -> Result<Response, ProblemResponse> {
     let envelopes = bus
         .runner

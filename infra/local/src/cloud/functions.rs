@@ -1,4 +1,4 @@
-//! The functions, in this process or on a running `cargo lambda watch`.
+//! Invocation of the functions, in this process or through a running `cargo lambda watch`.
 
 use super::template::FunctionSettings;
 use runtime::{ConfigError, Environment, Function, InvocationError};
@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a function that runs elsewhere may take: its first invocation waits for it to be compiled.
+/// The timeout of a function that runs elsewhere. It is long because the first invocation waits for the compilation.
 const REMOTE_TIMEOUT: Duration = Duration::from_mins(10);
 
 type Make = fn(&Environment) -> Result<Box<dyn Function>, ConfigError>;
 
-/// Every function, under the names by which a deployment has them.
+/// Every function, with its name in a deployment.
 const FUNCTIONS: [(&str, Make); 11] = [
     (cancel::NAME, cancel::function),
     (create::NAME, create::function),
@@ -27,45 +27,45 @@ const FUNCTIONS: [(&str, Make); 11] = [
     (refund::NAME, refund::function),
 ];
 
-/// The functions cannot be made ready.
+/// The reason why the functions could not be prepared.
 #[derive(Debug, thiserror::Error)]
 pub enum FunctionError {
-    /// A function does not start in its environment.
+    /// A function does not start with its environment.
     #[error("the function {name} does not start: {cause}")]
     Config {
         /// The function's name.
         name: &'static str,
-        /// What its environment lacks.
+        /// The variable that is missing or invalid.
         #[source]
         cause: ConfigError,
     },
     /// The template names a function that does not exist.
     #[error("the template names a function {name}, which does not exist")]
     Unknown {
-        /// The name it gives.
+        /// The name in the template.
         name: String,
     },
-    /// No HTTP client for functions that run elsewhere.
+    /// The HTTP client for functions that run elsewhere cannot be built.
     #[error("the functions cannot be called: {0}")]
     Client(#[from] reqwest::Error),
 }
 
-/// An invocation that gave no answer.
+/// The reason why an invocation returned no response.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InvokeError {
-    /// There is no such function.
+    /// No function has this name.
     #[error("there is no function {0}")]
     Unknown(String),
-    /// The function answered with an error.
+    /// The function returned an error.
     #[error("the function failed: {0}")]
     Failed(String),
-    /// It panicked.
+    /// The function panicked.
     #[error("the function panicked")]
     Panicked,
-    /// It took longer than it may.
+    /// The function exceeded its timeout.
     #[error("the function took too long")]
     TimedOut,
-    /// It runs elsewhere and cannot be reached.
+    /// The function runs elsewhere and cannot be reached.
     #[error("the function cannot be reached: {0}")]
     Unreachable(#[source] reqwest::Error),
     /// The runner is stopping.
@@ -74,13 +74,13 @@ pub(crate) enum InvokeError {
 }
 
 impl InvokeError {
-    /// Returns whether the function could not be called at all. Calling it again is then no retry.
+    /// Returns whether the function could not be called at all. A later call then does not count as a retry.
     pub(crate) fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unreachable(_) | Self::Stopping)
     }
 }
 
-/// The way to the functions.
+/// Invokes the functions, wherever they run.
 #[derive(Clone)]
 pub(crate) struct Functions(Arc<Place>);
 
@@ -98,7 +98,7 @@ impl Functions {
     /// Builds every function of the template in this process.
     ///
     /// # Errors
-    /// [`FunctionError`] naming the first one that does not start.
+    /// [`FunctionError`] for the first function that does not start.
     pub(crate) fn here(
         settings: &BTreeMap<String, FunctionSettings>,
         environment: &Environment,
@@ -116,27 +116,27 @@ impl Functions {
         Ok(Self(Arc::new(Place::Here { functions, shutdown })))
     }
 
-    /// Finds the functions at a `cargo lambda watch`.
+    /// Connects to the functions of a running `cargo lambda watch`.
     ///
     /// # Errors
-    /// [`FunctionError::Client`] if there can be no HTTP client.
+    /// [`FunctionError::Client`] if the HTTP client cannot be built.
     pub(crate) fn elsewhere(url: &str) -> Result<Self, FunctionError> {
         let client = stand_in_host::client(REMOTE_TIMEOUT)?;
         Ok(Self(Arc::new(Place::Elsewhere { client, url: url.trim_end_matches('/').to_owned() })))
     }
 
-    /// Invokes a function with an event's JSON text and returns its answer's. An invocation that has begun in this
-    /// process runs to its end, whether or not anybody still waits for it, as in AWS.
+    /// Invokes a function with an event's JSON text, and returns the response's. As in AWS, an invocation that has
+    /// begun in this process runs to its end, even if the caller no longer waits for it.
     ///
     /// # Errors
-    /// [`InvokeError`] if there is no answer.
+    /// [`InvokeError`] if there is no response.
     pub(crate) async fn invoke(&self, name: &str, event: String) -> Result<String, InvokeError> {
         match self.0.as_ref() {
             Place::Here { functions, shutdown } => {
                 let Here { function, timeout } =
                     functions.get(name).ok_or_else(|| InvokeError::Unknown(name.to_owned()))?;
                 let (function, timeout, shutdown) = (Arc::clone(function), *timeout, shutdown.clone());
-                // A task of its own contains a panic.
+                // A separate task, so that a panic stays within it.
                 let invocation = tokio::spawn(async move {
                     tokio::select! {
                         answer = tokio::time::timeout(timeout, function.invoke(&event)) => match answer {

@@ -1,4 +1,4 @@
-//! The cloud that the runner plays: what AWS does around the functions, as the deployment template says.
+//! The emulated cloud: what AWS does around the functions, configured from the deployment template.
 
 pub(crate) mod aws;
 pub(crate) mod bus;
@@ -18,13 +18,13 @@ use runtime::ConfigError;
 use stand_in_host::DurableStoreError;
 use tokens::KeyError;
 
-/// A part of the cloud could not be started.
+/// The reason why a part of the cloud could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum CloudError {
-    /// There is no key to sign access tokens with.
+    /// The signing key for access tokens could not be opened.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// What the part keeps cannot be read.
+    /// The part's stored data cannot be read.
     #[error(transparent)]
     Store(#[from] DurableStoreError),
     /// A variable is missing or invalid.
@@ -32,7 +32,7 @@ pub enum CloudError {
     Config(#[from] ConfigError),
 }
 
-/// What answers in a running cloud.
+/// The routes of a running cloud.
 pub(crate) struct Cloud {
     /// The services that the functions and the tests call, below `/local`.
     pub(crate) own_routes: Router,

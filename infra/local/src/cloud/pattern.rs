@@ -1,28 +1,28 @@
-//! EventBridge's event patterns, which the table's stream filters are written in too.
+//! EventBridge's event patterns. The filters on the table's stream use the same syntax.
 //!
-//! The part that the template uses: exact values, `prefix`, `exists`, `anything-but`. Any other operator is refused
-//! when the pattern is read, so nothing is ever matched by half.
+//! Only the operators that the template uses are supported: exact values, `prefix`, `exists`, `anything-but`. Any other
+//! operator is rejected when the pattern is parsed, so that no pattern is applied only in part.
 
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// A pattern that an event matches or does not.
+/// A parsed event pattern.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Pattern(BTreeMap<String, Node>);
 
-/// A pattern that cannot be used.
+/// The reason why a pattern was rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum PatternError {
     /// The text is not JSON.
     #[error("it is not JSON: {0}")]
     Json(#[source] serde_json::Error),
-    /// A field holds neither a list of what it may be nor a nested pattern.
+    /// A field holds neither a list of allowed values nor a nested pattern.
     #[error("its field {0:?} must hold a list or a nested pattern")]
     Field(String),
     /// The whole pattern is not an object with at least one field.
     #[error("it is not an object with at least one field")]
     Empty,
-    /// An operator that is not among the supported ones, or not with this operand.
+    /// The operator is not supported, or not with this operand.
     #[error("its operator {0} is not supported")]
     Operator(String),
 }
@@ -30,7 +30,7 @@ pub enum PatternError {
 #[derive(Debug, Clone, PartialEq)]
 enum Node {
     Nested(Pattern),
-    /// Any of these.
+    /// The field matches if one of these matches.
     Leaf(Vec<Condition>),
 }
 
@@ -43,18 +43,18 @@ enum Condition {
 }
 
 impl Pattern {
-    /// Reads a pattern's JSON text.
+    /// Parses a pattern's JSON text.
     ///
     /// # Errors
-    /// [`PatternError`] if it is not one, or uses an operator that is not supported.
+    /// [`PatternError`] if it is not a pattern, or uses an operator that is not supported.
     pub(crate) fn from_json(text: &str) -> Result<Self, PatternError> {
         Self::from_value(&serde_json::from_str(text).map_err(PatternError::Json)?)
     }
 
-    /// Reads a pattern.
+    /// Parses a pattern from a JSON value.
     ///
     /// # Errors
-    /// [`PatternError`] if it is not one, or uses an operator that is not supported.
+    /// [`PatternError`] if it is not a pattern, or uses an operator that is not supported.
     pub(crate) fn from_value(value: &Value) -> Result<Self, PatternError> {
         let Some(fields) = value.as_object().filter(|fields| !fields.is_empty()) else {
             return Err(PatternError::Empty);
@@ -66,7 +66,8 @@ impl Pattern {
             .map(Self)
     }
 
-    /// Whether the event has everything that the pattern asks for. What the pattern does not name may be anything.
+    /// Returns whether the event matches every field of the pattern. Fields that the pattern does not name may have any
+    /// value.
     #[must_use]
     pub(crate) fn matches(&self, event: &Value) -> bool {
         self.0.iter().all(|(name, node)| node.matches(event.get(name)))
@@ -120,10 +121,10 @@ impl Condition {
         }
     }
 
-    /// As EventBridge has it: a list in the event matches if one of its elements does.
+    /// As in EventBridge, a list in the event matches if one of its elements does.
     fn matches(&self, value: Option<&Value>) -> bool {
         match (self, value) {
-            // Only what holds a value exists; an object is a place for other fields.
+            // `exists` is true for values only, not for an object that contains other fields.
             (Self::Exists(exists), value) => *exists == value.is_some_and(|value| !value.is_object()),
             (_, None | Some(Value::Object(_))) => false,
             (condition, Some(Value::Array(elements))) => elements.iter().any(|element| condition.accepts(element)),

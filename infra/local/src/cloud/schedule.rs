@@ -1,4 +1,4 @@
-//! The stand-in for EventBridge's scheduled rules.
+//! Emulation of EventBridge's scheduled rules.
 
 use super::aws;
 use super::functions::Functions;
@@ -11,21 +11,21 @@ use stand_in_host::Identifiers as _;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
-/// How many runs of one schedule may be under way. The next one starts on time while the last one finishes, as in AWS;
-/// a function that cannot keep up at all is not called ever more often.
+/// The maximum number of runs of one schedule in flight. As in AWS, a run starts on time even if the previous one has
+/// not finished. The limit keeps the runs of a function that is too slow from piling up.
 const AT_ONCE: usize = 2;
 
-/// Starts every schedule of the template.
+/// Starts a background task for every schedule of the template.
 pub(super) fn start(runner: &Runner) {
     for schedule in &runner.template.schedules {
         runner.host.shutdown.spawn(run(schedule.clone(), runner.clone()));
     }
 }
 
-/// Invokes the schedule's function now, and again whenever its time has come, until the runner stops.
+/// Invokes the schedule's function immediately and then at its interval, until the runner stops.
 async fn run(schedule: Schedule, runner: Runner) {
     let mut ticks = tokio::time::interval(schedule.every);
-    // After the machine has slept, one run makes up for all that were missed.
+    // After the machine was asleep, one run replaces all missed ones.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut runs = JoinSet::new();
     loop {
@@ -35,7 +35,7 @@ async fn run(schedule: Schedule, runner: Runner) {
         }
         while runs.try_join_next().is_some() {}
         if runs.len() >= AT_ONCE {
-            tracing::warn!(function = schedule.function, "a scheduled run was left out: earlier ones still run");
+            tracing::warn!(function = schedule.function, "scheduled run skipped: earlier runs are still in flight");
             continue;
         }
         let event = event(&schedule.function, &runner.host.doors);
@@ -45,7 +45,7 @@ async fn run(schedule: Schedule, runner: Runner) {
 
 async fn invoke(functions: Functions, function: String, event: String) {
     match functions.invoke(&function, event).await {
-        Err(error) if !error.is_unavailable() => tracing::error!(function, %error, "a scheduled run failed"),
+        Err(error) if !error.is_unavailable() => tracing::error!(function, %error, "scheduled run failed"),
         _ => {}
     }
 }

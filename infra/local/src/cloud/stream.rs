@@ -1,4 +1,5 @@
-//! Lambda's event source mappings: each consumer reads the table's stream by itself, from where it got to.
+//! Emulation of Lambda's event source mappings. Each consumer reads the table's stream independently, from its own
+//! stored position.
 
 use super::aws;
 use super::dynamodb::{DatabaseError, blocking};
@@ -16,19 +17,19 @@ use stand_in_host::{DurableStoreError, Shutdown};
 use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
-/// How far each consumer got.
+/// The table of each consumer's position in the stream.
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS stream_positions (
         consumer TEXT PRIMARY KEY,
         sequence_number TEXT NOT NULL
     ) STRICT;
 ";
-/// A stream has to be asked whether there is something new; Lambda asks four times a second.
+/// The interval between two polls of the stream; Lambda polls four times a second.
 const POLL_EVERY: Duration = Duration::from_millis(40);
-/// How many records are read at once.
+/// The maximum number of records in one poll.
 const READ_AT_ONCE: usize = 500;
 
-/// Why a consumer cannot go on for now.
+/// The reason why a consumer temporarily cannot continue.
 #[derive(Debug, thiserror::Error)]
 enum ConsumerError {
     #[error(transparent)]
@@ -47,23 +48,23 @@ struct Consumer {
     runner: Runner,
 }
 
-/// A record, as the function gets it.
+/// A stream record in the form that the function receives.
 struct Record {
     sequence_number: String,
     event: Value,
 }
 
-/// How far an invocation got.
+/// The outcome of an invocation with a batch of records.
 enum Progress {
-    /// Every record was taken.
+    /// Every record was processed.
     All,
-    /// The records before this position were taken; the one there failed.
+    /// The records before this position were processed; the record at it failed.
     FailedAt { position: usize, reason: String },
     /// The function could not be called at all.
     Unavailable { reason: String },
 }
 
-/// A function's answer when it reports single records.
+/// A function's response that reports failed records individually.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct BatchResponse {
@@ -77,7 +78,7 @@ struct BatchItemFailure {
     item_identifier: String,
 }
 
-/// Starts every consumer of the template.
+/// Starts a background task for every consumer of the template.
 pub(super) async fn start(runner: &Runner) -> Result<(), DurableStoreError> {
     runner.host.store.create_tables(SCHEMA).await?;
     for mapping in &runner.template.stream_consumers {
@@ -92,7 +93,7 @@ impl Consumer {
         &self.runner.host.shutdown
     }
 
-    /// Reads the stream until the runner stops.
+    /// Reads the stream until the runner stops. After an error it waits and starts again from the stored position.
     async fn run(self) {
         let mut failures = 0;
         while !self.shutdown().is_draining() {
@@ -100,7 +101,7 @@ impl Consumer {
                 Ok(()) => return,
                 Err(error) => {
                     failures += 1;
-                    tracing::error!(consumer = self.mapping.name, %error, "the stream cannot be read for now");
+                    tracing::error!(consumer = self.mapping.name, %error, "reading the stream failed");
                     tokio::select! {
                         () = tokio::time::sleep(backoff(failures, &self.runner.host.doors)) => {}
                         () = self.shutdown().draining() => {}
@@ -147,8 +148,8 @@ impl Consumer {
         filters.is_empty() || filters.iter().any(|filter| filter.matches(&record.event))
     }
 
-    /// Hands records to the function until it has taken all of them, or single ones were given up. Returns false when
-    /// the runner stops first.
+    /// Delivers records to the function, with retries, until each has been processed or abandoned. Returns false if the
+    /// runner stops first.
     async fn deliver(&self, mut batch: Vec<Record>) -> Result<bool, ConsumerError> {
         let mut failures = 0_u32;
         while let Some(last) = batch.last() {
@@ -163,17 +164,21 @@ impl Consumer {
                     return Ok(true);
                 }
                 Progress::Unavailable { reason } => {
-                    tracing::warn!(consumer = self.mapping.name, reason, "records wait for the function");
+                    tracing::warn!(
+                        consumer = self.mapping.name,
+                        reason,
+                        "stream records postponed: the function is unavailable"
+                    );
                     failures = failures.max(1);
                 }
                 Progress::FailedAt { position, reason } => {
-                    // A record that moved up to the front has not failed as often as the one before it.
+                    // The record that is now first has failed once, not as often as the one before it.
                     failures = if position > 0 { 1 } else { failures.saturating_add(1) };
                     let taken: Vec<_> = batch.drain(..position).collect();
                     if let Some(taken) = taken.last() {
                         self.remember(taken.sequence_number.clone()).await?;
                     }
-                    tracing::warn!(consumer = self.mapping.name, failures, reason, "a record was not taken");
+                    tracing::warn!(consumer = self.mapping.name, failures, reason, "stream record not processed");
                     if self.mapping.retries.is_some_and(|retries| failures > retries) && !batch.is_empty() {
                         self.give_up(batch.remove(0), reason).await?;
                         failures = 0;
@@ -198,10 +203,11 @@ impl Consumer {
         }
     }
 
-    /// Puts aside a record that the function never took, as the mapping's on-failure destination does.
+    /// Stores an abandoned record as a dead letter, as the mapping's on-failure destination does, and moves the
+    /// consumer's position past it.
     async fn give_up(&self, record: Record, reason: String) -> Result<(), ConsumerError> {
         let (consumer, now) = (self.mapping.name.clone(), self.runner.host.doors.now());
-        tracing::error!(consumer, sequence_number = record.sequence_number, reason, "a record was given up");
+        tracing::error!(consumer, sequence_number = record.sequence_number, reason, "stream record abandoned");
         self.runner
             .host
             .store
@@ -213,7 +219,7 @@ impl Consumer {
         Ok(())
     }
 
-    /// Stores that everything up to this record is settled.
+    /// Stores the consumer's position: all records up to this one are settled.
     async fn remember(&self, sequence_number: String) -> Result<(), DurableStoreError> {
         let consumer = self.mapping.name.clone();
         self.runner.host.store.transaction(move |transaction| remember(transaction, &consumer, &sequence_number)).await
@@ -232,7 +238,7 @@ impl Consumer {
         Ok(Stream { arn, shard })
     }
 
-    /// Returns the place to read on from: behind the last settled record, or the start.
+    /// Returns the iterator to continue from: after the last settled record, or at the start of the stream.
     async fn start_iterator(&self, stream: &Stream) -> Result<String, ConsumerError> {
         let consumer = self.mapping.name.clone();
         let settled: Option<String> = self
@@ -265,7 +271,7 @@ struct Stream {
 }
 
 impl Record {
-    /// Renders a record as Lambda hands it on. <https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html>
+    /// Builds the record as Lambda passes it on. <https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html>
     #[expect(clippy::cast_possible_truncation, reason = "seconds since the epoch, which the stream gives as a float")]
     fn new(record: &dynoxide::actions::get_records::Record, arn: &str) -> Result<Self, serde_json::Error> {
         let mut event = serde_json::to_value(record)?;
@@ -287,8 +293,8 @@ fn remember(transaction: &rusqlite::Transaction<'_>, consumer: &str, sequence_nu
         .map(|_| ())
 }
 
-/// Returns how far a function got by its own account. As Lambda has it, everything from the lowest reported record on
-/// comes again, and the whole batch if the report names a record that is not in it.
+/// Returns the outcome that a function's response reports. As in Lambda, everything from the lowest reported record on
+/// is retried, and the whole batch if the report names a record that is not in it.
 fn progress(batch: &[Record], answer: &str) -> Progress {
     let response = match serde_json::from_str::<Option<BatchResponse>>(answer) {
         Ok(response) => response.unwrap_or_default(),

@@ -1,8 +1,8 @@
-//! What the deployment template says, as far as one machine needs it: the table, the routes, the schedule, the stream's
-//! consumers, the bus's rules and CORS. The template is the only place where these are written down.
+//! The parts of the deployment template that one machine needs: the table, the routes, the schedules, the stream's
+//! consumers, the bus's rules and CORS. The template is the only source of these settings.
 //!
-//! The short form of the template language's functions are YAML tags, which the YAML reader drops: `!Ref Table` reads
-//! as `Table` and `!GetAtt Table.StreamArn` as `Table.StreamArn`. That is all a single machine needs of a reference.
+//! The YAML parser drops tags, which are the short form of the template language's functions: `!Ref Table` is read as
+//! `Table` and `!GetAtt Table.StreamArn` as `Table.StreamArn`. One machine needs no more of a reference.
 
 use super::pattern::{Pattern, PatternError};
 use http::Method;
@@ -12,63 +12,63 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The template, read at build time: the runner needs no file beside itself.
+/// The template's text, embedded at build time, so that the runner needs no file at run time.
 const TEXT: &str = include_str!("../../../template.yaml");
 
-/// Why the template cannot be run on one machine.
+/// The reason why the template cannot be run on one machine.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
     /// The text is not YAML.
     #[error("the template is not YAML: {0}")]
     Yaml(#[source] Box<serde_saphyr::Error>),
-    /// A resource does not have the form that is needed of it.
+    /// A resource does not have the expected form.
     #[error("the template's resource {resource} cannot be read: {cause}")]
     Resource {
         /// The resource's logical id.
         resource: String,
-        /// What is wrong with it.
+        /// The cause.
         #[source]
         cause: serde_json::Error,
     },
-    /// A pattern of a rule or filter uses what the local matcher does not know.
+    /// The pattern of a rule or filter is not supported by the local matcher.
     #[error("a pattern of the template's resource {resource} cannot be used: {cause}")]
     Pattern {
         /// The resource's logical id.
         resource: String,
-        /// What is wrong with it.
+        /// The cause.
         #[source]
         cause: PatternError,
     },
-    /// Something is missing, or says what only a deployment could follow.
+    /// Something is missing, or works in a deployment only.
     #[error("the template's resource {resource} cannot be followed on one machine: {reason}")]
     Unsupported {
         /// The resource's logical id.
         resource: String,
-        /// Why not.
+        /// What is not supported.
         reason: &'static str,
     },
 }
 
-/// What one machine needs of the template.
+/// The settings that one machine needs of the template.
 #[derive(Debug)]
 pub(crate) struct Template {
-    /// The one table.
+    /// The table.
     pub(crate) table: Table,
-    /// Who may call from another site's page. The origins themselves are a parameter.
+    /// The CORS settings, without the allowed origins, which are a parameter.
     pub(crate) cors: Cors,
     /// The functions by name, in the order of their logical ids.
     pub(crate) functions: BTreeMap<String, FunctionSettings>,
     /// The HTTP API's routes.
     pub(crate) routes: Vec<Route>,
-    /// What runs again and again.
+    /// The scheduled functions.
     pub(crate) schedules: Vec<Schedule>,
-    /// Who reads the table's stream.
+    /// The functions that read the table's stream.
     pub(crate) stream_consumers: Vec<StreamConsumer>,
-    /// Who gets which events of the bus.
+    /// The bus's rules, which select a target for each event.
     pub(crate) rules: Vec<Rule>,
 }
 
-/// The table, as far as `CreateTable` and `UpdateTimeToLive` take it.
+/// The table's settings, in the form of `CreateTable` and `UpdateTimeToLive`.
 #[derive(Debug, Clone)]
 pub(crate) struct Table {
     /// The input of `CreateTable`, without the table's name.
@@ -78,7 +78,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// The input of `CreateTable` for a table of this name.
+    /// Returns the input of `CreateTable` for a table of this name.
     #[must_use]
     pub(crate) fn create_request(&self, name: &str) -> Value {
         let mut request = self.definition.clone();
@@ -87,47 +87,47 @@ impl Table {
     }
 }
 
-/// What holds for a function however it is invoked.
+/// The settings of a function that apply to every invocation.
 #[derive(Debug, Clone)]
 pub(crate) struct FunctionSettings {
-    /// How long one invocation may take.
+    /// The timeout of one invocation.
     pub(crate) timeout: Duration,
 }
 
 /// One route of the HTTP API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Route {
-    /// The method it answers.
+    /// The HTTP method.
     pub(crate) method: Method,
-    /// Its path, with parameters in braces.
+    /// The path, with parameters in braces.
     pub(crate) path: String,
-    /// The function behind it.
+    /// The name of the function that handles it.
     pub(crate) function: String,
     /// Whether a caller needs a token.
     pub(crate) authorized: bool,
 }
 
-/// One function to run again and again.
+/// A function that is invoked on a schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Schedule {
-    /// The function.
+    /// The function's name.
     pub(crate) function: String,
-    /// From one start to the next.
+    /// The time between the starts of two runs.
     pub(crate) every: Duration,
 }
 
-/// One function that reads the table's stream.
+/// A function that reads the table's stream.
 #[derive(Debug, Clone)]
 pub(crate) struct StreamConsumer {
-    /// The function.
+    /// The function's name.
     pub(crate) function: String,
-    /// The mapping's own name: a function may have several.
+    /// The name of the event source mapping; a function may have several mappings.
     pub(crate) name: String,
-    /// The most records of one invocation.
+    /// The maximum number of records in one invocation.
     pub(crate) batch_size: usize,
-    /// How often one failing record is tried again; `None` is for ever.
+    /// The number of retries of a failing record; `None` is unlimited.
     pub(crate) retries: Option<u32>,
-    /// A record is for this function if any of these matches, or if there is none.
+    /// The filters. A record is delivered if any of them matches, or if there are none.
     pub(crate) filters: Vec<Pattern>,
 }
 
@@ -136,38 +136,38 @@ pub(crate) struct StreamConsumer {
 pub(crate) struct Rule {
     /// The rule's name.
     pub(crate) name: String,
-    /// Which events it takes.
+    /// The events that it matches.
     pub(crate) pattern: Pattern,
-    /// Where it takes them.
+    /// The target of matched events.
     pub(crate) target: Target,
-    /// How often a failing delivery is tried again.
+    /// The number of retries of a failing delivery.
     pub(crate) retries: u32,
-    /// The age at which an event is not tried again.
+    /// The maximum age of an event for another retry.
     pub(crate) maximum_age: Duration,
 }
 
-/// Where a rule takes its events.
+/// The target of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// To the function of this name.
+    /// The function of this name.
     Function(String),
-    /// To the queue of what could not be delivered.
+    /// The dead-letter queue.
     DeadLetters,
 }
 
-/// The HTTP API's answer to other sites' pages.
+/// The HTTP API's CORS settings for pages of other sites.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Cors {
-    /// The methods they may use.
+    /// The methods that these pages may use.
     pub(crate) allow_methods: Vec<String>,
-    /// The request headers they may send.
+    /// The request headers that these pages may send.
     #[serde(default)]
     pub(crate) allow_headers: Vec<String>,
-    /// The response headers they may read.
+    /// The response headers that these pages may read.
     #[serde(default)]
     pub(crate) expose_headers: Vec<String>,
-    /// How long a browser may remember this, in seconds.
+    /// The time for which a browser may cache these settings, in seconds.
     #[serde(default)]
     pub(crate) max_age: u64,
 }
@@ -175,24 +175,24 @@ pub(crate) struct Cors {
 /// Returns the key of every route in the deployment template, such as `GET /payment-requests/{id}`.
 ///
 /// # Errors
-/// [`TemplateError`]
+/// [`TemplateError`] if the template cannot be parsed, or contains something that one machine cannot emulate.
 pub fn routes() -> Result<Vec<String>, TemplateError> {
     let routes = Template::embedded()?.routes;
     Ok(routes.iter().map(|route| format!("{} {}", route.method, route.path)).collect())
 }
 
 impl Template {
-    /// The deployment template of this very source tree.
+    /// Parses the deployment template of this source tree.
     ///
     /// # Errors
-    /// [`TemplateError`] if it holds what one machine cannot follow.
+    /// [`TemplateError`] if the template cannot be parsed, or contains something that one machine cannot emulate.
     pub(crate) fn embedded() -> Result<Self, TemplateError> {
         Self::read(TEXT)
     }
 
-    /// Reads a template's text.
+    /// Parses a template's text.
     fn read(text: &str) -> Result<Self, TemplateError> {
-        // As CloudFormation reads it: `N` is the type of a number and no short form of "no".
+        // As in CloudFormation, `N` is the type of a number and not a short form of "no".
         let options = serde_saphyr::options! { strict_booleans: true };
         let document: Document =
             serde_saphyr::from_str_with_options(text, options).map_err(|cause| TemplateError::Yaml(Box::new(cause)))?;
@@ -278,7 +278,7 @@ impl Table {
             "StreamSpecification".to_owned(),
             json!({ "StreamEnabled": true, "StreamViewType": properties.stream_specification.stream_view_type }),
         );
-        // What only a deployment has.
+        // Resources that only a deployment needs.
         definition.retain(|name, _| name != "PointInTimeRecoverySpecification" && name != "SSESpecification");
         Ok(Self { definition, ttl_attribute: properties.time_to_live_specification.attribute_name })
     }
@@ -289,15 +289,15 @@ impl Cors {
         let properties: ApiProperties = resource.properties()?;
         match properties.cors_configuration {
             None => Ok(Self::default()),
-            // `!If [condition, configuration, none]`: whether it holds depends on the origins, which are not known
-            // here.
+            // `!If [condition, configuration, none]`: the configuration is always read, because the condition depends
+            // on the origins, which are not known here.
             Some(Value::Array(choice)) => resource.parse(choice.get(1).unwrap_or(&Value::Null)),
             Some(configuration) => resource.parse(&configuration),
         }
     }
 }
 
-/// A rule that is a resource and not a function's event: the one that fills the dead-letter queue.
+/// Reads a rule that is a resource of its own, not an event of a function: the rule that fills the dead-letter queue.
 fn rule_of_its_own(resource: &Named<'_>) -> Result<Rule, TemplateError> {
     let properties: RuleProperties = resource.properties()?;
     if properties.targets.iter().any(|target| target.id != "DeadLetters") {
@@ -313,7 +313,7 @@ fn rule_of_its_own(resource: &Named<'_>) -> Result<Rule, TemplateError> {
     })
 }
 
-/// The time between two runs of `rate(1 minute)` and the like.
+/// Parses a rate expression such as `rate(1 minute)` into the time between two runs.
 fn rate(expression: &str) -> Option<Duration> {
     let (number, unit) = expression.strip_prefix("rate(")?.strip_suffix(')')?.split_once(' ')?;
     let seconds = match unit {
@@ -326,7 +326,7 @@ fn rate(expression: &str) -> Option<Duration> {
     number.checked_mul(seconds).map(Duration::from_secs)
 }
 
-/// The template as YAML has it.
+/// The template's YAML structure.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Document {
@@ -499,7 +499,7 @@ struct ScheduleEvent {
 struct StreamEvent {
     starting_position: String,
     batch_size: usize,
-    /// AWS writes "for ever" as -1.
+    /// -1 means unlimited in AWS.
     #[serde(default = "for_ever")]
     maximum_retry_attempts: i64,
     #[serde(default)]
@@ -537,7 +537,7 @@ struct RetryPolicy {
     maximum_event_age_in_seconds: u64,
 }
 
-/// EventBridge's own defaults.
+/// The defaults of EventBridge.
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self { maximum_retry_attempts: 185, maximum_event_age_in_seconds: 86_400 }

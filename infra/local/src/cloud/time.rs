@@ -2,7 +2,7 @@
 
 use domain::Timestamp;
 
-/// Renders a time as EventBridge does: RFC 3339 in UTC with whole seconds.
+/// Formats a time as EventBridge does: RFC 3339 in UTC with whole seconds.
 pub(super) fn to_the_second(moment: Timestamp) -> String {
     let mut text = moment.to_string();
     text.truncate("2026-01-05T10:00:00".len());
@@ -10,7 +10,7 @@ pub(super) fn to_the_second(moment: Timestamp) -> String {
     text
 }
 
-/// Renders a time as web servers' logs do, in UTC: `05/Jan/2026:10:00:00 +0000`.
+/// Formats a time as in web server logs, in UTC: `05/Jan/2026:10:00:00 +0000`.
 pub(super) fn as_in_a_log(moment: Timestamp) -> String {
     jiff::Timestamp::from_millisecond(moment.as_milliseconds())
         .map(|moment| moment.strftime("%d/%b/%Y:%H:%M:%S %z").to_string())

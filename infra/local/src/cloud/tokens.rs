@@ -1,4 +1,4 @@
-//! The identity provider: it signs the tokens that the gateway verifies.
+//! The identity provider, which issues the tokens that the gateway verifies.
 
 use crate::runner::Runner;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
@@ -22,25 +22,25 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-/// How long a token holds, in seconds.
+/// The lifetime of a token, in seconds.
 const LIFETIME: i64 = 3600;
-/// Fixed, so that a token outlives a restart on another port.
+/// The issuer is fixed, so that a token stays valid after a restart on another port.
 const ISSUER: &str = "urn:chat2pay:local";
 const AUDIENCE: &str = "chat2pay";
 
-/// The signing key cannot be made, read or kept.
+/// The reason why the signing key could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// No key could be made. The cryptographic library has randomness of its own for it.
+    /// No key could be generated. The cryptographic library uses its own source of randomness for it.
     #[error("no signing key could be made")]
     Made,
-    /// The file holds something else.
+    /// The file does not contain a key.
     #[error("the data directory's signing key is not a key")]
     Read,
     /// The file cannot be read or written.
     #[error("the signing key cannot be kept: {0}")]
     File(#[from] std::io::Error),
-    /// The work on it did not come to its end.
+    /// The blocking task was cut off.
     #[error("work on the signing key was cut off: {0}")]
     CutOff(#[from] tokio::task::JoinError),
 }
@@ -55,7 +55,7 @@ pub(super) struct Tokens {
     role_claim: String,
 }
 
-/// The person or service that a token is for. Whatever is absent is absent in the token too.
+/// The person or service that a token is for. A claim that is absent here is absent in the token too.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Bearer {
@@ -65,7 +65,7 @@ struct Bearer {
     workspace: Option<String>,
 }
 
-/// A token, as OAuth 2.0 answers it.
+/// A token response in the form of OAuth 2.0.
 #[derive(Debug, Serialize)]
 struct AccessToken {
     #[serde(rename = "access_token")]
@@ -75,10 +75,10 @@ struct AccessToken {
 }
 
 impl Tokens {
-    /// Signs with a new key, or the one that this file keeps. It blocks.
+    /// Opens the key in this file, or generates a new one and stores it in the file if there is one. It blocks.
     ///
     /// # Errors
-    /// [`KeyError`] if there is no key in the end.
+    /// [`KeyError`] if the key cannot be read, generated or stored.
     fn new(file: Option<&Path>, environment: &Environment, doors: Doors) -> Result<Self, KeyError> {
         let key = match file {
             Some(file) if file.exists() => KeyPair::from_pkcs8(&std::fs::read(file)?).map_err(|_| KeyError::Read)?,
@@ -90,7 +90,7 @@ impl Tokens {
             None => KeyPair::generate(KeySize::Rsa2048).map_err(|_| KeyError::Made)?,
         };
         let mut validation = Validation::new(Algorithm::RS256);
-        // The library reads a clock of its own for these, so `verify` holds them against ours.
+        // The library would compare these with its own clock, so `verify` compares them with the injected one.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         validation.set_issuer(&[ISSUER]);
@@ -122,13 +122,14 @@ impl Tokens {
         Ok(AccessToken { text: self.sign(&claims)?, token_type: "Bearer", expires_in: LIFETIME })
     }
 
-    /// Signs claims as a token (RFC 7515). By hand, because the library that verifies takes no PKCS #8 key.
+    /// Signs claims as a token (RFC 7515). The token library accepts no PKCS #8 key for signing, so the token is built
+    /// here.
     fn sign(&self, claims: &Value) -> Result<String, ProblemResponse> {
         let mut token = URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256","typ":"JWT"}"#);
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(claims.to_string(), &mut token);
         let mut signature = vec![0; self.key.public_modulus_len()];
-        // The library asks for randomness, and this kind of signature needs none.
+        // The library requires a source of randomness, although this kind of signature does not use it.
         self.key
             .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), token.as_bytes(), &mut signature)
             .map_err(ProblemResponse::unavailable)?;
@@ -137,10 +138,10 @@ impl Tokens {
         Ok(token)
     }
 
-    /// Verifies a token, and returns each of its claims as the text that the HTTP API's authorizer hands on.
+    /// Verifies a token, and returns its claims as text, as the HTTP API's authorizer passes them on.
     ///
     /// # Errors
-    /// It is not one of ours, or not valid now.
+    /// [`Problem::Unauthenticated`] if this provider did not issue the token, or if it is not valid now.
     pub(super) fn verify(&self, token: &str) -> Result<Map<String, Value>, ProblemResponse> {
         let verified = jsonwebtoken::decode::<Map<String, Value>>(token, &self.public, &self.validation);
         let claims = verified.map_err(|_| Problem::Unauthenticated)?.claims;
@@ -151,14 +152,14 @@ impl Tokens {
     }
 }
 
-/// Returns whether a token holds at this moment, in seconds since the Unix epoch.
+/// Returns whether a token is valid at `now`, in seconds since the Unix epoch.
 fn holds_at(now: i64, claims: &Map<String, Value>) -> bool {
     let expires = claims.get("exp").and_then(Value::as_i64);
     let begins = claims.get("nbf").map(|claim| claim.as_i64().unwrap_or(i64::MAX));
     expires.is_some_and(|expires| expires >= now) && begins.is_none_or(|begins| begins <= now)
 }
 
-/// Renders a claim as the HTTP API does.
+/// Formats a claim as text, as the HTTP API does.
 fn as_text(claim: Value) -> String {
     match claim {
         Value::String(text) => text,
@@ -170,14 +171,14 @@ fn as_text(claim: Value) -> String {
     }
 }
 
-/// Writes the key where only this user reads it.
+/// Writes the key to a file that only this user can read.
 fn keep(key: &KeyPair, file: &Path) -> Result<(), KeyError> {
     let der = AsDer::<Pkcs8V1Der<'_>>::as_der(key).map_err(|_| KeyError::Made)?;
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    // Under its own name only once it is whole: a start that was cut off leaves no half a key.
+    // The file gets its final name only once it is complete, so that an interrupted start leaves no partial key.
     let unfinished = file.with_extension("new");
     if unfinished.exists() {
         std::fs::remove_file(&unfinished)?;
@@ -189,7 +190,7 @@ fn keep(key: &KeyPair, file: &Path) -> Result<(), KeyError> {
     Ok(())
 }
 
-/// Opens the key, in the data directory or for this run alone.
+/// Opens the key in the data directory, or generates one for this run.
 pub(super) async fn open(runner: &Runner) -> Result<Arc<Tokens>, KeyError> {
     let file = runner.data_dir.as_ref().map(|directory| directory.join("signing-key"));
     let (environment, doors) = (runner.environment.clone(), runner.host.doors.clone());
@@ -201,7 +202,7 @@ pub(super) fn router(tokens: &Arc<Tokens>) -> Router {
     Router::new().route("/local/token", post(issue)).with_state(Arc::clone(tokens))
 }
 
-/// `POST /local/token`: signs a token for whoever is named.
+/// `POST /local/token`: issues a token for the person or service in the body.
 async fn issue(State(tokens): State<Arc<Tokens>>, body: Body) -> Result<Json<AccessToken>, ProblemResponse> {
     tokens.mint(body::json(body).await?).map(Json)
 }
@@ -213,7 +214,7 @@ mod tests {
     use stand_in_host::doors::{Clock, NoRandomness, Randomness};
     use std::sync::atomic::{AtomicI64, Ordering};
 
-    /// In seconds since the Unix epoch.
+    /// The time in seconds since the Unix epoch.
     #[derive(Clone)]
     struct SettableClock(Arc<AtomicI64>);
 

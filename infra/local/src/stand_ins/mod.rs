@@ -1,4 +1,4 @@
-//! The stand-ins: everybody outside of the deployment. A new one is an entry of [`ROLES`].
+//! The stand-ins for the parties outside the deployment. Add a new one to [`ROLES`].
 
 mod phone;
 
@@ -9,11 +9,11 @@ use sandbox_stand_in::SandboxStandIn;
 use stand_in_host::{Host, StandIn, StandInError};
 use stripe_stand_in::StripeStandIn;
 
-/// A part that somebody outside of the deployment plays.
+/// A role of an outside party, such as the payment provider.
 struct Role {
-    /// The variable that says who.
+    /// The variable that names the party.
     variable: &'static str,
-    /// Those who can be stood in for. The first is, where the variable names none of them.
+    /// The available stand-ins. The first is the default for an unknown or missing name.
     stand_ins: &'static [&'static dyn StandIn],
 }
 
@@ -22,11 +22,11 @@ const ROLES: [Role; 2] = [
     Role { variable: "CHANNEL", stand_ins: &[&PhoneStandIn] },
 ];
 
-/// The stand-ins of one run.
+/// The stand-ins of one run of the runner.
 pub(crate) struct StandIns(Vec<&'static dyn StandIn>);
 
 impl StandIns {
-    /// Chooses one for each role, unless the functions are told to call the real one.
+    /// Selects one stand-in for each role, unless the functions are configured to call the real party.
     pub(crate) fn choose(given: &Environment) -> Self {
         let chosen = ROLES.iter().filter_map(|role| {
             let named = given.get(role.variable);
@@ -36,18 +36,18 @@ impl StandIns {
         Self(chosen.collect())
     }
 
-    /// Adds what the functions need to find them.
+    /// Adds the variables by which the functions find the stand-ins.
     ///
     /// # Errors
-    /// A variable is missing or invalid.
+    /// [`ConfigError`] if a variable is missing or invalid.
     pub(crate) fn configure(&self, host: &Host, given: Environment) -> Result<Environment, ConfigError> {
         self.0.iter().try_fold(given, |environment, stand_in| stand_in.configure(host, environment))
     }
 
-    /// Starts them, and returns their routes.
+    /// Starts the stand-ins, and returns their routes.
     ///
     /// # Errors
-    /// The first that could not be started.
+    /// [`StandInError`] of the first stand-in that could not be started.
     pub(crate) async fn start(&self, host: &Host, environment: &Environment) -> Result<Router, StandInError> {
         let mut routes = Router::new();
         for stand_in in &self.0 {

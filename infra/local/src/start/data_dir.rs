@@ -1,14 +1,15 @@
-//! The directory that keeps everything across restarts.
+//! The data directory, which keeps all data across restarts.
 
 use super::StartError;
 use std::fs::{DirBuilder, File, TryLockError};
 use std::path::Path;
 
-/// Creates the directory and claims it until the file is dropped: two runners in one would deliver everything twice.
+/// Creates the directory and locks it until the returned file is dropped. Two runners in one directory would deliver
+/// everything twice.
 pub(super) fn claim(directory: &Path) -> Result<File, StartError> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
-    // Phone numbers and a signing key are kept in it.
+    // Only this user may read it: it contains phone numbers and a signing key.
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(directory).map_err(StartError::DataDir)?;

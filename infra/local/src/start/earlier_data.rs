@@ -1,4 +1,4 @@
-//! A data directory of an earlier version goes on where it was.
+//! Tests that a data directory of an earlier version can still be used.
 
 use super::{Local, Options, start};
 use crate::test::Directory;
@@ -40,7 +40,7 @@ const TABLES: &str = "
     ) STRICT;
 ";
 
-/// What version 0.1.0 left behind when it was killed: something in every table that a person can see.
+/// The rows of a killed version 0.1.0, with data in every table that a person can see.
 const ROWS: &str = r#"
     INSERT INTO events VALUES (1, '{"detail-type":"PaymentRequestStatusChanged","detail":{"id":"r1"}}');
     INSERT INTO messages VALUES (1, 'r1#1', '+27831234567', 'Please pay R250.00', '2026-11-26T00:16:25.636Z');
@@ -51,7 +51,7 @@ const ROWS: &str = r#"
     INSERT INTO jobs VALUES (1, 'bus', 'gone/Rule', 'gone/Rule/r1', '{}', 0, 0);
 "#;
 
-/// A session as version 0.1.0 stored it, without most of the fields that are always the same.
+/// A session as version 0.1.0 stored it, without most of the constant fields.
 fn session() -> Value {
     json!({
         "session": {
@@ -70,7 +70,7 @@ fn session() -> Value {
     })
 }
 
-/// Webhooks as version 0.1.0 stored them, about a request that is not there any more.
+/// Webhooks as version 0.1.0 stored them, about a request that no longer exists.
 fn webhooks() -> [(&'static str, &'static str, String); 2] {
     let data = json!({
         "checkout_id": "chk_2", "payment_request_id": "01a21535-ecde-71ec-9c57-3b2fb4b5271a", "payment_id": "pay_2",
@@ -103,7 +103,7 @@ fn write(directory: &Path) {
     connection.execute("INSERT INTO stripe_objects VALUES (?1, ?2)", object).unwrap();
 }
 
-/// How many jobs a queue still has, and the sources of the dead letters.
+/// Returns the number of jobs left in a queue, and the sources of the dead letters.
 fn left(directory: &Path, queue: &str) -> (i64, Vec<String>) {
     let connection = Connection::open(directory.join("local.sqlite")).unwrap();
     let jobs = connection.query_row("SELECT count(*) FROM jobs WHERE queue = ?1", [queue], |row| row.get(0)).unwrap();

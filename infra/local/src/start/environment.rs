@@ -1,5 +1,4 @@
-//! The environment that the functions are handed: the process's own where it says something, and this machine's
-//! services.
+//! The environment of the functions: the process's own variables, and defaults that point to this machine's services.
 
 use crate::cloud::aws::REGION;
 use crate::cloud::bus::EVENT_BUS_NAME;
@@ -8,11 +7,11 @@ use crate::stand_ins::StandIns;
 use runtime::{ConfigError, Environment};
 use stand_in_host::Host;
 
-/// Adds to the given environment what the functions need to find this machine's services. The embedded DynamoDB answers
-/// at `dynamodb`.
+/// Adds the variables by which the functions find this machine's services. `dynamodb` is the URL of the embedded
+/// DynamoDB.
 ///
 /// # Errors
-/// A variable is missing or invalid.
+/// [`ConfigError`] if a variable is missing or invalid.
 pub(super) fn for_functions(
     given: Environment,
     host: &Host,
@@ -26,7 +25,7 @@ pub(super) fn for_functions(
         .or("EVENT_BUS_NAME", EVENT_BUS_NAME)
         .or("PUBLIC_BASE_URL", base)
         .or("SIGN_IN", "local")
-        // Whatever account this machine can reach otherwise, the functions must not.
+        // The functions must not reach any real AWS account that this machine has access to.
         .with("AWS_REGION", REGION)
         .with("AWS_ACCESS_KEY_ID", "local")
         .with("AWS_SECRET_ACCESS_KEY", "local")

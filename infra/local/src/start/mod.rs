@@ -1,4 +1,4 @@
-//! Putting it all together, and taking it apart again.
+//! Start and shutdown of the whole system.
 
 mod data_dir;
 #[cfg(test)]
@@ -25,20 +25,20 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long what has begun may take to finish when the runner stops.
+/// The grace period for work in flight when the runner stops.
 const DRAIN: Duration = Duration::from_secs(3);
-/// How long a call to one of the runner's own services may take.
+/// The timeout of a call to one of the runner's own services.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The runner could not be started.
+/// The reason why the runner could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The port is taken, or not for this user.
+    /// The port is in use, or this user may not use it.
     #[error("cannot listen on port {port}: {cause}")]
     Listen {
-        /// The port asked for.
+        /// The requested port.
         port: u16,
-        /// Why not.
+        /// The operating system's error.
         #[source]
         cause: std::io::Error,
     },
@@ -48,13 +48,13 @@ pub enum StartError {
     /// Another runner uses the data directory.
     #[error("the data directory is in use by another runner")]
     DataDirInUse,
-    /// The template cannot be followed on one machine.
+    /// The deployment template cannot be run on one machine.
     #[error(transparent)]
     Template(#[from] TemplateError),
     /// The embedded DynamoDB does not start.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// What the runner itself keeps cannot be opened.
+    /// The runner's own store cannot be opened.
     #[error(transparent)]
     Store(#[from] DurableStoreError),
     /// A variable is missing or invalid.
@@ -69,7 +69,7 @@ pub enum StartError {
     /// A stand-in does not start.
     #[error(transparent)]
     StandIn(#[from] StandInError),
-    /// There is no HTTP client for the runner's own calls.
+    /// The HTTP client for the runner's own calls cannot be built.
     #[error("there is no HTTP client: {0}")]
     Client(#[from] reqwest::Error),
 }
@@ -80,15 +80,15 @@ pub struct Local {
     environment: Environment,
     embedded: Embedded,
     shutdown: ShutdownHandle,
-    /// Held until everything has stopped.
+    /// The lock on the data directory, held until everything has stopped.
     _lock: Option<File>,
 }
 
-/// Starts everything, and returns once every route answers. The runner and its functions share the environment's doors
-/// to time and randomness.
+/// Starts every part, and returns once every route responds. The runner and its functions share the environment's
+/// access to time and randomness.
 ///
 /// # Errors
-/// [`StartError`] saying what stands in the way.
+/// [`StartError`] naming the part that did not start.
 pub async fn start(options: Options) -> Result<Local, StartError> {
     let doors = options.environment.doors();
     let template = Arc::new(Template::embedded()?);
@@ -130,8 +130,8 @@ pub async fn start(options: Options) -> Result<Local, StartError> {
     Ok(Local { base_url, environment: runner.environment, embedded, shutdown: shutdown_handle, _lock: lock })
 }
 
-/// Starts every part, and returns the routes of everything that answers. What is none of the runner's own goes to the
-/// HTTP API.
+/// Starts every part, and returns all routes. A request that matches none of the runner's own routes goes to the HTTP
+/// API.
 async fn assemble(runner: &Runner, stand_ins: &StandIns) -> Result<Router, StartError> {
     let cloud = cloud::start(runner).await?;
     let stand_ins = stand_ins.start(&runner.host, &runner.environment).await?;
@@ -152,26 +152,26 @@ fn serve(listener: Listener, router: Router, shutdown: &Shutdown) {
 }
 
 impl Local {
-    /// Returns where everything answers, without a slash at the end.
+    /// Returns the base URL of the runner, without a trailing slash.
     #[must_use]
     pub fn base_url(&self) -> &str {
         &self.base_url
     }
 
-    /// Returns where the embedded DynamoDB answers.
+    /// Returns the URL of the embedded DynamoDB.
     #[must_use]
     pub fn dynamodb_url(&self) -> &str {
         &self.embedded.url
     }
 
-    /// Returns the environment that the functions were handed.
+    /// Returns the functions' environment.
     #[must_use]
     pub fn environment(&self) -> &Environment {
         &self.environment
     }
 
-    /// Stops everything within a few seconds. Whatever was acknowledged is stored, and goes on after the next start in
-    /// the same directory.
+    /// Stops every part within a few seconds. Acknowledged work is stored, and continues after the next start with the
+    /// same data directory.
     pub async fn stop(self) {
         self.shutdown.stop(DRAIN).await;
         self.embedded.stop().await;
@@ -233,7 +233,7 @@ mod tests {
         let second = start(options(Some(directory.path()))).await;
         assert!(matches!(second, Err(StartError::DataDirInUse)));
         assert_eq!(create(&local).await.status(), 201);
-        // Stopped at once: whatever has not been published by now is published after the next start.
+        // Stopped immediately, so that unpublished events are published only after the next start.
         local.stop().await;
 
         let local = start(options(Some(directory.path()))).await.unwrap();

@@ -1,4 +1,4 @@
-//! The page on which a stand-in provider's customer pays, and the forms on it.
+//! The payment page of a stand-in provider, and its forms.
 
 use crate::durable::{DurableStore, Job, Queue};
 use crate::web::{ProblemResponse, body, html};
@@ -13,67 +13,67 @@ use serde::de::DeserializeOwned;
 use std::time::Duration;
 
 const STYLE: &str = include_str!("../templates/style.css");
-/// How long a customer who has paid waits for the first attempt of the webhooks.
+/// The maximum time for which a form's response waits for the first delivery attempt of its webhooks.
 const FIRST_ATTEMPT: Duration = Duration::from_secs(5);
 
-/// The provider whose page it is.
+/// The provider's branding on its payment page.
 #[derive(Debug, Clone, Copy)]
 pub struct Brand {
-    /// Its name, as customers know it.
+    /// The provider's name as customers know it.
     pub name: &'static str,
-    /// Where its style sheet is, which [`style`] answers.
+    /// The URL of the page's style sheet, which [`style`] serves.
     pub style: &'static str,
 }
 
-/// What there is to pay.
+/// The order on the payment page.
 #[derive(Debug)]
 pub struct Order {
-    /// Its name.
+    /// The order's name.
     pub name: String,
-    /// What it is for.
+    /// The description of the goods or services.
     pub description: Option<String>,
-    /// The amount, as a person reads it.
+    /// The amount, formatted for a person.
     pub amount: String,
-    /// The way back to the merchant.
+    /// The URL that returns the customer to the merchant.
     pub return_url: String,
-    /// Where its forms lead, without `/pay` and `/settle`.
+    /// The base URL of its forms, to which `/pay` and `/settle` are appended.
     pub address: String,
-    /// Where it stands.
+    /// The state of its checkout.
     pub state: CheckoutState,
 }
 
-/// Where a checkout stands.
+/// The state of a checkout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckoutState {
-    /// It can be paid.
+    /// The checkout can be paid.
     Open,
-    /// The customer's part is done, and the money is on its way.
+    /// The customer has paid, and the money has not arrived yet.
     Processing,
-    /// It was paid.
+    /// The checkout is paid.
     Paid,
-    /// It can no longer be paid.
+    /// The checkout can no longer be paid.
     Closed,
 }
 
-/// The button by which a customer pays, or tries to.
+/// The outcome of a payment attempt, which the customer selects by a button.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PaymentOutcome {
-    /// The money is there at once.
+    /// The payment succeeds immediately.
     Succeeded,
-    /// The attempt fails, and the customer can try again.
+    /// The attempt fails, and the customer can retry.
     Declined,
-    /// Paid by a method that takes time, such as a bank transfer.
+    /// The customer pays by a method that takes time, such as a bank transfer.
     Processing,
 }
 
-/// What becomes of the money that a checkout waits for.
+/// The outcome of a payment that is processing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Settlement {
-    /// It arrives.
+    /// The money arrives.
     Succeeded,
-    /// It will not come.
+    /// The money does not arrive.
     Failed,
 }
 
@@ -82,9 +82,9 @@ struct Form<T> {
     outcome: T,
 }
 
-/// What a form's field `outcome` may hold.
+/// An allowed value of a form's field `outcome`.
 pub trait FormValue: DeserializeOwned + Send + 'static {
-    /// The values, as the end of a sentence about the field.
+    /// The allowed values, as the end of a sentence that begins with the field's name.
     const EXPECTED: &'static str;
 }
 
@@ -96,26 +96,26 @@ impl FormValue for Settlement {
     const EXPECTED: &'static str = "must be succeeded or failed";
 }
 
-/// What a form did.
+/// The result of a submitted form.
 #[derive(Debug)]
 pub enum FormResult {
-    /// Something changed.
+    /// The form changed the checkout.
     Applied {
-        /// The webhooks about it, which are stored already.
+        /// The stored webhooks about the change, still to be delivered.
         pending_webhooks: Vec<Job>,
-        /// The way back to the merchant.
+        /// The URL that returns the customer to the merchant.
         return_url: String,
     },
-    /// It had been done before.
+    /// The same change was made before.
     AlreadyDone {
-        /// The way back to the merchant.
+        /// The URL that returns the customer to the merchant.
         return_url: String,
     },
     /// The checkout can no longer be paid.
     Closed(Box<Order>),
-    /// There is no money to wait for.
+    /// The checkout is not processing, so that there is nothing to settle.
     NotProcessing,
-    /// There is no such checkout.
+    /// The checkout does not exist.
     Unknown,
 }
 
@@ -146,23 +146,24 @@ impl Order {
 }
 
 impl Brand {
-    /// Answers the page of an order, in the state that it is in.
+    /// Builds the page of an order in its current state.
     #[must_use]
     pub fn show(self, order: &Order) -> Response {
         respond(StatusCode::OK, &order.page(self))
     }
 
-    /// Answers a request for a checkout that does not exist.
+    /// Builds the response for a checkout that does not exist.
     #[must_use]
     pub fn unknown(self) -> Response {
         let (title, text) = ("There is no such checkout", "Please open the link from your chat once more.");
         respond(StatusCode::NOT_FOUND, &Page { brand: self, title, text, order: None })
     }
 
-    /// Does what a form says within one transaction, sends the merchant the webhooks about it, and the customer back.
+    /// Applies a form within one transaction, delivers the webhooks about the change to the merchant, and redirects the
+    /// customer back.
     ///
     /// # Errors
-    /// The form cannot be read, or says something that cannot be done; or the store failed.
+    /// [`ProblemResponse`] if the form cannot be parsed, if its change is not possible, or if the store failed.
     pub async fn submit<T: FormValue>(
         self,
         store: &DurableStore,
@@ -176,8 +177,8 @@ impl Brand {
         let result = store.transaction(move |transaction| work(transaction, form.outcome)).await?;
         Ok(match result {
             FormResult::Applied { pending_webhooks, return_url } => {
-                // The customer's next page should show what the merchant knows by then. If that takes long, the
-                // webhooks go on without the customer.
+                // Wait for the first attempts, so that the merchant's next page already shows the payment. After the
+                // timeout the customer is redirected, and the deliveries continue.
                 let attempted = async {
                     let attempts = pending_webhooks.into_iter().map(|job| webhooks.submit(job));
                     for attempt in attempts.collect::<Vec<_>>() {
@@ -196,7 +197,8 @@ impl Brand {
 }
 
 fn respond(status: StatusCode, page: &Page<'_>) -> Response {
-    // Browsers hold the redirect after a form against this policy too, so the way back has to be in it.
+    // Browsers apply `form-action` to the redirect after a form too, so that the policy has to include the merchant's
+    // origin.
     let back = page.order.and_then(|order| Url::parse(&order.return_url).ok());
     let policy = format!(
         "default-src 'none'; style-src 'self'; form-action 'self' {}; base-uri 'none'; frame-ancestors 'none'",
@@ -205,7 +207,7 @@ fn respond(status: StatusCode, page: &Page<'_>) -> Response {
     html::page(status, page, &policy)
 }
 
-/// Answers the pages' style sheet.
+/// Serves the pages' style sheet.
 #[expect(clippy::unused_async, reason = "a handler is an async function")]
 pub async fn style() -> impl IntoResponse {
     html::file("text/css; charset=utf-8", STYLE)

@@ -1,22 +1,22 @@
-//! Identifiers, made through the doors to time and randomness. Nothing else in the runner or a stand-in reads a clock
-//! or draws a random byte.
+//! Identifiers, generated through the injected access to time and randomness. Nothing else in the runner or a stand-in
+//! reads a clock or draws random bytes.
 
 pub use domain::{Clock, Doors, NoRandomness, Randomness};
 
 use uuid::Uuid;
 
-/// The identifiers that a stand-in gives out.
+/// Generation of the identifiers that a stand-in assigns.
 pub trait Identifiers {
-    /// Makes a random UUID (version 4).
+    /// Generates a random UUID (version 4).
     ///
     /// # Panics
-    /// There are no random bytes, so that no two identifiers could be told apart.
+    /// If no random bytes are available, because identifiers could then collide.
     fn uuid(&self) -> Uuid;
 
-    /// Makes an identifier of a kind that its prefix tells, such as `pay_`.
+    /// Generates an identifier with a prefix that names its kind, such as `pay_`.
     ///
     /// # Panics
-    /// As [`Identifiers::uuid`].
+    /// If no random bytes are available, as [`Identifiers::uuid`].
     fn identifier(&self, prefix: &str) -> String {
         format!("{prefix}{}", self.uuid().simple())
     }
@@ -39,7 +39,7 @@ mod tests {
     use domain::Timestamp;
     use std::sync::Mutex;
 
-    /// Counts: what an owner of the randomness would hand in.
+    /// A counter in place of randomness, as the owner of the randomness would inject it.
     struct Counter(Mutex<u8>);
 
     impl Randomness for Counter {

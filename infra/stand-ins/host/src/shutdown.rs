@@ -1,28 +1,28 @@
-//! How the process ends: it drains, and then it halts.
+//! The shutdown of the process in two phases: it drains, and then it halts.
 //!
-//! While it drains nothing new is begun and what has begun is finished. When it halts, what has not finished is
-//! dropped; whatever was acknowledged is stored, and goes on after the next start.
+//! While it drains, no new work begins, and work in flight is finished. When it halts, unfinished work is dropped.
+//! Acknowledged work is stored, and continues after the next start.
 
 use std::future::Future;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Ends the process's tasks. Dropping it halts them at once.
+/// Stops the process's tasks. Dropping the handle halts them immediately.
 #[derive(Debug)]
 pub struct ShutdownHandle(Shutdown);
 
-/// What each task watches, and where background tasks are started.
+/// The shutdown signal that each task watches. It also starts background tasks.
 #[derive(Debug, Clone)]
 pub struct Shutdown {
     draining: CancellationToken,
-    /// The parent of `draining`: whatever halts has also drained.
+    /// The parent of `draining`, so that halting also drains.
     halted: CancellationToken,
     tasks: TaskTracker,
 }
 
 impl ShutdownHandle {
-    /// Makes a handle, and what watches it.
+    /// Creates a handle and the signal that it controls.
     #[must_use]
     pub fn new() -> (Self, Shutdown) {
         let halted = CancellationToken::new();
@@ -30,22 +30,22 @@ impl ShutdownHandle {
         (Self(shutdown.clone()), shutdown)
     }
 
-    /// From now on nothing new may be begun.
+    /// Signals that no new work may begin.
     pub fn drain(&self) {
         self.0.draining.cancel();
     }
 
-    /// Drops every task that has not ended.
+    /// Drops every task that has not finished.
     pub fn halt(&self) {
         self.0.halted.cancel();
     }
 
-    /// Drains for as long as this at most, then halts, and returns once every task has ended.
+    /// Drains for at most `drain`, then halts, and returns once every task has ended.
     pub async fn stop(self, drain: Duration) {
         self.drain();
         self.0.tasks.close();
         if tokio::time::timeout(drain, self.0.tasks.wait()).await.is_err() {
-            tracing::debug!("what had not finished goes on after the next start");
+            tracing::debug!("unfinished work is resumed after the next start");
         }
         self.halt();
         self.0.tasks.wait().await;
@@ -59,27 +59,27 @@ impl Drop for ShutdownHandle {
 }
 
 impl Shutdown {
-    /// Returns once nothing new may be begun.
+    /// Waits until no new work may begin.
     pub async fn draining(&self) {
         self.draining.cancelled().await;
     }
 
-    /// Returns once everything has to end.
+    /// Waits until all work has to end.
     pub async fn halted(&self) {
         self.halted.cancelled().await;
     }
 
-    /// Returns whether nothing new may be begun.
+    /// Returns whether draining has begun, so that no new work may begin.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.draining.is_cancelled()
     }
 
-    /// Starts a background task. Draining waits for its end; halting drops it.
+    /// Starts a background task. Draining waits for it to finish; halting drops it.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let halted = self.halted.clone();
         self.tasks.spawn(async move {
-            // Of a task that was dropped there is nothing to tell.
+            // The result of a dropped task is not reported.
             halted.run_until_cancelled_owned(task).await.unwrap_or_default();
         });
     }

@@ -1,9 +1,9 @@
-//! How a stand-in sends a merchant webhooks.
+//! Delivery of webhooks from a stand-in to a merchant.
 
 use crate::durable::Attempt;
 use reqwest::RequestBuilder;
 
-/// Sends a webhook once. Whatever is not a success is tried again.
+/// Makes one attempt to deliver a webhook. Any response other than a success counts as failed and is retried.
 pub async fn deliver(webhook: RequestBuilder) -> Attempt {
     match webhook.send().await {
         Ok(response) if response.status().is_success() => Attempt::Done,

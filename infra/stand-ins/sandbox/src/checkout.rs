@@ -1,4 +1,4 @@
-//! The checkouts and refunds that the provider keeps, and the rules by which they change.
+//! The provider's stored checkouts and refunds, and the rules by which they change.
 
 use domain::{Amount, Currency, Money, Timestamp};
 use rusqlite::types::{FromSqlError, Type};
@@ -51,30 +51,30 @@ pub(super) struct Checkout {
     pub(super) status: Status,
 }
 
-/// Where a checkout stands. What is paid or closed stays so, and what is processing becomes one of them.
+/// The state of a checkout. `Paid` and `Closed` are terminal; `Processing` ends in one of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub(super) enum Status {
-    /// It can be paid.
+    /// The checkout can be paid.
     Open,
-    /// The customer has paid by a method that takes time, and the money is on its way.
+    /// The customer has paid by a method that takes time, and the money has not arrived yet.
     Processing(Payment),
-    /// It was paid, once.
+    /// The checkout is paid.
     Paid(Payment),
-    /// It can no longer be paid.
+    /// The checkout can no longer be paid.
     Closed,
 }
 
-/// How a checkout was paid.
+/// The payment of a checkout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Payment {
-    /// The payment's own id.
+    /// The provider's identifier of the payment.
     pub(super) payment_id: String,
-    /// When the customer paid, however long the money took.
+    /// The time at which the customer paid, even if the money arrived later.
     pub(super) paid_at: Timestamp,
 }
 
-/// A merchant's request to send money back.
+/// A merchant's request for a refund.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct NewRefund {
     pub(super) payment_request_id: String,
@@ -86,7 +86,8 @@ pub(super) struct NewRefund {
 const COLUMNS: &str =
     "id, payment_request_id, order_number, description, amount, currency, return_url, status, payment_id, paid_at";
 
-/// Returns the checkout of a payment request: a new one with this `id` the first time, the same one ever after.
+/// Returns the checkout of a payment request. The first call creates it with this `id`; every later call returns the
+/// same one.
 pub(super) fn create(transaction: &Transaction<'_>, id: String, new: NewCheckout) -> rusqlite::Result<Checkout> {
     transaction
         .prepare_cached(
@@ -109,7 +110,7 @@ pub(super) fn create(transaction: &Transaction<'_>, id: String, new: NewCheckout
         .query_row([new.payment_request_id], Checkout::read)
 }
 
-/// Returns the checkout of this id.
+/// Returns the checkout with this id, if it exists.
 pub(super) fn find(transaction: &Transaction<'_>, id: &str) -> rusqlite::Result<Option<Checkout>> {
     transaction
         .prepare_cached(&format!("SELECT {COLUMNS} FROM checkouts WHERE id = ?1"))?
@@ -117,7 +118,7 @@ pub(super) fn find(transaction: &Transaction<'_>, id: &str) -> rusqlite::Result<
         .optional()
 }
 
-/// Closes a checkout unless the customer has paid, and returns it as it then is.
+/// Closes a checkout if it is open, and returns its state afterwards.
 pub(super) fn close(transaction: &Transaction<'_>, id: &str) -> rusqlite::Result<Option<Checkout>> {
     transaction
         .prepare_cached("UPDATE checkouts SET status = 'closed' WHERE id = ?1 AND status = 'open'")?
@@ -125,8 +126,8 @@ pub(super) fn close(transaction: &Transaction<'_>, id: &str) -> rusqlite::Result
     find(transaction, id)
 }
 
-/// Pays an open checkout and returns it as it then is. One that is not open stays as it is. The money has `arrived` at
-/// once, or is still on its way.
+/// Pays a checkout if it is open, and returns its state afterwards. `arrived` says whether the money has arrived or is
+/// still processing.
 pub(super) fn pay(
     transaction: &Transaction<'_>,
     id: &str,
@@ -142,8 +143,8 @@ pub(super) fn pay(
     find(transaction, id)
 }
 
-/// Ends the wait for a checkout's money: it has arrived, or it will not come and nobody can pay any more. Returns
-/// whether the checkout was waiting.
+/// Settles a checkout that is processing: the money has arrived, or it will not arrive and the checkout is closed.
+/// Returns whether the checkout was processing.
 pub(super) fn settle(transaction: &Transaction<'_>, id: &str, arrived: bool) -> rusqlite::Result<bool> {
     let settled = transaction
         .prepare_cached("UPDATE checkouts SET status = ?2 WHERE id = ?1 AND status = 'processing'")?
@@ -151,8 +152,8 @@ pub(super) fn settle(transaction: &Transaction<'_>, id: &str, arrived: bool) -> 
     Ok(settled == 1)
 }
 
-/// Returns the id of a payment request's refund: a new one with this `id` the first time, the same one ever after. A
-/// payment that the provider has never seen, such as one by a webhook signed by hand, is refunded too.
+/// Returns the id of a payment request's refund. The first call creates it with this `id`; every later call returns the
+/// same one. A payment that the provider does not know, such as one from a webhook signed by hand, is refunded too.
 pub(super) fn refund(transaction: &Transaction<'_>, id: String, new: NewRefund) -> rusqlite::Result<String> {
     transaction
         .prepare_cached(
@@ -223,7 +224,7 @@ mod tests {
         .unwrap()
     }
 
-    /// Everything within one transaction, for these rules need no more.
+    /// Runs `work` within one transaction, which is all that these rules need.
     async fn within<T: Send + 'static>(
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> T {

@@ -1,4 +1,4 @@
-//! The sandbox payment provider: an interface for the merchant, pages for the customer, webhooks.
+//! The sandbox payment provider: an API for the merchant, pages for the customer, webhooks.
 
 mod checkout;
 mod webhook;
@@ -28,14 +28,14 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use webhook::{Sender, Webhook};
 
-/// What the provider signs with while the functions run under `cargo lambda watch`, unless `SANDBOX_WEBHOOK_SECRET` is
-/// set: both sides must know it beforehand. It protects nothing.
+/// The provider's signing secret while the functions run under `cargo lambda watch`, unless `SANDBOX_WEBHOOK_SECRET` is
+/// set. Both processes have to know it in advance. It protects nothing.
 const DEVELOPMENT_WEBHOOK_SECRET: &str = "whsec_bG9jYWwtc2FuZGJveC1zZWNyZXQtZm9yLWRldg==";
-/// The queue of webhooks. Data directories have it under this name.
+/// The name of the webhook queue, under which existing data directories store it.
 const QUEUE: &str = "provider";
 const BRAND: Brand = Brand { name: "Sandbox Pay", style: "/sandbox/style.css" };
 
-/// Stands in for a payment provider of no particular name, below `/sandbox`.
+/// The stand-in for a generic payment provider, below `/sandbox`.
 #[derive(Debug, Clone, Copy)]
 pub struct SandboxStandIn;
 
@@ -61,11 +61,11 @@ impl StandIn for SandboxStandIn {
     }
 }
 
-/// The provider, running.
+/// The state of the running provider.
 struct Provider {
     host: Host,
     webhooks: Queue,
-    /// Where customers reach its pages.
+    /// The base URL under which customers reach the provider's pages.
     public_base_url: String,
 }
 
@@ -91,7 +91,7 @@ impl Provider {
         Ok(Self { host: host.clone(), webhooks, public_base_url: public_base_url.trim_end_matches('/').to_owned() })
     }
 
-    /// Does what a form says to a checkout.
+    /// Applies a submitted form to a checkout.
     async fn form<T: FormValue>(
         &self,
         id: String,
@@ -107,7 +107,8 @@ impl Provider {
     }
 }
 
-/// The id in a checkout's path. One that is not text is nobody's, which each route says in its own way.
+/// The id in a checkout's path. An id that is not UTF-8 matches no checkout, and each route responds to that in its own
+/// form.
 struct CheckoutId(String);
 
 impl<S: Send + Sync> FromRequestParts<S> for CheckoutId {
@@ -184,7 +185,7 @@ async fn pay(
     provider.form(id, body, attempt_payment).await
 }
 
-/// Lets time pass at the customer's bank: the money that a checkout waits for arrives, or does not.
+/// Settles a processing payment, in place of the customer's bank: the money arrives or does not.
 async fn settle(
     State(provider): State<Arc<Provider>>,
     CheckoutId(id): CheckoutId,
@@ -211,7 +212,7 @@ impl From<Checkout> for Order {
     }
 }
 
-/// A customer's form, within one transaction and at one moment.
+/// The transaction and the time in which a customer's form is applied.
 struct UnitOfWork<'a> {
     transaction: &'a Transaction<'a>,
     now: Timestamp,
@@ -219,7 +220,8 @@ struct UnitOfWork<'a> {
 }
 
 impl UnitOfWork<'_> {
-    /// Stores a webhook. Each has a message group of its own: one that is not taken does not hold up the next.
+    /// Stores a webhook. Each has its own message group, so that a webhook that is not accepted does not delay the
+    /// next.
     fn tell(&self, event: &webhook::Event<'_>, checkout: &Checkout) -> rusqlite::Result<FormResult> {
         let webhook = Webhook::new(self.doors.identifier("msg_"), self.now, event, checkout);
         let job = NewJob { rule: "webhook", message_group: &webhook.id, body: json!(webhook).to_string() };
@@ -228,7 +230,7 @@ impl UnitOfWork<'_> {
     }
 }
 
-/// Pays or declines, and stores the webhook about it in the same transaction.
+/// Pays or declines a checkout, and stores the webhook about it in the same transaction.
 fn attempt_payment(unit: &UnitOfWork<'_>, checkout: Checkout, outcome: PaymentOutcome) -> rusqlite::Result<FormResult> {
     match checkout.status {
         Status::Processing(_) | Status::Paid(_) => {
@@ -250,7 +252,7 @@ fn attempt_payment(unit: &UnitOfWork<'_>, checkout: Checkout, outcome: PaymentOu
     }
 }
 
-/// Ends the wait for a payment's money, and stores the webhook about it in the same transaction.
+/// Settles a processing payment, and stores the webhook about it in the same transaction.
 fn settle_payment(unit: &UnitOfWork<'_>, checkout: Checkout, settlement: Settlement) -> rusqlite::Result<FormResult> {
     let payment = match &checkout.status {
         Status::Processing(payment) => payment,

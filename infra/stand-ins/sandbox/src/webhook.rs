@@ -1,4 +1,4 @@
-//! The webhooks that the merchant is sent until it accepts them, as Standard Webhooks has them.
+//! The webhooks to the merchant, in the form of Standard Webhooks. Each is retried until the merchant accepts it.
 
 use super::checkout::{Checkout, Payment};
 use domain::Timestamp;
@@ -11,19 +11,19 @@ use stand_in_host::Doors;
 use stand_in_host::durable::{Attempt, Job, Work};
 use stand_in_host::webhook::deliver;
 
-/// What happened to a checkout.
+/// An event about a checkout.
 pub(super) enum Event<'a> {
-    /// It was paid.
+    /// The checkout is paid.
     Paid(&'a Payment),
-    /// The customer has paid, and the money is on its way.
+    /// The customer has paid, and the money has not arrived yet.
     Processing(&'a Payment),
-    /// The money that was on its way will not come.
+    /// The processing payment failed: its money will not arrive.
     PaymentFailed(&'a Payment),
-    /// An attempt to pay it failed. The customer can try again.
+    /// An attempt to pay failed. The customer can retry.
     AttemptFailed { reason: &'static str },
 }
 
-/// A webhook on its way. Its id stays the same over all attempts.
+/// A webhook to deliver. Its id is the same in all attempts.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Webhook {
     pub(super) id: String,
@@ -60,7 +60,7 @@ impl Event<'_> {
 }
 
 impl Webhook {
-    /// Writes a webhook about what happened to a checkout.
+    /// Builds the webhook about a checkout's event.
     pub(super) fn new(id: String, at: Timestamp, event: &Event<'_>, checkout: &Checkout) -> Self {
         let body = json!({ "type": event.name(), "timestamp": at, "data": event.data(checkout) }).to_string();
         Self { id, body }
@@ -77,7 +77,7 @@ pub(super) struct Sender {
 
 impl Sender {
     async fn send(&self, webhook: Webhook) -> Attempt {
-        // Signed anew each time, for a receiver refuses what was signed long ago.
+        // Signed again for each attempt, because a receiver rejects old signatures.
         let headers = match self.secrets.sign(&webhook.id, webhook.body.as_bytes(), self.doors.now()) {
             Ok(headers) => headers,
             Err(error) => return Attempt::Fatal(error.to_string()),

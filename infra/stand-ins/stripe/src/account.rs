@@ -16,12 +16,12 @@ use stand_in_host::checkout_page::{FormValue, PaymentOutcome, Settlement};
 use stand_in_host::durable::Job;
 use stand_in_host::{Doors, Identifiers as _};
 
-/// How soon a session may end, in seconds after it was made (<https://docs.stripe.com/api/checkout/sessions/create>).
+/// The minimum lifetime of a session, in seconds (<https://docs.stripe.com/api/checkout/sessions/create>).
 const SHORTEST_SESSION: i64 = 30 * 60;
-/// How late a session may end, and does unless its merchant says otherwise.
+/// The maximum and default lifetime of a session, in seconds.
 const LONGEST_SESSION: i64 = 24 * 60 * 60;
 
-/// The parameters of a new session that the stand-in knows; Stripe knows more.
+/// The supported parameters of a new session; Stripe supports more.
 pub(super) const SESSION_PARAMETERS: &[&str] = &[
     "adaptive_pricing[enabled]",
     "cancel_url",
@@ -40,22 +40,22 @@ pub(super) const SESSION_PARAMETERS: &[&str] = &[
     "success_url",
 ];
 
-/// The parameters of a new refund that the stand-in knows.
+/// The supported parameters of a new refund.
 pub(super) const REFUND_PARAMETERS: &[&str] =
     &["amount", "charge", "expand[]", "metadata[*]", "payment_intent", "reason"];
 
-/// The parameters of a list of refunds that the stand-in knows.
+/// The supported parameters of a list of refunds.
 pub(super) const REFUNDS_PARAMETERS: &[&str] = &["expand[]", "limit", "payment_intent"];
 
-/// What becomes of the refunds of a payment.
+/// The outcome of the refunds of a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum RefundOutcome {
-    /// The balance does not cover them, and they wait until it does.
+    /// The refunds wait until the balance covers them.
     Waiting,
-    /// The money goes back.
+    /// The refunds succeed.
     Succeeded,
-    /// The money cannot be sent back.
+    /// The refunds fail.
     Failed,
 }
 
@@ -70,41 +70,41 @@ pub(super) struct ApiRequest {
     pub(super) idempotency_key: Option<String>,
 }
 
-/// What is the same for every change of the account.
+/// The settings shared by all changes of the account.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
     pub(super) livemode: bool,
-    /// Where sessions' pages are, up to their identifier.
+    /// The base URL of the sessions' pages, to which the identifier is appended.
     pub(super) page_base: String,
     pub(super) doors: Doors,
 }
 
-/// The account within one transaction, at one moment.
+/// The account within one transaction and at one time.
 pub(super) struct Account<'a> {
     transaction: &'a Transaction<'a>,
     settings: &'a Settings,
     moment: Timestamp,
-    /// The same in seconds since the Unix epoch, as all of Stripe's times.
+    /// `moment` in seconds since the Unix epoch, as Stripe expresses all times.
     now: i64,
     request: ApiRequest,
-    /// The webhooks about what happened, which are stored already.
+    /// The stored webhooks about the changes, still to be delivered.
     pub(super) pending_webhooks: Vec<Job>,
 }
 
 impl<'a> Account<'a> {
-    /// Opens the account for a change.
+    /// Opens the account for changes at the current time. `request` is the API request that causes them.
     pub(super) fn open(transaction: &'a Transaction<'a>, settings: &'a Settings, request: ApiRequest) -> Self {
         let moment = settings.doors.now();
         let now = moment.as_milliseconds().div_euclid(1000);
         Self { transaction, settings, moment, now, request, pending_webhooks: Vec::new() }
     }
 
-    /// Makes an identifier of a kind that its prefix tells, such as `pi_`.
+    /// Generates an identifier with a prefix that names its kind, such as `pi_`.
     fn identifier(&self, prefix: &str) -> String {
         self.settings.doors.identifier(prefix)
     }
 
-    /// Creates a session.
+    /// Creates a session from its parameters, and stores it.
     pub(super) fn create_session(&mut self, given: &Parameters) -> Result<Session, AccountError> {
         if given.required("mode")? != "payment" {
             return Err(ApiError::parameter("parameter_unknown", "mode", "The stand-in takes payments alone.").into());
@@ -151,7 +151,7 @@ impl<'a> Account<'a> {
         Ok(checkout.session)
     }
 
-    /// Reads what is to be paid for.
+    /// Parses the line items of a new session.
     fn line_items(&self, given: &Parameters) -> Result<Vec<LineItem>, ApiError> {
         let mut items = Vec::new();
         for place in 0.. {
@@ -176,7 +176,7 @@ impl<'a> Account<'a> {
         Ok(items)
     }
 
-    /// Returns the session of this identifier, expired if it is time.
+    /// Returns the session with this identifier. An open session past its expiry is expired first.
     pub(super) fn checkout(&mut self, id: &str) -> rusqlite::Result<Option<Checkout>> {
         let checkout = if id.starts_with("cs_") { load::<Checkout>(self.transaction, id)? } else { None };
         let Some(mut checkout) = checkout else { return Ok(None) };
@@ -186,7 +186,7 @@ impl<'a> Account<'a> {
         Ok(Some(checkout))
     }
 
-    /// Expires every session whose time has come.
+    /// Expires every open session past its expiry.
     pub(super) fn expire_overdue(&mut self) -> rusqlite::Result<()> {
         let overdue: Vec<String> = self
             .transaction
@@ -203,12 +203,12 @@ impl<'a> Account<'a> {
         Ok(())
     }
 
-    /// Expires an open session, as its merchant asks.
+    /// Expires an open session at the merchant's request.
     pub(super) fn expire_session(&mut self, id: &str) -> Result<Session, AccountError> {
         let mut checkout = self.checkout(id)?.ok_or_else(|| ApiError::missing("checkout.session", "session", id))?;
         if checkout.session.status != SessionStatus::Open {
-            // <https://docs.stripe.com/api/checkout/sessions/expire> says that it refuses, and not how: the words are
-            // those that merchants report, and without a code.
+            // <https://docs.stripe.com/api/checkout/sessions/expire> documents the rejection without its wording. The
+            // message is the one that merchants report, which has no code.
             return Err(ApiError::refused(format!(
                 "Only Checkout Sessions with a status in [\"open\"] can be expired. This Checkout Session has a status \
                  of `{}`.",
@@ -233,7 +233,7 @@ impl<'a> Account<'a> {
         self.tell("checkout.session.expired", &checkout.session)
     }
 
-    /// Pays an open session, or tries to, as the customer does.
+    /// Makes a payment attempt on an open session, as the customer does.
     pub(super) fn attempt(&mut self, checkout: &mut Checkout, outcome: PaymentOutcome) -> rusqlite::Result<()> {
         let mut intent = match self.intent_of(checkout)? {
             Some(intent) => intent,
@@ -276,7 +276,7 @@ impl<'a> Account<'a> {
         }
     }
 
-    /// Ends the wait for a session's money, which arrives or does not. Returns whether the session was waiting.
+    /// Settles a processing payment: the money arrives or does not. Returns whether the payment was processing.
     pub(super) fn settle(&mut self, checkout: &mut Checkout, settlement: Settlement) -> rusqlite::Result<bool> {
         let Some(mut intent) = self.intent_of(checkout)? else { return Ok(false) };
         if intent.status != IntentStatus::Processing {
@@ -317,7 +317,7 @@ impl<'a> Account<'a> {
         Ok(true)
     }
 
-    /// Sends money back: all that is left of the payment, unless an amount is asked for.
+    /// Creates a refund: of the given amount, or else of all that has not been refunded yet.
     pub(super) fn refund(&mut self, given: &Parameters) -> Result<Refund, AccountError> {
         let mut charge = self.charge_to_refund(given)?;
         let left = charge.amount - charge.amount_refunded;
@@ -379,7 +379,7 @@ impl<'a> Account<'a> {
         ids.iter().filter_map(|id| load(self.transaction, id).transpose()).collect()
     }
 
-    /// Returns whether refunds of a charge's payment wait, because the balance does not cover them.
+    /// Returns whether refunds of a charge's payment wait because the balance does not cover them.
     fn refunds_wait(&self, charge: &Charge) -> rusqlite::Result<bool> {
         let waits = self
             .transaction
@@ -392,8 +392,8 @@ impl<'a> Account<'a> {
         Ok(waits.flatten().unwrap_or_default())
     }
 
-    /// Decides what becomes of the refunds of a session's payment: they wait from now on, or those that wait come to
-    /// their end. Returns whether there is such a payment.
+    /// Sets the outcome of the refunds of a session's payment: future ones wait, or those that wait are settled.
+    /// Returns whether the payment exists.
     pub(super) fn settle_refunds(&mut self, checkout: &mut Checkout, outcome: RefundOutcome) -> rusqlite::Result<bool> {
         checkout.refunds_wait = outcome == RefundOutcome::Waiting;
         self.save_checkout(checkout)?;
@@ -500,7 +500,7 @@ impl<'a> Account<'a> {
         save(self.transaction, &checkout.session.id, checkout)
     }
 
-    /// Stores a webhook about an object as it is now.
+    /// Stores the webhook of an event, with the object's current state.
     fn tell(&mut self, kind: &str, object: &impl Serialize) -> rusqlite::Result<()> {
         let id = self.identifier("evt_");
         let event = json!({
@@ -512,7 +512,7 @@ impl<'a> Account<'a> {
     }
 }
 
-/// Adds up the items, which have one currency between them.
+/// Returns the total and the currency of the items, which must all have the same currency.
 fn total(items: &[LineItem]) -> Result<(i64, String), ApiError> {
     let Some(first) = items.first() else {
         return Err(ApiError::parameter("parameter_missing", "line_items", "Missing required param: line_items."));
@@ -526,7 +526,7 @@ fn total(items: &[LineItem]) -> Result<(i64, String), ApiError> {
     Ok((total, first.currency.clone()))
 }
 
-/// Renders a session as it is shown, with its line items if `expand` asks for them.
+/// Builds the JSON of a session, with its line items if `expand` requests them.
 pub(super) fn shown(checkout: &Checkout, expand: &[&str]) -> Value {
     let mut session = json!(checkout.session);
     if let (true, Some(fields)) = (expand.contains(&"line_items"), session.as_object_mut()) {
@@ -564,7 +564,7 @@ mod tests {
         }
     }
 
-    /// Identifiers that differ, and are the same in every run.
+    /// A counter in place of randomness: identifiers are distinct, and the same in every run.
     struct Counter(AtomicU64);
 
     impl Randomness for Counter {
@@ -575,8 +575,8 @@ mod tests {
         }
     }
 
-    /// Does everything within one transaction, for these rules need no more. Returns the kinds of the webhooks beside
-    /// it.
+    /// Runs `work` within one transaction, which is all that these rules need. Returns its result and the kinds of the
+    /// stored webhooks.
     async fn within<T: Send + 'static>(
         work: impl FnOnce(&mut Account<'_>) -> Result<T, AccountError> + Send + 'static,
     ) -> (T, Vec<String>) {

@@ -1,16 +1,16 @@
-//! The sums that Stripe takes (<https://docs.stripe.com/currencies>, read in November 2026), as far as a stand-in needs
-//! them. Written without a look at the adapter's own table, which it puts to the test.
+//! The amounts that Stripe accepts (<https://docs.stripe.com/currencies>, read in November 2026), as far as the
+//! stand-in needs them. This table was written independently of the adapter's own, which it tests.
 
 use super::error::ApiError;
 
-/// Sums have at most eight digits.
+/// The largest amount: eight digits.
 const LARGEST: i64 = 99_999_999;
 
 const ZERO_DECIMAL: [&str; 15] =
     ["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"];
 const THREE_DECIMAL: [&str; 5] = ["bhd", "jod", "kwd", "omr", "tnd"];
 
-/// The least that is charged, in the currency's unit at Stripe.
+/// The smallest amount for each currency, in Stripe's unit of the currency.
 const SMALLEST: [(&str, i64); 24] = [
     ("usd", 50),
     ("aed", 200),
@@ -38,7 +38,7 @@ const SMALLEST: [(&str, i64); 24] = [
     ("thb", 1000),
 ];
 
-/// Refuses a sum that Stripe does not charge.
+/// Returns an error for an amount that Stripe does not charge.
 pub(super) fn check(amount: i64, currency: &str) -> Result<(), ApiError> {
     const PARAMETER: &str = "line_items[0][price_data][unit_amount]";
     if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_lowercase()) {
@@ -61,7 +61,7 @@ pub(super) fn check(amount: i64, currency: &str) -> Result<(), ApiError> {
     }
     let step = match currency {
         _ if THREE_DECIMAL.contains(&currency) => 10,
-        // Without decimals, and yet in hundredths.
+        // A currency without decimals that Stripe nevertheless expects in hundredths.
         "isk" | "ugx" => 100,
         _ => 1,
     };
@@ -72,7 +72,7 @@ pub(super) fn check(amount: i64, currency: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Renders a sum as a person reads it, such as `250.00 ZAR`.
+/// Formats an amount for a person, such as `250.00 ZAR`.
 pub(super) fn display(amount: i64, currency: &str) -> String {
     let decimals = match currency {
         _ if ZERO_DECIMAL.contains(&currency) => 0,

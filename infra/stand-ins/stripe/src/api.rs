@@ -1,5 +1,4 @@
-//! The interface that a merchant's programs call: who may call, what is asked for, and what is answered when a call is
-//! repeated.
+//! The API for a merchant's programs: authentication, routing of operations, and idempotent replay of responses.
 
 use super::Stripe;
 use super::account::{Account, ApiRequest, REFUND_PARAMETERS, REFUNDS_PARAMETERS, SESSION_PARAMETERS, shown};
@@ -20,7 +19,7 @@ use stand_in_host::web::{ProblemResponse, body};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Where the answers to calls with an idempotency key are kept.
+/// The table of responses to calls with an idempotency key.
 pub(super) const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS stripe_answers (
         idempotency_key TEXT PRIMARY KEY,
@@ -37,17 +36,18 @@ const ORIGINAL_REQUEST: HeaderName = HeaderName::from_static("original-request")
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("stripe-should-retry");
 const STRIPE_VERSION: HeaderName = HeaderName::from_static("stripe-version");
-/// Longer keys are refused (<https://docs.stripe.com/api/idempotent_requests>).
+/// The maximum length of an idempotency key; longer ones are rejected
+/// (<https://docs.stripe.com/api/idempotent_requests>).
 const KEY_CHARACTERS: usize = 255;
 
-/// The parameters of a call that reads.
+/// The supported parameters of a call that reads an object.
 const READ_PARAMETERS: &[&str] = &["expand[]"];
 
-/// The idempotency keys of the calls under way.
+/// The idempotency keys of the calls in flight.
 #[derive(Debug, Clone, Default)]
 pub(super) struct InProgress(Arc<Mutex<HashSet<String>>>);
 
-/// An idempotency key that no other call can use for as long as this is held.
+/// A reserved idempotency key. No other call can use it until the value is dropped.
 struct HeldKey {
     keys: InProgress,
     key: String,
@@ -66,7 +66,7 @@ impl Drop for HeldKey {
     }
 }
 
-/// What a call asks for.
+/// The operation that a call requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Operation {
     CreateSession,
@@ -105,7 +105,7 @@ impl Operation {
         }
     }
 
-    /// Does it, and returns the object that it is about.
+    /// Runs the operation, and returns the object that it concerns.
     fn run(
         &self,
         account: &mut Account<'_>,
@@ -154,11 +154,11 @@ fn stored(
     Ok(object.ok_or_else(|| ApiError::missing(kind, param, id))?)
 }
 
-/// What is answered, now and to every repetition.
+/// The response to a call, and to every repetition with the same idempotency key.
 struct ApiResponse {
     status: StatusCode,
     body: String,
-    /// The identifier of the call that this was first answered to, if it is a repetition.
+    /// The identifier of the first call, if this is a replayed response.
     original: Option<String>,
 }
 
@@ -168,7 +168,7 @@ impl From<&ApiError> for ApiResponse {
     }
 }
 
-/// `/stripe/v1/…`
+/// `/stripe/v1/…`: handles every call of the API, and adds Stripe's response headers.
 pub(super) async fn call(
     State(stripe): State<Arc<Stripe>>,
     method: Method,
@@ -208,7 +208,8 @@ pub(super) async fn call(
     response
 }
 
-/// Does what a call asks for. What Stripe would refuse is an [`ApiError`]; a body that cannot be read is not.
+/// Authenticates and runs a call. A rejection by Stripe's rules is an [`ApiError`]; a body that cannot be read is a
+/// [`ProblemResponse`].
 async fn answer(
     stripe: &Stripe,
     method: &Method,
@@ -228,7 +229,7 @@ async fn answer(
         Some(key) if key.chars().count() > KEY_CHARACTERS => {
             return Ok(Err(ApiError::refused("Idempotency keys have up to 255 characters.")));
         }
-        // Before the body is read, which the other call may still be sending.
+        // The key is reserved before the body is read, because another call with it may still be sending its body.
         Some(key) => match stripe.in_progress.hold(key) {
             Some(held) => Some(held),
             None => return Ok(Err(ApiError::in_progress())),
@@ -284,7 +285,7 @@ async fn answer(
     }
 }
 
-/// Returns what was answered to this idempotency key before, which has to have stood for the same call.
+/// Returns the stored response for this idempotency key, or an error if the key was used for a different call.
 fn earlier(
     transaction: &Transaction<'_>,
     key: &str,
@@ -305,7 +306,7 @@ fn earlier(
     }))
 }
 
-/// Checks the account's key, given as a bearer or as the user name of HTTP's basic scheme
+/// Verifies the account's API key, given as a bearer token or as the user name of HTTP basic authentication
 /// (<https://docs.stripe.com/api/authentication>).
 fn authorize(headers: &HeaderMap, secret_key: &str) -> Result<(), ApiError> {
     let given = text(headers, &AUTHORIZATION).and_then(|value| value.split_once(' '));

@@ -1,9 +1,9 @@
-//! How Stripe refuses (<https://docs.stripe.com/api/errors>).
+//! Stripe's error responses (<https://docs.stripe.com/api/errors>).
 
 use http::StatusCode;
 use serde_json::{Map, Value};
 
-/// An error of the interface.
+/// An error that the API returns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ApiError {
     pub(super) status: StatusCode,
@@ -11,8 +11,8 @@ pub(super) struct ApiError {
     code: Option<&'static str>,
     param: Option<String>,
     message: String,
-    /// Whether it was found before the work began. Only what came of work is answered again under an idempotency key
-    /// (<https://docs.stripe.com/api/idempotent_requests>).
+    /// Whether the error was found before the operation began. An idempotency key replays only responses of operations
+    /// that began (<https://docs.stripe.com/api/idempotent_requests>).
     pub(super) before_work: bool,
 }
 
@@ -21,12 +21,12 @@ impl ApiError {
         Self { status, kind, code: None, param: None, message: message.into(), before_work: false }
     }
 
-    /// Builds the error for what cannot be done in the state that things are in.
+    /// Builds the error for an operation that is not possible in the current state.
     pub(super) fn refused(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", message)
     }
 
-    /// Builds the error for a parameter that is not as it has to be.
+    /// Builds the error for an invalid parameter.
     pub(super) fn parameter(code: &'static str, param: &str, message: impl Into<String>) -> Self {
         Self { param: Some(param.to_owned()), before_work: true, ..Self::refused(message).with_code(code) }
     }
@@ -46,13 +46,13 @@ impl ApiError {
         Self { before_work: true, ..Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message) }
     }
 
-    /// Builds the error for a key that is missing or not the account's, and repeats nothing of it.
+    /// Builds the error for an API key that is missing or invalid. It repeats no part of the key.
     pub(super) fn unauthorized(given: bool) -> Self {
         let message = if given { "Invalid API Key provided." } else { "You did not provide an API key." };
         Self::new(StatusCode::UNAUTHORIZED, "invalid_request_error", message)
     }
 
-    /// Builds the error for an idempotency key that stood for another request before.
+    /// Builds the error for an idempotency key that was already used with other parameters.
     pub(super) fn other_parameters(key: &str) -> Self {
         let message = format!(
             "Keys for idempotent requests can only be used with the same parameters they were first used with. Try \
@@ -61,7 +61,7 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "idempotency_error", message)
     }
 
-    /// Builds the error for an idempotency key whose first request is still under way.
+    /// Builds the error for an idempotency key whose first request is still in flight.
     pub(super) fn in_progress() -> Self {
         let message = "There is currently another in-progress request using this idempotency key.";
         Self::new(StatusCode::CONFLICT, "idempotency_error", message).with_code("idempotency_key_in_use")
@@ -77,7 +77,7 @@ impl ApiError {
         Self { code: Some(code), ..self }
     }
 
-    /// Renders the response's body.
+    /// Builds the response's body.
     pub(super) fn body(&self) -> Value {
         let mut error = Map::new();
         error.insert("type".to_owned(), self.kind.into());
@@ -94,10 +94,10 @@ impl ApiError {
     }
 }
 
-/// A change of the account that was not made.
+/// The reason why a change of the account was not made.
 #[derive(Debug)]
 pub(super) enum AccountError {
-    /// Stripe would refuse it.
+    /// Stripe would reject the change.
     Api(ApiError),
     /// The store could not be read or written.
     Store(rusqlite::Error),

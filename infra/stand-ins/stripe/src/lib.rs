@@ -1,5 +1,5 @@
-//! A stand-in for Stripe: its interface below `/stripe/v1`, its payment page, its events. It knows Checkout Sessions
-//! with what comes of them, and behaves as <https://docs.stripe.com/api> says; what it does not know it refuses.
+//! A stand-in for Stripe: its API below `/stripe/v1`, its payment page, its events. It supports Checkout Sessions and
+//! the objects that they create, and behaves as <https://docs.stripe.com/api> documents. It rejects everything else.
 
 mod account;
 mod amount;
@@ -28,13 +28,13 @@ use stand_in_host::{Host, Shutdown, StandIn, StandInError};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The account's key, unless `STRIPE_SECRET_KEY` is set. It protects nothing.
+/// The account's API key, unless `STRIPE_SECRET_KEY` is set. It protects nothing.
 const DEVELOPMENT_KEY: &str = "sk_test_local0stand0in";
 const BRAND: Brand = Brand { name: "Stand-in for Stripe", style: "/stripe/style.css" };
-/// How often the stand-in looks for sessions whose time has come.
+/// The interval between two searches for sessions past their expiry.
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);
 
-/// Stands in for Stripe, below `/stripe`.
+/// The stand-in for Stripe, below `/stripe`.
 #[derive(Debug, Clone, Copy)]
 pub struct StripeStandIn;
 
@@ -69,7 +69,7 @@ impl StandIn for StripeStandIn {
     }
 }
 
-/// The stand-in, running.
+/// The state of the running stand-in.
 struct Stripe {
     store: DurableStore,
     webhooks: Queue,
@@ -103,7 +103,7 @@ impl Stripe {
         })
     }
 
-    /// Expires sessions as their time comes.
+    /// Expires sessions past their expiry, until the runner stops.
     async fn expire_sessions(self: Arc<Self>, shutdown: Shutdown) {
         loop {
             tokio::select! {
@@ -123,7 +123,7 @@ impl Stripe {
         }
     }
 
-    /// Does what a form on a session's page says.
+    /// Applies a form that was submitted on a session's page.
     async fn form<T: FormValue>(
         &self,
         id: String,
@@ -172,7 +172,7 @@ async fn pay(
     stripe.form(id, body, attempt_payment).await
 }
 
-/// Lets time pass at the customer's bank: the money that a session waits for arrives, or does not.
+/// Settles a processing payment, in place of the customer's bank: the money arrives or does not.
 async fn settle(
     State(stripe): State<Arc<Stripe>>,
     Path(id): Path<String>,
@@ -181,7 +181,7 @@ async fn settle(
     stripe.form(id, body, settle_payment).await
 }
 
-/// Decides what becomes of the refunds of a payment, for which Stripe has special cards in its test mode
+/// Sets the outcome of the refunds of a payment. Stripe has special cards for this in its test mode
 /// (<https://docs.stripe.com/testing#refunds>).
 async fn refunds(
     State(stripe): State<Arc<Stripe>>,
@@ -229,7 +229,7 @@ fn settle_refunds(
     Ok(submitted(account, checkout, paid))
 }
 
-/// Returns what a form did to a session, with the webhooks about it if it was `applied`.
+/// Builds the result of a form, with the webhooks about the change if it was `applied`.
 fn submitted(account: &mut Account<'_>, checkout: Checkout, applied: bool) -> FormResult {
     let return_url = checkout.session.success_url;
     if applied {

@@ -1,5 +1,4 @@
-//! Stripe's objects, as its interface shows them: what changes is a field, and what is always the same stands beside
-//! it.
+//! Stripe's objects as its API shows them. The variable parts are fields; the constant parts are in `rest`.
 
 use super::error::{AccountError, ApiError};
 use rusqlite::types::{FromSqlError, Type};
@@ -9,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// Where objects are kept, each as JSON under its identifier.
+/// The table of all objects, each as JSON under its identifier.
 pub(super) const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS stripe_objects (
         id TEXT PRIMARY KEY,
@@ -17,27 +16,27 @@ pub(super) const SCHEMA: &str = "
     ) STRICT;
 ";
 
-/// The version of the interface that these objects are of, which webhooks name.
+/// The API version of these objects, which webhooks name.
 pub(super) const VERSION: &str = "2026-10-28.endive";
 
-/// The merchant's own pairs.
+/// The merchant's own key-value pairs on an object.
 pub(super) type Metadata = BTreeMap<String, String>;
 
-/// A session with what Stripe keeps with it and shows elsewhere, or only on demand.
+/// A session, with the data that Stripe keeps with it and shows on other objects or on request only.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Checkout {
     pub(super) session: Session,
     pub(super) line_items: Vec<LineItem>,
-    /// What the payment is to carry once there is one.
+    /// The metadata for the payment intent, once it exists.
     pub(super) intent_metadata: Metadata,
-    /// Whether the customer's part is done and the money did not come.
+    /// Whether the customer paid and the money did not arrive.
     pub(super) failed: bool,
-    /// Whether the balance does not cover refunds of this payment, so that they wait.
+    /// Whether refunds of this payment wait, because the balance does not cover them.
     #[serde(default)]
     pub(super) refunds_wait: bool,
 }
 
-/// <https://docs.stripe.com/api/checkout/sessions/object>
+/// A Checkout Session (<https://docs.stripe.com/api/checkout/sessions/object>).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Session {
     pub(super) id: String,
@@ -51,7 +50,7 @@ pub(super) struct Session {
     pub(super) livemode: bool,
     pub(super) locale: Option<String>,
     pub(super) metadata: Metadata,
-    /// There is none until the customer tries to pay.
+    /// The payment intent's identifier; there is none until the customer tries to pay.
     pub(super) payment_intent: Option<String>,
     pub(super) payment_status: PaymentStatus,
     pub(super) status: SessionStatus,
@@ -86,7 +85,7 @@ pub(super) enum PaymentStatus {
     Unpaid,
 }
 
-/// <https://docs.stripe.com/api/checkout/sessions/line_items>
+/// A line item of a session (<https://docs.stripe.com/api/checkout/sessions/line_items>).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct LineItem {
     pub(super) id: String,
@@ -99,7 +98,7 @@ pub(super) struct LineItem {
     pub(super) rest: Map<String, Value>,
 }
 
-/// <https://docs.stripe.com/api/payment_intents/object>
+/// A payment intent (<https://docs.stripe.com/api/payment_intents/object>).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct PaymentIntent {
     pub(super) id: String,
@@ -126,7 +125,7 @@ pub(super) enum IntentStatus {
     Canceled,
 }
 
-/// <https://docs.stripe.com/api/charges/object>
+/// A charge (<https://docs.stripe.com/api/charges/object>).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Charge {
     pub(super) id: String,
@@ -154,7 +153,7 @@ pub(super) enum ChargeStatus {
     Failed,
 }
 
-/// <https://docs.stripe.com/api/refunds/object>
+/// A refund (<https://docs.stripe.com/api/refunds/object>).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Refund {
     pub(super) id: String,
@@ -171,7 +170,7 @@ pub(super) struct Refund {
     pub(super) rest: Map<String, Value>,
 }
 
-/// <https://docs.stripe.com/refunds#refund-statuses>
+/// The status of a refund (<https://docs.stripe.com/refunds#refund-statuses>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum RefundStatus {
@@ -180,7 +179,7 @@ pub(super) enum RefundStatus {
     Failed,
 }
 
-/// Returns the fields that are the same in every object of a kind.
+/// Returns the fields of a JSON object: those that are constant for a kind of Stripe object.
 fn rest(object: Value) -> Map<String, Value> {
     match object {
         Value::Object(fields) => fields,
@@ -207,7 +206,7 @@ impl Session {
 }
 
 impl LineItem {
-    /// `note` is the product's own description.
+    /// Returns the constant fields of a line item. `note` is the product's own description.
     pub(super) fn rest(note: Option<&str>) -> Map<String, Value> {
         rest(json!({
             "object": "item", "amount_discount": 0, "amount_tax": 0, "price": { "product_description": note },
@@ -251,7 +250,7 @@ impl Refund {
     }
 }
 
-/// Returns the object of this identifier.
+/// Loads the object with this identifier, if it exists.
 pub(super) fn load<T: DeserializeOwned>(transaction: &Transaction<'_>, id: &str) -> rusqlite::Result<Option<T>> {
     transaction
         .prepare_cached("SELECT body FROM stripe_objects WHERE id = ?1")?
@@ -259,19 +258,19 @@ pub(super) fn load<T: DeserializeOwned>(transaction: &Transaction<'_>, id: &str)
         .optional()?
         .map(|body| serde_json::from_str(&body))
         .transpose()
-        // Only an older or newer version could have written it.
+        // Only an older or newer version of the stand-in could have written an unreadable object.
         .map_err(|error| {
             rusqlite::Error::FromSqlConversionFailure(0, Type::Text, FromSqlError::Other(error.into()).into())
         })
 }
 
-/// Keeps an object under its identifier.
+/// Stores an object under its identifier, replacing an earlier state.
 pub(super) fn save(transaction: &Transaction<'_>, id: &str, object: &impl Serialize) -> rusqlite::Result<()> {
     let statement = "INSERT INTO stripe_objects (id, body) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET body = ?2";
     transaction.prepare_cached(statement)?.execute((id, json!(object).to_string())).map(|_| ())
 }
 
-/// Puts objects in the place of their identifiers, along a path such as `payment_intent.latest_charge`
+/// Replaces identifiers with their objects along a path such as `payment_intent.latest_charge`
 /// (<https://docs.stripe.com/api/expanding_objects>).
 pub(super) fn expand(transaction: &Transaction<'_>, object: &mut Value, path: &str) -> Result<(), AccountError> {
     let mut here = object;

@@ -1,20 +1,20 @@
-//! Parameters as Stripe takes them: a form whose names nest by brackets, such as `line_items[0][quantity]`.
+//! Parsing of Stripe's parameters: a form whose names nest by brackets, such as `line_items[0][quantity]`.
 
 use super::error::ApiError;
 use std::collections::BTreeMap;
 
-/// Pairs of one map that Stripe keeps for the merchant, at most (<https://docs.stripe.com/api/metadata>).
+/// The maximum number of pairs in one metadata map (<https://docs.stripe.com/api/metadata>).
 const METADATA_PAIRS: usize = 50;
 const METADATA_KEY_CHARACTERS: usize = 40;
 const METADATA_VALUE_CHARACTERS: usize = 500;
 
-/// The parameters of a call, by their whole names.
+/// The parameters of a call, by their full names.
 #[derive(Debug)]
 pub(super) struct Parameters(BTreeMap<String, String>);
 
 impl Parameters {
-    /// Reads a form or query. An element's place in a list may be left open, as `expand[]` does. A name that `known`
-    /// does not have is refused; there, `[]` is any place in a list and `[*]` any key of a map.
+    /// Parses a form or query. The index of a list element may be omitted, as in `expand[]`. A name that matches no
+    /// pattern in `known` is rejected; in a pattern, `[]` matches any list index and `[*]` any map key.
     pub(super) fn read(text: &[u8], known: &[&str]) -> Result<Self, ApiError> {
         let pairs: Vec<(String, String)> =
             serde_urlencoded::from_bytes(text).map_err(|_| ApiError::refused("The parameters cannot be read."))?;
@@ -32,12 +32,12 @@ impl Parameters {
         Ok(Self(parameters))
     }
 
-    /// Returns what tells two calls apart, whatever order their parameters came in.
+    /// Returns a canonical form of the parameters, equal for two calls that differ only in the parameters' order.
     pub(super) fn fingerprint(&self) -> String {
         serde_urlencoded::to_string(&self.0).unwrap_or_default()
     }
 
-    /// Returns a text, if there is one.
+    /// Returns an optional text, which must not be empty.
     pub(super) fn text(&self, name: &str) -> Result<Option<&str>, ApiError> {
         match self.0.get(name).map(String::as_str) {
             Some("") => Err(ApiError::parameter(
@@ -49,24 +49,24 @@ impl Parameters {
         }
     }
 
-    /// Returns a text that has to be there.
+    /// Returns a required text.
     pub(super) fn required(&self, name: &str) -> Result<&str, ApiError> {
         self.text(name)?.ok_or_else(|| missing(name))
     }
 
-    /// Returns a number, if there is one.
+    /// Returns an optional integer.
     pub(super) fn integer(&self, name: &str) -> Result<Option<i64>, ApiError> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         let invalid = |_| ApiError::parameter("parameter_invalid_integer", name, format!("Invalid integer: {text}"));
         text.parse().map(Some).map_err(invalid)
     }
 
-    /// Returns a number that has to be there.
+    /// Returns a required integer.
     pub(super) fn required_integer(&self, name: &str) -> Result<i64, ApiError> {
         self.integer(name)?.ok_or_else(|| missing(name))
     }
 
-    /// Returns an address, if there is one.
+    /// Returns an optional URL.
     pub(super) fn url(&self, name: &str) -> Result<Option<String>, ApiError> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         if !reqwest::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
@@ -75,20 +75,20 @@ impl Parameters {
         Ok(Some(text.to_owned()))
     }
 
-    /// The elements of a list of texts.
+    /// Returns the elements of a list of texts.
     pub(super) fn list(&self, name: &str) -> Vec<&str> {
         let prefix = format!("{name}[");
         let elements = self.0.iter().filter(|(name, _)| name.starts_with(&prefix));
         elements.map(|(_, value)| value.as_str()).collect()
     }
 
-    /// Returns whether there is anything below this name.
+    /// Returns whether any parameter is nested below this name.
     pub(super) fn has(&self, name: &str) -> bool {
         let prefix = format!("{name}[");
         self.0.keys().any(|name| name.starts_with(&prefix))
     }
 
-    /// Returns the merchant's own pairs.
+    /// Returns the merchant's own key-value pairs below this name.
     pub(super) fn metadata(&self, name: &str) -> Result<BTreeMap<String, String>, ApiError> {
         let prefix = format!("{name}[");
         let mut metadata = BTreeMap::new();
@@ -111,7 +111,7 @@ fn missing(name: &str) -> ApiError {
     ApiError::parameter("parameter_missing", name, format!("Missing required param: {name}."))
 }
 
-/// Returns whether a name is of this form.
+/// Returns whether a name matches a pattern.
 fn matches(name: &str, form: &str) -> bool {
     let (mut parts, mut wanted) = (name.split('['), form.split('['));
     loop {

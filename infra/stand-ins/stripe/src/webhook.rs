@@ -1,5 +1,5 @@
-//! The events that the merchant is sent until it accepts them, signed as Stripe signs them
-//! (<https://docs.stripe.com/webhooks#verify-manually>).
+//! The events to the merchant, signed as Stripe signs them (<https://docs.stripe.com/webhooks#verify-manually>). Each
+//! is retried until the merchant accepts it.
 
 use domain::Timestamp;
 use reqwest::Client;
@@ -11,10 +11,10 @@ use stand_in_host::Doors;
 use stand_in_host::durable::{Attempt, Job, NewJob, Work};
 use stand_in_host::webhook::deliver;
 
-/// The queue of events that the merchant has not accepted yet.
+/// The name of the queue of events that the merchant has not accepted yet.
 pub(super) const QUEUE: &str = "stripe";
 
-/// Stores an event to be sent. Each has a message group of its own: they arrive in any order, as Stripe's do.
+/// Stores an event for delivery. Each has its own message group, so that events arrive in any order, as Stripe's do.
 pub(super) fn put(transaction: &Transaction<'_>, id: &str, event: &Value, now: Timestamp) -> rusqlite::Result<Job> {
     Job::put(transaction, QUEUE, NewJob { rule: "webhook", message_group: id, body: event.to_string() }, now)
 }
@@ -30,7 +30,7 @@ pub(super) struct Sender {
 impl Work for Sender {
     fn attempt<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Attempt> {
         Box::pin(async move {
-            // Signed anew each time, for a receiver refuses what was signed long ago.
+            // Signed again for each attempt, because a receiver rejects old signatures.
             let signature = self.secrets.sign(job.body.as_bytes(), self.doors.now());
             let request = self.client.post(&self.url).header(STRIPE_SIGNATURE, signature).body(job.body.clone());
             deliver(request.header("content-type", "application/json; charset=utf-8")).await

@@ -18,37 +18,37 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-/// The table's name where `TABLE_NAME` does not give another.
+/// The table's default name, if `TABLE_NAME` is not set.
 pub const TABLE_NAME: &str = "chat2pay";
 
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
-/// The embedded DynamoDB could not be started, or does not answer.
+/// The reason why the embedded DynamoDB could not be started, or a call to it failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
-    /// The template does not say what the table looks like.
+    /// The template does not describe the table.
     #[error(transparent)]
     Template(#[from] TemplateError),
-    /// The template describes a table that DynamoDB does not take.
+    /// DynamoDB rejects the table that the template describes.
     #[error("the template's table cannot be created: {0}")]
     Definition(#[source] serde_json::Error),
     /// The database itself failed.
     #[error("the embedded DynamoDB failed: {0}")]
     Database(#[from] DynoxideError),
-    /// No address to listen on, or no thread to listen with.
+    /// No address or no thread for its HTTP listener is available.
     #[error("the embedded DynamoDB cannot listen: {0}")]
     Listen(#[from] std::io::Error),
-    /// Its file is kept under a name that is not UTF-8, which it cannot open.
+    /// Its file's path is not UTF-8, so that the database cannot open it.
     #[error("the data directory's path must be valid UTF-8")]
     Path,
-    /// A call to it did not come to its end.
+    /// A call to it was cut off.
     #[error("a call to the embedded DynamoDB was cut off: {0}")]
     CutOff(#[from] tokio::task::JoinError),
 }
 
-/// A running DynamoDB with the template's table in it. It stops when it is dropped.
+/// A running DynamoDB with the template's table. It stops when the value is dropped.
 pub struct Embedded {
-    /// Where it answers over HTTP, for `AWS_ENDPOINT_URL_DYNAMODB`.
+    /// Its HTTP URL, for `AWS_ENDPOINT_URL_DYNAMODB`.
     pub url: String,
     /// The same database without HTTP. Its calls block.
     pub database: Database,
@@ -57,18 +57,18 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Starts one with the table [`TABLE_NAME`]: kept in a file of this directory, or in memory.
+    /// Starts a database with the table [`TABLE_NAME`], in a file of this directory or in memory.
     ///
     /// # Errors
-    /// [`DatabaseError`] if the file or the table cannot be made, or there is no port to listen on.
+    /// [`DatabaseError`] if the file or the table cannot be created, or no port is available.
     pub async fn start(data_dir: Option<&Path>) -> Result<Self, DatabaseError> {
         Self::with_table(data_dir, TABLE_NAME, &Template::embedded()?.table, &Doors::default()).await
     }
 
-    /// Starts one with this table under this name, unless the directory has it already.
+    /// Starts a database and creates this table under this name, unless the directory already contains it.
     ///
     /// # Errors
-    /// [`DatabaseError`] if the file or the table cannot be made, or there is no port to listen on.
+    /// [`DatabaseError`] if the file or the table cannot be created, or no port is available.
     pub(crate) async fn with_table(
         data_dir: Option<&Path>,
         name: &str,
@@ -79,7 +79,7 @@ impl Embedded {
             Some(directory) => {
                 directory.join("dynamodb.sqlite").into_os_string().into_string().map_err(|_| DatabaseError::Path)?
             }
-            // Memory that a second connection can reach under this name, for `index_stream`.
+            // An in-memory database with a name, by which `index_stream` opens a second connection.
             None => format!("file:{}?mode=memory&cache=shared", doors.uuid()),
         };
         let request = CreateTableRequest::deserialize(table.create_request(name)).map_err(DatabaseError::Definition)?;
@@ -112,7 +112,7 @@ impl Embedded {
         Ok(Self { url, database, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Stops it, after the calls that are running.
+    /// Stops the database after the calls in flight.
     pub async fn stop(mut self) {
         self.stop = None;
         if let Some(thread) = self.thread.take() {
@@ -124,7 +124,7 @@ impl Embedded {
     }
 }
 
-/// Serves the database on a thread of its own: its handlers block, which no other async task should have to wait for.
+/// Serves the database over HTTP on a separate thread: its handlers block, and must not block other async tasks.
 fn serve(
     listener: TcpListener,
     database: Database,
@@ -134,7 +134,7 @@ fn serve(
     std::thread::Builder::new().name("dynamodb".to_owned()).spawn(move || {
         let served = runtime.block_on(async move {
             let listener = tokio::net::TcpListener::from_std(listener).map_err(|error| error.to_string())?;
-            // Dropping the sender is the signal, so its error is the expected outcome.
+            // Dropping the sender is the stop signal, so that the receiver's error is expected.
             dynoxide::server::serve_with_shutdown(listener, database, async { drop(stopped.await) }).await
         });
         if let Err(error) = served {
@@ -143,8 +143,8 @@ fn serve(
     })
 }
 
-/// Every write asks the stream for its last sequence number and every poll for what follows one, and both read the
-/// whole stream without this index.
+/// Creates an index on the stream. Every write reads the stream's last sequence number, and every poll the records
+/// after one; without the index both scan the whole stream.
 fn index_stream(path: &str) -> Result<(), rusqlite::Error> {
     rusqlite::Connection::open(path)?.execute_batch(
         "CREATE INDEX IF NOT EXISTS stream_records_in_order
@@ -152,24 +152,25 @@ fn index_stream(path: &str) -> Result<(), rusqlite::Error> {
     )
 }
 
-/// Makes one call to the database, away from the async threads.
+/// Makes one call to the database on a thread for blocking work.
 ///
 /// # Errors
-/// What the call answered, or that it was cut off.
+/// The call's own error, or [`DatabaseError`] if it was cut off.
 pub(crate) async fn blocking<T: Send + 'static>(
     call: impl FnOnce() -> Result<T, DynoxideError> + Send + 'static,
 ) -> Result<T, DatabaseError> {
     Ok(tokio::task::spawn_blocking(call).await??)
 }
 
-/// Starts sweeping the database, and returns the route by which it is reached under the runner's own address.
+/// Starts the removal of expired items, and returns the route that forwards calls from the runner's own address to the
+/// database.
 pub(super) fn start(runner: &Runner) -> Router {
     runner.host.shutdown.spawn(sweep(runner.database.clone(), runner.host.shutdown.clone()));
     proxy::router(runner)
 }
 
-/// Removes items whose time to live has passed, again and again. DynamoDB takes up to days for it; here it is a matter
-/// of seconds, but never more than a small part of the database's time.
+/// Removes items whose time to live has passed, periodically. DynamoDB takes up to days for it. Here it takes seconds,
+/// and never more than a small part of the database's time.
 async fn sweep(database: Database, shutdown: Shutdown) {
     let mut pause = SWEEP_EVERY;
     loop {
@@ -181,8 +182,8 @@ async fn sweep(database: Database, shutdown: Shutdown) {
         let swept = database.clone();
         match blocking(move || swept.sweep_ttl()).await {
             Ok(0) => {}
-            Ok(removed) => tracing::debug!(removed, "items reached their time to live"),
-            Err(error) => tracing::error!(%error, "items past their time to live stay"),
+            Ok(removed) => tracing::debug!(removed, "expired items removed"),
+            Err(error) => tracing::error!(%error, "removal of expired items failed"),
         }
         pause = SWEEP_EVERY.max(begun.elapsed() * 20);
     }

@@ -1,5 +1,5 @@
-//! The embedded DynamoDB under this machine's fixed address, for functions that run elsewhere: its own port is another
-//! one at each start.
+//! A proxy to the embedded DynamoDB under the runner's fixed address, for functions that run elsewhere: the database's
+//! own port changes at each start.
 
 use crate::runner::Runner;
 use axum::Router;
@@ -10,7 +10,7 @@ use axum::routing::post;
 use http::{HeaderMap, header};
 use stand_in_host::web::{ProblemResponse, body};
 
-/// The most that DynamoDB takes, in bytes.
+/// The largest request body that DynamoDB accepts, in bytes.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
 
 pub(super) fn router(runner: &Runner) -> Router {
@@ -20,10 +20,10 @@ pub(super) fn router(runner: &Runner) -> Router {
         .with_state(runner.clone())
 }
 
-/// `POST /local/aws/dynamodb/`: passes a call on to the database.
+/// `POST /local/aws/dynamodb/`: forwards a call to the database.
 async fn call(State(runner): State<Runner>, mut headers: HeaderMap, body: Body) -> Result<Response, ProblemResponse> {
     let body = body::read(body, BODY_LIMIT).await?;
-    // Both are made anew for the call behind this one.
+    // Both headers are set again for the forwarded call.
     headers.remove(header::HOST);
     headers.remove(header::CONTENT_LENGTH);
     let call = runner.host.client.post(&runner.database_url).headers(headers).body(body);

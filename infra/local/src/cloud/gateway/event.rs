@@ -1,4 +1,4 @@
-//! A request as the event that an HTTP API makes of it (payload format 2.0).
+//! Builds the event that an HTTP API makes of a request (payload format 2.0).
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
 
 use super::route::Match;
@@ -15,19 +15,20 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use uuid::Uuid;
 
-/// An address may hold raw bytes beyond ASCII. What is passed on is an address in the strict sense.
+/// The bytes to percent-encode: a request's URL may contain raw non-ASCII bytes, and the event's URL must be strictly
+/// valid.
 const BEYOND_ASCII: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`').add(b'{').add(b'}');
 
-/// What the event says beside the request itself.
+/// The parts of the event that do not come from the request.
 pub(super) struct Context<'a> {
-    /// This machine's own, whatever the client wrote.
+    /// The host and port of the runner, which replace the client's `Host` header.
     pub(super) authority: &'a str,
     pub(super) client: IpAddr,
     pub(super) now: Timestamp,
     pub(super) request_id: Uuid,
 }
 
-/// Renders the event's JSON text. `claims` are those of a verified token.
+/// Builds the event's JSON text. `claims` are those of a verified token.
 pub(super) fn event(
     parts: &Parts,
     body: &[u8],
@@ -93,8 +94,8 @@ pub(super) fn event(
     event.to_string()
 }
 
-/// Returns the headers by their lower-cased names, several of one name joined by commas. What the client says about
-/// itself and its way here is replaced by what is so.
+/// Returns the headers by lower-case name; several values of one name are joined by commas. Headers in which the client
+/// describes itself and its route are replaced by the actual values.
 fn headers(given: &HeaderMap, authority: &str, client: IpAddr) -> BTreeMap<String, String> {
     let mut headers: BTreeMap<String, String> = BTreeMap::new();
     for (name, value) in given {
@@ -111,7 +112,7 @@ fn headers(given: &HeaderMap, authority: &str, client: IpAddr) -> BTreeMap<Strin
     headers
 }
 
-/// Adds a value to those of its name, with a comma between them.
+/// Appends a value to the values of its name, separated by a comma.
 fn join(values: &mut BTreeMap<String, String>, name: String, value: &str) {
     let joined = values.entry(name).and_modify(|joined| joined.push(',')).or_default();
     joined.push_str(value);
@@ -122,10 +123,10 @@ fn cookies(headers: &HeaderMap) -> Vec<String> {
     values.flat_map(|value| value.split(';').map(|cookie| cookie.trim().to_owned()).collect::<Vec<_>>()).collect()
 }
 
-/// Returns the decoded query parameters, several of one name joined by commas.
+/// Returns the decoded query parameters; several values of one name are joined by commas.
 fn query_parameters(query: &str) -> BTreeMap<String, String> {
     let mut parameters: BTreeMap<String, String> = BTreeMap::new();
-    // Every text is a query; there is nothing to fail.
+    // Parsing cannot fail: every text is a valid query.
     let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).unwrap_or_default();
     for (name, value) in pairs {
         join(&mut parameters, name, &value);
@@ -133,7 +134,7 @@ fn query_parameters(query: &str) -> BTreeMap<String, String> {
     parameters
 }
 
-/// Returns whether a body of this content type is passed on as it is. Any other is passed on in base64.
+/// Returns whether a body of this content type is passed on as text. Any other body is passed on in base64.
 fn is_text(headers: &HeaderMap) -> bool {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

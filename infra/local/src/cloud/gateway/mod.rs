@@ -1,4 +1,4 @@
-//! The HTTP API in front of the functions: routes, token check, CORS, events and responses.
+//! The HTTP API in front of the functions: routing, token verification, CORS, and conversion of requests and responses.
 
 mod event;
 mod response;
@@ -24,26 +24,26 @@ use std::sync::Arc;
 use std::time::Duration;
 use tower_http::cors::CorsLayer;
 
-/// The largest body that an HTTP API takes, in bytes.
+/// The largest body that an HTTP API accepts, in bytes.
 const BODY_LIMIT: usize = 10 * 1024 * 1024;
-/// The longest path and query that a function can be handed, in bytes. An HTTP API stops at 10,240 for the request line
-/// and all headers together; this is the limit of the functions' own HTTP types with room for the scheme and host.
+/// The longest path and query that a function can receive, in bytes. An HTTP API allows 10,240 bytes for the request
+/// line and all headers together. This limit is that of the functions' HTTP types, less room for the scheme and host.
 const ADDRESS_LIMIT: usize = 60_000;
 
-/// What every request needs.
+/// The state shared by all requests.
 struct Gateway {
     routes: Routes,
     tokens: Arc<Tokens>,
     runner: Runner,
-    /// This machine's own, whatever a client writes.
+    /// The host and port of the runner, whatever the client sends.
     authority: String,
 }
 
-/// Answers what the template routes to a function, and 404 for everything else.
+/// Builds the router: the template's routes lead to their functions, and every other request gets a 404.
 ///
 /// # Errors
-/// [`ConfigError`] if `ALLOWED_ORIGINS` holds something that is not an origin, or the template's CORS settings cannot
-/// be sent.
+/// [`ConfigError`] if `ALLOWED_ORIGINS` contains something that is not an origin, or if the template's CORS settings
+/// are not valid header values.
 pub(super) fn router(runner: &Runner, tokens: Arc<Tokens>) -> Result<Router, ConfigError> {
     let gateway = Gateway {
         routes: Routes::new(&runner.template.routes),
@@ -53,7 +53,7 @@ pub(super) fn router(runner: &Runner, tokens: Arc<Tokens>) -> Result<Router, Con
     };
     let answering = Router::new().fallback(handle).with_state(Arc::new(gateway));
     let allowed_origins = runner.environment.get("ALLOWED_ORIGINS").unwrap_or_default();
-    // Without an allowed origin an HTTP API has no CORS configuration, and no route for a preflight request.
+    // Without an allowed origin, an HTTP API has no CORS configuration and no route for preflight requests.
     Ok(match cors_layer(&runner.template.cors, allowed_origins)? {
         Some(layer) => answering.layer(layer),
         None => answering,
@@ -109,19 +109,19 @@ impl Gateway {
     }
 }
 
-/// Builds the answer to a request whose function gave none, or none that can be sent.
+/// Builds the response to a request whose function returned no response, or an invalid one.
 fn failed(function: &str, error: &dyn std::error::Error) -> ProblemResponse {
     ProblemResponse::unavailable(format!("{function}: {error}"))
 }
 
-/// Reads away the body of a request that is refused whatever it holds, so that the client gets to see the answer.
+/// Reads and discards the body of a rejected request, so that the client receives the response.
 async fn refuse(body: Body, problem: ProblemResponse) -> ProblemResponse {
-    // That it is too large or breaks off changes nothing about the refusal.
+    // The request is rejected even if its body is too large or breaks off.
     drop(body::read(body, 0).await);
     problem
 }
 
-/// Builds what an HTTP API adds to its responses for the pages of these origins, which commas separate.
+/// Builds the CORS layer for pages of these comma-separated origins; `None` without an origin.
 fn cors_layer(cors: &Cors, origins: &str) -> Result<Option<CorsLayer>, ConfigError> {
     let wrong =
         || Environment::invalid("ALLOWED_ORIGINS", "origins such as https://desk.example.com, separated by commas");
@@ -148,7 +148,7 @@ fn cors_layer(cors: &Cors, origins: &str) -> Result<Option<CorsLayer>, ConfigErr
     Ok(Some(layer))
 }
 
-/// Returns whether a text is a scheme and a host with nothing behind it: what a browser sends as `Origin`.
+/// Returns whether a text is a scheme and a host with nothing after them, as browsers send `Origin`.
 fn is_origin(text: &str) -> bool {
     reqwest::Url::parse(text)
         .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text)

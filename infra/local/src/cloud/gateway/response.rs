@@ -1,4 +1,4 @@
-//! A function's answer as the response that an HTTP API makes of it (payload format 2.0).
+//! Builds the HTTP response that an HTTP API makes of a function's response (payload format 2.0).
 
 use axum::body::Body;
 use axum::response::Response;
@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// A function's answer that is no HTTP response.
+/// The reason why a function's response is not a valid HTTP response.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FunctionResponseError {
     #[error("it is not an HTTP API's response: {0}")]
@@ -35,10 +35,10 @@ struct FunctionResponse {
     is_base64_encoded: bool,
 }
 
-/// Builds the response that a function's answer describes.
+/// Builds the HTTP response that a function's response describes.
 ///
 /// # Errors
-/// [`FunctionResponseError`] if it describes none.
+/// [`FunctionResponseError`] if it does not describe a valid one.
 pub(super) fn response(answer: &str) -> Result<Response, FunctionResponseError> {
     let answer: FunctionResponse = serde_json::from_str(answer)?;
     let body = answer.body.unwrap_or_default();
@@ -48,12 +48,12 @@ pub(super) fn response(answer: &str) -> Result<Response, FunctionResponseError> 
 
     let several = answer.multi_value_headers.unwrap_or_default();
     let single = answer.headers.unwrap_or_default().into_iter();
-    // A header with several values may be given both ways.
+    // If a header is given in both forms, `multiValueHeaders` takes precedence over `headers`.
     let single = single.filter(|(name, _)| !several.contains_key(name)).map(|(name, value)| (name, vec![value]));
     let cookies = answer.cookies.unwrap_or_default().into_iter().map(|cookie| ("set-cookie".to_owned(), vec![cookie]));
     for (name, values) in several.clone().into_iter().chain(single).chain(cookies) {
         let name: HeaderName = name.parse().map_err(http::Error::from)?;
-        // How the body is transferred is not the function's business.
+        // The server decides how the body is transferred, not the function.
         if name == header::CONTENT_LENGTH || name == header::TRANSFER_ENCODING || name == header::CONNECTION {
             continue;
         }

@@ -1,5 +1,5 @@
-//! Which route a request is for, as an HTTP API decides it: the method is equal, the path has as many segments, and a
-//! literal segment comes before a parameter.
+//! Route matching as an HTTP API does it: the method is equal, the path has the same number of segments, and a literal
+//! segment takes precedence over a parameter.
 
 use crate::cloud::template::Route;
 use http::Method;
@@ -21,7 +21,7 @@ enum Segment {
     Parameter(String),
 }
 
-/// A route and what the path holds in place of its parameters.
+/// A matched route with the values of its path parameters.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Match<'a> {
     pub(super) route: &'a Route,
@@ -29,7 +29,7 @@ pub(super) struct Match<'a> {
 }
 
 impl Routes {
-    /// Prepares the template's routes.
+    /// Sorts the template's routes for matching.
     pub(super) fn new(routes: &[Route]) -> Self {
         let mut compiled: Vec<_> = routes
             .iter()
@@ -38,13 +38,13 @@ impl Routes {
                 route: route.clone(),
             })
             .collect();
-        // The first match wins, so the fewest parameters come first.
+        // The first match wins, so that routes with the fewest parameters come first.
         compiled.sort_by_key(|compiled| compiled.segments.iter().filter(|segment| segment.is_parameter()).count());
         Self(compiled)
     }
 
-    /// Finds the route for a request to this path, which is still percent-encoded, so that an encoded slash stays in
-    /// its segment.
+    /// Finds the route for a request. `path` is still percent-encoded, so that an encoded slash stays within its
+    /// segment.
     pub(super) fn find(&self, method: &Method, path: &str) -> Option<Match<'_>> {
         self.0.iter().filter(|compiled| compiled.route.method == *method).find_map(|compiled| compiled.matches(path))
     }

@@ -1,5 +1,5 @@
-//! The customers' phone, and the chat that brings it their texts. It receives them as the integrator's chat would, and
-//! shows them.
+//! Stand-in for the integrator's chat and the customers' phones. It receives the channel's webhooks as the chat would,
+//! and shows the texts.
 
 mod page;
 
@@ -21,8 +21,8 @@ use stand_in_host::web::{ProblemResponse, body};
 use stand_in_host::{Host, Identifiers as _, StandIn, StandInError};
 use std::sync::Arc;
 
-/// What the channel signs with while the functions run under `cargo lambda watch`, unless `CHANNEL_WEBHOOK_SECRET` is
-/// set: both sides must know it beforehand. It protects nothing.
+/// The channel's signing secret while the functions run under `cargo lambda watch`, unless `CHANNEL_WEBHOOK_SECRET` is
+/// set. Both processes have to know it in advance. It protects nothing.
 const DEVELOPMENT_CHANNEL_SECRET: &str = "whsec_bG9jYWwtY2hhbm5lbC1zZWNyZXQtZm9yLWRldg==";
 
 const SCHEMA: &str = "
@@ -35,7 +35,7 @@ const SCHEMA: &str = "
     ) STRICT;
 ";
 
-/// Stands in for the integrator's chat and the customers' phones, below `/local/phone`.
+/// The stand-in for the integrator's chat and the customers' phones, below `/local/phone`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PhoneStandIn;
 
@@ -74,15 +74,15 @@ impl StandIn for PhoneStandIn {
     }
 }
 
-/// The phone, running.
+/// The state of the running stand-in.
 struct Phone {
     host: Host,
     secrets: Secrets,
-    /// Where the chat reports what it could not deliver.
+    /// The URL for delivery reports about texts that could not be delivered.
     reports: String,
 }
 
-/// The channel's webhook. What it says beside the text is for chats.
+/// The channel's webhook, as far as the phone needs it. The other fields are for chats.
 #[derive(Deserialize)]
 struct Delivery {
     r#type: String,
@@ -95,10 +95,10 @@ struct Text {
     text: String,
 }
 
-/// A text as the customer sees it.
+/// A received text.
 #[derive(Debug, Serialize)]
 struct Message {
-    /// The event that brought it.
+    /// The identifier of the event that the text came with.
     #[serde(skip)]
     event_id: String,
     to: String,
@@ -106,19 +106,19 @@ struct Message {
     at: String,
 }
 
-/// A form that names a text which did not arrive after all.
+/// The form that marks a text as undelivered.
 #[derive(Deserialize)]
 struct Undelivered {
     event_id: String,
 }
 
-/// A query that names the phone whose texts to show.
+/// The query that selects the phone whose texts to show.
 #[derive(Debug, Deserialize)]
 struct PhoneQuery {
     phone: Option<String>,
 }
 
-/// `POST /local/phone`: receives the channel's webhook. One that came before is taken once.
+/// `POST /local/phone`: receives the channel's webhook. A repeated webhook is accepted and stored once.
 async fn receive(
     State(phone): State<Arc<Phone>>,
     headers: HeaderMap,
@@ -146,8 +146,8 @@ async fn receive(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `POST /local/phone/undelivered`: takes a text from the phone that the chat has taken and could not deliver after
-/// all, and reports it as the chat would.
+/// `POST /local/phone/undelivered`: removes a text that the chat had accepted and could not deliver, and reports the
+/// failure as the chat would.
 async fn undelivered(State(phone): State<Arc<Phone>>, body: Body) -> Result<Redirect, ProblemResponse> {
     let body = body::read(body, body::OWN_LIMIT).await?;
     let form: Undelivered =
@@ -166,7 +166,7 @@ async fn undelivered(State(phone): State<Arc<Phone>>, body: Body) -> Result<Redi
     Ok(Redirect::to(&format!("/local/phone?phone=%2B{}", to.trim_start_matches('+'))))
 }
 
-/// `GET /local/messages?phone=`: lists the texts that one phone received, or all, oldest first.
+/// `GET /local/messages?phone=`: lists the texts of one number, or of all, oldest first.
 async fn list(
     State(phone): State<Arc<Phone>>,
     query: Result<Query<PhoneQuery>, QueryRejection>,
@@ -174,14 +174,14 @@ async fn list(
     Ok(Json(phone.messages(number(query)?).await?))
 }
 
-/// Reads the number that is asked about; none for all of them.
+/// Parses the queried number; `None` means all numbers.
 fn number(query: Result<Query<PhoneQuery>, QueryRejection>) -> Result<Option<String>, ProblemResponse> {
     let Query(query) = query.map_err(|_| ProblemResponse::invalid("phone", "must be given at most once"))?;
     Ok(query.phone.filter(|number| !number.trim().is_empty()).map(|number| with_plus(&number)))
 }
 
 impl Phone {
-    /// Returns the texts that a number received, or all, oldest first.
+    /// Returns the texts of one number, or of all, oldest first.
     async fn messages(&self, number: Option<String>) -> Result<Vec<Message>, ProblemResponse> {
         let messages = self.host.store.transaction(move |transaction| {
             transaction
@@ -196,7 +196,7 @@ impl Phone {
         Ok(messages.await?)
     }
 
-    /// Reports, as the integrator's chat would, that a text did not arrive.
+    /// Sends a delivery report, as the integrator's chat would, that a text was not delivered.
     async fn report(&self, event_id: &str) -> Result<(), ProblemResponse> {
         let (payment_request_id, _) = event_id.split_once('#').unwrap_or((event_id, ""));
         let now = self.host.doors.now();
@@ -211,7 +211,7 @@ impl Phone {
     }
 }
 
-/// Restores a plus that nobody percent-encoded, and that arrived as a space.
+/// Restores a plus sign that was not percent-encoded and therefore arrived as a space.
 fn with_plus(number: &str) -> String {
     match number.strip_prefix(' ') {
         Some(digits) => format!("+{}", digits.trim()),

@@ -1,4 +1,4 @@
-//! The phone as a person sees it.
+//! The phone's page for a browser.
 
 use super::{Message, Phone, PhoneQuery, number};
 use crate::pages::POLICY;
@@ -17,9 +17,9 @@ const SCRIPT: &str = include_str!("../../../templates/phone.js");
 #[derive(Template)]
 #[template(path = "phone.html")]
 struct PhonePage {
-    /// Whose texts are shown; all numbers' without one.
+    /// The number whose texts are shown; without it, the texts of all numbers.
     number: Option<String>,
-    /// Every number that has received something.
+    /// All numbers that have received a text.
     numbers: BTreeSet<String>,
     messages: Vec<Shown>,
 }
@@ -31,11 +31,11 @@ struct Shown {
     at: String,
     time: String,
     parts: Vec<Part>,
-    /// Of a text with a link it matters that it arrives.
+    /// Whether the text has a link. Only such a text can be reported as undelivered.
     has_link: bool,
 }
 
-/// A part of a text: phones make links of addresses.
+/// A part of a text: plain text, or a URL, which phones show as a link.
 #[derive(Debug, PartialEq, Eq)]
 enum Part {
     Text(String),
@@ -65,7 +65,7 @@ fn parts(text: &str) -> Vec<Part> {
     parts.collect()
 }
 
-/// `GET /local/phone?phone=`: shows the phone with one number's texts, or all.
+/// `GET /local/phone?phone=`: returns the page with the texts of one number, or of all.
 pub(super) async fn show(
     State(phone): State<Arc<Phone>>,
     query: Result<Query<PhoneQuery>, QueryRejection>,
@@ -78,7 +78,7 @@ pub(super) async fn show(
     Ok(html::page(StatusCode::OK, &page, POLICY))
 }
 
-/// `GET /local/pages/phone.js`
+/// `GET /local/pages/phone.js`: returns the page's script.
 pub(super) async fn script() -> impl IntoResponse {
     html::file("text/javascript; charset=utf-8", SCRIPT)
 }

@@ -1,4 +1,4 @@
-//! How long to wait before trying again.
+//! Exponential backoff between attempts.
 
 use crate::doors::Doors;
 use std::time::Duration;
@@ -6,12 +6,12 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Returns the wait after so many failed attempts in a row. It doubles each time, up to half a minute, and a random
-/// half of it is left off, so that what failed together does not come back together.
+/// Returns the wait after this number of consecutive failures. It doubles each time, up to 30 seconds. A random share
+/// of up to half of it is subtracted, so that jobs that failed together do not retry together.
 #[must_use]
 pub fn backoff(attempts: u32, doors: &Doors) -> Duration {
     let ceiling = FIRST.saturating_mul(2_u32.saturating_pow(attempts.saturating_sub(1))).min(LONGEST);
-    // Without randomness the waits are merely less spread.
+    // Without randomness, the waits are only less spread.
     let mut random = [0; 1];
     let share = doors.fill(&mut random).map_or(0.0, |()| f64::from(random[0]) / 255.0);
     ceiling.mul_f64(0.5 + share / 2.0)

@@ -1,4 +1,4 @@
-//! What lasts: a store, and a queue in it.
+//! Durable storage: the store, and the queues in it.
 
 mod backoff;
 mod queue;

@@ -1,7 +1,7 @@
-//! A durable queue: a job that was put in is attempted until it is done, restarts included.
+//! A durable queue: a stored job is attempted until it is done or abandoned, also across restarts.
 //!
-//! Jobs of one message group are attempted one after the other, in the order they came. Groups do not wait for each
-//! other.
+//! Jobs of one message group are attempted one at a time, in the order in which they were stored. Groups do not wait
+//! for each other.
 
 use super::backoff::backoff;
 use super::store::{DurableStore, DurableStoreError, keep_dead_letter};
@@ -17,11 +17,11 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
-/// How many jobs of one queue are attempted at the same moment.
+/// The maximum number of jobs of one queue in flight.
 const CONCURRENCY: usize = 16;
 
-/// The jobs of every queue. `topic` is a job's rule and `lane` its message group: the columns keep the names under
-/// which data directories already have them.
+/// The table of the jobs of all queues. The column `topic` holds a job's rule, and `lane` its message group: existing
+/// data directories have these column names.
 pub(super) const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS jobs (
         sequence INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -34,37 +34,37 @@ pub(super) const SCHEMA: &str = "
     ) STRICT;
 ";
 
-/// Something to be done, stored until it is.
+/// A stored job, kept until it is settled.
 #[derive(Debug, Clone)]
 pub struct Job {
     sequence: i64,
-    /// The rule by which it came here, which logs and dead letters name.
+    /// The rule that created the job, named in logs and dead letters.
     pub rule: String,
     message_group: String,
-    /// What the work needs.
+    /// The job's data.
     pub body: String,
-    /// How many attempts have failed so far.
+    /// The number of failed attempts so far.
     pub attempts: u32,
-    /// In milliseconds since the Unix epoch.
+    /// The time of storing, in milliseconds since the Unix epoch.
     created_at: i64,
 }
 
 /// A job that is not stored yet.
 #[derive(Debug)]
 pub struct NewJob<'a> {
-    /// The rule by which it came here, which logs and dead letters name.
+    /// The rule that created the job, named in logs and dead letters.
     pub rule: &'a str,
-    /// Jobs of one group keep their order.
+    /// The message group; jobs of one group keep their order.
     pub message_group: &'a str,
-    /// What the work needs.
+    /// The job's data.
     pub body: String,
 }
 
 impl Job {
-    /// Puts a job into a queue, within the transaction that also writes what it is about.
+    /// Stores a job in a queue, within the transaction that also writes the change that the job is about.
     ///
     /// # Errors
-    /// `SQLite` refused.
+    /// `SQLite` returned an error.
     pub fn put(
         transaction: &Transaction<'_>,
         queue: &str,
@@ -82,7 +82,7 @@ impl Job {
         Ok(Self { sequence, rule, message_group, body, attempts: 0, created_at })
     }
 
-    /// Returns the time since it was put in.
+    /// Returns the time since the job was stored.
     #[must_use]
     pub fn age(&self, now: Timestamp) -> Duration {
         let milliseconds = now.as_milliseconds().saturating_sub(self.created_at);
@@ -90,26 +90,27 @@ impl Job {
     }
 }
 
-/// How an attempt went.
+/// The outcome of an attempt.
 #[derive(Debug)]
 pub enum Attempt {
     /// The job is done.
     Done,
-    /// It failed for this reason, and is tried again.
+    /// The attempt failed for this reason, and is retried.
     Failed(String),
-    /// What it needs could not be reached, for this reason. That does not count as an attempt, and it is tried again.
+    /// A service that the job needs could not be reached, for this reason. It is retried, and does not count as an
+    /// attempt.
     Unavailable(String),
-    /// It failed for this reason, and is given up.
+    /// The job failed for this reason, and is abandoned.
     Fatal(String),
 }
 
-/// What a queue does with its jobs.
+/// The work that a queue does for its jobs.
 pub trait Work: Send + Sync + 'static {
     /// Attempts a job once.
     fn attempt<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Attempt>;
 }
 
-/// One queue. Clones put into the same one.
+/// A running queue. Clones refer to the same queue.
 #[derive(Debug, Clone)]
 pub struct Queue(mpsc::UnboundedSender<Submission>);
 
@@ -120,11 +121,11 @@ struct Submission {
 }
 
 impl Queue {
-    /// Starts a queue with the jobs that an earlier run has left in it. Its task ends some time after draining has
-    /// begun.
+    /// Starts a queue, and resumes the jobs that an earlier run left in it. Once draining begins, its task finishes the
+    /// attempts in flight and ends.
     ///
     /// # Errors
-    /// [`DurableStoreError`] if they cannot be read.
+    /// [`DurableStoreError`] if the stored jobs cannot be read.
     pub async fn start(host: &Host, name: &'static str, work: Arc<dyn Work>) -> Result<Self, DurableStoreError> {
         let left = host.store.transaction(move |transaction| left_over(transaction, name)).await?;
         let (sender, receiver) = mpsc::unbounded_channel();
@@ -141,17 +142,17 @@ impl Queue {
         Ok(Self(sender))
     }
 
-    /// Hands over a job that is already stored. The receiver resolves after its first attempt, or when the queue ends.
+    /// Submits a stored job for its attempts. The receiver resolves after the first attempt, or when the queue ends.
     #[must_use = "dropping it says that nobody waits for the attempt"]
     pub fn submit(&self, job: Job) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
         if self.0.send(Submission { job, attempted: Some(sender) }).is_err() {
-            tracing::debug!("a job waits for the next start");
+            tracing::debug!("job not submitted: it is attempted after the next start");
         }
         receiver
     }
 
-    /// Hands over jobs that are already stored, without waiting for their attempts.
+    /// Submits stored jobs, without waiting for their attempts.
     pub fn submit_all(&self, jobs: impl IntoIterator<Item = Job>) {
         for job in jobs {
             drop(self.submit(job));
@@ -177,11 +178,11 @@ fn left_over(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<Vec<
         .collect()
 }
 
-/// Keeps the message groups in order: at most one job of each is being worked on.
+/// Keeps the order within message groups: at most one job of each group is in flight.
 struct Dispatcher {
-    /// What waits behind each group's current job.
+    /// The jobs that wait behind each group's current job.
     groups: HashMap<String, VecDeque<Submission>>,
-    /// Each ends with its job's group.
+    /// The tasks in flight; each returns its job's message group.
     running: JoinSet<String>,
     worker: Worker,
 }
@@ -197,8 +198,9 @@ impl Dispatcher {
                 Some(submission) = arriving.recv() => self.take(submission),
                 Some(ended) = self.running.join_next() => match ended {
                     Ok(group) => self.next_of(&group),
-                    // The job is stored and comes back with the next start; only a defect in the work gets here.
-                    Err(error) => tracing::error!(queue = self.worker.name, %error, "a queue's worker ended early"),
+                    // Only a defect in the work leads here. The job is still stored, and is attempted again after the
+                    // next start.
+                    Err(error) => tracing::error!(queue = self.worker.name, %error, "worker of a queue ended early"),
                 },
                 else => break,
             }
@@ -235,7 +237,7 @@ struct Worker {
 }
 
 impl Worker {
-    /// Attempts one job until it is done or given up, and returns its message group.
+    /// Attempts one job until it is done or abandoned, and returns its message group.
     async fn complete(self, Submission { mut job, mut attempted }: Submission) -> String {
         let mut failures = job.attempts;
         while !self.shutdown.is_draining() {
@@ -245,7 +247,7 @@ impl Worker {
             };
             let settled = self.record(&mut job, attempt).await;
             if let Some(attempted) = attempted.take() {
-                // Whoever waited may have gone.
+                // The submitter may no longer be waiting.
                 attempted.send(()).ok();
             }
             if settled {
@@ -267,18 +269,18 @@ impl Worker {
         }
     }
 
-    /// Stores how an attempt went, and returns whether the job is settled.
+    /// Stores the outcome of an attempt, and returns whether the job is settled.
     async fn record(&self, job: &mut Job, attempt: Attempt) -> bool {
         let (queue, rule, sequence) = (self.name, job.rule.clone(), job.sequence);
         let stored = match attempt {
             Attempt::Done => self.store.transaction(move |transaction| delete(transaction, sequence)).await,
             Attempt::Unavailable(reason) => {
-                tracing::warn!(queue, rule, reason, "a job waits for what it needs");
+                tracing::warn!(queue, rule, reason, "job postponed: a service that it needs is unavailable");
                 return false;
             }
             Attempt::Failed(reason) => {
                 job.attempts = job.attempts.saturating_add(1);
-                tracing::warn!(queue, rule, attempts = job.attempts, reason, "an attempt failed");
+                tracing::warn!(queue, rule, attempts = job.attempts, reason, "attempt of a job failed");
                 let attempts = job.attempts;
                 self.store
                     .transaction(move |transaction| {
@@ -288,11 +290,11 @@ impl Worker {
                             .map(|_| ())
                     })
                     .await
-                    .unwrap_or_else(|error| tracing::error!(queue, %error, "an attempt was not counted"));
+                    .unwrap_or_else(|error| tracing::error!(queue, %error, "failed attempt not stored"));
                 return false;
             }
             Attempt::Fatal(reason) => {
-                tracing::error!(queue, rule, attempts = job.attempts, reason, "a job was given up");
+                tracing::error!(queue, rule, attempts = job.attempts, reason, "job abandoned");
                 let (body, now) = (job.body.clone(), self.doors.now());
                 self.store
                     .transaction(move |transaction| {
@@ -302,8 +304,9 @@ impl Worker {
                     .await
             }
         };
-        // Done but not stored as done: it is done once more after the next start, as at-least-once delivery allows.
-        stored.unwrap_or_else(|error| tracing::error!(queue, %error, "a settled job stays in the queue"));
+        // The job is done, and that could not be stored. It is done again after the next start, which at-least-once
+        // delivery allows.
+        stored.unwrap_or_else(|error| tracing::error!(queue, %error, "settled job not removed from the queue"));
         true
     }
 }
@@ -318,7 +321,7 @@ mod tests {
     use crate::shutdown::ShutdownHandle;
     use std::sync::Mutex;
 
-    /// Fails each body's first attempt, and writes down every one.
+    /// Fails the first attempt of each body, and records every attempt.
     #[derive(Default)]
     struct Stubborn(Mutex<Vec<String>>);
 

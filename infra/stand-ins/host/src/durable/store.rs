@@ -1,8 +1,8 @@
 //! The store: one `SQLite` database, in the data directory or in memory. Each part of the runner creates its own tables
 //! in it.
 //!
-//! Whatever the runner acknowledges is committed here first. A commit survives the process (`kill -9`). It is not
-//! synced to the disk each time, so a machine that loses its power may lose the last moments.
+//! Everything is committed here before the runner acknowledges it. A commit survives the end of the process (`kill
+//! -9`). It is not synced to the disk each time, so that a power failure may lose the most recent commits.
 
 use super::queue;
 use domain::Timestamp;
@@ -20,26 +20,26 @@ const SCHEMA: &str = "
     ) STRICT;
 ";
 
-/// The store could not be read or written.
+/// The reason why the store could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum DurableStoreError {
-    /// `SQLite` refused.
+    /// `SQLite` returned an error.
     #[error("the local store cannot be read or written: {0}")]
     Sqlite(#[from] rusqlite::Error),
-    /// The work on it did not come to its end.
+    /// The blocking task was cut off.
     #[error("work on the local store was cut off: {0}")]
     CutOff(#[from] tokio::task::JoinError),
 }
 
-/// The store, shared by everything in the runner that has something to keep. Clones are the same store.
+/// The store, shared by all parts of the runner. Clones refer to the same store.
 #[derive(Clone)]
 pub struct DurableStore(Arc<Mutex<Connection>>);
 
 impl DurableStore {
-    /// Opens the store in this file, or a new one in memory. It blocks.
+    /// Opens the store in this file, or a new one in memory. It blocks the thread.
     ///
     /// # Errors
-    /// [`DurableStoreError::Sqlite`] if the file cannot be opened or is something else.
+    /// [`DurableStoreError::Sqlite`] if the file cannot be opened or is not such a database.
     pub fn open(file: Option<&Path>) -> Result<Self, DurableStoreError> {
         let connection = match file {
             Some(file) => Connection::open(file)?,
@@ -52,27 +52,26 @@ impl DurableStore {
         Ok(Self(Arc::new(Mutex::new(connection))))
     }
 
-    /// Creates tables that are not there yet. `schema` says `IF NOT EXISTS` of each, for an earlier run may have
-    /// created them.
+    /// Creates tables. `schema` uses `IF NOT EXISTS`, because an earlier run may have created them.
     ///
     /// # Errors
-    /// [`DurableStoreError`] if `SQLite` refused.
+    /// [`DurableStoreError`] if `SQLite` returned an error, or the blocking task was cut off.
     pub async fn create_tables(&self, schema: &'static str) -> Result<(), DurableStoreError> {
         self.transaction(move |transaction| transaction.execute_batch(schema)).await
     }
 
-    /// Does one piece of work in one transaction, away from the async threads. What it wrote is committed when this
-    /// returns, and undone if the work failed.
+    /// Runs `work` in one transaction, on a thread for blocking work. Its writes are committed before this returns, and
+    /// rolled back if `work` fails.
     ///
     /// # Errors
-    /// [`DurableStoreError`] if `SQLite` refused.
+    /// [`DurableStoreError`] if `SQLite` returned an error, or the blocking task was cut off.
     pub async fn transaction<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, DurableStoreError> {
         let connection = Arc::clone(&self.0);
         tokio::task::spawn_blocking(move || {
-            // A panic in earlier work has rolled its transaction back, so the connection is as good as before.
+            // A panic in earlier work rolled its transaction back, so that the connection is still usable.
             let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let result = work(&transaction)?;
@@ -83,10 +82,10 @@ impl DurableStore {
     }
 }
 
-/// Keeps what could not be delivered, as a dead-letter queue does.
+/// Stores a dead letter: an event or job that could not be delivered.
 ///
 /// # Errors
-/// `SQLite` refused.
+/// `SQLite` returned an error.
 pub fn keep_dead_letter(
     transaction: &Transaction<'_>,
     source: &str,

@@ -1,4 +1,4 @@
-//! Reading a request's body without ever holding more of it than is wanted.
+//! Reading of request bodies with bounded memory.
 
 use super::ProblemResponse;
 use axum::body::Body;
@@ -7,17 +7,17 @@ use http_body_util::BodyExt;
 use runtime::problem::Problem;
 use serde::de::DeserializeOwned;
 
-/// How much of a body that is too large is still read, in bytes: a client that is answered while it sends may never see
-/// the answer.
+/// How much of a body that is too large is still read and discarded, in bytes: a client that gets its response while it
+/// is still sending may never see the response.
 const DRAINED: usize = 64 * 1024 * 1024;
 
-/// The largest body that the runner's own routes take, in bytes.
+/// The largest body that the runner's own routes accept, in bytes.
 pub const OWN_LIMIT: usize = 64 * 1024;
 
 /// Reads the whole body.
 ///
 /// # Errors
-/// The body is larger than `limit` bytes, or breaks off.
+/// [`Problem::BodyTooLarge`] if the body is larger than `limit` bytes, [`Problem::MalformedBody`] if it breaks off.
 pub async fn read(mut body: Body, limit: usize) -> Result<Bytes, ProblemResponse> {
     let mut kept = BytesMut::new();
     let mut seen = 0_usize;
@@ -33,11 +33,11 @@ pub async fn read(mut body: Body, limit: usize) -> Result<Bytes, ProblemResponse
     if seen > limit { Err(Problem::BodyTooLarge(limit).into()) } else { Ok(kept.freeze()) }
 }
 
-/// Reads the body as JSON of a certain form, whatever its content type says: the runner's own routes are for people
+/// Reads the body as a JSON value of type `T`. The content type is ignored, because people call the runner's own routes
 /// with curl.
 ///
 /// # Errors
-/// As [`read`] does, and for what is not JSON or has another form.
+/// The errors of [`read`], and a problem if the body is not JSON or not a `T`.
 pub async fn json<T: DeserializeOwned>(body: Body) -> Result<T, ProblemResponse> {
     let bytes = read(body, OWN_LIMIT).await?;
     serde_json::from_slice(&bytes).map_err(|error| {

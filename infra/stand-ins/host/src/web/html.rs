@@ -1,4 +1,4 @@
-//! The answers to a person's browser: pages, and the files that they load.
+//! Responses to browsers: pages, and the files that they load.
 
 use super::ProblemResponse;
 use askama::Template;
@@ -6,7 +6,8 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, StatusCode};
 
-/// Answers a page, which nobody keeps or indexes. `policy` says what it may load and where its forms may lead.
+/// Builds the response with a page that may not be cached or indexed. `policy` is its content security policy: what it
+/// may load, and where its forms may lead.
 pub fn page(status: StatusCode, page: &impl Template, policy: &str) -> Response {
     let html = match page.render() {
         Ok(html) => html,
@@ -24,7 +25,8 @@ pub fn page(status: StatusCode, page: &impl Template, policy: &str) -> Response 
     response
 }
 
-/// Answers a file of a page. Browsers ask for it anew each time, for the runner may have been built again.
+/// Builds the response with a file of a page. Browsers revalidate it each time, because a rebuilt runner may serve
+/// another one.
 #[must_use]
 pub fn file(content_type: &'static str, text: &'static str) -> impl IntoResponse {
     ([(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-cache")], text)

@@ -1,4 +1,4 @@
-//! What the runner's own routes read and answer.
+//! Request bodies and responses of the runner's own routes.
 
 pub mod body;
 pub mod html;

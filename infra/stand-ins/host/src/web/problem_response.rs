@@ -1,22 +1,22 @@
-//! The answer of the runner's own routes to a request that they refuse. It looks as the functions' does.
+//! The response of the runner's own routes to a request that they reject. It has the form of the functions' responses.
 
 use crate::durable::DurableStoreError;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use runtime::problem::{FieldError, Problem};
 
-/// A problem as an HTTP response.
+/// A problem that converts into an axum response.
 #[derive(Debug)]
 pub struct ProblemResponse(pub Problem);
 
 impl ProblemResponse {
-    /// Builds the problem for a field that is not as it has to be.
+    /// Builds the problem for an invalid field.
     #[must_use]
     pub fn invalid(field: &str, message: &str) -> Self {
         Self(Problem::ValidationFailed(vec![FieldError::new(field, message)]))
     }
 
-    /// Builds the problem for a failure of something behind the route, which may work next time.
+    /// Builds the problem for a temporary failure behind the route, which a retry may not meet.
     #[must_use]
     pub fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self(Problem::TemporarilyUnavailable(cause.into()))
