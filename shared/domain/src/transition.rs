@@ -1,4 +1,4 @@
-//! What may happen to a payment request: the one place where it is written down.
+//! The transition table: the only definition of what may happen to a payment request.
 //!
 //! [`TRANSITIONS`] is the table of the specification. The use cases decide by it, and the store derives from it the
 //! condition of every write, so that the two cannot disagree.
@@ -217,17 +217,15 @@ const fn because(
 /// A `Sent` whose deadline has passed counts as expired, whether or not that was written. So money for it is judged as
 /// for an expired request.
 ///
-/// A payment that takes time is judged by when the customer did their part, like an instant payment.
+/// A payment that takes time is judged by when the customer did their part, like an instant payment:
 ///
 /// - A `Clicked` request may be past its deadline. Its checkout stays open until the request expires, so a payment on
-/// it counts.
-///
-/// - An `Expired` request reaches `Processing` only if it expired without the provider's confirmation. If the customer
-/// was in time, it moves on: otherwise the agent would read that it has expired, and send another link, while the money
-/// is in flight. If the customer was late, nothing changes until the money arrives, and then it is refunded.
-///
+///   it counts.
+/// - An `Expired` request for which money is in flight expired without the provider's confirmation. If the customer was
+///   in time, it moves on: otherwise the agent would read that it has expired, and send another link, while the money
+///   is in flight. If the customer was late, nothing changes until the money arrives, and then it is refunded.
 /// - `Sent` and `Canceled` have no such row, because no checkout exists before the click, and only a `Sent` becomes
-/// `Canceled`. If money arrives for them all the same, `Pay` accepts it.
+///   `Canceled`. If money arrives for them all the same, `Pay` accepts it.
 ///
 /// A delivery can fail only while the request is `Sent`. After the click the customer has the link, and after the end
 /// nobody needs it. There is at most one such entry, because its identifier is derived from the one event that carries
