@@ -1,7 +1,7 @@
-//! What the use cases need from outside, each port with the contract that its implementations keep.
+//! The ports: the interfaces that the use cases need, each with the contract of its implementations.
 //!
-//! The store is several ports, one per concern, so that a use case's signature says what it reads and writes, and a
-//! test's fake has exactly what the use case needs. One type may implement all of them.
+//! The store is several ports, one per concern. So a use case's signature says what it reads and writes, and a test's
+//! fake only implements what the use case needs. One type may implement all of them.
 //!
 //! | port | concern |
 //! | --- | --- |

@@ -26,8 +26,8 @@ pub enum Notified {
     Delivered,
     /// The event brings the customer no message.
     NoMessage,
-    /// Nobody waits for the link any more: it had ended or been clicked before the message could be delivered. A dead
-    /// link is worse than none, and whoever reads that a request is canceled must not be asked to pay it next.
+    /// The link had expired or been clicked before the message could be delivered. It is not sent: a dead link is worse
+    /// than none, and a customer who has read that a request is canceled must not be asked to pay it next.
     TooLate,
     /// Another run has claimed the message, or has already recorded its failure.
     Elsewhere,

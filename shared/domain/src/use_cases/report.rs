@@ -60,10 +60,10 @@ pub struct Report {
     pub to: Timestamp,
     /// The agents, each with their latest name, sorted by requests sent, most first.
     pub agents: Vec<(Agent, Tally)>,
-    /// Each UTC day that the time touches, by its midnight, also those on which nothing was sent. Of a first or last
-    /// day that lies only partly within the time, that part counts.
+    /// Every UTC day of the period, keyed by its midnight, including days without requests. Of a first or last day that
+    /// lies only partly within the period, only that part counts.
     pub days: BTreeMap<Timestamp, Tally>,
-    /// All of them together.
+    /// All requests of the period.
     pub total: Tally,
 }
 
