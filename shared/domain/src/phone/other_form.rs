@@ -59,8 +59,8 @@ fn may_lack_a_country(digits: &str) -> bool {
     digits.starts_with('0') || numbering_plan::is_valid(&format!("1{digits}"))
 }
 
-/// Returns the present form of a mobile number in one that its country has given up and that libphonenumber no longer
-/// reads. Address books and chat services still hold both.
+/// Returns the current form of a mobile number in an abolished form that libphonenumber no longer reads; `None` for any
+/// other number. Address books and chat services still hold both forms.
 ///
 /// - Mexico: a 1 before the ten digits, until 3 August 2019 (ITU Operational Bulletin 1151).
 /// - Brazil: eight digits after the area code, to which a 9 was added in front, everywhere since 6 November 2016
