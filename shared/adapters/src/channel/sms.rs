@@ -124,7 +124,7 @@ pub struct SmsReports;
 #[serde(rename_all = "camelCase")]
 struct TextEvent {
     event_type: String,
-    /// A temporary failure: the carrier may be reachable later.
+    /// Whether the state is final. Otherwise the text may still arrive: an unreachable carrier may recover.
     #[serde(default, deserialize_with = "null_as_default")]
     is_final: bool,
     #[serde(default, deserialize_with = "null_as_default")]
@@ -161,7 +161,7 @@ fn undelivered(event_type: &str) -> Option<DeliveryFailure> {
         | "TEXT_UNREACHABLE"
         | "TEXT_TTL_EXPIRED" => DeliveryFailure::Undelivered,
         "TEXT_INVALID_MESSAGE" | "TEXT_SPAM" | "TEXT_PROTECT_BLOCKED" => DeliveryFailure::ChannelRefused,
-        // The outcome becomes final as unknown only after 72 hours.
+        // Includes an unknown outcome, which is reported only after 72 hours.
         _ => return None,
     })
 }
