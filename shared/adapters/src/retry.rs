@@ -24,9 +24,8 @@ pub(crate) async fn retry<T, E, F: Future<Output = Result<T, E>>>(
     }
 }
 
-/// Draws a random pause between zero and `first`, doubled for every further attempt: exponential backoff with full
-/// jitter
-/// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
+/// Draws a random pause between zero and `first`, which is doubled once for every attempt so far: exponential backoff
+/// with full jitter (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
 pub(crate) fn full_jitter(randomness: &impl Randomness, first: Duration, attempts: u32) -> Duration {
     let longest = first.saturating_mul(2_u32.saturating_pow(attempts));
     let mut share = [0; 4];

@@ -10,11 +10,11 @@
 //! | [`Reads`] | one request as it is now |
 //! | [`Changes`] | one request's changes, each decided by the transition table |
 //! | [`Checkouts`] | which checkout belongs to a clicked request |
-//! | [`Facts`] | what has to be remembered about a request besides its changes |
+//! | [`Facts`] | what must be remembered about a request besides its changes |
 //! | [`DueIndex`] | which requests' deadlines come next |
 //! | [`Lists`] | the requests that an audience may see |
-//! | [`PaymentProvider`] | whoever takes the money |
-//! | [`Channel`] | the way to the customer's chat |
+//! | [`PaymentProvider`] | the provider that takes the payments |
+//! | [`Channel`] | the messages to the customer's chat |
 
 mod changes;
 mod channel;

@@ -611,7 +611,7 @@ async fn a_key_of_the_other_mode_moves_no_money() {
     assert_eq!(server.paths(), ["POST /"], "only Secrets Manager was asked");
 }
 
-/// Builds a client whose key is in a Secrets Manager, which the same fake server provides.
+/// Returns an environment whose key is in a Secrets Manager, which the same fake server plays.
 fn managed(environment: Environment, server: &Server) -> Environment {
     environment
         .with("STRIPE_SECRET_KEY", "")
