@@ -209,7 +209,7 @@ impl<T: SecretValue> Managed<T> {
         tracing::error!(
             error = chain(&error),
             secret = self.name,
-            "secret not read again: the value that was read last stays in use"
+            "secret not refreshed: the cached value stays in use"
         );
         kept.read_at = Instant::now();
         Ok(kept.secret.clone())

@@ -36,8 +36,8 @@ fn in_gsm(money: Money) -> String {
     format!("{} {number}", money.currency)
 }
 
-/// Formats a time limit in words, in one or two units: `5 minutes`, `1 minute 30 seconds`, `90 minutes`, `24 hours`, `3
-/// days`. Hours are used from two hours on, and days from two days on.
+/// Formats a time limit in words, in one or two units, such as `5 minutes`, `1 minute 30 seconds` or `24 hours`.
+/// Minutes are used up to two hours (`90 minutes`), hours up to two days, then days.
 ///
 /// The remainder below the second unit is left out: a link that lasts slightly longer than its text says does no harm.
 #[must_use]

@@ -51,7 +51,7 @@ pub(super) async fn deliver(sender: &impl Sender, message: &Message<'_>) -> Resu
             && started.elapsed() + pause <= RETRY_WITHIN
             && !is_over();
         if again {
-            tracing::warn!(%error, event_id = message.event.event_id, "message not sent yet: trying again");
+            tracing::warn!(%error, event_id = message.event.event_id, "message not sent yet: retrying");
         }
         again.then_some(pause)
     })

@@ -87,7 +87,7 @@ impl DynamoDbStore {
         let warming = self.client.get_item().table_name(&self.table).key("pk", AttributeValue::S("WARM".to_owned()));
         // A failure here is only logged: it will recur at the first real call, which handles it.
         if let Err(error) = warming.send().await {
-            tracing::warn!(error = %store_error(error), "the connection could not be warmed");
+            tracing::warn!(error = %store_error(error), "DynamoDB connection not opened in advance");
         }
     }
 
