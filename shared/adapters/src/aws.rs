@@ -1,9 +1,9 @@
-//! What every AWS client is set up with.
+//! The configuration that all AWS clients share.
 //!
-//! Lambda hands a function its region and credentials as environment variables
-//! (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>), so they are read from there and the
-//! configuration chain of `aws-config`, with its profiles, STS and IMDS, is left out of the package and of the cold
-//! start.
+//! Lambda passes a function its region and credentials as environment variables
+//! (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>), so they are read from there. The
+//! configuration chain of `aws-config`, with its profiles, STS and IMDS, is left out: it would enlarge the package and
+//! slow the cold start.
 
 use aws_sdk_dynamodb::config::SharedHttpClient;
 use aws_smithy_http_client::tls::Provider;
@@ -14,33 +14,36 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use runtime::{ConfigError, Environment};
 use std::time::Duration;
 
-/// A connection inside one region takes milliseconds; a second without one is a failure.
+/// The timeout of a connection. Inside one region it takes milliseconds; a second without one is a failure.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// One try. DynamoDB and EventBridge answer in milliseconds; past this the answer is lost.
+/// The timeout of one attempt. DynamoDB and EventBridge respond in milliseconds; after this the response is lost.
 pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
-/// All tries of one call together. The longest path, a click, makes three such calls and one to the provider: together
-/// they stay below the function's own timeout, so that the customer always gets our answer.
+/// The timeout of all attempts of one call together. The longest path, a click, makes three such calls and one to the
+/// provider. Together they stay below the function's own timeout, so that the customer always gets our response.
 pub(crate) const OPERATION_TIMEOUT: Duration = Duration::from_secs(5);
-/// Tries of one call, the first included, with exponential backoff and full jitter between them.
+/// The number of attempts of one call, the first included, with exponential backoff and full jitter between them.
 pub(crate) const ATTEMPTS: u32 = 4;
-/// The first pause between two tries. The SDK's own second is long for a customer who is looking at a button.
+/// The first pause between two attempts. The SDK's default of a second is long for a customer who is looking at a
+/// button.
 pub(crate) const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
 
-/// The client for an endpoint of our own choosing, such as an emulator on this machine: the same as the SDK's, but
-/// without the proxies that a developer's shell may name for the rest of the world.
+/// Builds the HTTP client for a configured endpoint, such as an emulator on this machine. It is the SDK's own client,
+/// but without the proxies in the environment, which are not meant for such endpoints.
 pub(crate) fn direct_http_client() -> SharedHttpClient {
     let provider = Provider::Rustls(CryptoMode::AwsLc);
     aws_smithy_http_client::Builder::new().tls_provider(provider).build_https()
 }
 
-/// The client for calls that must not be made twice: each has a connection of its own. A sandbox is frozen between
-/// events, and on a connection that died meanwhile, a call that never arrived looks like one whose answer was lost.
+/// Builds the HTTP client for calls that must not be made twice: each call has a connection of its own. A sandbox is
+/// frozen between events. On a connection that died meanwhile, a call that never arrived cannot be distinguished from
+/// one whose response was lost.
 pub(crate) fn unpooled_http_client() -> SharedHttpClient {
     let provider = Provider::Rustls(CryptoMode::AwsLc);
     aws_smithy_http_client::Builder::new().pool_max_idle_per_host(0).tls_provider(provider).build_https()
 }
 
-/// Builds the configuration of one service's client: every SDK crate has a type of its own for the same settings.
+/// Builds the configuration of one service's client. A macro, because every SDK crate has its own type for the same
+/// settings.
 macro_rules! client_config {
     ($sdk:ident, $environment:expr, $endpoint:literal) => {{
         use $sdk::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig, timeout::TimeoutConfig};
@@ -68,7 +71,7 @@ macro_rules! client_config {
                     .operation_timeout($crate::aws::OPERATION_TIMEOUT)
                     .build(),
             );
-        // The names that every AWS SDK knows: one service's endpoint, or that of all of them
+        // The variables that every AWS SDK reads: the endpoint of one service, or of all
         // (https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html).
         if let Some(url) = environment.get($endpoint).or_else(|| environment.get("AWS_ENDPOINT_URL")) {
             config = config.endpoint_url(url).http_client($crate::aws::direct_http_client());
@@ -78,7 +81,7 @@ macro_rules! client_config {
 }
 pub(crate) use client_config;
 
-/// The access key, its secret, and the session token that temporary credentials come with.
+/// Reads the access key, its secret, and the session token of temporary credentials.
 pub(crate) fn credentials(environment: &Environment) -> Result<(&str, &str, Option<String>), ConfigError> {
     Ok((
         environment.require("AWS_ACCESS_KEY_ID")?,
@@ -87,21 +90,20 @@ pub(crate) fn credentials(environment: &Environment) -> Result<(&str, &str, Opti
     ))
 }
 
-/// What a call that failed means for whoever made it.
+/// The meaning of a failed call for its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// There was no answer in time, the service throttled the call, or it failed itself. The same call may succeed
-    /// later.
+    /// There was no response in time, the service throttled the call, or the service failed. A later retry may succeed.
     Unavailable,
-    /// The service rejected what was asked or who asked: a wrong name or ARN, a missing permission. The same call
-    /// succeeds only once the deployment is configured otherwise.
+    /// The service rejected the call or its caller: a wrong name or ARN, a missing permission. A retry succeeds only
+    /// after the deployment's configuration has been changed.
     Misconfigured,
 }
 
-/// The errors that pass by themselves, of those that the services have in common
+/// The codes of temporary errors, both of those that all services share
 /// (<https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html>,
-/// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/CommonErrors.html>) and of their own. Their HTTP status
-/// is 400 in part, so it does not tell.
+/// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/CommonErrors.html>) and of the services' own. Some of
+/// them have HTTP status 400, so the status cannot distinguish them.
 const TEMPORARY: [&str; 8] = [
     "InternalException",
     "InternalFailure",
@@ -114,17 +116,17 @@ const TEMPORARY: [&str; 8] = [
 ];
 
 impl Failure {
-    /// Sorts an error of a call.
+    /// Classifies the error of a call.
     pub(crate) fn of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Self {
         match error {
             SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => Self::Unavailable,
             SdkError::ServiceError(context) => {
                 let failed = context.raw().status().is_server_error();
-                // An answer that names no error did not come from the service itself.
+                // A response without an error code did not come from the service itself.
                 let temporary = context.err().code().is_none_or(|code| TEMPORARY.contains(&code));
                 if failed || temporary { Self::Unavailable } else { Self::Misconfigured }
             }
-            // The call could not even be made: of what was configured, no request can be built.
+            // No request could be built from the configuration, so the call was never made.
             _ => Self::Misconfigured,
         }
     }

@@ -1,4 +1,4 @@
-//! The event bus.
+//! The EventBridge event bus.
 
 use crate::aws::{Failure, client_config};
 use aws_sdk_eventbridge::Client;
@@ -16,20 +16,20 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// `PutEvents` takes at most so many entries
+/// The greatest number of entries that `PutEvents` accepts
 /// (<https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html>).
 pub const ENTRIES_PER_CALL: usize = 10;
 
-/// One event to put on the bus.
+/// One event to publish on the bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The envelope's `source`, by which rules select it.
     pub source: &'static str,
     /// The envelope's `detail-type`, the kind of event.
     pub detail_type: &'static str,
-    /// The time at which it happened.
+    /// The time of the event.
     pub time: Timestamp,
-    /// The event itself, JSON.
+    /// The event itself, as JSON.
     pub detail: String,
 }
 
@@ -39,31 +39,31 @@ impl From<&PaymentRequestEvent> for Entry {
             source: SOURCE,
             detail_type: event.detail_type().as_str(),
             time: event.occurred_at,
-            // Texts, numbers and maps with text keys: there is nothing in it that JSON cannot hold.
+            // The event consists of texts, numbers and maps with text keys, so serialization cannot fail.
             detail: serde_json::to_string(event).unwrap_or_default(),
         }
     }
 }
 
-/// No entry of a call got onto the bus; the same call again may succeed.
+/// The error for a call that published no entry; a retry may succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
-    /// There was no answer in time, EventBridge throttled the call, or it failed itself.
+    /// There was no response in time, EventBridge throttled the call, or EventBridge failed.
     #[error("the event bus is unavailable")]
     Unavailable(#[source] Cause),
-    /// EventBridge rejected the call. The bus does not exist, or the function may not use it; an operator has to change
-    /// one or the other.
+    /// EventBridge rejected the call. The bus does not exist, or the function is not allowed to use it. An operator
+    /// must change the one or the other.
     #[error("the event bus {name} does not exist, or this function is not allowed to use it")]
     Misconfigured {
         /// The bus's name, from `EVENT_BUS_NAME`.
         name: String,
-        /// EventBridge's answer.
+        /// EventBridge's response.
         #[source]
         cause: Cause,
     },
 }
 
-/// The bus answered the call but rejected this entry; the same entry again may succeed.
+/// The error for an entry that the bus rejected in a call that succeeded; a retry may succeed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the event bus rejected the entry: {}: {}",
@@ -73,11 +73,11 @@ pub enum BusError {
 pub struct EntryError {
     /// EventBridge's code.
     pub code: Option<String>,
-    /// EventBridge's own words.
+    /// EventBridge's message.
     pub message: Option<String>,
 }
 
-/// The bus that events are put on.
+/// The bus that events are published on.
 #[derive(Debug, Clone)]
 pub struct EventBus {
     client: Client,
@@ -86,15 +86,15 @@ pub struct EventBus {
     seen: Arc<Mutex<Option<Instant>>>,
 }
 
-/// The time for which the bus is assumed to exist once it was seen.
+/// The time for which a bus is assumed to exist after it was seen.
 const SEEN_FOR: Duration = Duration::from_mins(1);
 
 impl EventBus {
-    /// The bus that the environment names: `EVENT_BUS_NAME` in `AWS_REGION`, at `AWS_ENDPOINT_URL_EVENTBRIDGE` if that
-    /// is set.
+    /// Builds the bus from the environment: `EVENT_BUS_NAME` in `AWS_REGION`, with the endpoint
+    /// `AWS_ENDPOINT_URL_EVENTBRIDGE` if that is set.
     ///
     /// # Errors
-    /// A variable that is missing or wrong.
+    /// A variable is missing or invalid.
     pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(Self {
             client: Client::from_conf(client_config!(aws_sdk_eventbridge, environment, "AWS_ENDPOINT_URL_EVENTBRIDGE")),
@@ -103,8 +103,8 @@ impl EventBus {
         })
     }
 
-    /// Makes sure that the bus exists, about once a minute: `PutEvents` answers success for one that does not
-    /// (<https://github.com/aws/aws-cli/issues/9186>), and what was put there would be lost without an error.
+    /// Verifies that the bus exists, about once a minute. `PutEvents` succeeds even for a bus that does not exist
+    /// (<https://github.com/aws/aws-cli/issues/9186>), and the events would be lost without an error.
     async fn ensure_exists(&self) -> Result<(), BusError> {
         let mut seen = self.seen.lock().await;
         if seen.is_some_and(|at| at.elapsed() < SEEN_FOR) {
@@ -116,11 +116,11 @@ impl EventBus {
         Ok(())
     }
 
-    /// Puts at most [`ENTRIES_PER_CALL`] entries on the bus. The call can succeed while entries fail, so there is a
-    /// result for each, in the order of the entries.
+    /// Publishes at most [`ENTRIES_PER_CALL`] entries. The call can succeed while single entries fail, so it returns
+    /// one result per entry, in their order.
     ///
     /// # Errors
-    /// [`BusError`] if no entry got onto the bus.
+    /// [`BusError`] if no entry was published.
     pub async fn put(&self, entries: &[Entry]) -> Result<Vec<Result<(), EntryError>>, BusError> {
         self.ensure_exists().await?;
         let requests = entries.iter().map(|entry| {
@@ -161,7 +161,7 @@ mod tests {
     use axum::http::{HeaderMap, StatusCode};
     use serde_json::{Value, json};
 
-    /// What a bus answers: the status and body of `DescribeEventBus`, and those of `PutEvents`.
+    /// A fake bus's responses: the status and body for `DescribeEventBus`, then those for `PutEvents`.
     type Answers = [(u16, Value); 2];
 
     async fn answer(State([described, put]): State<Answers>, headers: HeaderMap) -> (StatusCode, String) {
@@ -169,7 +169,7 @@ mod tests {
         (StatusCode::from_u16(status).unwrap(), body.to_string())
     }
 
-    /// Puts two entries on a bus that answers this.
+    /// Publishes two entries on a fake bus with these responses.
     async fn put(described: (u16, Value), put: (u16, Value)) -> Result<Vec<Result<(), EntryError>>, BusError> {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let environment = Environment::default()

@@ -1,5 +1,4 @@
-//! Calls to systems that are neither AWS nor ours, over the HTTP client that the AWS SDK brings along anyway (decision
-//! 0013).
+//! The HTTP client for systems other than AWS. It is the client that the AWS SDK includes anyway (decision 0013).
 
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_http_client::Connector;
@@ -19,32 +18,33 @@ use std::error::Error;
 use std::time::Duration;
 use url::Url;
 
-/// Name resolution, connection and TLS over the internet: a first packet that is lost is sent again after a second (RFC
-/// 6298, section 2).
+/// The timeout of name resolution, connection and TLS over the internet. A lost first packet is sent again after a
+/// second (RFC 6298, section 2).
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(2_500);
-/// No answer within this is no answer: below every function's own timeout, with room for the writes around it.
+/// The timeout of one call: below every function's own timeout, with room for the writes around it.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
-/// No system that is called answers with more than a page; one that does is not the one that was meant.
+/// The maximum size of a response in bytes. No called system sends more than a page, so a larger response comes from
+/// another one.
 const RESPONSE_AT_MOST: usize = 64 * 1024;
 
-/// A client with its connections.
+/// An HTTP client with its connections.
 ///
-/// It follows no redirect: an address that was not configured is never called. It uses no proxy: what a developer's
-/// shell says about proxies is not meant for systems on the same machine, and Lambda sets none.
+/// It follows no redirect, so that it only calls configured addresses. It uses no proxy: Lambda sets none, and a
+/// developer's proxy variables are not meant for systems on the same machine.
 #[derive(Debug, Clone)]
 pub(crate) struct HttpClient {
     connector: SharedHttpConnector,
 }
 
 impl HttpClient {
-    /// Builds a client that keeps its connections for the next request.
+    /// Builds a client that reuses its connections.
     pub(crate) fn new() -> Self {
         Self::keeping(usize::MAX)
     }
 
-    /// Builds a client that gives each request a connection of its own, for requests that must not be repeated. A
-    /// sandbox is frozen between events, and on a connection that died meanwhile, a request that never arrived looks
-    /// like one whose response was lost.
+    /// Builds a client that opens a connection for each request, for requests that must not be repeated. A sandbox is
+    /// frozen between events. On a connection that died meanwhile, a request that never arrived cannot be distinguished
+    /// from one whose response was lost.
     pub(crate) fn unpooled() -> Self {
         Self::keeping(0)
     }
@@ -77,7 +77,7 @@ impl HttpClient {
     }
 }
 
-/// A request that is not sent yet.
+/// A request that has not been sent.
 pub(crate) struct HttpRequest {
     connector: SharedHttpConnector,
     request: http::request::Builder,
@@ -86,7 +86,7 @@ pub(crate) struct HttpRequest {
 }
 
 impl HttpRequest {
-    /// Limits the time of the whole exchange, the reading of the response included.
+    /// Sets the timeout of the whole exchange, including the response's body.
     pub(crate) fn timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
@@ -102,7 +102,7 @@ impl HttpRequest {
         self
     }
 
-    /// Adds a secret as `Authorization: <secret>`, which no log shows.
+    /// Adds a secret as `Authorization: <secret>`, marked as sensitive so that no log shows it.
     pub(crate) fn authorization(self, secret: &str) -> Self {
         match HeaderValue::from_str(secret) {
             Ok(mut value) => {
@@ -113,7 +113,7 @@ impl HttpRequest {
         }
     }
 
-    /// Adds a secret as OAuth 2.0 hands it over (RFC 6750).
+    /// Adds a secret as an OAuth 2.0 bearer token (RFC 6750).
     pub(crate) fn bearer_auth(self, secret: &str) -> Self {
         self.authorization(&format!("Bearer {secret}"))
     }
@@ -147,7 +147,7 @@ impl HttpRequest {
             let response = self.connector.call(request).await.map_err(|error| HttpError::Unavailable(error.into()))?;
             let response = response.try_into_http1x().map_err(|error| HttpError::Unreadable(error.into()))?;
             let (parts, body) = response.into_parts();
-            // Counted as it comes: the length that a header announces need not be there, nor be true.
+            // The bytes are counted as they arrive, because a `Content-Length` may be missing or wrong.
             match Limited::new(body, RESPONSE_AT_MOST).collect().await {
                 Ok(body) => {
                     Ok(HttpResponse { status: parts.status, headers: parts.headers, body: body.to_bytes().to_vec() })
@@ -179,14 +179,14 @@ impl HttpRequest {
     }
 }
 
-/// How an exchange failed.
+/// The error for an exchange that failed.
 #[derive(Debug)]
 pub(crate) enum HttpError {
-    /// There was no response, or one that asks to come back later.
+    /// There was no response, or one that asks for a later retry.
     Unavailable(Cause),
-    /// The request was rejected, and will be again.
+    /// The request was rejected, and a retry would be rejected too.
     Refused(Cause),
-    /// The response was not what the interface documents.
+    /// The response does not have the documented form.
     Unreadable(Cause),
 }
 
@@ -198,7 +198,7 @@ pub(crate) struct HttpResponse {
     pub(crate) body: Vec<u8>,
 }
 
-/// Returns whether an error means that there was no connection, so that nothing has been sent.
+/// Returns whether an error means that no connection was opened, so that nothing was sent.
 pub(crate) fn is_failure_to_connect(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -210,8 +210,8 @@ pub(crate) fn is_failure_to_connect(error: &(dyn Error + 'static)) -> bool {
     false
 }
 
-/// Parses an address that secrets and customers can be sent to without anybody on the way reading along; none for any
-/// other.
+/// Parses an address that secrets and customers can be sent to, because nobody on the way can read along; `None` for
+/// any other.
 pub(crate) fn safe(text: &str) -> Option<Url> {
     let url: Url = text.parse().ok()?;
     let loopback = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
@@ -220,10 +220,10 @@ pub(crate) fn safe(text: &str) -> Option<Url> {
     (bare && (url.scheme() == "https" || (url.scheme() == "http" && loopback))).then_some(url)
 }
 
-/// Reads the address in a variable's text, without a slash at its end.
+/// Reads an address from a variable's text, and removes a trailing slash.
 ///
 /// # Errors
-/// Neither `https` nor on the loopback interface.
+/// The address is neither `https` nor on the loopback interface.
 pub(crate) fn address(text: &str, name: &str) -> Result<String, ConfigError> {
     let text = text.trim_end_matches('/');
     match safe(text) {

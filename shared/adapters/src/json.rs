@@ -1,13 +1,13 @@
-//! JSON that others wrote.
+//! Deserializers for JSON from other systems.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// Deserializes a field that others leave out or write as `null`: then it is `T`'s default.
+/// Deserializes a field that may be missing or `null`: then it is `T`'s default.
 ///
 /// # Errors
-/// It is neither null nor a `T`.
+/// The value is neither null nor a `T`.
 pub(crate) fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     from: D,
 ) -> Result<T, D::Error> {
@@ -18,7 +18,7 @@ pub(crate) fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserializ
 /// warning, so that one element of a new shape does not cost the others.
 ///
 /// # Errors
-/// It is neither null nor a list.
+/// The value is neither null nor a list.
 pub(crate) fn lenient_list<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Vec<T>, D::Error> {
     let elements: Vec<Value> = null_as_default(from)?;
     let count = elements.len();

@@ -1,4 +1,4 @@
-//! The outside world behind the domain's ports: DynamoDB, EventBridge, payment providers, channels to the customer.
+//! The adapters behind the domain's ports: DynamoDB, EventBridge, payment providers, channels to the customer.
 
 mod aws;
 pub mod channel;

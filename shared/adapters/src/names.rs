@@ -1,7 +1,7 @@
-//! Enums that stand for the words of one setting.
+//! Enums whose variants are the names that a setting accepts.
 
-/// Defines an enum whose values are the words that a setting knows, with all of them in `ALL`, each of them by
-/// `as_str`, and the way back by `FromStr`. Whoever matches on it is told by the compiler when there is another.
+/// Defines an enum of the names that a setting accepts. `ALL` lists them, `as_str` returns a name, and `FromStr` parses
+/// one. A `match` on the enum makes the compiler report every place to change when a name is added.
 macro_rules! names {
     (
         $(#[$about:meta])*
@@ -16,10 +16,10 @@ macro_rules! names {
         }
 
         impl $name {
-            /// Every one of them.
+            /// Every name.
             $visibility const ALL: &'static [Self] = &[$(Self::$one),+];
 
-            /// The word for it.
+            /// Returns the name as text.
             #[must_use]
             $visibility const fn as_str(self) -> &'static str {
                 match self {
@@ -27,7 +27,7 @@ macro_rules! names {
                 }
             }
 
-            /// Lists every word as the end of a sentence: "this, that or another".
+            /// Lists every name as the end of a sentence: "this, that or another".
             fn alternatives() -> String {
                 $crate::names::alternatives(&[$($text),+])
             }
@@ -50,12 +50,12 @@ macro_rules! names {
 }
 pub(crate) use names;
 
-/// A word that is none of the names. It never repeats the word.
+/// The error for a text that is none of the names. It never repeats the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not a known name")]
 pub struct UnknownName;
 
-/// Joins words as the end of a sentence: "this, that or another".
+/// Joins names as the end of a sentence: "this, that or another".
 pub(crate) fn alternatives(words: &[&str]) -> String {
     match words {
         [all_but_last @ .., last] if !all_but_last.is_empty() => format!("{} or {last}", all_but_last.join(", ")),

@@ -1,13 +1,12 @@
-//! Retries: the one loop for every call that may be repeated.
+//! The retry loop for every call that may be repeated.
 
 use domain::Randomness;
 use std::time::Duration;
 
-/// Makes attempts until one succeeds, or until `pause_after` answers that an error is final.
+/// Calls `attempt` until it succeeds, or until `pause_after` returns `None`, which makes the last error final.
 ///
-/// `attempt` receives the error of the attempt before it, none at first. `pause_after` receives the number of attempts
-/// so far and the last one's error, and returns how long to wait before the next; none ends the retries with that
-/// error.
+/// `attempt` receives the error of the previous attempt, `None` at first. `pause_after` receives the number of attempts
+/// so far and the last error, and returns how long to wait before the next attempt.
 pub(crate) async fn retry<T, E, F: Future<Output = Result<T, E>>>(
     mut attempt: impl FnMut(Option<E>) -> F,
     mut pause_after: impl FnMut(u32, &E) -> Option<Duration>,
@@ -25,12 +24,12 @@ pub(crate) async fn retry<T, E, F: Future<Output = Result<T, E>>>(
     }
 }
 
-/// Draws a pause between nothing and the double of `first` for every attempt so far: exponential, with full jitter
-/// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
+/// Draws a random pause between zero and `first`, which is doubled once for every attempt so far: exponential backoff
+/// with full jitter (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
 pub(crate) fn full_jitter(randomness: &impl Randomness, first: Duration, attempts: u32) -> Duration {
     let longest = first.saturating_mul(2_u32.saturating_pow(attempts));
     let mut share = [0; 4];
-    // Without random bytes there is no pause: the number of attempts still bounds them.
+    // Without random bytes there is no pause; the number of attempts still bounds the retries.
     randomness.fill(&mut share).unwrap_or_default();
     longest.mul_f64(f64::from(u32::from_be_bytes(share)) / f64::from(u32::MAX))
 }

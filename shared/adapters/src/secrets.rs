@@ -1,4 +1,4 @@
-//! Where secrets come from: a variable on one machine, Secrets Manager in a deployment.
+//! Secrets: from a variable on one machine, from Secrets Manager in a deployment.
 
 use crate::aws::{Failure, client_config};
 use aws_sdk_secretsmanager::Client;
@@ -13,35 +13,35 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// How long a secret that was read is used: a rotation reaches every sandbox within this time.
+/// The time for which a secret is cached. A rotation reaches every sandbox within this time.
 const KEPT_FOR: Duration = Duration::from_mins(5);
-/// How soon after a read a secret that does not hold is worth another one. Without this bound, whoever sends forged
-/// webhooks would make us call Secrets Manager for each of them.
+/// The least time between two reads of a secret that is rejected. Without this bound, the sender of forged webhooks
+/// could cause a call to Secrets Manager for each of them.
 const REREAD_AT_MOST_EVERY: Duration = Duration::from_secs(30);
 
-/// A secret that is not available.
+/// The error for a secret that is not available.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// Secrets Manager did not answer in time, throttled the call or failed itself. The same call may succeed later.
+    /// Secrets Manager did not respond in time, throttled the call or failed. A later retry may succeed.
     #[error("Secrets Manager is unavailable, so {name}_ARN cannot be read")]
     Unavailable {
-        /// The variable that the secret stands in, or with `_ARN` at its end, the secret's ARN.
+        /// The name of the secret's variable; with `_ARN` appended, the variable of its ARN.
         name: String,
-        /// What became of the call.
+        /// The cause.
         #[source]
         cause: Cause,
     },
-    /// Secrets Manager rejected the call. The secret does not exist, it is to be deleted, or the function may not read
-    /// or decrypt it; an operator has to change the ARN, the secret or the permission.
+    /// Secrets Manager rejected the call. The secret does not exist, is scheduled for deletion, or the function may not
+    /// read or decrypt it. An operator must change the ARN, the secret or the permission.
     #[error("{name}_ARN is misconfigured: there is no such secret, or this function is not allowed to read it")]
     Misconfigured {
         /// The variable, as above.
         name: String,
-        /// Secrets Manager's answer.
+        /// Secrets Manager's response.
         #[source]
         cause: Cause,
     },
-    /// The secret's value is not of the form that this kind of secret has.
+    /// The secret's value does not have the form of this kind of secret.
     #[error("the secret's value cannot be used: {0}")]
     Invalid(#[from] ConfigError),
 }
@@ -52,18 +52,18 @@ impl From<SecretError> for WebhookError {
     }
 }
 
-/// A secret that can be parsed from text. Its `Debug` shows nothing of it.
+/// A secret that can be parsed from text. Its `Debug` is redacted.
 pub trait SecretValue: Clone + Debug + Send + Sync {
-    /// Parses a deployment's secret, which came from where `name` says.
+    /// Parses a deployment's secret. `name` says where the text came from, for the error.
     ///
     /// # Errors
-    /// Not of the secret's form. The error never holds the text.
+    /// The text does not have the secret's form. The error never contains the text.
     fn parse(text: &str, name: &str) -> Result<Self, ConfigError>;
 
-    /// Reads the secret in a variable, which may be less strict: somebody is trying something out.
+    /// Reads the secret from a variable. This may be less strict, because variables are used for trials on one machine.
     ///
     /// # Errors
-    /// Missing, or not of the secret's form.
+    /// The variable is missing, or does not have the secret's form.
     fn from_environment(environment: &Environment, name: &str) -> Result<Self, ConfigError> {
         Self::parse(environment.require(name)?, name)
     }
@@ -82,13 +82,13 @@ impl SecretValue for Secrets {
 /// The source of one secret.
 #[derive(Debug, Clone)]
 pub enum SecretSource<T> {
-    /// It is given once and for all.
+    /// The secret is fixed for the life of the process.
     Fixed(T),
-    /// It is in Secrets Manager.
+    /// The secret is in Secrets Manager.
     Managed(Arc<Managed<T>>),
 }
 
-/// A secret in Secrets Manager, read when it is needed and kept for a while.
+/// A secret in Secrets Manager. It is read when it is first needed, and cached.
 #[derive(Debug)]
 pub struct Managed<T> {
     client: Client,
@@ -104,8 +104,8 @@ struct Kept<T> {
 }
 
 impl<T: SecretValue> SecretSource<T> {
-    /// The secret in the variable `name`, or in the Secrets Manager secret whose ARN is in `name` with `_ARN` at its
-    /// end.
+    /// Builds the source of the secret in the variable `name`, or in the Secrets Manager secret whose ARN is in the
+    /// variable `name` with `_ARN` appended.
     ///
     /// # Errors
     /// Neither variable is set, or one is invalid.
@@ -128,10 +128,10 @@ impl<T: SecretValue> SecretSource<T> {
         }
     }
 
-    /// Returns the secret, at most five minutes old.
+    /// Returns the secret, from a cache of at most five minutes.
     ///
     /// # Errors
-    /// It was never read before, and cannot be read now.
+    /// The secret was never read before, and cannot be read now.
     pub async fn current(&self) -> Result<T, SecretError> {
         match self {
             Self::Fixed(secret) => Ok(secret.clone()),
@@ -139,11 +139,11 @@ impl<T: SecretValue> SecretSource<T> {
         }
     }
 
-    /// Verifies a webhook with the secret in use and, if it was signed with another one, with what may have replaced
-    /// it.
+    /// Verifies a webhook with the cached secret. If that fails, reads the secret again, because it may have been
+    /// rotated, and verifies with the new one.
     ///
     /// # Errors
-    /// [`WebhookError::Signature`] as `verify` finds it, [`WebhookError::Secret`] as for [`Self::current`].
+    /// [`WebhookError::Signature`] from `verify`, [`WebhookError::Secret`] as for [`Self::current`].
     pub async fn verify<R: Send>(
         &self,
         verify: impl Fn(&T) -> Result<R, SignatureError> + Send,
@@ -154,11 +154,11 @@ impl<T: SecretValue> SecretSource<T> {
         }
     }
 
-    /// Makes a call with the secret in use and, if its answer says that the secret is not accepted, once more with the
-    /// one that has replaced it.
+    /// Makes a call with the cached secret. If the secret is rejected, reads it again, and repeats the call once with
+    /// the new one.
     ///
     /// # Errors
-    /// As for [`Self::current`]; the call's own.
+    /// Those of [`Self::current`] and those of the call.
     pub async fn call<R, E, F>(
         &self,
         call: impl Fn(T) -> F,
@@ -178,7 +178,7 @@ impl<T: SecretValue> SecretSource<T> {
         if newer == secret { result } else { call(newer).await }
     }
 
-    /// Returns the secret after the one in use did not hold: it may have been rotated since it was read.
+    /// Returns the secret after the cached one was rejected: it may have been rotated since it was read.
     ///
     /// # Errors
     /// As for [`Self::current`].
@@ -192,7 +192,7 @@ impl<T: SecretValue> SecretSource<T> {
 
 impl<T: SecretValue> Managed<T> {
     async fn no_older_than(&self, age: Duration) -> Result<T, SecretError> {
-        // Held across the read on purpose: of many calls that need it, one reads.
+        // The lock is held across the read on purpose: of many concurrent calls, one reads.
         let mut kept = self.kept.lock().await;
         if let Some(kept) = kept.as_ref().filter(|kept| kept.read_at.elapsed() < age) {
             return Ok(kept.secret.clone());
@@ -205,11 +205,11 @@ impl<T: SecretValue> Managed<T> {
             Err(error) => error,
         };
         let Some(kept) = kept.as_mut() else { return Err(error) };
-        // What held five minutes ago most likely still holds; the next try waits as long as after a read that worked.
+        // The cached secret is most likely still valid. The next attempt waits as long as after a successful read.
         tracing::error!(
             error = chain(&error),
             secret = self.name,
-            "secret not read again: the value that was read last stays in use"
+            "secret not refreshed: the cached value stays in use"
         );
         kept.read_at = Instant::now();
         Ok(kept.secret.clone())
@@ -236,7 +236,7 @@ mod tests {
     use axum::http::StatusCode;
     use serde_json::{Value, json};
 
-    /// Reads a secret from a Secrets Manager that answers this.
+    /// Reads a secret from a fake Secrets Manager with this response.
     async fn read(status: u16, body: Value) -> Result<Secrets, SecretError> {
         let status = StatusCode::from_u16(status).unwrap();
         let answer = move || std::future::ready((status, body.to_string()));

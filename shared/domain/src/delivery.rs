@@ -1,34 +1,35 @@
-//! Links that do not reach the customer.
+//! Failures to deliver the message with a link.
 
 use crate::id::PaymentRequestId;
 use crate::text::Reason;
 
-/// The reason why the message with a link did not reach the customer, as the agent and other systems read it. The codes
-/// are the whole set: a channel's own words, which may hold a phone number, stay within its adapter.
+/// The reason why the message with a link did not reach the customer, as the agent and other systems read it. The set
+/// of codes is closed. A channel's own error text stays within its adapter, because it may hold a phone number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DeliveryFailure {
-    /// The channel cannot write to this number at all.
+    /// The channel cannot send to this number at all.
     InvalidRecipient,
-    /// The customer has asked to get no more messages.
+    /// The customer has opted out of messages.
     RecipientOptedOut,
-    /// Nobody has this number on this channel.
+    /// The number has no account on this channel.
     NotOnChannel,
-    /// WhatsApp delivers free text for 24 hours after the customer's last message, and they are over.
+    /// The 24 hours after the customer's last message, in which WhatsApp delivers free text, are over.
     OutsideConversationWindow,
-    /// The channel refuses for a reason of its own: the account, its credit, its settings, the message.
+    /// The channel rejected the message for a reason that is not the customer's: the account, its credit, its settings,
+    /// the message.
     ChannelRefused,
-    /// The channel could not be reached, or had no room, for as long as it was worth trying.
+    /// The channel was unreachable or overloaded until the retries ended.
     ChannelUnavailable,
-    /// Nobody can say whether it arrived: the channel's answer was lost.
+    /// The channel's response was lost, so the message may or may not have arrived.
     DeliveryUnconfirmed,
-    /// The channel accepted it and could not deliver it: the phone is off, out of reach, or blocks it.
+    /// The channel accepted the message but could not deliver it: the phone is off, out of reach, or blocks it.
     Undelivered,
 }
 
 /// A channel's later report that a message with a link, which it had accepted, will not arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeliveryReport {
-    /// The request whose link it is.
+    /// The request that the link belongs to.
     pub id: PaymentRequestId,
     /// The reason that the channel gives.
     pub reason: DeliveryFailure,
@@ -47,7 +48,7 @@ impl DeliveryFailure {
         Self::Undelivered,
     ];
 
-    /// Returns the code in the history and in events.
+    /// Returns the failure's code in the history and in events.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -62,14 +63,13 @@ impl DeliveryFailure {
         }
     }
 
-    /// Returns the failure with this code.
+    /// Returns the failure with this code; `None` for an unknown code.
     #[must_use]
     pub fn of_code(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|failure| failure.code() == code)
     }
 
-    /// Returns whether the channel cannot reach this one customer, so that no later try does better and no operator can
-    /// mend it.
+    /// Returns whether the failure is about this one customer: neither a retry nor an operator can then help.
     #[must_use]
     pub const fn is_the_recipients(self) -> bool {
         match self {
@@ -82,7 +82,7 @@ impl DeliveryFailure {
         }
     }
 
-    /// Returns the reason that it leaves in the history.
+    /// Returns the reason to record in the history.
     #[must_use]
     pub fn reason(self) -> Option<Reason> {
         Reason::fitted(self.code())

@@ -1,8 +1,8 @@
-//! The one door to time and the one door to randomness.
+//! The only access to time and to randomness.
 //!
-//! Every function and the local runner read the clock and draw random bytes through [`Doors`] alone, so that whoever
-//! hands them in owns both: a test, or a simulation that replays a life from a seed. Waiting is not among them. It is
-//! the async runtime's, whose timers can be paused.
+//! Every function and the local runner read the clock and draw random bytes through [`Doors`] alone. So a test, or a
+//! simulation replayed from a seed, can control both by passing its own `Doors`. Waiting is not part of it: the async
+//! runtime's timers can be paused.
 
 use crate::time::{Clock, SystemClock, Timestamp};
 use std::fmt;
@@ -17,12 +17,12 @@ pub trait Randomness: Send + Sync {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), NoRandomness>;
 }
 
-/// The error of a source that has no random bytes.
+/// The error of a source of randomness that returned no bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the source of random bytes failed")]
 pub struct NoRandomness;
 
-/// The operating system's random bytes.
+/// The operating system's source of random bytes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemRandomness;
 
@@ -33,7 +33,7 @@ impl Randomness for SystemRandomness {
     }
 }
 
-/// Both doors. The default ones are the machine's own.
+/// A clock and a source of randomness. The default is the machine's own.
 #[derive(Clone)]
 pub struct Doors {
     clock: Arc<dyn Clock>,
@@ -41,7 +41,7 @@ pub struct Doors {
 }
 
 impl Doors {
-    /// Opens these doors.
+    /// Builds `Doors` from a clock and a source of randomness.
     #[must_use]
     pub fn new(clock: impl Clock + 'static, randomness: impl Randomness + 'static) -> Self {
         Self { clock: Arc::new(clock), randomness: Arc::new(randomness) }
@@ -53,7 +53,7 @@ impl Doors {
         self.clock.now()
     }
 
-    /// Fills all of `bytes` with random ones.
+    /// Fills all of `bytes` with random bytes.
     ///
     /// # Errors
     /// [`NoRandomness`]

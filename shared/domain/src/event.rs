@@ -1,4 +1,4 @@
-//! What is announced on the bus: one event per history entry.
+//! The events that are published on the bus: one per history entry.
 
 use crate::currency::Currency;
 use crate::id::PaymentRequestId;
@@ -13,19 +13,19 @@ use serde::{Deserialize, Serialize};
 /// The `source` of every event.
 pub const SOURCE: &str = "chat2pay";
 
-/// The kinds of events, as the bus names them (`detail-type`).
+/// The kinds of events, each with its `detail-type` on the bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DetailType {
-    /// A history entry that changes the status.
+    /// A status change.
     PaymentRequestStatusChanged,
-    /// A history entry for an attempt to pay that failed.
+    /// A failed attempt to pay.
     PaymentAttemptFailed,
-    /// A history entry for a link that did not reach the customer.
+    /// A link that did not reach the customer.
     PaymentLinkDeliveryFailed,
 }
 
 impl DetailType {
-    /// Returns its name on the bus.
+    /// Returns the kind's `detail-type` on the bus.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -41,30 +41,30 @@ impl DetailType {
 pub struct Link {
     /// The address of the customer's page.
     pub url: String,
-    /// The deadline that runs.
+    /// The link's deadline.
     pub expires_at: Timestamp,
 }
 
-/// An event's `detail`. Its schemas are the files under `events/schemas`.
+/// An event's `detail`. Its JSON schemas are in `events/schemas`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentRequestEvent {
-    /// `<id>#<version>`: a consumer drops what it has seen.
+    /// `<id>#<version>`. A consumer recognizes a repeated event by it.
     pub event_id: String,
-    /// The request.
+    /// The request's identifier.
     pub id: PaymentRequestId,
-    /// The history entry's place, counted from 1.
+    /// The history entry's position, counted from 1.
     pub version: usize,
-    /// The status after it.
+    /// The status after the change.
     pub status: Status,
-    /// The status before it; none for the first.
+    /// The status before the change; `None` for the first entry.
     pub previous_status: Option<Status>,
     /// The time of the change.
     pub occurred_at: Timestamp,
-    /// Whoever made the change.
+    /// The person or system that made the change.
     pub actor: Actor,
-    /// The reason, where there is one.
+    /// The reason, if the change has one.
     pub reason: Option<Reason>,
-    /// The company that the request belongs to.
+    /// The workspace that the request belongs to.
     pub workspace: WorkspaceId,
     /// The agent who sent the request.
     pub agent: Agent,
@@ -72,37 +72,37 @@ pub struct PaymentRequestEvent {
     pub order_number: OrderNumber,
     /// The amount, in minor units.
     pub amount: Amount,
-    /// Its currency.
+    /// The amount's currency.
     pub currency: Currency,
     /// The person who is to pay.
     pub customer: Customer,
     /// The chat conversation that the request belongs to.
     pub conversation_id: Option<ConversationId>,
-    /// The integrator's own pairs of texts.
+    /// The integrator's own key-value pairs.
     pub metadata: Metadata,
-    /// The link, in the `sent` event alone.
+    /// The link, in the `sent` event only.
     pub link: Option<Link>,
 }
 
-/// Returns the identifier of a history entry's event, by the entry's place counted from 1. A consumer drops what it has
-/// seen.
+/// Returns the identifier of a history entry's event, from the entry's position counted from 1. A consumer recognizes a
+/// repeated event by it.
 pub(crate) fn event_id(id: PaymentRequestId, version: usize) -> String {
     format!("{id}#{version}")
 }
 
-/// Returns the identifier of the event that brings a request's link: its first.
+/// Returns the identifier of the event that carries a request's link: the first event.
 #[must_use]
 pub fn link_event_id(id: PaymentRequestId) -> String {
     event_id(id, LINK_VERSION)
 }
 
-/// The place of the history entry whose event brings the link.
+/// The position of the history entry whose event carries the link.
 const LINK_VERSION: usize = 1;
 
 impl PaymentRequestEvent {
     /// Returns the events of a request's history, oldest first, without those of its first `seen` entries.
     ///
-    /// `public_base_url` is where the customer's pages are, without a slash at its end.
+    /// `public_base_url` is the address of the customer's pages, without a trailing slash.
     pub fn of_history<'a>(
         request: &'a PaymentRequest,
         seen: usize,
@@ -135,11 +135,11 @@ impl PaymentRequestEvent {
         })
     }
 
-    /// Returns which kind of event it is.
+    /// Returns the event's kind.
     #[must_use]
     pub fn detail_type(&self) -> DetailType {
         match (self.previous_status, self.status) {
-            // Before the click there is no attempt to pay, so what leaves `sent` as it was is about the link.
+            // There is no attempt to pay before the click, so an entry that leaves `sent` unchanged is about the link.
             (Some(Status::Sent), Status::Sent) => DetailType::PaymentLinkDeliveryFailed,
             (Some(before), after) if before == after => DetailType::PaymentAttemptFailed,
             _ => DetailType::PaymentRequestStatusChanged,
@@ -153,7 +153,7 @@ impl PaymentRequestEvent {
     }
 }
 
-/// Returns the address of the customer's page.
+/// Returns the address of the customer's page for a request.
 #[must_use]
 pub fn link_url(request: &PaymentRequest, public_base_url: &str) -> String {
     format!("{public_base_url}/p/{}", request.token.reveal())

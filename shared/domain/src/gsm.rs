@@ -1,16 +1,17 @@
-//! The characters of text messages, and how many parts a text is sent in.
+//! The characters of text messages, and the number of parts that a text is sent in.
 //!
-//! A text of GSM 03.38 alone takes 7 bits a character (a septet), any other one 16 (UCS-2). A message holds 140 bytes,
-//! of which each part of a longer text gives 6 to the header that joins the parts. Every part is charged. Sources: 3GPP
-//! TS 23.038, sections 6.2.1 and 6.2.1.1, for the characters; 3GPP TS 23.040, section 9.2.3.24.1, for the header.
+//! A text that is entirely in GSM 03.38 takes 7 bits a character (a septet). Any other text takes 16 (UCS-2). A message
+//! holds 140 bytes. Each part of a longer text uses 6 of them for the header that joins the parts. Every part is
+//! charged. Sources: 3GPP TS 23.038, sections 6.2.1 and 6.2.1.1, for the characters; 3GPP TS 23.040, section
+//! 9.2.3.24.1, for the header.
 
-/// The basic character set, in its own order. Its 28th character, the escape, stands for no character itself.
+/// The basic character set, in the standard's order. Its 28th code, the escape, is left out: it is no character.
 const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?\
                      ¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
-/// The extension table: each of its characters is sent as an escape and one more septet.
+/// The extension table. Each of its characters is sent as an escape and one more septet.
 const EXTENSION: &str = "\u{c}^{}\\[~]|€";
 
-/// The most that a message holds, and each part of a longer text.
+/// The number of units that fit into a single message, and into each part of a longer text.
 struct Capacity {
     message: usize,
     part: usize,
@@ -19,7 +20,7 @@ struct Capacity {
 const SEPTETS: Capacity = Capacity { message: 160, part: 153 };
 const UCS2_UNITS: Capacity = Capacity { message: 70, part: 67 };
 
-/// Returns how many septets a character takes in GSM 03.38; none if it is not in it.
+/// Returns the number of septets of a character in GSM 03.38; `None` for a character outside it.
 #[must_use]
 pub fn septets(character: char) -> Option<usize> {
     if BASIC.contains(character) {
@@ -31,13 +32,13 @@ pub fn septets(character: char) -> Option<usize> {
     }
 }
 
-/// Returns whether a text is made of characters of GSM 03.38 alone.
+/// Returns whether all characters of a text are in GSM 03.38.
 #[must_use]
 pub fn is_gsm(text: &str) -> bool {
     text.chars().all(|character| septets(character).is_some())
 }
 
-/// Returns how many parts a text is sent in.
+/// Returns the number of parts that a text is sent in.
 #[must_use]
 pub fn parts(text: &str) -> usize {
     let septets: Option<Vec<usize>> = text.chars().map(septets).collect();
@@ -47,8 +48,8 @@ pub fn parts(text: &str) -> usize {
     }
 }
 
-/// Returns how many parts hold characters of these sizes, none of which is cut in two: neither an escape from its
-/// character nor one half of a surrogate pair from the other.
+/// Returns the number of parts that characters of these sizes need. No character is split: an escape stays with its
+/// character, and the halves of a surrogate pair stay together.
 fn parts_of(sizes: &[usize], capacity: &Capacity) -> usize {
     if sizes.iter().sum::<usize>() <= capacity.message {
         return 1;
@@ -100,14 +101,14 @@ mod tests {
             ("a", 1_530, 10),
             ("€", 80, 1),
             ("€", 81, 2),
-            // 153 is odd: an escape with its character leaves the last septet of a part free.
+            // 153 is odd: an escape and its character do not fit into the last septet of a part, so it stays unused.
             ("€", 152, 2),
             ("€", 153, 3),
             ("я", 70, 1),
             ("я", 71, 2),
             ("я", 134, 2),
             ("я", 135, 3),
-            // As 67 is odd, a part holds 33 pairs of surrogates.
+            // 67 is odd, so a part holds 33 surrogate pairs.
             ("🎟", 35, 1),
             ("🎟", 36, 2),
             ("🎟", 66, 2),

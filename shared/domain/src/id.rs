@@ -1,4 +1,4 @@
-//! Identifiers, each a type of its own so that none is taken for another.
+//! Identifiers. Each kind has a type of its own, so that the compiler rejects one in place of another.
 
 use crate::doors::{NoRandomness, Randomness};
 use crate::invalid::Invalid;
@@ -16,7 +16,7 @@ use uuid::Uuid;
 pub struct PaymentRequestId(Uuid);
 
 impl PaymentRequestId {
-    /// Makes an identifier of version 7, which sorts by time of creation.
+    /// Generates an identifier of version 7, which sorts by time of creation.
     ///
     /// # Errors
     /// [`NoRandomness`]
@@ -27,16 +27,16 @@ impl PaymentRequestId {
         Ok(Self(uuid::Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid()))
     }
 
-    /// Returns the identifier that a workspace's idempotency key stands for, of version 8: 122 bits of a SHA-256.
+    /// Returns the identifier that belongs to a workspace's idempotency key, of version 8: 122 bits of a SHA-256.
     ///
-    /// The same key always gives the same identifier, so that an idempotent create is one conditional put and needs no
+    /// The same key always gives the same identifier. So an idempotent create is one conditional put and needs no
     /// record of keys.
     #[must_use]
     pub fn from_key(workspace: &WorkspaceId, key: &IdempotencyKey) -> Self {
         let digest = Sha256::new()
             .chain_update(b"chat2pay payment request\0")
             .chain_update(workspace.as_str())
-            // A workspace has no control characters, so nothing else gives the same bytes.
+            // A workspace has no control characters, so no other pair of workspace and key gives the same bytes.
             .chain_update(b"\0")
             .chain_update(&key.0)
             .finalize();
@@ -47,7 +47,7 @@ impl PaymentRequestId {
         Self(Uuid::new_v8(bytes))
     }
 
-    /// Returns the identifier with these sixteen bytes.
+    /// Builds the identifier from its sixteen bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
@@ -66,7 +66,7 @@ impl fmt::Display for PaymentRequestId {
     }
 }
 
-/// Parses the one form that is given out: hyphenated, in lower case.
+/// Parses the canonical form alone: hyphenated, in lower case.
 impl FromStr for PaymentRequestId {
     type Err = Invalid;
 
@@ -77,10 +77,11 @@ impl FromStr for PaymentRequestId {
     }
 }
 
-/// The name that a client gives to one create, so that sending it again makes no second request: 1 to 255 printable
-/// ASCII characters.
+/// The key that a client gives to one create, so that a retry creates no second request: 1 to 255 printable ASCII
+/// characters.
 ///
-/// ASCII alone, because bytes beyond it reach a function decoded in ways that would make two different keys one.
+/// Only ASCII is accepted, because other bytes are decoded before they reach a function, which could make two different
+/// keys equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 
@@ -96,14 +97,14 @@ impl FromStr for IdempotencyKey {
     }
 }
 
-/// The digest of what a create asked for. It tells the same body from another under one idempotency key.
+/// The digest of a create's fields. It distinguishes a retry from another request under the same idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Fingerprint(String);
 
 impl Fingerprint {
-    /// Returns the digest of these fields, in this order. Each is preceded by its length, so that no two lists run
-    /// together.
+    /// Returns the digest of these fields, in this order. Each field is preceded by its length, so that no two
+    /// different lists give the same bytes.
     pub fn of<'a>(fields: impl IntoIterator<Item = &'a str>) -> Self {
         let mut digest = Sha256::new();
         for field in fields {
@@ -114,16 +115,16 @@ impl Fingerprint {
     }
 }
 
-/// The identifier of one logical change, however often it is sent.
+/// The identifier of one logical change, the same for every retry of it.
 ///
-/// A client sends a write again when its answer was lost; the second one then fails its own condition. A returned item
-/// that holds this identifier means that the first one was applied.
+/// A client retries a write whose response was lost; the retry then fails its own condition. If the returned item holds
+/// this identifier, the first write was applied.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct OperationId(String);
 
 impl OperationId {
-    /// Makes an identifier of 72 random bits: it only has to be unique within one request's history.
+    /// Generates an identifier of 72 random bits: it only has to be unique within one request's history.
     ///
     /// # Errors
     /// [`NoRandomness`]
@@ -131,26 +132,26 @@ impl OperationId {
         Ok(Self(random::<9>(randomness)?))
     }
 
-    /// Returns the identifier of the change that a message from elsewhere asks for: the same message gives the same
-    /// change, however often it is delivered.
+    /// Returns the identifier of the change that an external message asks for. The same message gives the same
+    /// identifier, however often it is delivered.
     #[must_use]
     pub fn of_message(message_id: &str) -> Self {
         Self(digest(message_id))
     }
 
-    /// Returns the identifier of the change that a payment's failure makes.
+    /// Returns the identifier of the change that records this payment's failure.
     #[must_use]
     pub fn of_failed_payment(provider: &str, reference: &str) -> Self {
         Self::of_message(&format!("{provider}:{reference}:failed"))
     }
 
-    /// Returns the identifier of the change that records that the message of an event did not reach the customer.
+    /// Returns the identifier of the change that records that an event's message did not reach the customer.
     #[must_use]
     pub fn of_undelivered_message(event_id: &str) -> Self {
         Self::of_message(event_id)
     }
 
-    /// Returns the identifier with this text.
+    /// Builds the identifier from its stored text.
     pub(crate) fn from_text(text: String) -> Self {
         Self(text)
     }
@@ -162,12 +163,12 @@ impl OperationId {
     }
 }
 
-/// The identifier of one run of a function, by which the run recognises what it wrote when the answer was lost.
+/// The identifier of one run of a function. A run recognizes its own write by it when the response was lost.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(String);
 
 impl RunId {
-    /// Makes an identifier of 48 random bits: it only has to differ from those of the few other runs on one event.
+    /// Generates an identifier of 48 random bits: it only has to differ from those of the few other runs on one event.
     ///
     /// # Errors
     /// [`NoRandomness`]
@@ -175,7 +176,7 @@ impl RunId {
         Ok(Self(random::<6>(randomness)?))
     }
 
-    /// Returns the identifier with this text.
+    /// Builds the identifier from its stored text.
     pub(crate) fn from_text(text: String) -> Self {
         Self(text)
     }
@@ -193,7 +194,7 @@ fn random<const BYTES: usize>(randomness: &impl Randomness) -> Result<String, No
     Ok(bs58::encode(bytes).into_string())
 }
 
-/// Returns 72 bits of a text's SHA-256, as 12 or 13 characters.
+/// Returns the first 72 bits of a text's SHA-256 in base58: 12 or 13 characters.
 pub(crate) fn digest(text: &str) -> String {
     shortened::<9>(Sha256::new().chain_update(text))
 }

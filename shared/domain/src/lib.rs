@@ -1,6 +1,6 @@
-//! The payment request: types that hold no wrong value, the transition table, use cases, and the ports they need.
+//! The payment request: types that reject every invalid value, the transition table, the use cases, and their ports.
 //!
-//! Nothing here knows of a cloud, of HTTP or of an async runtime: the use cases are plain `async` functions over
+//! Nothing here depends on a cloud, on HTTP or on an async runtime: the use cases are plain `async` functions over
 //! [`ports`]. Modules import from each other by path, never from the crate's root; the names below are for other
 //! crates.
 

@@ -2,36 +2,37 @@
 
 use std::time::Duration;
 
-/// How long each part of a request's life lasts.
+/// The duration of each part of a request's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// From creation until the link ends unclicked.
+    /// The time from creation until an unclicked link expires.
     pub link: Duration,
-    /// From the click until the payment page ends unpaid.
+    /// The time from the click until an unpaid payment page expires.
     pub checkout: Duration,
-    /// From a request's end until it is removed.
+    /// The time from a request's end until it is deleted.
     pub retention: Duration,
 }
 
-/// How long a request past its deadline waits for a provider that cannot be reached, before it ends without the
-/// provider's confirmation.
+/// The time for which a request past its deadline waits for an unavailable provider. After it, the request expires
+/// without the provider's confirmation.
 pub const PROVIDER_GRACE: Duration = Duration::from_mins(10);
 
-/// How long a provider may take to confirm a payment, generously: the slowest methods take weeks.
+/// A generous upper bound of the time that a provider needs to confirm a payment: the slowest methods take weeks.
 pub const LONGEST_PROCESSING: Duration = Duration::from_hours(92 * 24);
 
-/// How long a link stays known after both time limits. Its removal is the second, independent mechanism of expiry.
+/// The time for which a link is kept after both time limits. Its removal is the second, independent mechanism of
+/// expiry.
 pub const LINK_MARGIN: Duration = Duration::from_mins(1);
 
 impl Limits {
-    /// Returns how long a link stays known after its creation.
+    /// Returns how long a link is kept after its creation.
     #[must_use]
     pub fn link_kept(&self) -> Duration {
         self.link + self.checkout + LINK_MARGIN
     }
 
-    /// Returns how often to look up what is due, so that a request made right after one look is seen by another before
-    /// its deadline: a third of the shortest limit, from one second to a minute.
+    /// Returns the interval between two lookups of due requests: a third of the shortest limit, from one second to a
+    /// minute. So a request created right after one lookup is seen by another before its deadline.
     #[must_use]
     pub fn lookup_interval(&self) -> Duration {
         Duration::from_secs((self.link.min(self.checkout).as_secs() / 3).clamp(1, 60))

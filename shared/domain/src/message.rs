@@ -1,4 +1,4 @@
-//! What the customer receives in the chat.
+//! The texts that the customer receives in the chat.
 
 use crate::event::PaymentRequestEvent;
 use crate::gsm::is_gsm;
@@ -6,9 +6,10 @@ use crate::money::Money;
 use crate::status::Status;
 use std::time::Duration;
 
-/// Returns the text that an event brings the customer; none for most.
+/// Returns the text that the customer receives for an event; `None` for most events.
 ///
-/// Its characters are all in GSM 03.38 as long as those of the order number are, so that it is sent in one part.
+/// The text is made of GSM 03.38 characters alone, so that it is sent in one part, unless the order number contains
+/// others.
 #[must_use]
 pub fn text(event: &PaymentRequestEvent) -> Option<String> {
     let (money, order) = (in_gsm(event.money()), &event.order_number);
@@ -17,15 +18,15 @@ pub fn text(event: &PaymentRequestEvent) -> Option<String> {
             let limit = in_words(link.expires_at.saturating_duration_since(event.occurred_at));
             Some(format!("Please pay {money} for order {order}: {} The link expires in {limit}.", link.url))
         }
-        // Word for word as the product's owner specified it.
+        // The product owner specified this wording.
         (Status::Canceled, _) => Some(format!("The {order} has been canceled by the Agent")),
         (Status::Paid, _) => Some(format!("Thank you. We received your payment of {money} for order {order}.")),
         _ => None,
     }
 }
 
-/// Writes an amount as pages do, but in characters of GSM 03.38: with a plain space, and with the ISO code in place of
-/// a symbol that is not one of them.
+/// Formats an amount as pages do, but in GSM 03.38 characters: with a plain space instead of a no-break space, and with
+/// the ISO code instead of a symbol outside GSM 03.38.
 fn in_gsm(money: Money) -> String {
     let written = money.to_string().replace('\u{a0}', " ");
     if is_gsm(&written) {
@@ -35,10 +36,10 @@ fn in_gsm(money: Money) -> String {
     format!("{} {number}", money.currency)
 }
 
-/// Writes a time limit as a person says it, in one unit or two: `5 minutes`, `1 minute 30 seconds`, `90 minutes`, `24
-/// hours`, `3 days`. Hours are counted from two on, and so are days.
+/// Formats a time limit in words, in one or two units, such as `5 minutes`, `1 minute 30 seconds` or `24 hours`.
+/// Minutes are used up to two hours (`90 minutes`), hours up to two days, then days.
 ///
-/// What is less than the second unit is left out: nobody minds a link that lasts a little longer than its text says.
+/// The remainder below the second unit is left out: a link that lasts slightly longer than its text says does no harm.
 #[must_use]
 pub fn in_words(limit: Duration) -> String {
     const MINUTE: u64 = 60;
@@ -92,7 +93,7 @@ mod tests {
         );
     }
 
-    /// Every currency that a request can have, new or stored.
+    /// Returns every currency that a request can have, new or stored.
     fn currencies() -> impl Iterator<Item = Currency> {
         Currency::all_in_force().chain(Currency::all_former())
     }

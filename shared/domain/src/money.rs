@@ -11,10 +11,10 @@ use std::fmt;
 pub struct Amount(i64);
 
 impl Amount {
-    /// The amount of so many minor units.
+    /// Accepts a number of minor units from 1 to 99,999,999.
     ///
     /// # Errors
-    /// Below 1 or above 99,999,999.
+    /// The number is below 1 or above 99,999,999.
     pub fn new(minor_units: i64) -> Result<Self, Invalid> {
         if (1..=99_999_999).contains(&minor_units) {
             Ok(Self(minor_units))
@@ -23,7 +23,7 @@ impl Amount {
         }
     }
 
-    /// How many minor units.
+    /// Returns the number of minor units.
     #[must_use]
     pub const fn minor_units(self) -> i64 {
         self.0
@@ -44,12 +44,12 @@ impl From<Amount> for i64 {
     }
 }
 
-/// An amount in its currency. Its text is what a customer reads: `R250.00`, `¥25,000`, `KWD 25.000`.
+/// An amount with its currency. `Display` writes it as a customer reads it: `R250.00`, `¥25,000`, `KWD 25.000`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Money {
-    /// How much, in minor units.
+    /// The amount, in minor units.
     pub amount: Amount,
-    /// Of what.
+    /// The amount's currency.
     pub currency: Currency,
 }
 
@@ -57,7 +57,7 @@ impl fmt::Display for Money {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.currency.symbol() {
             Some(symbol) => formatter.write_str(symbol)?,
-            // No line may break between the code and the amount.
+            // A no-break space, so that the code and the amount stay on one line.
             None => write!(formatter, "{}\u{a0}", self.currency.code())?,
         }
         let decimals = self.currency.decimals();

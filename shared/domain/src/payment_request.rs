@@ -1,4 +1,4 @@
-//! The payment request itself.
+//! The payment request.
 
 use crate::fact::Fact;
 use crate::id::{CheckoutId, Fingerprint, OperationId, PaymentRequestId};
@@ -27,12 +27,12 @@ pub struct Details {
     pub description: Option<Description>,
     /// The chat conversation that it belongs to.
     pub conversation_id: Option<ConversationId>,
-    /// The integrator's own pairs of texts.
+    /// The integrator's own key-value pairs.
     pub metadata: Metadata,
 }
 
 impl Details {
-    /// Returns the digest that tells these details from others under the same idempotency key.
+    /// Returns the digest that distinguishes these details from others under the same idempotency key.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         let amount = self.money.amount.minor_units().to_string();
@@ -52,69 +52,69 @@ impl Details {
     }
 }
 
-/// One change of a request, as it stays in the history for good. Its version is its place there, counted from 1.
+/// One change of a request, kept in the history for good. Its version is its position there, counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryEntry {
-    /// The status after the change; the same as before it for a failed attempt to pay.
+    /// The status after the change. A failed attempt to pay and a failed delivery leave it unchanged.
     pub status: Status,
     /// The time of the change.
     pub at: Timestamp,
-    /// Whoever made it.
+    /// The person or system that made the change.
     pub actor: Actor,
-    /// The reason, where there is one.
+    /// The reason, if the change has one.
     pub reason: Option<Reason>,
 }
 
-/// Money that the provider says has arrived, or is on its way.
+/// Money that the provider reports as arrived or in flight.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payment {
-    /// The provider that took it, such as `sandbox`.
+    /// The name of the provider, such as `sandbox`.
     pub provider: String,
     /// The provider's own identifier of the payment.
     pub reference: String,
-    /// The provider's own time at which the customer paid. With a payment method that takes time this is when they did
-    /// their part. How long the money then takes is not their doing, so it does not make them late.
+    /// The provider's own time at which the customer paid. With a payment method that takes time, this is when the
+    /// customer did their part: a slow transfer does not make the customer late.
     pub paid_at: Timestamp,
 }
 
 /// A payment request with its whole history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaymentRequest {
-    /// The identifier.
+    /// The request's identifier.
     pub id: PaymentRequestId,
-    /// The company that it belongs to.
+    /// The workspace that the request belongs to.
     pub workspace: WorkspaceId,
-    /// The agent who sent it.
+    /// The agent who sent the request.
     pub agent: Agent,
-    /// What is to be paid.
+    /// What the customer is asked to pay.
     pub details: Details,
     /// The secret in the customer's link.
     pub token: LinkToken,
-    /// The time at which it was sent.
+    /// The time at which the request was sent.
     pub created_at: Timestamp,
-    /// The status as stored: a `Sent` whose deadline has passed is shown as expired, see [`Self::status_at`].
+    /// The stored status. A `Sent` whose deadline has passed is shown as expired, see [`Self::status_at`].
     pub status: Status,
-    /// The first deadline, by which the customer has to click. The customer's message and the first event tell it.
+    /// The first deadline, by which the customer must click. The customer's message and the first event state it.
     pub link_deadline: Timestamp,
-    /// The deadline that runs while the request is open; afterwards the last one that ran.
+    /// The current deadline while the request is open, and the last one afterwards.
     pub deadline: Timestamp,
     /// Every change, oldest first.
     pub history: Vec<HistoryEntry>,
-    /// The identifiers of the changes that were made. Items that release 0.1 wrote also keep facts here, see
+    /// The identifiers of the applied changes. In items that release 0.1 wrote, some identifiers are facts, see
     /// [`Self::has_fact`].
     pub operations: BTreeSet<OperationId>,
-    /// What has to be remembered besides the changes. Ask for a fact by [`Self::has_fact`].
+    /// The stored facts. Look a fact up by [`Self::has_fact`].
     pub facts: BTreeSet<Fact>,
-    /// The checkout at the provider, once it is known to exist.
+    /// The checkout at the provider, once chat2pay knows that it exists.
     pub checkout: Option<CheckoutId>,
-    /// The money, once it has arrived.
+    /// The payment, once its money has arrived.
     pub payment: Option<Payment>,
-    /// The digest of its details, if it was created under an idempotency key.
+    /// The digest of the details, if the request was created under an idempotency key.
     pub fingerprint: Option<Fingerprint>,
 }
 
 impl PaymentRequest {
-    /// Makes a request that was just sent.
+    /// Builds a request that was just sent.
     #[must_use]
     pub fn new(
         id: PaymentRequestId,
@@ -147,7 +147,7 @@ impl PaymentRequest {
         }
     }
 
-    /// Returns how many changes there have been, the sending included.
+    /// Returns the number of changes so far, the sending included.
     #[must_use]
     pub fn version(&self) -> usize {
         self.history.len()
@@ -159,21 +159,21 @@ impl PaymentRequest {
         self.history.last().map_or(self.created_at, |entry| entry.at)
     }
 
-    /// Returns the true status at a moment: a link past its deadline has expired, whether or not that was written yet.
-    /// A clicked request past its deadline still is what it was, because only the provider can say whether it was paid.
+    /// Returns the true status at `now`. A link past its deadline has expired, whether or not that was written yet. A
+    /// clicked request past its deadline is still clicked, because only the provider knows whether it was paid.
     #[must_use]
     pub fn status_at(&self, now: Timestamp) -> Status {
         if self.status == Status::Sent && self.is_overdue(now) { Status::Expired } else { self.status }
     }
 
-    /// Returns the entry that says that the link did not reach the customer. There is at most one, right after the
-    /// request was sent: before the click nothing else leaves a request as it is.
+    /// Returns the history entry of a failed delivery of the link. There is at most one, right after the request was
+    /// sent: before the click no other change leaves the status as it is.
     #[must_use]
     pub fn failed_delivery(&self) -> Option<&HistoryEntry> {
         self.history.get(1).filter(|entry| entry.status == Status::Sent)
     }
 
-    /// Returns whether the last change is that the payment in flight failed.
+    /// Returns whether the last change is the failure of the payment in flight.
     #[must_use]
     pub fn payment_failed(&self) -> bool {
         let reason = self.history.last().and_then(|entry| entry.reason.as_ref());
@@ -186,14 +186,14 @@ impl PaymentRequest {
         now >= self.deadline
     }
 
-    /// Returns whether to go on waiting for the provider to confirm how the request ended: for [`PROVIDER_GRACE`] after
-    /// its deadline.
+    /// Returns whether to keep waiting for the provider to confirm how the request ended: until [`PROVIDER_GRACE`]
+    /// after the deadline.
     #[must_use]
     pub fn may_wait_for_provider(&self, now: Timestamp) -> bool {
         now < self.deadline.saturating_add(PROVIDER_GRACE)
     }
 
-    /// Returns whether the customer can go on to pay.
+    /// Returns whether the customer can continue to the payment page at `now`.
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.status.is_open() && !self.is_overdue(now)

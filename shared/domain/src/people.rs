@@ -1,4 +1,4 @@
-//! People and systems that act, and what each may see.
+//! The people and systems that act on requests, and the requests that each may see.
 
 use crate::invalid::Invalid;
 use crate::phone::Phone;
@@ -12,8 +12,8 @@ fn identifier(text: &str) -> bool {
 }
 
 text!(
-    /// One company (tenant): 1 to 128 characters, none of them `#`, which separates the parts of index keys. A
-    /// workspace that held one could reach into another's keys.
+    /// The identifier of one company (tenant): 1 to 128 characters without `#`. That character separates the parts of
+    /// index keys, so a workspace that contained it could read another's keys.
     WorkspaceId,
     1..=128_usize,
     |text| identifier(text) && !text.contains('#'),
@@ -21,7 +21,7 @@ text!(
 );
 
 text!(
-    /// An agent, as the identity provider names them (the `sub` claim): 1 to 255 characters.
+    /// An agent's identifier at the identity provider (the `sub` claim): 1 to 255 characters.
     AgentId,
     1..=255_usize,
     identifier,
@@ -29,32 +29,32 @@ text!(
 );
 
 text!(
-    /// An agent's name for people to read: 1 to 200 characters.
+    /// An agent's display name: 1 to 200 characters.
     AgentName,
     1..=200_usize,
     identifier,
     "is not a name"
 );
 
-/// An agent with the name they had at the time.
+/// An agent, with their display name at the time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agent {
-    /// The identifier that the identity provider has for them.
+    /// The agent's identifier at the identity provider.
     pub id: AgentId,
-    /// Their name for people to read.
+    /// The agent's display name.
     pub name: AgentName,
 }
 
-/// The person whom a request is sent to.
+/// The person who receives the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Customer {
-    /// The number that messages go to.
+    /// The number that messages are sent to.
     pub phone: Phone,
-    /// Their name, if the agent gave one.
+    /// The customer's name, if the agent gave one.
     pub name: Option<CustomerName>,
 }
 
-/// The rights of someone signed in.
+/// The rights of a signed-in person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -76,19 +76,19 @@ impl FromStr for Role {
     }
 }
 
-/// Someone signed in.
+/// A signed-in person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// Their company.
+    /// The person's company.
     pub workspace: WorkspaceId,
-    /// Their identifier and name.
+    /// The person's identifier and name.
     pub agent: Agent,
-    /// Their rights.
+    /// The person's rights.
     pub role: Role,
 }
 
 impl Caller {
-    /// Returns whose requests they may see and change.
+    /// Returns the requests that the person may see and change.
     #[must_use]
     pub fn audience(&self) -> Audience {
         match self.role {
@@ -98,7 +98,7 @@ impl Caller {
     }
 }
 
-/// The requests that a person may see. Nobody sees across workspaces, so no variant reaches further than one.
+/// The requests that a person may see. Every variant lies within one workspace, because nobody sees another's requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Audience {
     /// Every request of one workspace.
@@ -108,7 +108,7 @@ pub enum Audience {
 }
 
 impl Audience {
-    /// Returns whether a request of this workspace and agent is among them.
+    /// Returns whether a request of this workspace and agent belongs to the audience.
     #[must_use]
     pub fn covers(&self, workspace: &WorkspaceId, agent: &AgentId) -> bool {
         match self {
@@ -118,17 +118,18 @@ impl Audience {
     }
 }
 
-/// The requests that a change reaches. One outside it does not exist as far as whoever makes the change can tell.
+/// The requests that a change can reach. For a request outside the scope, the caller gets the same answer as for one
+/// that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
-    /// Every request: for what the customer, the provider and the system itself do.
+    /// Every request: for changes by the customer, the provider and the system itself.
     Everything,
     /// The requests that a person may see.
     Audience(Audience),
 }
 
 impl Scope {
-    /// Returns whether a request of this workspace and agent lies within.
+    /// Returns whether a request of this workspace and agent lies within the scope.
     #[must_use]
     pub fn covers(&self, workspace: &WorkspaceId, agent: &AgentId) -> bool {
         match self {
@@ -138,13 +139,14 @@ impl Scope {
     }
 }
 
-/// Whoever changed a request. Written as `{ "type", "id" }`, the id null for all but people signed in.
+/// The person or system that changed a request. Serialized as `{ "type", "id" }`; the id is null except for signed-in
+/// people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "ActorFields", into = "ActorFields")]
 pub enum Actor {
     /// An agent or supervisor.
     Agent(AgentId),
-    /// Whoever holds the link.
+    /// The holder of the link.
     Customer,
     /// The payment provider.
     Provider,
@@ -158,7 +160,7 @@ pub enum Actor {
 pub enum ActorType {
     /// An agent or supervisor.
     Agent,
-    /// Whoever holds the link.
+    /// The holder of the link.
     Customer,
     /// The payment provider.
     Provider,
@@ -173,7 +175,7 @@ struct ActorFields {
 }
 
 impl Actor {
-    /// Returns the actor's kind, and the identifier of someone signed in.
+    /// Returns the actor's kind, and the identifier if the actor is signed in.
     #[must_use]
     pub fn parts(&self) -> (ActorType, Option<&AgentId>) {
         match self {
@@ -184,7 +186,7 @@ impl Actor {
         }
     }
 
-    /// Returns the actor of these parts; an agent without an identifier is the system.
+    /// Builds an actor from its stored parts. An agent without an identifier becomes the system.
     #[must_use]
     pub fn from_parts(kind: ActorType, id: Option<AgentId>) -> Self {
         match (kind, id) {

@@ -1,4 +1,4 @@
-//! Phone numbers: personal data, so they show themselves to nobody by accident.
+//! Phone numbers. They are personal data, so `Debug` and errors do not show them.
 
 mod numbering_plan;
 mod other_form;
@@ -9,16 +9,17 @@ use std::fmt;
 
 /// A telephone number in E.164 form (ITU-T E.164: `+`, country code, at most 15 digits).
 ///
-/// `Debug` shows only its last two digits: phone numbers never reach a log.
+/// `Debug` shows only the last two digits, so that phone numbers never reach a log.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Phone(String);
 
 impl Phone {
-    /// Accepts a number that libphonenumber calls valid and that is its own E.164 form.
+    /// Accepts a number that is valid for libphonenumber and in its own E.164 form.
     ///
     /// # Errors
-    /// Anything else, spaces and other decoration included. The error names the form to write, if there is one.
+    /// The text is anything else, including a number with spaces or other decoration. The error names the form to
+    /// write, if there is one.
     pub fn parse(text: &str) -> Result<Self, InvalidPhone> {
         match Self::from_record(text) {
             Ok(number) if numbering_plan::is_valid(number.digits()) => Ok(number),
@@ -26,11 +27,10 @@ impl Phone {
         }
     }
 
-    /// Accepts a number by its form alone: what was valid when it was stored stays readable when numbering plans
-    /// change.
+    /// Accepts a number by its form alone, so that a stored number stays readable when numbering plans change.
     ///
     /// # Errors
-    /// Not of E.164's form.
+    /// The text is not in E.164 form.
     pub fn from_record(text: &str) -> Result<Self, Invalid> {
         let digits = text.strip_prefix('+').unwrap_or_default();
         let right = (2..=15).contains(&digits.len())
@@ -43,14 +43,14 @@ impl Phone {
         }
     }
 
-    /// Returns the whole number, for whoever has to reach the customer.
+    /// Returns the whole number, for sending messages to the customer.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Returns the ISO 3166 code of the country whose numbering plan the number belongs to. There is none for a number
-    /// that belongs to no country, or that is not valid any more.
+    /// Returns the ISO 3166 code of the country whose numbering plan the number belongs to; `None` for a number that
+    /// belongs to no country, or that is no longer valid.
     #[must_use]
     pub fn country(&self) -> Option<String> {
         numbering_plan::country(self.digits())
@@ -61,17 +61,17 @@ impl Phone {
     }
 }
 
-/// A text that is not a phone number as [`Phone::parse`] accepts it.
+/// The error for a text that [`Phone::parse`] does not accept.
 ///
-/// It is no [`std::error::Error`] and has no `Display`, so that a log cannot take the number that its message may name.
+/// It does not implement [`std::error::Error`] or `Display`, so that a log cannot record the number in its message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidPhone {
     instead: Option<Phone>,
 }
 
 impl InvalidPhone {
-    /// Returns what the text has to be, as the end of a sentence about the field, for whoever gave it and for nobody
-    /// else.
+    /// Returns what the text must be, as the end of a sentence about the field. Show it only to the person who entered
+    /// the text.
     #[must_use]
     pub fn message(&self) -> String {
         match &self.instead {
@@ -105,7 +105,7 @@ impl fmt::Debug for Phone {
 mod tests {
     use super::*;
 
-    /// A number of `phones/judged.txt`, with what libphonenumber makes of it.
+    /// A number of `phones/judged.txt`, with libphonenumber's verdict on it.
     struct Judged {
         number: String,
         verdict: Verdict,
@@ -113,9 +113,9 @@ mod tests {
 
     #[derive(Debug, PartialEq)]
     enum Verdict {
-        /// Valid and in its E.164 form, in this country's numbering plan, if it is any country's.
+        /// The number is valid and in E.164 form, in this country's numbering plan if it belongs to a country.
         Valid(Option<String>),
-        /// Valid once it is written so.
+        /// The number is valid once it is written in this form.
         WriteAs(String),
         Invalid,
     }
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn no_country_is_guessed() {
-        // The last one is a number of Singapore if it begins with a country code, and of Jamaica if it does not.
+        // With a country code the last one is a number of Singapore, and without one a number of Jamaica.
         for text in ["0831234567", "083 123 4567", "4155552671", "6582234567"] {
             assert_eq!(form_to_write(text), None, "{text}");
         }

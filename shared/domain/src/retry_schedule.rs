@@ -1,11 +1,11 @@
-//! The repeated runs of a function that failed on an event.
+//! The retries of a function whose run on an event has failed.
 
 use std::time::Duration;
 
-/// When whoever invokes a function runs it again on an event on which it failed.
+/// The schedule by which the invoker of a function retries it on an event.
 ///
-/// A run is not told which one it is. But the pauses between runs have a lower bound, so the age of the event says what
-/// the run can be: before the first pause is over, only the first.
+/// A run does not know its own number. But the pauses between runs have a lower bound, so the age of the event limits
+/// it: until the first pause is over, the run can only be the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetrySchedule {
     pauses: &'static [Duration],
@@ -13,8 +13,8 @@ pub struct RetrySchedule {
 }
 
 impl RetrySchedule {
-    /// Makes a schedule of the pauses after each failed run but the last, none shorter than the one before. `leeway` is
-    /// what the next run may be late by, together with what it needs at least to be of any use.
+    /// Builds a schedule from the pauses between the runs, none shorter than the one before. `leeway` is the greatest
+    /// delay of the next run plus the least time that it needs to be useful.
     #[must_use]
     pub const fn new(pauses: &'static [Duration], leeway: Duration) -> Self {
         Self { pauses, leeway }
@@ -26,15 +26,15 @@ impl RetrySchedule {
         self.pauses.first().is_none_or(|pause| age < *pause)
     }
 
-    /// Returns how long after a run that fails on an event of this age another is sure to have come; none if none may
-    /// come.
+    /// Returns the time within which another run is certain to follow one that fails on an event of this age; `None` if
+    /// there may be no other.
     ///
-    /// A run that came late may be taken for the last although it is not. Whoever believes so gives up too early, and
-    /// tells the truth of that moment; to give up too late would tell nobody.
+    /// A delayed run may be mistaken for the last one. It then gives up too early, but what it reports is true at that
+    /// moment. Giving up too late would report nothing.
     #[must_use]
     pub fn next_run_within(&self, age: Duration) -> Option<Duration> {
-        // Had this pause been over already, the event would be older than it. So this one or a shorter one is still to
-        // come.
+        // If this pause were already over, the event would be older than the pause. So this pause or a shorter one is
+        // still to come.
         let pause = self.pauses.iter().find(|pause| age < **pause)?;
         Some(*pause + self.leeway)
     }

@@ -9,21 +9,21 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// The link is out and nobody has clicked.
+    /// The link was sent, and the customer has not clicked it.
     Sent,
-    /// The customer went on to the payment page.
+    /// The customer continued to the payment page.
     Clicked,
-    /// The customer has done their part, and the provider is still confirming the money.
+    /// The customer has done their part, and the provider's confirmation of the money is pending.
     Processing,
     /// The provider confirmed the money.
     Paid,
-    /// The agent canceled it.
+    /// The agent canceled the request.
     Canceled,
-    /// Its time ran out, or the payment that it waited for failed.
+    /// The deadline passed, or the payment in flight failed.
     Expired,
     /// Money arrived although the request had already ended.
     RefundDue,
-    /// That money went back.
+    /// That money was refunded.
     Refunded,
 }
 
@@ -40,7 +40,7 @@ impl Status {
         Self::Refunded,
     ];
 
-    /// Returns the word for it in the interface, the store and the events.
+    /// Returns the status's name in the interface, the store and the events.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -55,14 +55,14 @@ impl Status {
         }
     }
 
-    /// Returns whether a deadline still runs: the customer can act, and time can end the request. While a payment is
-    /// processing no deadline runs, because nobody here can hurry the money.
+    /// Returns whether a deadline runs: the customer can act, and the request can expire. While a payment is processing
+    /// no deadline runs, because only the provider can complete it.
     #[must_use]
     pub const fn is_open(self) -> bool {
         matches!(self, Self::Sent | Self::Clicked)
     }
 
-    /// Returns whether the request has ended, so that its retention begins. Late money can still move it on.
+    /// Returns whether the status is terminal, so that retention begins. Only late money can still change it.
     #[must_use]
     pub const fn is_settled(self) -> bool {
         matches!(self, Self::Paid | Self::Canceled | Self::Expired | Self::Refunded)

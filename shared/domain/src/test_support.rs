@@ -1,4 +1,4 @@
-//! What the tests of this crate build requests with.
+//! Builders and fakes for the tests of this crate.
 
 use crate::doors::Doors;
 use crate::id::{OperationId, PaymentRequestId};
@@ -16,7 +16,7 @@ pub(crate) fn at(milliseconds: i64) -> Timestamp {
     Timestamp::from_milliseconds(milliseconds).unwrap()
 }
 
-/// A clock that stands still.
+/// A clock that always returns the same time.
 pub(crate) struct FixedClock(pub(crate) Timestamp);
 
 impl Clock for FixedClock {
@@ -29,7 +29,7 @@ pub(crate) fn money(amount: i64, currency: &str) -> Money {
     Money { amount: Amount::new(amount).unwrap(), currency: currency.parse().unwrap() }
 }
 
-/// Makes a request over R250.00 in this stored status, created at 0, with this deadline in milliseconds.
+/// Builds a request for R250.00 in this stored status, created at 0, with this deadline in milliseconds.
 pub(crate) fn request(status: Status, deadline: i64) -> PaymentRequest {
     let details = Details {
         order_number: "10045".parse().unwrap(),

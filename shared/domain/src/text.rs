@@ -1,4 +1,4 @@
-//! The texts a request carries, each with its limits. Lengths count Unicode scalar values.
+//! The texts that a request carries, each with its limits. Lengths count Unicode scalar values.
 
 use crate::invalid::Invalid;
 use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-/// Returns whether a character can be seen or is a space, by its Unicode properties: a letter, mark, number,
-/// punctuation, symbol or space, and none that is ignored when a text is displayed.
+/// Returns whether a character is visible or a space. By its Unicode properties it must be a letter, mark, number,
+/// punctuation, symbol or space, and not ignored when a text is displayed.
 pub(crate) fn is_printable(character: char) -> bool {
     use GeneralCategory as Category;
     let unseen = matches!(
@@ -25,7 +25,7 @@ pub(crate) fn is_printable(character: char) -> bool {
     !unseen && !CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
 }
 
-/// Returns whether a character moves or hides other characters on a screen.
+/// Returns whether a character reorders or hides other characters on a screen.
 fn reorders_text(character: char) -> bool {
     matches!(
         character,
@@ -42,13 +42,13 @@ fn free_of_controls(text: &str) -> bool {
     !text.chars().any(char::is_control)
 }
 
-/// Returns whether a text has so many characters. The count of bytes bounds them: no need to walk a text of megabytes.
+/// Returns whether a text's length in characters lies within `range`. The length in bytes is checked first, so that a
+/// text of megabytes is not counted.
 pub(crate) fn has_length(text: &str, range: &std::ops::RangeInclusive<usize>) -> bool {
     text.len() <= 4 * range.end() && range.contains(&text.chars().count())
 }
 
-/// A type that holds a text; what it accepts is said in its [`FromStr`], and in its `TryFrom` what it accepts of stored
-/// data.
+/// Defines a type that holds a text. Its [`FromStr`] validates input, and its `TryFrom` validates stored data.
 macro_rules! text_type {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -57,7 +57,7 @@ macro_rules! text_type {
         pub struct $name(String);
 
         impl $name {
-            /// Returns the text itself.
+            /// Returns the text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -79,7 +79,7 @@ macro_rules! text_type {
 }
 pub(crate) use text_type;
 
-/// A [`text_type`] of a range of lengths and a rule, the same for what comes in and for what is stored.
+/// Defines a [`text_type`] with a range of lengths and a rule, both the same for input and for stored data.
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident, $range:expr, $accept:expr, $wrong:expr) => {
         $crate::text::text_type!($(#[$doc])* $name);
@@ -106,18 +106,18 @@ macro_rules! text {
 pub(crate) use text;
 
 text_type!(
-    /// The order being paid: 1 to 64 characters that can be seen, with spaces only between them.
+    /// The number of the order being paid: 1 to 64 visible characters, with spaces only between them.
     OrderNumber
 );
 
 impl OrderNumber {
     const LENGTH: std::ops::RangeInclusive<usize> = 1..=64;
 
-    /// Accepts an order number by the older, wider rule under which stored requests were created, so that they stay
-    /// readable and can be found.
+    /// Accepts an order number by the older, wider rule of stored requests, so that they stay readable and can be
+    /// found.
     ///
     /// # Errors
-    /// Not 1 to 64 characters, only spaces, or a character that moves or hides others.
+    /// The text is not 1 to 64 characters, has only spaces, or has a character that reorders or hides others.
     pub fn from_record(text: &str) -> Result<Self, Invalid> {
         let right = has_length(text, &Self::LENGTH) && keeps_its_order(text) && !text.trim().is_empty();
         if right { Ok(Self(text.to_owned())) } else { Err(Invalid("must be 1 to 64 printable characters")) }
@@ -158,8 +158,8 @@ text!(
 );
 
 text_type!(
-    /// What is being paid for: 1 to 200 characters, on one line or several. Lines end in a line feed, whichever way
-    /// they came in.
+    /// The description of what is being paid for: 1 to 200 characters, on one or more lines. Every line break is stored
+    /// as a line feed.
     Description
 );
 
@@ -176,7 +176,7 @@ impl Description {
     const INVALID: Invalid = Invalid("must be at most 200 characters, none of them a control character");
 }
 
-/// Reads a description that was stored. One of line feeds alone is among them: earlier versions accepted it.
+/// Accepts a stored description. Unlike [`FromStr`], it accepts one of line feeds alone, as earlier versions did.
 impl TryFrom<String> for Description {
     type Error = Invalid;
 
@@ -195,7 +195,7 @@ text!(
 );
 
 text!(
-    /// Why something happened, in a history entry: 1 to 200 characters.
+    /// The reason for a change, in a history entry: 1 to 200 characters.
     Reason,
     1..=200_usize,
     free_of_controls,
@@ -211,7 +211,8 @@ text!(
 );
 
 impl Reason {
-    /// A reason from outside, made to fit: control characters become spaces, and what is too long is cut.
+    /// Builds a reason from an external text: replaces control characters with spaces, and truncates it to 200
+    /// characters.
     #[must_use]
     pub fn fitted(text: &str) -> Option<Self> {
         let fitted: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
@@ -219,16 +220,16 @@ impl Reason {
     }
 }
 
-/// Up to ten pairs of texts that the integrator attaches; chat2pay hands them back and never reads them.
+/// Up to ten key-value pairs that the integrator attaches. chat2pay returns them unchanged and never interprets them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "BTreeMap<String, String>", into = "BTreeMap<String, String>")]
 pub struct Metadata(BTreeMap<String, String>);
 
 impl Metadata {
-    /// The metadata of these pairs.
+    /// Accepts up to ten key-value pairs.
     ///
     /// # Errors
-    /// More than ten pairs, an empty key, or a key or value of more than 500 characters or with control characters.
+    /// There are more than ten pairs, a key is empty, or a key or value has over 500 characters or control characters.
     pub fn new(pairs: BTreeMap<String, String>) -> Result<Self, Invalid> {
         if pairs.len() > 10 {
             return Err(Invalid("must hold at most 10 pairs"));
@@ -243,13 +244,13 @@ impl Metadata {
         Ok(Self(pairs))
     }
 
-    /// Whether there is nothing in it.
+    /// Returns whether there are no pairs.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Its pairs, by key.
+    /// Returns the pairs, sorted by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
@@ -298,8 +299,8 @@ mod tests {
         }
     }
 
-    /// Holds every character against a second source, the tables of the crate `regex`. They are of another version of
-    /// Unicode, so the two can differ in characters that one of them does not know; a later version has more of them.
+    /// Compares every character with a second source, the tables of the crate `regex`. The two may use different
+    /// versions of Unicode, so they can differ in characters that only the later version knows.
     #[test]
     fn what_is_printable_is_what_unicode_calls_visible() {
         let class = |pattern: &str| match regex_syntax::parse(pattern).unwrap().into_kind() {
@@ -330,7 +331,7 @@ mod tests {
                 later += 1;
             }
         }
-        // Of 1,112,064: 137,468 for private use; what is accepted of the rest is what later versions have assigned.
+        // Of 1,112,064 scalar values, 137,468 are for private use. The others accepted were assigned by later versions.
         assert!(seen > 150_000 && unseen > 137_468, "{seen} and {unseen} show little");
         assert!(later < 20_000, "{later} characters are accepted that nobody has assigned");
     }

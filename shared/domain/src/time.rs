@@ -1,4 +1,4 @@
-//! Moments, to the millisecond, in UTC.
+//! Points in time, to the millisecond, in UTC.
 
 use crate::invalid::Invalid;
 use jiff::fmt::temporal::DateTimePrinter;
@@ -7,22 +7,22 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// A moment between the year 1 and the end of the year 9999 but for its last day, to the millisecond.
+/// A point in time from the year 1 to 9999-12-30, to the millisecond.
 ///
-/// Its text is RFC 3339 in UTC with exactly three decimals, which therefore sorts as the moments do.
+/// Its text is RFC 3339 in UTC with exactly three decimals, so texts sort in the order of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Timestamp(i64);
 
-/// 0001-01-01T00:00:00Z and 9999-12-30T22:00:00.000Z in milliseconds since the Unix epoch: jiff, which writes them,
-/// leaves room at the end for every offset.
+/// 0001-01-01T00:00:00Z and 9999-12-30T22:00:00.000Z in milliseconds since the Unix epoch. The range ends there because
+/// jiff, which formats the times, reserves room for every offset.
 const RANGE: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_207_200_000;
 
 impl Timestamp {
-    /// Returns the moment so many milliseconds after the Unix epoch.
+    /// Builds a timestamp from milliseconds since the Unix epoch.
     ///
     /// # Errors
-    /// Outside the years 1 to 9999.
+    /// The result is outside of the years 1 to 9999.
     pub fn from_milliseconds(milliseconds: i64) -> Result<Self, Invalid> {
         if RANGE.contains(&milliseconds) {
             Ok(Self(milliseconds))
@@ -43,21 +43,21 @@ impl Timestamp {
         self.0.div_euclid(1000) + if self.0.rem_euclid(1000) > 0 { 1 } else { 0 }
     }
 
-    /// Returns the moment so much later, at most the end of the year 9999.
+    /// Adds a duration; the result is at most the end of the supported range.
     #[must_use]
     pub fn saturating_add(self, duration: Duration) -> Self {
         let milliseconds = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Self(self.0.saturating_add(milliseconds).min(*RANGE.end()))
     }
 
-    /// Returns the moment so much earlier, at least the start of the year 1.
+    /// Subtracts a duration; the result is at least the start of the year 1.
     #[must_use]
     pub fn saturating_sub(self, duration: Duration) -> Self {
         let milliseconds = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Self(self.0.saturating_sub(milliseconds).max(*RANGE.start()))
     }
 
-    /// Returns how long after `earlier` this is; zero if it is not after it.
+    /// Returns the duration since `earlier`; zero if `earlier` is later.
     #[must_use]
     pub fn saturating_duration_since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -69,14 +69,14 @@ impl Timestamp {
         self.to_string().chars().take(7).collect()
     }
 
-    /// Returns the last moment of the month before this one's.
+    /// Returns the last millisecond of the previous month, in UTC.
     #[must_use]
     pub fn end_of_last_month(self) -> Self {
         let start = format!("{}-01", self.month()).parse().unwrap_or(self);
         start.saturating_sub(Duration::from_millis(1))
     }
 
-    /// Returns midnight UTC at the start of this moment's day.
+    /// Returns midnight UTC at the start of the day.
     #[must_use]
     pub fn start_of_day(self) -> Self {
         const DAY: i64 = 24 * 60 * 60 * 1000;
@@ -91,15 +91,15 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Parses an RFC 3339 time with any offset and any number of decimals, cut to the millisecond, or a date alone, which
-/// is its midnight UTC.
+/// Parses an RFC 3339 time with any offset and any number of decimals, truncated to the millisecond. Also parses a date
+/// alone, as its midnight UTC.
 impl FromStr for Timestamp {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         const WRONG: Invalid = Invalid("must be a date such as 2026-01-31 or a time such as 2026-01-31T10:00:00.000Z");
-        // jiff reads more than RFC 3339 (ISO weeks, names of zones); ten plain characters or a `T` in eleventh place is
-        // what this interface promises.
+        // jiff accepts more than RFC 3339 (ISO weeks, names of zones). This interface promises only a date of ten
+        // characters, or a time with `T` as the eleventh.
         let bytes = text.as_bytes();
         let plain = bytes.len() <= 40
             && bytes
@@ -116,13 +116,13 @@ impl FromStr for Timestamp {
         } else {
             return Err(WRONG);
         };
-        // Cut, not rounded: a payment made within the last millisecond before a deadline was made before it.
+        // Truncated, not rounded: a payment within the last millisecond before a deadline is in time.
         let moment = moment.map_err(|_| WRONG)?;
         Self::from_milliseconds(moment.as_nanosecond().div_euclid(1_000_000).try_into().map_err(|_| WRONG)?)
     }
 }
 
-/// Returns whether the hours of a time's offset are below 24, as RFC 3339 has it. jiff reads up to 25.
+/// Returns whether the hours of a time's offset are below 24, as RFC 3339 requires. jiff accepts up to 25.
 fn has_offset_within_a_day(time: &str) -> bool {
     let (_, offset) = time.rsplit_once(['+', '-']).unwrap_or_default();
     let is_offset = time.len() - offset.len() > "2026-01-31T".len();
@@ -143,9 +143,9 @@ impl From<Timestamp> for String {
     }
 }
 
-/// The source of the time. Deadlines are exact, so tests set it.
+/// The source of the current time. A trait, so that tests can set the time: deadlines are exact.
 pub trait Clock: Send + Sync {
-    /// Returns the present moment.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 }
 

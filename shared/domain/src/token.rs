@@ -1,19 +1,19 @@
-//! The secret in a customer's link.
+//! The secret token in a customer's link.
 
 use crate::doors::{NoRandomness, Randomness};
 use crate::invalid::Invalid;
 use std::fmt;
 use std::str::FromStr;
 
-/// 128 random bits in base58, always 22 characters. Whoever holds it may see and pay the request, so `Debug` redacts
-/// it.
+/// A link's token: 128 random bits, in base58 always 22 characters. Its holder may see and pay the request, so `Debug`
+/// redacts it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LinkToken([u8; 16]);
 
 const LENGTH: usize = 22;
 
 impl LinkToken {
-    /// Makes a token of random bytes.
+    /// Generates a random token.
     ///
     /// # Errors
     /// [`NoRandomness`]
@@ -23,12 +23,12 @@ impl LinkToken {
         Ok(Self(bytes))
     }
 
-    /// Returns the token's text, for the link alone.
+    /// Returns the token's text, for use in the link only.
     #[must_use]
     pub fn reveal(&self) -> String {
         let text = bs58::encode(self.0).into_string();
-        // Base58 drops leading zeros that carry no byte of their own; `1` is its zero, and a constant length is part of
-        // what makes a link recognisable.
+        // Base58 drops leading zeros that carry no byte of their own. Pad with `1`, its zero: links are recognizable by
+        // a constant length.
         format!("{text:1>LENGTH$}")
     }
 }
@@ -41,8 +41,8 @@ impl FromStr for LinkToken {
         if text.len() != LENGTH {
             return Err(WRONG);
         }
-        // Decoding into a fixed buffer refuses numbers of more than 128 bits; leading `1`s each decode to a byte of
-        // zero, so only the last sixteen bytes count.
+        // Base58 decodes each leading `1` to a zero byte, so only the last sixteen bytes count. Anything before them
+        // must be zero: a larger number is rejected.
         let bytes = bs58::decode(text).into_vec().map_err(|_| WRONG)?;
         let (padding, value) = bytes.split_at_checked(bytes.len().saturating_sub(16)).ok_or(WRONG)?;
         if padding.iter().any(|byte| *byte != 0) {
@@ -51,7 +51,7 @@ impl FromStr for LinkToken {
         let mut token = [0; 16];
         token.get_mut(16 - value.len()..).ok_or(WRONG)?.copy_from_slice(value);
         let token = Self(token);
-        // One text per token: what does not read back the same is not a token that was ever given out.
+        // Each token has one text: reject any other text that decodes to the same bytes.
         if token.reveal() == text { Ok(token) } else { Err(WRONG) }
     }
 }

@@ -1,4 +1,4 @@
-//! What may happen to a payment request: the one place where it is written down.
+//! The transition table: the only definition of what may happen to a payment request.
 //!
 //! [`TRANSITIONS`] is the table of the specification. The use cases decide by it, and the store derives from it the
 //! condition of every write, so that the two cannot disagree.
@@ -17,47 +17,47 @@ use std::time::Duration;
 /// Something that a person, the provider or the system wants to happen to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// The customer goes on to the payment page.
+    /// The customer continues to the payment page.
     Click {
         /// How long the payment page stays open.
         checkout_limit: Duration,
     },
-    /// The agent takes the request back.
+    /// The agent cancels the request.
     Cancel,
-    /// Time ended a link that nobody had clicked.
+    /// An unclicked link's deadline has passed.
     ExpireUnclicked,
-    /// Time ended a payment page that nobody had paid on, and the provider has closed it.
+    /// A clicked request's deadline has passed without a payment, and the provider has closed its checkout.
     ExpireUnpaid(CheckoutClosed),
-    /// The provider says that the customer has done their part of a payment, and that the money is in flight.
+    /// The provider reports that the customer has done their part of a payment, and that the money is in flight.
     Process {
         /// The payment.
         payment: Payment,
         /// The amount and its currency.
         money: Money,
     },
-    /// The provider says that money has arrived.
+    /// The provider reports that money has arrived.
     Pay {
         /// The payment.
         payment: Payment,
-        /// The amount and its currency. A payment of anything else than was asked for is not a payment of the request.
+        /// The amount and its currency. They must equal those of the request, otherwise the command changes nothing.
         money: Money,
     },
-    /// The provider says that the money will not come: a payment that the customer had done their part of has failed,
-    /// and its checkout takes no other.
+    /// The provider reports that the money will not come: a payment that the customer had done their part of has
+    /// failed, and its checkout accepts no other.
     FailPayment {
         /// The provider.
         provider: String,
         /// The provider's own identifier of the payment.
         reference: String,
     },
-    /// The provider says that an attempt to pay failed. The customer may try again.
+    /// The provider reports a failed attempt to pay. The customer may try again.
     RecordFailedAttempt {
         /// The reason, in the provider's words.
         reason: Option<Reason>,
     },
     /// The provider has sent the late money back.
     CompleteRefund,
-    /// The message with the link did not reach the customer. The link itself stays good.
+    /// The message with the link did not reach the customer. The link itself stays valid.
     RecordFailedDelivery {
         /// The reason that the channel gives.
         reason: DeliveryFailure,
@@ -90,7 +90,7 @@ pub enum CommandKind {
 }
 
 impl Command {
-    /// Returns which kind of command it is.
+    /// Returns the command's kind.
     #[must_use]
     pub const fn kind(&self) -> CommandKind {
         match self {
@@ -107,7 +107,7 @@ impl Command {
         }
     }
 
-    /// Returns the payment of money that has arrived or is in flight, with the amount.
+    /// Returns the payment that the command reports as arrived or in flight, with the amount.
     #[must_use]
     pub const fn payment(&self) -> Option<(&Payment, Money)> {
         match self {
@@ -117,19 +117,19 @@ impl Command {
     }
 }
 
-/// The proof that an unpaid request may expire. Only asking the provider makes one, or having waited for it long
-/// enough.
+/// The proof that an unpaid request may expire. It exists only after the provider's confirmation, or after the provider
+/// has been unavailable for long enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckoutClosed(());
 
 impl CheckoutClosed {
-    /// Makes the proof that the provider has closed the checkout.
+    /// Builds the proof from the provider's confirmation that the checkout is closed.
     pub(crate) const fn confirmed() -> Self {
         Self(())
     }
 
-    /// Makes the proof that the provider has not answered for [`crate::limits::PROVIDER_GRACE`] since the deadline, if
-    /// that is so.
+    /// Builds the proof without confirmation, if [`crate::limits::PROVIDER_GRACE`] has passed since the deadline;
+    /// `None` before that.
     pub(crate) fn unconfirmed(request: &PaymentRequest, now: Timestamp) -> Option<Self> {
         (!request.may_wait_for_provider(now)).then_some(Self(()))
     }
@@ -138,63 +138,63 @@ impl CheckoutClosed {
 /// A command with its author, its time, the requests that it reaches, and its identifier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// What is to happen.
+    /// The command.
     pub command: Command,
-    /// The time that deadlines are compared with, and that the history shows.
+    /// The time of the change: it is compared with deadlines, and recorded in the history.
     pub at: Timestamp,
-    /// Whoever makes the change.
+    /// The person or system that makes the change.
     pub actor: Actor,
-    /// The identifier by which a repeat of the change is recognised.
+    /// The identifier by which a retry of the change is recognized.
     pub operation: OperationId,
-    /// The requests that it can reach.
+    /// The requests that the change can reach.
     pub scope: Scope,
 }
 
 impl Change {
-    /// Makes a change by the system, the customer or the provider: it reaches every request.
+    /// Builds a change by the system, the customer or the provider. Such a change can reach every request.
     #[must_use]
     pub fn new(command: Command, at: Timestamp, actor: Actor, operation: OperationId) -> Self {
         Self { command, at, actor, operation, scope: Scope::Everything }
     }
 }
 
-/// A condition on a transition besides the status.
+/// A condition of a transition, besides the status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Guard {
-    /// The command came before the deadline.
+    /// The command's time is before the deadline.
     BeforeDeadline,
-    /// The deadline had come when the command did.
+    /// The command's time is at or after the deadline.
     DeadlinePassed,
-    /// The provider's own time of the payment is not after the deadline.
+    /// The provider's time of the payment is not after the deadline.
     PaidInTime,
-    /// The provider's own time of the payment is after the deadline.
+    /// The provider's time of the payment is after the deadline.
     PaidLate,
-    /// The provider has not said yet that this payment failed ([`Fact::PaymentFailed`]). Its reports come in any order,
-    /// and waiting for a failed payment would never end.
+    /// The provider has not reported this payment as failed ([`Fact::PaymentFailed`]). Its reports come in any order,
+    /// and a request that waits for a failed payment would never end.
     NotFailed,
-    /// The history has room for another failed attempt. Without this bound, someone pressing "pay" with a bad card over
-    /// and over could grow a request until it cannot be written any more, and be paid no more.
+    /// The history has room for another failed attempt. Without this bound, repeated attempts with a bad card could
+    /// grow a request until it is too large to be written, and then it could not be paid either.
     RoomForAttempt,
 }
 
-/// How many entries a history may have before further failed attempts are logged but no longer kept.
+/// The number of history entries from which on failed attempts are logged but no longer recorded.
 pub const ATTEMPTS_END_AT: u16 = 100;
 
-/// The reason of a request that ended because the payment in flight failed.
+/// The history's reason when a request ends because the payment in flight failed.
 pub const PAYMENT_FAILED: &str = "payment_failed";
 
-/// One row of the table.
+/// One row of the transition table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Transition {
-    /// The stored status it starts from.
+    /// The stored status before the transition.
     pub from: Status,
     /// The command that causes it.
     pub on: CommandKind,
-    /// The guards, all of which have to hold.
+    /// The guards, all of which must hold.
     pub when: &'static [Guard],
-    /// The status it leads to.
+    /// The status after the transition.
     pub to: Status,
-    /// The reason that it leaves in the history, unless the command brings its own.
+    /// The reason to record in the history, unless the command brings its own.
     pub reason: Option<&'static str>,
 }
 
@@ -212,25 +212,26 @@ const fn because(
     Transition { from, on, when, to, reason: Some(reason) }
 }
 
-/// Every transition there is; what is not here does not happen. For one status and command at most one row's guards can
-/// hold.
+/// Every transition; any other command changes nothing. For one status and command, the guards of at most one row hold.
 ///
-/// A `Sent` whose deadline has passed counts as expired whether or not that was written, so money for it is judged as
+/// A `Sent` whose deadline has passed counts as expired, whether or not that was written. So money for it is judged as
 /// for an expired request.
 ///
-/// A payment that takes time is judged by when the customer did their part, as one that arrives at once is. A `Clicked`
-/// request may be past its deadline: until it has expired, its checkout was not closed, and what was done on it counts.
-/// An `Expired` one was ended without the provider's confirmation, and goes on if the customer was in time: the agent
-/// must not read that it has expired, and send another link, while the money is in flight. If they were late, nothing
-/// happens until the money comes, and then it goes back. The other two have no such row, because no checkout exists
-/// before the click: not `Sent`, and not `Canceled`, which only a `Sent` becomes. Should money come for them all the
-/// same, `Pay` takes it.
+/// A payment that takes time is judged by when the customer did their part, like an instant payment:
 ///
-/// A delivery can fail only while the link waits for its click: whoever has clicked has the link, and one that has
-/// ended is not missed. There is at most one such entry, because one event brings the link and gives the entry its
-/// identifier.
+/// - A `Clicked` request may be past its deadline. Its checkout stays open until the request expires, so a payment on
+///   it counts.
+/// - An `Expired` request for which money is in flight expired without the provider's confirmation. If the customer was
+///   in time, it moves on: otherwise the agent would read that it has expired, and send another link, while the money
+///   is in flight. If the customer was late, nothing changes until the money arrives, and then it is refunded.
+/// - `Sent` and `Canceled` have no such row, because no checkout exists before the click, and only a `Sent` becomes
+///   `Canceled`. If money arrives for them all the same, `Pay` accepts it.
 ///
-/// A failed payment is recorded also where it changes nothing more, so that `NotFailed` can know of it.
+/// A delivery can fail only while the request is `Sent`. After the click the customer has the link, and after the end
+/// nobody needs it. There is at most one such entry, because its identifier is derived from the one event that carries
+/// the link.
+///
+/// A failed payment is recorded even where it changes nothing else, so that `NotFailed` can check for it.
 #[rustfmt::skip]
 pub const TRANSITIONS: &[Transition] = {
     use CommandKind::{
@@ -264,7 +265,7 @@ pub const TRANSITIONS: &[Transition] = {
 };
 
 impl Guard {
-    /// Returns whether it holds.
+    /// Returns whether the guard holds for this request and change.
     fn holds(self, request: &PaymentRequest, change: &Change) -> bool {
         match self {
             Self::BeforeDeadline => !request.is_overdue(change.at),
@@ -278,20 +279,21 @@ impl Guard {
 }
 
 impl Change {
-    /// Returns the provider's own time of the payment, if the command is about one.
+    /// Returns the provider's time of the payment; `None` if the command is not about one.
     #[must_use]
     pub fn paid_at(&self) -> Option<Timestamp> {
         self.command.payment().map(|(payment, _)| payment.paid_at)
     }
 
-    /// Returns the fact that would be known if the payment that the command is about had failed.
+    /// Returns the fact that is recorded once the command's payment has failed; `None` if the command is not about a
+    /// payment.
     #[must_use]
     pub fn failure(&self) -> Option<Fact> {
         let (payment, _) = self.command.payment()?;
         Some(Fact::payment_failed(&payment.provider, &payment.reference))
     }
 
-    /// Returns the fact that the same write records besides the change.
+    /// Returns the fact that is recorded in the same write as the change.
     #[must_use]
     pub fn fact(&self) -> Option<Fact> {
         match &self.command {
@@ -300,7 +302,7 @@ impl Change {
         }
     }
 
-    /// Returns the row of the table that this change follows for a request as it stands; none if nothing happens.
+    /// Returns the row of the table that applies to this change and the request; `None` if the change is not allowed.
     #[must_use]
     pub fn transition(&self, request: &PaymentRequest) -> Option<&'static Transition> {
         if self.command.payment().is_some_and(|(_, money)| money != request.details.money) {
@@ -314,8 +316,8 @@ impl Change {
     }
 }
 
-/// Groups a command's rows by what one write can carry out: the rows of a group lead to the same status for the same
-/// reason. The first group is the command's usual outcome.
+/// Groups a command's rows by outcome: one write can carry out all rows of a group, because they lead to the same
+/// status with the same reason. The first group is the command's usual outcome.
 pub fn alternatives(on: CommandKind) -> impl Iterator<Item = Vec<&'static Transition>> {
     let mut groups: Vec<Vec<&'static Transition>> = Vec::new();
     for row in TRANSITIONS.iter().filter(|row| row.on == on) {
@@ -328,7 +330,7 @@ pub fn alternatives(on: CommandKind) -> impl Iterator<Item = Vec<&'static Transi
 }
 
 impl Transition {
-    /// Returns whether another row has the same outcome.
+    /// Returns whether both rows have the same command, status and reason.
     #[must_use]
     pub fn leads_as(&self, other: &Self) -> bool {
         self.on == other.on && self.to == other.to && self.reason == other.reason
@@ -341,19 +343,19 @@ pub enum CancelRefusal {
     /// The customer has clicked.
     #[error("The customer has already clicked the link, so this request can no longer be canceled.")]
     AlreadyClicked,
-    /// Somebody has canceled it.
+    /// The request is already canceled.
     #[error("This request is already canceled.")]
     AlreadyCanceled,
     /// Its deadline has passed.
     #[error("The link has expired, so there is nothing left to cancel.")]
     LinkExpired,
-    /// The money has come.
+    /// The money has arrived.
     #[error("The customer has already paid.")]
     AlreadyPaid,
 }
 
 impl CancelRefusal {
-    /// Returns why a request in this true status cannot be canceled; none for one that can.
+    /// Returns why a request in this true status cannot be canceled; `None` if it can.
     #[must_use]
     pub const fn of(status: Status) -> Option<Self> {
         match status {
@@ -365,7 +367,7 @@ impl CancelRefusal {
         }
     }
 
-    /// Returns its code in the interface.
+    /// Returns the refusal's code in the interface.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -416,7 +418,7 @@ mod tests {
     }
 
     /// The specification's table, written out once more by hand: the outcome of every command in every status, before
-    /// and at the deadline (1000), with money that came in time (1000) and late (1001).
+    /// and at the deadline (1000), with a payment in time (1000) and a late one (1001).
     #[test]
     fn every_command_in_every_status_does_what_the_specification_says() {
         const DEADLINE: i64 = 1_000;
@@ -498,7 +500,7 @@ mod tests {
         assert!(change(On::Pay, 2_000, 1_000).transition(&expired).is_some(), "money is money");
     }
 
-    /// Nothing of ours ends what is processing, so nothing may lead there that could not lead away again.
+    /// Only the provider ends `Processing`, so every transition to it must have a way out of it.
     #[test]
     fn what_is_processing_waits_for_the_provider_alone() {
         let request = request(Processing, 1_000);
@@ -533,7 +535,7 @@ mod tests {
             Some(AlreadyPaid),
         ];
         assert_eq!(Status::ALL.map(CancelRefusal::of), expected);
-        // A status that refuses and a row that allows would contradict each other.
+        // `CancelRefusal` and the table must agree about every status.
         for status in Status::ALL {
             let request = request(status, 1_000);
             let allowed = change(On::Cancel, 0, 0).transition(&request).is_some();

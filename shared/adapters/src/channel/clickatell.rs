@@ -23,8 +23,8 @@ use serde_json::json;
 
 const API_URL: &str = "https://platform.clickatell.com";
 
-/// Sends texts over `CLICKATELL_CHANNEL` with the key `CLICKATELL_API_KEY` or the one at `CLICKATELL_API_KEY_ARN`,
-/// through `CLICKATELL_API_URL`.
+/// A channel that sends texts over `CLICKATELL_CHANNEL` with the key `CLICKATELL_API_KEY` or the one at
+/// `CLICKATELL_API_KEY_ARN`, through `CLICKATELL_API_URL`.
 #[derive(Debug, Clone)]
 pub struct ClickatellChannel {
     doors: Doors,
@@ -35,11 +35,11 @@ pub struct ClickatellChannel {
 }
 
 names! {
-    /// What Clickatell sends a text over, by its word for it.
+    /// The service that Clickatell sends a text over, by its name for it.
     enum Route {
         /// A text message.
         Sms = "sms",
-        /// A message in WhatsApp.
+        /// A WhatsApp message.
         WhatsApp = "whatsapp",
     }
 }
@@ -66,10 +66,10 @@ struct Failure {
 }
 
 impl ClickatellChannel {
-    /// Builds the channel that the environment names.
+    /// Builds the channel from the environment.
     ///
     /// # Errors
-    /// A variable that is missing or invalid.
+    /// A variable is missing or invalid.
     pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         let route = environment.parse("CLICKATELL_CHANNEL", &Route::alternatives())?;
         let api = address(environment.get("CLICKATELL_API_URL").unwrap_or(API_URL), "CLICKATELL_API_URL")?;
@@ -84,7 +84,8 @@ impl ClickatellChannel {
 }
 
 impl Sender for ClickatellChannel {
-    /// Clickatell takes an identifier of the sender's for tracking, and does not document that it would drop a repeat.
+    /// Returns false: Clickatell accepts a client's identifier for tracking, but does not document that it drops a
+    /// repeat.
     fn drops_repeats(&self) -> bool {
         false
     }
@@ -97,7 +98,7 @@ impl Sender for ClickatellChannel {
         let request = |key: &Token| {
             let mut body = json!({
                 "channel": self.route.as_str(),
-                // International form without the plus sign.
+                // The international form without the plus sign.
                 "to": message.event.customer.phone.as_str().trim_start_matches('+'),
                 "content": message.text,
             });
@@ -110,15 +111,17 @@ impl Sender for ClickatellChannel {
     }
 }
 
-/// The `clientMessageId` of a message with a link, which comes back with the reports of it. Clickatell signs no
-/// callbacks; a mark that comes back unchanged proves that Clickatell calls, because nobody else knows it.
+/// The `clientMessageId` of a message with a link, which the reports of the message repeat. Clickatell does not sign
+/// callbacks. A mark that is returned unchanged proves that Clickatell sent the callback, because nobody else knows the
+/// mark.
 struct Mark {
     id: PaymentRequestId,
     proof: [u8; Self::PROOF],
 }
 
 impl Mark {
-    /// Together with the identifier this makes 32 characters, as long as the identifiers in Clickatell's own examples.
+    /// The length of the proof. With the request's identifier it makes 32 characters, like the identifiers in
+    /// Clickatell's examples.
     const PROOF: usize = 8;
 
     fn new(id: PaymentRequestId, key: &Token) -> Self {
@@ -132,7 +135,7 @@ impl Mark {
         URL_SAFE_NO_PAD.encode([self.id.as_bytes().as_slice(), &self.proof].concat())
     }
 
-    /// Parses a mark, whoever may have made it.
+    /// Parses a mark without verifying who made it.
     fn read(text: &str) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (id, proof) = bytes.split_first_chunk()?;
@@ -145,10 +148,10 @@ impl Mark {
     }
 }
 
-/// The most bytes of a callback, which may be about several messages.
+/// The maximum size of a callback in bytes. A callback may be about several messages.
 const CALLBACK_AT_MOST: usize = 256 * 1024;
 
-/// Callbacks about messages that were sent
+/// The callbacks about messages that were sent
 /// (<https://guides.clickatell.com/clickatell-chat-commerce-platform/developer/channels/whatsapp-and-sms-one-api/api-reference/customer-callbacks>).
 #[derive(Debug, Clone)]
 pub struct ClickatellReports {
@@ -161,7 +164,7 @@ struct Callback {
     event: Event,
 }
 
-/// Replies of customers come as other members.
+/// A callback's members that are read. Replies of customers have other members.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Event {
@@ -177,11 +180,11 @@ struct StatusUpdate {
 }
 
 impl ClickatellReports {
-    /// Accepts callbacks about messages that were sent with the key `CLICKATELL_API_KEY` or the one at
+    /// Builds the reader of callbacks about messages that were sent with the key `CLICKATELL_API_KEY` or the one at
     /// `CLICKATELL_API_KEY_ARN`.
     ///
     /// # Errors
-    /// A variable that is missing or invalid.
+    /// A variable is missing or invalid.
     pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(Self { keys: SecretSource::from_environment(environment, "CLICKATELL_API_KEY")? })
     }
@@ -192,8 +195,7 @@ impl Reports for ClickatellReports {
         Some(CALLBACK_AT_MOST)
     }
 
-    /// Only what is about a message with a mark of ours is believed. All other messages of the account are none of
-    /// ours.
+    /// Accepts only reports with a mark of ours, and ignores those about all other messages of the account.
     async fn read(
         &self,
         _headers: &HeaderMap,
@@ -207,7 +209,7 @@ impl Reports for ClickatellReports {
             let Some((mark, reason)) = mark.zip(undelivered(update.status_code)) else { continue };
             match self.keys.verify(|key| mark.verify(key)).await {
                 Ok(()) => reports.push(DeliveryReport { id: mark.id, reason }),
-                // Another system's identifier may look just like that, so it is no error of whoever calls.
+                // Another system's identifier may look like a mark, so the sender of the callback is not at fault.
                 Err(WebhookError::Signature(_)) => unmarked += 1,
                 Err(error) => return Err(error),
             }
@@ -219,17 +221,17 @@ impl Reports for ClickatellReports {
     }
 }
 
-/// Why a message did not arrive, by the code of its status
-/// (<https://www.clickatell.com/developers/api-documentation/one-api-message-status-codes-descriptions/>); none for one
-/// that did, or still may.
+/// Returns why a message was not delivered, from the code of its status
+/// (<https://www.clickatell.com/developers/api-documentation/one-api-message-status-codes-descriptions/>); `None` if it
+/// was or still may be.
 fn undelivered(status_code: i64) -> Option<DeliveryFailure> {
     Some(match status_code {
-        // Expired, or an error in delivering it.
+        // Expired, or a delivery error.
         20 | 23 => DeliveryFailure::Undelivered,
-        // Only emulated: the account is trying something out.
+        // The delivery was only emulated: the account is testing.
         24 => return None,
         29 => DeliveryFailure::NotOnChannel,
-        // WhatsApp's 24 hours are over.
+        // WhatsApp's 24-hour window is over.
         131 => DeliveryFailure::OutsideConversationWindow,
         // WhatsApp's rate limits.
         132 | 133 => DeliveryFailure::ChannelUnavailable,
@@ -255,9 +257,9 @@ fn outcome(response: &HttpResponse) -> Result<(), ChannelError> {
         Some(27) => because(DeliveryFailure::NotOnChannel),
         // "Internal error, please retry" and the rate limit.
         Some(19 | 43) => ChannelError::Unavailable(described(response.status, code)),
-        // "Internal error", without that invitation.
+        // "Internal error" without an invitation to retry.
         Some(18) => ChannelError::Unconfirmed(described(response.status, code)),
-        // Every other error is of the checks before a message is taken, whatever the status around it.
+        // Every other error comes from the checks before a message is accepted, whatever the HTTP status.
         Some(_) => because(DeliveryFailure::ChannelRefused),
         None if accepted == Some(false) => refused(described(response.status, code)),
         None => by_status(response.status, code),

@@ -1,4 +1,4 @@
-//! Exchanges whose repeat could send a message twice: what is certain about each of their outcomes.
+//! Exchanges whose retry could send a message twice, and what is certain about each of their outcomes.
 
 use super::sender::refused;
 use super::token::Token;
@@ -8,7 +8,7 @@ use domain::ports::{Cause, ChannelError};
 use http::StatusCode;
 use serde::de::DeserializeOwned;
 
-/// Sends a request with the token in use and, if that is not accepted, once more with the one that has replaced it.
+/// Sends a request with the current token and, if it is rejected, once more with the rotated one.
 pub(super) async fn exchange(
     tokens: &SecretSource<Token>,
     request: impl Fn(&Token) -> HttpRequest,
@@ -29,23 +29,23 @@ async fn once(request: HttpRequest) -> Result<HttpResponse, ChannelError> {
     }
 }
 
-/// Parses the JSON of a response, if it has the documented form.
+/// Parses the JSON of a response; `None` if it does not have the documented form.
 pub(super) fn read<T: DeserializeOwned>(response: &HttpResponse) -> Option<T> {
     serde_json::from_slice(&response.body).ok()
 }
 
-/// Sorts a response by its status alone, when its body says nothing that is known.
+/// Classifies a response by its status alone, when its body has no known error code.
 pub(super) fn by_status(status: StatusCode, code: Option<i64>) -> ChannelError {
     let cause = described(status, code);
     match status {
         StatusCode::TOO_MANY_REQUESTS => ChannelError::Unavailable(cause),
-        // It went wrong on the channel's side, nobody says when.
+        // The channel failed, at an unknown point.
         status if status.is_server_error() || status.is_success() => ChannelError::Unconfirmed(cause),
         _ => refused(cause),
     }
 }
 
-/// Describes a response: never in the channel's own words, which may repeat the phone number.
+/// Describes a response without the channel's own text, which may repeat the phone number.
 pub(super) fn described(status: StatusCode, code: Option<i64>) -> Cause {
     match code {
         Some(code) => format!("it answered {status} with the error {code}").into(),

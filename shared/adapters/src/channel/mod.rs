@@ -1,8 +1,8 @@
-//! Ways to the customer, chosen by `CHANNEL`.
+//! Channels to the customer, chosen by `CHANNEL`.
 //!
-//! A channel is one module here, with a [`Sender`] of messages and with [`Reports`] of what became of them. Whatever
-//! differs by channel is asked for in this file alone: another channel is one more name below, and the compiler points
-//! at every place that has to know it.
+//! A channel is one module here, with a [`Sender`] of messages and the [`Reports`] of their delivery. Only this file
+//! distinguishes between channels. To add a channel, add a name below; the compiler then reports every other place to
+//! change.
 
 mod clickatell;
 mod exchange;
@@ -28,7 +28,7 @@ pub use self::webhook::{ChatReports, WebhookChannel};
 pub use self::whatsapp::{WhatsAppChannel, WhatsAppReports};
 
 names! {
-    /// The name of a channel: in `CHANNEL`, and in the address of its reports.
+    /// The name of a channel, in `CHANNEL` and in the URL of its reports.
     pub enum ChannelName {
         /// The integrator's own chat, by signed webhooks.
         Webhook = "webhook",
@@ -42,7 +42,7 @@ names! {
 }
 
 impl ChannelName {
-    /// Reads `CHANNEL`.
+    /// Reads the channel's name from `CHANNEL`.
     ///
     /// # Errors
     /// The variable is missing or names no known channel.
@@ -51,7 +51,7 @@ impl ChannelName {
     }
 }
 
-/// Evaluates an expression for the sender, or for the reports, of whichever channel it is.
+/// Evaluates an expression for the sender or the reports of any channel.
 macro_rules! with_channel {
     ($value:expr, $channel:ident => $expression:expr) => {
         match $value {
@@ -77,10 +77,10 @@ pub enum ConfiguredChannel {
 }
 
 impl ConfiguredChannel {
-    /// Builds the channel that `CHANNEL` names, with its own variables.
+    /// Builds the channel that `CHANNEL` names, from its own variables.
     ///
     /// # Errors
-    /// A variable that is missing or invalid.
+    /// A variable is missing or invalid.
     pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(match ChannelName::from_environment(environment)? {
             ChannelName::Webhook => Self::Webhook(WebhookChannel::from_environment(environment)?),
@@ -101,8 +101,8 @@ impl Channel for ConfiguredChannel {
     }
 }
 
-/// The reports of the channel that a deployment is configured with. Apart from the channel itself: the function that
-/// receives reports need not be able to send a message.
+/// The reports of the channel that a deployment is configured with. They are separate from the channel, because the
+/// function that receives reports does not need the right to send messages.
 #[derive(Debug, Clone)]
 pub enum ConfiguredReports {
     /// The integrator's own chat reports by a signed webhook.
@@ -116,10 +116,10 @@ pub enum ConfiguredReports {
 }
 
 impl ConfiguredReports {
-    /// Builds the reports of the channel that `CHANNEL` names, with its own variables.
+    /// Builds the reports of the channel that `CHANNEL` names, from its own variables.
     ///
     /// # Errors
-    /// A variable that is missing or invalid.
+    /// A variable is missing or invalid.
     pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(match ChannelName::from_environment(environment)? {
             ChannelName::Webhook => Self::Webhook(ChatReports::from_environment(environment)?),
@@ -129,7 +129,7 @@ impl ConfiguredReports {
         })
     }
 
-    /// The channel, with whose name the reports' address ends.
+    /// Returns the channel's name, with which the URL of its reports ends.
     #[must_use]
     pub fn channel(&self) -> ChannelName {
         match self {
@@ -140,14 +140,14 @@ impl ConfiguredReports {
         }
     }
 
-    /// The most bytes of a report that comes over HTTP; none if no report comes that way.
+    /// Returns the maximum size of a report over HTTP, in bytes; `None` if the channel does not report over HTTP.
     #[must_use]
     pub fn body_at_most(&self) -> Option<usize> {
         with_channel!(self, reports => reports.body_at_most())
     }
 
-    /// Verifies what came over HTTP, and reads which links will not arrive. What arrived, and what is about other
-    /// messages, is nothing to report.
+    /// Verifies a webhook and returns the links that will not arrive. Reports of delivered messages and of messages
+    /// without a link are ignored.
     ///
     /// # Errors
     /// [`WebhookError`]
@@ -160,23 +160,23 @@ impl ConfiguredReports {
         with_channel!(self, reports => reports.read(headers, body, now).await)
     }
 
-    /// Returns the challenge by which the channel finds out whose an address is, if `token` is the one that was agreed
-    /// on; none if it is not, or if the channel sends no challenges.
+    /// Returns the challenge with which the channel verifies the owner of the webhook's address, if `token` is the
+    /// agreed one. Returns `None` if it is not, or if the channel sends no challenges.
     #[must_use]
     pub fn challenge<'a>(&self, token: &str, challenge: &'a str) -> Option<&'a str> {
         with_channel!(self, reports => reports.verifies(token)).then_some(challenge)
     }
 
-    /// Whether reports come as notifications within the AWS account.
+    /// Returns whether the channel reports by notifications within the AWS account.
     #[must_use]
     pub fn come_as_notifications(&self) -> bool {
         with_channel!(self, reports => reports.come_as_notifications())
     }
 
-    /// Reads which link will not arrive, if any, from a notification within the AWS account.
+    /// Reads a notification within the AWS account, and returns the link that will not arrive, if any.
     ///
     /// # Errors
-    /// It is not a report of the channel's.
+    /// The notification is not a report of this channel.
     pub fn read_notification(&self, message: &str) -> Result<Option<DeliveryReport>, serde_json::Error> {
         with_channel!(self, reports => reports.read_notification(message))
     }

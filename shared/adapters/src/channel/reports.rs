@@ -1,17 +1,17 @@
-//! What channels report of messages that they had accepted.
+//! The delivery reports of channels, about messages that they had accepted.
 
 use domain::{DeliveryReport, Timestamp};
 use http::HeaderMap;
 use runtime::webhook_error::WebhookError;
 
-/// The reports of one channel. A channel that reports nothing implements none of it.
+/// The reports of one channel. The default methods suit a channel that reports nothing.
 pub(super) trait Reports: Send + Sync {
-    /// The most bytes of a report that comes over HTTP; none if no report comes that way.
+    /// Returns the maximum size of a report over HTTP, in bytes; `None` if the channel does not report over HTTP.
     fn body_at_most(&self) -> Option<usize> {
         None
     }
 
-    /// Verifies what came over HTTP, and reads which links will not arrive.
+    /// Verifies a webhook and returns the links that will not arrive.
     fn read(
         &self,
         _headers: &HeaderMap,
@@ -21,17 +21,17 @@ pub(super) trait Reports: Send + Sync {
         std::future::ready(Ok(Vec::new()))
     }
 
-    /// Returns whether `token` is the one by which the channel finds out whose an address is.
+    /// Returns whether `token` is the agreed one with which the channel verifies the owner of the webhook's address.
     fn verifies(&self, _token: &str) -> bool {
         false
     }
 
-    /// Whether reports come as notifications within the AWS account.
+    /// Returns whether the channel reports by notifications within the AWS account.
     fn come_as_notifications(&self) -> bool {
         false
     }
 
-    /// Reads which link will not arrive, if any, from a notification.
+    /// Reads a notification, and returns the link that will not arrive, if any.
     fn read_notification(&self, _message: &str) -> Result<Option<DeliveryReport>, serde_json::Error> {
         Ok(None)
     }

@@ -1,4 +1,4 @@
-//! How a message is handed over: with retries, as far as they cannot deliver it twice.
+//! The delivery of a message, with retries where they cannot deliver it twice.
 
 use crate::aws::INITIAL_BACKOFF;
 use crate::retry::{full_jitter, retry};
@@ -10,25 +10,26 @@ use tokio::time::{Instant, timeout};
 
 /// The number of attempts for one message within one run of the function.
 const ATTEMPTS: u32 = 4;
-/// No attempt begins later than this after the first. With the longest attempt and a write of five seconds before and
-/// after, a run takes 23 seconds at most: below the function's timeout of 25.
+/// The time after the first attempt within which the last one must begin. With the longest attempt, and a write of five
+/// seconds before and after, a run takes 23 seconds at most: below the function's timeout of 25.
 const RETRY_WITHIN: Duration = Duration::from_secs(3);
-/// The time for one attempt: a secret that is read and a call, or a call that is made again with a newer token.
+/// The timeout of one attempt: reading a secret and one call, or a call that is repeated with a rotated token.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Sends messages through one channel.
+/// A channel that sends messages.
 pub(super) trait Sender: Send + Sync {
-    /// Whether handing over a message twice delivers it once: see [`domain::ports::Channel::drops_repeats`].
+    /// Returns whether a message that is handed over twice is delivered once: see
+    /// [`domain::ports::Channel::drops_repeats`].
     fn drops_repeats(&self) -> bool;
 
-    /// Returns the doors to time and randomness.
+    /// Returns the access to time and randomness.
     fn doors(&self) -> &Doors;
 
-    /// Sends a message once.
+    /// Sends a message in one attempt.
     fn send(&self, message: &Message<'_>) -> impl Future<Output = Result<(), ChannelError>> + Send;
 }
 
-/// Delivers a message, with retries while the channel is unavailable: see [`domain::ports::Channel::deliver`].
+/// Delivers a message, retrying while the channel is unavailable: see [`domain::ports::Channel::deliver`].
 pub(super) async fn deliver(sender: &impl Sender, message: &Message<'_>) -> Result<(), ChannelError> {
     let started = Instant::now();
     let doors = sender.doors();
@@ -50,19 +51,19 @@ pub(super) async fn deliver(sender: &impl Sender, message: &Message<'_>) -> Resu
             && started.elapsed() + pause <= RETRY_WITHIN
             && !is_over();
         if again {
-            tracing::warn!(%error, event_id = message.event.event_id, "message not sent yet: trying again");
+            tracing::warn!(%error, event_id = message.event.event_id, "message not sent yet: retrying");
         }
         again.then_some(pause)
     })
     .await
 }
 
-/// Builds the error of a refusal for a reason of the channel's own.
+/// Builds the error for a rejection that is not the customer's fault.
 pub(super) fn refused(cause: impl Into<Cause>) -> ChannelError {
     ChannelError::Refused { reason: DeliveryFailure::ChannelRefused, cause: cause.into() }
 }
 
-/// Without its secret a channel sends nothing.
+/// A channel whose secret cannot be read has sent nothing.
 impl From<SecretError> for ChannelError {
     fn from(error: SecretError) -> Self {
         match error {
@@ -76,8 +77,8 @@ impl From<SecretError> for ChannelError {
 pub(super) mod tests {
     use super::*;
 
-    /// Returns what becomes of a message in one word, after a check that the error does not show the number that the
-    /// tests write to.
+    /// Returns the outcome of a message in one word, after checking that the error does not contain the number that the
+    /// tests use.
     pub(in super::super) fn meaning(outcome: Result<(), ChannelError>) -> &'static str {
         let Err(error) = outcome else { return "sent" };
         let text = error.to_string();

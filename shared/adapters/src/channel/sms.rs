@@ -18,15 +18,16 @@ use runtime::{ConfigError, Environment};
 use serde::Deserialize;
 use std::time::Duration;
 
-/// The time for one call: below the function's own timeout, with room for the writes around it. Longer than for
-/// other AWS calls, because an answer that is lost cannot be asked for again.
+/// The timeout of one call: below the function's own timeout, with room for the writes around it. It is longer than for
+/// other AWS calls, because a lost response cannot be requested again.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a message may wait for the customer's phone, in seconds: the bounds of `TimeToLive`.
+/// The bounds of `TimeToLive`, in seconds: the time that a message may wait for the customer's phone.
 const TIME_TO_LIVE: std::ops::RangeInclusive<i32> = 5..=259_200;
-/// The key of the identifier that a message with a link carries along, and that comes back with the reports of it.
+/// The key of the request's identifier in a message's context. The reports of a message with a link return it.
 const PAYMENT_REQUEST: &str = "payment_request_id";
 
-/// Sends texts from `SMS_ORIGINATION_IDENTITY`, reported as `SMS_CONFIGURATION_SET` says if that is set.
+/// A channel that sends texts from `SMS_ORIGINATION_IDENTITY`. `SMS_CONFIGURATION_SET`, if set, says where they are
+/// reported.
 #[derive(Debug, Clone)]
 pub struct SmsChannel {
     doors: Doors,
@@ -36,10 +37,11 @@ pub struct SmsChannel {
 }
 
 impl SmsChannel {
-    /// Builds the channel that the environment names, at `AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2` if that is set.
+    /// Builds the channel from the environment, with the endpoint `AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2` if that is
+    /// set.
     ///
     /// # Errors
-    /// A variable that is missing or invalid.
+    /// A variable is missing or invalid.
     pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         let identifier = |name, text: &str| {
             let right = text.len() <= 256 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_:/+-".contains(&b));
@@ -52,7 +54,7 @@ impl SmsChannel {
         let config = client_config!(aws_sdk_pinpointsmsvoicev2, environment, "AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2");
         let config = config
             .to_builder()
-            // Two tries could be two messages: whether there may be another is for this module to judge.
+            // Two attempts could send two messages, so this module decides about retries, not the SDK.
             .retry_config(RetryConfig::disabled())
             .timeout_config(
                 TimeoutConfig::builder()
@@ -77,7 +79,7 @@ impl SmsChannel {
 }
 
 impl Sender for SmsChannel {
-    /// `SendTextMessage` takes no identifier by which a repeat could be recognized.
+    /// Returns false: `SendTextMessage` accepts no identifier by which a repeat could be recognized.
     fn drops_repeats(&self) -> bool {
         false
     }
@@ -87,7 +89,7 @@ impl Sender for SmsChannel {
     }
 
     async fn send(&self, message: &Message<'_>) -> Result<(), ChannelError> {
-        // Without it a phone that is switched off would get a dead link for three days to come.
+        // Without a time to live, a phone that is switched off could receive a dead link for up to three days.
         let time_to_live = message.deadline().map(|deadline| {
             let seconds = deadline.saturating_duration_since(self.doors.now()).as_secs();
             i32::try_from(seconds).unwrap_or(i32::MAX).clamp(*TIME_TO_LIVE.start(), *TIME_TO_LIVE.end())
@@ -113,7 +115,7 @@ impl Sender for SmsChannel {
     }
 }
 
-/// Events about text messages, from the topic of the configuration set
+/// The events about text messages, from the topic of the configuration set
 /// (<https://docs.aws.amazon.com/sms-voice/latest/userguide/configuration-sets-event-format.html>).
 #[derive(Debug, Clone, Copy)]
 pub struct SmsReports;
@@ -122,7 +124,7 @@ pub struct SmsReports;
 #[serde(rename_all = "camelCase")]
 struct TextEvent {
     event_type: String,
-    /// A carrier that cannot be reached now may be reached later.
+    /// Whether the state is final. Otherwise the text may still arrive: an unreachable carrier may recover.
     #[serde(default, deserialize_with = "null_as_default")]
     is_final: bool,
     #[serde(default, deserialize_with = "null_as_default")]
@@ -147,9 +149,9 @@ impl Reports for SmsReports {
     }
 }
 
-/// Why a text did not arrive, by the type of its event
-/// (<https://docs.aws.amazon.com/sms-voice/latest/userguide/configuration-sets-event-types.html>); none for one that
-/// did, or still may.
+/// Returns why a text was not delivered, from the type of its event
+/// (<https://docs.aws.amazon.com/sms-voice/latest/userguide/configuration-sets-event-types.html>); `None` if it was or
+/// still may be.
 fn undelivered(event_type: &str) -> Option<DeliveryFailure> {
     Some(match event_type {
         "TEXT_INVALID" => DeliveryFailure::InvalidRecipient,
@@ -159,12 +161,12 @@ fn undelivered(event_type: &str) -> Option<DeliveryFailure> {
         | "TEXT_UNREACHABLE"
         | "TEXT_TTL_EXPIRED" => DeliveryFailure::Undelivered,
         "TEXT_INVALID_MESSAGE" | "TEXT_SPAM" | "TEXT_PROTECT_BLOCKED" => DeliveryFailure::ChannelRefused,
-        // What became of it is unknown only after 72 hours.
+        // Includes an unknown outcome, which is reported only after 72 hours.
         _ => return None,
     })
 }
 
-/// Sorts a call that failed by what is certain about it.
+/// Classifies a failed call by what is certain about its outcome.
 fn outcome<R>(error: &SdkError<SendTextMessageError, R>) -> ChannelError {
     match error {
         SdkError::ConstructionFailure(_) => refused("the call could not be made"),
@@ -178,7 +180,7 @@ fn outcome<R>(error: &SdkError<SendTextMessageError, R>) -> ChannelError {
     }
 }
 
-/// Sorts the service's own errors. Their texts may repeat the phone number, so only their codes go on.
+/// Classifies the service's own errors. Only their codes are kept, because their texts may repeat the phone number.
 fn of_service(error: &SendTextMessageError) -> ChannelError {
     let because =
         |reason: DeliveryFailure, detail: &str| ChannelError::Refused { reason, cause: described(error, detail) };
@@ -203,9 +205,9 @@ fn of_service(error: &SendTextMessageError) -> ChannelError {
             because(DeliveryFailure::ChannelRefused, exceeded.reason().map_or("", |reason| reason.as_str()))
         }
         SendTextMessageError::ResourceNotFoundException(_) => because(DeliveryFailure::ChannelRefused, ""),
-        // The errors that every AWS service has are of who signed the call and how, and come before any work
-        // (https://docs.aws.amazon.com/pinpoint/latest/apireference_smsvoicev2/CommonErrors.html), but for failures and
-        // an answer that names no error.
+        // The errors that all AWS services share are about the caller and its signature, and come before any work
+        // (https://docs.aws.amazon.com/pinpoint/latest/apireference_smsvoicev2/CommonErrors.html). The exceptions are
+        // service failures and a response that has no error code.
         other => match other.code() {
             Some("ThrottlingException" | "Throttling" | "RequestThrottled") => {
                 ChannelError::Unavailable(described(error, ""))

@@ -1,10 +1,10 @@
-//! The token or key by which a channel recognizes us.
+//! The access token or key by which a channel authenticates us.
 
 use crate::secrets::SecretValue;
 use runtime::{ConfigError, Environment};
 use secrecy::{ExposeSecret as _, SecretString};
 
-/// An access token or key, as it stands in a header.
+/// An access token or key, in the form of a header's value.
 #[derive(Debug, Clone)]
 pub(super) struct Token(SecretString);
 

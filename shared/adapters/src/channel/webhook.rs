@@ -1,4 +1,4 @@
-//! A message as a signed webhook (Standard Webhooks) to the integrator's chat.
+//! The integrator's own chat: each message is a signed webhook (Standard Webhooks).
 
 use super::reports::Reports;
 use super::sender::{Sender, refused};
@@ -15,14 +15,14 @@ use runtime::{ConfigError, Environment};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The most bytes of a report: each is about one message.
+/// The maximum size of a report in bytes. Each report is about one message.
 const REPORT_AT_MOST: usize = 16 * 1024;
 
-/// Posts messages to `CHANNEL_WEBHOOK_URL`, signed with `CHANNEL_WEBHOOK_SECRET` or the secret at
+/// A channel that posts messages to `CHANNEL_WEBHOOK_URL`, signed with `CHANNEL_WEBHOOK_SECRET` or the secret at
 /// `CHANNEL_WEBHOOK_SECRET_ARN`.
 ///
-/// The webhook's identifier is the event's, so a receiver that keeps the identifiers it has seen delivers every message
-/// once, however often it is posted.
+/// The webhook's identifier is the event's. So a receiver that stores the identifiers delivers every message once,
+/// however often it is posted.
 #[derive(Debug, Clone)]
 pub struct WebhookChannel {
     doors: Doors,
@@ -50,10 +50,10 @@ struct Data<'a> {
 }
 
 impl WebhookChannel {
-    /// Builds the channel that the environment names.
+    /// Builds the channel from the environment.
     ///
     /// # Errors
-    /// A variable that is missing or invalid.
+    /// A variable is missing or invalid.
     pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(Self {
             doors: environment.doors(),
@@ -65,7 +65,7 @@ impl WebhookChannel {
 }
 
 impl Sender for WebhookChannel {
-    /// The integrator's chat keeps the identifiers it has seen.
+    /// Returns true: the integrator's chat stores the identifiers of the messages that it has received.
     fn drops_repeats(&self) -> bool {
         true
     }
@@ -95,7 +95,7 @@ impl Sender for WebhookChannel {
         let status = match request.exchange().await {
             Ok(response) => response.status,
             Err(HttpError::Refused(cause)) => return Err(refused(cause)),
-            // The chat may have taken it, and drops it when it comes again.
+            // The chat may have received the message, and drops the repeat.
             Err(HttpError::Unavailable(cause) | HttpError::Unreadable(cause)) => {
                 return Err(ChannelError::Unavailable(cause));
             }
@@ -104,13 +104,14 @@ impl Sender for WebhookChannel {
         match status {
             status if status.is_success() => Ok(()),
             StatusCode::BAD_REQUEST | StatusCode::GONE | StatusCode::UNPROCESSABLE_ENTITY => Err(refused(cause())),
-            // Nobody looked at the text: the chat is being deployed, its secret rotated, its gateway in the way.
+            // The chat did not examine the message: it is being deployed, its secret is being rotated, or its gateway
+            // answered.
             _ => Err(ChannelError::Unavailable(cause().into())),
         }
     }
 }
 
-/// Webhooks by which the chat reports that a text will not arrive, signed with the same secret as the texts. Their
+/// The webhooks by which the chat reports that a text will not arrive, signed with the same secret as the texts. Their
 /// schema is `events/schemas/message.failed.schema.json`.
 #[derive(Debug, Clone)]
 pub struct ChatReports {
@@ -120,7 +121,7 @@ pub struct ChatReports {
 #[derive(Deserialize)]
 struct Report {
     r#type: String,
-    /// Of the form that the type says; a type that is none of ours may have none.
+    /// The report's details, in the form of its type. Unknown types may have none.
     #[serde(default)]
     data: Value,
 }
@@ -133,10 +134,11 @@ struct FailedMessage {
 }
 
 impl ChatReports {
-    /// Accepts webhooks signed with `CHANNEL_WEBHOOK_SECRET` or the secret at `CHANNEL_WEBHOOK_SECRET_ARN`.
+    /// Builds the reader of webhooks signed with `CHANNEL_WEBHOOK_SECRET` or the secret at
+    /// `CHANNEL_WEBHOOK_SECRET_ARN`.
     ///
     /// # Errors
-    /// A variable that is missing or invalid.
+    /// A variable is missing or invalid.
     pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(Self { secrets: SecretSource::from_environment(environment, "CHANNEL_WEBHOOK_SECRET")? })
     }
@@ -147,7 +149,7 @@ impl Reports for ChatReports {
         Some(REPORT_AT_MOST)
     }
 
-    /// Reports of texts without a link are dropped.
+    /// Verifies a report, and ignores one about a text without a link.
     async fn read(
         &self,
         headers: &HeaderMap,

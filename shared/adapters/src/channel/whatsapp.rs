@@ -18,11 +18,11 @@ use runtime::{ConfigError, Environment};
 use serde::Deserialize;
 use serde_json::json;
 
-/// The Graph API with the version that this was written for.
+/// The Graph API, in the version that this code was written for.
 const API_URL: &str = "https://graph.facebook.com/v25.0";
 
-/// Sends texts from the business's phone number `WHATSAPP_PHONE_NUMBER_ID`, with the token `WHATSAPP_ACCESS_TOKEN` or
-/// the one at `WHATSAPP_ACCESS_TOKEN_ARN`, through `WHATSAPP_API_URL`.
+/// A channel that sends texts from the business's phone number `WHATSAPP_PHONE_NUMBER_ID`, with the token
+/// `WHATSAPP_ACCESS_TOKEN` or the one at `WHATSAPP_ACCESS_TOKEN_ARN`, through `WHATSAPP_API_URL`.
 #[derive(Debug, Clone)]
 pub struct WhatsAppChannel {
     doors: Doors,
@@ -53,10 +53,10 @@ struct GraphError {
 }
 
 impl WhatsAppChannel {
-    /// Builds the channel that the environment names.
+    /// Builds the channel from the environment.
     ///
     /// # Errors
-    /// A variable that is missing or invalid.
+    /// A variable is missing or invalid.
     pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         let number = environment.require("WHATSAPP_PHONE_NUMBER_ID")?;
         if !number.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -76,7 +76,7 @@ impl WhatsAppChannel {
 }
 
 impl Sender for WhatsAppChannel {
-    /// The Cloud API takes no identifier by which a repeat could be recognized.
+    /// Returns false: the Cloud API accepts no identifier by which a repeat could be recognized.
     fn drops_repeats(&self) -> bool {
         false
     }
@@ -91,11 +91,11 @@ impl Sender for WhatsAppChannel {
             "recipient_type": "individual",
             "to": message.event.customer.phone,
             "type": "text",
-            // A preview would fetch the link, which is safe; without one the message arrives a little earlier.
+            // A preview would fetch the link. That is safe, but without it the message arrives slightly earlier.
             "text": { "preview_url": false, "body": message.text },
         });
         if let Some(id) = message.link_of() {
-            // Comes back with the reports of the message.
+            // The reports of the message return this identifier.
             body["biz_opaque_callback_data"] = id.to_string().into();
         }
         let request = |token: &Token| self.http.post(&self.url).bearer_auth(token.expose_secret()).json(&body);
@@ -121,11 +121,11 @@ fn outcome(response: &HttpResponse) -> Result<(), ChannelError> {
 enum Meaning {
     /// This customer cannot be reached, for this reason.
     Recipient(DeliveryFailure),
-    /// Not accepted: for a rate limit, or because something is down, overloaded or in maintenance.
+    /// The message was not accepted: a rate limit, or a service that is down, overloaded or in maintenance.
     Busy,
-    /// It went wrong, and nobody says when.
+    /// The send failed, at an unknown point.
     Unclear,
-    /// Anything else.
+    /// Any other error.
     Other,
 }
 
@@ -134,11 +134,12 @@ impl Meaning {
         match code {
             // The recipient is the business's own number.
             131_021 => Self::Recipient(DeliveryFailure::InvalidRecipient),
-            // Undeliverable: not on WhatsApp, without its present terms, or with too old an application.
+            // Undeliverable: the number is not on WhatsApp, has not accepted its current terms, or uses an outdated
+            // application.
             131_026 => Self::Recipient(DeliveryFailure::NotOnChannel),
             // More than 24 hours since the customer last wrote.
             131_047 => Self::Recipient(DeliveryFailure::OutsideConversationWindow),
-            // The customer wants no more of these.
+            // The customer has opted out of these messages.
             131_050 => Self::Recipient(DeliveryFailure::RecipientOptedOut),
             // The first four are the rate limits of the application, of the account, of the number, and of the number
             // to this customer.
@@ -150,24 +151,25 @@ impl Meaning {
     }
 }
 
-/// The header that carries Meta's signature: `sha256=` and the HMAC-SHA256 of the body in hexadecimal, with the
-/// application's secret as the key (<https://developers.facebook.com/docs/graph-api/webhooks/getting-started>). It has
-/// no time in it, and a report that is replayed changes nothing.
+/// The header of Meta's signature: `sha256=` and the HMAC-SHA256 of the body in hexadecimal, with the application's
+/// secret as the key (<https://developers.facebook.com/docs/graph-api/webhooks/getting-started>). The signature has no
+/// timestamp, but a replayed report changes nothing.
 const SIGNATURE: &str = "x-hub-signature-256";
 
-/// The most bytes of a body. Meta sends what has gathered at once, all messages of the account and of its customers
-/// included (<https://developers.facebook.com/docs/whatsapp/cloud-api/guides/set-up-webhooks>). A body that is refused
-/// as too long comes again just as long. In base64 this is 4 MiB of the 6 MB that Lambda takes.
+/// The maximum size of a body in bytes. Meta batches notifications, including all messages of the account and of its
+/// customers (<https://developers.facebook.com/docs/whatsapp/cloud-api/guides/set-up-webhooks>). A body that is
+/// rejected as too long is sent again at the same length. In base64 this is 4 MiB of the 6 MB that Lambda accepts.
 const NOTIFICATION_AT_MOST: usize = 3 * 1024 * 1024;
 
-/// Webhooks of the application that the number belongs to.
+/// The webhooks of the application that the number belongs to.
 #[derive(Debug, Clone)]
 pub struct WhatsAppReports {
     secrets: SecretSource<Token>,
     verify_token: Token,
 }
 
-/// A body with several notifications, of all numbers of the account and of everything that the application listens to.
+/// A body with several notifications: about all numbers of the account, and everything that the application subscribes
+/// to.
 #[derive(Deserialize)]
 struct Notifications {
     #[serde(default, deserialize_with = "lenient_list")]
@@ -180,7 +182,7 @@ struct Entry {
     changes: Vec<Change>,
 }
 
-/// A change of what the application listens to, which `field` names. Only `messages` has statuses.
+/// One change of a subscribed field, which `field` names. Only `messages` has statuses.
 #[derive(Deserialize)]
 struct Change {
     field: String,
@@ -188,7 +190,7 @@ struct Change {
     value: Messages,
 }
 
-/// A value, as far as it is about messages that were sent.
+/// A change's value, as far as it is about messages that were sent.
 #[derive(Default, Deserialize)]
 struct Messages {
     #[serde(default, deserialize_with = "lenient_list")]
@@ -204,11 +206,11 @@ struct SentStatus {
 }
 
 impl WhatsAppReports {
-    /// Accepts webhooks signed with `WHATSAPP_APP_SECRET` or the secret at `WHATSAPP_APP_SECRET_ARN`.
-    /// `WHATSAPP_VERIFY_TOKEN` is what Meta shows when the address is entered at its side.
+    /// Builds the reader of webhooks signed with `WHATSAPP_APP_SECRET` or the secret at `WHATSAPP_APP_SECRET_ARN`. Meta
+    /// sends `WHATSAPP_VERIFY_TOKEN` when the webhook's address is registered.
     ///
     /// # Errors
-    /// A variable that is missing or invalid.
+    /// A variable is missing or invalid.
     pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(Self {
             secrets: SecretSource::from_environment(environment, "WHATSAPP_APP_SECRET")?,
@@ -241,15 +243,14 @@ impl Reports for WhatsAppReports {
     }
 }
 
-/// A notification as it came: the signature in its header, and its raw body. They are read once, and what was read is
-/// what is verified.
+/// A received notification: the signature from its header, and its raw body. The same bytes are verified and parsed.
 struct SignedNotification<'a> {
     signature: &'a str,
     body: &'a [u8],
 }
 
 impl<'a> SignedNotification<'a> {
-    /// Reads a notification, and rejects what can be rejected without a secret.
+    /// Reads the signature's header, and rejects a malformed one before the secret is needed.
     ///
     /// # Errors
     /// [`SignatureError::Header`]
@@ -260,7 +261,7 @@ impl<'a> SignedNotification<'a> {
         Ok(Self { signature: signature.ok_or(SignatureError::Header)?, body })
     }
 
-    /// Verifies the notification, in constant time.
+    /// Verifies the signature, in constant time.
     ///
     /// # Errors
     /// [`SignatureError::Mismatch`]
@@ -299,7 +300,7 @@ mod tests {
         HttpResponse { status, headers: HeaderMap::new(), body: body.to_string().into_bytes() }
     }
 
-    /// An error as Meta writes it, the customer's number in its words.
+    /// Builds an error as Meta sends it, with the customer's number in its text.
     fn error(code: i64) -> Value {
         json!({ "error": { "message": format!("(#{code}) to 27831234567"), "type": "OAuthException", "code": code,
             "error_data": { "messaging_product": "whatsapp", "details": "+27831234567" }, "fbtrace_id": "A1" } })

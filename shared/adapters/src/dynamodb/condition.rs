@@ -1,4 +1,4 @@
-//! Conditions and updates, derived from the domain's transition table and from its facts.
+//! The conditions and updates of writes, derived from the domain's transition table and from its facts.
 
 use super::item::EntryItem;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
@@ -12,7 +12,7 @@ use domain::{
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The parts of one conditional write: every name and value is used by a clause that says what it is for.
+/// The parts of one conditional write. Every name and value is added together with a clause that uses it.
 #[derive(Default)]
 struct Expression {
     names: BTreeMap<&'static str, &'static str>,
@@ -20,7 +20,8 @@ struct Expression {
 }
 
 impl Expression {
-    /// Returns a placeholder for an attribute. All of them have one: DynamoDB reserves several hundred words.
+    /// Returns the placeholder for an attribute's name. Every name has one, because DynamoDB reserves several hundred
+    /// words.
     fn name(&mut self, placeholder: &'static str) -> &'static str {
         self.names.insert(placeholder, placeholder.trim_start_matches('#'));
         placeholder
@@ -40,12 +41,12 @@ impl Expression {
         self.value(name, AttributeValue::N(number.to_string()))
     }
 
-    /// Requires the request to be there. Without it, an update would make an item out of nothing.
+    /// Requires that the request exists. Without this condition, an update would create an item.
     fn exists(&mut self) -> String {
         format!("attribute_exists({})", self.name("#pk"))
     }
 
-    /// Requires the request to be within the scope. Another one is not there as far as whoever asks can tell.
+    /// Requires that the request lies within the scope. To the caller, a request outside the scope does not exist.
     fn within(&mut self, scope: &Scope) -> Option<String> {
         match scope {
             Scope::Everything => None,
@@ -61,14 +62,14 @@ impl Expression {
         }
     }
 
-    /// Requires this very change not to have been made before. An SDK retry after a lost answer, a provider's second
-    /// report of one failed attempt: neither adds a second entry.
+    /// Requires that this change was not applied before. So neither an SDK retry after a lost response nor a provider's
+    /// repeated report of one failed attempt adds a second entry.
     fn not_made_before(&mut self, change: &Change) -> String {
         let operation = self.text("operation", change.operation.as_str());
         format!("NOT contains({}, {operation})", self.name("#operations"))
     }
 
-    /// Requires a payment to be of what was asked for, to the last minor unit.
+    /// Requires that a payment has the request's currency and exactly its amount.
     fn pays_what_was_asked(&mut self, change: &Change) -> Option<String> {
         let (_, money) = change.command.payment()?;
         let amount = self.number("amount", money.amount.minor_units());
@@ -76,7 +77,7 @@ impl Expression {
         Some(format!("{} = {amount} AND {} = {currency}", self.name("#amount"), self.name("#currency")))
     }
 
-    /// Requires what one row of the table does: the status that it starts from and all of its guards.
+    /// Requires what one row of the table requires: its starting status and all of its guards.
     fn follows(&mut self, id: PaymentRequestId, row: &Transition, change: &Change) -> String {
         let mut clauses = vec![self.has_status(row.from)];
         for guard in row.when {
@@ -109,7 +110,7 @@ impl Expression {
         format!("{} = {value}", self.name("#status"))
     }
 
-    /// Requires a fact's text not to be there, nor any of its marks: release 0.1 wrote those alone.
+    /// Requires that neither a fact's text nor any of its marks is stored: release 0.1 wrote only the marks.
     fn lacks(&mut self, name: &str, text: &str, marks: &[OperationId]) -> String {
         let mut clauses = vec![format!("NOT contains({}, {})", self.name("#facts"), self.text(name, text))];
         for (index, mark) in marks.iter().enumerate() {
@@ -139,8 +140,8 @@ fn texts(operations: &[OperationId]) -> impl Iterator<Item = String> {
     operations.iter().map(|operation| operation.as_str().to_owned())
 }
 
-/// Completes an update that makes `change` along any of `rows`, which all have the same outcome: the status, the
-/// history, the deadline, the fact and the indexes move together or not at all.
+/// Completes an update that applies `change` along any of `rows`, which all have the same outcome. The status, the
+/// history, the deadline, the fact and the indexes are written together or not at all.
 pub(super) fn conditional_update(
     update: UpdateItemFluentBuilder,
     id: PaymentRequestId,
@@ -155,7 +156,7 @@ pub(super) fn conditional_update(
     condition.push(write.not_made_before(change));
     condition.extend(write.pays_what_was_asked(change));
     let followed: Vec<String> = rows.iter().map(|row| write.follows(id, row, change)).collect();
-    // DynamoDB refuses parentheses around parentheses, and a row brings its own.
+    // DynamoDB rejects redundant parentheses, and a row brings its own.
     condition.push(match followed.as_slice() {
         [only] => only.clone(),
         several => format!("({})", several.join(" OR ")),
@@ -187,11 +188,12 @@ pub(super) fn conditional_update(
             serde_dynamo::aws_sdk_dynamodb_1::to_attribute_value(payment).map_err(|e| StoreError::Corrupt(e.into()))?;
         set.push(format!("{} = {}", write.name("#payment"), write.value("payment", payment)));
     }
-    // What has ended, or waits for the provider alone, leaves the index of what is due.
+    // A request without a running deadline, terminal or processing, leaves the index of deadlines.
     if !row.to.is_open() {
         remove.push(write.name("#due_shard"));
     }
-    // What has ended is removed one day; money that is in flight or owed back never is.
+    // A terminal request is deleted after its retention. One whose money is in flight or due for a refund is never
+    // deleted.
     if row.to.is_settled() {
         let Some(retention) = retention else {
             return Err(StoreError::Refused("a store without a retention cannot end a request".into()));
@@ -225,8 +227,8 @@ pub(super) fn checkout_update(update: UpdateItemFluentBuilder, checkout: &str) -
     write.apply(update.update_expression(set).condition_expression(condition))
 }
 
-/// Completes an update that records a fact. If the fact excludes others, none of them may be there, not even this one:
-/// an SDK retry after a lost answer fails here and finds its own fact in the item.
+/// Completes an update that records a fact. If the fact excludes others, none of them may be stored, not even the fact
+/// itself: an SDK retry after a lost response fails here and finds its own fact in the item.
 pub(super) fn record_update(
     update: UpdateItemFluentBuilder,
     id: PaymentRequestId,
@@ -247,8 +249,8 @@ pub(super) fn record_update(
     write.apply(update.update_expression(add).condition_expression(condition.join(" AND ")))
 }
 
-/// Completes an update that retracts a fact. If the fact excludes others, it has to be this very one: the text that
-/// they share is another's otherwise.
+/// Completes an update that retracts a fact. If the fact excludes others, this very fact must be stored: otherwise the
+/// text that they share belongs to another one.
 pub(super) fn retract_update(
     update: UpdateItemFluentBuilder,
     id: PaymentRequestId,
@@ -269,7 +271,7 @@ pub(super) fn retract_update(
     write.apply(update.update_expression(delete).condition_expression(condition.join(" AND ")))
 }
 
-/// Returns the history entry that a change leaves behind.
+/// Returns the history entry that a change adds.
 fn entry(change: &Change, row: &Transition) -> HistoryEntry {
     let reason = match &change.command {
         Command::RecordFailedAttempt { reason } => reason.clone(),

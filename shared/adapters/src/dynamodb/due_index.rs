@@ -1,4 +1,4 @@
-//! The index of what is due.
+//! The store's port for the index of deadlines.
 
 use super::keys::{DUE_SHARDS, request_of_key};
 use super::store::{DynamoDbStore, Page, text};

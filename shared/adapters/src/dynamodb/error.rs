@@ -1,11 +1,11 @@
-//! SDK errors, matched into what a caller can do about them.
+//! SDK errors, classified by what the caller can do about them.
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use domain::ports::StoreError;
 use std::error::Error;
 use std::fmt::Debug;
 
-/// Maps a failed call to whether the same call again may work.
+/// Maps a failed call to whether a retry may succeed.
 pub(super) fn store_error<E, R>(error: SdkError<E, R>) -> StoreError
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
@@ -17,7 +17,7 @@ where
         }
         // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
         SdkError::ServiceError(context) => match context.err().code() {
-            // An answer that names no error did not come from DynamoDB itself.
+            // A response without an error code did not come from DynamoDB itself.
             None
             | Some(
                 "InternalServerError"

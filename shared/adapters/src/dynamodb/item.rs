@@ -1,5 +1,5 @@
-//! Items, as the table holds them. Every attribute name costs its length in each item, so they are short where they can
-//! be without being abbreviations.
+//! The table's items. Every attribute name adds its length to each item, so the names are as short as is possible
+//! without abbreviations.
 
 use super::keys::{due_shard, link_key, request_key, workspace_agent, workspace_month};
 use domain::people::ActorType;
@@ -12,25 +12,25 @@ use domain::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// A link, which leads from a token to a request. Its key is a secret, so it has no `Debug`.
+/// A link's item, which leads from a token to a request. Its key is a secret, so it has no `Debug`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LinkItem {
     /// `LINK#<token>`
     pk: String,
     /// The request that the token leads to.
     pub(super) request_id: PaymentRequestId,
-    /// The time at which DynamoDB removes the item, in seconds since the Unix epoch.
+    /// The time at which DynamoDB deletes the item, in seconds since the Unix epoch.
     ttl: i64,
 }
 
 impl LinkItem {
-    /// Makes the item by which `token` leads to the request until `kept_until`.
+    /// Builds the item by which `token` leads to the request until `kept_until`.
     pub(super) fn new(token: &LinkToken, request_id: PaymentRequestId, kept_until: Timestamp) -> Self {
         Self { pk: link_key(token), request_id, ttl: kept_until.as_seconds_ceiling() }
     }
 }
 
-/// One history entry. Its version is its place in the list.
+/// One history entry. Its version is its position in the list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct EntryItem {
     status: Status,
@@ -43,7 +43,7 @@ pub(super) struct EntryItem {
     reason: Option<Reason>,
 }
 
-/// A payment request with everything about it.
+/// The item of a payment request, with everything about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RequestItem {
     pk: String,
@@ -66,17 +66,18 @@ pub(super) struct RequestItem {
     token: Token,
     #[serde(with = "milliseconds")]
     link_until: Timestamp,
-    /// The deadline, which is the range key of the index `due`. It is kept after the request has ended, because late
-    /// money is judged by it.
+    /// The deadline, which is the range key of the index `due`. It is kept after the request's end, because late money
+    /// is judged by it.
     #[serde(with = "milliseconds")]
     due_at: Timestamp,
-    /// The hash key of the index `due`, there only while a deadline runs: without it the item leaves the index.
+    /// The hash key of the index `due`. It is present only while a deadline runs: without it, the index does not
+    /// contain the item.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     due_shard: Option<u8>,
     history: Vec<EntryItem>,
     #[serde(with = "serde_dynamo::string_set")]
     operations: BTreeSet<OperationId>,
-    /// Every text of every fact; absent when there is none, as an empty set cannot be stored.
+    /// All texts of all facts; absent if there is none, because DynamoDB stores no empty set.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty", with = "serde_dynamo::string_set")]
     facts: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -89,15 +90,15 @@ pub(super) struct RequestItem {
     workspace_agent: String,
     /// The hash key of the index `by_month`.
     workspace_month: String,
-    /// The range key of both: newest last.
+    /// The range key of both, ordered by time of creation.
     created: String,
-    /// The time at which DynamoDB removes the item, in seconds since the Unix epoch; absent until the request has
+    /// The time at which DynamoDB deletes the item, in seconds since the Unix epoch; absent until the request has
     /// ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ttl: Option<i64>,
 }
 
-/// A token as the item holds it, redacted wherever the item is shown.
+/// A token in an item, redacted in `Debug`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 struct Token(String);
@@ -137,7 +138,7 @@ impl From<EntryItem> for HistoryEntry {
 }
 
 impl From<&PaymentRequest> for RequestItem {
-    /// Makes the item of an open request, as it is when it is inserted.
+    /// Builds the item of a new request, for its insert.
     fn from(request: &PaymentRequest) -> Self {
         let details = &request.details;
         Self {

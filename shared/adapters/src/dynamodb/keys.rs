@@ -1,25 +1,25 @@
-//! Keys: of the table's items and of its indexes.
+//! The keys of the table's items and of its indexes.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{AgentId, LinkToken, PaymentRequestId, WorkspaceId};
 
-/// How many parts the index of what is due has, so that a burst of requests does not meet in one partition.
+/// The number of partitions of the index of deadlines, so that a burst of requests does not load a single one.
 pub(super) const DUE_SHARDS: u8 = 16;
 
 const REQUEST: &str = "REQ#";
 const LINK: &str = "LINK#";
 
-/// Returns the key of a request's item.
+/// Returns the text of the key of a request's item.
 pub(super) fn request_key(id: PaymentRequestId) -> String {
     format!("{REQUEST}{id}")
 }
 
-/// Returns the key of a request's item, as a call takes it.
+/// Returns the key of a request's item, as a call's attribute value.
 pub(super) fn key(id: PaymentRequestId) -> AttributeValue {
     AttributeValue::S(request_key(id))
 }
 
-/// Returns the request that a key belongs to; none for the key of anything else.
+/// Returns the request that a key belongs to; `None` for any other item's key.
 pub(super) fn request_of_key(key: &str) -> Option<PaymentRequestId> {
     key.strip_prefix(REQUEST)?.parse().ok()
 }
@@ -29,7 +29,7 @@ pub(super) fn link_key(token: &LinkToken) -> String {
     format!("{LINK}{}", token.reveal())
 }
 
-/// Returns the hash key of the index `by_agent`. A workspace holds no `#`, so no two pairs give the same key.
+/// Returns the hash key of the index `by_agent`. A workspace contains no `#`, so no two pairs have the same key.
 pub(super) fn workspace_agent(workspace: &WorkspaceId, agent: &AgentId) -> String {
     format!("{workspace}#{agent}")
 }

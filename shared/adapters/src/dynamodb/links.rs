@@ -1,4 +1,4 @@
-//! Links: one item each, apart from the requests that they lead to.
+//! The store's port for links: one item each, apart from the requests that they lead to.
 
 use super::error::store_error;
 use super::item::LinkItem;
@@ -18,7 +18,7 @@ impl Links for DynamoDbStore {
         let link = LinkItem::new(token, id, kept_until);
         match self.put_new(to_item(&link).map_err(corrupt)?).await? {
             None => Ok(()),
-            // The put was tried twice and its first answer lost.
+            // The SDK retried the put, and the response to the first attempt was lost.
             Some(existing) if from_item::<LinkItem>(existing.clone()).map_err(corrupt)? == link => Ok(()),
             Some(_) => Err(StoreError::Refused("this token already leads to another request".into())),
         }

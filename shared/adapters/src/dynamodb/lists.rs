@@ -1,4 +1,4 @@
-//! Lists: keys from an index, then their items in batches.
+//! The store's port for lists: keys from an index, then their items in batches.
 
 use super::error::store_error;
 use super::keys::{key, workspace_agent, workspace_month};
@@ -10,16 +10,16 @@ use futures::future::try_join_all;
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// `BatchGetItem` takes at most so many keys
+/// The greatest number of keys that `BatchGetItem` accepts
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>).
 const BATCH: usize = 100;
 
-/// How many months' partitions are read side by side when a list has to reach far back.
+/// The number of months' partitions that are read in parallel when a list reaches far back.
 const MONTHS_AT_ONCE: usize = 8;
 
 impl Lists for DynamoDbStore {
     async fn list(&self, listing: &Listing) -> Result<Listed, StoreError> {
-        // One more than asked for tells whether there are more.
+        // One more than the limit, to find out whether there are more.
         let at_most = listing.limit + 1;
         let mut positions = match &listing.audience {
             Audience::Workspace(workspace) => self.positions_by_month(listing, workspace, at_most).await?,
@@ -33,14 +33,14 @@ impl Lists for DynamoDbStore {
         let next = if more { positions.last().copied() } else { None };
         let ids: Vec<PaymentRequestId> = positions.iter().map(|position| position.id).collect();
         let mut found = self.get_all(&ids).await?;
-        // The index lags behind the table by moments, so a key may have lost its item.
+        // The index lags behind the table by moments, so a key's item may be gone.
         let requests = ids.iter().filter_map(|id| found.remove(id)).collect();
         Ok(Listed { requests, next })
     }
 }
 
 impl DynamoDbStore {
-    /// Returns the places of requests in one partition of a list's index, newest first, at most so many.
+    /// Returns the positions of requests in one partition of a list's index, newest first, up to the given number.
     async fn positions(
         &self,
         listing: &Listing,
@@ -48,12 +48,12 @@ impl DynamoDbStore {
         partition: (&str, String),
         at_most: usize,
     ) -> Result<Vec<Position>, StoreError> {
-        // A range key is a time followed by more, so it sorts after that time alone: the low end is inclusive and the
+        // A range key begins with a time, so it sorts after that time alone. Therefore the low end is inclusive and the
         // high end exclusive, although BETWEEN includes both. After a position, its own key comes first and is dropped.
         let high = listing.after.filter(|after| after.created_at < listing.to);
         let (low, end) =
             (listing.from.to_string(), high.as_ref().map_or_else(|| listing.to.to_string(), Position::to_string));
-        // DynamoDB refuses a BETWEEN whose ends are the wrong way round; such a range holds nothing.
+        // DynamoDB rejects a BETWEEN whose ends are reversed; such a range is empty.
         if low > end {
             return Ok(Vec::new());
         }
@@ -73,7 +73,7 @@ impl DynamoDbStore {
         Ok(positions)
     }
 
-    /// Returns the places of a whole workspace's requests: a month's partition after another, from the newest on.
+    /// Returns the positions of a whole workspace's requests, month by month from the newest.
     async fn positions_by_month(
         &self,
         listing: &Listing,
@@ -85,7 +85,8 @@ impl DynamoDbStore {
         let mut positions = Vec::new();
         let mut at_once = 1;
         while positions.len() < at_most && moment.is_some() {
-            // Most pages end within the newest month; only a list that reaches far back is worth reading ahead for.
+            // Most pages end within the newest month, so other months are only read ahead for a list that reaches far
+            // back.
             let mut months = Vec::new();
             while let (Some(within), true) = (moment, months.len() < at_once) {
                 months.push(workspace_month(workspace, &within.month()));
@@ -101,7 +102,7 @@ impl DynamoDbStore {
         Ok(positions)
     }
 
-    /// Reads the requests of these identifiers that are there, in whatever order.
+    /// Reads the requests with these identifiers, in any order. Missing ones are left out.
     async fn get_all(&self, ids: &[PaymentRequestId]) -> Result<HashMap<PaymentRequestId, PaymentRequest>, StoreError> {
         let batches = try_join_all(ids.chunks(BATCH).map(|batch| self.get_batch(batch))).await?;
         Ok(batches.into_iter().flatten().map(|request| (request.id, request)).collect())
@@ -129,7 +130,7 @@ impl DynamoDbStore {
                 if pause > Duration::from_secs(2) {
                     return Err(StoreError::Unavailable("a batch of reads was left unprocessed too often".into()));
                 }
-                // What is left unprocessed was throttled: asking again at once would be throttled again.
+                // Unprocessed keys were throttled, and an immediate retry would be throttled too.
                 tokio::time::sleep(pause).await;
                 pause *= 2;
             }

@@ -1,4 +1,4 @@
-//! The table: one item per request, one per link, and one conditional write per change.
+//! The DynamoDB table: one item per request, one per link, and one conditional write per change.
 
 mod condition;
 mod due_index;

@@ -1,4 +1,4 @@
-//! Requests: one item each, with everything about it.
+//! The store's ports for requests: one item each, with everything about it.
 
 use super::condition::{checkout_update, conditional_update, record_update, retract_update};
 use super::item::RequestItem;
@@ -9,8 +9,8 @@ use domain::transition::alternatives;
 use domain::{Change, CheckoutId, Fact, PaymentRequest, PaymentRequestId, Transition};
 use serde_dynamo::aws_sdk_dynamodb_1::to_item;
 
-/// A request moves at most six times in its life (clicked, expired, processing, expired, refund due, refunded), so a
-/// change that is overtaken more often than this has met a defect.
+/// The greatest number of attempts of one change. A request changes its status at most six times (clicked, expired,
+/// processing, expired, refund due, refunded), so more lost races than this indicate a defect.
 const OVERTAKEN_AT_MOST: usize = 8;
 
 impl Inserts for DynamoDbStore {
@@ -42,12 +42,12 @@ impl Changes for DynamoDbStore {
             if !change.scope.covers(&request.workspace, &request.agent.id) {
                 return Ok(Changed::NotFound);
             }
-            // It was us, and it worked: the answer to the first try was lost.
+            // This very change was applied: the response to the first attempt was lost.
             if request.operations.contains(&change.operation) {
                 return Ok(Changed::Applied(Box::new(request)));
             }
             let Some(row) = change.transition(&request) else { return Ok(Changed::Unchanged(Box::new(request))) };
-            // The table has another outcome for the request as it turned out to be, such as a refund for late money.
+            // The table has another outcome for the request's actual status, such as a refund for late money.
             rows = outcomes
                 .iter()
                 .find(|outcome| outcome.iter().any(|other| other.leads_as(row)))
@@ -67,7 +67,7 @@ impl Checkouts for DynamoDbStore {
 impl Facts for DynamoDbStore {
     async fn record_fact(&self, id: PaymentRequestId, fact: &Fact) -> Result<Changed, StoreError> {
         Ok(match self.write(record_update(self.update(id), id, fact)).await? {
-            // It was us, and it worked: the answer to the first try was lost.
+            // This very fact was recorded: the response to the first attempt was lost.
             Written::Refused(Some(request)) if request.has_fact(fact) => Changed::Applied(Box::new(request)),
             written => written.changed(),
         })
@@ -75,7 +75,7 @@ impl Facts for DynamoDbStore {
 
     async fn retract_fact(&self, id: PaymentRequestId, fact: &Fact) -> Result<Changed, StoreError> {
         Ok(match self.write(retract_update(self.update(id), id, fact)).await? {
-            // It was us, and it worked; or the fact was not there.
+            // The fact was retracted and the response to the first attempt lost, or there was no fact.
             Written::Refused(Some(request)) if !request.has_fact(fact) => Changed::Applied(Box::new(request)),
             written => written.changed(),
         })

@@ -1,4 +1,4 @@
-//! The domain's store over the real SDK: the table, its connection, and the calls that its ports are made of.
+//! The domain's store, on the AWS SDK: the table, its connection, and the calls that the ports share.
 
 use super::error::store_error;
 use super::item::RequestItem;
@@ -17,10 +17,10 @@ use serde_dynamo::aws_sdk_dynamodb_1::from_item;
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// An item, or the key of one.
+/// An item, or the key of an item.
 pub(super) type Item = HashMap<String, AttributeValue>;
 
-/// Payment requests in one DynamoDB table.
+/// The store of payment requests in one DynamoDB table.
 #[derive(Debug, Clone)]
 pub struct DynamoDbStore {
     pub(super) client: Client,
@@ -30,14 +30,14 @@ pub struct DynamoDbStore {
 
 /// The outcome of one conditional update.
 pub(super) enum Written {
-    /// It was made. Holds the item as it is now.
+    /// The update was applied. Holds the new item.
     New(PaymentRequest),
-    /// Its condition failed. Holds the item as it was, if there is one.
+    /// The update's condition failed. Holds the unchanged item, if there is one.
     Refused(Option<PaymentRequest>),
 }
 
 impl Written {
-    /// Maps the outcome of an update that is not repeated under another condition.
+    /// Maps the outcome of an update that is not retried under another condition.
     pub(super) fn changed(self) -> Changed {
         match self {
             Self::New(request) => Changed::Applied(Box::new(request)),
@@ -47,26 +47,26 @@ impl Written {
     }
 }
 
-/// One page of an index to read.
+/// The parameters for reading one page of an index.
 pub(super) struct Page<'a> {
-    /// The index.
+    /// The index's name.
     pub(super) index: &'a str,
     /// The name and the value of its hash key.
     pub(super) partition: (&'a str, AttributeValue),
     /// The name of its range key, and the lowest and the highest value, both inclusive.
     pub(super) range: (&'a str, AttributeValue, AttributeValue),
-    /// Whether to begin at the highest value.
+    /// Whether to begin with the highest value.
     pub(super) newest_first: bool,
-    /// The greatest number of keys to read; none for all.
+    /// The greatest number of keys to read; `None` for all.
     pub(super) at_most: Option<usize>,
 }
 
 impl DynamoDbStore {
-    /// Makes the store that the environment names: `TABLE_NAME` in `AWS_REGION`, at `AWS_ENDPOINT_URL_DYNAMODB` if that
-    /// is set. It ends no request before it is given [`Self::with_retention`].
+    /// Builds the store from the environment: `TABLE_NAME` in `AWS_REGION`, with the endpoint
+    /// `AWS_ENDPOINT_URL_DYNAMODB` if that is set. Until [`Self::with_retention`] is called, the store ends no request.
     ///
     /// # Errors
-    /// A variable that is missing or wrong.
+    /// A variable is missing or invalid.
     pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(Self {
             client: Client::from_conf(client_config!(aws_sdk_dynamodb, environment, "AWS_ENDPOINT_URL_DYNAMODB")),
@@ -75,23 +75,23 @@ impl DynamoDbStore {
         })
     }
 
-    /// Returns the store with the time for which a request is kept after its end. A store without it refuses every
-    /// change that ends a request, rather than to keep what nobody would remove.
+    /// Sets the time for which a request is kept after its end. A store without it rejects every change that ends a
+    /// request, because the request would never be deleted.
     #[must_use]
     pub fn with_retention(self, retention: Duration) -> Self {
         Self { retention: Some(retention), ..self }
     }
 
-    /// Opens the connection that the first call would otherwise wait for, by reading an item that does not exist.
+    /// Opens the connection in advance, so that the first call does not wait for it: reads an item that does not exist.
     pub async fn warm(&self) {
         let warming = self.client.get_item().table_name(&self.table).key("pk", AttributeValue::S("WARM".to_owned()));
-        // Whatever is wrong shows at the first real call, which answers for it.
+        // A failure here is only logged: it will recur at the first real call, which handles it.
         if let Err(error) = warming.send().await {
-            tracing::warn!(error = %store_error(error), "the connection could not be warmed");
+            tracing::warn!(error = %store_error(error), "DynamoDB connection not opened in advance");
         }
     }
 
-    /// Begins an update of one request that answers with the item, also when its condition fails.
+    /// Starts an update of one request that returns the item, also when its condition fails.
     pub(super) fn update(&self, id: PaymentRequestId) -> UpdateItemFluentBuilder {
         self.client
             .update_item()
@@ -101,7 +101,7 @@ impl DynamoDbStore {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
     }
 
-    /// Makes one conditional update.
+    /// Sends one conditional update.
     pub(super) async fn write(&self, update: UpdateItemFluentBuilder) -> Result<Written, StoreError> {
         match update.send().await {
             Ok(output) => match output.attributes {
@@ -122,7 +122,7 @@ impl DynamoDbStore {
         }
     }
 
-    /// Puts an item that must not be there yet, or returns the one that is.
+    /// Puts an item if none with its key exists; otherwise returns the existing one.
     pub(super) async fn put_new(&self, item: Item) -> Result<Option<Item>, StoreError> {
         let put = self
             .client
@@ -148,7 +148,7 @@ impl DynamoDbStore {
         }
     }
 
-    /// Reads one item as it is now.
+    /// Reads one item (a consistent read).
     pub(super) async fn get_item(&self, pk: String) -> Result<Option<Item>, StoreError> {
         let get = self.client.get_item().table_name(&self.table).key("pk", AttributeValue::S(pk)).consistent_read(true);
         Ok(get.send().await.map_err(store_error)?.item)
@@ -186,7 +186,7 @@ impl DynamoDbStore {
     }
 }
 
-/// Reads a payment request out of its item.
+/// Parses a payment request from its item.
 pub(super) fn read(item: Item) -> Result<PaymentRequest, StoreError> {
     let item: RequestItem = from_item(item).map_err(corrupt)?;
     item.try_into().map_err(|error: domain::Invalid| StoreError::Corrupt(error.into()))
@@ -196,7 +196,7 @@ pub(super) fn corrupt(error: serde_dynamo::Error) -> StoreError {
     StoreError::Corrupt(error.into())
 }
 
-/// Returns a text attribute of an index's key.
+/// Returns a text attribute from an index's key.
 pub(super) fn text<'a>(item: &'a Item, attribute: &str) -> Result<&'a str, StoreError> {
     match item.get(attribute) {
         Some(AttributeValue::S(text)) => Ok(text),

@@ -1,28 +1,28 @@
-//! Items as the table's stream shows them.
+//! Items in the records of the table's stream.
 
 use super::item::{LinkItem, RequestItem};
 use super::keys::request_of_key;
 use domain::{PaymentRequest, PaymentRequestId};
 use serde_dynamo::{AttributeValue, Item, from_item};
 
-/// The error for an image that is not what the table holds. Its text names attributes, never their values.
+/// The error for an image that is not a payment request or link. Its text names attributes, never their values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ImageError {
-    /// An attribute is missing or of another type.
+    /// An attribute is missing or has another type.
     #[error("the image is not of a payment request or link: an attribute is missing or of another type")]
     Form,
-    /// An attribute holds what it may not hold.
+    /// An attribute has an invalid value.
     #[error("the image holds a value that a payment request cannot have")]
     Value,
 }
 
-/// Returns whether a record's keys are those of a payment request.
+/// Returns whether a record's keys belong to a payment request.
 #[must_use]
 pub fn is_request(keys: &Item) -> bool {
     matches!(keys.get("pk"), Some(AttributeValue::S(key)) if request_of_key(key).is_some())
 }
 
-/// Returns the payment request in an image; none in an empty image, which a record has where there was no item.
+/// Parses the payment request in an image; `None` for an empty image, which a record has if no item existed.
 ///
 /// # Errors
 /// [`ImageError`]

@@ -1,8 +1,8 @@
 //! Payment providers, chosen by `PAYMENT_PROVIDER`.
 //!
-//! A provider is one module here, with a client that implements the port [`PaymentProvider`], its webhooks, and what
-//! money it accepts. Whatever differs by provider is asked for in this file alone: another provider is one more name
-//! below, and the compiler points at every place that has to know it.
+//! A provider is one module here, with a client that implements the port [`PaymentProvider`], its webhooks, and the
+//! money that it accepts. Only this file distinguishes between providers. To add a provider, add a name below; the
+//! compiler then reports every other place to change.
 
 mod sandbox;
 mod stripe;
@@ -19,17 +19,17 @@ pub use sandbox::{Sandbox, SandboxWebhooks};
 pub use stripe::{Stripe, StripeWebhooks};
 
 names! {
-    /// The name of a payment provider: in `PAYMENT_PROVIDER`, in its webhooks' address and in a payment's `provider`.
+    /// The name of a payment provider, in `PAYMENT_PROVIDER`, in the URL of its webhooks and in a payment's `provider`.
     pub enum ProviderName {
-        /// The stand-in that comes with the local runner.
+        /// The test provider that comes with the local runner.
         Sandbox = "sandbox",
-        /// Stripe.
+        /// Stripe, by its hosted Checkout.
         Stripe = "stripe",
     }
 }
 
 impl ProviderName {
-    /// Reads `PAYMENT_PROVIDER`.
+    /// Reads the provider's name from `PAYMENT_PROVIDER`.
     ///
     /// # Errors
     /// The variable is missing or names no known provider.
@@ -37,8 +37,8 @@ impl ProviderName {
         environment.parse("PAYMENT_PROVIDER", &Self::alternatives())
     }
 
-    /// Checks that the provider accepts an amount, before a customer is asked for it. It needs neither a secret nor the
-    /// network.
+    /// Checks that the provider accepts an amount, before a customer is asked for it. The check needs neither a secret
+    /// nor the network.
     ///
     /// # Errors
     /// [`MoneyRefusal`]
@@ -50,33 +50,34 @@ impl ProviderName {
     }
 }
 
-/// Money that the provider does not accept.
+/// The error for money that the provider does not accept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MoneyRefusal {
-    /// The field that has to change: `currency` or `amount`.
+    /// The invalid field: `currency` or `amount`.
     pub field: &'static str,
-    /// What it has to be, as the end of a sentence about it.
+    /// What the field must be, as the end of a sentence about it.
     pub message: String,
 }
 
-/// What a webhook says, once its signature has been verified.
+/// The content of a webhook whose signature has been verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WebhookEvent {
     /// A report about a payment request.
     Report(ProviderEvent),
-    /// A payment that no request can have asked for: an amount out of bounds, an unknown currency.
+    /// A payment that no request can have asked for, because its amount is out of bounds or its currency unknown.
     ImpossibleMoney(PaymentRequestId),
-    /// A refund of ours that the provider had accepted has failed after all.
+    /// A refund that chat2pay requested and the provider had accepted has failed.
     RefundFailed(PaymentRequestId),
-    /// An event about a request of ours that changes nothing; its type, for the log.
+    /// An event about a request of ours that changes nothing. Holds its type, for the log.
     Ignored(String),
-    /// An event of the provider's test mode where money is real, or the other way round; its type, for the log.
+    /// An event of the provider's test mode in a deployment where money is real, or the other way round. Holds its
+    /// type, for the log.
     OtherMode(String),
-    /// An event that is not about a request of ours; its type, for the log.
+    /// An event that is not about a request of ours. Holds its type, for the log.
     Unrelated(String),
 }
 
-/// Evaluates an expression for the client, or for the webhooks, of whichever provider it is.
+/// Evaluates an expression for the client or the webhooks of any provider.
 macro_rules! with_provider {
     ($value:expr, $provider:ident => $expression:expr) => {
         match $value {
@@ -96,10 +97,10 @@ pub enum ConfiguredProvider {
 }
 
 impl ConfiguredProvider {
-    /// Builds the client of the provider that `PAYMENT_PROVIDER` names, with its own variables.
+    /// Builds the client of the provider that `PAYMENT_PROVIDER` names, from its own variables.
     ///
     /// # Errors
-    /// A variable that is missing or invalid.
+    /// A variable is missing or invalid.
     pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(match ProviderName::from_environment(environment)? {
             ProviderName::Sandbox => Self::Sandbox(Sandbox::from_environment(environment)?),
@@ -107,7 +108,7 @@ impl ConfiguredProvider {
         })
     }
 
-    /// The origin of its payment pages, for the browser's policy on where a form may lead.
+    /// Returns the origin of the provider's payment pages, for the Content Security Policy's `form-action`.
     #[must_use]
     pub fn checkout_origin(&self) -> &str {
         with_provider!(self, provider => provider.checkout_origin())
@@ -128,8 +129,8 @@ impl PaymentProvider for ConfiguredProvider {
     }
 }
 
-/// The webhooks of the provider that a deployment is configured with. Apart from the client, because only the function
-/// that receives webhooks may know their secret.
+/// The webhooks of the provider that a deployment is configured with. They are separate from the client, because only
+/// the function that receives webhooks may know their secret.
 #[derive(Debug, Clone)]
 pub enum ConfiguredWebhooks {
     /// See [`ProviderName::Sandbox`].
@@ -139,10 +140,10 @@ pub enum ConfiguredWebhooks {
 }
 
 impl ConfiguredWebhooks {
-    /// Builds the webhooks of the provider that `PAYMENT_PROVIDER` names, with its own variables.
+    /// Builds the webhooks of the provider that `PAYMENT_PROVIDER` names, from its own variables.
     ///
     /// # Errors
-    /// A variable that is missing or invalid.
+    /// A variable is missing or invalid.
     pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(match ProviderName::from_environment(environment)? {
             ProviderName::Sandbox => Self::Sandbox(SandboxWebhooks::from_environment(environment)?),
@@ -150,7 +151,7 @@ impl ConfiguredWebhooks {
         })
     }
 
-    /// The provider, with whose name the webhooks' address ends.
+    /// Returns the provider's name, with which the URL of its webhooks ends.
     #[must_use]
     pub fn provider(&self) -> ProviderName {
         match self {
@@ -159,8 +160,7 @@ impl ConfiguredWebhooks {
         }
     }
 
-    /// Verifies a webhook and reads what it says. The signature is checked over the raw bytes, before anything in them
-    /// is parsed.
+    /// Verifies and parses a webhook. The signature is verified over the raw bytes, before anything in them is parsed.
     ///
     /// # Errors
     /// [`WebhookError`]

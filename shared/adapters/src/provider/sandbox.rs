@@ -1,4 +1,4 @@
-//! The stand-in payment provider, an HTTP service inside the local runner.
+//! The test provider, an HTTP service inside the local runner.
 
 use super::{ProviderName, WebhookEvent};
 use crate::http_client::{HttpClient, HttpError};
@@ -12,10 +12,10 @@ use runtime::webhook_error::WebhookError;
 use runtime::{ConfigError, Environment};
 use serde::{Deserialize, Serialize};
 
-/// The name in a payment's `provider`.
+/// The provider's name in a payment.
 const NAME: &str = ProviderName::Sandbox.as_str();
 
-/// A client of the stand-in provider.
+/// The client of the test provider.
 #[derive(Debug, Clone)]
 pub struct Sandbox {
     http: HttpClient,
@@ -23,7 +23,7 @@ pub struct Sandbox {
     origin: String,
 }
 
-/// The webhooks of the stand-in provider.
+/// The webhooks of the test provider.
 #[derive(Debug, Clone)]
 pub struct SandboxWebhooks {
     secrets: SecretSource<Secrets>,
@@ -73,7 +73,7 @@ struct NewRefund<'a> {
 #[derive(Deserialize)]
 struct Envelope {
     r#type: String,
-    /// Of the form that the type says; a type that is none of ours may have none.
+    /// The event's object, in the form of its type. Unknown types may have none.
     #[serde(default)]
     data: serde_json::Value,
 }
@@ -107,13 +107,13 @@ impl ClosedPayment {
 }
 
 impl Sandbox {
-    /// Builds a client of the provider at `SANDBOX_PROVIDER_URL`.
+    /// Builds the client of the test provider at `SANDBOX_PROVIDER_URL`.
     ///
     /// # Errors
-    /// A variable that is missing or invalid.
+    /// A variable is missing or invalid.
     pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         let url = runtime::config::url(environment, "SANDBOX_PROVIDER_URL")?;
-        // Its payment pages are shown where the customer's pages are.
+        // The payment pages have the same origin as the customer's pages.
         let origin = runtime::config::public_base_url(environment)?;
         Ok(Self { http: HttpClient::new(), url, origin })
     }
@@ -124,10 +124,11 @@ impl Sandbox {
 }
 
 impl SandboxWebhooks {
-    /// Accepts webhooks signed with one of `SANDBOX_WEBHOOK_SECRET`, or of the secret at `SANDBOX_WEBHOOK_SECRET_ARN`.
+    /// Builds the reader of webhooks signed with one of the secrets in `SANDBOX_WEBHOOK_SECRET` or at
+    /// `SANDBOX_WEBHOOK_SECRET_ARN`.
     ///
     /// # Errors
-    /// A variable that is missing or invalid.
+    /// A variable is missing or invalid.
     pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(Self { secrets: SecretSource::from_environment(environment, "SANDBOX_WEBHOOK_SECRET")? })
     }

@@ -1,4 +1,4 @@
-//! Currencies: which a new request can be made in, and which a stored one may be in.
+//! Currencies: those that a new request can use, and those that a stored request may have.
 
 mod table;
 
@@ -10,16 +10,16 @@ use table::{Entry, FORMER, IN_FORCE};
 
 /// A currency of ISO 4217.
 ///
-/// Reading one ([`FromStr`], `Deserialize`) takes the former currencies too: what was asked for in one has to stay
-/// readable when its country gives it up. What a new request may be in is for [`Currency::in_force`] to decide.
+/// Parsing ([`FromStr`], `Deserialize`) accepts former currencies too, so that stored requests stay readable when a
+/// country gives its currency up. [`Currency::in_force`] decides which currencies a new request can use.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Currency(&'static Entry);
 
 impl Currency {
-    /// Returns the currency of this code if a new request can be made in it.
+    /// Returns the currency with this code if a new request can use it.
     ///
     /// # Errors
-    /// There is no such currency, it is no longer in force, or nobody pays in it (precious metals, funds).
+    /// The code is unknown, the currency is no longer in force, or nobody pays in it (precious metals, funds).
     pub fn in_force(code: &str) -> Result<Self, Invalid> {
         let currency: Self = code.parse()?;
         if find(IN_FORCE, code).is_some() {
@@ -29,30 +29,30 @@ impl Currency {
         }
     }
 
-    /// Returns the three letters of ISO 4217.
+    /// Returns the three-letter code of ISO 4217.
     #[must_use]
     pub fn code(self) -> &'static str {
         self.0.code
     }
 
-    /// Returns how many decimals its amounts are written with: 0 for JPY, 2 for ZAR, 3 for KWD (ISO 4217 exponent).
+    /// Returns the number of decimals of its amounts: 0 for JPY, 2 for ZAR, 3 for KWD (ISO 4217 exponent).
     #[must_use]
     pub fn decimals(self) -> u8 {
         self.0.decimals
     }
 
-    /// Returns the symbol that stands before an amount in English text, if one is unmistakable.
+    /// Returns the symbol that is written before an amount in English text; `None` if no symbol is unambiguous.
     #[must_use]
     pub fn symbol(self) -> Option<&'static str> {
         self.0.symbol
     }
 
-    /// Returns every currency that a new request can be made in, by its code.
+    /// Returns every currency that a new request can use, sorted by code.
     pub fn all_in_force() -> impl Iterator<Item = Self> {
         IN_FORCE.iter().map(Self)
     }
 
-    /// Returns every currency that is read and no longer accepted, by its code.
+    /// Returns every currency that is parsed but no longer accepted, sorted by code.
     pub fn all_former() -> impl Iterator<Item = Self> {
         FORMER.iter().map(Self)
     }

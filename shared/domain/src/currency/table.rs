@@ -8,14 +8,14 @@
 //! Symbols follow the `en` locale of the Unicode CLDR, which writes the code itself (`KWD 25.000`) wherever no symbol
 //! stands here; with the rand added, whose `R` the customer's messages are specified with.
 
-/// A currency as its amounts are written.
+/// A currency and how its amounts are written.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
-    /// The three letters of ISO 4217.
+    /// The three-letter code of ISO 4217.
     pub(crate) code: &'static str,
-    /// How many decimals its amounts have: the exponent of its minor unit.
+    /// The number of decimals of its amounts: the exponent of its minor unit.
     pub(crate) decimals: u8,
-    /// The symbol that stands before an amount in English text, where one is unmistakable.
+    /// The symbol that is written before an amount in English text; `None` if no symbol is unambiguous.
     pub(crate) symbol: Option<&'static str>,
 }
 
@@ -29,8 +29,8 @@ impl Entry {
     }
 }
 
-/// The currencies that people pay in, by their codes. Funds, units of account, precious metals and the codes for
-/// testing are not among them.
+/// The currencies that people pay in, sorted by code. Funds, units of account, precious metals and the codes for
+/// testing are left out.
 pub(crate) const IN_FORCE: &[Entry] = &[
     Entry::new("AED", 2),
     Entry::new("AFN", 2),
@@ -189,8 +189,8 @@ pub(crate) const IN_FORCE: &[Entry] = &[
     Entry::new("ZWG", 2),
 ];
 
-/// Codes that earlier versions took for new requests and that are refused now, by their codes. Requests in them are
-/// still shown, reported and refunded for as long as they are kept.
+/// The currencies that earlier versions accepted for new requests and that are rejected now, sorted by code. Requests
+/// in them are still shown, reported and refunded for as long as they are kept.
 pub(crate) const FORMER: &[Entry] = &[
     Entry::new("BGN", 2), // the lev; Bulgaria took the euro on 2026-01-01
     Entry::new("BOV", 2), // a fund of Bolivia

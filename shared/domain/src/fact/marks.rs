@@ -1,11 +1,12 @@
-//! Marks: the form in which release 0.1 kept facts, as identifiers among a request's operations.
+//! Marks: the form in which release 0.1 stored facts, as identifiers among a request's operations.
 //!
-//! Release 0.2 honours the marks that it finds, and writes them beside the facts. So 0.1 misses nothing, neither next
-//! to 0.2 during a deployment nor after a roll back.
+//! Release 0.2 honours the marks that it finds, and writes marks beside the facts. So 0.1 finds everything that it
+//! needs, both during a deployment with 0.2 and after a rollback.
 //!
-//! Two things go later, and the compiler names what depends on them:
-//! - with the release after 0.2, [`Fact::marks_to_write`]: from then on facts alone are written;
-//! - once no item is kept that 0.1 wrote, the rest of this module.
+//! Remove this code in two steps; the compiler finds what depends on it:
+//!
+//! - with the release after 0.2, [`Fact::marks_to_write`]: from then on only facts are written;
+//! - once no item written by 0.1 is stored any more, the rest of this module.
 
 use super::{Fact, PaymentDigest};
 use crate::event::event_id;
@@ -13,7 +14,7 @@ use crate::id::{OperationId, PaymentRequestId};
 use crate::payment_request::PaymentRequest;
 
 impl Fact {
-    /// Returns the mark of this fact.
+    /// Returns the fact's mark; `None` if the kind of fact has none.
     fn mark(&self) -> Option<OperationId> {
         match self {
             Self::MessageClaimed { run, .. } => Some(OperationId::from_text(run.as_str().to_owned())),
@@ -34,14 +35,14 @@ impl Fact {
         }
     }
 
-    /// Returns every mark of this fact in the request with this identifier: what to look for, and what to delete when
-    /// the fact is retracted.
+    /// Returns every mark of this fact in the request with this identifier: those to look for, and to delete when the
+    /// fact is retracted.
     #[must_use]
     pub fn marks(&self, id: PaymentRequestId) -> Vec<OperationId> {
         self.mark().into_iter().chain(self.exclusive_mark(id)).collect()
     }
 
-    /// Returns the marks to write beside this fact. Remove with the release after 0.2.
+    /// Returns the marks to write beside this fact. Remove this with the release after 0.2.
     #[must_use]
     pub fn marks_to_write(&self, id: PaymentRequestId) -> Vec<OperationId> {
         self.marks(id)
@@ -49,7 +50,7 @@ impl Fact {
 }
 
 impl PaymentRequest {
-    /// Returns whether a fact is known of the request, in either form.
+    /// Returns whether the request has a fact, as a fact or as a mark.
     #[must_use]
     pub fn has_fact(&self, fact: &Fact) -> bool {
         self.facts.contains(fact) || fact.mark().is_some_and(|mark| self.operations.contains(&mark))
@@ -63,7 +64,7 @@ mod tests {
     use crate::status::Status;
     use crate::test_support::request;
 
-    /// The identifiers that 0.1 wrote for these facts, as they lie in items of its time.
+    /// The identifiers that 0.1 wrote for these facts, as they are in its stored items.
     #[test]
     fn the_marks_are_those_of_release_0_1() {
         let id: PaymentRequestId = "019b8d9e-8000-7000-8000-000000000001".parse().unwrap();
@@ -97,7 +98,7 @@ mod tests {
         }
     }
 
-    /// The mark of another run's claim to the same message must not be taken for one's own.
+    /// A run must not mistake the mark of another run's claim to the same message for its own.
     #[test]
     fn a_claim_is_its_own_runs_alone() {
         let mut request = request(Status::Sent, 1_000);

@@ -1,35 +1,35 @@
-//! Facts: what has to be remembered about a request besides its changes.
+//! Facts: what must be remembered about a request besides its changes.
 //!
 //! A change moves a request and stays in its history. A fact does neither: no event announces it and no page shows it.
-//! Guards and use cases read it. A new kind of fact is a variant of [`Fact`] with its stored text; everything else
-//! follows from the compiler's questions.
+//! Guards and use cases read it. To add a kind of fact, add a variant of [`Fact`] with its stored text; the compiler
+//! then reports every other place to change.
 
 mod marks;
 
 use crate::id::{RunId, digest};
 use crate::status::Status;
 
-/// Something to remember about a request.
+/// A fact about a request.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fact {
     /// A run has claimed a message, so that no other run sends it too.
     MessageClaimed {
-        /// The version of the request whose event brings the message.
+        /// The version of the request whose event carries the message.
         version: usize,
-        /// The run that sends it.
+        /// The run that sends the message.
         run: RunId,
     },
-    /// The provider has said that a payment failed, so nobody waits for its money.
+    /// The provider reported that a payment failed, so its money is no longer expected.
     PaymentFailed(PaymentDigest),
-    /// The provider was asked to send late money back. What it then reports of a refund is about ours, not about one
-    /// that a person made.
+    /// chat2pay requested the refund of late money. The provider's later reports of a refund are then about this one,
+    /// not about one that a person made.
     RefundRequested,
-    /// A stored text that no kind above has: a fact of another release, or one of two texts of an exclusive fact. It is
-    /// kept, and no guard reads it.
+    /// A stored text that belongs to no kind above: a fact of another release, or the second text of an exclusive fact.
+    /// It is kept, and no guard reads it.
     Other(String),
 }
 
-/// A payment at its provider, as 72 bits of a digest: a reference may be long, and an item is to stay small.
+/// A payment at its provider, as 72 bits of a digest: a reference may be long, and items should stay small.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PaymentDigest(String);
 
@@ -38,20 +38,20 @@ const PAYMENT_FAILED: &str = "payment_failed";
 const REFUND_REQUESTED: &str = "refund_requested";
 
 impl Fact {
-    /// Makes the fact that a provider's payment failed.
+    /// Builds the fact that a provider's payment failed.
     #[must_use]
     pub fn payment_failed(provider: &str, reference: &str) -> Self {
         Self::PaymentFailed(PaymentDigest(digest(&format!("{provider}:{reference}:failed"))))
     }
 
-    /// Returns the fact with this stored text.
+    /// Parses a stored text; an unknown one becomes [`Self::Other`].
     #[must_use]
     pub fn from_text(text: String) -> Self {
-        // A text that a known kind would write otherwise, such as `claimed:01:…`, is not of that kind.
+        // A text that differs from what a known kind writes, such as `claimed:01:…`, does not belong to that kind.
         parse(&text).filter(|fact| fact.text() == text).unwrap_or(Self::Other(text))
     }
 
-    /// Returns the text by which the fact is stored. It never changes for a kind that was ever released.
+    /// Returns the text by which the fact is stored. It must never change for a kind that was released.
     #[must_use]
     pub fn text(&self) -> String {
         match self {
@@ -62,8 +62,8 @@ impl Fact {
         }
     }
 
-    /// Returns the second text of an exclusive fact, the same for all facts that exclude each other: a request holds it
-    /// once, and while it does, only the fact that brought it counts.
+    /// Returns the second text of an exclusive fact; `None` for other facts. All facts that exclude each other share
+    /// it, and a request can hold it only once, so only the fact that was stored with it counts.
     #[must_use]
     pub fn exclusive_text(&self) -> Option<String> {
         match self {
@@ -77,7 +77,7 @@ impl Fact {
         std::iter::once(self.text()).chain(self.exclusive_text())
     }
 
-    /// Returns the status that a request has to have while the fact is recorded or retracted; none if any will do.
+    /// Returns the status that a request must have for the fact to be recorded or retracted; `None` if any will do.
     #[must_use]
     pub const fn required_status(&self) -> Option<Status> {
         match self {

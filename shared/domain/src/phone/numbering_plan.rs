@@ -1,27 +1,27 @@
 //! The numbering plans of the world, as libphonenumber describes them.
 //!
-//! `phones/make.py` turns libphonenumber's patterns into one automaton (decision 0018), so that judging a number reads
-//! one row of a table per digit and costs nothing before. What is left to do here is what libphonenumber does before it
-//! looks at those patterns: it takes away a national prefix, unless the number is viable with it and not without.
+//! `phones/make.py` compiles libphonenumber's patterns into one automaton (decision 0018). So judging a number reads
+//! one table row per digit, and there is no set-up cost. This module adds the step that libphonenumber takes before it
+//! matches the patterns: it removes a national prefix, unless the number is viable with the prefix and not without.
 
 use regex_lite::{Captures, Regex};
 
-/// The automaton: a row for each state, of eleven 16-bit numbers in little-endian order. The first ten are the states
-/// that the digits lead to, the last one is the verdict on a number that ends there. Row 0 is the state that nothing
-/// leads out of, row 1 the one to begin in.
+/// The automaton: one row per state, each of eleven 16-bit numbers in little-endian order. The first ten are the next
+/// states by digit; the last is the verdict on a number that ends in this state. Row 0 is the dead state, row 1 the
+/// initial one.
 static PLANS: &[u8] = include_bytes!("../../phones/numbering_plans.bin");
 const COLUMNS: usize = 11;
 const VERDICT: usize = 10;
 
-/// The national prefixes: calling code, lengths of national numbers, the prefixes' pattern, what stands in their place.
+/// The national prefixes: calling code, lengths of national numbers, pattern of the prefixes, replacement.
 static PREFIXES: &str = include_str!("../../phones/national_prefixes.tsv");
 
-/// What the automaton says of a number, whose national prefix it takes for a part of it.
+/// The automaton's verdict on a number, with any national prefix read as part of the number.
 #[derive(Clone, Copy)]
 struct Verdict(u16);
 
 impl Verdict {
-    /// Judges a number's digits, the calling code first.
+    /// Judges a number's digits, beginning with the calling code.
     fn of(digits: &str) -> Self {
         let cell = |row: u16, column: usize| {
             let start = 2 * (COLUMNS * usize::from(row) + column);
@@ -39,32 +39,32 @@ impl Verdict {
         self.0 & 1 == 1
     }
 
-    /// Returns the region as a number: 1 to 676 for AA to ZZ, 677 for none, 0 for a number that is not valid.
+    /// Returns the region as a number: 1 to 676 for AA to ZZ, 677 for none, 0 for an invalid number.
     fn region(self) -> u16 {
         self.0 >> 1
     }
 }
 
-/// Returns whether these digits are a valid number that libphonenumber leaves as it is.
+/// Returns whether these digits are a valid number that libphonenumber leaves unchanged.
 pub(super) fn is_valid(digits: &str) -> bool {
     e164(digits).is_some_and(|form| form == digits)
 }
 
-/// Returns the digits of the E.164 form of the valid number that libphonenumber reads these digits as.
+/// Returns the digits of the E.164 form if libphonenumber reads these digits as a valid number.
 pub(super) fn e164(digits: &str) -> Option<String> {
     let form = NationalPrefix::of(digits).and_then(|prefix| prefix.taken_from(digits));
     let form = form.unwrap_or_else(|| digits.to_owned());
     (Verdict::of(&form).region() != 0).then_some(form)
 }
 
-/// Returns the ISO 3166 code of the country that a valid number belongs to, if it belongs to any.
+/// Returns the ISO 3166 code of a valid number's country; `None` if it belongs to no country.
 pub(super) fn country(digits: &str) -> Option<String> {
     let index = Verdict::of(digits).region().checked_sub(1).filter(|index| *index < 26 * 26)?;
     let letters = [index / 26, index % 26].map(|letter| char::from_u32(u32::from('A') + u32::from(letter)));
     letters.into_iter().collect()
 }
 
-/// What may stand before a calling code's national numbers, such as a trunk zero, as libphonenumber parses it.
+/// The national prefixes of a calling code, such as a trunk zero, as libphonenumber parses them.
 struct NationalPrefix {
     calling_code: &'static str,
     lengths: &'static str,
@@ -73,7 +73,7 @@ struct NationalPrefix {
 }
 
 impl NationalPrefix {
-    /// Finds the prefixes of the calling code that these digits begin with.
+    /// Finds the national prefixes by the calling code at the start of these digits.
     fn of(digits: &str) -> Option<Self> {
         PREFIXES.lines().find_map(|line| {
             let mut fields = line.split('\t');
@@ -83,10 +83,10 @@ impl NationalPrefix {
         })
     }
 
-    /// Returns the digits without the prefix, or with what replaces it; none if they stay as they are.
+    /// Returns the digits with the prefix removed or replaced; `None` if they stay unchanged.
     ///
-    /// It follows `maybeStripNationalPrefixAndCarrierCode` of libphonenumber's `PhoneNumberUtil`, and what
-    /// `parseHelper` does with its result.
+    /// This follows `maybeStripNationalPrefixAndCarrierCode` of libphonenumber's `PhoneNumberUtil`, and the use of its
+    /// result in `parseHelper`.
     fn taken_from(&self, digits: &str) -> Option<String> {
         let national = digits.get(self.calling_code.len()..)?;
         let taken = self.match_at_start(national)?;
@@ -95,16 +95,16 @@ impl NationalPrefix {
         (!spoiled && self.allows(taken.len())).then_some(form)
     }
 
-    /// Returns the national number without its prefix, if it begins with one.
+    /// Returns the national number without its prefix; `None` if it does not begin with one.
     fn match_at_start(&self, national: &str) -> Option<String> {
-        // Most prefixes are just digits, which need no pattern.
+        // Most prefixes are plain digits, so no pattern has to be compiled.
         if self.pattern.bytes().all(|byte| byte.is_ascii_digit()) {
             return national.strip_prefix(self.pattern).map(str::to_owned);
         }
         let pattern = Regex::new(&format!("^(?:{})", self.pattern)).ok()?;
         let found = pattern.captures(national)?;
         let mut taken = String::new();
-        // What was only there to be replaced may be missing: then the prefix is an ordinary one.
+        // The group to replace is optional; without it, the prefix is simply removed.
         if last_group(&found) {
             found.expand(self.replacement, &mut taken);
         }
@@ -112,7 +112,8 @@ impl NationalPrefix {
         Some(taken)
     }
 
-    /// Returns whether national numbers can be so long. What is too long is not, but libphonenumber lets it pass here.
+    /// Returns whether a national number can have this length. A number that is too long passes too, as in
+    /// libphonenumber.
     fn allows(&self, length: usize) -> bool {
         let mut lengths = self.lengths.split(',').filter_map(|length| length.parse::<usize>().ok());
         lengths.clone().any(|allowed| allowed == length) || lengths.all(|allowed| allowed < length)

@@ -1,13 +1,13 @@
-//! How a number that is not accepted can be read otherwise, so that its refusal names the form to write.
+//! Other readings of a number that is not accepted, so that its rejection can name the form to write.
 
 use super::{Phone, numbering_plan};
 use crate::text::is_printable;
 
-/// No number is longer, with all that people put between its digits.
+/// The greatest length of a text to read: no number is longer, separators included.
 const LONGEST: usize = 64;
 
-/// Returns the number that a text can only mean, if that is a valid one: without spaces and other decoration, with `00`
-/// or nothing in place of the plus, with a national prefix, or in a form that its country has given up.
+/// Returns the only valid number that a text can mean; `None` if there is none. The text may have spaces and other
+/// decoration, `00` or nothing in place of the plus, a national prefix, or a form that its country has abolished.
 pub(super) fn other_form(text: &str) -> Option<Phone> {
     let (plus, digits) = digits(text)?;
     let digits = match (plus, digits.strip_prefix("00")) {
@@ -16,11 +16,11 @@ pub(super) fn other_form(text: &str) -> Option<Phone> {
         (_, None) => &digits,
     };
     let form = numbering_plan::e164(digits).or_else(|| renumbered(digits))?;
-    // libphonenumber may read its own reading in yet another way.
+    // libphonenumber may read its own result in yet another way, so check that it leaves the result unchanged.
     Phone::from_record(&format!("+{form}")).ok().filter(|_| numbering_plan::is_valid(&form))
 }
 
-/// Returns whether there is a plus, and the digits, of what is written as phone numbers are.
+/// Returns whether the text has a plus, and its digits; `None` if it is not written like a phone number.
 fn digits(text: &str) -> Option<(bool, String)> {
     if text.len() > 4 * LONGEST {
         return None;
@@ -38,14 +38,14 @@ fn digits(text: &str) -> Option<(bool, String)> {
     (digits.len() <= LONGEST).then_some((without_plus.is_some(), digits))
 }
 
-/// Returns whether people put this character between the digits of a number.
+/// Returns whether this character is commonly written between the digits of a number.
 fn separates_digits(character: char) -> bool {
     character.is_whitespace()
         || matches!(character, '-' | '.' | '/' | '(' | ')' | '[' | ']')
         || matches!(character, '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{ff08}' | '\u{ff09}' | '\u{ff0d}'..='\u{ff0f}')
 }
 
-/// Returns the ASCII digit of a decimal digit in one of the scripts that keyboards type numbers in.
+/// Returns the ASCII form of a decimal digit, for the scripts that keyboards type numbers in.
 fn digit(character: char) -> Option<char> {
     // ASCII, Arabic-Indic, its eastern variant, Devanagari, fullwidth.
     let zero = ['0', '\u{660}', '\u{6f0}', '\u{966}', '\u{ff10}'];
@@ -53,14 +53,14 @@ fn digit(character: char) -> Option<char> {
     char::from_digit(value?, 10)
 }
 
-/// Returns whether digits without a plus may be a national number, of a country that nobody can know: with a trunk
-/// zero, or with ten digits as in North America, whose country code is left out more often than any other's.
+/// Returns whether digits without a plus may be a national number, whose country is unknown: digits with a trunk zero,
+/// or ten digits that are valid in North America, whose country code is left out more often than any other.
 fn may_lack_a_country(digits: &str) -> bool {
     digits.starts_with('0') || numbering_plan::is_valid(&format!("1{digits}"))
 }
 
-/// Returns the present form of a mobile number in one that its country has given up and that libphonenumber no longer
-/// reads. Address books and chat services still hold both.
+/// Returns the current form of a mobile number in an abolished form that libphonenumber no longer reads; `None` for any
+/// other number. Address books and chat services still hold both forms.
 ///
 /// - Mexico: a 1 before the ten digits, until 3 August 2019 (ITU Operational Bulletin 1151).
 /// - Brazil: eight digits after the area code, to which a 9 was added in front, everywhere since 6 November 2016

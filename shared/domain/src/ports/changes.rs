@@ -1,4 +1,4 @@
-//! One request's changes.
+//! The port for changes of one request.
 
 use crate::id::PaymentRequestId;
 use crate::payment_request::PaymentRequest;
@@ -10,18 +10,18 @@ use crate::transition::Change;
 pub enum Changed {
     /// The write was applied, by this call or by an earlier one of the same write. Holds the request as it is now.
     Applied(Box<PaymentRequest>),
-    /// Nothing happened. Holds the request as it was at that moment, which is the reason: whoever lost a race reads in
-    /// it what won.
+    /// Nothing was changed. Holds the request as it was at that moment. The loser of a race reads in it which change
+    /// won.
     Unchanged(Box<PaymentRequest>),
     /// There is no such request within the write's scope.
     NotFound,
 }
 
-/// The changes of requests.
+/// Changes of requests.
 pub trait Changes: Send + Sync {
-    /// Makes a change if the transition table allows it at the moment of the write: the status, the deadline, the
-    /// history and the fact that the change brings ([`Change::fact`]) move in one step, or nothing does. Of any number
-    /// of conflicting changes exactly one is applied, and every other is answered with the request that made it lose.
+    /// Applies a change if the transition table allows it at the moment of the write. The status, the deadline, the
+    /// history and the change's fact ([`Change::fact`]) are written together or not at all. Of any number of
+    /// conflicting changes exactly one is applied; every other returns the request as the winner left it.
     fn change(&self, id: PaymentRequestId, change: &Change)
     -> impl Future<Output = Result<Changed, StoreError>> + Send;
 }

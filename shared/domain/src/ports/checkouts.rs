@@ -1,13 +1,13 @@
-//! Which checkout belongs to a request.
+//! The port for the checkouts of requests.
 
 use crate::id::{CheckoutId, PaymentRequestId};
 use crate::ports::{Changed, StoreError};
 
 /// The checkouts of clicked requests.
 pub trait Checkouts: Send + Sync {
-    /// Sets which checkout belongs to a clicked request. It is no change of the request: no history, no event.
+    /// Sets the checkout of a clicked request. This is not a change of the request: it adds no history and no event.
     ///
-    /// Answers [`Changed::Unchanged`] if the request is not clicked any more.
+    /// Returns [`Changed::Unchanged`] if the request is no longer clicked.
     fn set_checkout(
         &self,
         id: PaymentRequestId,

@@ -1,21 +1,21 @@
-//! Errors of the store, whichever of its ports they come from.
+//! The errors that all ports of the store share.
 
 use std::error::Error;
 
 /// An error's cause, for the log.
 pub type Cause = Box<dyn Error + Send + Sync>;
 
-/// The error for a call that the store did not carry out. Whether a write was applied is then unknown; sending the same
-/// write again is always safe.
+/// The error for a call that the store did not complete. Whether a write was applied is then unknown; retrying the same
+/// write is always safe.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The store did not answer in time, refused for load, or cannot be reached.
+    /// The store did not respond in time, is overloaded, or cannot be reached.
     #[error("the store is unavailable: {0}")]
     Unavailable(#[source] Cause),
-    /// The store refused the call itself: a wrong table name, a missing permission, a defect.
+    /// The store rejected the call: a wrong table name, a missing permission, a defect.
     #[error("the store refused the call: {0}")]
     Refused(#[source] Cause),
-    /// The store holds something that is not a payment request.
+    /// The store holds an item that is not a payment request.
     #[error("a stored item cannot be read: {0}")]
     Corrupt(#[source] Cause),
 }

@@ -1,4 +1,4 @@
-//! Which request a link's token leads to.
+//! The port for links: which request a link's token leads to.
 
 use crate::id::PaymentRequestId;
 use crate::ports::StoreError;
@@ -7,8 +7,9 @@ use crate::token::LinkToken;
 
 /// The customers' links.
 pub trait Links: Send + Sync {
-    /// Makes `token` lead to the request until `kept_until`. Called before the request itself is inserted: a link
-    /// without a request leads nowhere, while a request without a link would be announced dead.
+    /// Stores a link from `token` to the request until `kept_until`. This is called before the request itself is
+    /// inserted. A link without a request only leads nowhere, but a request without a link would be announced with a
+    /// dead one.
     fn insert_link(
         &self,
         token: &LinkToken,
@@ -16,7 +17,7 @@ pub trait Links: Send + Sync {
         kept_until: Timestamp,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Makes `token` lead to the request until a later time than it did, also if it does not lead there any more.
+    /// Extends a link's life to `kept_until`, or stores the link again if it was deleted.
     fn keep_link(
         &self,
         token: &LinkToken,
@@ -24,7 +25,7 @@ pub trait Links: Send + Sync {
         kept_until: Timestamp,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Returns the request that `token` leads to.
+    /// Returns the request that `token` leads to; `None` if there is no such link.
     fn find_link(&self, token: &LinkToken)
     -> impl Future<Output = Result<Option<PaymentRequestId>, StoreError>> + Send;
 }

@@ -1,4 +1,4 @@
-//! The requests that an audience may see, in the order of their creation.
+//! The port for lists of the requests that an audience may see, in the order of creation.
 
 use crate::id::PaymentRequestId;
 use crate::invalid::Invalid;
@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 use std::fmt;
 use std::str::FromStr;
 
-/// A place in a list, newest first: just after this request.
+/// A position in a list, newest first: just after this request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     /// The request's time of creation.
@@ -19,14 +19,14 @@ pub struct Position {
 }
 
 impl Position {
-    /// Returns the place just after a request.
+    /// Returns the position just after a request.
     #[must_use]
     pub fn after(request: &PaymentRequest) -> Self {
         Self { created_at: request.created_at, id: request.id }
     }
 }
 
-/// Writes the place as `<created_at>#<id>`, which sorts by time of creation.
+/// Writes the position as `<created_at>#<id>`, which sorts by time of creation.
 impl fmt::Display for Position {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}#{}", self.created_at, self.id)
@@ -42,32 +42,32 @@ impl FromStr for Position {
     }
 }
 
-/// Which requests to list: those created from `from` up to but not at `to`, after `after`.
+/// The requests to list: those created from `from` (inclusive) to `to` (exclusive), after the position `after`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
-    /// Whoever asks, and so what they may see.
+    /// The audience, whose rights limit the list.
     pub audience: Audience,
     /// The earliest time of creation, inclusive.
     pub from: Timestamp,
-    /// The latest, exclusive.
+    /// The latest time of creation, exclusive.
     pub to: Timestamp,
-    /// The place at which the page before ended.
+    /// The position at which the previous page ended.
     pub after: Option<Position>,
     /// The greatest number of requests to return, at least 1.
     pub limit: usize,
 }
 
-/// A part of a list.
+/// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
-    /// The requests, newest first, at most as many as asked for.
+    /// The requests, newest first, at most as many as the limit.
     pub requests: Vec<PaymentRequest>,
-    /// The place at which to go on; none if there are no more.
+    /// The position at which the next page starts; `None` on the last page.
     pub next: Option<Position>,
 }
 
 /// Lists of requests.
 pub trait Lists: Send + Sync {
-    /// Returns a part of the requests that an audience may see, newest first.
+    /// Returns a page of the requests that an audience may see, newest first.
     fn list(&self, listing: &Listing) -> impl Future<Output = Result<Listed, StoreError>> + Send;
 }

@@ -1,7 +1,7 @@
-//! What the use cases need from outside, each port with the contract that its implementations keep.
+//! The ports: the interfaces that the use cases need, each with the contract of its implementations.
 //!
-//! The store is several ports, one per concern, so that a use case's signature says what it reads and writes, and a
-//! test's fake has exactly what the use case needs. One type may implement all of them.
+//! The store is several ports, one per concern. So a use case's signature says what it reads and writes, and a test's
+//! fake only implements what the use case needs. One type may implement all of them.
 //!
 //! | port | concern |
 //! | --- | --- |
@@ -10,11 +10,11 @@
 //! | [`Reads`] | one request as it is now |
 //! | [`Changes`] | one request's changes, each decided by the transition table |
 //! | [`Checkouts`] | which checkout belongs to a clicked request |
-//! | [`Facts`] | what has to be remembered about a request besides its changes |
+//! | [`Facts`] | what must be remembered about a request besides its changes |
 //! | [`DueIndex`] | which requests' deadlines come next |
 //! | [`Lists`] | the requests that an audience may see |
-//! | [`PaymentProvider`] | whoever takes the money |
-//! | [`Channel`] | the way to the customer's chat |
+//! | [`PaymentProvider`] | the provider that takes the payments |
+//! | [`Channel`] | the messages to the customer's chat |
 
 mod changes;
 mod channel;

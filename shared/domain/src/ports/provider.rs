@@ -1,23 +1,23 @@
-//! Whoever takes the money.
+//! The port for the payment provider.
 
 use crate::id::CheckoutId;
 use crate::money::Money;
 use crate::payment_request::{Payment, PaymentRequest};
 use crate::ports::Cause;
 
-/// The error for a call that the provider did not carry out.
+/// The error for a call that the provider did not complete.
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
-    /// The provider did not answer in time, refused for load, or cannot be reached. The same call again is safe.
+    /// The provider did not respond in time, is overloaded, or cannot be reached. Retrying the call is safe.
     #[error("the payment provider is unavailable: {0}")]
     Unavailable(#[source] Cause),
-    /// The provider refused, and will again.
+    /// The provider rejected the call, and would reject it again.
     #[error("the payment provider refused: {0}")]
     Refused(#[source] Cause),
-    /// The provider accepts no payment of this amount. There is no checkout for it, and there will be none.
+    /// The provider does not accept this amount. No checkout exists for it, and none can be created.
     #[error("the payment provider does not accept the amount: {0}")]
     AmountNotAccepted(#[source] Cause),
-    /// The provider's answer makes no sense.
+    /// The provider's response is invalid.
     #[error("the payment provider's answer cannot be read: {0}")]
     Unreadable(#[source] Cause),
 }
@@ -25,7 +25,7 @@ pub enum ProviderError {
 /// A payment page at the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkout {
-    /// The provider's identifier of it.
+    /// The checkout's identifier at the provider.
     pub id: CheckoutId,
     /// The address at which the customer pays.
     pub url: String,
@@ -34,16 +34,16 @@ pub struct Checkout {
 /// The outcome of [`PaymentProvider::close_checkout`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Closing {
-    /// Nobody can pay on it any more, and nobody has.
+    /// The page was unpaid and is closed, so nobody can pay on it any more.
     Closed,
-    /// It had been paid.
+    /// The page had already been paid.
     Paid {
         /// The payment.
         payment: Payment,
         /// The amount and its currency.
         money: Money,
     },
-    /// The customer has done their part, so nobody can pay on it any more, and the money is in flight.
+    /// The customer has done their part and the money is in flight. Nobody can pay on the page any more.
     Processing {
         /// The payment.
         payment: Payment,
@@ -55,30 +55,29 @@ pub enum Closing {
 /// The outcome of [`PaymentProvider::refund`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refunding {
-    /// The money has gone back.
+    /// The refunded money has arrived.
     Done,
-    /// The provider has accepted the refund, and reports by itself when the money has gone back.
+    /// The provider has accepted the refund, and will report when it is complete.
     UnderWay,
-    /// The provider has accepted the refund, and waits until there is enough money in the account: a person has to put
-    /// some there.
+    /// The provider has accepted the refund, and will send it once the account has sufficient funds. A person must add
+    /// them.
     WaitsForFunds,
 }
 
-/// Whoever takes the money.
+/// A payment provider.
 pub trait PaymentProvider: Send + Sync {
-    /// Returns the payment page for a request, the same one however often it is asked for: the request's identifier is
-    /// the provider's idempotency key. `return_url` is where the customer comes back to.
+    /// Returns the payment page for a request. Repeated calls return the same page, because the request's identifier is
+    /// the provider's idempotency key. `return_url` is the address that the customer returns to.
     fn create_checkout(
         &self,
         request: &PaymentRequest,
         return_url: &str,
     ) -> impl Future<Output = Result<Checkout, ProviderError>> + Send;
 
-    /// Closes a payment page for good, or says that it was paid or is being paid. Closing twice is closing once.
+    /// Closes a payment page for good, or reports that it was paid or that a payment is in flight. This is idempotent.
     fn close_checkout(&self, checkout: &CheckoutId) -> impl Future<Output = Result<Closing, ProviderError>> + Send;
 
-    /// Sends a payment back, once however often it is asked for. A refund that failed after it had been accepted is
-    /// sent anew.
+    /// Refunds a payment. This is idempotent, but a refund that failed after it was accepted is requested again.
     fn refund(
         &self,
         request: &PaymentRequest,

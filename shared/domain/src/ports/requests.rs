@@ -1,4 +1,4 @@
-//! One request: stored for the first time, and read.
+//! The ports that insert a request, and that read one.
 
 use crate::id::PaymentRequestId;
 use crate::payment_request::PaymentRequest;
@@ -7,22 +7,22 @@ use crate::ports::StoreError;
 /// The outcome of [`Inserts::insert`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Inserted {
-    /// The request is stored now.
+    /// The request was stored.
     New,
-    /// There already was one with this identifier, unchanged by the call.
+    /// A request with this identifier exists already. Holds it; the call did not change it.
     Existing(Box<PaymentRequest>),
 }
 
-/// New requests.
+/// Inserts of new requests.
 pub trait Inserts: Send + Sync {
-    /// Stores a new request unless there is one with its identifier. Of any number of concurrent inserts of one
-    /// identifier exactly one answers [`Inserted::New`]; that stays so when the answer is lost and the call is repeated
-    /// under the same operation.
+    /// Stores a new request unless one with its identifier exists. Of any number of concurrent inserts of one
+    /// identifier, exactly one returns [`Inserted::New`]. A retry under the same operation after a lost response keeps
+    /// that guarantee.
     fn insert(&self, request: &PaymentRequest) -> impl Future<Output = Result<Inserted, StoreError>> + Send;
 }
 
-/// Requests as they are now.
+/// Reads of single requests.
 pub trait Reads: Send + Sync {
-    /// Returns the request as it is now (a consistent read).
+    /// Returns the request as it is now (a consistent read); `None` if there is none.
     fn get(&self, id: PaymentRequestId) -> impl Future<Output = Result<Option<PaymentRequest>, StoreError>> + Send;
 }

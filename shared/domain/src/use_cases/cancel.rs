@@ -1,4 +1,4 @@
-//! An agent takes a payment request back.
+//! The use case of an agent who cancels a payment request.
 
 use super::UseCaseError;
 use crate::doors::Randomness;
@@ -12,15 +12,15 @@ use crate::transition::{CancelRefusal, Change, Command};
 /// The outcome of [`cancel`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Canceled {
-    /// The request is canceled, and its link is dead.
+    /// The request is canceled, and its link is invalid.
     Done(Box<PaymentRequest>),
-    /// Something else came first.
+    /// The request can no longer be canceled, for this reason.
     Refused(CancelRefusal),
-    /// There is no such request that the caller may see.
+    /// There is no such request, or the caller may not see it.
     NotFound,
 }
 
-/// Cancels a request that the caller may change: one write.
+/// Cancels a request that the caller may change, in one write.
 ///
 /// # Errors
 /// The store failed.
@@ -42,7 +42,7 @@ pub async fn cancel(
         Changed::Applied(request) => Canceled::Done(request),
         Changed::Unchanged(request) => match CancelRefusal::of(request.status_at(now)) {
             Some(refusal) => Canceled::Refused(refusal),
-            // The table allows what was refused: only a deadline that the clock had not reached can be the difference.
+            // The table allows canceling in this status, so the deadline must have passed by the clock of the write.
             None => Canceled::Refused(CancelRefusal::LinkExpired),
         },
         Changed::NotFound => Canceled::NotFound,

@@ -1,4 +1,4 @@
-//! The customer opens the link, and goes on to pay.
+//! The use case of a customer who opens the link and continues to the payment page.
 
 use super::UseCaseError;
 use crate::doors::Randomness;
@@ -16,20 +16,20 @@ use crate::transition::{Change, Command};
 /// The outcome of [`click`].
 #[derive(Debug)]
 pub enum Clicked {
-    /// The customer goes to the payment page at this address.
+    /// The customer continues to the payment page at this address.
     Checkout {
-        /// The address.
+        /// The payment page's address.
         url: String,
     },
-    /// There is a page to show instead: the request as it stands, being paid, paid or ended.
+    /// There is no payment page. Holds the request, which is being paid, is paid or has ended.
     Settled(Box<PaymentRequest>),
-    /// The payment provider does not answer. The click counts; pressing again goes on from here.
+    /// The payment provider is unavailable. The click is recorded, and another click continues from here.
     ProviderFailed(Box<PaymentRequest>, ProviderError),
-    /// The link is not known.
+    /// The link is unknown.
     NotFound,
 }
 
-/// Finds the request behind a link, changing nothing.
+/// Finds the request that a link leads to, without changing it.
 ///
 /// # Errors
 /// The store failed.
@@ -40,11 +40,11 @@ pub async fn look(store: &(impl Links + Reads), token: &LinkToken) -> Result<Opt
     }
 }
 
-/// Claims the request for the customer, then gets them to its payment page.
+/// Claims the request for the customer, then returns the address of its payment page.
 ///
-/// The claim comes first, so that an agent who cancels in the same moment is told the truth. Every step after it can be
-/// repeated: the provider answers with the same checkout for the same request, so pressing again heals whatever stopped
-/// in between. One read and two writes; a further click is one read and one refused write.
+/// The claim comes first, so that an agent who cancels at the same moment gets the true status. Every later step is
+/// idempotent: the provider returns the same checkout for the same request, so another click recovers from any failure
+/// in between. The first click takes one read and two writes; another click takes one read and one rejected write.
 ///
 /// # Errors
 /// The store failed.

@@ -1,4 +1,4 @@
-//! An agent sends a payment request.
+//! The use case of an agent who sends a payment request.
 
 use super::UseCaseError;
 use crate::doors::Randomness;
@@ -13,18 +13,18 @@ use crate::token::LinkToken;
 /// The outcome of [`create`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Created {
-    /// There is a new request.
+    /// A new request was created.
     New(Box<PaymentRequest>),
-    /// The same was asked for before under this key. Holds what it became.
+    /// The same details were sent under this key before. Holds the request created then, as it is now.
     Replayed(Box<PaymentRequest>),
-    /// Something else was asked for before under this key.
+    /// Other details were sent under this key before.
     KeyReused,
 }
 
-/// Creates a request, once per workspace and key: two writes, the link first.
+/// Creates a request, once per workspace and key, in two writes: the link first, then the request.
 ///
 /// # Errors
-/// The store failed; under a key, the same call again is safe.
+/// The store failed. With a key, a retry is safe.
 pub async fn create(
     store: &(impl Links + Inserts),
     doors: &(impl Clock + Randomness),
@@ -47,7 +47,7 @@ pub async fn create(
     store.insert_link(&request.token, id, now.saturating_add(limits.link_kept())).await?;
     Ok(match store.insert(&request).await? {
         Inserted::New => Created::New(Box::new(request)),
-        // The first try was applied and its answer lost; the second one met what it had written.
+        // The first attempt was applied and its response lost; the store's retry then found the request.
         Inserted::Existing(existing) if existing.operations.contains(&operation) => Created::New(existing),
         Inserted::Existing(existing) if existing.fingerprint == request.fingerprint => Created::Replayed(existing),
         Inserted::Existing(_) => Created::KeyReused,

@@ -1,4 +1,4 @@
-//! Time ends a payment request.
+//! The use cases that end a payment request whose deadline has passed.
 
 use super::UseCaseError;
 use super::payments::{paid, process};
@@ -15,29 +15,30 @@ use crate::transition::{Change, CheckoutClosed, Command};
 /// The outcome for a request whose deadline may have passed.
 #[derive(Debug)]
 pub enum Settled {
-    /// It has expired.
+    /// The request has expired.
     Expired(Box<PaymentRequest>),
-    /// The provider says that it was paid.
+    /// The provider reports that the request was paid.
     Paid(Box<PaymentRequest>),
-    /// The provider says that the customer has done their part and the money is in flight: no deadline runs any more.
+    /// The provider reports that the customer has done their part. The money is in flight, and no deadline runs any
+    /// more.
     Processing(Box<PaymentRequest>),
-    /// It is not due, or has ended otherwise.
+    /// The request's deadline has not passed, or the request has ended otherwise.
     NotDue,
-    /// The provider does not answer; try again later.
+    /// The provider is unavailable; retry later.
     Postponed(ProviderError),
-    /// The provider says that it was or is being paid with another amount or currency. It expired, and a person has to
-    /// look.
+    /// The provider reports a payment, arrived or in flight, with another amount or currency. The request has expired,
+    /// and a person must check the payment.
     Mismatched(Box<PaymentRequest>),
-    /// It has expired without the provider's confirmation, which had not come for ten minutes.
+    /// The request has expired without the provider's confirmation, which had been missing for ten minutes.
     ExpiredUnconfirmed(Box<PaymentRequest>, ProviderError),
 }
 
 /// The outcome of [`expire_unclicked`].
 #[derive(Debug)]
 pub enum Found {
-    /// It has expired, or is not due.
+    /// The request has expired, or is not due.
     Settled(Settled),
-    /// The customer has clicked, and its time to pay is over: [`settle_unpaid`] finds out how it ends.
+    /// The customer has clicked, and the time to pay is over: [`settle_unpaid`] determines the outcome.
     Unpaid(Box<PaymentRequest>),
 }
 
@@ -62,8 +63,10 @@ pub async fn expire_unclicked(
     })
 }
 
-/// Ends a request whose time to pay is over. It is closed at the provider first, so that nobody can pay for what has
-/// ended. If it was paid meanwhile, it is paid, or waits for the money that is in flight.
+/// Ends a request whose time to pay is over.
+///
+/// The checkout is closed at the provider first, so that nobody can pay for a request that has ended. If it was paid in
+/// the meantime, the request becomes paid, or processing while the money is in flight.
 ///
 /// # Errors
 /// The store failed.
@@ -79,8 +82,7 @@ pub async fn settle_unpaid(
     let (proof, note) = match closing {
         Ok(Closing::Closed) => (CheckoutClosed::confirmed(), Note::None),
         Ok(Closing::Paid { payment, money }) if money == request.details.money => {
-            // The same operation as the provider's webhook for this payment would be: whichever comes second changes
-            // nothing.
+            // The provider's webhook for this payment has the same operation, so the second of the two changes nothing.
             return Ok(match store.change(request.id, &paid(payment, money, now)).await? {
                 Changed::Applied(request) => Settled::Paid(request),
                 Changed::Unchanged(_) | Changed::NotFound => Settled::NotDue,
@@ -92,7 +94,7 @@ pub async fn settle_unpaid(
                 Changed::Unchanged(_) | Changed::NotFound => Settled::NotDue,
             });
         }
-        // Not what was asked for: it is never taken as payment of the request, which has ended all the same.
+        // The payment does not match the request: it never counts as paid, and expires all the same.
         Ok(Closing::Paid { .. } | Closing::Processing { .. }) => (CheckoutClosed::confirmed(), Note::Mismatched),
         Err(error) => match CheckoutClosed::unconfirmed(&request, now) {
             Some(proof) => (proof, Note::Unconfirmed(error)),
@@ -108,15 +110,15 @@ pub async fn settle_unpaid(
     })
 }
 
-/// What there is to say about an expiry besides that it happened.
+/// The circumstances of an expiry.
 enum Note {
     None,
     Mismatched,
     Unconfirmed(ProviderError),
 }
 
-/// Closes a request's checkout. One that was claimed and not yet known to have a checkout may be about to get one:
-/// creating it and closing it makes sure that it cannot be paid.
+/// Closes a request's checkout. A clicked request without a known checkout may be about to get one. Then the checkout
+/// is created and closed, so that nobody can pay on it.
 async fn close(
     provider: &impl PaymentProvider,
     public_base_url: &str,
@@ -127,7 +129,7 @@ async fn close(
     }
     match provider.create_checkout(request, &link_url(request, public_base_url)).await {
         Ok(checkout) => provider.close_checkout(&checkout.id).await,
-        // What cannot be opened cannot be paid.
+        // The provider creates no checkout for this amount, so nobody can pay.
         Err(ProviderError::AmountNotAccepted(_)) => Ok(Closing::Closed),
         Err(error) => Err(error),
     }

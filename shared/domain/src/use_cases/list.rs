@@ -1,4 +1,4 @@
-//! Agents and supervisors look at what was sent.
+//! The use cases of agents and supervisors who list and read requests.
 
 use super::UseCaseError;
 use crate::id::PaymentRequestId;
@@ -12,21 +12,21 @@ use crate::text::{ConversationId, OrderNumber};
 use crate::time::{Clock, Timestamp};
 use std::time::Duration;
 
-/// Properties that a request has to have. The empty filter matches every request.
+/// The properties that a request must have. The empty filter matches every request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// The true status at the moment of asking.
+    /// The true status at the time of the search.
     pub status: Option<Status>,
-    /// Exactly this order number.
+    /// The order number, matched exactly.
     pub order_number: Option<OrderNumber>,
-    /// Exactly this phone number.
+    /// The phone number, matched exactly.
     pub phone: Option<Phone>,
-    /// Exactly this conversation.
+    /// The conversation, matched exactly.
     pub conversation_id: Option<ConversationId>,
 }
 
 impl Filter {
-    /// Returns whether a request matches at a moment.
+    /// Returns whether a request matches the filter at `now`.
     #[must_use]
     pub fn matches(&self, request: &PaymentRequest, now: Timestamp) -> bool {
         let details = &request.details;
@@ -46,32 +46,32 @@ pub struct Search {
     pub from: Option<Timestamp>,
     /// The latest time of creation, exclusive.
     pub to: Option<Timestamp>,
-    /// The properties that each request has to have.
+    /// The properties that each request must have.
     pub filter: Filter,
-    /// The place to start after.
+    /// The position after which the page starts.
     pub after: Option<Position>,
     /// The greatest number of requests to return, at least 1.
     pub limit: usize,
 }
 
-/// A part of a list, newest first.
+/// A page of a list, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     /// The requests.
     pub items: Vec<PaymentRequest>,
-    /// The place at which the next part starts; none if this was the last.
+    /// The position after which the next page starts; `None` on the last page.
     pub next: Option<Position>,
 }
 
-/// How many requests a call with a filter looks at before it answers with what it has found and where to go on. Without
-/// this bound, a rare match in a large workspace would run into the function's time limit.
+/// The number of requests that a call with a filter examines before it returns what it has found and where to continue.
+/// Without this bound, a rare match in a large workspace would exceed the function's timeout.
 const LOOKED_AT: usize = 1_000;
 
-/// How many requests a call with a filter reads at first. Each further read is twice as large: a frequent match costs
-/// little more than a page of its own, and a rare one few calls.
+/// The number of requests that a call with a filter reads first. Each further read is twice as large. So a frequent
+/// match costs little more than a page of its own, and a rare one takes few calls.
 const READ_AT_FIRST: usize = 100;
 
-/// Returns the caller's requests that match, newest first. An agent only ever gets their own.
+/// Returns the caller's requests that match, newest first. An agent only receives their own.
 ///
 /// # Errors
 /// The store failed.
@@ -89,10 +89,10 @@ pub async fn list(
         (Role::Agent | Role::Supervisor, _) => caller.audience(),
     };
     let now = clock.now();
-    // Nothing older is stored: a request is removed `retention` after its end, and no life is longer than the other
-    // three.
+    // The store holds nothing older: a request is deleted `retention` after its end, and its life lasts no longer than
+    // the other three durations together.
     let oldest = now.saturating_sub(limits.retention + limits.link + limits.checkout + LONGEST_PROCESSING);
-    // A request made while the list is read, or by a machine whose clock is ahead, still belongs to it.
+    // The margin includes requests that are created during the read, or by a machine whose clock is ahead.
     let newest = now.saturating_add(Duration::from_hours(1));
     let (mut left, read_at_first) =
         if search.filter == Filter::default() { (search.limit, search.limit) } else { (LOOKED_AT, READ_AT_FIRST) };
@@ -127,7 +127,7 @@ pub async fn list(
     }
 }
 
-/// Returns one request, if the caller may see it.
+/// Returns one request if the caller may see it.
 ///
 /// # Errors
 /// The store failed.
@@ -152,15 +152,15 @@ mod tests {
 
     const NOW: i64 = 100_000;
 
-    /// A store of these requests, newest first, that records what it was asked for.
+    /// A fake store with these requests, newest first. It records the listings that it receives.
     struct FakeStore {
         requests: Vec<PaymentRequest>,
         listings: Mutex<Vec<Listing>>,
     }
 
     impl FakeStore {
-        /// Makes a store of so many requests that Alice has just sent, each in a millisecond of its own. `make` gets
-        /// each with its place among the newest.
+        /// Builds a store with `count` requests that Alice has just sent, each created in its own millisecond. `make`
+        /// adjusts each request by its position, counted from the newest.
         fn of(count: usize, make: impl Fn(usize, &mut PaymentRequest)) -> Self {
             let requests = (0..count).map(|place| {
                 let mut request = request(Status::Sent, NOW + 300_000);
@@ -171,12 +171,12 @@ mod tests {
             Self { requests: requests.collect(), listings: Mutex::default() }
         }
 
-        /// Takes the listings that were asked for since the last time.
+        /// Takes the listings received since the last call.
         fn listings(&self) -> Vec<Listing> {
             std::mem::take(&mut self.listings.lock().unwrap())
         }
 
-        /// Takes how many requests were asked for, each time since the last.
+        /// Takes the limits of the listings received since the last call.
         fn asked_for(&self) -> Vec<usize> {
             self.listings().iter().map(|listing| listing.limit).collect()
         }
@@ -199,7 +199,7 @@ mod tests {
             }
         }
 
-        /// Every page there is, one after the other.
+        /// Returns all pages of a search in order.
         fn pages(&self, search: &Search) -> Vec<Page> {
             let mut pages = vec![self.list(search)];
             while let Some(next) = pages.last().and_then(|page| page.next) {
@@ -236,7 +236,7 @@ mod tests {
         Filter { order_number: Some(number.parse().unwrap()), ..Filter::default() }
     }
 
-    /// One request in so many, from this place on, is for order 7.
+    /// Gives order number 7 to every `step`th request, starting at position `from`.
     fn every(step: usize, from: usize) -> impl Fn(usize, &mut PaymentRequest) {
         move |place, request| {
             if place >= from && (place - from).is_multiple_of(step) {

@@ -1,4 +1,4 @@
-//! What people and time do with payment requests, one module each.
+//! The use cases of a payment request, one module each.
 
 pub mod cancel;
 pub mod click;
@@ -14,7 +14,7 @@ pub mod report;
 use crate::doors::NoRandomness;
 use crate::ports::{ProviderError, StoreError};
 
-/// The error of a use case that did not come to its end. Every use case can be run again from its start.
+/// The error of a use case that did not complete. Every use case can be retried from its start.
 #[derive(Debug, thiserror::Error)]
 pub enum UseCaseError {
     /// The store failed.
@@ -23,16 +23,16 @@ pub enum UseCaseError {
     /// The payment provider failed.
     #[error(transparent)]
     Provider(#[from] ProviderError),
-    /// The payment provider failed, and then the store with what follows from that.
+    /// The payment provider failed, and then the store failed to record the consequence.
     #[error("{provider}; and what follows from it could not be stored: {store}")]
     Unsettled {
         /// The provider's failure, which came first.
         provider: ProviderError,
-        /// The store's failure, which followed.
+        /// The store's failure, which came second.
         #[source]
         store: StoreError,
     },
-    /// There are no random bytes to make an identifier of.
+    /// The source of randomness failed, so that no identifier could be generated.
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
 }

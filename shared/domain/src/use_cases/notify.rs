@@ -1,4 +1,4 @@
-//! The customer reads in the chat what happened, or the agent reads that the customer did not.
+//! The use cases that notify the customer, or record for the agent that the customer was not notified.
 
 use super::UseCaseError;
 use crate::delivery::{DeliveryFailure, DeliveryReport};
@@ -16,7 +16,7 @@ use crate::time::{Clock, Timestamp};
 use crate::transition::{Change, Command};
 use std::time::Duration;
 
-/// The age from which on an event has waited, for the bus or for the channel, so that what it says may have changed.
+/// The age from which on an event may be outdated, because it waited for the bus or for the channel.
 const FRESH: Duration = Duration::from_secs(5);
 
 /// The outcome of [`notify`].
@@ -26,52 +26,52 @@ pub enum Notified {
     Delivered,
     /// The event brings the customer no message.
     NoMessage,
-    /// Nobody waits for the link any more: it had ended or been clicked before the message could be delivered. A dead
-    /// link is worse than none, and whoever reads that a request is canceled must not be asked to pay it next.
+    /// The link had expired or been clicked before the message could be delivered. It is not sent: a dead link is worse
+    /// than none, and a customer who has read that a request is canceled must not be asked to pay it next.
     TooLate,
-    /// Another run has claimed the message, or has given it up.
+    /// Another run has claimed the message, or has already recorded its failure.
     Elsewhere,
     /// There is no such request.
     Unknown,
-    /// The message is given up.
+    /// The message is abandoned.
     Failed {
         /// The reason, as the agent reads it.
         reason: DeliveryFailure,
-        /// Whether the request's history says so. It does not when the message had no link, or when the request had
-        /// moved on: whoever has clicked has the link.
+        /// Whether the failure was recorded in the request's history. It was not if the message had no link, or if the
+        /// request had changed in the meantime: a customer who has clicked has the link.
         recorded: bool,
         /// The channel's failure, for the log.
         cause: ChannelError,
     },
 }
 
-/// The error for a message that was not delivered, while a later run may do better.
+/// The error for a message that was not delivered, while a retry may succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum NotifyError {
     /// The channel failed.
     #[error(transparent)]
     Channel(#[from] ChannelError),
-    /// The store failed, and nothing was sent.
+    /// The store failed, and no message was sent.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The channel failed, and then the store with what follows from that.
+    /// The channel failed, and then the store failed to record the consequence.
     #[error("{channel}; and what follows from it could not be stored: {store}")]
     Unsettled {
         /// The channel's failure, which came first.
         channel: ChannelError,
-        /// The store's failure, which followed.
+        /// The store's failure, which came second.
         #[source]
         store: StoreError,
     },
-    /// There are no random bytes to make an identifier of.
+    /// The source of randomness failed, so that no identifier could be generated.
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
 }
 
 /// Sends the customer the text that belongs to an event: at least once through a channel that drops repeats, at most
-/// once through any other. `retries` says when a run that fails is repeated.
+/// once through any other. `retries` is the schedule on which failed runs are retried.
 ///
-/// A link that is given up leaves an entry in its request's history, once however often the event comes.
+/// An abandoned link adds one entry to its request's history, however often the event is delivered.
 ///
 /// # Errors
 /// [`NotifyError`]
@@ -98,7 +98,7 @@ pub async fn notify(
             Changed::Unchanged(request) => return claimed_elsewhere(store, doors, retries, event, &request).await,
             Changed::NotFound => return Ok(Notified::Unknown),
         },
-        // Without a claim nothing is known but what the event says. One that comes at once is believed.
+        // Without a claim, the request was not read, so only the event is known. A fresh event is trusted.
         None if event.link.is_some() && doors.now().saturating_duration_since(event.occurred_at) > FRESH => {
             let Some(request) = store.get(event.id).await? else { return Ok(Notified::Unknown) };
             Some(request)
@@ -120,7 +120,7 @@ pub async fn notify(
     Err(error.into())
 }
 
-/// Returns the reason why a message is given up after this failure; none if another run may do better.
+/// Returns the reason for which a message is abandoned after this failure; `None` if another run may succeed.
 fn given_up(
     retries: &RetrySchedule,
     event: &PaymentRequestEvent,
@@ -141,14 +141,16 @@ fn given_up(
     }
 }
 
-/// Returns whether the function is run on this event once more, and early enough before the link's deadline.
+/// Returns whether another run will follow on this event, early enough before the link's deadline.
 fn another_run_comes(retries: &RetrySchedule, occurred_at: Timestamp, deadline: Timestamp, now: Timestamp) -> bool {
     let next = retries.next_run_within(now.saturating_duration_since(occurred_at));
     next.is_some_and(|next| now.saturating_add(next) < deadline)
 }
 
-/// Handles a message that another run has claimed. If that run was cut off, nobody but this one can say so. While this
-/// run can only be the first, the other one may still be at work; after the first pause it cannot be.
+/// Handles a message that another run has claimed.
+///
+/// If that run was cut off, only this run can record the failure. While this run can only be the first, the other one
+/// may still be in progress; after the first pause it no longer is.
 async fn claimed_elsewhere(
     store: &impl Changes,
     clock: &impl Clock,
@@ -165,7 +167,7 @@ async fn claimed_elsewhere(
     fail(store, clock, event, DeliveryFailure::DeliveryUnconfirmed, cause).await
 }
 
-/// Gives a message up, and records so if it is the one with the link. A claim to it stays.
+/// Abandons a message, and records the failure if the message has the link. Its claim is kept.
 async fn fail(
     store: &impl Changes,
     clock: &impl Clock,
@@ -185,7 +187,8 @@ async fn fail(
     }
 }
 
-/// Adds the entry of a link that does not arrive, once however often and from wherever that is reported.
+/// Adds the history entry for a link that was not delivered, once, however often and from whichever source the failure
+/// is reported.
 async fn record_failure(
     store: &impl Changes,
     clock: &impl Clock,
@@ -196,7 +199,8 @@ async fn record_failure(
     let (operation, now) = (OperationId::of_undelivered_message(event_id), clock.now());
     let change = Change::new(Command::RecordFailedDelivery { reason }, now, Actor::System, operation);
     Ok(match store.change(id, &change).await? {
-        // The store takes a repeat for the change itself, whose answer may have been lost. Our own entry has our time.
+        // The store reports a repeat as applied too, because the response to the first write may have been lost. Only
+        // an entry with our own time was written by this call.
         Changed::Applied(request) if request.failed_delivery().is_some_and(|entry| entry.at != now) => {
             DeliveryReportOutcome::Known(request)
         }
@@ -209,20 +213,20 @@ async fn record_failure(
 /// The outcome of [`record_delivery_report`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeliveryReportOutcome {
-    /// It is in the request's history.
+    /// The failure was recorded in the request's history.
     Applied(Box<PaymentRequest>),
-    /// The history had an entry of it already.
+    /// The history already had an entry for the failure.
     Known(Box<PaymentRequest>),
-    /// It changes nothing: the request has moved on, and whoever has clicked has the link.
+    /// The report changes nothing: the request is no longer `Sent`. A customer who has clicked has the link.
     Unchanged(Box<PaymentRequest>),
     /// There is no such request.
     Unknown,
 }
 
-/// Records that a link which the channel had accepted will not arrive: one write.
+/// Records the report that a link which the channel had accepted will not arrive, in one write.
 ///
 /// # Errors
-/// The store failed; the channel has to send the report again.
+/// The store failed; the channel must send the report again.
 pub async fn record_delivery_report(
     store: &impl Changes,
     clock: &impl Clock,
@@ -240,7 +244,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_mins(1);
     const RETRIES: RetrySchedule = RetrySchedule::new(&[MINUTE, Duration::from_mins(2)], Duration::from_secs(10));
 
-    /// When the three runs of a failing function on one event end, each of which takes up to 25 seconds.
+    /// Returns the times at which the three runs on one event end if they all fail. Each run takes up to 25 seconds.
     fn runs(delay: i64, takes: i64) -> [i64; 3] {
         let second = delay + takes + 60_000;
         [delay + takes, second + takes, second + takes + 120_000 + takes]

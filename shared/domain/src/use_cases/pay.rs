@@ -1,4 +1,4 @@
-//! The payment provider says what became of the money.
+//! The use cases that record a payment provider's reports.
 
 use super::UseCaseError;
 use super::payments::{paid, process};
@@ -13,7 +13,7 @@ use crate::text::Reason;
 use crate::time::{Clock, Timestamp};
 use crate::transition::{Change, Command};
 
-/// A provider's report, once its signature has been verified.
+/// A provider's report, with a verified signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProviderEvent {
     /// The customer has done their part of a payment, and its money is in flight.
@@ -34,7 +34,7 @@ pub enum ProviderEvent {
         /// The amount and its currency.
         money: Money,
     },
-    /// Money that was in flight will not come.
+    /// Money that was in flight will not arrive.
     PaymentFailed {
         /// The request that was being paid.
         id: PaymentRequestId,
@@ -43,7 +43,7 @@ pub enum ProviderEvent {
         /// The provider's own identifier of the payment.
         reference: String,
     },
-    /// Money has gone back.
+    /// Refunded money has arrived.
     Refunded {
         /// The request that had been paid.
         id: PaymentRequestId,
@@ -52,21 +52,21 @@ pub enum ProviderEvent {
         /// The amount that has gone back, and its currency.
         money: Money,
     },
-    /// The provider has accepted refunds of a payment, from us or from a person. It does not say whether their money
-    /// has gone back.
+    /// The provider has accepted refunds of a payment, requested by chat2pay or by a person. The report does not say
+    /// whether their money has arrived.
     RefundTaken {
         /// The request that had been paid.
         id: PaymentRequestId,
         /// The provider's own identifier of the payment.
         reference: String,
-        /// The amount that goes back in all, and its currency.
+        /// The total amount of the refunds, and its currency.
         money: Money,
     },
     /// An attempt to pay has failed.
     AttemptFailed {
         /// The request that was being paid.
         id: PaymentRequestId,
-        /// The provider's identifier of this report: the same report again is the same attempt.
+        /// The provider's identifier of this report. A repeated report is about the same attempt.
         report: String,
         /// The reason, in the provider's words.
         reason: Option<Reason>,
@@ -76,24 +76,24 @@ pub enum ProviderEvent {
 /// The outcome of [`record_provider_event`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProviderEventOutcome {
-    /// It is in the request's history. [`Status::RefundDue`] means that the money came too late.
+    /// The report was recorded in the request's history. [`Status::RefundDue`] means that the money came too late.
     Applied(Box<PaymentRequest>),
-    /// It changes nothing: a repeat, or a request that it no longer concerns.
+    /// The report changes nothing: it is a repeat, or the request has moved on.
     Unchanged(Box<PaymentRequest>),
-    /// The money is not what was asked for, so it does not pay the request. A person has to look.
+    /// The amount or currency differs from the request's, so the payment does not count. A person must check it.
     Mismatch(Box<PaymentRequest>),
-    /// The request had been paid by another payment already, so this one is too much. A person has to look.
+    /// The request had already been paid by another payment, so this one is too much. A person must check it.
     SecondPayment(Box<PaymentRequest>),
-    /// Money of the request went back, but not the whole of a payment whose refund was due: a person sent it.
+    /// Money of the request was refunded, but not the whole of a payment whose refund was due. So a person sent it.
     RefundNotDue(Box<PaymentRequest>),
     /// There is no such request.
     Unknown,
 }
 
-/// Records a report: one write, for a refund after one read, and a second one for a payment whose money is in flight.
+/// Records a report: in one write, for a refund after one read; a payment in flight takes a second write.
 ///
 /// # Errors
-/// The store failed; the provider has to send the report again.
+/// The store failed; the provider must send the report again.
 pub async fn record_provider_event(
     store: &(impl Links + Reads + Changes),
     clock: &impl Clock,
@@ -141,20 +141,20 @@ pub async fn record_provider_event(
     }
 }
 
-/// What a report proves about a refund.
+/// The state of a refund that a report proves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Evidence {
-    /// The money has gone back.
+    /// The refunded money has arrived.
     Arrived,
     /// The provider has accepted the refund.
     Accepted,
 }
 
-/// Records that the money of a request for which a refund is due has gone back, whether we sent it or a person did.
-/// What is due and of which payment does not change any more, so it can be read before the write.
+/// Records that a due refund is complete, whether chat2pay or a person requested it. The amount due and its payment do
+/// not change any more, so they can be read before the write.
 ///
-/// Our own refund is known by [`Fact::RefundRequested`], and is done when its money has gone back. Of a person's refund
-/// the provider says no more than that it accepted it, so that has to do.
+/// A refund with [`Fact::RefundRequested`] was requested by chat2pay, and is complete when its money has arrived. About
+/// a person's refund the provider reports only that it was accepted, so that counts as complete.
 async fn record_refund(
     store: &(impl Reads + Changes),
     id: PaymentRequestId,

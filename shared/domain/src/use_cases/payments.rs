@@ -1,4 +1,4 @@
-//! The changes that a payment makes, the same ones whether the provider reports it by itself or is asked.
+//! The changes that a payment makes. They are the same whether the provider reports the payment or is polled for it.
 
 use super::UseCaseError;
 use crate::id::{OperationId, PaymentRequestId};
@@ -11,16 +11,17 @@ use crate::status::Status;
 use crate::time::Timestamp;
 use crate::transition::{Change, Command};
 
-/// Returns the change that money makes which has arrived, the same one however often it is reported.
+/// Returns the change for money that has arrived. It is the same however often the payment is reported.
 pub(super) fn paid(payment: Payment, money: Money, now: Timestamp) -> Change {
     let operation = OperationId::of_message(&format!("{}:{}", payment.provider, payment.reference));
     Change::new(Command::Pay { payment, money }, now, Actor::Provider, operation)
 }
 
-/// Records that a payment's money is in flight, and keeps the customer's link for as long as that may take. The link
-/// would be gone a minute after both time limits, and whoever waits for their money to arrive could not look any more.
+/// Records that a payment's money is in flight, and keeps the customer's link for as long as that may take. Otherwise
+/// the link would be deleted a minute after both time limits, and the customer could no longer look up the payment.
 ///
-/// If something stops between the two writes, a repeat of the report makes up for it: it counts as applied too.
+/// If the process stops between the two writes, a repeated report makes the second one, because a repeat counts as
+/// applied too.
 pub(super) async fn process(
     store: &(impl Links + Changes),
     id: PaymentRequestId,

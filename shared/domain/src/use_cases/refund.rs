@@ -1,4 +1,4 @@
-//! Money that came too late goes back.
+//! The use case that refunds money which arrived too late.
 
 use super::UseCaseError;
 use crate::doors::Randomness;
@@ -15,24 +15,24 @@ use crate::transition::{Change, Command};
 /// The outcome of [`refund`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refunded {
-    /// The money has gone back.
+    /// The refunded money has arrived.
     Done(Box<PaymentRequest>),
-    /// The provider sends it, and reports when it is done.
+    /// The provider has accepted the refund, and will report when it is complete.
     UnderWay(Box<PaymentRequest>),
-    /// The provider sends it as soon as there is enough money in the account.
+    /// The provider has accepted the refund, and will send it as soon as the account has sufficient funds.
     WaitsForFunds(Box<PaymentRequest>),
     /// No refund is due.
     NotDue,
 }
 
-/// Refunds a request for which a refund is due: one read, one fact, the provider, one write. The provider sends money
-/// back once however often it is asked, so this can be run again from any point.
+/// Refunds a request for which a refund is due: one read, one fact, the provider, one write. The provider's refund is
+/// idempotent, so this use case can be retried from any point.
 ///
-/// The fact says that the refund is ours. A provider may report that a payment was refunded when it has only accepted
-/// the refund. Of ours it says more exactly what became of it; of a person's refund that report is all there is. So the
-/// fact is retracted when the provider refuses: then a person may send the refund.
+/// The fact says that chat2pay requested the refund. A provider may report a payment as refunded when it has only
+/// accepted the refund. For a refund with the fact, later and more exact reports decide; for a person's refund that
+/// report is the only one. So the fact is retracted when the provider rejects the refund: then a person may send it.
 ///
-/// A refund that takes time has a customer who waits for it, so their link is kept as long as for a payment in flight.
+/// While a refund takes time, the customer waits for it. So their link is kept as long as for a payment in flight.
 ///
 /// # Errors
 /// The store or the provider failed.
@@ -45,7 +45,7 @@ pub async fn refund(
     let Some(request) = store.get(id).await? else { return Ok(Refunded::NotDue) };
     let (Status::RefundDue, Some(payment)) = (request.status, &request.payment) else { return Ok(Refunded::NotDue) };
     if !request.has_fact(&Fact::RefundRequested) {
-        // If the refund is not due any more, there is nothing to remember, and the provider repeats what became of it.
+        // If the refund is no longer due, no fact is needed, and the provider repeats its earlier outcome.
         store.record_fact(id, &Fact::RefundRequested).await?;
     }
     let under_way = match provider.refund(&request, payment).await {
@@ -64,7 +64,7 @@ pub async fn refund(
     Ok(under_way(Box::new(request)))
 }
 
-/// Records that the money has gone back.
+/// Records that the refunded money has arrived.
 async fn complete(
     store: &impl Changes,
     doors: &(impl Clock + Randomness),

@@ -1,4 +1,4 @@
-//! A supervisor looks at who sent how many links, and what became of them.
+//! The use case of a supervisor's report: how many links each agent sent, and their outcomes.
 
 use super::UseCaseError;
 use crate::payment_request::PaymentRequest;
@@ -9,23 +9,23 @@ use crate::time::{Clock, Timestamp};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The longest time that one report covers.
+/// The longest period of one report.
 pub const LONGEST: Duration = Duration::from_hours(92 * 24);
 
-/// The time that a report covers unless it is asked for another.
+/// The default period of a report.
 pub const USUAL: Duration = Duration::from_hours(7 * 24);
 
-/// How many requests are read at a time.
+/// The number of requests that one read returns.
 const PAGE: usize = 1_000;
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// A number of requests and their value: minor units by ISO 4217 code.
+/// A number of requests and their total value, in minor units by ISO 4217 code.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sum {
     /// The number of requests.
     pub count: u64,
-    /// The value, for each currency on its own: amounts of different currencies are not added.
+    /// The total value of each currency. Amounts of different currencies are not added.
     pub value: BTreeMap<&'static str, i64>,
 }
 
@@ -34,9 +34,9 @@ pub struct Sum {
 pub struct Tally {
     /// The number of requests that were sent.
     pub sent: u64,
-    /// The same requests by their status at the moment of the report; a status that none has is not in it.
+    /// The same requests by their status at the time of the report; a status without requests is absent.
     pub statuses: BTreeMap<Status, Sum>,
-    /// The number of them that the customer has ever clicked on, whatever became of them since.
+    /// The number of these requests that the customer ever clicked, whatever their status now.
     pub clicked: u64,
 }
 
@@ -51,23 +51,23 @@ impl Tally {
     }
 }
 
-/// The requests created within a time, by agent, by day and in total.
+/// The requests created within a period, by agent, by day and in total.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// The earliest time of creation, inclusive.
     pub from: Timestamp,
     /// The latest time of creation, exclusive.
     pub to: Timestamp,
-    /// Each agent under the latest name they had, whoever sent most first.
+    /// The agents, each with their latest name, sorted by requests sent, most first.
     pub agents: Vec<(Agent, Tally)>,
-    /// Each UTC day that the time touches, by its midnight, also those on which nothing was sent. Of a first or last
-    /// day that lies only partly within the time, that part counts.
+    /// Every UTC day of the period, keyed by its midnight, including days without requests. Of a first or last day that
+    /// lies only partly within the period, only that part counts.
     pub days: BTreeMap<Timestamp, Tally>,
-    /// All of them together.
+    /// All requests of the period.
     pub total: Tally,
 }
 
-/// Returns the report of a supervisor's workspace on the requests created from `from` up to but not at `to`.
+/// Returns the report on the requests of a supervisor's workspace created at or after `from` and before `to`.
 ///
 /// # Errors
 /// The store failed.
@@ -89,7 +89,7 @@ pub async fn report(
         for request in &listed.requests {
             total.add(request, now);
             days.entry(request.created_at.start_of_day()).or_default().add(request, now);
-            // The newest come first, so the first name seen is the latest.
+            // Requests are listed newest first, so the first name seen is the latest.
             let agent = agents.entry(request.agent.id.clone());
             agent.or_insert_with(|| (request.agent.clone(), Tally::default())).1.add(request, now);
         }
@@ -103,7 +103,7 @@ pub async fn report(
     Ok(Report { from, to, agents, days, total })
 }
 
-/// Returns the UTC days that the time from `from` up to but not at `to` touches, each by its midnight.
+/// Returns the UTC days, each by its midnight, that the period from `from` (inclusive) to `to` (exclusive) touches.
 fn days(from: Timestamp, to: Timestamp) -> impl Iterator<Item = Timestamp> {
     let first = (from < to).then(|| from.start_of_day());
     std::iter::successors(first, move |day| Some(day.saturating_add(DAY)).filter(|next| *next < to))

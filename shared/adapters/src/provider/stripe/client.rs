@@ -1,4 +1,4 @@
-//! Calls to Stripe's interface (<https://docs.stripe.com/api>).
+//! The HTTP client of Stripe's API (<https://docs.stripe.com/api>).
 
 use super::settings::{Mode, SecretKey};
 use crate::aws::{ATTEMPTS, INITIAL_BACKOFF};
@@ -15,26 +15,26 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-/// The version whose objects are read: that of Stripe's official client for Python 16.1.0
+/// The API version of the objects that are parsed: that of Stripe's official client for Python 16.1.0
 /// (<https://pypi.org/project/stripe/16.1.0/>).
 const VERSION: &str = "2026-10-28.endive";
 
-/// The time for one attempt. Stripe answers in a second or two; past this the answer is lost.
+/// The timeout of one attempt. Stripe responds in a second or two; after this the response is lost.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(3_500);
 
-/// The time for everything that the domain asks for at once, reading the key included: a click makes three DynamoDB
-/// calls of five seconds at most besides, and has to answer within 25.
+/// The time for all Stripe calls of one port call, reading the key included. A click also makes three DynamoDB calls of
+/// five seconds at most, and must respond within 25.
 const BUDGET: Duration = Duration::from_secs(8);
 
-/// How many answers in a row may be repeated ones before one of them is taken as final. A day's worth of runs and
-/// replays stays below it, and [`BUDGET`] ends the walk in any case.
+/// The number of repeated responses in a row after which one is accepted as final. The runs and replays of one day stay
+/// below it, and [`BUDGET`] ends the loop in any case.
 pub(super) const REPEATED_AT_MOST: usize = 30;
 
-/// A client of one account.
+/// The API client of one account.
 #[derive(Debug, Clone)]
 pub(super) struct Client {
     http: HttpClient,
-    /// For every further attempt: a connection that has died silently would lose each request that is sent over it.
+    /// The client for every retry. On a connection that has died silently, each request would be lost.
     unpooled: HttpClient,
     url: String,
     keys: SecretSource<SecretKey>,
@@ -42,59 +42,60 @@ pub(super) struct Client {
     doors: Doors,
 }
 
-/// A request to Stripe's interface.
+/// A request to Stripe's API.
 #[derive(Debug)]
 pub(super) struct ApiRequest {
     pub(super) method: Method,
-    /// Below the address of the interface, such as `/v1/refunds`, with the query of a `GET`.
+    /// The path below the API's address, such as `/v1/refunds`, with the query of a `GET`.
     pub(super) path: String,
-    /// The form's parameters, their names with the brackets that stand for nesting.
+    /// The form's parameters. Brackets in their names stand for nesting.
     pub(super) parameters: Vec<(&'static str, String)>,
-    /// The key by which Stripe recognizes a repeat.
+    /// The key by which Stripe recognizes a retry.
     pub(super) idempotency_key: Option<String>,
 }
 
-/// A request that did not succeed.
+/// The error for a request that did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StripeError {
-    /// The key is not available.
+    /// The secret key is not available.
     #[error(transparent)]
     Key(#[from] SecretError),
-    /// The key is for the other mode than the deployment.
+    /// The secret key belongs to the other mode than the deployment.
     #[error("the key is of the other mode than STRIPE_LIVEMODE says")]
     Mode,
-    /// There was no answer in time.
+    /// There was no response in time.
     #[error("no answer: {0}")]
     Unavailable(#[source] Cause),
-    /// Stripe answered with an error.
+    /// Stripe responded with an error.
     #[error("Stripe answered {0}")]
     Refused(ApiError),
-    /// The answer was not what the interface documents.
+    /// The response does not have the documented form.
     #[error("Stripe's answer cannot be read: {0}")]
     Unreadable(#[source] Cause),
 }
 
-/// An error that Stripe answered, as far as it may be logged: Stripe's own message may repeat parameters, and with them
-/// a customer's link. The log of Stripe's Dashboard has the rest, by the identifier of the request.
+/// Stripe's error response, without anything that must not be logged. Stripe's own message may repeat parameters, and
+/// with them a customer's link. The rest is in the log of Stripe's Dashboard, under the request's identifier.
 #[derive(Debug)]
 pub(super) struct ApiError {
     pub(super) status: StatusCode,
     error: ErrorObject,
     request: Option<Word>,
     should_retry: Option<bool>,
-    /// The request that was refused, if Stripe has not looked at the present one and only repeats its answer.
+    /// The identifier of the original request, if Stripe did not process this one and only repeated its earlier
+    /// response.
     original: Option<Word>,
 }
 
-/// An object that Stripe answered.
+/// An object from Stripe's response.
 #[derive(Debug)]
 pub(super) struct ApiResponse<T> {
     pub(super) object: T,
-    /// Whether Stripe has not looked at the request and only repeats what it answered to its idempotency key.
+    /// Whether Stripe did not process the request, and only repeated its earlier response to the idempotency key.
     pub(super) is_repeated: bool,
 }
 
-/// The object in an error's body (<https://docs.stripe.com/api/errors>).
+/// The error object in a response's body (<https://docs.stripe.com/api/errors>).
 #[derive(Debug, Default, Deserialize)]
 struct ErrorObject {
     r#type: Option<Word>,
@@ -103,7 +104,7 @@ struct ErrorObject {
     param: Option<Word>,
 }
 
-/// A word of the interface's own vocabulary. Anything else that stands in its place is dropped.
+/// A word of the API's vocabulary. Any other text in its place is dropped.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
 struct Word(String);
@@ -134,7 +135,7 @@ impl fmt::Display for ApiError {
     }
 }
 
-/// Returns whether Stripe only repeats what it answered to an idempotency key before
+/// Returns whether Stripe only repeated its earlier response to an idempotency key
 /// (<https://docs.stripe.com/api/idempotent_requests>).
 fn is_repeated(response: &HttpResponse) -> bool {
     response.headers.get("idempotent-replayed").is_some_and(|value| value == "true")
@@ -149,7 +150,7 @@ impl ApiError {
         let header = |name| response.headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
         Self {
             status: response.status,
-            // A proxy between Stripe and us refuses in words of its own; then the status is all that is known.
+            // A proxy between Stripe and us rejected the request in a format of its own, so only the status is known.
             error: serde_json::from_slice::<Body>(&response.body).unwrap_or_default().error,
             request: header("request-id").map(|id| Word::from(id.to_owned())),
             should_retry: header("stripe-should-retry").and_then(|text| text.parse().ok()),
@@ -157,8 +158,8 @@ impl ApiError {
         }
     }
 
-    /// Returns whether the key stood for another request before, which Stripe does not carry out again under any key
-    /// made of it.
+    /// Returns whether the key was used for another request before. Stripe does not process this request under any key
+    /// derived from it.
     fn is_of_another_request(&self) -> bool {
         self.error.r#type.as_ref().is_some_and(|word| word.0 == "idempotency_error")
     }
@@ -167,16 +168,17 @@ impl ApiError {
         self.error.code.as_ref().is_some_and(|word| word.0 == code)
     }
 
-    /// Returns whether the same request may succeed later: as Stripe says, and where it does not, for a conflict with
-    /// another request, for load, and for failures of its own (<https://docs.stripe.com/error-low-level>).
+    /// Returns whether a retry may succeed. Stripe's own header decides; without it, a retry may succeed after a
+    /// conflict with another request, after a rate limit, and after a failure of Stripe
+    /// (<https://docs.stripe.com/error-low-level>).
     fn is_temporary(&self) -> bool {
         let usual = matches!(self.status, StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS);
         self.should_retry.unwrap_or(usual || self.status.is_server_error())
     }
 
-    /// Returns how long to wait before the request is sent again after so many attempts; none if it is not.
+    /// Returns the pause before the next attempt after this number of attempts; `None` if there is none.
     fn pause(&self, doors: &Doors, attempts: u32) -> Option<Duration> {
-        // After a conflict the same request is under way, and its answer is worth waiting for as long as there is time.
+        // After a conflict the same request is in progress, and its response is worth waiting for within the budget.
         let again = self.is_temporary() && (attempts < ATTEMPTS || self.status == StatusCode::CONFLICT);
         again.then(|| full_jitter(doors, INITIAL_BACKOFF, attempts.min(ATTEMPTS)))
     }
@@ -187,7 +189,7 @@ impl From<StripeError> for ProviderError {
         match &error {
             StripeError::Key(SecretError::Unavailable { .. } | SecretError::Misconfigured { .. })
             | StripeError::Unavailable(_) => Self::Unavailable(error.into()),
-            // A failure of Stripe's own says nothing about what was asked, even where it says that a retry is useless.
+            // A failure of Stripe says nothing about the request, even where Stripe says that a retry is useless.
             StripeError::Refused(refused) if refused.is_temporary() || refused.status.is_server_error() => {
                 Self::Unavailable(error.into())
             }
@@ -205,10 +207,10 @@ impl Client {
         Self { http: HttpClient::new(), unpooled: HttpClient::unpooled(), url, keys, mode, doors }
     }
 
-    /// Does what the domain asks for, within the time that there is for it.
+    /// Runs all Stripe calls of one port call within [`BUDGET`].
     ///
     /// # Errors
-    /// That of the work; [`ProviderError::Unavailable`] when the time is up.
+    /// The work's own error; [`ProviderError::Unavailable`] when the budget is exceeded.
     pub(super) async fn within_budget<T>(
         work: impl Future<Output = Result<T, ProviderError>> + Send,
     ) -> Result<T, ProviderError> {
@@ -218,17 +220,17 @@ impl Client {
         }
     }
 
-    /// Sends a request and reads the object that Stripe answers.
+    /// Sends a request and parses the object in Stripe's response.
     ///
-    /// A request that may have been lost is sent again. So only these may be sent: a `GET`, a request with an
-    /// idempotency key, and one that comes to the same when it is carried out twice.
+    /// A request that may have been lost is sent again. So only these requests may be sent: a `GET`, one with an
+    /// idempotency key, and one that is idempotent by itself.
     ///
-    /// Stripe repeats what it answered to an idempotency key for a day, refusals and failures of its own too, so that a
-    /// refund would go on being refused when its reason is gone, and a customer's button go on failing
-    /// (<https://docs.stripe.com/api/idempotent_requests>). A refusal that is only repeated says nothing of today. Then
-    /// the request is sent anew, under a key that is made of the request that was refused: the same key for whoever
-    /// sends it again. Should that one have been carried out after all, no harm is done: nobody has the address of its
-    /// session, and Stripe sends no money back twice.
+    /// For a day, Stripe repeats its response to an idempotency key, including rejections and its own failures
+    /// (<https://docs.stripe.com/api/idempotent_requests>). So a refund would be rejected after the reason is gone, and
+    /// a customer's button would keep failing. A repeated rejection does not describe the current state. Then the
+    /// request is sent again under a new key, derived from the rejected request, so that every retry uses the same new
+    /// key. If the rejected request was carried out after all, it does no harm: nobody has the URL of its session, and
+    /// Stripe refunds no money twice.
     ///
     /// # Errors
     /// [`StripeError`]

@@ -1,11 +1,13 @@
-//! What money Stripe takes, and in which unit it counts it.
+//! The money that Stripe accepts, and the units in which it counts currencies.
 //!
-//! Stripe's amounts are whole numbers of a unit of its own, which is not always the minor unit of ISO 4217. The facts
-//! are those of <https://docs.stripe.com/currencies> as of 2026-11: the presentment currencies of an account in the
-//! United States or Europe, the sections on zero-decimal and three-decimal currencies and on special cases, and the
-//! minimum and maximum amounts. A currency that no version has accepted (STD, MRO) is not here; BGN is, because
-//! payments and refunds of older requests are read by its row. The guilder XCG, which has taken the place of ANG, is in
-//! the list of <https://woocommerce.com/document/payments/faq/available-currencies/>, whose payments are Stripe's.
+//! Stripe's amounts are whole numbers of a unit of its own, which is not always the minor unit of ISO 4217. The data is
+//! from <https://docs.stripe.com/currencies> as of 2026-11: the presentment currencies of an account in the United
+//! States or Europe, the sections on zero-decimal and three-decimal currencies and on special cases, and the minimum
+//! and maximum amounts.
+//!
+//! A currency that no version of chat2pay has accepted (STD, MRO) is left out. BGN is included, because its row is
+//! needed for payments and refunds of older requests. The guilder XCG, which has replaced ANG, is in the list of
+//! <https://woocommerce.com/document/payments/faq/available-currencies/>, whose payments are Stripe's.
 
 use crate::provider::MoneyRefusal;
 use domain::{Amount, Currency, Money};
@@ -15,13 +17,13 @@ use domain::{Amount, Currency, Money};
 struct Unit {
     /// The number of decimals of Stripe's unit.
     decimals: u32,
-    /// The number of units that amounts are multiples of.
+    /// The number of units that amounts must be multiples of.
     step: i64,
 }
 
 #[rustfmt::skip]
 const CURRENCIES: &[(Unit, &str)] = &[
-    // Two decimals, as ISO 4217 has it. Of HUF and TWD only payouts are whole numbers, not charges.
+    // Two decimals, as in ISO 4217. For HUF and TWD only payouts must be whole numbers, not charges.
     (Unit { decimals: 2, step: 1 },
      "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BWP BYN BZD CAD CDF CHF CNY COP CRC \
       CVE CZK DKK DOP DZD EGP ETB EUR FJD FKP GBP GEL GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR JMD KES KGS KHR \
@@ -30,14 +32,15 @@ const CURRENCIES: &[(Unit, &str)] = &[
       UYU UZS WST XCD XCG YER ZAR ZMW"),
     // Whole numbers. ISO 4217 gives MGA two decimals.
     (Unit { decimals: 0, step: 1 }, "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF"),
-    // Three decimals, the last of which has to be 0.
+    // Three decimals, of which the last must be 0.
     (Unit { decimals: 3, step: 10 }, "BHD JOD KWD OMR TND"),
-    // Whole numbers, but counted in hundredths as before they became that.
+    // Whole numbers that Stripe counts in hundredths, as before the currency lost its decimals.
     (Unit { decimals: 2, step: 100 }, "ISK UGX"),
 ];
 
-/// The least that Stripe charges, in its unit. An account that is paid out in another currency has that one's minimum,
-/// converted at the rate of the day; then Stripe refuses at the checkout what passes here.
+/// The minimum charge in each currency, in Stripe's unit. For an account that is paid out in another currency, that
+/// currency's minimum applies, converted at the rate of the day. Stripe then rejects at the checkout an amount that
+/// passes here.
 #[rustfmt::skip]
 const MINIMUMS: &[(i64, &str)] = &[
     (30, "GBP"),
@@ -52,20 +55,20 @@ const MINIMUMS: &[(i64, &str)] = &[
     (17_500, "HUF"),
 ];
 
-/// The most, in Stripe's unit: eight digits. Cards take more in some currencies, but which methods the customer finds
-/// is the account's matter.
+/// The maximum charge, in Stripe's unit: eight digits. Cards accept more in some currencies, but the account decides
+/// which payment methods a customer is offered.
 const MAXIMUM: i64 = 99_999_999;
 
-/// Why Stripe does not accept an amount of money.
+/// The reason why Stripe does not accept an amount of money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NotChargeable {
-    /// Not in this currency.
+    /// Stripe does not accept the currency.
     Currency,
-    /// Less than this, the least it takes.
+    /// The amount is below this minimum.
     BelowMinimum(Money),
-    /// More than this, the most it takes.
+    /// The amount is above this maximum.
     AboveMaximum(Money),
-    /// Not a multiple of this.
+    /// The amount is not a multiple of this.
     Step(Money),
 }
 
@@ -99,7 +102,7 @@ fn find<T: Copy>(table: &[(T, &str)], currency: Currency) -> Option<T> {
 /// Converts an amount to Stripe's unit.
 ///
 /// # Errors
-/// Stripe does not accept it.
+/// Stripe does not accept the amount.
 pub(super) fn to_stripe(money: Money) -> Result<i64, NotChargeable> {
     let unit = unit(money.currency).ok_or(NotChargeable::Currency)?;
     let (decimals, minor_units) = (u32::from(money.currency.decimals()), money.amount.minor_units());
@@ -120,7 +123,7 @@ pub(super) fn to_stripe(money: Money) -> Result<i64, NotChargeable> {
     {
         return Err(NotChargeable::AboveMaximum(maximum));
     }
-    // One unit can be more than one minor unit, so the step is held against both at once.
+    // One of Stripe's units can be more than one minor unit, so the step is checked together with the conversion.
     if minor_units * up % (unit.step * down) != 0
         && let Some(step) = of_units(unit.step)
     {
@@ -129,8 +132,8 @@ pub(super) fn to_stripe(money: Money) -> Result<i64, NotChargeable> {
     Ok(minor_units * up / down)
 }
 
-/// Converts an amount in Stripe's unit to money; none if it cannot be what somebody was asked for: an unknown currency,
-/// an amount out of bounds, a fraction of the minor unit.
+/// Converts an amount in Stripe's unit to money; `None` if no request can have asked for it: an unknown currency, an
+/// amount out of bounds, a fraction of the minor unit.
 pub(super) fn from_stripe(units: i64, code: &str) -> Option<Money> {
     let currency: Currency = code.to_ascii_uppercase().parse().ok()?;
     let decimals = u32::from(currency.decimals());
@@ -143,7 +146,7 @@ pub(super) fn from_stripe(units: i64, code: &str) -> Option<Money> {
     Some(Money { amount: Amount::new(minor_units / down).ok()?, currency })
 }
 
-/// Returns ten to the power of the difference of `decimals` and `others`, at least 1.
+/// Returns ten to the power of `decimals` minus `others`, at least 1.
 const fn power(decimals: u32, others: u32) -> i64 {
     10_i64.pow(decimals.saturating_sub(others))
 }
@@ -157,12 +160,12 @@ mod tests {
         Money { amount: Amount::new(amount).unwrap(), currency: currency.parse().unwrap() }
     }
 
-    /// Every currency of the table.
+    /// Returns every currency code of the table.
     fn codes() -> Vec<&'static str> {
         CURRENCIES.iter().flat_map(|(_, codes)| codes.split(' ')).collect()
     }
 
-    /// Expected by hand from the examples in Stripe's documentation.
+    /// The expected values are worked out by hand from the examples in Stripe's documentation.
     #[test]
     fn each_kind_of_currency_is_counted_in_stripes_own_unit() {
         for (minor_units, currency, units) in [
@@ -232,7 +235,7 @@ mod tests {
     }
 
     proptest! {
-        /// Nothing is rounded: what is charged is what was asked for, and is known again as that.
+        /// Nothing is rounded: an amount that is converted to Stripe's unit converts back to the same amount.
         #[test]
         fn money_that_stripe_takes_comes_back_as_the_same(
             amount in 1_i64..=99_999_999,
@@ -246,7 +249,7 @@ mod tests {
             }
         }
 
-        /// A refusal names money that is taken, but for the step, which may lie below the minimum.
+        /// A refusal names an amount that Stripe accepts, except for the step, which may lie below the minimum.
         #[test]
         fn a_refusal_says_what_would_be_taken(
             amount in 1_i64..=99_999_999,

@@ -1,7 +1,7 @@
-//! Stripe, by its hosted Checkout: card data never comes near us.
+//! Stripe, by its hosted Checkout: card data never reaches chat2pay.
 //!
-//! A checkout is a Checkout Session, a payment its Payment Intent. The metadata that we put on both says which request
-//! they belong to.
+//! A checkout is a Checkout Session, and a payment its Payment Intent. The metadata that we set on both identifies
+//! their request.
 
 mod client;
 mod currency;
@@ -24,17 +24,17 @@ use std::time::Duration;
 
 pub use self::webhook::StripeWebhooks;
 
-/// The name in a payment's `provider`.
+/// The provider's name in a payment.
 const NAME: &str = ProviderName::Stripe.as_str();
 
-/// How long after our deadline a session that we could not close ends by itself. A request is ended without Stripe's
-/// confirmation ten minutes after the deadline at the latest. Its checkout may have been made in that very moment, and
-/// Stripe demands at least 30 minutes from then on. Five more are for clocks that differ.
+/// The time after our deadline at which a session that we could not close ends by itself. A request expires without
+/// Stripe's confirmation at most ten minutes after the deadline. Its checkout may have been created in that very
+/// moment, and Stripe demands at least 30 minutes from then on. Five more are for clocks that differ.
 const BACKSTOP: Duration = Duration::from_mins(45);
-/// The longest that a session lasts: 24 hours, less what clocks may differ by.
+/// The longest life of a session: Stripe's 24 hours, less the possible difference of the clocks.
 const LONGEST_SESSION: Duration = Duration::from_mins(24 * 60 - 5);
 
-/// A client of Stripe.
+/// The client of one Stripe account.
 #[derive(Debug, Clone)]
 pub struct Stripe {
     client: Client,
@@ -63,21 +63,21 @@ struct Refund {
 enum RefundStatus {
     /// Stripe has accepted it; a webhook reports when it has succeeded or failed.
     Pending,
-    /// Stripe has accepted it, and asks the customer where the money shall go.
+    /// Stripe has accepted it, and asks the customer for the destination of the money.
     RequiresAction,
     Succeeded,
     Failed,
     Canceled,
 }
 
-/// The refunds of a payment, newest first, as many as one response holds: a payment has hardly ever more than one.
+/// The refunds of a payment, newest first. One response holds all of them: a payment hardly ever has more than one.
 #[derive(Deserialize)]
 struct Refunds {
     data: Vec<Refund>,
 }
 
 impl Refund {
-    /// Returns what has become of it; none if its money will not go back.
+    /// Returns the refund's outcome; `None` if it has failed or was canceled.
     fn outcome(&self) -> Option<Refunding> {
         match self.status {
             RefundStatus::Succeeded => Some(Refunding::Done),
@@ -94,22 +94,22 @@ impl Refund {
 /// Checks that Stripe accepts an amount.
 ///
 /// # Errors
-/// It does not.
+/// Stripe does not accept it.
 pub(super) fn check(money: Money) -> Result<(), MoneyRefusal> {
     currency::to_stripe(money)?;
     Ok(())
 }
 
 impl Stripe {
-    /// Builds the client of the account that the environment names.
+    /// Builds the client from the environment.
     ///
     /// # Errors
-    /// A variable that is missing or invalid.
+    /// A variable is missing or invalid.
     pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(Self::new(Account::from_environment(environment)?, environment.doors()))
     }
 
-    /// Builds the client of an account.
+    /// Builds the client of this account.
     fn new(account: Account, doors: Doors) -> Self {
         let Account { keys, mode, api_url, checkout_origin } = account;
         Self { client: Client::new(keys, mode, api_url, doors), checkout_origin }
@@ -119,7 +119,7 @@ impl Stripe {
         &self.checkout_origin
     }
 
-    /// Returns whether customers may be sent to an address: nobody but Stripe may be behind the button.
+    /// Returns whether a URL is below Stripe's checkout origin. The customer's button must not lead anywhere else.
     fn leads_to_checkout(&self, url: &str) -> bool {
         url.parse::<url::Url>().is_ok_and(|url| {
             url.origin().ascii_serialization() == self.checkout_origin
@@ -137,8 +137,8 @@ impl Stripe {
         self.read(format!("/v1/checkout/sessions/{id}?expand%5B%5D=payment_intent.latest_charge")).await
     }
 
-    /// Returns what has become of a payment that is refunded already: the state of our refund if there is one, and
-    /// otherwise that it is done, because whoever refunded it looks after it.
+    /// Returns the outcome for a payment that is already refunded: the state of our own refund if there is one,
+    /// otherwise done. Another refund was made by a person, who is responsible for it.
     async fn refunded_already(&self, request: PaymentRequestId, payment: &Payment) -> Result<Refunding, ProviderError> {
         let refunds: Refunds = self.read(format!("/v1/refunds?limit=100&payment_intent={}", payment.reference)).await?;
         let ours = refunds.data.iter().filter(|refund| refund.metadata.owner() == Some(request));
@@ -184,13 +184,14 @@ impl PaymentProvider for Stripe {
         }
         Client::within_budget(async {
             let path = format!("/v1/checkout/sessions/{id}/expire");
-            // Under an idempotency key, Stripe would repeat its first refusal for as long as it remembers the key.
+            // No idempotency key: under one, Stripe would repeat its first rejection for as long as it remembers the
+            // key.
             let call = ApiRequest { method: Method::POST, path, parameters: Vec::new(), idempotency_key: None };
             match self.client.send::<Session>(&call).await {
                 Ok(session) if session.object.status == SessionStatus::Expired => Ok(Closing::Closed),
                 Ok(_) => Err(invalid_response("a session that was to expire has not")),
-                // Only an open session expires. The state of any other decides: the expiry may have been ours, its
-                // answer lost.
+                // Only an open session can be expired. For any other its state decides: our own call may have expired
+                // it, and its response was lost.
                 Err(StripeError::Refused(error)) if error.status == StatusCode::BAD_REQUEST => {
                     let session = self.read_session(id).await?;
                     match session.status {
@@ -205,9 +206,9 @@ impl PaymentProvider for Stripe {
         .await
     }
 
-    /// Stripe repeats for a day what it answered to the key, also when the refund has failed since. So a repeated
-    /// answer is read again, and a refund that has failed is asked for anew, under a key that is made of it: the same
-    /// key for whoever asks again.
+    /// Refunds a payment once. For a day, Stripe repeats its response to an idempotency key, even after the refund has
+    /// failed. So a repeated response is followed by a read of the refund. A failed refund is requested again, under a
+    /// key derived from its identifier, so that every retry uses the same key.
     async fn refund(&self, request: &PaymentRequest, payment: &Payment) -> Result<Refunding, ProviderError> {
         if !is_identifier(&payment.reference) {
             return Err(ProviderError::Refused("the payment is not one of Stripe's".into()));
@@ -218,7 +219,7 @@ impl PaymentProvider for Stripe {
                 let call = ApiRequest {
                     method: Method::POST,
                     path: "/v1/refunds".to_owned(),
-                    // Without an amount: whatever of it a person has not sent back yet.
+                    // No amount: Stripe then refunds the rest that no person has refunded yet.
                     parameters: vec![
                         ("payment_intent", payment.reference.clone()),
                         ("metadata[payment_request_id]", request.id.to_string()),
@@ -250,14 +251,14 @@ impl PaymentProvider for Stripe {
     }
 }
 
-/// Builds the parameters of a session, the same every time: under one idempotency key Stripe refuses other parameters
-/// than the first.
+/// Builds the parameters of a session. They are always the same for one request, because Stripe rejects other
+/// parameters under the same idempotency key.
 fn session_parameters(
     request: &PaymentRequest,
     return_url: &str,
 ) -> Result<Vec<(&'static str, String)>, ProviderError> {
     let details = &request.details;
-    // Such a request was made before the provider was Stripe, or its rules have changed.
+    // This fails for a request that was created with another provider, or under earlier limits of Stripe.
     let amount = currency::to_stripe(details.money)
         .map_err(|refusal| ProviderError::AmountNotAccepted(format!("{refusal:?}").into()))?;
     let mut parameters = vec![
@@ -270,7 +271,7 @@ fn session_parameters(
         ("line_items[0][price_data][currency]", details.money.currency.code().to_ascii_lowercase()),
         ("line_items[0][price_data][unit_amount]", amount.to_string()),
         ("line_items[0][price_data][product_data][name]", format!("Order {}", details.order_number.as_str())),
-        // The customer pays what the agent asked for, not its worth in another currency.
+        // The customer pays the requested amount, not its equivalent in another currency.
         ("adaptive_pricing[enabled]", "false".to_owned()),
         ("success_url", return_url.to_owned()),
         ("cancel_url", return_url.to_owned()),
@@ -282,15 +283,15 @@ fn session_parameters(
     Ok(parameters)
 }
 
-/// Returns when a session ends if we never close it, in seconds since the Unix epoch; none where Stripe accepts no such
-/// time, and then it ends 24 hours after it was made.
+/// Returns when a session ends if we never close it, in seconds since the Unix epoch. Returns `None` if Stripe accepts
+/// no such time; the session then ends 24 hours after its creation.
 fn expires_at(request: &PaymentRequest) -> Option<i64> {
     let clicked = request.history.iter().find(|entry| entry.status == Status::Clicked)?;
     let end = request.deadline.saturating_add(BACKSTOP);
     (end <= clicked.at.saturating_add(LONGEST_SESSION)).then(|| end.as_seconds_ceiling())
 }
 
-/// Reads the outcome of a session in which the customer has done their part.
+/// Returns the outcome of a session in which the customer has done their part.
 fn completed(session: &Session) -> Result<Closing, ProviderError> {
     let Some(Expandable::Object(intent)) = &session.payment_intent else {
         return Err(invalid_response("the payment is not expanded"));
@@ -307,7 +308,7 @@ fn completed(session: &Session) -> Result<Closing, ProviderError> {
     Ok(if paid { Closing::Paid { payment, money } } else { Closing::Processing { payment, money } })
 }
 
-/// Returns whether a text is an identifier of Stripe's, which can stand in a path and in the table.
+/// Returns whether a text has the form of a Stripe identifier, so that it is safe in a path and in the table.
 fn is_identifier(text: &str) -> bool {
     (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

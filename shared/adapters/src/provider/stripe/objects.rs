@@ -1,12 +1,11 @@
-//! The parts of Stripe's objects that are read, in the pinned version of its interface. Fields that nobody reads pass.
+//! The parsed parts of Stripe's objects, in the pinned API version. Unused fields are ignored.
 
 use super::NAME;
 use super::currency::from_stripe;
 use domain::{Money, Payment, PaymentRequestId, Timestamp};
 use serde::Deserialize;
 
-/// What is invalid about one of Stripe's objects: it has the documented form, but contradicts what was asked for or
-/// itself.
+/// The error for an object of Stripe's that has the documented form, but contradicts the request or itself.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct InvalidResponse(pub(super) &'static str);
@@ -60,24 +59,24 @@ pub(super) struct Charge {
     created: i64,
 }
 
-/// What we put on every object, which says which request it belongs to.
+/// The metadata that we set on every object, which identifies its request.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Metadata {
     payment_request_id: Option<String>,
 }
 
 impl Metadata {
-    /// The request that the object belongs to.
+    /// Returns the request that the object belongs to; `None` if it is not one of ours.
     pub(super) fn owner(&self) -> Option<PaymentRequestId> {
         self.payment_request_id.as_ref()?.parse().ok()
     }
 }
 
 impl Session {
-    /// The sum, as Stripe reports it and not as it was asked for; none if nobody can have asked for it.
+    /// Returns the amount as Stripe reports it, not as it was requested; `None` if no request can have asked for it.
     ///
     /// # Errors
-    /// There is no sum in it.
+    /// The object has no amount.
     pub(super) fn money(&self) -> Result<Option<Money>, InvalidResponse> {
         let (Some(amount), Some(currency)) = (self.amount_total, &self.currency) else {
             return Err(InvalidResponse("a session has no sum"));
@@ -85,10 +84,10 @@ impl Session {
         Ok(from_stripe(amount, currency))
     }
 
-    /// The identifier of its payment.
+    /// Returns the identifier of the session's payment.
     ///
     /// # Errors
-    /// It has none.
+    /// The session has no payment.
     pub(super) fn payment_reference(&self) -> Result<&str, InvalidResponse> {
         match &self.payment_intent {
             Some(Expandable::Id(id)) => Ok(id),
@@ -99,8 +98,8 @@ impl Session {
 }
 
 impl PaymentIntent {
-    /// The payment, at the time when the customer did their part: that of the charge, and before there is one, that of
-    /// the intent, which Checkout makes as the customer submits the payment.
+    /// Returns the payment, with the time at which the customer did their part. This is the time of the charge. Before
+    /// there is a charge, it is that of the intent, which Checkout creates when the customer submits the payment.
     ///
     /// # Errors
     /// The time is out of bounds, or the charge was not expanded.
@@ -114,15 +113,15 @@ impl PaymentIntent {
     }
 }
 
-/// Builds a payment through Stripe.
+/// Builds a payment by Stripe.
 pub(super) fn payment(reference: &str, paid_at: Timestamp) -> Payment {
     Payment { provider: NAME.to_owned(), reference: reference.to_owned(), paid_at }
 }
 
-/// Converts a time of Stripe's, in whole seconds since the Unix epoch.
+/// Converts a time from Stripe, in whole seconds since the Unix epoch.
 ///
 /// # Errors
-/// Outside the years 1 to 9999.
+/// The time is outside of the years 1 to 9999.
 pub(super) fn moment(seconds: i64) -> Result<Timestamp, InvalidResponse> {
     let moment = seconds.checked_mul(1000).and_then(|milliseconds| Timestamp::from_milliseconds(milliseconds).ok());
     moment.ok_or(InvalidResponse("a time is outside the years 1 to 9999"))

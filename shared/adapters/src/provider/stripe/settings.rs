@@ -1,4 +1,4 @@
-//! What a deployment says about its Stripe account.
+//! The settings of a deployment's Stripe account.
 
 use crate::http_client::{address, safe};
 use crate::secrets::{SecretSource, SecretValue};
@@ -16,7 +16,7 @@ pub(super) enum Mode {
 }
 
 impl Mode {
-    /// Reads `STRIPE_LIVEMODE`.
+    /// Reads the mode from `STRIPE_LIVEMODE`.
     pub(super) fn new(environment: &Environment) -> Result<Self, ConfigError> {
         match environment.require("STRIPE_LIVEMODE")? {
             "true" => Ok(Self::Live),
@@ -25,29 +25,29 @@ impl Mode {
         }
     }
 
-    /// The mode of an object by its field `livemode`.
+    /// Returns the mode of an object from its field `livemode`.
     pub(super) const fn of(livemode: bool) -> Self {
         if livemode { Self::Live } else { Self::Test }
     }
 }
 
-/// What has to be known of an account to call Stripe in its name.
+/// The settings for calls to Stripe's API in the name of an account.
 #[derive(Debug, Clone)]
 pub(super) struct Account {
     pub(super) keys: SecretSource<SecretKey>,
     pub(super) mode: Mode,
-    /// Where Stripe's interface answers, without a slash at its end.
+    /// The address of Stripe's API, without a trailing slash.
     pub(super) api_url: String,
-    /// Where its payment pages are, as browsers write an origin.
+    /// The origin of Stripe's payment pages, in the form that browsers write.
     pub(super) checkout_origin: String,
 }
 
 impl Account {
-    /// Reads the account of `STRIPE_SECRET_KEY`, or of the secret at `STRIPE_SECRET_KEY_ARN`, in the mode that
-    /// `STRIPE_LIVEMODE` says. `STRIPE_API_URL` and `STRIPE_CHECKOUT_ORIGIN` are Stripe's own unless they are set.
+    /// Reads the account of `STRIPE_SECRET_KEY`, or of the secret at `STRIPE_SECRET_KEY_ARN`, in the mode of
+    /// `STRIPE_LIVEMODE`. `STRIPE_API_URL` and `STRIPE_CHECKOUT_ORIGIN` default to Stripe's own.
     ///
     /// # Errors
-    /// A variable that is missing or invalid; a key of the other mode.
+    /// A variable is missing or invalid, or the key belongs to the other mode.
     pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         let (mode, keys) = (Mode::new(environment)?, SecretSource::from_environment(environment, "STRIPE_SECRET_KEY")?);
         if let SecretSource::Fixed(key) = &keys
@@ -69,7 +69,7 @@ impl SecretKey {
         self.0.expose_secret()
     }
 
-    /// The mode that it works in, which its prefix says.
+    /// Returns the key's mode, from its prefix.
     pub(super) fn mode(&self) -> Mode {
         Mode::of(self.expose_secret().get(3..).is_some_and(|rest| rest.starts_with("live_")))
     }
@@ -93,12 +93,12 @@ impl SecretValue for SecretKey {
     }
 }
 
-/// Reads `STRIPE_API_URL`, without a slash at its end.
+/// Reads `STRIPE_API_URL`, and removes a trailing slash.
 fn api_url(environment: &Environment) -> Result<String, ConfigError> {
     address(environment.get("STRIPE_API_URL").unwrap_or(API_URL), "STRIPE_API_URL")
 }
 
-/// Reads `STRIPE_CHECKOUT_ORIGIN`, as browsers write an origin.
+/// Reads `STRIPE_CHECKOUT_ORIGIN`, an origin in the form that browsers write.
 fn checkout_origin(environment: &Environment) -> Result<String, ConfigError> {
     let text = environment.get("STRIPE_CHECKOUT_ORIGIN").unwrap_or(CHECKOUT_ORIGIN).trim_end_matches('/');
     match safe(text).map(|url| url.origin().ascii_serialization()) {

@@ -1,5 +1,5 @@
-//! The adapter against a server that answers what a test has prepared, as Stripe does: statuses, error bodies and codes
-//! are those of <https://docs.stripe.com/api/errors>.
+//! Tests of the adapter against a fake Stripe server with prepared responses. Statuses, error bodies and codes are
+//! those of <https://docs.stripe.com/api/errors>.
 
 use super::*;
 use crate::aws::ATTEMPTS;
@@ -27,16 +27,16 @@ const SECRET: &str = "whsec_0000000000000000000000000000test";
 const LINK: &str = "https://pay.example.com/p/secret-token-of-the-link";
 const SESSION: &str = "cs_test_a1";
 
-/// A prepared answer.
+/// A prepared response.
 enum Prepared {
     Says(u16, Vec<(&'static str, &'static str)>, Value),
-    /// The call is carried out, and the answer lost on its way.
+    /// The server processes the call, and the response is lost.
     Lost,
-    /// What would be right, and then 128 KiB of white space, without saying so beforehand.
+    /// A valid response, followed by 128 KiB of white space, without a `Content-Length`.
     Endless(Value),
 }
 
-/// A call that came in.
+/// A received call.
 #[derive(Debug, Clone)]
 struct Received {
     from: SocketAddr,
@@ -130,7 +130,7 @@ fn error(status: u16, code: &str) -> Prepared {
 }
 
 fn not_open() -> Prepared {
-    // As Stripe answers it: without a code.
+    // Stripe sends this error without a code.
     let message = "Only Checkout Sessions with a status in [\"open\"] can be expired.";
     says(400, json!({ "error": { "type": "invalid_request_error", "message": message } }))
 }
@@ -163,7 +163,7 @@ fn money(amount: i64, currency: &str) -> Money {
     Money { amount: Amount::new(amount).unwrap(), currency: currency.parse().unwrap() }
 }
 
-/// A request over R250.00 that was clicked at ten, with so long to pay.
+/// Builds a request for R250.00 that was clicked at ten, with this time to pay.
 fn clicked(to_pay: Duration) -> PaymentRequest {
     let sender = Caller {
         workspace: "acme".parse().unwrap(),
@@ -492,7 +492,7 @@ async fn of_a_payment_that_is_refunded_already_the_refund_says_how_far_it_is() {
         (vec![ours("pending")], Refunding::UnderWay),
         (vec![ours("pending"), ours("failed")], Refunding::UnderWay),
         (vec![ours("succeeded"), ours("failed")], Refunding::Done),
-        // A person has sent it, who looks after it.
+        // A person made this refund, and is responsible for it.
         (vec![json!({ "id": "re_1", "status": "pending", "metadata": null })], Refunding::Done),
         (vec![of("another", "pending"), ours("failed")], Refunding::Done),
     ] {
@@ -501,7 +501,7 @@ async fn of_a_payment_that_is_refunded_already_the_refund_says_how_far_it_is() {
         assert_eq!(server.stripe().refund(&request, &payment()).await.unwrap(), expected, "{refunds:?}");
         assert_eq!(server.received()[1].uri.query(), Some("limit=100&payment_intent=pi_1"));
     }
-    // What cannot be looked at is not done.
+    // A refund that cannot be read does not count as done.
     let server = Server::start(vec![error(400, "charge_already_refunded"), says(200, json!({}))]).await;
     server.stripe().refund(&request, &payment()).await.unwrap_err();
 }
@@ -542,7 +542,7 @@ async fn a_refund_that_stripe_only_repeats_is_looked_at_and_one_that_failed_sinc
         let server = Server::start(prepared).await;
         let result = server.stripe().refund(&request, &payment()).await;
         assert_eq!(result.as_ref().ok(), expected.as_ref(), "{result:?}");
-        // What was read, and under which key something was asked for.
+        // The reads, and the keys of the refund requests.
         let asked: Vec<String> = server
             .received()
             .iter()
@@ -557,7 +557,7 @@ async fn a_refund_that_stripe_only_repeats_is_looked_at_and_one_that_failed_sinc
     }
 }
 
-/// An answer that Stripe only repeats, to the request of this identifier.
+/// Builds a response that Stripe only repeats, from the original request with this identifier.
 fn repeated(status: u16, code: &'static str, original: &'static str) -> Prepared {
     let headers =
         vec![("idempotent-replayed", "true"), ("original-request", original), ("stripe-should-retry", "false")];
@@ -587,11 +587,11 @@ async fn a_refusal_that_stripe_only_repeats_is_asked_anew() {
         let expected: Vec<_> = suffixes.iter().map(|suffix| format!("{}:refund{suffix}", request.id)).collect();
         assert_eq!(keys, expected);
     }
-    // So does the customer's button, when Stripe had failed.
+    // The same holds for the customer's button after a failure of Stripe.
     let server = Server::start(vec![repeated(500, "x", "req_1"), created()]).await;
     server.stripe().create_checkout(&request, LINK).await.unwrap();
     assert_eq!(server.received()[1].headers["idempotency-key"], format!("{}:req_1", request.id));
-    // Who repeats a refusal under every key has the last word.
+    // A server that repeats a rejection under every key ends the retries.
     let server = Server::start((0..30).map(|_| repeated(400, "charge_disputed", "req_1")).collect()).await;
     server.stripe().refund(&request, &payment()).await.unwrap_err();
     assert_eq!(server.received().len(), 30);
@@ -611,7 +611,7 @@ async fn a_key_of_the_other_mode_moves_no_money() {
     assert_eq!(server.paths(), ["POST /"], "only Secrets Manager was asked");
 }
 
-/// With the key in a Secrets Manager that the same server plays.
+/// Returns an environment whose key is in a Secrets Manager, which the same fake server plays.
 fn managed(environment: Environment, server: &Server) -> Environment {
     environment
         .with("STRIPE_SECRET_KEY", "")

@@ -1,4 +1,4 @@
-//! What Stripe reports (<https://docs.stripe.com/api/events>).
+//! Stripe's webhooks: the events that it reports (<https://docs.stripe.com/api/events>).
 
 use super::currency::from_stripe;
 use super::objects::{InvalidResponse, Metadata, PaymentStatus, Session, moment, payment};
@@ -32,13 +32,13 @@ impl SecretValue for SigningSecrets {
     }
 }
 
-/// An event. Those of types that are none of ours may be built in another way
-/// (<https://docs.stripe.com/api/v2/core/events/object>), so nothing is asked of it that they do not have.
+/// An event. Types that we do not use may have another structure (<https://docs.stripe.com/api/v2/core/events/object>),
+/// so only the fields that all events have are required.
 #[derive(Deserialize)]
 struct Event {
     id: String,
     r#type: String,
-    /// In seconds since the Unix epoch.
+    /// The time of the event, in seconds since the Unix epoch.
     #[serde(default)]
     created: Value,
     livemode: bool,
@@ -52,7 +52,7 @@ struct Data {
     object: Value,
 }
 
-/// The part of every object that says which request it belongs to.
+/// The part of every object that identifies its request.
 #[derive(Deserialize)]
 struct Owned {
     metadata: Option<Metadata>,
@@ -85,11 +85,11 @@ struct RefundReport {
 }
 
 impl StripeWebhooks {
-    /// Accepts webhooks signed with one of `STRIPE_WEBHOOK_SECRET`, or of the secret at `STRIPE_WEBHOOK_SECRET_ARN`, of
-    /// the mode that `STRIPE_LIVEMODE` says.
+    /// Builds the reader of webhooks signed with one of the secrets in `STRIPE_WEBHOOK_SECRET` or at
+    /// `STRIPE_WEBHOOK_SECRET_ARN`, in the mode of `STRIPE_LIVEMODE`.
     ///
     /// # Errors
-    /// A variable that is missing or invalid.
+    /// A variable is missing or invalid.
     pub(crate) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         let secrets = SecretSource::from_environment(environment, "STRIPE_WEBHOOK_SECRET")?;
         Ok(Self { secrets, mode: Mode::new(environment)? })
@@ -114,21 +114,21 @@ impl StripeWebhooks {
     }
 }
 
-/// Returns the request that an object belongs to. Others may use the same account, and their objects may have any
-/// shape.
+/// Returns the request that an object belongs to; `None` if it is not one of ours. Other systems may use the same
+/// account, and their objects may have any structure.
 fn owner(object: &Value) -> Option<PaymentRequestId> {
     let owned = Owned::deserialize(object).ok()?;
     owned.metadata?.owner()
 }
 
-/// Reads an event about a request of ours.
+/// Converts an event about a request of ours.
 fn read_event(id: PaymentRequestId, event: Event) -> Result<WebhookEvent, WebhookError> {
     let Event { id: event_id, r#type: kind, created, data: Data { object }, .. } = event;
     Ok(match kind.as_str() {
         "checkout.session.completed" | "checkout.session.async_payment_succeeded" => {
             let session: Session = read(object)?;
-            // The event of an instant payment has the time of the payment. The event of a delayed one has the time at
-            // which its money arrived; the customer's own time was in the event that announced it.
+            // The event of an instant payment has the time of the payment. The event of a delayed payment has the time
+            // at which its money arrived; the customer's own time was in the earlier event that announced it.
             let created = created.as_i64().ok_or(InvalidResponse("an event has no time"))?;
             let payment = payment(session.payment_reference()?, moment(created)?);
             let Some(money) = session.money()? else { return Ok(WebhookEvent::ImpossibleMoney(id)) };
@@ -166,7 +166,7 @@ fn read_event(id: PaymentRequestId, event: Event) -> Result<WebhookEvent, Webhoo
                 Some("succeeded") => report_of_money(id, refund.amount, &refund.currency, |money| {
                     ProviderEvent::Refunded { id, reference: refund.payment_intent, money }
                 }),
-                // A refund that waits for the customer can be canceled, and that is no failure in Stripe's words.
+                // A refund that waits for the customer can be canceled. Stripe does not call that a failure.
                 Some("canceled") => WebhookEvent::RefundFailed(id),
                 _ => WebhookEvent::Ignored(kind),
             }
@@ -177,7 +177,7 @@ fn read_event(id: PaymentRequestId, event: Event) -> Result<WebhookEvent, Webhoo
     })
 }
 
-/// Builds a report about an amount of money, if it can be one.
+/// Builds a report about an amount of money, if the amount is valid.
 fn report_of_money(
     id: PaymentRequestId,
     amount: i64,
