@@ -50,7 +50,7 @@ async fn a_number_that_can_be_read_otherwise_is_refused_with_the_form_to_write()
 }
 
 #[tokio::test]
-async fn a_number_is_judged_by_its_countrys_whole_plan() {
+async fn a_number_is_judged_by_the_whole_plan_of_its_country() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     for valid in ["+78121234567", "+78005553535", "+390612345678", "+5491123456789"] {

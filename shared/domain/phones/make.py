@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 import phonenumbers
-from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, PhoneNumberFormat, PhoneNumberType
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, PhoneNumberFormat
 
 HERE = Path(__file__).parent
 VERSION = phonenumbers.__version__
@@ -109,7 +109,7 @@ def parse(pattern):
 
 @cache
 def steps(pending):
-    """Returns what can come next where these trees remain: (digits, what then remains) for each, or None for the end."""
+    """Returns what can come next where these trees remain: pairs of digits and what then remains, None for the end."""
     if not pending:
         return (None,)
     first, rest = pending[0], pending[1:]
@@ -128,7 +128,7 @@ def steps(pending):
 
 
 class Language:
-    """What remains to be matched of some patterns, each with the lengths that it is restricted to (none: any length)."""
+    """What remains to be matched of some patterns, each with the lengths that it is restricted to, if it is to any."""
 
     def __init__(self, items):
         self.items = frozenset(items)
@@ -153,9 +153,7 @@ class Language:
 
     def ends(self, length):
         """Returns whether a number may end here, after so many digits."""
-        return any(
-            None in steps(pending) and (not lengths or length in lengths) for pending, lengths in self.items
-        )
+        return any(None in steps(pending) and (not lengths or length in lengths) for pending, lengths in self.items)
 
     def __eq__(self, other):
         return self.items == other.items
@@ -212,8 +210,7 @@ class Automaton:
                 build(
                     main.after(digit),
                     tuple(
-                        (lead(leading, digit), all_.after(digit), kinds.after(digit))
-                        for leading, all_, kinds in states
+                        (lead(leading, digit), all_.after(digit), kinds.after(digit)) for leading, all_, kinds in states
                     ),
                     length + 1,
                 )
@@ -236,7 +233,7 @@ class Automaton:
     def verdict(main, states, length, regions):
         """Returns the region of a valid number, and whether its calling code's main region has numbers of its form."""
         region = 0
-        for (leading, all_, kinds), name in zip(states, regions):
+        for (leading, all_, kinds), name in zip(states, regions, strict=True):
             valid = all_.ends(length) and kinds.ends(length)
             if leading is True or (leading is None and valid):
                 region = region_number(name) if valid else 0
@@ -329,8 +326,8 @@ def old_forms(region, number):
     """Yields forms in which a country's mobile numbers used to be written."""
     if region == "AR" and number.startswith("9"):
         for area in (2, 3, 4):
-            yield f"{number[1:area + 1]}15{number[area + 1:]}"
-            yield f"0{number[1:area + 1]}15{number[area + 1:]}"
+            yield f"{number[1 : area + 1]}15{number[area + 1 :]}"
+            yield f"0{number[1 : area + 1]}15{number[area + 1 :]}"
     if region == "BR" and len(number) == 11:
         yield number[:2] + number[3:]
     if region == "MX":
@@ -354,13 +351,13 @@ def mutations(calling_code, region, number, source):
     yield number[1:]
     # Another number of the same length, most of whose digits are right.
     place = source.randrange(len(number))
-    yield f"{number[:place]}{source.randint(0, 9)}{number[place + 1:]}"
+    yield f"{number[:place]}{source.randint(0, 9)}{number[place + 1 :]}"
     yield from old_forms(region, number)
     if main.national_prefix_for_parsing:
         for _ in range(3):
             prefix = sample(parse(main.national_prefix_for_parsing), source)
             yield f"{prefix}{number}"
-            yield f"{prefix}{number[len(prefix):]}"
+            yield f"{prefix}{number[len(prefix) :]}"
             yield prefix
 
 
