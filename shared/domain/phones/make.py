@@ -109,7 +109,7 @@ def parse(pattern):
 
 @cache
 def steps(pending):
-    """Returns what can come next where these trees remain: (digits, then what remains) each, or None for the end."""
+    """Returns what can come next where these trees remain: pairs of digits and what then remains, None for the end."""
     if not pending:
         return (None,)
     first, rest = pending[0], pending[1:]
@@ -128,7 +128,7 @@ def steps(pending):
 
 
 class Language:
-    """What remains to be matched of some patterns, each with the lengths it is restricted to (none: any)."""
+    """What remains to be matched of some patterns, each with the lengths that it is restricted to, if it is to any."""
 
     def __init__(self, items):
         self.items = frozenset(items)
