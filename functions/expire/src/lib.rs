@@ -141,7 +141,7 @@ fn log_outcome(id: PaymentRequestId, settled: Settled) {
             tracing::info!(%id, status = %request.status, "request expired");
         }
         Settled::Paid(request) => {
-            tracing::info!(%id, status = %request.status, "request paid at its deadline")
+            tracing::info!(%id, status = %request.status, "request paid at its deadline");
         }
         Settled::Processing(request) => {
             tracing::info!(%id, status = %request.status, "request processing at its deadline");

@@ -44,7 +44,7 @@ impl Expire {
                 // Requests that were found before are still settled; a run that found none has failed.
                 Err(error) if seen.is_empty() => return Err(SweepError::LookUp(error.into())),
                 Err(error) => {
-                    tracing::error!(cause = chain(&error), "due requests not read: the run goes on with those it has")
+                    tracing::error!(cause = chain(&error), "due requests not read: the run keeps those it has");
                 }
             }
             let next = looked_up_at + self.limits.lookup_interval();

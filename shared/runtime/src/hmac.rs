@@ -10,11 +10,7 @@ use subtle::ConstantTimeEq;
 /// # Panics
 /// Never: HMAC accepts keys of every length.
 #[must_use]
-#[expect(
-    clippy::expect_used,
-    clippy::missing_panics_doc,
-    reason = "HMAC takes keys of every length (RFC 2104, section 2)"
-)]
+#[expect(clippy::expect_used, reason = "HMAC takes keys of every length (RFC 2104, section 2)")]
 pub fn code(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     let mut hmac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length");
     for part in parts {
