@@ -180,7 +180,7 @@ BREACHES = {
         ("AttributeName: ttl\n        Enabled: true", "AttributeName: ttl\n        Enabled: false"),
     ],
     rules.every_resource_says_what_it_is_for: [
-        ("  # What `create` has to say.\n", ""),
+        ("  # The logs of `create`.\n", ""),
     ],
 }
 
