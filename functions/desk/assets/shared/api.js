@@ -1,20 +1,28 @@
-// The HTTP API, with everything that can go wrong on the way to it.
+// The client of the HTTP API: calls, retries, time limits and errors.
 
 /** @import { NewPaymentRequest, Page, PaymentRequest, ProblemBody, Report } from "../../types/api.d.ts" */
 
 import { setClock } from "./clock.js";
 
 /**
- * How long one call may take: longer than the API's own limit of 30 seconds, so that its answer is never thrown away.
+ * The time limit of one call in milliseconds. It is longer than the API's own limit of 30 seconds, so that no answer of
+ * the API is lost.
  */
 const CALL_TIMEOUT = 32_000;
-/** How long looking may take, which can be given up and done again: soon enough to notice a connection that hangs. */
-const LOOK_TIMEOUT = 8_000;
-/** How often a call is made before it counts as failed. */
+/**
+ * The time limit of reading requests, in milliseconds. Reads are repeated, so the limit is short: a hanging connection
+ * is noticed soon.
+ */
+const READ_TIMEOUT = 8_000;
+/** The number of attempts before a call counts as failed. */
 const TRIES = 4;
+/** The pause before the first retry, in milliseconds; it doubles with each retry. */
 const FIRST_PAUSE = 400;
 
-/** The API refused. Its message is a sentence to show a person; `errors` has one for each field that is wrong. */
+/**
+ * The API rejected the call. `message` is a sentence to show to a person; `errors` has a message for each invalid
+ * field.
+ */
 export class Problem extends Error {
   /**
    * @param {number} status
@@ -30,13 +38,13 @@ export class Problem extends Error {
     this.retryAfter = retryAfter;
   }
 
-  /** Whether the same call may do better in a moment. */
+  /** Whether a retry of the same call may succeed. */
   get passing() {
     return this.status === 429 || this.status >= 500;
   }
 }
 
-/** The API cannot be reached. Whether it did what it was asked is not known. */
+/** The API did not answer. It is unknown whether the API carried out the call. */
 export class Unreachable extends Error {
   /** @param {unknown} cause */
   constructor(cause) {
@@ -45,7 +53,7 @@ export class Unreachable extends Error {
   }
 }
 
-/** There is no token to call the API with. */
+/** The error for a call without an access token. */
 export class SignInFailed extends Error {
   /** @param {unknown} [cause] */
   constructor(cause) {
@@ -55,7 +63,7 @@ export class SignInFailed extends Error {
 }
 
 /**
- * Returns what an error says.
+ * Returns the message of an error.
  * @param {unknown} error
  */
 export function sentenceOf(error) {
@@ -63,12 +71,12 @@ export function sentenceOf(error) {
 }
 
 /**
- * Gives an access token. With `renew` the last one was refused.
+ * Returns an access token. With `renew`, the API rejected the previous token.
  * @typedef {(options: { renew: boolean }) => Promise<string> | string} TokenSource
  */
 
 /**
- * A call's parts.
+ * The options of a call.
  * @typedef {object} Call
  * @property {Record<string, string>} [headers]
  * @property {string} [body]
@@ -77,7 +85,7 @@ export function sentenceOf(error) {
  * @property {number} [timeout] in milliseconds
  */
 
-/** The API, for whoever a token is given of. */
+/** The client of the API, which acts for the person that the token names. */
 export class Api {
   #base;
   #token;
@@ -92,7 +100,7 @@ export class Api {
   }
 
   /**
-   * Sends a request. Repeating it with the same key makes no second one, so it is repeated until there is an answer.
+   * Creates a request. The call is idempotent by its key, so it is safe to retry until the API answers.
    * @param {NewPaymentRequest} fields
    * @param {string} key
    * @param {AbortSignal} [signal]
@@ -104,13 +112,13 @@ export class Api {
   }
 
   /**
-   * Reads one request as it is now.
+   * Reads the current state of one request.
    * @param {string} id
    * @param {AbortSignal} [signal]
    * @returns {Promise<PaymentRequest>}
    */
   get(id, signal) {
-    return this.#call("GET", `payment-requests/${encodeURIComponent(id)}`, { signal, tries: 1, timeout: LOOK_TIMEOUT });
+    return this.#call("GET", `payment-requests/${encodeURIComponent(id)}`, { signal, tries: 1, timeout: READ_TIMEOUT });
   }
 
   /**
@@ -120,11 +128,11 @@ export class Api {
    * @returns {Promise<Page>}
    */
   list(parameters, signal) {
-    return this.#call("GET", `payment-requests?${query(parameters)}`, { signal, timeout: LOOK_TIMEOUT });
+    return this.#call("GET", `payment-requests?${query(parameters)}`, { signal, timeout: READ_TIMEOUT });
   }
 
   /**
-   * Cancels a request; a second time answers that it is canceled already.
+   * Cancels a request. A second call fails with `already_canceled`.
    * @param {string} id
    * @param {AbortSignal} [signal]
    * @returns {Promise<PaymentRequest>}
@@ -134,7 +142,7 @@ export class Api {
   }
 
   /**
-   * Reads what was sent within some time, by agent and in total.
+   * Reads the report on the requests sent in a period, by agent and in total.
    * @param {Record<string, unknown>} parameters
    * @param {AbortSignal} [signal]
    * @returns {Promise<Report>}

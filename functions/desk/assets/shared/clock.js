@@ -1,29 +1,30 @@
-// The API's time: deadlines are its, and an agent's own clock may be minutes off.
+// The API's clock. The API checks deadlines by its own clock, and an agent's clock may be minutes off.
 
+/** The difference between the API's clock and this machine's, in milliseconds. */
 let offset = 0;
 
 /**
- * Takes the time from an answer's `Date` header, to the second. `asked` and now are the moments around the call.
+ * Sets the clock from the `Date` header of a response, which is exact to the second.
  * @param {Response} response
- * @param {number} asked
+ * @param {number} asked when the call began, by this machine's clock
  */
 export function setClock(response, asked) {
   const date = Date.parse(response.headers.get("date") ?? "");
   if (Number.isNaN(date)) return;
   const answered = Date.now();
-  // The header was written some time between the two, and cut to the whole second.
+  // The API wrote the header between the two moments, and truncated it to the whole second.
   const measured = date + 500 - (asked + answered) / 2;
-  // A second of difference is what the header cannot tell.
+  // The header cannot show a difference of about a second, so a smaller one counts as none.
   offset = Math.abs(measured) > 1500 ? measured : 0;
 }
 
-/** Returns the moment by the API's clock, in milliseconds. */
+/** Returns the current time by the API's clock, in milliseconds. */
 export function now() {
   return Date.now() + offset;
 }
 
 /**
- * Formats the time that is left as a clock shows it: `4:59`, `1:02:03`; `0:00` when it is over.
+ * Formats the remaining time as a clock shows it: `4:59`, `1:02:03`; `0:00` when it is over.
  * @param {number} milliseconds
  */
 export function countdown(milliseconds) {

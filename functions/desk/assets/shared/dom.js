@@ -1,21 +1,22 @@
-// Making elements. Text only ever becomes a text node, so nothing that people wrote can become markup.
+// Helpers that build elements. Text always becomes a text node, so text that people wrote cannot become markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
- * What an element can hold: nodes, and whatever else there is as text. `null`, `undefined` and `false` are left out,
- * and lists are flattened.
+ * A child of an element: a node, or a value that becomes text. `null`, `undefined` and `false` are left out, and lists
+ * are flattened.
  * @typedef {Node | string | number | null | undefined | false | readonly Child[]} Child
  */
 
 /**
- * Attributes by name. `null`, `undefined` and `false` are left out, and `true` is an attribute without a value.
+ * An element's attributes, by name. `null`, `undefined` and `false` are left out, and `true` is an attribute without a
+ * value.
  * @typedef {Record<string, string | number | boolean | null | undefined | ((event: any) => void)>} Attributes
  */
 
 /**
- * Makes an HTML element: `h("button", { type: "submit", class: "primary", onclick: send }, "Send")`. An attribute `on…`
- * with a function is a listener.
+ * Builds an HTML element: `h("button", { type: "submit", class: "primary", onclick: send }, "Send")`. An attribute
+ * whose value is a function, such as `onclick`, adds a listener.
  * @template {keyof HTMLElementTagNameMap} Name
  * @param {Name} name
  * @param {Attributes} [attributes]
@@ -26,7 +27,7 @@ export function h(name, attributes, ...children) {
 }
 
 /**
- * Makes an SVG element in the same way.
+ * Builds an SVG element in the same way.
  * @template {keyof SVGElementTagNameMap} Name
  * @param {Name} name
  * @param {Attributes} [attributes]
@@ -53,7 +54,7 @@ function fill(element, attributes = {}, children) {
 }
 
 /**
- * Returns what `h` takes as children, as nodes and texts.
+ * Flattens the children of `h` into a list of nodes and texts.
  * @param {readonly Child[]} children
  * @returns {(Node | string)[]}
  */
@@ -66,7 +67,7 @@ function nodes(children) {
 }
 
 /**
- * Replaces what an element holds.
+ * Replaces an element's children.
  * @template {Element} Filled
  * @param {Filled} element
  * @param {Child[]} children
@@ -77,7 +78,7 @@ export function put(element, ...children) {
 }
 
 /**
- * Returns what somebody else wrote, kept from changing the direction of the text around it.
+ * Wraps text that somebody else wrote, so that it cannot change the direction of the text around it.
  * @param {string | number} text
  */
 export function isolated(text) {
@@ -85,7 +86,7 @@ export function isolated(text) {
 }
 
 /**
- * Returns the element of the page's own frame that has this id.
+ * Returns the element of the page's template that has this id.
  * @param {string} id
  */
 export function byId(id) {

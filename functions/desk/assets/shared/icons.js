@@ -1,8 +1,8 @@
-// The pages' icons: strokes of the text's own colour, which say nothing to a screen reader.
+// The pages' icons: strokes in the colour of the text, hidden from screen readers.
 
 import { s } from "./dom.js";
 
-/** Each icon's lines on a ground of 16 by 16, by what it shows. */
+/** Each icon's path in a view box of 16 by 16, by the icon's name. */
 const LINES = {
   again: "M13.5 8A5.5 5.5 0 1 1 11.9 4.1L13.5 5.7M13.5 2V5.7H9.8",
   alert: "M8 2 15 14H1zM8 6.5v3.5M8 12v.1",
@@ -33,7 +33,7 @@ const LINES = {
 /** @typedef {keyof typeof LINES} IconName */
 
 /**
- * Draws an icon. `kind` is its class, which says how thick its strokes are.
+ * Draws an icon. `kind` is its class, which sets the width of its strokes.
  * @param {IconName} name
  * @param {string} [kind]
  */

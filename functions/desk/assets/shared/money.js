@@ -1,4 +1,4 @@
-// Amounts of money: whole numbers of the minor unit, written and read by the rules that customers' messages follow.
+// Amounts of money: whole numbers of the minor unit, formatted and parsed by the same rules as customers' messages.
 
 import { CURRENCIES, FORMER } from "./currencies.js";
 
@@ -19,7 +19,7 @@ export function currencies() {
 }
 
 /**
- * Returns how a currency is written, also one that only older requests are in.
+ * Returns how amounts of a currency are written. It also knows currencies that only older requests have.
  * @param {string} currency
  * @returns {[decimals: number, symbol?: string]}
  */
@@ -50,7 +50,7 @@ export function formatMoney(minorUnits, currency) {
 }
 
 /**
- * Formats an amount without symbol or separators, as it is typed: `250.00`.
+ * Formats an amount without symbol or separators, as a person types it: `250.00`.
  * @param {number} minorUnits
  * @param {string} currency
  */
@@ -61,9 +61,9 @@ export function plainAmount(minorUnits, currency) {
 }
 
 /**
- * Reads what somebody typed as minor units; `null` if it is no amount of this currency. Takes `1250`, `1250.5`,
- * `1,250.50`, `1 250,50` and `R1,250.50`; refuses more decimals than the currency has, and what could be meant in two
- * ways.
+ * Parses an amount that a person typed into minor units; returns `null` if it is not an amount of this currency.
+ * Accepts `1250`, `1250.5`, `1,250.50`, `1 250,50` and `R1,250.50`. Rejects more decimals than the currency has, and
+ * ambiguous amounts.
  * @param {string} text
  * @param {string} currency
  */

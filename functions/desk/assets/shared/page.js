@@ -1,4 +1,5 @@
-// What the agent's and the supervisor's page have in common: who is signed in, at the top, and the way to sign in.
+// The parts that the agent's and the supervisor's page share: the signed-in person's name at the top, and the dialog
+// for signing in.
 
 import { sentenceOf } from "./api.js";
 import { byId, h, isolated, put } from "./dom.js";
@@ -7,8 +8,8 @@ import { session as configured, LocalSession, PEOPLE } from "./session.js";
 /** @import { OAuthSession, Person } from "./session.js" */
 
 /**
- * Fills the page's bar (`#who`) and opens the dialog for signing in whenever something needs it. Answers the session.
- * Nothing that was typed is lost by signing in: it happens above the page or in a window of its own.
+ * Fills the page's bar (`#who`), opens the dialog for signing in whenever a call needs a token, and returns the
+ * session. Signing in loses nothing that was typed: it happens in a dialog above the page, or in a separate window.
  */
 export function page() {
   const session = configured();
@@ -31,7 +32,8 @@ export function page() {
   };
   session.addEventListener("change", show);
   session.addEventListener("needed", open);
-  // On one machine whoever was chosen stays chosen; a deployment's session is asked for.
+  // A local session gets a token for the person chosen in this tab. Without a token the dialog opens: when nobody was
+  // chosen, and always in a deployment.
   session.renew().then((token) => token ?? show(), show);
   return session;
 }
@@ -52,7 +54,7 @@ function localDialog(session) {
     "dialog",
     { "aria-labelledby": "sign-in-title", closedby: "none" },
     h("h2", { id: "sign-in-title" }, "Who are you?"),
-    h("p", {}, "On this machine you can be anybody."),
+    h("p", {}, "On this machine you can sign in as any of these people."),
     h(
       "div",
       { class: "choices" },
@@ -75,14 +77,14 @@ function oauthDialog(session) {
   const button = h("button", { type: "button", class: "primary" }, "Sign in");
   button.addEventListener("click", () => {
     put(problem);
-    // A second press opens the window anew, for whoever has closed it.
+    // A second press opens the window again, in case the person has closed it.
     session.signIn().catch((error) => put(problem, sentenceOf(error)));
   });
   return h(
     "dialog",
     { "aria-labelledby": "sign-in-title" },
     h("h2", { id: "sign-in-title" }, "Please sign in"),
-    h("p", {}, "A window of your company's sign-in opens. What you have typed here stays."),
+    h("p", {}, "Your company's sign-in opens in a new window. What you have typed here is kept."),
     h("div", { class: "choices" }, button),
     problem,
   );

@@ -1,19 +1,19 @@
-// Looking again and again, for as long as there is something to see and somebody to see it.
+// Polling: repeats a call while its result can still change and the page is visible.
 
+/** The longest pause after failures, before jitter, in milliseconds. */
 const SLOWEST_AFTER_FAILURES = 30_000;
 
 /**
- * Looks once. Answers after how many milliseconds to look again, or `null` for never.
- * @typedef {(signal: AbortSignal) => Promise<number | null>} Look
+ * Polls once. Returns the pause before the next poll in milliseconds, or `null` to stop polling.
+ * @typedef {(signal: AbortSignal) => Promise<number | null>} Poll
  */
 
 /**
- * Calls its look until that says that nothing can change any more. If the look throws, the pause doubles each time.
- * While the page is hidden nothing is asked; when it shows again, comes back from sleep or goes online, it looks at
- * once.
+ * Repeats a poll until the poll returns `null`. Each time the poll throws, the pause doubles. While the page is hidden,
+ * nothing is polled. When the page becomes visible, wakes from sleep or goes online, it polls at once.
  */
 export class Poller {
-  #look;
+  #poll;
   #every;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
@@ -24,15 +24,15 @@ export class Poller {
   #again = false;
 
   /**
-   * @param {Look} look
-   * @param {number} every the pause that failures lengthen, in milliseconds
+   * @param {Poll} poll
+   * @param {number} every the base of the pause after failures, in milliseconds
    */
-  constructor(look, every) {
-    this.#look = look;
+  constructor(poll, every) {
+    this.#poll = poll;
     this.#every = every;
   }
 
-  /** Begins, with a look at once unless there was one already. */
+  /** Starts polling, with a first poll at once. Does nothing if the poller has already started. */
   start() {
     if (this.#started) return;
     this.#started = true;
@@ -43,7 +43,7 @@ export class Poller {
     this.now();
   }
 
-  /** Ends for good, and gives up what is under way. */
+  /** Stops polling, and aborts the poll that is in flight. */
   stop() {
     if (!this.#started) return;
     this.#started = false;
@@ -56,7 +56,7 @@ export class Poller {
     this.#running = null;
   }
 
-  /** Looks now, or once more after the look that is under way. */
+  /** Polls now; if a poll is in flight, polls once more after it. */
   now() {
     clearTimeout(this.#timer);
     if (!this.#started || document.hidden) return;
@@ -74,10 +74,10 @@ export class Poller {
     this.#running = running;
     let pause;
     try {
-      pause = await this.#look(running.signal);
+      pause = await this.#poll(running.signal);
       this.#failures = 0;
     } catch {
-      // Whoever looks tells of failures itself; here they only slow things down.
+      // The poll reports its failures itself. Here a failure only lengthens the pause.
       this.#failures += 1;
       pause = Math.min(this.#every * 2 ** this.#failures, SLOWEST_AFTER_FAILURES) * (0.75 + Math.random() / 2);
     }
@@ -93,18 +93,18 @@ export class Poller {
 }
 
 /**
- * Makes a look for a `Poller` where nothing is urgent: every `soonest` milliseconds while `look(signal)` answers
- * another text than before, and ever more rarely, down to every `slowest`, while it answers the same.
- * @param {(signal: AbortSignal) => Promise<string>} look
+ * Makes a poll that slows down, for a `Poller` where nothing is urgent. While the text that `read(signal)` returns
+ * changes, the pause is `soonest` milliseconds. While the text stays the same, the pause grows to `slowest`.
+ * @param {(signal: AbortSignal) => Promise<string>} read
  * @param {number} soonest
  * @param {number} slowest
- * @returns {Look}
+ * @returns {Poll}
  */
-export function slowing(look, soonest, slowest) {
+export function slowing(read, soonest, slowest) {
   let pause = soonest;
   let seen = "";
   return async (signal) => {
-    const found = await look(signal);
+    const found = await read(signal);
     pause = found === seen ? Math.min(pause * 1.5, slowest) : soonest;
     seen = found;
     return pause;

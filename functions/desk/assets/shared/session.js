@@ -1,11 +1,11 @@
-// Who is using a page. Tokens are kept in memory alone: a reload asks for a new one, and nothing that reads storage
-// finds any.
+// The session of a page: who is signed in, and the access token. Tokens are kept in memory only: a reload needs a new
+// token, and nothing that reads storage finds one.
 //
-// A session is an EventTarget. It says `change` when somebody signs in or out, and `needed` when a call waits for
-// somebody to sign in; the page then shows the way, and the call goes on by itself.
+// A session is an EventTarget. It dispatches `change` when a person signs in or out, and `needed` when a call waits for
+// a person to sign in. The page then shows the dialog, and the call continues after the sign-in.
 
 /**
- * Reads the claims of a token, which are shown and never trusted: the API checks the token itself.
+ * Decodes the claims of a token. They are only displayed and never trusted: the API verifies the token itself.
  * @param {string} token
  * @returns {{ name?: string, sub?: string }}
  */
@@ -19,9 +19,10 @@ function claimsOf(token) {
   }
 }
 
-/** How long before its end a token is no longer used, in milliseconds. */
+/** How long before its expiry a token is no longer used, in milliseconds. */
 const MARGIN = 10_000;
 
+/** The part that both kinds of session share: the token, and the calls that wait for one. */
 export class Session extends EventTarget {
   /** @type {string | null} */
   #token = null;
@@ -31,14 +32,14 @@ export class Session extends EventTarget {
   /** @type {Promise<string | null> | null} */
   #renewing = null;
 
-  /** The name of whoever is signed in, or `null`. */
+  /** The name of the signed-in person, or `null`. */
   get name() {
     if (this.#token === null) return null;
     const claims = claimsOf(this.#token);
     return claims.name ?? claims.sub ?? "";
   }
 
-  /** Whoever is signed in, as the identity provider names them (`sub`), or `null`. */
+  /** The signed-in person's identifier at the identity provider (`sub`), or `null`. */
   get subject() {
     return this.#token === null ? null : (claimsOf(this.#token).sub ?? "");
   }
@@ -47,19 +48,20 @@ export class Session extends EventTarget {
     return this.#token !== null;
   }
 
-  /** Whether something waits for somebody to sign in. */
+  /** Whether a call waits for a person to sign in. */
   get needed() {
     return this.#waiting.length > 0;
   }
 
   /**
-   * Gives a token for the API; the promise holds until somebody has signed in. With `renew`, the last one was refused.
+   * Returns a token for the API. If there is none, the promise waits until a person has signed in. With `renew`, the
+   * API rejected the previous token.
    * @param {{ renew?: boolean }} [options]
    * @returns {Promise<string>}
    */
   async token({ renew = false } = {}) {
     if (!renew && this.#token !== null && Date.now() < this.#ends - MARGIN) return this.#token;
-    // Of several calls that find the token too old, the first renews it for all.
+    // If several calls find the token expired, the first one renews it for all of them.
     this.#renewing ??= this.renew().finally(() => {
       this.#renewing = null;
     });
@@ -71,7 +73,7 @@ export class Session extends EventTarget {
   }
 
   /**
-   * Gets a new token without asking anybody, or `null`.
+   * Gets a new token without asking the person; returns `null` if that is not possible.
    * @returns {Promise<string | null>}
    */
   async renew() {
@@ -79,9 +81,9 @@ export class Session extends EventTarget {
   }
 
   /**
-   * Takes a token that holds for so many seconds.
+   * Stores a token and resumes the calls that wait for one.
    * @param {string} token
-   * @param {number} seconds
+   * @param {number} seconds how long the token is valid
    */
   accept(token, seconds) {
     this.#token = token;
@@ -100,7 +102,7 @@ export class Session extends EventTarget {
 /** @typedef {{ sub: string, name: string, role: string, workspace: string }} Person */
 
 /**
- * People to choose from on one machine.
+ * The people to choose from in the local runner.
  * @type {Person[]}
  */
 export const PEOPLE = [
@@ -109,11 +111,11 @@ export const PEOPLE = [
   { sub: "sam", name: "Sam", role: "supervisor", workspace: "acme" },
 ];
 
-/** One machine's sign-in: `/local/token` makes a token of whoever is chosen. */
+/** The local runner's sign-in: `/local/token` issues a token for the chosen person. */
 export class LocalSession extends Session {
   static #CHOSEN = "chat2pay.local-person";
 
-  /** Whoever was chosen in this tab. It is no secret: anybody may be anybody here. */
+  /** The person chosen in this tab. The choice is no secret: anybody may sign in as anybody here. */
   get #chosen() {
     const sub = sessionStorage.getItem(LocalSession.#CHOSEN);
     return PEOPLE.find((person) => person.sub === sub);
@@ -134,7 +136,7 @@ export class LocalSession extends Session {
       headers: { "content-type": "application/json" },
       body: JSON.stringify(person),
     });
-    if (!response.ok) throw new Error(`there is no token: ${response.status}`);
+    if (!response.ok) throw new Error(`the local runner issued no token: HTTP ${response.status}`);
     const { access_token: token, expires_in: seconds } = await response.json();
     return this.accept(token, seconds);
   }
@@ -146,18 +148,18 @@ export class LocalSession extends Session {
   }
 }
 
-/** The channel on which the page that the identity provider returns to hands on what it was given. */
+/** The BroadcastChannel on which `signed-in.js` passes on the identity provider's answer. */
 export const CHANNEL = "chat2pay.signed-in";
 
 /**
- * What the page was told of the identity provider.
+ * The identity provider's settings, from the page's `data-sign-in` attribute.
  * @typedef {{ issuer: string, client_id: string, scope: string, token: string }} Settings
  */
 
 /** @typedef {{ issuer: string, authorization_endpoint: string, token_endpoint: string }} Endpoints */
 
 /**
- * One press of the button for signing in, until somebody has signed in or it has failed.
+ * A sign-in in progress: from the press of the button until the sign-in succeeds or fails.
  * @typedef {object} Attempt
  * @property {string} state
  * @property {string} verifier
@@ -166,9 +168,9 @@ export const CHANNEL = "chat2pay.signed-in";
  */
 
 /**
- * A deployment's sign-in: OAuth 2.0 with an authorization code and PKCE (RFC 6749, RFC 7636), in a window of its own,
- * so that what was typed in this one stays. The code comes back over a BroadcastChannel and only the page that holds
- * the proof (`code_verifier`) can use it; neither the proof nor a token is ever stored.
+ * A deployment's sign-in: OAuth 2.0 with an authorization code and PKCE (RFC 6749, RFC 7636). It uses a separate
+ * window, so that the text typed in this one is kept. The code comes back over a BroadcastChannel. Only the page that
+ * holds the `code_verifier` can use the code. Neither the verifier nor a token is ever stored.
  */
 export class OAuthSession extends Session {
   #settings;
@@ -183,17 +185,17 @@ export class OAuthSession extends Session {
   constructor(settings) {
     super();
     this.#settings = settings;
-    new BroadcastChannel(CHANNEL).addEventListener("message", ({ data }) => this.#returned(data));
+    new BroadcastChannel(CHANNEL).addEventListener("message", ({ data }) => this.#complete(data));
   }
 
   /**
-   * Finds the provider's endpoints (OpenID Connect Discovery).
+   * Returns the provider's endpoints (OpenID Connect Discovery).
    * @returns {Promise<Endpoints>}
    */
   async discover() {
     if (this.#endpoints) return this.#endpoints;
     const response = await fetch(`${this.#settings.issuer.replace(/\/$/, "")}/.well-known/openid-configuration`);
-    if (!response.ok) throw new Error(`the identity provider does not say where it is: ${response.status}`);
+    if (!response.ok) throw new Error(`the discovery document cannot be read: HTTP ${response.status}`);
     /** @type {Endpoints} */
     const endpoints = await response.json();
     this.#endpoints = endpoints;
@@ -201,12 +203,12 @@ export class OAuthSession extends Session {
   }
 
   /**
-   * Opens the provider's window; call it when a button is pressed, or browsers will not allow it. The promise holds
-   * until somebody has signed in there, and fails with a sentence to show if that does not work.
+   * Opens the provider's sign-in in a window. Call it from a click handler: otherwise browsers block the window. The
+   * promise resolves when the person has signed in, and rejects with a sentence to show if the sign-in fails.
    * @returns {Promise<string>}
    */
   signIn() {
-    // Opened at once and sent on its way later: a browser allows a window only straight after a press.
+    // The window opens at once and gets its address later: a browser allows a window only directly after a click.
     const popup = window.open("", "chat2pay-sign-in", "popup,width=480,height=680");
     if (!popup) {
       return Promise.reject(new Error("The browser did not allow the sign-in window. Please allow it and try again."));
@@ -242,14 +244,14 @@ export class OAuthSession extends Session {
   }
 
   /** @param {Record<string, string | undefined>} answer */
-  async #returned({ state, code, error, iss }) {
+  async #complete({ state, code, error, iss }) {
     const attempt = this.#attempt;
-    // Another tab's, or somebody else's.
+    // The answer belongs to another tab's sign-in, or somebody forged it.
     if (!attempt || state !== attempt.state) return;
     this.#attempt = null;
-    // A provider that says who it is has to be ours (RFC 9207).
+    // An answer that names its issuer must name our provider (RFC 9207).
     if (iss && iss !== (await this.discover()).issuer) {
-      attempt.reject(new Error("Somebody else than the identity provider answered."));
+      attempt.reject(new Error("The sign-in answer did not come from your identity provider."));
     } else if (error || !code) {
       attempt.reject(new Error("The identity provider did not sign you in."));
     } else {
@@ -263,7 +265,7 @@ export class OAuthSession extends Session {
       try {
         attempt.resolve(await this.#exchange(parameters));
       } catch (cause) {
-        attempt.reject(new Error("The identity provider did not give a token. Please try again.", { cause }));
+        attempt.reject(new Error("The identity provider did not issue a token. Please try again.", { cause }));
       }
     }
   }
@@ -276,7 +278,7 @@ export class OAuthSession extends Session {
     try {
       return await this.#exchange({ grant_type: "refresh_token", refresh_token: refreshToken }, refreshToken);
     } catch (error) {
-      // Without an answer it may still be good; a refusal is final.
+      // `fetch` throws a TypeError if there was no answer: the refresh token may still be valid. A rejection is final.
       if (error instanceof TypeError) this.#refreshToken = refreshToken;
       return null;
     }
@@ -289,11 +291,11 @@ export class OAuthSession extends Session {
   async #exchange(parameters, refreshToken = null) {
     const body = new URLSearchParams({ client_id: this.#settings.client_id, ...parameters });
     const response = await fetch((await this.discover()).token_endpoint, { method: "POST", body });
-    if (!response.ok) throw new Error(`the token endpoint refused: ${response.status}`);
+    if (!response.ok) throw new Error(`the token endpoint rejected the request: HTTP ${response.status}`);
     const answer = await response.json();
     const token = answer[this.#settings.token];
-    if (typeof token !== "string") throw new Error(`the token endpoint gave no ${this.#settings.token}`);
-    // A provider that does not change refresh tokens leaves the last one valid (RFC 6749, section 6).
+    if (typeof token !== "string") throw new Error(`the token endpoint's answer has no ${this.#settings.token}`);
+    // If the provider sends no new refresh token, the previous one stays valid (RFC 6749, section 6).
     this.#refreshToken = answer.refresh_token ?? refreshToken;
     return this.accept(token, Number(answer.expires_in) || 300);
   }
@@ -309,7 +311,9 @@ function redirectUri() {
   return new URL("/desk/signed-in", location.origin).href;
 }
 
-/** Makes 256 random bits: a state nobody guesses, and a `code_verifier` of 43 characters (RFC 7636, section 4.1). */
+/**
+ * Returns 256 random bits as 43 characters: an unguessable `state`, or a `code_verifier` (RFC 7636, section 4.1).
+ */
 function random() {
   return base64url(crypto.getRandomValues(new Uint8Array(32)));
 }
@@ -320,7 +324,7 @@ function base64url(bytes) {
   return btoa(text).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 }
 
-/** Makes the session that the page was told to use. */
+/** Creates the session that the page's `data-sign-in` attribute asks for. */
 export function session() {
   const settings = JSON.parse(document.documentElement.dataset.signIn ?? "{}");
   return settings.type === "local" ? new LocalSession() : new OAuthSession(settings);

@@ -1,44 +1,45 @@
-// What the pages know of each status. A new one is added here and in `agent/statuses.js`, which has the agent's
-// sentences; a test holds both to the domain's list, and another sees to it that no other file names a status.
+// The facts about each status. Add a new status here and in `agent/statuses.js`, which has the agent's sentences. One
+// test compares both tables with the domain's list. Another test checks that no other file names a status.
 
 /** @import { IconName } from "./icons.js" */
 
 /**
- * What a request in a status waits for: its customer's click or payment, the provider's word on money that is on its
- * way (in, or back), money that comes too late, or nothing any more.
+ * What a request in a status waits for: the customer's click, the customer's payment, the provider's confirmation of a
+ * payment or refund in flight, money that may arrive too late, or (`null`) nothing.
  * @typedef {"click" | "payment" | "provider" | "late money" | null} Awaited
  */
 
 /**
- * How a supervisor counts a status: still open, money received, ended without money, or a refund.
+ * The group in which the supervisor's page counts a status: still open, money received, ended without money, or a
+ * refund.
  * @typedef {"open" | "received" | "unpaid" | "refund"} Group
  */
 
 /**
- * The colours of cards and messages, which `agent/element.css` defines.
+ * The colour scheme of a card or message, which `agent/element.css` defines.
  * @typedef {"calm" | "busy" | "good" | "ended" | "bad"} Tone
  */
 
 /**
- * What an entry of the history tells of that repeats the status before it.
+ * The event behind a history entry that has the same status as the entry before it.
  * @typedef {"undelivered" | "attempt" | "failure"} Repeated
  */
 
 /**
  * @typedef {object} Facts
- * @property {string} word what a person reads; icon, sign and colour stand beside it and never for it
+ * @property {string} word the status's name for a person; icon, sign and colour only accompany it and never replace it
  * @property {IconName} icon the icon on cards and messages
  * @property {IconName} sign the icon on the supervisor's page
  * @property {Tone} tone the colour of cards and messages
- * @property {string} colour the colour in the supervisor's pictures, in the light and in the dark
+ * @property {string} colour the colour in the supervisor's charts, in the light and in the dark scheme
  * @property {Awaited} awaits
  * @property {Group} group
- * @property {{ before?: string, after?: string }} funnel how the supervisor reads of requests that go no further,
- *   before their click or after it
- * @property {[before: string, after: string]} [left] the words around the time left, where a deadline runs
- * @property {string} [expiresAs] the reason of the expiry, where a deadline runs
- * @property {boolean} [isByTime] whether it is what the end of a deadline leads to
- * @property {Repeated} [repeated]
+ * @property {{ before?: string, after?: string }} funnel the supervisor's label for requests that stopped in this
+ *   status, before or after the click
+ * @property {[before: string, after: string]} [left] the words around the remaining time, for a status with a deadline
+ * @property {string} [expiresAs] the reason of the expiry, for a status with a deadline
+ * @property {boolean} [isByTime] whether requests enter the status when a deadline passes
+ * @property {Repeated} [repeated] the event behind an entry that repeats this status
  */
 
 /** Each status, in the order of a request's life. */
@@ -139,7 +140,7 @@ const FACTS = /** @satisfies {Record<string, Facts>} */ ({
 export const STATUSES = new Map(/** @type {[Status, Facts][]} */ (Object.entries(FACTS)));
 
 /**
- * Returns what is known of a status. One that only a newer API knows is shown as it is called.
+ * Returns the facts about a status. A status that only a newer API knows is shown by its own name.
  * @param {string} status
  * @returns {Omit<Facts, "group"> & { group: Group | null }}
  */
@@ -149,7 +150,7 @@ export function factsOf(status) {
 }
 
 /**
- * Returns whether a deadline runs: the customer can act, and time can end it.
+ * Returns whether the request has a deadline ahead: the customer can still act, and the request can expire.
  * @param {{ status: string }} request
  */
 export function isOpen({ status }) {
@@ -157,7 +158,7 @@ export function isOpen({ status }) {
 }
 
 /**
- * Returns whether the request is on its way to being paid: open, or its money is still to be confirmed.
+ * Returns whether the request can still become paid: it is open, or its payment awaits confirmation.
  * @param {{ status: string }} request
  */
 export function isUnderWay({ status }) {
@@ -165,7 +166,7 @@ export function isUnderWay({ status }) {
 }
 
 /**
- * Returns whether nothing was paid, or only too late.
+ * Returns whether the request ended without a payment, or was paid too late.
  * @param {{ status: string }} request
  */
 export function hasEndedUnpaid({ status }) {
@@ -181,7 +182,7 @@ export function isPaid({ status }) {
 }
 
 /**
- * Returns whether nobody has clicked and the link still lives, so that it can be canceled.
+ * Returns whether nobody has clicked the link and it is still valid, so that the request can be canceled.
  * @param {{ status: string }} request
  */
 export function isUnclicked({ status }) {
@@ -189,8 +190,8 @@ export function isUnclicked({ status }) {
 }
 
 /**
- * Returns why a request has expired, or `null` if it has not. For a moment its deadline has passed and nobody has
- * written so into the history yet.
+ * Returns why a request has expired, or `null` if it has not. The API reports a request as expired from its deadline
+ * on. The history may get its entry a moment later: until then the reason follows from the last entry's status.
  * @param {{ status: string, history: { status: string, reason: string | null }[] }} request
  */
 export function expiryReason({ status, history }) {
@@ -200,7 +201,7 @@ export function expiryReason({ status, history }) {
 }
 
 /**
- * Returns what an entry of the history tells of that leaves the status as it was, or `undefined` if it changed it.
+ * Returns the event behind a history entry that left the status unchanged, or `undefined` if the entry changed it.
  * @param {{ status: string }[]} history
  * @param {number} index
  */
@@ -210,7 +211,7 @@ export function repeatedBy(history, index) {
 }
 
 /**
- * Returns a style sheet in which a class such as `status-…` sets the property `--status` to its status's colour.
+ * Returns a style sheet in which each class `status-…` sets the property `--status` to the colour of its status.
  */
 export function palette() {
   const sheet = new CSSStyleSheet();

@@ -1,21 +1,21 @@
-// What is known of a link that did not reach its customer, for everybody who looks after it.
+// The texts about a link that did not reach its customer, for the agent's and the supervisor's page.
 
-/** The one reason with which the link may have arrived after all. */
+/** The only reason after which the link may still have arrived. */
 const UNCONFIRMED = "delivery_unconfirmed";
 
 const SENTENCES = new Map([
   ["invalid_recipient", "The phone number cannot receive messages."],
   ["recipient_opted_out", "The customer does not want messages from this sender."],
   ["not_on_channel", "The customer cannot be reached on this channel."],
-  ["outside_conversation_window", "The customer has to write first, before WhatsApp delivers to them."],
-  ["channel_refused", "The channel refused it."],
+  ["outside_conversation_window", "The customer has to write first: until then, WhatsApp does not deliver."],
+  ["channel_refused", "The channel rejected the message."],
   ["channel_unavailable", "The channel does not answer."],
   [UNCONFIRMED, "The channel’s answer was lost."],
   ["undelivered", "The phone may be off, out of reach, or blocking messages."],
 ]);
 
 /**
- * Returns whether it is certain that the link did not arrive.
+ * Returns true if it is certain that the link did not arrive.
  * @param {string | null} reason
  */
 export function isCertain(reason) {
@@ -23,7 +23,7 @@ export function isCertain(reason) {
 }
 
 /**
- * Returns the history's reason as a sentence; one that is not known here is shown as it is called.
+ * Returns the sentence for a reason from the history. A reason that is not in the table is returned as it is.
  * @param {string | null} reason
  */
 export function undeliveredText(reason) {
