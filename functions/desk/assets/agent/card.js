@@ -1,4 +1,4 @@
-// One payment request in the conversation.
+// The card of one payment request in the conversation.
 
 /** @import { HistoryEntry, PaymentRequest } from "../../types/api.d.ts" */
 /** @import { Child } from "../shared/dom.js" */
@@ -16,7 +16,7 @@ import { texts } from "./texts.js";
 
 /** @typedef {"cancel" | "again" | null} Working */
 
-/** Says `copy`, `cancel` and `again` when its buttons are pressed. */
+/** A card. It dispatches `copy`, `cancel` and `again` when its buttons are pressed. */
 export class Card extends EventTarget {
   #request;
   /** @type {Working} */
@@ -47,7 +47,7 @@ export class Card extends EventTarget {
    */
   #button(name, content) {
     const pressed = () => {
-      // Whoever presses twice means it once.
+      // A double click counts as one.
       if (!this.#working) this.dispatchEvent(new Event(name));
     };
     return h("button", { type: "button", onclick: pressed }, content);
@@ -64,7 +64,7 @@ export class Card extends EventTarget {
   }
 
   /**
-   * Whether no later request took this one's place; only the last of an order is sent again.
+   * Sets whether this is the newest request of its order. Only the newest one can be sent again.
    * @param {boolean} newest
    */
   set newest(newest) {
@@ -74,7 +74,7 @@ export class Card extends EventTarget {
   }
 
   /**
-   * What is under way.
+   * Sets which call of this card is in flight.
    * @param {Working} working
    */
   set working(working) {
@@ -122,11 +122,11 @@ export class Card extends EventTarget {
       this.#actions(),
       this.#history,
     );
-    // Drawing took the focus; what had it may be gone with the status.
+    // Redrawing loses the focus. If the focused control is gone with the old status, the card gets the focus.
     if (focused) (focused.isConnected ? focused : this.element).focus();
   }
 
-  /** Shows what has gone wrong on the way so far: the delivery of the link, or attempts to pay. */
+  /** Shows what has failed so far: the delivery of the link, or attempts to pay. */
   #failures() {
     const [undelivered, missed] = [failedDelivery(this.#request), missedDelivery(this.#request)];
     if (undelivered) return this.#failure(texts.undelivered(undelivered));
@@ -159,7 +159,7 @@ export class Card extends EventTarget {
   }
 
   /**
-   * Returns what an entry looks like and says.
+   * Returns the icon, colour and text of a history entry.
    * @param {HistoryEntry} entry
    * @param {number} index
    * @returns {{ tone: Tone, icon: IconName, text: Child }}

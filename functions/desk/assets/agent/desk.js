@@ -1,4 +1,4 @@
-// The agent's page: the element beside a conversation that is made up.
+// The agent's page: the element with an invented conversation.
 
 import { byId, h, isolated, put } from "../shared/dom.js";
 import { page } from "../shared/page.js";
@@ -7,7 +7,7 @@ import { Chat2PayDesk } from "./element.js";
 
 const CONVERSATION = "chat2pay.conversation";
 
-/** The conversation of this tab, which stays through a reload. */
+/** The conversation of this tab. It is kept through a reload. */
 const conversation = { id: newId(), name: "Thandi", phone: "+27831234567", ...kept() };
 
 function kept() {
@@ -27,7 +27,7 @@ function newId() {
 }
 
 /**
- * Makes a field of the customer's at the head of the conversation.
+ * Builds an input for the customer's name or phone, for the head of the conversation.
  * @param {"name" | "phone"} name
  * @param {string} label
  * @param {string} type
@@ -87,7 +87,7 @@ const desk = new Chat2PayDesk();
 desk.setAttribute("currency", "ZAR");
 put(desk, chat);
 
-/** Begins another conversation with the same customer. */
+/** Starts another conversation with the same customer. */
 function begin() {
   conversation.id = newId();
   keep();
@@ -103,7 +103,7 @@ function show() {
   desk.setAttribute("customer-phone", conversation.phone);
 }
 
-/** Says what to do, to whoever tries the system on one machine. */
+/** Builds the instructions for trying the system in the local runner. */
 function guide() {
   return h(
     "section",
@@ -124,7 +124,8 @@ show();
 put(byId("main"), session instanceof LocalSession && guide(), desk);
 
 /**
- * Whoever is signed in. Their tokens change, and the element stays as it is; for somebody else it begins anew.
+ * The `sub` of the signed-in person. When that person's token is renewed, the element stays as it is; when another
+ * person signs in, it starts over.
  * @type {string | null}
  */
 let subject = null;

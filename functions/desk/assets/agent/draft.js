@@ -1,11 +1,13 @@
-// What an agent has typed and not sent yet, kept for this tab through reloads and crashes.
+// A draft: what an agent has typed and not sent yet. It is kept for this tab through reloads and crashes.
 //
-// A draft has one Idempotency-Key from its beginning until there is a definite answer, whatever is edited meanwhile: of
-// all that is sent under one key the API makes one request at most. After an answer was lost nobody knows whether the
-// request was made. Sent again unchanged, the draft gets the same request; sent again with changes, it is refused
-// (`idempotency_key_reused`) if the first did arrive, and sent if not. Asking by sending the old fields once more would
-// be worse: it could send what the agent has just corrected. Only after that refusal, which tells the agent what
-// happened, does the draft get another key.
+// A draft keeps one Idempotency-Key from its creation until the API gives a definite answer, even if the agent edits
+// the fields. The API creates at most one request per key.
+//
+// If an answer is lost, nobody knows whether the request was created. Sending the draft again unchanged returns the
+// same request. Sending it again with changes is rejected (`idempotency_key_reused`) if the first attempt arrived, and
+// creates the request if it did not. Resending the old fields first, to find out, would be worse: it could send the
+// very values that the agent has just corrected. The draft gets a new key only after that rejection, whose message
+// tells the agent what happened.
 
 /** @import { NewPaymentRequest } from "../../types/api.d.ts" */
 /** @import { FieldName } from "./texts.js" */
@@ -22,7 +24,7 @@ import { texts } from "./texts.js";
 export const FIELDS = ["customer.phone", "order_number", "amount", "currency", "customer.name", "description"];
 
 /**
- * The most characters of a field.
+ * The maximum number of characters of each field.
  * @type {[FieldName, number][]}
  */
 const MOST = [
@@ -43,27 +45,27 @@ export class Draft {
     this.fields = fields;
     /** @type {string} */
     this.key = key;
-    /** Whether it was sent without hearing what came of it. */
+    /** Whether the draft was sent and its outcome is unknown. */
     this.unconfirmed = unconfirmed;
   }
 
   /**
-   * Returns a conversation's draft, if there is one.
+   * Returns the saved draft of a conversation, or `null` if there is none.
    * @param {string} conversation
    */
   static restore(conversation) {
     try {
       const kept = JSON.parse(sessionStorage.getItem(place(conversation)) ?? "");
-      // A tab may be older than the fields that this version knows.
+      // An older version of the page may have saved the draft without the fields that this version has.
       return FIELDS.every((name) => typeof kept.fields[name] === "string") ? new Draft(conversation, kept) : null;
     } catch {
-      // No storage, or nothing in it.
+      // There is no storage, or no draft in it.
       return null;
     }
   }
 
   /**
-   * Begins a draft with what is known of the customer.
+   * Creates and saves a draft, prefilled with what the host says about the customer.
    * @param {string} conversation
    * @param {Partial<Fields>} known
    */
@@ -78,7 +80,7 @@ export class Draft {
     try {
       sessionStorage.setItem(place(this.#conversation), JSON.stringify({ fields, key, unconfirmed }));
     } catch {
-      // Without storage a draft lives as long as the page.
+      // Without storage the draft lasts as long as the page.
     }
   }
 
@@ -86,11 +88,11 @@ export class Draft {
     try {
       sessionStorage.removeItem(place(this.#conversation));
     } catch {
-      // Without storage there is nothing to remove.
+      // Without storage there is no draft to remove.
     }
   }
 
-  /** Makes what is sent from now on another request. */
+  /** Gives the draft a new key: the next send creates another request. */
   startOver() {
     this.key = crypto.randomUUID();
     this.unconfirmed = false;
@@ -113,7 +115,7 @@ export class Draft {
     };
   }
 
-  /** Returns what is wrong with which fields. What only the API knows is left to it. */
+  /** Returns a message for each invalid field. It leaves to the API the checks that only the API can make. */
   problems() {
     const fields = trimmed(this.fields);
     /** @type {Map<FieldName, string>} */
@@ -125,7 +127,7 @@ export class Draft {
     if (amount) found.set("amount", amount);
     if (fields.currency === "") found.set("currency", texts.currencyMissing);
     for (const [name, most] of MOST) {
-      // Characters as the API counts them, and not the two halves that some have here.
+      // Counts code points, as the API does; `length` would count some characters as two.
       const length = [...fields[name]].length;
       if (length > most) found.set(name, texts.tooLong(most, length));
     }
@@ -139,7 +141,7 @@ function place(conversation) {
 }
 
 /**
- * Makes the fields anew, each by its name.
+ * Builds an object of all fields, each value from the field's name.
  * @param {(name: FieldName) => string} value
  */
 function eachField(value) {
@@ -157,7 +159,7 @@ function optional(text) {
 }
 
 /**
- * Returns a number as the API takes it, from one that is written for people to read.
+ * Returns the phone number without separators, as the API accepts it.
  * @param {Fields} fields
  */
 function phone(fields) {

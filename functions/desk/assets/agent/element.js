@@ -1,5 +1,5 @@
-// <chat2pay-desk>: the element that chat desks embed. It shows a conversation's payment requests after the
-// conversation, which its host puts into it, and a form for new ones beside it.
+// <chat2pay-desk>: the element that chat desks embed. The host puts the conversation into the element. The element
+// shows the conversation's payment requests after it, and a form for new requests beside it.
 
 /** @import { PaymentRequest } from "../../types/api.d.ts" */
 /** @import { TokenSource } from "../shared/api.js" */
@@ -20,18 +20,18 @@ import { sentencesOf } from "./statuses.js";
 import { texts } from "./texts.js";
 import { FAILED, Toasts } from "./toasts.js";
 
-/** The API's address: the one that this file came from, without `desk/assets/<version>/agent/element.js`. */
+/** The API's base address: the address of this file without `desk/assets/<version>/agent/element.js`. */
 const BASE = new URL("../../../../", import.meta.url);
 
-/** How often the time that is left is written anew. */
+/** How often the remaining times are updated, in milliseconds. */
 const TICK = 500;
 
-// A constructed sheet, which another site's Content-Security-Policy does not forbid.
+// A constructed style sheet is allowed even if the host site's Content-Security-Policy forbids inline styles.
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(style);
 
 /**
- * Everything of a conversation that is shown.
+ * The state of the conversation that the element shows.
  * @typedef {object} Shown
  * @property {string} conversation
  * @property {Requests} requests
@@ -42,6 +42,7 @@ sheet.replaceSync(style);
  * @property {ReturnType<typeof setInterval>} ticking
  */
 
+/** The element `<chat2pay-desk>`. */
 export class Chat2PayDesk extends HTMLElement {
   static observedAttributes = ["conversation-id", "customer-phone", "customer-name", "currency"];
 
@@ -62,17 +63,17 @@ export class Chat2PayDesk extends HTMLElement {
   #panel = h("section", { class: "panel", "aria-label": texts.panel });
 
   /**
-   * What is shown; another conversation begins with nothing of it.
+   * The conversation that is shown; another conversation gets a new state.
    * @type {Shown | null}
    */
   #shown = null;
   /** @type {Partial<Fields>} */
   #known = {};
   /**
-   * What is done in a moment: `begin` anew, or `update` what is known of the customer.
+   * The scheduled task: `begin` to start over, or `update` to use the host's new data about the customer.
    * @type {"begin" | "update" | null}
    */
-  #soon = null;
+  #scheduled = null;
 
   constructor() {
     super();
@@ -84,14 +85,14 @@ export class Chat2PayDesk extends HTMLElement {
   }
 
   connectedCallback() {
-    // A host may have set the property before this script was there.
+    // A host may have set the property before this script was loaded.
     if (Object.hasOwn(this, "token")) {
       const { token } = this;
       Reflect.deleteProperty(this, "token");
       this.token = token;
     }
     this.#toasts.element.showPopover();
-    this.#doSoon("begin");
+    this.#schedule("begin");
   }
 
   disconnectedCallback() {
@@ -105,12 +106,12 @@ export class Chat2PayDesk extends HTMLElement {
    * @param {string | null} after
    */
   attributeChangedCallback(name, before, after) {
-    if (before !== after) this.#doSoon(name === "conversation-id" ? "begin" : "update");
+    if (before !== after) this.#schedule(name === "conversation-id" ? "begin" : "update");
   }
 
   /**
-   * `async ({ renew }) => "…"`: gives an access token for the API; with `renew` the last one was refused. Setting it
-   * begins anew, as somebody else may be signed in.
+   * `async ({ renew }) => "…"`: the host's function that returns an access token for the API. With `renew`, the API
+   * rejected the previous token. Setting the property starts over, because another person may be signed in.
    */
   get token() {
     return this.#token;
@@ -119,23 +120,24 @@ export class Chat2PayDesk extends HTMLElement {
   set token(token) {
     this.#token = token;
     if (token) this.#tokenGiven.resolve();
-    this.#doSoon("begin");
+    this.#schedule("begin");
   }
 
   /**
-   * Does so once, however many properties and attributes a host changes together, and when it has changed all of them.
-   * @param {"begin" | "update"} what
+   * Schedules a task as a microtask. It runs once, after the host has changed all properties and attributes that it
+   * changes together. `begin` includes `update`.
+   * @param {"begin" | "update"} task
    */
-  #doSoon(what) {
-    if (this.#soon === null) {
+  #schedule(task) {
+    if (this.#scheduled === null) {
       queueMicrotask(() => {
-        const soon = this.#soon;
-        this.#soon = null;
-        if (soon === "begin") this.#begin();
+        const scheduled = this.#scheduled;
+        this.#scheduled = null;
+        if (scheduled === "begin") this.#begin();
         else this.#updateKnown();
       });
     }
-    if (this.#soon !== "begin") this.#soon = what;
+    if (this.#scheduled !== "begin") this.#scheduled = task;
   }
 
   #begin() {
@@ -156,9 +158,9 @@ export class Chat2PayDesk extends HTMLElement {
     };
     this.#shown = shown;
     const { signal } = shown.ended;
-    /** @type {(type: string, told: (detail: any) => void) => void} */
-    const listen = (type, told) =>
-      requests.addEventListener(type, (event) => told(/** @type {CustomEvent} */ (event).detail), { signal });
+    /** @type {(type: string, handler: (detail: any) => void) => void} */
+    const listen = (type, handler) =>
+      requests.addEventListener(type, (event) => handler(/** @type {CustomEvent} */ (event).detail), { signal });
     listen("change", ({ request, before }) => this.#changed(shown, request, before));
     listen("trouble", (error) => this.#trouble(shown, error));
     listen("loaded", ({ complete }) => this.#loaded(shown, complete));
@@ -200,7 +202,7 @@ export class Chat2PayDesk extends HTMLElement {
     this.#openForm(shown, Draft.begin(shown.conversation, this.#known)).focus();
   }
 
-  /** Returns what the host says about the customer. */
+  /** Returns the host's data about the customer. */
   #knownNow() {
     return {
       "customer.phone": this.getAttribute("customer-phone") ?? "",
@@ -226,16 +228,16 @@ export class Chat2PayDesk extends HTMLElement {
     form.addEventListener("made", (event) => {
       /** @type {PaymentRequest} */
       const request = /** @type {CustomEvent} */ (event).detail;
-      this.#toasts.say(texts.made(request), factsOf(request.history[0].status));
+      this.#toasts.show(texts.made(request), factsOf(request.history[0].status));
       if (this.#shown !== shown) return;
       this.#closeForm(shown, true);
       this.#made(shown, request);
     });
-    form.addEventListener("arrived", () => shown.requests.lookAgain());
+    form.addEventListener("arrived", () => shown.requests.refresh());
     form.addEventListener("closed", () => {
       this.#closeForm(shown, true);
-      // What was sent without an answer may be there after all.
-      shown.requests.lookAgain();
+      // A request whose answer was lost may have been created after all.
+      shown.requests.refresh();
     });
     put(this.#panel, form.element);
     return form;
@@ -287,12 +289,12 @@ export class Chat2PayDesk extends HTMLElement {
     const was = this.#banner.textContent !== "";
     if (!error) {
       put(this.#banner);
-      if (was) this.#toasts.say(texts.back, { tone: "good", icon: "check-circle" });
+      if (was) this.#toasts.show(texts.back, { tone: "good", icon: "check-circle" });
     } else if (error instanceof Unreachable) {
       put(this.#banner, icon("again"), h("span", {}, texts.unreachable));
     } else {
       const text = error instanceof SignInFailed ? texts.signedOut : error.message;
-      const again = h("button", { type: "button", onclick: () => requests.lookAgain() }, texts.tryAgain);
+      const again = h("button", { type: "button", onclick: () => requests.refresh() }, texts.tryAgain);
       put(this.#banner, icon("warning"), h("span", {}, text), again);
     }
   }
@@ -310,7 +312,7 @@ export class Chat2PayDesk extends HTMLElement {
     this.#markNewest(shown, request);
     this.#confirm(shown);
     if (loaded) this.#noteNothing(shown);
-    if (before) this.#toasts.say(...news(request));
+    if (before) this.#toasts.show(...news(request));
     this.dispatchEvent(new CustomEvent("chat2pay-change", { bubbles: true, composed: true, detail: { request } }));
   }
 
@@ -332,7 +334,7 @@ export class Chat2PayDesk extends HTMLElement {
   }
 
   /**
-   * Marks the cards of an order: a later request of it to the same customer takes the place of the earlier ones.
+   * Marks the newest card of an order: a later request for the same order and customer replaces the earlier ones.
    * @param {Shown} shown
    * @param {PaymentRequest} request
    */
@@ -344,7 +346,7 @@ export class Chat2PayDesk extends HTMLElement {
   }
 
   /**
-   * Shows every payment once more, as a message of the system in the conversation.
+   * Shows each payment also as a system message in the conversation.
    * @param {Shown} shown
    */
   #confirm({ cards }) {
@@ -361,9 +363,9 @@ export class Chat2PayDesk extends HTMLElement {
     if (!link) return;
     try {
       await navigator.clipboard.writeText(link.url);
-      this.#toasts.say(texts.copied, { tone: "calm", icon: "copy" });
+      this.#toasts.show(texts.copied, { tone: "calm", icon: "copy" });
     } catch {
-      this.#toasts.refuse(texts.notCopied(link.url));
+      this.#toasts.showError(texts.notCopied(link.url));
     }
   }
 
@@ -374,13 +376,13 @@ export class Chat2PayDesk extends HTMLElement {
   async #cancel(shown, card) {
     const { id } = card.request;
     const canceled = await this.#work(shown, card, "cancel", (signal) => this.#api.cancel(id, signal));
-    if (canceled) shown.requests.take(canceled);
+    if (canceled) shown.requests.update(canceled);
   }
 
   /**
-   * Sends the same once more, as a new request. Its key follows from the old one's id: however often and wherever it is
-   * pressed, before and after a reload, a request is sent again once. One whose link was not delivered is canceled
-   * first: of two links that live, both could be paid.
+   * Sends a request again, as a new request. The new request's idempotency key is derived from the old one's id, so a
+   * request is sent again only once, even after a reload or from another tab. If the old request's link was not
+   * delivered and is still valid, the old request is canceled first: the customer could pay two valid links.
    * @param {Shown} shown
    * @param {Card} card
    */
@@ -389,34 +391,35 @@ export class Chat2PayDesk extends HTMLElement {
     const fields = { order_number, amount, currency, customer, description, conversation_id, metadata };
     /** @type {(signal: AbortSignal) => Promise<PaymentRequest>} */
     const create = async (signal) => {
-      if (isOpen(card.request)) await this.#takeBack(shown, id, signal);
+      if (isOpen(card.request)) await this.#cancelFirst(shown, id, signal);
       return this.#api.create(fields, `again-${id}`, signal);
     };
     const request = await this.#work(shown, card, "again", create);
     if (!request) return;
-    this.#toasts.say(texts.madeAgain(request), factsOf(request.history[0].status));
+    this.#toasts.show(texts.madeAgain(request), factsOf(request.history[0].status));
     this.#made(shown, request)?.focus();
   }
 
   /**
-   * Cancels a request. One that has ended meanwhile, perhaps by this very call whose answer was lost, is out of the way
-   * too.
+   * Cancels a request before it is sent again. A request that has already ended counts as canceled: perhaps an earlier
+   * attempt of this call canceled it and its answer was lost.
    * @param {Shown} shown
    * @param {string} id
    * @param {AbortSignal} signal
    */
-  async #takeBack({ requests }, id, signal) {
+  async #cancelFirst({ requests }, id, signal) {
     try {
-      requests.take(await this.#api.cancel(id, signal));
+      requests.update(await this.#api.cancel(id, signal));
     } catch (error) {
       const isOver = error instanceof Problem && ["already_canceled", "link_expired"].includes(error.code);
       if (!isOver) throw error;
-      requests.lookAt(id);
+      requests.refreshOne(id);
     }
   }
 
   /**
-   * Waits for what a call for a card answers; `null` if it did not work or the conversation is not shown any more.
+   * Makes a call for a card and returns its answer. Returns `null` if the call failed, after showing the error, or if
+   * the conversation is no longer shown.
    * @param {Shown} shown
    * @param {Card} card
    * @param {"cancel" | "again"} name
@@ -431,8 +434,8 @@ export class Chat2PayDesk extends HTMLElement {
       if (ended.signal.aborted) return null;
       const unknown = name === "cancel" ? texts.cancelUnknown : texts.sendAgainUnknown;
       const text = error instanceof SignInFailed ? texts.signedOut : sentenceOf(error);
-      this.#toasts.refuse(error instanceof Unreachable ? unknown : text);
-      requests.lookAt(card.request.id);
+      this.#toasts.showError(error instanceof Unreachable ? unknown : text);
+      requests.refreshOne(card.request.id);
       return null;
     } finally {
       card.working = null;
@@ -454,7 +457,7 @@ function paidAt({ payment, updated_at }) {
 }
 
 /**
- * Returns how the agent is told what has happened to a request, and what that looks like.
+ * Returns the message about the latest change of a request, and the message's look.
  * @param {PaymentRequest} request
  * @returns {[text: Child, look: Look]}
  */

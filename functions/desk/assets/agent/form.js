@@ -1,4 +1,4 @@
-// The form for one request.
+// The form for a new payment request.
 
 /** @import { PaymentRequest } from "../../types/api.d.ts" */
 /** @import { Api } from "../shared/api.js" */
@@ -31,7 +31,7 @@ const CONTROLS = {
 /** @type {Partial<Fields>} */
 const HINTS = { "customer.phone": texts.phoneHint, description: texts.descriptionHint };
 
-/** One field's parts. */
+/** One field of the form: label, control, error and hint. */
 class Field {
   /**
    * @param {FieldName} name
@@ -40,10 +40,10 @@ class Field {
   constructor(name, value) {
     const id = name.replace(".", "-");
     this.control = CONTROLS[name]();
-    // A currency that a new request cannot be made in would show as none.
+    // The list does not offer a currency that new requests cannot have, so the field starts empty instead.
     this.control.value = name === "currency" && !isCurrency(value) ? "" : value;
     this.control.id = id;
-    // It is the customer's data and not the agent's own, which browsers would offer.
+    // The fields are about the customer, but a browser would offer the agent's own data.
     this.control.setAttribute("autocomplete", "off");
     this.control.setAttribute("aria-describedby", `${id}-error ${id}-hint`);
     this.error = h("p", { class: "error", id: `${id}-error` });
@@ -62,8 +62,8 @@ class Field {
 }
 
 /**
- * Says `made` with the request (`detail`), `arrived` when an earlier version of it turns out to have been sent, and
- * `closed`.
+ * The form. It dispatches `made` with the created request (`detail`), `arrived` when an earlier version of the draft
+ * turns out to have been created, and `closed`.
  */
 export class PaymentForm extends EventTarget {
   #api;
@@ -79,7 +79,7 @@ export class PaymentForm extends EventTarget {
   /**
    * @param {Api} api
    * @param {Draft} draft
-   * @param {AbortSignal} signal gives up what is under way; the draft stays and is sent again under the same key
+   * @param {AbortSignal} signal aborts the call in flight; the draft is kept and sent again with the same key
    */
   constructor(api, draft, signal) {
     super();
@@ -119,7 +119,7 @@ export class PaymentForm extends EventTarget {
     return field;
   }
 
-  /** Puts the focus where typing goes on: the first required field that is empty. */
+  /** Moves the focus to the first empty required field, or to the send button if there is none. */
   focus() {
     const controls = FIELDS.map((name) => this.#fields[name].control);
     const empty = controls.find((control) => control.required && control.value === "");
@@ -127,7 +127,8 @@ export class PaymentForm extends EventTarget {
   }
 
   /**
-   * Takes what is known of the customer from now on, wherever nothing else was typed.
+   * Updates the prefilled fields to the host's new data about the customer, except where the agent typed something
+   * else.
    * @param {Partial<Fields>} before
    * @param {Partial<Fields>} known
    */
@@ -154,11 +155,11 @@ export class PaymentForm extends EventTarget {
     if (!this.#checked) return;
     const problems = this.#draft.problems();
     this.#fields[name].mark(problems.get(name));
-    // How an amount is wrong depends on its currency.
+    // Whether the amount is valid depends on the currency.
     if (name === "currency") this.#fields.amount.mark(problems.get("amount"));
   }
 
-  /** Shows how the amount will read. */
+  /** Shows how the customer will read the amount. */
   #preview() {
     const { amount, currency } = this.#draft.fields;
     const minorUnits = currency ? parseAmount(amount, currency) : null;
@@ -166,7 +167,7 @@ export class PaymentForm extends EventTarget {
   }
 
   /**
-   * Shows what is wrong with which fields, and takes whoever typed it to the first.
+   * Shows each invalid field's message, and moves the focus to the first invalid field.
    * @param {Map<FieldName, string>} problems
    */
   #show(problems) {
@@ -183,7 +184,7 @@ export class PaymentForm extends EventTarget {
     this.#sendButton.setAttribute("aria-disabled", String(busy));
     put(this.#sendButton, busy ? texts.sending : texts.send);
     for (const { control } of Object.values(this.#fields)) {
-      // Read-only and not disabled, so that the focus stays; a select knows no read-only.
+      // Fields become read-only instead of disabled, so that the focus stays. A select has no read-only state.
       if (control instanceof HTMLSelectElement) control.disabled = busy;
       else control.readOnly = busy;
     }
@@ -234,7 +235,7 @@ export class PaymentForm extends EventTarget {
       this.dispatchEvent(new CustomEvent("arrived"));
       return;
     }
-    // This was not made. What became of an earlier version is as unknown as it was.
+    // This version was not created. The outcome of an earlier version is as unknown as before.
     this.#draft.unconfirmed = unconfirmed;
     this.#draft.save();
     /** @type {Map<FieldName, string>} */

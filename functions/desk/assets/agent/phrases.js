@@ -1,4 +1,4 @@
-// What the element's sentences are made of.
+// The parts that the element's sentences are built from.
 
 /** @import { Actor, PaymentRequest } from "../../types/api.d.ts" */
 
@@ -7,7 +7,7 @@ import { formatMoney } from "../shared/money.js";
 import { isCertain, undeliveredText } from "../shared/undelivered.js";
 
 /**
- * Makes a sentence as nodes. What is put into it is isolated, for people wrote much of it.
+ * Builds a sentence as a list of nodes. Each inserted part is isolated, because people wrote many of them.
  * @param {TemplateStringsArray} strings
  * @param {(string | number)[]} parts
  */
@@ -16,7 +16,7 @@ export function sentence(strings, ...parts) {
 }
 
 /**
- * Returns whom a request was sent to, as the agent knows them.
+ * Returns the customer's name, or the phone number if the name is unknown.
  * @param {PaymentRequest} request
  */
 export function customer(request) {
@@ -24,7 +24,7 @@ export function customer(request) {
 }
 
 /**
- * Returns what is to be paid.
+ * Returns the formatted amount to pay.
  * @param {PaymentRequest} request
  */
 export function money(request) {
@@ -32,7 +32,7 @@ export function money(request) {
 }
 
 /**
- * Returns the provider's own identifier of the payment.
+ * Returns the provider's identifier of the payment.
  * @param {PaymentRequest} request
  */
 export function reference(request) {
@@ -51,7 +51,7 @@ const CLOCK = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit"
 const DAY = new Intl.DateTimeFormat("en", { day: "numeric", month: "short" });
 
 /**
- * Returns when something was, by the agent's own clock: `10:04`, and with the day if that was another one.
+ * Formats a time in the agent's time zone: `10:04` if it is today, otherwise with the day.
  * @param {string} time
  */
 export function moment(time) {
@@ -61,7 +61,7 @@ export function moment(time) {
 }
 
 /**
- * Returns a provider's reason as a person reads it: `card_declined` is `card declined`.
+ * Returns a provider's reason as readable text: `card_declined` becomes `card declined`.
  * @param {string | null} text
  */
 export function reason(text) {
@@ -69,7 +69,7 @@ export function reason(text) {
 }
 
 /**
- * Returns what became of a link that did not reach its customer.
+ * Returns the text about a link that was not, or perhaps not, delivered.
  * @param {{ reason: string | null }} entry
  */
 export function undelivered({ reason }) {
@@ -78,7 +78,7 @@ export function undelivered({ reason }) {
 }
 
 /**
- * Returns who did something, by the name they had on the request if it was its own agent.
+ * Returns the name of the actor of a history entry. The request's own agent has the name that the request holds.
  * @param {PaymentRequest} request
  * @param {Actor} actor
  */

@@ -1,4 +1,4 @@
-// The payment requests of one conversation, looked at for as long as something about them can change.
+// The payment requests of one conversation. Each is polled for as long as it can change.
 
 /** @import { HistoryEntry, Page, PaymentRequest } from "../../types/api.d.ts" */
 /** @import { Api } from "../shared/api.js" */
@@ -8,19 +8,22 @@ import { now } from "../shared/clock.js";
 import { Poller } from "../shared/poller.js";
 import { expiryReason, factsOf, isOpen, isUnclicked, repeatedBy } from "../shared/statuses.js";
 
-/** How often a request is looked at that waits for its customer. */
+/** How often to poll a request that waits for its customer, in milliseconds. */
 const EVERY = 1500;
-/** Late money can still arrive for a request that expired unpaid: it is looked at for so long, ever more rarely. */
+/**
+ * How long to poll a request after it expired unpaid, in milliseconds: late money can still arrive. The pauses grow up
+ * to `RARELY`.
+ */
 const LATE_MONEY = 10 * 60_000;
 const RARELY = 60_000;
 const PAGE_SIZE = 100;
 const PAGES_AT_MOST = 5;
 
-/** Tells other tabs of the same site that a conversation has one more request. */
+/** The BroadcastChannel that informs other tabs of the same site about a new request in a conversation. */
 const CHANNEL = "chat2pay.desk";
 
 /**
- * Returns the history's entries of failed attempts to pay, which leave the status as it was.
+ * Returns the history entries of failed attempts to pay. Such an entry leaves the status unchanged.
  * @param {PaymentRequest} request
  */
 export function failedAttempts({ history }) {
@@ -28,7 +31,7 @@ export function failedAttempts({ history }) {
 }
 
 /**
- * Returns the history's entry that says that the link did not reach the customer; it follows the first one at once.
+ * Returns the history entry of a failed delivery, or `null`. Such an entry is always the second one.
  * @param {PaymentRequest} request
  * @returns {HistoryEntry | null}
  */
@@ -37,7 +40,7 @@ function undelivered({ history }) {
 }
 
 /**
- * Returns that entry while the customer could still be reached.
+ * Returns the entry of the failed delivery while the customer can still get the link; otherwise `null`.
  * @param {PaymentRequest} request
  */
 export function failedDelivery(request) {
@@ -45,7 +48,7 @@ export function failedDelivery(request) {
 }
 
 /**
- * Returns that entry once the link has ended without a click: then it says why.
+ * Returns the entry of the failed delivery if the link expired without a click, which it explains; otherwise `null`.
  * @param {PaymentRequest} request
  */
 export function missedDelivery(request) {
@@ -53,13 +56,13 @@ export function missedDelivery(request) {
 }
 
 /**
- * Returns after how long to look at a request again, in milliseconds; `null` if nothing about it can change any more.
+ * Returns the pause before the next poll of a request in milliseconds, or `null` if the request cannot change any more.
  * @param {PaymentRequest} request
  */
-function nextLook(request) {
+function pollDelay(request) {
   if (request.link && isOpen(request)) {
     const left = Date.parse(request.link.expires_at) - now();
-    // At the deadline at once, so that nobody looks at 0:00 for long.
+    // Polls right after the deadline, so that the card shows 0:00 only briefly.
     return left > 0 ? Math.min(EVERY, left + 50) : EVERY;
   }
   const last = request.history[request.history.length - 1];
@@ -67,7 +70,7 @@ function nextLook(request) {
   if (unwritten) return EVERY;
   const age = now() - Date.parse(request.updated_at);
   const rarely = Math.min(Math.max(EVERY, age / 8), RARELY);
-  // The provider may take seconds or days, to bring money and to send it back.
+  // The provider may need seconds or days, for a payment and for a refund.
   if (factsOf(request.status).awaits === "provider") return rarely;
   const mayChange = expiryReason(request) === "not_paid";
   if (!mayChange || age > LATE_MONEY) return null;
@@ -75,28 +78,29 @@ function nextLook(request) {
 }
 
 /**
- * Returns whether what was just heard is older than what is known: answers may overtake each other.
+ * Returns whether a received request is older than the known one: answers may arrive out of order.
  * @param {PaymentRequest} known
- * @param {PaymentRequest} heard
+ * @param {PaymentRequest} received
  */
-function isStale(known, heard) {
-  if (heard.version !== known.version) return heard.version < known.version;
-  // A deadline passes without a new version.
-  return isOpen(heard) && !isOpen(known);
+function isStale(known, received) {
+  if (received.version !== known.version) return received.version < known.version;
+  // When a deadline passes, the status changes before the version does.
+  return isOpen(received) && !isOpen(known);
 }
 
 /**
- * Says `change` for every request that is new or has changed (`detail`: `request`, `before`), `loaded` when the list is
- * there (`detail`: `complete`), and `trouble` when looking fails or works again (`detail`: the error or `null`).
+ * The requests of one conversation. It dispatches `change` for each request that is new or has changed (`detail`:
+ * `request`, `before`), `loaded` when the list has been read (`detail`: `complete`), and `trouble` when polling fails
+ * or works again (`detail`: the error or `null`).
  */
 export class Requests extends EventTarget {
   #api;
   #conversation;
   /** @type {Map<string, PaymentRequest>} */
   #known = new Map();
-  #list = new Poller((signal) => this.#lookAtAll(signal), EVERY);
+  #list = new Poller((signal) => this.#pollList(signal), EVERY);
   /** @type {Map<string, Poller>} */
-  #lookers = new Map();
+  #pollers = new Map();
   #channel = new BroadcastChannel(CHANNEL);
   /** @type {Error | null} */
   #trouble = null;
@@ -110,7 +114,7 @@ export class Requests extends EventTarget {
     this.#api = api;
     this.#conversation = conversation;
     this.#channel.addEventListener("message", ({ data }) => {
-      if (data === this.#conversation) this.lookAgain();
+      if (data === this.#conversation) this.refresh();
     });
   }
 
@@ -118,62 +122,62 @@ export class Requests extends EventTarget {
     this.#list.start();
   }
 
-  /** Ends for good, and gives up what is under way. */
+  /** Stops polling for good, and aborts the calls in flight. */
   stop() {
     this.#channel.close();
     this.#list.stop();
-    for (const looker of this.#lookers.values()) looker.stop();
+    for (const poller of this.#pollers.values()) poller.stop();
   }
 
-  /** Looks for requests that came from elsewhere, and at those that are known. */
-  lookAgain() {
+  /** Reads the whole list now, with requests that other tabs or agents have created. */
+  refresh() {
     this.#list.now();
   }
 
   /**
-   * Looks at one request now.
+   * Polls one request now.
    * @param {string} id
    */
-  lookAt(id) {
-    this.#lookers.get(id)?.now();
+  refreshOne(id) {
+    this.#pollers.get(id)?.now();
   }
 
   /**
-   * Takes a request that was just made.
+   * Adds a request that was just created here, and informs other tabs.
    * @param {PaymentRequest} request
    */
   add(request) {
-    this.take(request);
+    this.update(request);
     this.#channel.postMessage(this.#conversation);
   }
 
   /**
-   * Takes what was heard about a request.
+   * Stores a received state of a request, unless it is stale, and dispatches `change` if it differs.
    * @param {PaymentRequest} request
    */
-  take(request) {
+  update(request) {
     const before = this.#known.get(request.id);
     if (before && isStale(before, request)) return;
     this.#known.set(request.id, request);
-    this.#keepLooking(request);
+    this.#schedule(request);
     if (before?.version === request.version && before.status === request.status) return;
     this.dispatchEvent(new CustomEvent("change", { detail: { request, before } }));
   }
 
   /**
-   * Looks at a request from now on, or no more.
+   * Starts polling a request if it can change, and stops if it cannot.
    * @param {PaymentRequest} request
    */
-  #keepLooking(request) {
+  #schedule(request) {
     const { id } = request;
-    const looker = this.#lookers.get(id);
-    if (nextLook(request) === null) {
-      looker?.stop();
-      this.#lookers.delete(id);
-    } else if (!looker) {
-      const another = new Poller((signal) => this.#lookAtOne(id, signal), EVERY);
-      this.#lookers.set(id, another);
-      another.start();
+    const poller = this.#pollers.get(id);
+    if (pollDelay(request) === null) {
+      poller?.stop();
+      this.#pollers.delete(id);
+    } else if (!poller) {
+      const added = new Poller((signal) => this.#pollOne(id, signal), EVERY);
+      this.#pollers.set(id, added);
+      added.start();
     }
   }
 
@@ -181,14 +185,14 @@ export class Requests extends EventTarget {
    * @param {string} id
    * @param {AbortSignal} signal
    */
-  async #lookAtOne(id, signal) {
-    const heard = await this.#heard(signal, this.#api.get(id, signal));
-    this.take(heard);
-    return nextLook(this.#known.get(id) ?? heard);
+  async #pollOne(id, signal) {
+    const received = await this.#watch(signal, this.#api.get(id, signal));
+    this.update(received);
+    return pollDelay(this.#known.get(id) ?? received);
   }
 
   /** @param {AbortSignal} signal */
-  async #lookAtAll(signal) {
+  async #pollList(signal) {
     /** @type {PaymentRequest[]} */
     const found = [];
     /** @type {string | null} */
@@ -196,14 +200,14 @@ export class Requests extends EventTarget {
     let pages = 0;
     do {
       /** @type {Page} */
-      const page = await this.#heard(signal, this.#page(cursor, signal));
+      const page = await this.#watch(signal, this.#page(cursor, signal));
       found.push(...page.items);
       cursor = page.next_cursor;
       pages += 1;
     } while (cursor && pages < PAGES_AT_MOST);
-    for (const request of found.reverse()) this.take(request);
+    for (const request of found.reverse()) this.update(request);
     this.dispatchEvent(new CustomEvent("loaded", { detail: { complete: !cursor } }));
-    // From here on each request is looked at by itself; the list once more when somebody comes back to the page.
+    // From now on each request has its own poller. The list is read again when the page becomes visible again.
     return null;
   }
 
@@ -216,31 +220,34 @@ export class Requests extends EventTarget {
   }
 
   /**
-   * Waits for what a call answers; how it went is told.
+   * Waits for a call, and dispatches `trouble` if the call fails or works again.
    * @template Answer
    * @param {AbortSignal} signal
    * @param {Promise<Answer>} call
    */
-  async #heard(signal, call) {
+  async #watch(signal, call) {
     try {
       const answer = await call;
-      this.#tell(null);
+      this.#setTrouble(null);
       return answer;
     } catch (error) {
       signal.throwIfAborted();
-      this.#tell(error instanceof Problem && error.passing ? new Unreachable(error) : /** @type {Error} */ (error));
+      this.#setTrouble(
+        error instanceof Problem && error.passing ? new Unreachable(error) : /** @type {Error} */ (error),
+      );
       throw error;
     }
   }
 
   /**
-   * Says what is in the way, once. When nothing is any more, all that were slowed down by it look at once.
+   * Stores the current error and dispatches `trouble` if it changed. When the error is gone, every poller polls at
+   * once: the failures had lengthened their pauses.
    * @param {Error | null} error
    */
-  #tell(error) {
+  #setTrouble(error) {
     if (error?.message === this.#trouble?.message) return;
     this.#trouble = error;
-    if (!error) for (const poller of [this.#list, ...this.#lookers.values()]) poller.now();
+    if (!error) for (const poller of [this.#list, ...this.#pollers.values()]) poller.now();
     this.dispatchEvent(new CustomEvent("trouble", { detail: error }));
   }
 }

@@ -1,4 +1,4 @@
-// What the agent reads of each status. Its facts are in `shared/statuses.js`.
+// The agent's sentences about each status. The facts about each status are in `shared/statuses.js`.
 
 /** @import { HistoryEntry, PaymentRequest } from "../../types/api.d.ts" */
 /** @import { Child } from "../shared/dom.js" */
@@ -10,11 +10,11 @@ import { texts } from "./texts.js";
 
 /**
  * @typedef {object} Sentences
- * @property {(request: PaymentRequest, timer: HTMLElement) => Child} standing where a request stands, in a line on its
- *   card; `timer` shows the time left
- * @property {(request: PaymentRequest, entry: HistoryEntry) => Child} entry what an entry of the history says
- * @property {(request: PaymentRequest) => Child} news the message when a request becomes that
- * @property {boolean} [showsAttempts] whether the card tells of attempts to pay that failed
+ * @property {(request: PaymentRequest, timer: HTMLElement) => Child} standing the line on the card about the request's
+ *   current state; `timer` shows the remaining time
+ * @property {(request: PaymentRequest, entry: HistoryEntry) => Child} entry the text of a history entry
+ * @property {(request: PaymentRequest) => Child} news the message when a request enters the status
+ * @property {boolean} [showsAttempts] whether the card shows failed attempts to pay
  */
 
 /** @type {Record<string, string>} */
@@ -92,7 +92,7 @@ const SENTENCES = {
 };
 
 /**
- * Returns what the agent reads of a status; of one that only a newer API knows, its word.
+ * Returns the agent's sentences about a status. For a status that only a newer API knows, they are just its name.
  * @param {string} status
  * @returns {Sentences}
  */

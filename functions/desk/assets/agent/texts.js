@@ -1,4 +1,4 @@
-// Every text of the element, in one place, but for what `statuses.js` says of each status.
+// All texts of the element, except those about each status, which are in `statuses.js`.
 
 /** @import { HistoryEntry, PaymentRequest } from "../../types/api.d.ts" */
 
@@ -97,7 +97,7 @@ export const texts = {
   history: "History",
 
   /**
-   * The system's message in the conversation.
+   * The system's message in the conversation, which confirms a payment.
    * @type {(request: PaymentRequest) => (Node | string)[]}
    */
   confirmation: (request) => [
@@ -105,7 +105,7 @@ export const texts = {
     ...sentence`at ${paidAt(request)}. Reference ${reference(request)}`,
   ],
 
-  // At the bottom right, beside what `statuses.js` says of each status.
+  // The messages at the bottom right, except those about each status.
   /** @type {(request: PaymentRequest) => (Node | string)[]} */
   made: (request) => sentence`Sent to ${customer(request)}: ${money(request)} for order ${request.order_number}.`,
   /** @type {(request: PaymentRequest) => (Node | string)[]} */

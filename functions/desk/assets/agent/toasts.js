@@ -1,4 +1,4 @@
-// Status messages at the bottom right. They stay long enough to be read, and longer under the pointer or the focus.
+// Status messages at the bottom right. They disappear after `STAYS`, but not while the pointer or the focus is on them.
 
 /** @import { Child } from "../shared/dom.js" */
 /** @import { IconName } from "../shared/icons.js" */
@@ -8,13 +8,15 @@ import { h } from "../shared/dom.js";
 import { icon } from "../shared/icons.js";
 import { texts } from "./texts.js";
 
+/** How long a message stays, in milliseconds. */
 const STAYS = 10_000;
+/** How many messages are shown at a time. */
 const AT_MOST = 3;
 
 /** @typedef {{ element: HTMLElement, timer?: ReturnType<typeof setTimeout> }} Toast */
 
 /**
- * What a message looks like: that of what went wrong, or of a status.
+ * The look of a message: that of a failure, or that of a status.
  * @typedef {{ tone: Tone, icon: IconName }} Look
  */
 
@@ -22,15 +24,15 @@ const AT_MOST = 3;
 export const FAILED = { tone: "bad", icon: "warning" };
 
 export class Toasts {
-  // Live regions have to be there before what they announce. What is worse than news interrupts.
+  // A live region has to exist before its messages do. An error interrupts the screen reader; other messages do not.
   #news = h("div", { role: "status", "aria-atomic": "false" });
-  #refusals = h("div", { role: "alert", "aria-atomic": "false" });
-  /** In the top layer, so that no style of the site around it can cover, move or clip it. */
+  #errors = h("div", { role: "alert", "aria-atomic": "false" });
+  /** The section is in the top layer, so that no style of the host site can cover, move or clip it. */
   element = h(
     "section",
     { class: "toasts", popover: "manual", "aria-label": texts.messages },
     this.#news,
-    this.#refusals,
+    this.#errors,
   );
   /** @type {Toast[]} */
   #shown = [];
@@ -47,20 +49,20 @@ export class Toasts {
   }
 
   /**
-   * Says how something went.
+   * Shows a message.
    * @param {Child} text
    * @param {Look} look
    */
-  say(text, look) {
+  show(text, look) {
     this.#add(this.#news, text, look);
   }
 
   /**
-   * Says that something did not work.
+   * Shows an error, which screen readers announce at once.
    * @param {Child} text
    */
-  refuse(text) {
-    this.#add(this.#refusals, text, FAILED);
+  showError(text) {
+    this.#add(this.#errors, text, FAILED);
   }
 
   clear() {
@@ -98,7 +100,7 @@ export class Toasts {
   }
 
   #release() {
-    // All begin anew: whoever has looked at one has not read the others.
+    // Every message gets its full time again: the agent may have read only one of them.
     this.#hold();
     for (const toast of this.#shown) this.#start(toast);
   }
