@@ -234,7 +234,7 @@ test("each filter, and all of them together, leave what fits", async () => {
   await page.keyboard.press("Enter");
   await shows("A-3");
   await page.getByLabel("Status", { exact: true }).selectOption("Paid");
-  await list(page).getByText("No request fits.").waitFor();
+  await list(page).getByText("No matching requests.").waitFor();
   assert.doesNotMatch(page.url(), /A-3|8211|phone|order/, "nothing of a customer is in the address");
   await page.getByRole("button", { name: "Clear filters" }).click();
   await shows("B-1", "A-3", "A-2", "A-1");
@@ -481,11 +481,11 @@ test("a range is in the address, comes back with the history, and may be shared"
 test("days on which nothing was sent say so", async () => {
   const { workspace } = await company();
   const page = await signedIn(workspace);
-  await page.getByRole("heading", { name: "Nothing was sent in these days" }).waitFor();
-  await list(page).getByText("No request fits.").waitFor();
+  await page.getByRole("heading", { name: "Nothing was sent on these days" }).waitFor();
+  await list(page).getByText("No matching requests.").waitFor();
   await accessible(page, "nothing sent");
   await picture(page, "supervisor-empty");
-  await page.getByRole("button", { name: "Look at 90 days" }).click();
+  await page.getByRole("button", { name: "Show 90 days" }).click();
   assert.match(page.url(), /from=/);
   faultless(page);
 });
@@ -596,7 +596,7 @@ test("without a connection the last numbers stay, with their time, and it goes o
   await page.evaluate(() => dispatchEvent(new Event("focus")));
   await page.getByText(/There is no connection\. These are the numbers of \d\d:\d\d:\d\d/).waitFor();
   assert.deepEqual(await tile(page, "Links sent"), ["1"]);
-  await list(page).getByText("There is no connection. The list is as it was last.").waitFor();
+  await list(page).getByText("There is no connection. The list may be out of date.").waitFor();
   await accessible(page, "no connection");
   await picture(page, "supervisor-offline");
   await page.context().setOffline(false);
@@ -622,7 +622,7 @@ test("the list that could not be asked for says so, and goes on when asked again
   await page.getByRole("button", { name: "Sam" }).click();
   await page.locator(".skeleton").first().waitFor();
   await picture(page, "supervisor-loading");
-  await page.getByRole("heading", { name: "The numbers are not there" }).waitFor();
+  await page.getByRole("heading", { name: "The numbers could not be loaded" }).waitFor();
   await list(page).getByText("Please try again in a moment.").waitFor();
   await accessible(page, "an error");
   await picture(page, "supervisor-error");

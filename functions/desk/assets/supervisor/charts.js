@@ -1,4 +1,4 @@
-// The pictures. Every number in them can be read as text, too.
+// The charts. Every number in them is also available as text.
 
 /** @import { Tally as Part } from "../../types/api.d.ts" */
 /** @import { Range } from "./dates.js" */
@@ -15,7 +15,7 @@ const HEIGHT = 260;
 const MARGIN = { top: 12, right: 4, bottom: 28, left: 40 };
 
 /**
- * Returns round numbers from nothing to at least the highest value.
+ * Returns the axis's round numbers, from zero to at least the highest value.
  * @param {number} highest
  */
 function scale(highest) {
@@ -29,8 +29,8 @@ function scale(highest) {
 /** @typedef {{ label: string, range: Range, tally: Tally }} Bar */
 
 /**
- * Sent and paid over time: a bar for each day, week or month, filled as far as it is paid. Each is a link that shows
- * that time alone. One of them is in the tab order, and the arrow keys go on to the others.
+ * The chart of sent and paid requests over time: a bar for each day, week or month, filled to the share that is paid.
+ * Each bar is a link that shows only its days. One bar is in the tab order, and the arrow keys move to the others.
  */
 export class TimeChart {
   #choose;
@@ -91,7 +91,7 @@ export class TimeChart {
   }
 
   /**
-   * Shows a range, of which `days` has the API's tally for each day.
+   * Shows a range. `days` has the API's tally for each day.
    * @param {Range} range
    * @param {Map<string, Part>} days
    */
@@ -222,7 +222,7 @@ export class TimeChart {
 }
 
 /**
- * Returns a bar as a row of the table.
+ * Builds the table row of a bar.
  * @param {Bar} bar
  */
 function row({ range, tally: { sent, clicked, paid } }) {
@@ -236,7 +236,7 @@ function row({ range, tally: { sent, clicked, paid } }) {
 }
 
 /**
- * Returns how a label is anchored: those at the sides would be cut off if they stood in the middle of their bars.
+ * Returns the `text-anchor` of a label. A label at the edge of the chart would be cut off if it were centred.
  * @param {number} middle
  * @param {number} width
  */
@@ -255,8 +255,8 @@ function legend() {
 }
 
 /**
- * Draws one bar of all statuses, each as wide as its share, against `highest`. The words beside it say the same, so it
- * is hidden from screen readers where `label` is left out.
+ * Draws one bar with a part for each status; `highest` is the value of the full width. Without `label` the bar is
+ * hidden from screen readers, because the text beside it says the same.
  * @param {Tally} tally
  * @param {number} highest
  * @param {string} [label]
@@ -278,7 +278,7 @@ export function statusBar(tally, highest, label) {
 }
 
 /**
- * Says in words what a bar of statuses shows.
+ * Returns the counts of a bar of statuses as text.
  * @param {Tally} tally
  */
 export function statusesText(tally) {
@@ -287,7 +287,7 @@ export function statusesText(tally) {
 }
 
 /**
- * Shows where requests end: how many come how far, and where the others went.
+ * Builds the funnel: how many requests were sent, clicked and paid, and how the others ended.
  * @param {Tally} tally
  */
 export function funnel(tally) {
@@ -301,11 +301,11 @@ export function funnel(tally) {
 }
 
 /**
- * Shows one step of the way, with those that went no further.
+ * Builds one step of the funnel, with the requests that went no further.
  * @param {Tally} tally
  * @param {string} name
  * @param {number} value
- * @param {"before" | "after"} [side] on which side of the click those are
+ * @param {"before" | "after"} [side] the side of the click on which those requests ended
  */
 function step(tally, name, value, side) {
   const out = [...STATUSES].flatMap(([status, { funnel, sign }]) => {
@@ -336,7 +336,7 @@ function step(tally, name, value, side) {
 }
 
 /**
- * The columns of the agents' table; numbers are sorted from the highest on.
+ * The columns of the agents' table. Columns with `number` are sorted in descending order first.
  * @type {({ name: string, text: (agent: AgentTally) => string } | { name: string, number: (agent: AgentTally) => number
  *   })[]}
  */
@@ -349,7 +349,7 @@ const COLUMNS = [
   { name: "Payment rate", number: ({ tally }) => tally.paid / tally.sent },
 ];
 
-/** Every agent with a bar of what became of their requests, to be sorted by any column. */
+/** The table of agents, sortable by each column. Each agent has a bar of their requests by status. */
 export class AgentTable {
   #choose;
   #sorting = { column: 1, descending: true };
@@ -358,7 +358,7 @@ export class AgentTable {
   #body = h("tbody");
   #heads;
 
-  /** @param {(agent: string) => void} choose shows one agent's list */
+  /** @param {(agent: string) => void} choose shows an agent's list */
   constructor(choose) {
     this.#choose = choose;
     this.#heads = COLUMNS.map((column, index) => {
@@ -382,7 +382,7 @@ export class AgentTable {
   /** @param {number} column */
   #sort(column) {
     const isSame = this.#sorting.column === column;
-    // Names from A on, numbers from the highest on, and the other way round when pressed again.
+    // Names sort from A to Z and numbers from the highest. A second press reverses the order.
     this.#sorting = { column, descending: isSame ? !this.#sorting.descending : "number" in COLUMNS[column] };
     this.#draw();
   }
@@ -435,7 +435,7 @@ function statusLegend() {
 }
 
 /**
- * Shows a status as its sign and its word.
+ * Builds the label of a status: its sign and its word.
  * @param {string} status
  */
 export function statusPill(status) {

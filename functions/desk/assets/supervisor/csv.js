@@ -1,12 +1,12 @@
-// Requests as a table for spreadsheets.
+// The export of requests as CSV for spreadsheets.
 
 /** @import { PaymentRequest } from "../../types/api.d.ts" */
 
 import { plainAmount } from "../shared/money.js";
 
 /**
- * The columns: name, and the value of a request. `text` is what people wrote. A phone number begins with a plus that it
- * cannot do without; the API lets nothing but digits follow it, so it is no formula.
+ * The columns: each has a name and a function that returns a request's value. `text` guards values that people wrote. A
+ * phone number keeps its leading plus: the API allows only digits after it, so it cannot be a formula.
  * @type {[name: string, value: (request: PaymentRequest) => unknown][]}
  */
 const COLUMNS = [
@@ -31,15 +31,14 @@ const COLUMNS = [
 ];
 
 /**
- * What a spreadsheet would take for a formula. A full-width sign is read as its narrow form by some, also behind
- * spaces.
+ * Matches text that a spreadsheet would read as a formula. Some spreadsheets read a full-width sign as its narrow form,
+ * even after spaces.
  */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: a control character is what is looked for
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the expression searches for control characters
 const FORMULA = /^\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|^[\u0000-\u001f\u007f]/;
 
 /**
- * Makes text harmless that a spreadsheet would take for a formula, by an apostrophe before it, as OWASP advises against
- * CSV injection.
+ * Puts an apostrophe before text that a spreadsheet would read as a formula, as OWASP recommends against CSV injection.
  * @param {string | null | undefined} value
  */
 function text(value) {
@@ -48,7 +47,7 @@ function text(value) {
 }
 
 /**
- * Writes one line by RFC 4180, with its end.
+ * Formats one line as RFC 4180 requires, with its line end.
  * @param {unknown[]} values
  */
 function line(values) {
@@ -60,7 +59,7 @@ function line(values) {
 }
 
 /**
- * Writes the table, with a byte order mark so that spreadsheets read it as UTF-8.
+ * Builds the CSV file. It starts with a byte order mark, so that spreadsheets read it as UTF-8.
  * @param {PaymentRequest[]} requests
  */
 export function csv(requests) {

@@ -1,4 +1,4 @@
-// Ranges of UTC days.
+// Ranges of UTC days: presets, the API's parameters, formats, and grouping for the chart.
 
 /**
  * A range of UTC days, both `yyyy-mm-dd` and both included.
@@ -6,9 +6,9 @@
  */
 
 const DAY = 86_400_000;
-/** How many days one report of the API covers. */
+/** The maximum number of days of one report of the API. */
 const REPORT_DAYS = 92;
-/** No link was sent before this day. */
+/** The earliest day that can be chosen. No link was sent before it. */
 export const EARLIEST = "2020-01-01";
 
 /** @param {string} date */
@@ -17,7 +17,7 @@ function at(date) {
 }
 
 /**
- * Returns the UTC day of a moment in milliseconds.
+ * Returns the UTC day of a time in milliseconds.
  * @param {number} milliseconds
  */
 export function dayOf(milliseconds) {
@@ -25,7 +25,7 @@ export function dayOf(milliseconds) {
 }
 
 /**
- * Returns the day so many days later.
+ * Returns the day that is `days` later.
  * @param {string} date
  * @param {number} days
  */
@@ -34,7 +34,7 @@ export function plusDays(date, days) {
 }
 
 /**
- * Returns how many days a range has.
+ * Returns the number of days in a range.
  * @param {Range} range
  */
 export function length({ from, to }) {
@@ -42,7 +42,7 @@ export function length({ from, to }) {
 }
 
 /**
- * Returns whether this is a day that can be asked for.
+ * Returns whether a text is a valid day that can be chosen.
  * @param {string | null} text
  * @param {string} today
  * @returns {text is string}
@@ -53,18 +53,18 @@ export function isDay(text, today) {
 }
 
 /**
- * A range that has a name, with what it is on a given day.
+ * A named range, which depends on the current day.
  * @typedef {{ name: string, of: (today: string) => Range }} Preset
  */
 
 /**
- * What the page shows unless it is asked for something else.
+ * The default range.
  * @type {Preset}
  */
 export const USUAL = { name: "7 days", of: (today) => ({ from: plusDays(today, -6), to: today }) };
 
 /**
- * The longest range that has a name.
+ * The longest named range.
  * @type {Preset}
  */
 export const WIDEST = { name: "90 days", of: (today) => ({ from: plusDays(today, -89), to: today }) };
@@ -79,7 +79,7 @@ export const PRESETS = [
 ];
 
 /**
- * Returns what the API is asked for: the end is exclusive there.
+ * Returns the API's query parameters for a range. The API's `to` is exclusive.
  * @param {Range} range
  */
 export function parameters({ from, to }) {
@@ -87,14 +87,14 @@ export function parameters({ from, to }) {
 }
 
 /**
- * Cuts a range into pieces that one report covers each, the latest last and as long as can be.
+ * Splits a range into pieces that one report covers, in order of time. The last piece is as long as possible.
  * @param {Range} range
  */
 export function pieces({ from, to }) {
   const parts = [];
   for (let end = to; end >= from; end = plusDays(end, -REPORT_DAYS)) {
     const start = plusDays(end, 1 - REPORT_DAYS);
-    // biome-ignore lint/complexity/useMathMinMax: days are texts
+    // biome-ignore lint/complexity/useMathMinMax: days are strings
     parts.unshift({ from: start > from ? start : from, to: end });
   }
   return parts;
@@ -131,7 +131,7 @@ function mondayOf(date) {
 }
 
 /**
- * How days are put together: the start of each group, and what is written below it.
+ * How days are grouped: the start of a day's group, and the group's label.
  * @typedef {object} Grouping
  * @property {"Day" | "Week" | "Month"} unit
  * @property {(date: string) => string} startOf
@@ -139,7 +139,7 @@ function mondayOf(date) {
  */
 
 /**
- * Chooses how the days of a range are put together so that a person sees something: days, weeks from Monday, months.
+ * Chooses the grouping of a range's days, so that the chart stays readable: days, weeks from Monday, or months.
  * @param {Range} range
  * @returns {Grouping}
  */
@@ -150,7 +150,7 @@ function grouping(range) {
 }
 
 /**
- * Puts the range's days in groups, each cut to the range.
+ * Groups the days of a range. The first and last group end at the range's ends.
  * @param {Range} range
  */
 export function groups(range) {

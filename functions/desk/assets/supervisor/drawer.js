@@ -1,4 +1,4 @@
-// One request with its whole history, in a drawer at the side.
+// The drawer at the side, which shows one request with its whole history.
 
 /** @import { Actor, HistoryEntry, PaymentRequest } from "../../types/api.d.ts" */
 /** @import { Api } from "../shared/api.js" */
@@ -15,13 +15,14 @@ import { isCertain, undeliveredText } from "../shared/undelivered.js";
 import { statusPill } from "./charts.js";
 import { exactTime, reasonText } from "./texts.js";
 
-/** How often a request is asked for that is about to change. */
+/** How often to poll a request that waits for its customer, in milliseconds. */
 const SOON = 2_000;
-/** Late money may still come for one that has ended, for a while. */
+/** How often to poll a request that waits for the provider or for late money, in milliseconds. */
 const LATE = 15_000;
+/** How long after its end a request is polled for late money, in milliseconds. */
 const LATE_ENDS = 600_000;
 
-/** The drawer. It says `close` when it was closed. */
+/** The drawer. It dispatches `close` when it was closed. */
 export class RequestDrawer extends EventTarget {
   #api;
   /** @type {Poller | null} */
@@ -59,9 +60,9 @@ export class RequestDrawer extends EventTarget {
   }
 
   /**
-   * Shows the request of this id; `known` is what the list knows of it, if anything.
+   * Opens the drawer with a request, and polls the request.
    * @param {string} id
-   * @param {PaymentRequest} [known]
+   * @param {PaymentRequest} [known] the request as the list knows it, to be shown until the API answers
    */
   open(id, known) {
     this.#poller?.stop();
@@ -76,7 +77,7 @@ export class RequestDrawer extends EventTarget {
     if (!this.element.open) this.element.showModal();
     clearInterval(this.#timer);
     this.#timer = setInterval(() => this.#tick(), 1_000);
-    this.#poller = new Poller((signal) => this.#look(id, signal), SOON);
+    this.#poller = new Poller((signal) => this.#poll(id, signal), SOON);
     this.#poller.start();
   }
 
@@ -88,22 +89,23 @@ export class RequestDrawer extends EventTarget {
    * @param {string} id
    * @param {AbortSignal} signal
    */
-  async #look(id, signal) {
+  async #poll(id, signal) {
     try {
       const request = await this.#api.get(id, signal);
       this.#show(request);
       put(this.#problem);
-      return nextLook(request);
+      return pollDelay(request);
     } catch (error) {
       if (signal.aborted) throw error;
       if (error instanceof Problem && error.status === 404) {
         this.#body.removeAttribute("aria-busy");
-        const text = "There is no such request. It may belong to another company, or have been kept for its time.";
+        const text =
+          "There is no such request. It may belong to another company, or it was deleted after the retention period.";
         put(this.#body, h("p", {}, text));
         return null;
       }
-      const rest = this.#shown ? "This is what was known last." : "Trying again.";
-      put(this.#problem, `${sentenceOf(error)} ${rest}`);
+      const state = this.#shown ? "This is the last known state." : "Trying again.";
+      put(this.#problem, `${sentenceOf(error)} ${state}`);
       throw error;
     }
   }
@@ -129,12 +131,12 @@ export class RequestDrawer extends EventTarget {
 }
 
 /**
- * Returns after how long to look at a request again, in milliseconds; `null` if nothing about it can change any more.
+ * Returns the pause before the next poll of a request in milliseconds, or `null` if the request cannot change any more.
  * @param {PaymentRequest} request
  */
-function nextLook(request) {
+function pollDelay(request) {
   const { awaits } = factsOf(request.status);
-  // The provider may take days, to bring money and to send it back.
+  // The provider may need days, for a payment and for a refund.
   if (awaits === "provider") return LATE;
   if (isOpen(request)) return SOON;
   const isLate = now() - Date.parse(request.updated_at) > LATE_ENDS;
@@ -142,7 +144,7 @@ function nextLook(request) {
 }
 
 /**
- * Shows a moment in the viewer's own zone, with UTC for whoever points at it.
+ * Builds a `<time>` element whose tooltip is the time in UTC.
  * @param {string} iso
  * @param {string} text
  */
@@ -152,7 +154,7 @@ export function timeElement(iso, text) {
 
 /**
  * @param {PaymentRequest} request
- * @param {boolean} opened whether the details at the end are
+ * @param {boolean} opened whether the technical details are open
  */
 function details(request, opened) {
   const { customer, link, payment, agent } = request;
@@ -192,7 +194,7 @@ function details(request, opened) {
     h(
       "details",
       { open: opened },
-      h("summary", {}, "For the technicians"),
+      h("summary", {}, "Technical details"),
       facts([
         ["Id", isolated(request.id)],
         ["Version", request.version],
@@ -220,7 +222,7 @@ function facts(pairs) {
 }
 
 /**
- * Says what an entry tells of, in a word or two.
+ * Returns the title of a history entry.
  * @param {HistoryEntry[]} history
  * @param {number} index
  */
@@ -239,7 +241,8 @@ function titleOf(history, index) {
 }
 
 /**
- * Says what has happened last. A deadline may have passed without anybody having written so into the history yet.
+ * Returns the title of the latest change. If a deadline has passed and the history has no entry about it yet, it is the
+ * status.
  * @param {PaymentRequest} request
  */
 function newsOf({ status, history }) {

@@ -1,4 +1,4 @@
-// The list of requests: filters, an endless table, and its export.
+// The list of requests: the filters, the table that loads more as it is scrolled, and the export.
 
 /** @import { PaymentRequest } from "../../types/api.d.ts" */
 /** @import { Api } from "../shared/api.js" */
@@ -17,25 +17,26 @@ import { timeElement } from "./drawer.js";
 import { Pages } from "./pages.js";
 import { requests, shortTime } from "./texts.js";
 
+/** The shortest and the longest pause between polls, in milliseconds. */
 const SOON = 10_000;
 const SLOWEST = 60_000;
 
 /**
- * What the list is asked for.
+ * The filter that the page's address holds.
  * @typedef {{ range: Range, agent: string, status: string }} Filter
  */
 
 /** @typedef {{ element: HTMLTableRowElement, link: HTMLAnchorElement, written: string }} Row */
 
 /**
- * The list. Agent and status are kept in the address; order number and phone are about a customer, and stay in the
- * page.
+ * The list. The filters agent and status are kept in the address. Order number and phone are personal data of a
+ * customer, so they are not.
  */
 export class RequestList {
   #api;
   #change;
   /** @type {(Record<string, string> & { order_number: string, phone: string }) | null} */
-  #question = null;
+  #query = null;
   /** @type {Range | null} */
   #range = null;
   /** @type {Pages | null} */
@@ -44,7 +45,7 @@ export class RequestList {
   #poller = null;
   #giveUp = new AbortController();
   /** @type {Promise<unknown>} */
-  #turn = Promise.resolve();
+  #queue = Promise.resolve();
   /** @type {Map<string, Row>} */
   #rows = new Map();
   /** @type {Map<string, string>} */
@@ -77,20 +78,20 @@ export class RequestList {
     placeholder: "+27831234567",
     "aria-describedby": "filter-phone-error",
   });
-  /** The filters that the API can find wrong, by its names. */
+  /** The filters that the API can reject, by the API's names. */
   #filters = new Map([
     ["order_number", { input: this.#orderNumber, error: h("p", { id: "filter-order-error", class: "error" }) }],
     ["phone", { input: this.#phone, error: h("p", { id: "filter-phone-error", class: "error" }) }],
   ]);
   #clear = h(
     "button",
-    { type: "button", class: "quiet", hidden: true, onclick: () => this.#cleared() },
+    { type: "button", class: "quiet", hidden: true, onclick: () => this.#clearFilters() },
     "Clear filters",
   );
   #body = h("tbody");
   #table = h("table", { class: "requests", hidden: true }, h("thead", {}, h("tr", {}, heads())), this.#body);
   #heading = h("h2", { id: "list-title", tabindex: "-1" }, "Requests");
-  #said = h("p", { class: "visually-hidden", role: "status" });
+  #announcement = h("p", { class: "visually-hidden", role: "status" });
   #state = h("div", { class: "list-state" });
   #more = h("button", { type: "button", hidden: true, onclick: () => this.#load() }, "Load more");
   #exportState = h("div", { class: "export-state" });
@@ -98,7 +99,7 @@ export class RequestList {
 
   /**
    * @param {Api} api
-   * @param {(filter: { agent: string, status: string }) => void} change is called when somebody chooses another agent
+   * @param {(filter: { agent: string, status: string }) => void} change is called when the person chooses another agent
    *   or status
    */
   constructor(api, change) {
@@ -120,14 +121,14 @@ export class RequestList {
       event.preventDefault();
       changed();
     });
-    // The cross in a search field empties it without a change that would be told of.
+    // The clear button in a search field does not dispatch `change`, only `search`.
     filters.addEventListener("search", changed);
     this.element = h(
       "section",
       { class: "card list", "aria-labelledby": "list-title" },
       h("header", {}, this.#heading, h("div", { class: "export" }, this.#exportState, this.#exportButton)),
       filters,
-      this.#said,
+      this.#announcement,
       this.#table,
       this.#state,
       h("p", { class: "more" }, this.#more),
@@ -139,21 +140,21 @@ export class RequestList {
   }
 
   /**
-   * Returns what the list knows of a request.
+   * Returns a request if the list has loaded it.
    * @param {string} id
    */
   known(id) {
     return this.#pages?.items.find((item) => item.id === id);
   }
 
-  /** Puts the focus on the list. */
+  /** Scrolls to the list and moves the focus to it. */
   focus() {
     this.element.scrollIntoView();
     this.#heading.focus({ preventScroll: true });
   }
 
   /**
-   * Takes the agents to choose from: those with requests in the range. Whoever is chosen stays.
+   * Sets the agents to choose from: those with requests in the range. The chosen agent stays chosen.
    * @param {{ id: string, name: string }[]} agents
    */
   setAgents(agents) {
@@ -177,29 +178,29 @@ export class RequestList {
   }
 
   /**
-   * Shows the requests of a range, of one agent and in one status where they are given.
+   * Shows the requests of a range, and only those of an agent or in a status if the filter names one.
    * @param {Filter} filter
    */
   show({ range, agent, status }) {
     this.#fillAgents(agent);
     this.#status.value = status;
-    const question = {
+    const query = {
       ...parameters(range),
       agent,
       status,
       order_number: this.#orderNumber.value.trim(),
-      // As people write numbers; whether it is one is for the API to say.
+      // People write numbers in several ways. The API checks whether it is a valid one.
       phone: this.#phone.value.replace(/[\s().-]/g, "").replace(/^00/, "+"),
     };
-    if (JSON.stringify(question) === JSON.stringify(this.#question)) return;
+    if (JSON.stringify(query) === JSON.stringify(this.#query)) return;
     this.stop();
-    this.#question = question;
+    this.#query = query;
     this.#range = range;
     this.#giveUp = new AbortController();
-    this.#turn = Promise.resolve();
-    const pages = new Pages(this.#api, question);
+    this.#queue = Promise.resolve();
+    const pages = new Pages(this.#api, query);
     this.#pages = pages;
-    this.#clear.hidden = ![agent, status, question.order_number, question.phone].some(Boolean);
+    this.#clear.hidden = ![agent, status, query.order_number, query.phone].some(Boolean);
     for (const { input, error } of this.#filters.values()) {
       put(error);
       input.removeAttribute("aria-invalid");
@@ -212,24 +213,24 @@ export class RequestList {
       );
     }
     /** @type {(signal: AbortSignal) => Promise<string>} */
-    const look = async (signal) => {
-      await this.#look(pages, signal);
+    const read = async (signal) => {
+      await this.#read(pages, signal);
       return JSON.stringify(pages.items.map(({ id, version, status: is }) => [id, version, is]));
     };
-    this.#poller = new Poller(slowing(look, SOON, SLOWEST), SOON);
+    this.#poller = new Poller(slowing(read, SOON, SLOWEST), SOON);
     this.#poller.start();
   }
 
-  /** Asks for nothing any more. */
+  /** Stops polling, and aborts the calls in flight. */
   stop() {
     this.#poller?.stop();
     this.#giveUp.abort();
     this.#export?.abort();
     this.#seen.disconnect();
-    this.#question = null;
+    this.#query = null;
   }
 
-  #cleared() {
+  #clearFilters() {
     this.#orderNumber.value = "";
     this.#phone.value = "";
     this.#agent.focus();
@@ -237,12 +238,12 @@ export class RequestList {
   }
 
   /**
-   * Does one task at a time, so that what is looked at again and what is added do not cross.
+   * Runs a task after the tasks before it, so that polling and loading more do not overlap.
    * @param {() => Promise<unknown>} task
    */
-  #inTurn(task) {
-    const done = this.#turn.then(task);
-    this.#turn = done.catch(() => {});
+  #enqueue(task) {
+    const done = this.#queue.then(task);
+    this.#queue = done.catch(() => {});
     return done;
   }
 
@@ -250,10 +251,10 @@ export class RequestList {
    * @param {Pages} pages
    * @param {AbortSignal} signal
    */
-  async #look(pages, signal) {
+  async #read(pages, signal) {
     const isFirst = pages.isNew;
     try {
-      await this.#inTurn(() => (isFirst ? pages.more(signal) : pages.refresh(signal)));
+      await this.#enqueue(() => (isFirst ? pages.more(signal) : pages.refresh(signal)));
     } catch (error) {
       if (!signal.aborted) this.#failed(pages, error);
       throw error;
@@ -261,7 +262,7 @@ export class RequestList {
     this.#draw(pages);
     const { length } = pages.items;
     const found = length === 0 ? "No requests" : `${requests(length)}${pages.hasMore ? " and more" : ""}`;
-    if (isFirst) put(this.#said, `${found} found.`);
+    if (isFirst) put(this.#announcement, `${found} found.`);
   }
 
   async #load() {
@@ -272,10 +273,10 @@ export class RequestList {
     this.#more.setAttribute("aria-disabled", "true");
     put(this.#more, "Loading…");
     try {
-      await this.#inTurn(() => pages.more(signal));
+      await this.#enqueue(() => pages.more(signal));
       if (signal.aborted) return;
       this.#draw(pages);
-      put(this.#said, `${requests(pages.items.length - before)} more.`);
+      put(this.#announcement, `${requests(pages.items.length - before)} more.`);
     } catch (error) {
       if (!signal.aborted) this.#failed(pages, error);
     } finally {
@@ -286,7 +287,7 @@ export class RequestList {
 
   /**
    * @param {Pages} pages
-   * @param {boolean} isFlowing whether more came, so that the next comes by itself when the end of the list is seen
+   * @param {boolean} isFlowing whether the last page had requests; then the next page loads when the end is in view
    */
   #offerMore(pages, isFlowing) {
     const hadFocus = document.activeElement === this.#more;
@@ -294,7 +295,7 @@ export class RequestList {
     if (hadFocus && this.#more.hidden) this.#heading.focus({ preventScroll: true });
     put(this.#more, isFlowing ? "Load more" : "Keep looking");
     this.#seen.disconnect();
-    // Observed anew, it tells at once whether the end is still in view.
+    // A new observation reports at once whether the end is still in view.
     if (isFlowing && pages.hasMore) this.#seen.observe(this.#more);
   }
 
@@ -304,7 +305,7 @@ export class RequestList {
    */
   #failed(pages, error) {
     this.#table.removeAttribute("aria-busy");
-    // What is shown is the answer to another question.
+    // The rows that are shown belong to the previous filter.
     if (pages.isNew) this.#empty();
     const wrong = error instanceof Problem ? error.errors : new Map();
     for (const [name, { input, error: element }] of this.#filters) {
@@ -314,12 +315,12 @@ export class RequestList {
     }
     if (wrong.size > 0 && [...wrong.keys()].every((name) => this.#filters.has(name))) {
       this.#poller?.stop();
-      const text = "Nothing can be looked for like this. Please correct the filter.";
+      const text = "The filter is invalid. Please correct it.";
       put(this.#state, h("p", { class: "empty", role: "alert" }, text));
       return;
     }
     const again = h("button", { type: "button", onclick: () => this.#poller?.now() }, "Try again");
-    const text = sentenceOf(error) + (this.#rows.size > 0 ? " The list is as it was last." : "");
+    const text = sentenceOf(error) + (this.#rows.size > 0 ? " The list may be out of date." : "");
     put(this.#state, h("div", { class: "notice", role: "alert" }, h("p", {}, text), again));
   }
 
@@ -348,7 +349,7 @@ export class RequestList {
       this.#rows.delete(gone.dataset.id ?? "");
       gone.remove();
     }
-    const nothing = pages.hasMore ? "Nothing found so far." : "No request fits.";
+    const nothing = pages.hasMore ? "Nothing found so far." : "No matching requests.";
     put(this.#state, items.length === 0 && h("p", { class: "empty" }, nothing));
     if (!this.#more.hasAttribute("aria-disabled")) this.#offerMore(pages, items.length > 0);
   }
@@ -367,8 +368,8 @@ export class RequestList {
   }
 
   async #startExport() {
-    const [question, range] = [this.#question, this.#range];
-    if (!question || !range) return;
+    const [query, range] = [this.#query, this.#range];
+    if (!query || !range) return;
     this.#export?.abort();
     const giveUp = new AbortController();
     this.#export = giveUp;
@@ -380,9 +381,9 @@ export class RequestList {
     let known = 0;
     let outcome;
     try {
-      const items = await new Pages(this.#api, question).all(giveUp.signal, (so) => {
-        known = so;
-        put(progress, `${requests(so)} so far`);
+      const items = await new Pages(this.#api, query).all(giveUp.signal, (count) => {
+        known = count;
+        put(progress, `${requests(count)} so far`);
       });
       save(csv(items), `payment-requests_${range.from}_${range.to}.csv`);
       outcome = `${requests(items.length)} exported.`;
@@ -395,7 +396,7 @@ export class RequestList {
     const hadFocus = document.activeElement === stop || document.activeElement === document.body;
     this.#exportButton.hidden = false;
     put(this.#exportState, outcome);
-    put(this.#said, outcome);
+    put(this.#announcement, outcome);
     if (hadFocus) this.#exportButton.focus();
   }
 }
@@ -406,7 +407,7 @@ function heads() {
 }
 
 /**
- * Makes a request's row, which lacks nothing but its status.
+ * Builds a request's row without its status.
  * @param {PaymentRequest} request
  * @returns {Row}
  */
@@ -436,13 +437,13 @@ function field(label, control, error) {
 }
 
 /**
- * Has the browser save a file.
+ * Makes the browser download a file.
  * @param {Blob} blob
  * @param {string} name
  */
 function save(blob, name) {
   const url = URL.createObjectURL(blob);
   h("a", { href: url, download: name }).click();
-  // The browser has taken hold of it by then.
+  // By then the download has started.
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }

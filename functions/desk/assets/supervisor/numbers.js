@@ -1,4 +1,4 @@
-// The numbers of a range and their pictures.
+// The numbers of a range, with their charts.
 
 /** @import { Api } from "../shared/api.js" */
 /** @import { Child } from "../shared/dom.js" */
@@ -15,20 +15,21 @@ import { rangeText } from "./dates.js";
 import { Report } from "./report.js";
 import { count, rate, requests, timeOfDay } from "./texts.js";
 
+/** The shortest and the longest pause between polls, in milliseconds. */
 const SOON = 10_000;
 const SLOWEST = 60_000;
 
 /**
- * What the page does for its numbers.
+ * The page's callbacks.
  * @typedef {object} Handlers
- * @property {(report: Found) => void} found is told each report
- * @property {(error: unknown) => boolean} failed is told what only the page as a whole can answer, and says whether it
- *   has
- * @property {(range: Range) => void} chooseRange
- * @property {(agent: string) => void} chooseAgent
- * @property {() => void} widen chooses a longer range
+ * @property {(report: Found) => void} found is called with each report
+ * @property {(error: unknown) => boolean} failed is called with each error, and returns true if the page has handled it
+ * @property {(range: Range) => void} chooseRange shows another range
+ * @property {(agent: string) => void} chooseAgent shows the list of an agent
+ * @property {() => void} widen shows the longest range that has a name
  */
 
+/** The section with the numbers. It polls the report on the range that is shown. */
 export class Numbers {
   #api;
   #handlers;
@@ -44,7 +45,7 @@ export class Numbers {
   #content;
   #updated = h("p", { class: "quiet-text" });
   #notice = h("div", { role: "status" });
-  #said = h("p", { class: "visually-hidden", role: "status" });
+  #announcement = h("p", { class: "visually-hidden", role: "status" });
   #view = h("div", { class: "numbers" });
   /** @type {number | null} */
   #shownAt = null;
@@ -64,7 +65,7 @@ export class Numbers {
       h("div", { class: "columns" }, this.#time.element, card("ends", "Where requests end", this.#funnel)),
       h("div", { class: "columns" }, this.#agents.element, card("statuses", "By status", statusTable(this.#statuses))),
     ];
-    this.element = h("div", {}, this.#notice, this.#said, this.#view, this.#updated);
+    this.element = h("div", {}, this.#notice, this.#announcement, this.#view, this.#updated);
   }
 
   /**
@@ -81,13 +82,13 @@ export class Numbers {
     if (this.#view.children.length === 0) put(this.#view, skeleton());
     this.#view.setAttribute("aria-busy", "true");
     this.#poller = new Poller(
-      slowing((signal) => this.#look(report, range, signal), SOON, SLOWEST),
+      slowing((signal) => this.#read(report, range, signal), SOON, SLOWEST),
       SOON,
     );
     this.#poller.start();
   }
 
-  /** Asks for nothing any more. */
+  /** Stops polling. */
   stop() {
     this.#poller?.stop();
     this.#range = null;
@@ -98,10 +99,10 @@ export class Numbers {
    * @param {Range} range
    * @param {AbortSignal} signal
    */
-  async #look(report, range, signal) {
+  async #read(report, range, signal) {
     let found;
     try {
-      found = await report.look(signal, (done, all) => {
+      found = await report.read(signal, (done, all) => {
         if (this.#shownAt === null && all > 1) put(this.#notice, progress(done, all));
       });
     } catch (error) {
@@ -117,7 +118,7 @@ export class Numbers {
     if (isFirst) {
       const { sent, clicked, paid } = found.total;
       const numbers = `${requests(sent)} sent, ${count(clicked)} clicked, ${count(paid)} paid`;
-      put(this.#said, `${rangeText(range)}: ${numbers}.`);
+      put(this.#announcement, `${rangeText(range)}: ${numbers}.`);
     }
     this.#written = written;
     this.#handlers.found(found);
@@ -130,15 +131,15 @@ export class Numbers {
     const again = h("button", { type: "button", onclick: () => this.#poller?.now() }, "Try now");
     if (this.#shownAt === null) {
       this.#view.removeAttribute("aria-busy");
-      const text = `${sentenceOf(error)} They come by themselves as soon as they can.`;
+      const text = `${sentenceOf(error)} They load automatically as soon as the service answers.`;
       put(
         this.#view,
-        h("div", { class: "card empty" }, h("h2", {}, "The numbers are not there"), h("p", {}, text), again),
+        h("div", { class: "card empty" }, h("h2", {}, "The numbers could not be loaded"), h("p", {}, text), again),
       );
       put(this.#notice);
     } else {
       const old = `These are the numbers of ${timeOfDay(this.#shownAt)}.`;
-      const text = `${sentenceOf(error)} ${old} New ones come by themselves.`;
+      const text = `${sentenceOf(error)} ${old} They update automatically.`;
       put(this.#notice, h("div", { class: "notice" }, h("p", {}, text), again));
     }
   }
@@ -150,13 +151,13 @@ export class Numbers {
   #draw(range, { total, days, agents }) {
     this.#view.removeAttribute("aria-busy");
     if (total.sent === 0) {
-      const widen = h("button", { type: "button", onclick: () => this.#handlers.widen() }, "Look at 90 days");
+      const widen = h("button", { type: "button", onclick: () => this.#handlers.widen() }, "Show 90 days");
       put(
         this.#view,
         h(
           "div",
           { class: "card empty" },
-          h("h2", {}, "Nothing was sent in these days"),
+          h("h2", {}, "Nothing was sent on these days"),
           h("p", {}, "As soon as an agent sends a payment request, it is counted here."),
           h("p", { class: "actions" }, widen, h("a", { class: "button", href: "/desk" }, "Go to the desk")),
         ),
@@ -209,7 +210,7 @@ function statusRows(total) {
 }
 
 /**
- * Returns what a report says, to be compared with the next.
+ * Returns a report as text, to detect whether the next report differs.
  * @param {Found} found
  */
 function contentOf({ total, days, agents }) {
@@ -241,7 +242,7 @@ function tiles(total) {
 }
 
 /**
- * Shows amounts of several currencies, each on a line of its own.
+ * Formats amounts in several currencies, each on its own line.
  * @param {[currency: string, amount: number][]} value
  */
 function amounts(value) {
@@ -254,7 +255,7 @@ function amounts(value) {
  */
 function progress(done, all) {
   const bar = h("progress", { value: done, max: all, "aria-label": "Reports read" });
-  return h("div", { class: "notice" }, h("p", {}, "Adding up a long time…"), bar);
+  return h("div", { class: "notice" }, h("p", {}, "Adding up a long range…"), bar);
 }
 
 function skeleton() {

@@ -1,4 +1,4 @@
-// A list that the API gives page by page, newest first.
+// The reading of the API's list page by page, newest first.
 
 /** @import { PaymentRequest } from "../../types/api.d.ts" */
 /** @import { Api } from "../shared/api.js" */
@@ -7,50 +7,50 @@ import { isUnderWay } from "../shared/statuses.js";
 
 const PAGE = 25;
 const LARGEST_PAGE = 100;
-/** How many pages are asked for at a time before somebody is asked whether to go on. */
+/** How many pages are read at a time. After so many empty pages, the person decides whether to continue. */
 const PAGES_AT_A_TIME = 10;
 
-/** The requests that a question is answered with, as far as they were asked for. */
+/** The requests that match a query, as far as their pages have been read. */
 export class Pages {
   #api;
   #parameters;
   /**
-   * Where the next page begins; `null` if there is none, and nothing before the first.
+   * The cursor of the next page; `null` if there is none, and `undefined` before the first page.
    * @type {string | null | undefined}
    */
   #cursor;
 
   /**
    * @param {Api} api
-   * @param {Record<string, string>} parameters those of the list's route
+   * @param {Record<string, string>} parameters the query parameters of the list
    */
   constructor(api, parameters) {
     this.#api = api;
     this.#parameters = parameters;
     /**
-     * What is known so far.
+     * The requests read so far.
      * @type {PaymentRequest[]}
      */
     this.items = [];
   }
 
-  /** Whether there may be more. */
+  /** Whether there may be more requests. */
   get hasMore() {
     return this.#cursor !== null;
   }
 
-  /** Whether nothing was asked for yet. */
+  /** Whether no page has been read yet. */
   get isNew() {
     return this.#cursor === undefined;
   }
 
   /**
-   * Gets some more and answers whether there were any. A page may be empty without being the last; after many of them
-   * it is up to a person to go on.
+   * Reads the next page with requests, and returns whether there was one. A page may be empty without being the last.
+   * After `PAGES_AT_A_TIME` empty pages it gives up.
    * @param {AbortSignal} signal
    */
   async more(signal) {
-    for (let asked = 0; asked < PAGES_AT_A_TIME && this.hasMore; asked += 1) {
+    for (let count = 0; count < PAGES_AT_A_TIME && this.hasMore; count += 1) {
       const { items, next_cursor: next } = await this.#page(PAGE, this.#cursor, signal);
       this.#cursor = next;
       const known = new Set(this.items.map(({ id }) => id));
@@ -61,8 +61,8 @@ export class Pages {
   }
 
   /**
-   * Looks again from the top as far down as something can have changed: to the oldest one under way, and to what is
-   * known.
+   * Reads the list again from the top, down to the oldest request that can still change, or to the newest known request
+   * if none can.
    * @param {AbortSignal} signal
    */
   async refresh(signal) {
@@ -71,7 +71,7 @@ export class Pages {
     const head = [];
     /** @type {string | null | undefined} */
     let cursor;
-    for (let asked = 0; asked < PAGES_AT_A_TIME; asked += 1) {
+    for (let count = 0; count < PAGES_AT_A_TIME; count += 1) {
       const page = await this.#page(this.items.length > PAGE ? LARGEST_PAGE : PAGE, cursor, signal);
       head.push(...page.items);
       cursor = page.next_cursor;
@@ -92,9 +92,9 @@ export class Pages {
   }
 
   /**
-   * Gets everything, in pages as large as they can be.
+   * Reads all requests that match, in pages of the largest size.
    * @param {AbortSignal} signal
-   * @param {(count: number) => void} progress is told after each page how many there are so far
+   * @param {(count: number) => void} progress is called after each page with the number of requests so far
    */
   async all(signal, progress) {
     /** @type {PaymentRequest[]} */

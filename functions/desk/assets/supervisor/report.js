@@ -1,4 +1,4 @@
-// The numbers of a range of any length.
+// The report on a range of any length.
 
 /** @import { Report as Answer, Tally as Part } from "../../types/api.d.ts" */
 /** @import { Api } from "../shared/api.js" */
@@ -8,10 +8,10 @@
 import { factsOf, STATUSES } from "../shared/statuses.js";
 import { parameters, pieces } from "./dates.js";
 
-/** How many reports are asked for at the same time. */
+/** How many reports are requested at the same time. */
 const AT_ONCE = 3;
 
-/** What was sent, by what became of it, added up. */
+/** The sums of several of the API's tallies: counts and amounts, by status. */
 export class Tally {
   sent = 0;
   clicked = 0;
@@ -19,7 +19,7 @@ export class Tally {
   #sums = new Map();
 
   /**
-   * Adds up the API's tallies.
+   * Returns the sum of the API's tallies.
    * @param {Part[]} tallies
    */
   static of(tallies) {
@@ -40,7 +40,7 @@ export class Tally {
   }
 
   /**
-   * Returns how many are in a status.
+   * Returns the number of requests in a status.
    * @param {string} status
    */
   count(status) {
@@ -48,19 +48,19 @@ export class Tally {
   }
 
   /**
-   * Returns how many are in the statuses of a group.
+   * Returns the number of requests in a group's statuses.
    * @param {Group} group
    */
   countOf(group) {
     return this.#countWhere((facts) => facts.group === group);
   }
 
-  /** How many are paid. */
+  /** The number of paid requests. */
   get paid() {
     return this.countOf("received");
   }
 
-  /** How many refunds are still to be made. */
+  /** The number of refunds that are still due. */
   get stillDue() {
     return this.#countWhere((facts) => facts.group === "refund" && facts.awaits === "provider");
   }
@@ -73,23 +73,24 @@ export class Tally {
   }
 
   /**
-   * Returns how much those in a status are over: pairs of currency and minor units. Currencies are never added to each
-   * other.
+   * Returns the total amount of the requests in a status: pairs of currency and minor units. Currencies are never added
+   * to each other.
    * @param {string} status
    */
   value(status) {
     return [...(this.#sums.get(status)?.value ?? [])].sort(([one], [other]) => (one < other ? -1 : 1));
   }
 
-  /** How much was paid, likewise. */
+  /** The total amount of the paid requests, in the same form. */
   get valuePaid() {
     const paid = [...STATUSES].filter(([, { group }]) => group === "received");
     return paid.flatMap(([status]) => this.value(status));
   }
 
   /**
-   * Returns how many of a status had not clicked, and how many had. Of most statuses it is one or the other. Of one
-   * that can follow either, the clicked ones are those clicks that no other status accounts for.
+   * Splits the requests in a status into those that ended before the click and those that ended after it. For most
+   * statuses all are on one side. For a status on both sides, the clicked ones are the clicks that no other status
+   * accounts for.
    * @param {string} status
    */
   split(status) {
@@ -103,7 +104,7 @@ export class Tally {
   }
 }
 
-/** The report on a range, asked for in pieces where it is longer than the API answers at once. */
+/** The report on a range. A range that is longer than one report of the API covers is read in pieces. */
 export class Report {
   #api;
   #pieces;
@@ -120,22 +121,21 @@ export class Report {
   }
 
   /**
-   * Asks for everything the first time, and later for the last piece alone: what was sent three months ago has come to
-   * its end.
+   * Reads all pieces the first time, and only the last piece later: requests sent three months ago are terminal.
    * @param {AbortSignal} signal
    * @param {(done: number, all: number) => void} progress
    */
-  async look(signal, progress) {
+  async read(signal, progress) {
     const missing = this.#pieces.keys().filter((index) => !this.#answers[index] || index === this.#pieces.length - 1);
-    const take = async () => {
-      // All of them take from one iterator, so each piece is asked for once.
+    const readMissing = async () => {
+      // All of these loops share one iterator, so each piece is read once.
       for (const index of missing) {
-        const asked = { ...parameters(this.#pieces[index]), include: "clicks,days" };
-        this.#answers[index] = await this.#api.report(asked, signal);
+        const query = { ...parameters(this.#pieces[index]), include: "clicks,days" };
+        this.#answers[index] = await this.#api.report(query, signal);
         progress(Object.keys(this.#answers).length, this.#pieces.length);
       }
     };
-    await Promise.all(Array.from({ length: AT_ONCE }, take));
+    await Promise.all(Array.from({ length: AT_ONCE }, readMissing));
     return this.#sum();
   }
 
@@ -144,7 +144,7 @@ export class Report {
     const agents = new Map();
     for (const { agent, ...tally } of this.#answers.flatMap((answer) => answer.agents)) {
       const entry = agents.get(agent.id) ?? { tallies: [] };
-      // The pieces are in order, so the name that stays is the latest.
+      // The pieces are in order of time, so the last name is the latest one.
       agents.set(agent.id, { id: agent.id, name: agent.name, tallies: [...entry.tallies, tally] });
     }
     return {
@@ -155,5 +155,5 @@ export class Report {
   }
 }
 
-/** @typedef {Awaited<ReturnType<Report["look"]>>} Found */
+/** @typedef {Awaited<ReturnType<Report["read"]>>} Found */
 /** @typedef {Found["agents"][number]} AgentTally */

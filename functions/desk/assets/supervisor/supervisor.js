@@ -1,4 +1,5 @@
-// The supervisor's page: the range of days, and what is shown of it. Range, agent and status are in the address.
+// The supervisor's page: the range of days, the numbers, the list and the drawer. Range, agent and status are kept in
+// the address.
 
 /** @import { Range } from "./dates.js" */
 
@@ -18,8 +19,8 @@ const session = page();
 const main = byId("main");
 const today = () => dayOf(now());
 
-/** Reads what the address asks for. Without a range it is the usual one, which moves on with the days. */
-function asked() {
+/** Parses the page's address. Without a range it returns the default range, which ends today. */
+function addressed() {
   const parameters = new URLSearchParams(location.search);
   const [from, to] = [parameters.get("from"), parameters.get("to")];
   const range = isDay(from, today()) && isDay(to, today()) && from <= to ? { from, to } : null;
@@ -32,7 +33,7 @@ function asked() {
   };
 }
 
-/** The page of one supervisor. */
+/** The page of one signed-in supervisor. */
 class Supervisor {
   #ended = new AbortController();
   #api = new Api(new URL("/", location.href), ({ renew }) => session.token({ renew }));
@@ -56,7 +57,7 @@ class Supervisor {
   #list = new RequestList(this.#api, (filter) => this.#go(filter));
   #drawer = new RequestDrawer(this.#api);
   /**
-   * The id of the request in the drawer; `null` for none, and at the start nothing.
+   * The id of the request in the drawer; `null` if there is none, and `undefined` before the first `#show`.
    * @type {string | null | undefined}
    */
   #opened;
@@ -97,22 +98,23 @@ class Supervisor {
       this.#numbers.element,
       this.#list.element,
     );
-    // An agent would get their own requests in it; the report tells whether this is a supervisor.
+    // The list would show an agent their own requests. It stays hidden until the report proves that this is a
+    // supervisor.
     this.#list.element.hidden = true;
     document.body.append(this.#drawer.element);
     const { signal } = this.#ended;
     window.addEventListener("popstate", () => this.#show(), { signal });
     this.#drawer.addEventListener("close", () => this.#drawerClosed());
-    // A range that moves on with the days does so at midnight.
+    // The default range changes at midnight (UTC).
     const timer = setInterval(() => {
-      const { range, isUsual } = asked();
+      const { range, isUsual } = addressed();
       if (isUsual && this.#to.max !== range.to) this.#show();
     }, 60_000);
     signal.addEventListener("abort", () => clearInterval(timer));
     this.#show();
   }
 
-  /** Leaves the page, which then shows nothing of it any more. */
+  /** Stops all polling and removes everything from the page. */
   end() {
     this.#ended.abort();
     this.#numbers.stop();
@@ -123,7 +125,7 @@ class Supervisor {
   }
 
   #show() {
-    const { range, agent, status } = asked();
+    const { range, agent, status } = addressed();
     this.#from.max = today();
     this.#from.value = range.from;
     this.#to.max = today();
@@ -146,13 +148,13 @@ class Supervisor {
   #drawerClosed() {
     if (this.#ended.signal.aborted || this.#opened === null) return;
     this.#opened = null;
-    // Going back leaves no step in the history that would change nothing.
+    // Going back leaves no entry in the browser's history that would change nothing.
     if (this.#openedHere) history.back();
     else history.replaceState(null, "", location.pathname + location.search);
   }
 
   /**
-   * Goes on to another range (`null` for the usual one), agent or status, and leaves the way back.
+   * Shows another range (`null` for the default), agent or status, and adds an entry to the browser's history.
    * @param {{ range?: Range | null, agent?: string, status?: string }} to
    */
   #go({ range, agent, status }) {
@@ -175,13 +177,13 @@ class Supervisor {
     const range = { from: this.#from.value, to: this.#to.value };
     const isComplete = [range.from, range.to].every((date) => isDay(date, today()));
     const isToCome = [range.from, range.to].some((date) => date > today());
-    // A date that is not complete yet is no mistake, and neither is a year of which two digits are typed.
-    if (!isComplete) put(this.#rangeError, isToCome && "The days to come have no numbers yet.");
+    // An incomplete date is no error, and neither is a year with only two digits typed.
+    if (!isComplete) put(this.#rangeError, isToCome && "Choose days up to today.");
     else if (range.from > range.to) put(this.#rangeError, "The first day is after the last.");
     else this.#go({ range });
   }
 
-  /** Says that the page is for supervisors. The API has refused, whatever the page itself believes. */
+  /** Replaces the page with a note that it is for supervisors. The API decides this, not the page. */
   #refuse() {
     this.#roleText().then((role) => {
       if (this.#ended.signal.aborted) return;
@@ -206,7 +208,9 @@ class Supervisor {
     return true;
   }
 
-  /** Returns what is known of the role of whoever is refused: an agent may list their own requests. */
+  /**
+   * Returns the role of a person who is not a supervisor, if it can be found out: an agent may list their own requests.
+   */
   async #roleText() {
     try {
       await this.#api.list({ limit: 1 });
@@ -222,9 +226,9 @@ let supervisor = null;
 /** @type {string | null} */
 let subject = null;
 
-/** Shows whoever signs in the page from its start; whoever signs out leaves nothing behind on it. */
+/** Starts the page anew for another person, and empties it when the person signs out. */
 function changed() {
-  // A token that was renewed is the same person's.
+  // The same person's token was renewed.
   if (session.signedIn && session.subject === subject) return;
   supervisor?.end();
   put(main);

@@ -1,4 +1,4 @@
-// The words of the supervisor's page.
+// The texts and number formats of the supervisor's page.
 
 const REASONS = new Map([
   ["not_clicked", "The link was not clicked in time."],
@@ -10,7 +10,7 @@ const REASONS = new Map([
 ]);
 
 /**
- * Returns a reason of the history as a sentence; one that is not known here is shown as it is called.
+ * Returns the sentence for a reason from the history. A reason that is not in the table is returned as it is.
  * @param {string} reason
  */
 export function reasonText(reason) {
@@ -41,7 +41,7 @@ export function requests(value) {
 }
 
 /**
- * Formats a part of a whole: `62.5%`; a part of nothing is a dash.
+ * Formats a share as a percentage: `62.5%`; a dash if the whole is zero.
  * @param {number} part
  * @param {number} whole
  */
@@ -50,7 +50,7 @@ export function rate(part, whole) {
 }
 
 /**
- * Formats a time of the API's in the viewer's own zone, as short as can be understood.
+ * Formats a time from the API in the viewer's time zone, to the minute, with the year only if it is another one.
  * @param {string} iso
  * @param {number} now
  */
@@ -60,7 +60,7 @@ export function shortTime(iso, now) {
 }
 
 /**
- * Formats a time of the API's in the viewer's own zone, to the second.
+ * Formats a time from the API in the viewer's time zone, to the second.
  * @param {string} iso
  */
 export function exactTime(iso) {
@@ -68,7 +68,7 @@ export function exactTime(iso) {
 }
 
 /**
- * Formats the time of day of a moment, to the second.
+ * Formats a time of day to the second.
  * @param {number} milliseconds
  */
 export function timeOfDay(milliseconds) {
