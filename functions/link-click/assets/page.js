@@ -1,35 +1,41 @@
-// What a page does where scripts run: its clock goes, its times are the reader's own, and it shows what changes.
-// Without this everything works as well, by the form and by <meta http-equiv="refresh">.
+// The script of the customer's page. It counts down the remaining time, shows times in the reader's time zone, and
+// polls for changes. The page also works without it: by the form and by <meta http-equiv="refresh">.
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
-const ASK_EVERY = 2 * SECOND;
-const ASK_AT_LEAST_EVERY = 10 * SECOND;
+const POLL_EVERY = 2 * SECOND;
+/** The longest pause between polls that succeed. */
+const POLL_AT_LEAST_EVERY = 10 * SECOND;
+/** The time limit of a poll, and how long the button stays disabled after a press. */
 const GIVE_UP_AFTER = 10 * SECOND;
 
 const announcement = find(document, "#announcement");
 const connection = find(document, "#connection");
 const language = document.documentElement.lang;
-// The reader's own variety of the page's language, with the digits that amounts are written in.
+// The reader's preferred variety of the page's language, with the digits that amounts are written in.
 const variety = navigator.languages.find((tag) => tag.split("-")[0] === language) ?? language;
 const locale = new Intl.Locale(variety, { numberingSystem: "latn" });
 
 let main = find(document, "main");
 /** @type {HTMLElement | null} */
 let clock = null;
+// The deadline, in milliseconds by this machine's clock.
 let end = 0;
+// The remaining seconds that the page shows.
 let shown = 0;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let tickTimer;
+// When the page last changed, or became visible or online again.
 let awakeSince = Date.now();
 /** @type {ReturnType<typeof setTimeout> | undefined} */
-let askTimer;
-let asking = false;
+let pollTimer;
+let polling = false;
 let failures = 0;
+// Whether the button was pressed and the browser is on its way to the next page.
 let pressed = false;
 
 /**
- * Finds a part that every page has.
+ * Returns an element that every page has.
  * @param {ParentNode} within
  * @param {string} selector
  * @returns {HTMLElement}
@@ -40,7 +46,7 @@ function find(within, selector) {
   return /** @type {HTMLElement} */ (found);
 }
 
-/** Makes what has just come from the server the reader's own. */
+/** Shows the times of the current `main` in the reader's time zone, and starts its countdown. */
 function enhance() {
   for (const time of main.querySelectorAll("time")) {
     const moment = new Date(time.dateTime);
@@ -48,12 +54,13 @@ function enhance() {
     time.textContent = moment.toLocaleString(locale, { dateStyle: dated ? "long" : undefined, timeStyle: "short" });
   }
   clock = main.querySelector("[role=timer]");
-  // By this machine's clock how long, and by the server's until when: the two need not agree.
+  // The server sends the remaining time, and this machine's clock measures it: the two clocks may differ.
   end = Date.now() + Number(clock?.dataset.left);
   shown = Infinity;
   tick();
 }
 
+/** Updates the countdown, announces the remaining time at 300, 60 and 30 seconds, and polls at the deadline. */
 function tick() {
   clearTimeout(tickTimer);
   if (!clock) return;
@@ -68,22 +75,22 @@ function tick() {
   }
   shown = seconds;
   if (seconds) tickTimer = setTimeout(tick, left % SECOND || SECOND);
-  else ask();
+  else poll();
 }
 
 /**
- * Has a screen reader say this when it has said what it is saying.
+ * Makes a screen reader say a text after what it is saying now.
  * @param {string} text
  */
 function announce(text) {
   announcement.textContent = text;
 }
 
-/** Asks whether the page has changed, and when there is cause to, asks again. */
-async function ask() {
-  clearTimeout(askTimer);
-  if (asking || pressed || document.hidden || !("watched" in main.dataset)) return;
-  asking = true;
+/** Reads the page again, shows it if it has changed, and schedules the next poll if the page can still change. */
+async function poll() {
+  clearTimeout(pollTimer);
+  if (polling || pressed || document.hidden || !("watched" in main.dataset)) return;
+  polling = true;
   try {
     const answer = await fetch(location.pathname, {
       cache: "no-store",
@@ -96,29 +103,29 @@ async function ask() {
   } catch {
     failures += 1;
   }
-  asking = false;
-  askTimer = setTimeout(ask, pause());
+  polling = false;
+  pollTimer = setTimeout(poll, pause());
 }
 
 /**
- * Returns how long to wait: two seconds in the first minute, then more and more; after failures more still, and not
- * everybody the same.
+ * Returns the pause before the next poll: two seconds in the first minute, then growing to ten. After failures it grows
+ * to up to 30 seconds, with jitter so that not all pages poll at the same time.
  */
 function pause() {
   if (failures) {
-    return Math.min(ASK_EVERY * 2 ** failures, 3 * ASK_AT_LEAST_EVERY) * (0.5 + Math.random() / 2);
+    return Math.min(POLL_EVERY * 2 ** failures, 3 * POLL_AT_LEAST_EVERY) * (0.5 + Math.random() / 2);
   }
-  return Math.min(Math.max(ASK_EVERY, ((Date.now() - awakeSince) / MINUTE) * ASK_EVERY), ASK_AT_LEAST_EVERY);
+  return Math.min(Math.max(POLL_EVERY, ((Date.now() - awakeSince) / MINUTE) * POLL_EVERY), POLL_AT_LEAST_EVERY);
 }
 
 /**
- * Puts another state of the page in place of this one, and has it said.
+ * Replaces `main` by that of a newer state of the page, and announces the change.
  * @param {Document} page
  */
 function show(page) {
   const next = find(page, "main");
   if (pressed || next.dataset.version === main.dataset.version) return;
-  // The policy of this page allows its own style and nothing else.
+  // This page's Content-Security-Policy allows only this page's style, so another style needs a reload.
   if (find(page, "style").textContent !== find(document, "style").textContent) {
     location.replace(location.pathname);
     return;
@@ -135,7 +142,7 @@ function show(page) {
 }
 
 /**
- * Lets the button work once, until there is reason to think that it did not.
+ * Disables the button, so that a second press does nothing, or enables it again.
  * @param {boolean} on
  */
 function press(on) {
@@ -143,11 +150,12 @@ function press(on) {
   main.querySelector("button")?.setAttribute("aria-disabled", String(on));
 }
 
+/** Updates the page at once, after it was hidden or offline. */
 function wake() {
   awakeSince = Date.now();
   failures = 0;
   tick();
-  ask();
+  poll();
 }
 
 addEventListener("submit", (event) => {
@@ -173,4 +181,4 @@ addEventListener("online", () => {
 });
 
 enhance();
-askTimer = setTimeout(ask, pause());
+pollTimer = setTimeout(poll, pause());
