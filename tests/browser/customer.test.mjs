@@ -17,7 +17,7 @@ import {
   wire,
 } from "./harness.mjs";
 
-const SECRET = Buffer.from("what the provider signs with in these tests");
+const SECRET = Buffer.from("the provider's signing key in these tests");
 const STRIPE_SECRET = "whsec_0000000000000000000000000000test";
 const BRANDING = {
   acme: {
@@ -52,19 +52,19 @@ after(async () => {
   await Promise.all([system?.stop(), short?.stop()]);
 });
 
-/** A customer's window on a link. `options` are Playwright's for a context. */
+/** Opens a link in a customer's window. `options` are Playwright's for a context. */
 async function look(link, options) {
   const page = await open(browser, options);
   await page.goto(link);
   return page;
 }
 
-/** Waits until the page is in a state, which its heading says. */
+/** Waits until the page has this heading, which shows its state. */
 async function heading(page, name) {
   await page.getByRole("heading", { name, level: 1 }).waitFor();
 }
 
-/** Marks the document, so that `marked` tells whether it is still the same one: a reload takes the mark away. */
+/** Marks the document. A reload removes the mark, so `marked` returns whether the document is still the same. */
 const mark = (page) =>
   page.evaluate(() => {
     globalThis.marked = true;
@@ -74,9 +74,8 @@ const marked = (page) => page.evaluate(() => globalThis.marked === true);
 const announced = (page) => page.locator("#announcement").textContent();
 
 /**
- * Stops the page's own timers where they are, so that it does nothing by itself but what an event makes it do. The
- * clock runs on until it hears of that, and stops at no time that it is past: on a busy machine, that can take a few
- * tries.
+ * Pauses the page's timers, so that only events make the page do something. The clock keeps running until the call
+ * arrives, and cannot pause at a time in its past. On a busy machine, a few attempts may be needed.
  */
 async function freeze(page) {
   for (let ahead = 1; ; ahead *= 4) {
@@ -89,7 +88,7 @@ async function freeze(page) {
   }
 }
 
-/** The provider tells that something happened to a request. */
+/** Sends a signed webhook of the sandbox provider about a request. */
 async function report(request, type, data) {
   const [id, timestamp] = [`msg_${randomUUID()}`, Math.floor(Date.now() / 1000)];
   const { amount, currency } = request;
@@ -108,7 +107,7 @@ async function report(request, type, data) {
   assert.equal(response.status, 200);
 }
 
-/** Stripe tells that a request was paid (https://docs.stripe.com/webhooks#verify-manually). */
+/** Sends Stripe's signed webhook for a paid request (https://docs.stripe.com/webhooks#verify-manually). */
 async function stripeReportsPayment(request, on) {
   const created = Math.floor(Date.now() / 1000);
   const object = {
@@ -137,7 +136,7 @@ async function status(person, request, wanted) {
   await until(wanted, async () => (await person.get(request.id)).status === wanted);
 }
 
-test("a customer pays by keyboard alone, and the confirmation comes without a reload", async () => {
+test("a customer can pay by keyboard alone, and the confirmation appears without a reload", async () => {
   const request = await alice.send();
   const page = await look(request.link.url);
   await page.keyboard.press("Tab");
@@ -145,7 +144,7 @@ test("a customer pays by keyboard alone, and the confirmation comes without a re
   await page.keyboard.press("Enter");
   await page.waitForURL(/sandbox\/checkouts/);
   const checkout = page.url();
-  // Back while the provider has not said anything yet.
+  // The customer returns before the provider confirms the payment.
   await page.getByRole("link", { name: "Back to your order" }).click();
   await heading(page, "Waiting for confirmation");
   await mark(page);
@@ -156,12 +155,12 @@ test("a customer pays by keyboard alone, and the confirmation comes without a re
   assert.ok(await marked(page), "there was no reload");
   assert.match(await announced(page), /^Paid\. Thank you!/);
   assert.match(await page.title(), /^Paid/);
-  assert.equal(await page.evaluate(() => document.activeElement.tagName), "H1", "focus is where the news is");
+  assert.equal(await page.evaluate(() => document.activeElement.tagName), "H1", "the new heading has the focus");
   assert.equal(await page.getByRole("button").count(), 0);
   faultless(page);
 });
 
-test("without a script everything works: decline, try again, pay, and the page looks for the end", async () => {
+test("without JavaScript everything works: decline, retry, pay, and the page refreshes until it is paid", async () => {
   const request = await alice.send();
   const page = await look(request.link.url, { javaScriptEnabled: false });
   assert.match(await page.getByRole("timer").textContent(), /^[45]:\d\d$/);
@@ -179,7 +178,7 @@ test("without a script everything works: decline, try again, pay, and the page l
   assert.match(await page.locator("main").textContent(), /pay_/);
 });
 
-test("a failed attempt is said while the customer looks, and so is the next one's success", async () => {
+test("an open page shows a failed attempt to pay, and then the successful one", async () => {
   const request = await alice.send();
   const page = await look(request.link.url);
   await page.getByRole("button").click();
@@ -198,7 +197,7 @@ test("a failed attempt is said while the customer looks, and so is the next one'
   faultless(page);
 });
 
-test("what the agent cancels is canceled before the customer's eyes", async () => {
+test("when the agent cancels a request, the customer's open page shows it", async () => {
   const request = await alice.send();
   const page = await look(request.link.url);
   await mark(page);
@@ -210,21 +209,21 @@ test("what the agent cancels is canceled before the customer's eyes", async () =
   faultless(page);
 });
 
-test("a link that nobody uses expires before the customer's eyes, and so does a payment page", async () => {
+test("an open page shows that the link expired, or that the time to pay is over", async () => {
   const bob = await short.person();
   const [unclicked, unpaid] = [await bob.send(), await bob.send()];
-  const [waits, goes] = await Promise.all([look(unclicked.link.url), look(unpaid.link.url)]);
-  await Promise.all([mark(waits), press(unpaid.link.url)]);
-  await heading(goes, "Your payment page is open");
-  await heading(waits, "This link has expired");
-  assert.ok(await marked(waits));
-  await heading(goes, "The time to pay has run out");
-  await goes.getByRole("main").getByText("You have not been charged.").waitFor();
-  faultless(waits);
-  faultless(goes);
+  const [unclickedPage, unpaidPage] = await Promise.all([look(unclicked.link.url), look(unpaid.link.url)]);
+  await Promise.all([mark(unclickedPage), press(unpaid.link.url)]);
+  await heading(unpaidPage, "Your payment page is open");
+  await heading(unclickedPage, "This link has expired");
+  assert.ok(await marked(unclickedPage));
+  await heading(unpaidPage, "The time to pay has run out");
+  await unpaidPage.getByRole("main").getByText("You have not been charged.").waitFor();
+  faultless(unclickedPage);
+  faultless(unpaidPage);
 });
 
-test("of two tabs of one browser both know, and another browser is told what it can know", async () => {
+test("after a press, a second tab waits for the confirmation and another browser shows the payment page", async () => {
   const request = await alice.send();
   const one = await look(request.link.url);
   const other = await tab(one.context());
@@ -242,7 +241,7 @@ test("of two tabs of one browser both know, and another browser is told what it 
   }
 });
 
-test("offline the page says so, and goes on when it is back", async () => {
+test("an offline page says so, and is updated when the connection is back", async () => {
   const request = await alice.send();
   const page = await open(browser);
   await page.clock.install();
@@ -256,7 +255,7 @@ test("offline the page says so, and goes on when it is back", async () => {
   assert.equal(await page.locator("#connection").textContent(), "");
 });
 
-test("a page that nobody sees does not ask, and asks at once when it is seen", async () => {
+test("a hidden page does not poll, and polls at once when it is visible", async () => {
   const request = await alice.send();
   const page = await open(browser);
   await page.clock.install();
@@ -267,22 +266,22 @@ test("a page that nobody sees does not ask, and asks at once when it is seen", a
       Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
       document.dispatchEvent(new Event("visibilitychange"));
     }, !visible);
-  let asked = 0;
+  let polls = 0;
   page.on("request", (sent) => {
-    asked += sent.url() === request.link.url;
+    polls += sent.url() === request.link.url;
   });
   await seen(false);
   await page.clock.runFor(60_000);
-  assert.equal(asked, 0);
+  assert.equal(polls, 0);
   await alice.cancel(request.id);
   await seen(true);
   await heading(page, "This request was canceled");
-  const before = asked;
+  const before = polls;
   await page.clock.runFor(60_000);
-  assert.equal(asked, before, "nothing can change any more");
+  assert.equal(polls, before, "nothing can change any more");
 });
 
-test("trouble of ours leaves the page as it is, and the next answer is taken", async () => {
+test("server errors leave the page unchanged, and the next valid answer updates it", async () => {
   const request = await alice.send();
   const page = await look(request.link.url);
   let refused = 0;
@@ -301,7 +300,7 @@ test("trouble of ours leaves the page as it is, and the next answer is taken", a
   await heading(page, "This request was canceled");
 });
 
-test("a page that was left by its button is live again when the customer goes back", async () => {
+test("after going back from the checkout, the page polls and its button works", async () => {
   const request = await alice.send();
   const page = await look(request.link.url);
   await page.getByRole("button").click();
@@ -312,10 +311,10 @@ test("a page that was left by its button is live again when the customer goes ba
   await page.waitForURL(/sandbox\/checkouts/);
 });
 
-test("a button that is pressed twice is pressed once", async () => {
+test("pressing the button twice submits the form once", async () => {
   const request = await alice.send();
   const page = await look(request.link.url);
-  const taken = await page.evaluate(() => {
+  const outcome = await page.evaluate(() => {
     const submits = [];
     addEventListener("submit", (event) => submits.push(!event.defaultPrevented));
     const button = document.querySelector("button");
@@ -323,7 +322,7 @@ test("a button that is pressed twice is pressed once", async () => {
     button.click();
     return { submits, disabled: button.ariaDisabled };
   });
-  assert.deepEqual(taken, { submits: [true, false], disabled: "true" });
+  assert.deepEqual(outcome, { submits: [true, false], disabled: "true" });
   await page.waitForURL(/sandbox\/checkouts/);
 });
 
@@ -337,7 +336,7 @@ test("a preview bot's GET and HEAD change nothing", async () => {
   assert.deepEqual(await alice.get(request.id), request);
 });
 
-test("times are the reader's own, and what is left is said at moments that matter", async () => {
+test("times are in the reader's time zone, and the remaining time is announced at 60 and 30 seconds", async () => {
   const request = await alice.send();
   const page = await open(browser, { locale: "en-ZA", timezoneId: "Africa/Johannesburg" });
   await page.clock.install();
@@ -359,7 +358,7 @@ test("times are the reader's own, and what is left is said at moments that matte
   faultless(page);
 });
 
-test("a right-to-left page is laid out from the right, with amounts and times that do not turn round", async () => {
+test("a right-to-left page is laid out from the right, with amounts and times still left to right", async () => {
   const request = await alice.send({ description: "2 x tickets (row F)" });
   const page = await look(request.link.url, { locale: "ar", viewport: { width: 390, height: 844 } });
   const [label, value] = await Promise.all(["dt", "dd"].map((name) => page.locator(name).first().boundingBox()));
@@ -378,7 +377,7 @@ test("a right-to-left page is laid out from the right, with amounts and times th
   faultless(page);
 });
 
-test("hostile texts are shown as they are and break out of nothing", async () => {
+test("hostile texts are shown as text and cannot inject markup", async () => {
   const request = await alice.send({
     order_number: "<script>alert(1)</script>",
     description: `</dd></main>\u202e<img src=x onerror=alert(1)>${"🎟x".repeat(70)}`,
@@ -393,7 +392,7 @@ test("hostile texts are shown as they are and break out of nothing", async () =>
   }
 });
 
-test("a logo comes from its workspace's own origin, on its pages alone, and nothing depends on it", async () => {
+test("only a workspace's own pages may load its logo, only from its origin, and a page works without it", async () => {
   const acme = await system.person();
   const [branded, plain] = [await acme.send(), await alice.send()];
   const visit = async (link, logo) => {
@@ -442,7 +441,7 @@ test("a logo comes from its workspace's own origin, on its pages alone, and noth
   }
 });
 
-test("a page comes in less than 15 KB over the wire, with everything it loads", async () => {
+test("a page with all its files is under 15 KB over the wire", async () => {
   const request = await alice.send();
   for (const locale of ["en", "ar"]) {
     const page = await open(browser, { locale });
@@ -454,7 +453,7 @@ test("a page comes in less than 15 KB over the wire, with everything it loads", 
   }
 });
 
-test("every state can be read by everybody, in every language, at every width", async () => {
+test("every state is accessible in every language and fits every width", async () => {
   const [live, clicked, declined, processing, failed, settled, canceled, refunded] = await Promise.all(
     Array.from({ length: 8 }, () => alice.send()),
   );
@@ -511,7 +510,7 @@ test("every state can be read by everybody, in every language, at every width", 
   }
 });
 
-test("what shows while the provider is away can be read too", async () => {
+test("the pages shown while the provider is unreachable are accessible", async () => {
   // Nothing listens there (the discard port, RFC 863).
   const away = await System.start({
     PAYMENT_PROVIDER: "stripe",
@@ -525,7 +524,7 @@ test("what shows while the provider is away can be read too", async () => {
     const bob = await away.person();
     const [clicked, late] = [await bob.send(), await bob.send()];
     const page = await open(browser);
-    // The page does not hear of what comes after, so that it stays as it is.
+    // The page's polls fail, so that it stays in this state.
     await page.route(clicked.link.url, (route) =>
       route.request().resourceType() === "fetch" ? route.abort() : route.continue(),
     );
@@ -540,7 +539,7 @@ test("what shows while the provider is away can be read too", async () => {
     await page.goto(clicked.link.url);
     await heading(page, "The time to pay has run out");
     await page.getByText("the confirmation is on its way").waitFor();
-    await accessible(page, "time that is out before the provider has said so");
+    await accessible(page, "a passed deadline before the provider has reported the outcome");
     await picture(page, "customer-overdue");
 
     await bob.cancel(late.id);
@@ -556,7 +555,7 @@ test("what shows while the provider is away can be read too", async () => {
   }
 });
 
-test("text that is spaced as WCAG wants it fits, and forced colours leave the button a button", async () => {
+test("text with WCAG's spacing fits, and the button stays recognizable in forced colours", async () => {
   const request = await alice.send();
   const page = await look(request.link.url, { viewport: { width: 320, height: 640 }, bypassCSP: true });
   // https://www.w3.org/TR/WCAG22/#text-spacing

@@ -1,4 +1,4 @@
-// The agent's page, and what the element does there.
+// The agent's page, and the element on it.
 
 import assert from "node:assert/strict";
 import { createHmac, randomBytes } from "node:crypto";
@@ -23,7 +23,7 @@ const SECRET = randomBytes(24);
 const BUDGET = 60_000;
 
 let system;
-/** Links end after 3 seconds and payment pages after 4. */
+/** A system whose links expire after 3 seconds and payment pages after 4. */
 let hasty;
 let browser;
 before(async () => {
@@ -39,10 +39,10 @@ after(async () => {
   await Promise.all([system?.stop(), hasty?.stop()]);
 });
 
-/** Alice at her desk, in a conversation of her own. */
+/** Opens the desk, signed in as Alice, in a new conversation. */
 async function desk({ on = system } = {}) {
   const page = await open(browser);
-  // Time goes on as usual, and faster where a test says so.
+  // Time runs normally, unless a test advances it.
   await page.clock.install();
   await page.goto(`${on.base}/desk`);
   await page.getByRole("button", { name: "Alice" }).click();
@@ -68,7 +68,7 @@ const card = (page, status) => page.locator(`article[data-status="${status}"]`);
 const message = (page, text) => page.getByRole("region", { name: "Status messages" }).getByText(text);
 const alert = (page) => form(page).getByRole("alert");
 
-/** Sends a request from the form and answers it as the API has it. */
+/** Sends a request from the form, and returns the request as the API has it. */
 async function send(page, on = system, fields = {}) {
   await write(page, fields);
   await sendButton(page).click();
@@ -76,7 +76,7 @@ async function send(page, on = system, fields = {}) {
   return (await requests(page, on)).at(-1);
 }
 
-/** What the API has of the conversation that a page shows, oldest first. */
+/** Returns the API's requests of the conversation that a page shows, oldest first. */
 async function requests(page, on = system) {
   const conversation = await page.locator("chat2pay-desk").getAttribute("conversation-id");
   const sam = await on.person({ sub: "sam", name: "Sam", role: "supervisor" });
@@ -84,16 +84,16 @@ async function requests(page, on = system) {
   return (await response.json()).items.reverse();
 }
 
-/** Each request's address, without its commands. */
+/** Matches the address of a single request, without its commands. */
 const ONE = /\/payment-requests\/[0-9a-f-]{36}$/;
 const SENDING = (url) => url.pathname === "/payment-requests";
 
-/** Answers every look at a request with this one, as a slow network would. */
+/** Answers every poll of a request with this state, as if the network were slow. */
 async function freeze(page, request) {
   await page.route(ONE, (route) => route.fulfill({ json: request }));
 }
 
-/** A request as it is once the channel has said that its link did not arrive. */
+/** Returns the request as it is after the channel has reported that its link did not arrive. */
 function undelivered(request, reason) {
   const entry = {
     version: 2,
@@ -105,7 +105,7 @@ function undelivered(request, reason) {
   return { ...request, version: 2, updated_at: entry.at, history: [...request.history, entry] };
 }
 
-/** The provider's signed word that money has come. */
+/** Sends the provider's signed webhook about a payment. */
 async function reportPayment(on, request, paidAt) {
   const data = {
     checkout_id: "chk_by_hand",
@@ -126,8 +126,8 @@ async function reportPayment(on, request, paidAt) {
   assert.equal(response.status, 200);
 }
 
-/** Counts what a page asks the API, from now on. */
-function asked(page) {
+/** Records the page's calls of the API from now on. */
+function apiCalls(page) {
   const calls = [];
   page.on("request", (request) => {
     if (new URL(request.url()).pathname.startsWith("/payment-requests"))
@@ -136,7 +136,7 @@ function asked(page) {
   return calls;
 }
 
-/** Makes a page believe that it is hidden, or shown. */
+/** Simulates that a page becomes hidden or visible. */
 async function hide(page, hidden) {
   await page.evaluate((value) => {
     Object.defineProperty(document, "hidden", { configurable: true, get: () => value });
@@ -148,7 +148,7 @@ async function hide(page, hidden) {
   }, hidden);
 }
 
-test("an agent and a customer walk the whole life in two windows", async () => {
+test("an agent follows a request from sending to payment, while the customer acts in another window", async () => {
   const agent = await desk();
   await accessible(agent, "an empty conversation");
   await picture(agent, "desk-empty");
@@ -198,7 +198,7 @@ test("an agent and a customer walk the whole life in two windows", async () => {
   faultless(agent);
 });
 
-test("a request is canceled and sent again with one click each, and sending again twice makes one", async () => {
+test("canceling and sending again take one click each, and a double click sends one request", async () => {
   const page = await desk();
   const first = await send(page);
   await page.getByRole("button", { name: "Cancel Payment" }).click();
@@ -218,7 +218,7 @@ test("a request is canceled and sent again with one click each, and sending agai
   assert.equal(
     await page.getByRole("button", { name: "Send again" }).count(),
     0,
-    "the new request took the old one's place",
+    "the new request replaces the old one",
   );
   faultless(page);
 });
@@ -244,7 +244,7 @@ for (const [code, detail, meanwhile] of [
     },
   ],
 ]) {
-  test(`whoever cancels too late reads why: ${code}`, async () => {
+  test(`a cancellation that comes too late shows why: ${code}`, async () => {
     const page = await desk();
     const request = await send(page);
     await freeze(page, request);
@@ -258,7 +258,7 @@ for (const [code, detail, meanwhile] of [
   });
 }
 
-test("whoever cancels too late reads why: link_expired", async () => {
+test("a cancellation that comes too late shows why: link_expired", async () => {
   const page = await desk({ on: hasty });
   const request = await send(page, hasty);
   await freeze(page, request);
@@ -272,7 +272,7 @@ test("whoever cancels too late reads why: link_expired", async () => {
   faultless(page);
 });
 
-test("a link that nobody clicks ends on the card, which says why", async () => {
+test("the card of a link that nobody clicked shows that it expired, and why", async () => {
   const page = await desk({ on: hasty });
   await send(page, hasty);
   await message(page, "The link for order 10045 has expired. Nobody clicked it.").waitFor();
@@ -284,14 +284,14 @@ test("a link that nobody clicks ends on the card, which says why", async () => {
   faultless(page);
 });
 
-test("money that comes too late is seen coming and going back", async () => {
+test("the card shows a payment that comes too late, and its refund", async () => {
   const page = await desk({ on: hasty });
   const request = await send(page, hasty);
   await press(request.link.url);
   await message(page, "The time to pay order 10045 is over. It was not paid.").waitFor();
   await card(page, "expired").getByText("The customer clicked, but did not pay in time.").waitFor();
   await picture(page, "desk-expired-unpaid");
-  // The refund is quick: what lies before it is held up on its way to the page.
+  // The sandbox refunds quickly. The page gets frozen answers, so that it shows the state before the refund.
   const alice = await hasty.person();
   await freeze(page, await alice.get(request.id));
   await reportPayment(hasty, request, new Date().toISOString());
@@ -299,7 +299,7 @@ test("money that comes too late is seen coming and going back", async () => {
     const now = await alice.get(request.id);
     return now.status === "refunded" && now;
   });
-  // Over the first answer and not in its place: between the two the page would hear of the refund.
+  // The second route is added on top of the first. Without any route in between, the page would receive the refund.
   await freeze(page, {
     ...refunded,
     status: "refund_due",
@@ -319,8 +319,8 @@ test("money that comes too late is seen coming and going back", async () => {
   faultless(page);
 });
 
-test("a payment that takes time is seen on its way, and seen to arrive or to fail", async () => {
-  for (const [outcome, status, told, standing] of [
+test("the card shows a payment that takes time, and then whether it succeeded or failed", async () => {
+  for (const [outcome, status, text, standing] of [
     ["succeeded", "paid", "Thandi has paid R250.00 for order 10045.", "Reference"],
     [
       "failed",
@@ -339,7 +339,7 @@ test("a payment that takes time is seen on its way, and seen to arrive or to fai
     await accessible(page, "a payment that takes time");
     await picture(page, "desk-processing");
     await settle(checkout, outcome);
-    await message(page, told).waitFor();
+    await message(page, text).waitFor();
     await card(page, status).getByText(standing).first().waitFor();
     assert.equal(await page.getByRole("button", { name: "Send again" }).count(), status === "paid" ? 0 : 1);
     await accessible(page, `a payment that took time and ${outcome}`);
@@ -348,7 +348,7 @@ test("a payment that takes time is seen on its way, and seen to arrive or to fai
   }
 });
 
-test("a link that was not delivered is said on the card, and sending again takes the old one back first", async () => {
+test("the card shows an undelivered link, and sending again cancels the old request first", async () => {
   const page = await desk();
   const request = await send(page);
   await freeze(page, undelivered(request, "invalid_recipient"));
@@ -366,12 +366,12 @@ test("a link that was not delivered is said on the card, and sending again takes
   assert.deepEqual(
     (await requests(page)).map(({ status }) => status),
     ["canceled", "sent"],
-    "of two links, both could be paid",
+    "the customer could pay two valid links",
   );
   faultless(page);
 });
 
-test("a link that was not delivered and is clicked all the same is not sent again", async () => {
+test("an undelivered link that was clicked anyway is not sent again", async () => {
   const page = await desk();
   const request = await send(page);
   await freeze(page, undelivered(request, "channel_unavailable"));
@@ -389,7 +389,7 @@ test("a link that was not delivered and is clicked all the same is not sent agai
   faultless(page);
 });
 
-test("of a link that may have arrived nobody reads that it did not", async () => {
+test("an unconfirmed delivery is shown as uncertain, not as failed", async () => {
   const page = await desk();
   const request = await send(page);
   const doubtful = undelivered(request, "delivery_unconfirmed");
@@ -402,7 +402,7 @@ test("of a link that may have arrived nobody reads that it did not", async () =>
   assert.equal(await page.getByText("not delivered").count(), 0);
   await accessible(page, "a link that may have arrived");
   await picture(page, "desk-unconfirmed");
-  // Once it has ended without a click, the card still says what is known of it.
+  // After the link expired without a click, the card still shows that the delivery is uncertain.
   await page.unroute(ONE);
   await freeze(page, { ...doubtful, status: "expired", link: null });
   const failure = card(page, "expired").locator(".failure");
@@ -412,7 +412,7 @@ test("of a link that may have arrived nobody reads that it did not", async () =>
   faultless(page);
 });
 
-test("sending again goes on when the old one is canceled already, as after an answer that was lost", async () => {
+test("sending again also works if the old request is already canceled, as after a lost answer", async () => {
   const page = await desk();
   const request = await send(page);
   await freeze(page, undelivered(request, "not_on_channel"));
@@ -430,7 +430,7 @@ test("sending again goes on when the old one is canceled already, as after an an
   faultless(page);
 });
 
-test("what is wrong is said next to its field, and the first such field has the focus", async () => {
+test("each invalid field shows its message, and the first one gets the focus", async () => {
   const page = await desk();
   await page.getByRole("button", { name: "Chat 2 Pay" }).click();
   const phone = form(page).getByLabel("Customer’s phone");
@@ -455,10 +455,10 @@ test("what is wrong is said next to its field, and the first such field has the 
   await accessible(page, "a form with errors");
   await picture(page, "desk-form-errors");
   await phone.fill("+27 83 123 4567");
-  assert.equal(await phone.getAttribute("aria-invalid"), null, "it is right as soon as it is typed");
+  assert.equal(await phone.getAttribute("aria-invalid"), null, "the message disappears as soon as the value is valid");
   assert.deepEqual(await requests(page), []);
 
-  // What only the API knows: a number that its country does not have, and a text that would show as another.
+  // The API checks the rest: a number that does not exist in its country, and an invisible character.
   await phone.fill("+999123456789");
   await fill(page, { "Order number": "10\u202e045", Description: "" });
   await sendButton(page).click();
@@ -473,7 +473,7 @@ test("what is wrong is said next to its field, and the first such field has the 
   faultless(page);
 });
 
-test("amounts follow their currency's own decimals", async () => {
+test("an amount has the decimals of its currency", async () => {
   const page = await desk();
   await write(page, { Amount: "25000" });
   await form(page).getByLabel("Currency").selectOption("JPY");
@@ -488,7 +488,7 @@ test("amounts follow their currency's own decimals", async () => {
 
 test("a double click and Enter pressed twice send one request", async () => {
   const page = await desk();
-  const calls = asked(page);
+  const calls = apiCalls(page);
   await write(page);
   await sendButton(page).dblclick();
   await card(page, "sent").waitFor();
@@ -498,11 +498,15 @@ test("a double click and Enter pressed twice send one request", async () => {
   await page.keyboard.press("Enter");
   await until("the second card", async () => (await cards(page).count()) === 2);
   assert.equal((await requests(page)).length, 2);
-  assert.equal(calls.filter((call) => call.startsWith("POST")).length, 2, "the key would have made it one as well");
+  assert.equal(
+    calls.filter((call) => call.startsWith("POST")).length,
+    2,
+    "one call for each, without relying on the key",
+  );
   faultless(page);
 });
 
-test("what was typed is there after a reload", async () => {
+test("a draft survives a reload", async () => {
   const page = await desk();
   await write(page, { Description: "Half a sen" });
   await page.reload();
@@ -521,7 +525,7 @@ test("what was typed is there after a reload", async () => {
   faultless(page);
 });
 
-/** Lets what is sent arrive and loses every answer, until it is ended. */
+/** Lets requests arrive but drops every answer, until `end()` is called. */
 async function loseAnswers(page) {
   const arrived = [];
   const lose = async (route) => {
@@ -534,7 +538,7 @@ async function loseAnswers(page) {
   return { arrived, end: () => page.unroute(SENDING, lose) };
 }
 
-test("an answer that was lost is asked for again, and after a reload too it is one request", async () => {
+test("sending again after a lost answer and a reload creates only one request", async () => {
   const page = await desk();
   await write(page);
   const lost = await loseAnswers(page);
@@ -560,7 +564,7 @@ test("an answer that was lost is asked for again, and after a reload too it is o
   faultless(page);
 });
 
-test("whoever edits after a lost answer is told that the first version arrived before another is sent", async () => {
+test("editing after a lost answer shows that the first version arrived, before another request is sent", async () => {
   const page = await desk();
   await write(page);
   const lost = await loseAnswers(page);
@@ -582,7 +586,7 @@ test("whoever edits after a lost answer is told that the first version arrived b
   faultless(page);
 });
 
-/** A duplicated tab, which has a copy of the first one's session storage. */
+/** Opens a duplicated tab, which has a copy of the first one's session storage. */
 async function duplicate(page) {
   const other = await tab(page.context());
   await other.addInitScript(
@@ -610,14 +614,14 @@ test("two tabs of one conversation show the same", async () => {
   faultless(other);
 });
 
-test("an ended request that two tabs send again is sent again once", async () => {
+test("a request that two tabs send again is sent again once", async () => {
   const one = await desk();
   await send(one);
   await one.getByRole("button", { name: "Cancel Payment" }).click();
   await card(one, "canceled").waitFor();
   const other = await duplicate(one);
   await card(other, "canceled").waitFor();
-  // The other tab hears too late of what the first has done.
+  // The other tab cannot read the list, so it does not know yet what the first tab did.
   await other.route(
     (url) => url.search !== "",
     (route) => route.abort(),
@@ -631,7 +635,7 @@ test("an ended request that two tabs send again is sent again once", async () =>
   faultless(other);
 });
 
-test("without a connection the page says so, loses nothing, and goes on by itself", async () => {
+test("without a connection the page says so, loses nothing, and reconnects automatically", async () => {
   const page = await desk();
   const request = await send(page);
   await write(page, { "Order number": "10046" });
@@ -652,7 +656,7 @@ test("without a connection the page says so, loses nothing, and goes on by itsel
   faultless(page);
 });
 
-test("a system that does not answer is no connection either, until it does", async () => {
+test("a system that hangs counts as no connection until it answers", async () => {
   const own = await System.start();
   try {
     const page = await desk({ on: own });
@@ -668,7 +672,7 @@ test("a system that does not answer is no connection either, until it does", asy
   }
 });
 
-test("an expired token leads back to signing in, and what was typed is sent after it", async () => {
+test("an expired token opens the sign-in, and the form is sent after it", async () => {
   const page = await desk();
   await write(page, { Description: "Typed before signing in" });
   await page.evaluate(() => sessionStorage.removeItem("chat2pay.local-person"));
@@ -682,7 +686,7 @@ test("an expired token leads back to signing in, and what was typed is sent afte
   faultless(page);
 });
 
-test("somebody else who signs in sees their own requests alone", async () => {
+test("another agent sees none of the first agent's requests; a supervisor sees them", async () => {
   const page = await desk();
   await send(page);
   await page.getByRole("button", { name: "Sign out" }).click();
@@ -695,7 +699,7 @@ test("somebody else who signs in sees their own requests alone", async () => {
   faultless(page);
 });
 
-test("the keyboard alone sends, cancels and dismisses, and the focus is never lost", async () => {
+test("the keyboard alone can send, cancel and send again, and the focus is never lost", async () => {
   const page = await desk();
   const focused = () =>
     page.evaluate(() => {
@@ -737,7 +741,7 @@ test("the keyboard alone sends, cancels and dismisses, and the focus is never lo
   faultless(page);
 });
 
-test("texts that people wrote stay texts, isolated and whole", async () => {
+test("texts that people wrote are shown unchanged as text, isolated from the page", async () => {
   const page = await desk();
   const name = `<script>alert(1)</script>\u202e${"n".repeat(150)}`;
   const description = `🎟 <img src=x onerror=alert(1)> ${"d".repeat(160)}`;
@@ -759,11 +763,11 @@ test("texts that people wrote stay texts, isolated and whole", async () => {
   faultless(page);
 });
 
-test("a hidden page asks nothing, and looks at once when it is shown", async () => {
+test("a hidden page does not poll, and polls at once when it is visible", async () => {
   const page = await desk();
   const request = await send(page);
   await hide(page, true);
-  const calls = asked(page);
+  const calls = apiCalls(page);
   await press(request.link.url);
   await page.evaluate(() => window.dispatchEvent(new Event("online")));
   await page.clock.runFor(20_000);
@@ -774,18 +778,18 @@ test("a hidden page asks nothing, and looks at once when it is shown", async () 
   faultless(page);
 });
 
-test("nothing is asked once nothing can change", async () => {
+test("a request that cannot change any more is not polled", async () => {
   const page = await desk();
   await send(page);
   await page.getByRole("button", { name: "Cancel Payment" }).click();
   await card(page, "canceled").waitFor();
-  const calls = asked(page);
+  const calls = apiCalls(page);
   await page.clock.runFor(20_000);
   assert.deepEqual(calls, []);
   faultless(page);
 });
 
-test("another conversation begins with nothing of the last one, and the last one is as it was", async () => {
+test("a new conversation starts empty, and the previous one keeps its requests and draft", async () => {
   const page = await desk();
   await send(page);
   await write(page, { "Order number": "draft" });
@@ -800,7 +804,7 @@ test("another conversation begins with nothing of the last one, and the last one
   faultless(page);
 });
 
-test("status messages wait under the pointer and the focus, and can be dismissed", async () => {
+test("status messages stay while the pointer is on them, and can be dismissed", async () => {
   const page = await desk();
   await send(page);
   const sent = message(page, "Sent to Thandi");
@@ -814,7 +818,7 @@ test("status messages wait under the pointer and the focus, and can be dismissed
   faultless(page);
 });
 
-test("the stand-in phone is one press away, for whoever the customer is", async () => {
+test("the link to the stand-in phone and the form follow the customer's number", async () => {
   const page = await desk();
   await page.getByLabel("Customer’s phone").first().fill("+442079460958");
   await page.keyboard.press("Tab");

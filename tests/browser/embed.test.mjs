@@ -1,4 +1,4 @@
-// The element on somebody else's site.
+// The element on another site.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -12,7 +12,8 @@ let system;
 let browser;
 before(async () => {
   browser = await launch();
-  // The site says what it allows once the system has its address, and the system starts with the site's.
+  // The system needs the host's origin to start. The sites' policies need the system's address, so they are computed
+  // per request.
   host = await site(
     () => html(),
     () => ({ "content-security-policy": policy() }),
@@ -30,7 +31,7 @@ after(async () => {
   await system?.stop();
 });
 
-/** What the README asks a site to allow, and nothing else: no style, and no text that becomes a script. */
+/** Returns a policy that allows only what the README asks a site to allow: no styles, and no strings as scripts. */
 function policy() {
   return (
     `default-src 'none'; script-src 'nonce-${NONCE}' ${system.base}; connect-src ${system.base}; ` +
@@ -38,7 +39,7 @@ function policy() {
   );
 }
 
-/** A chat desk that sets the token before the element's script is there. */
+/** Returns the page of a chat desk that sets the token before the element's script is loaded. */
 function html() {
   return `<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -50,10 +51,10 @@ function html() {
   const sheet = new CSSStyleSheet();
   sheet.replaceSync("body { background: Canvas; color: CanvasText; font-family: sans-serif }");
   document.adoptedStyleSheets = [sheet];
-  globalThis.asked = [];
+  globalThis.tokenCalls = [];
   globalThis.changes = [];
   document.querySelector("chat2pay-desk").token = async (options) => {
-    globalThis.asked.push(options);
+    globalThis.tokenCalls.push(options);
     if (globalThis.refusing) throw new Error("nobody is signed in");
     return globalThis.accessToken;
   };
@@ -62,7 +63,7 @@ function html() {
 <script type="module" src="${system.base}/desk/element.js"></script></html>`;
 }
 
-/** A window on the site, signed in as an agent of a workspace of its own. */
+/** Opens the site in a window, signed in as an agent of a new workspace. */
 async function visit(origin = host.origin) {
   const { token } = await system.person({ workspace: `acme-${crypto.randomUUID()}` });
   const page = await open(browser);
@@ -85,7 +86,7 @@ async function send(page, order = "10045") {
   await page.locator('article[data-status="sent"]', { hasText: order }).waitFor();
 }
 
-test("an allowed site embeds the element under a strict policy of its own", async () => {
+test("an allowed site with a strict Content-Security-Policy can embed the element", async () => {
   const page = await visit();
   await page.getByText("No payment requests in this conversation yet.").waitFor();
   await send(page);
@@ -99,14 +100,14 @@ test("an allowed site embeds the element under a strict policy of its own", asyn
   faultless(page);
 });
 
-test("a site that is not listed cannot load the element, is told so, and keeps its conversation", async () => {
+test("a site that is not allowed cannot load the element, gets a CORS error, and keeps its conversation", async () => {
   const page = await visit(stranger.origin);
   await until("the refusal", () => page.problems.some((problem) => /blocked by CORS policy/.test(problem)));
   assert.ok(await page.getByText("Thandi: How do I pay?").isVisible());
   assert.equal(await page.evaluate(() => customElements.get("chat2pay-desk")), undefined);
 });
 
-test("a site without anybody signed in is told so, and loses nothing", async () => {
+test("without a signed-in person the element says so, and no input is lost", async () => {
   const page = await visit();
   await page.getByText("No payment requests in this conversation yet.").waitFor();
   await page.getByRole("button", { name: "Chat 2 Pay" }).click();
@@ -120,7 +121,7 @@ test("a site without anybody signed in is told so, and loses nothing", async () 
   await page.reload();
   await page.evaluate(() => {
     globalThis.refusing = true;
-    // The same token once more begins anew.
+    // Setting the token property starts over, even with the same value.
     const desk = document.querySelector("chat2pay-desk");
     const { token } = desk;
     desk.token = token;
@@ -128,7 +129,7 @@ test("a site without anybody signed in is told so, and loses nothing", async () 
   await page.getByText("You are not signed in.", { exact: true }).waitFor();
   await accessible(page, "nobody signed in");
   await picture(page, "embed-signed-out");
-  // Pressed in the very moment that it can work, before looking by itself has found out.
+  // Presses the button as soon as the token works, before the polling notices it.
   await page.getByRole("button", { name: "Try again" }).evaluate((button) => {
     globalThis.refusing = false;
     button.click();
@@ -139,23 +140,23 @@ test("a site without anybody signed in is told so, and loses nothing", async () 
   faultless(page);
 });
 
-test("a token that the API refuses is renewed by the site, once", async () => {
+test("when the API rejects a token, the site is asked to renew it once", async () => {
   const page = await visit();
   await page.getByText("No payment requests in this conversation yet.").waitFor();
   await page.evaluate(() => {
     const [desk, good] = [document.querySelector("chat2pay-desk"), globalThis.accessToken];
-    globalThis.asked = [];
+    globalThis.tokenCalls = [];
     desk.token = async (options) => {
-      globalThis.asked.push(options);
+      globalThis.tokenCalls.push(options);
       return options.renew ? good : "expired";
     };
   });
-  await until("the renewal", () => page.evaluate(() => globalThis.asked.some(({ renew }) => renew)));
+  await until("the renewal", () => page.evaluate(() => globalThis.tokenCalls.some(({ renew }) => renew)));
   await page.getByText("No payment requests in this conversation yet.").waitFor();
-  assert.deepEqual(await page.evaluate(() => globalThis.asked), [{ renew: false }, { renew: true }]);
+  assert.deepEqual(await page.evaluate(() => globalThis.tokenCalls), [{ renew: false }, { renew: true }]);
 });
 
-test("the element waits for its token, and can come late", async () => {
+test("the element waits for its token, and can be added late", async () => {
   const page = await visit();
   await page.evaluate(() => {
     const late = document.createElement("chat2pay-desk");
@@ -170,7 +171,7 @@ test("the element waits for its token, and can come late", async () => {
   faultless(page);
 });
 
-test("another conversation gives up the last one's looks, and its customer's details go with it", async () => {
+test("changing the conversation shows that conversation's requests, customer and draft", async () => {
   const page = await visit();
   await send(page);
   await page.getByRole("button", { name: "Chat 2 Pay" }).click();
@@ -188,7 +189,7 @@ test("another conversation gives up the last one's looks, and its customer's det
   faultless(page);
 });
 
-test("an element that is taken away asks nothing, and goes on when it is put back", async () => {
+test("a removed element stops polling, and continues when it is added again", async () => {
   const page = await visit();
   await send(page);
   await page.evaluate(() => {
@@ -204,7 +205,7 @@ test("an element that is taken away asks nothing, and goes on when it is put bac
   faultless(page);
 });
 
-test("a site's own colours and font are taken", async () => {
+test("the element uses the site's colours and font", async () => {
   const page = await visit();
   await page.getByText("No payment requests in this conversation yet.").waitFor();
   await element(page).evaluate((desk) => {

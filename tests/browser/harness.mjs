@@ -1,4 +1,4 @@
-// What the browser tests stand on: a running system, people at browsers, and the ways to look at what they see.
+// The harness of the browser tests: a running system, callers of the API, browser windows, and checks of pages.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -16,19 +16,19 @@ export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "
 const TARGET = process.env.CARGO_TARGET_DIR ?? path.join(ROOT, "target");
 const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-/** Where the screenshots are kept. */
+/** The folder of the screenshots. */
 export const SCREENSHOTS = path.join(TARGET, "browser");
 
-/** The widths that every page is looked at: a phone and a desktop. */
+/** The widths of the screenshots, in pixels: a phone and a desktop. */
 export const WIDTHS = [390, 1440];
 
-/** How long anything may take that a test waits for. A limit, and nothing that is measured. */
+/** The time limit of everything that a test waits for, in milliseconds. It is no measurement. */
 export const PATIENCE = 15_000;
 
 /**
- * A local runner with an environment of its own, such as `{ LINK_TTL_SECONDS: "3" }`. `base` is its address; `stop()`
- * ends it, `restart()` starts it again on the same port with the same data, and `pause()`/`resume()` stop the process
- * in its tracks as a machine that hangs does.
+ * A local runner with its own environment, such as `{ LINK_TTL_SECONDS: "3" }`. `base` is its address. `stop()` ends
+ * it, and `restart()` starts it again on the same port with the same data. `pause()` and `resume()` suspend and
+ * continue the process, which simulates a machine that hangs.
  */
 export class System {
   static async start(environment = {}, flags = []) {
@@ -74,7 +74,7 @@ export class System {
     this.process.kill("SIGCONT");
   }
 
-  /** Somebody who calls the API without a browser. */
+  /** Returns a caller of the API with a token for a person; by default Alice, an agent. */
   async person(claims = {}) {
     const person = { sub: "alice", name: "Alice", role: "agent", workspace: "acme", ...claims };
     const response = await fetch(`${this.base}/local/token`, {
@@ -85,7 +85,7 @@ export class System {
     return new Person(this.base, (await response.json()).access_token);
   }
 
-  /** What a phone received, oldest first. */
+  /** Returns the messages that a phone received, oldest first. */
   async messages(phone) {
     const response = await fetch(`${this.base}/local/messages?phone=${encodeURIComponent(phone)}`);
     return response.json();
@@ -107,7 +107,7 @@ export class Person {
     });
   }
 
-  /** Sends a request, by default over R250.00 to Thandi. */
+  /** Creates a request; by default R250.00 for Thandi. */
   async send(fields = {}) {
     const response = await this.call("POST", "/payment-requests", {
       order_number: "10045",
@@ -132,13 +132,13 @@ export class Person {
   }
 }
 
-/** Returns the address of the desk's files as they are served now, without the name of one. */
+/** Returns the base address of the desk's files in the served version. */
 export async function assets(system) {
   const response = await fetch(`${system.base}/desk/element.js`, { redirect: "manual" });
   return new URL("..", new URL(response.headers.get("location"), system.base));
 }
 
-/** Imports a module of the desk as it is served, such as `shared/money.js`, with the modules that it names. */
+/** Imports a module of the desk as it is served, such as `shared/money.js`, with the modules that it imports. */
 export async function served(system, name) {
   const [base, folder] = [await assets(system), await mkdtemp(path.join(tmpdir(), "chat2pay-"))];
   await writeFile(path.join(folder, "package.json"), JSON.stringify({ type: "module" }));
@@ -160,19 +160,21 @@ export async function served(system, name) {
   return loaded;
 }
 
-/** Presses the link's button without a browser and answers the checkout's address. */
+/** Presses the link's button without a browser, and returns the checkout's address. */
 export async function press(link) {
   const response = await fetch(link, { method: "POST", redirect: "manual" });
   assert.equal(response.status, 303, await response.clone().text());
   return response.headers.get("location");
 }
 
-/** Pays on a checkout, by a method that takes time (`processing`) or not, or is declined on it (`declined`). */
+/**
+ * Submits a payment on a checkout: it succeeds at once, takes time (`processing`), or is declined (`declined`).
+ */
 export function pay(checkout, outcome = "succeeded") {
   return submit(`${checkout}/pay`, outcome);
 }
 
-/** What becomes of money that a checkout waits for: `succeeded` or `failed`. */
+/** Settles a payment that takes time: `succeeded` or `failed`. */
 export function settle(checkout, outcome) {
   return submit(`${checkout}/settle`, outcome);
 }
@@ -182,16 +184,16 @@ async function submit(address, outcome) {
   assert.equal(response.status, 303);
 }
 
-/** Holds until `look` answers something true, and answers that. */
-export async function until(what, look) {
+/** Waits until `probe` returns a truthy value, and returns that value. `what` names it in the error. */
+export async function until(what, probe) {
   for (const end = Date.now() + PATIENCE; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 50))) {
-    const seen = await look();
-    if (seen) return seen;
+    const found = await probe();
+    if (found) return found;
   }
-  throw new Error(`it did not come: ${what}`);
+  throw new Error(`timed out waiting for: ${what}`);
 }
 
-/** A browser; one is enough for a file of tests. Close it at the end. */
+/** Starts a browser. One is enough for a file of tests; close it at the end. */
 export function launch() {
   const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"];
   return chromium.launch({
@@ -202,8 +204,8 @@ export function launch() {
 }
 
 /**
- * A window of somebody's own, with nothing of anybody else's in it. `options` are Playwright's for a context.
- * Everything that goes wrong in its scripts is collected in `page.problems`, which `faultless` looks at.
+ * Opens a window in its own browser context, so that it shares no storage with other windows. `options` are
+ * Playwright's for a context. Errors of the page's scripts are collected in `page.problems`, which `faultless` checks.
  */
 export async function open(browser, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, ...options });
@@ -211,27 +213,27 @@ export async function open(browser, options = {}) {
   return tab(context);
 }
 
-/** One more tab of somebody's. */
+/** Opens another tab in a context. */
 export async function tab(context) {
   const page = await context.newPage();
   page.problems = [];
   page.on("pageerror", (error) => page.problems.push(String(error)));
   page.on("console", (message) => {
-    // The browser reports every answer from 400 on as an error; refusals are what many tests are about.
+    // The browser logs each response with a status from 400 on as an error. Many tests provoke such responses.
     if (message.type() === "error" && !message.text().startsWith("Failed to load resource"))
       page.problems.push(message.text());
   });
   return page;
 }
 
-/** No script has failed and nothing was against the Content-Security-Policy. */
+/** Asserts that no script failed and that nothing violated the Content-Security-Policy. */
 export function faultless(page) {
   assert.deepEqual(page.problems, []);
 }
 
 /**
- * Waits, in the page, for every animation with an end: in the document and in each open shadow root, whose animations
- * `document.getAnimations()` leaves out.
+ * Waits, in the page, for every finite animation: in the document and in each open shadow root, whose animations
+ * `document.getAnimations()` omits.
  */
 async function settled() {
   const roots = (root) => [
@@ -246,11 +248,13 @@ async function settled() {
   );
 }
 
-/** axe-core finds nothing against WCAG 2.2 AA or its best practices, in the light and in the dark. */
+/**
+ * Asserts that axe-core finds no violation of WCAG 2.2 AA or of its best practices, in the light and the dark scheme.
+ */
 export async function accessible(page, what) {
   for (const colorScheme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme });
-    // Colours change over a moment; contrast is that of their end.
+    // Colours change gradually. The contrast is checked when they have their final values.
     await page.evaluate(settled);
     await page.evaluate(AXE);
     const { violations } = await page.evaluate(() => globalThis.axe.run());
@@ -263,8 +267,9 @@ export async function accessible(page, what) {
 }
 
 /**
- * Keeps what a page looks like at each width, in the light and in the dark: `<name>-<width>-<scheme>.png`. Of a page
- * with a dialog over it, `fullPage: false` keeps what is in view.
+ * Saves screenshots of a page at each width, in the light and the dark scheme, as `<name>-<width>-<scheme>.png`, and
+ * asserts that the page fits each width. With `fullPage: false` a screenshot has only the visible part: use it for a
+ * page with an open dialog.
  */
 export async function picture(page, name, { fullPage = true } = {}) {
   await mkdir(SCREENSHOTS, { recursive: true });
@@ -285,7 +290,7 @@ export async function picture(page, name, { fullPage = true } = {}) {
   await page.setViewportSize(before);
 }
 
-/** Nothing has to be scrolled sideways. */
+/** Asserts that the page does not scroll horizontally. */
 export async function fits(page, what) {
   const { needed, given } = await page.evaluate(() => ({
     needed: document.documentElement.scrollWidth,
@@ -294,7 +299,7 @@ export async function fits(page, what) {
   assert.ok(needed <= given, `${what}: ${needed} pixels wide on ${given}`);
 }
 
-/** How many bytes came over the wire since this was called: `const bytes = await wire(page); …; bytes()`. */
+/** Counts the bytes over the wire from now on: `const bytes = await wire(page); …; bytes()`. */
 export async function wire(page) {
   const client = await page.context().newCDPSession(page);
   await client.send("Network.enable");
@@ -306,9 +311,9 @@ export async function wire(page) {
 }
 
 /**
- * A site of somebody else's, which answers every request with the page that `html()` makes and the headers that
- * `headers()` adds. Functions, because a page that embeds something names a system that is told of the site when it
- * starts.
+ * Starts a site on another origin. It answers each request with the page that `html()` returns and the extra headers
+ * that `headers()` returns. Both are functions because of the order: the system needs the site's origin when it starts,
+ * and the site's page needs the system's address.
  */
 export async function site(html, headers = () => ({})) {
   const server = createServer((_, response) => {

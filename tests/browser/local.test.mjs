@@ -1,4 +1,4 @@
-// One machine, for somebody who has read nothing: from the printed address through a payment to the supervisor's
+// The local runner, for a person without documentation: from the printed address through a payment to the supervisor's
 // numbers.
 
 import assert from "node:assert/strict";
@@ -15,7 +15,7 @@ after(async () => {
   await system?.stop();
 });
 
-test("whoever opens the printed address sends themselves a request, pays it and sees it in the numbers", async () => {
+test("from the printed address a person can send a request, pay it and see it in the numbers", async () => {
   const start = await open(browser);
   await start.goto(system.base);
   await accessible(start, "the start page");
@@ -62,11 +62,11 @@ test("whoever opens the printed address sends themselves a request, pays it and 
   for (const page of [start, phone, supervisor]) faultless(page);
 });
 
-test("an agent reads that a text never reached the phone, and sends the link again", async () => {
+test("an agent sees that a text did not reach the phone, and sends the link again", async () => {
   const [agent, phone] = [await open(browser), await open(browser)];
   await agent.goto(`${system.base}/desk`);
   await agent.getByRole("button", { name: "Alice" }).click();
-  // Nothing can be typed behind the dialog before it has closed.
+  // The dialog blocks the page behind it until it closes.
   await agent.getByText("No payment requests in this conversation yet.").waitFor();
   await agent.getByRole("region", { name: "Conversation" }).getByLabel("Customer’s phone").fill("+27831112222");
   await agent.getByRole("button", { name: "Chat 2 Pay" }).click();
@@ -77,7 +77,7 @@ test("an agent reads that a text never reached the phone, and sends the link aga
   await phone.goto(`${system.base}/local/phone?phone=%2B27831112222`);
   const lost = phone.getByRole("button", { name: "Report undelivered" });
   await lost.waitFor();
-  await accessible(phone, "a phone whose text can be said not to have arrived");
+  await accessible(phone, "a phone with a text that can be reported undelivered");
   await picture(phone, "local-phone-undelivered");
   await lost.click();
   await phone.getByText("Nothing yet.").waitFor();
@@ -90,7 +90,7 @@ test("an agent reads that a text never reached the phone, and sends the link aga
   for (const page of [agent, phone]) faultless(page);
 });
 
-test("the phone shows one number's texts or all, and never takes a text for markup", async () => {
+test("the phone page shows the texts of one number or of all, and never renders a text as markup", async () => {
   const alice = await system.person({ workspace: "other" });
   await alice.send({ order_number: "<script>alert(1)</script>", customer: { phone: "+27831234599" } });
   const page = await open(browser);

@@ -1,4 +1,4 @@
-// Amounts as people type and read them. It needs no browser, and stands here with everything else about the pages.
+// Amounts as people type and read them. The tests need no browser; they are here with the other tests of the pages.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -16,7 +16,7 @@ before(async () => {
 
 after(() => system.stop());
 
-test("an amount is written by its currency's own rules", () => {
+test("an amount is formatted by the rules of its currency", () => {
   for (const [amount, currency, text] of [
     [25000, "ZAR", "R250.00"],
     [5, "ZAR", "R0.05"],
@@ -32,7 +32,7 @@ test("an amount is written by its currency's own rules", () => {
   }
 });
 
-test("whatever is written is read back as the same amount", () => {
+test("a formatted amount is parsed to the same amount", () => {
   const { formatMoney, parseAmount, plainAmount } = money;
   for (const currency of [...Object.keys(tables.CURRENCIES), ...Object.keys(tables.FORMER)]) {
     for (const amount of [1, 9, 10, 99, 100, 999, 1000, 12_345, 100_000, 1_234_567, 99_999_999]) {
@@ -42,7 +42,7 @@ test("whatever is written is read back as the same amount", () => {
   }
 });
 
-test("a currency that was given up is not offered any more", () => {
+test("a former currency is not offered", () => {
   assert.ok(money.isCurrency("ZAR") && money.currencies().includes("ZAR"));
   for (const former of ["BGN", "HRK", "SLL", "ZWL", "BOV"]) {
     assert.ok(Object.hasOwn(tables.FORMER, former), former);
@@ -51,7 +51,7 @@ test("a currency that was given up is not offered any more", () => {
   for (const other of ["", "zar", "XXX", "constructor", "__proto__"]) assert.ok(!money.isCurrency(other), other);
 });
 
-test("an amount is read however people write numbers, and refused where it could be another", () => {
+test("an amount is parsed in every common notation, and rejected if it is ambiguous", () => {
   for (const [typed, currency, amount] of [
     ["250", "ZAR", 25000],
     ["250.5", "ZAR", 25050],

@@ -15,11 +15,11 @@ after(async () => {
   await system?.stop();
 });
 
-test("on one machine anybody signs in by choosing who they are, and stays that through a reload", async () => {
+test("in the local runner a person signs in by choosing a name, and stays signed in through a reload", async () => {
   const page = await open(browser);
   await page.goto(`${system.base}/desk`);
   await page.getByRole("dialog").waitFor();
-  await accessible(page, "choosing who one is");
+  await accessible(page, "choosing a person");
   await picture(page, "sign-in-local");
   await page.getByRole("button", { name: "Alice" }).click();
   await page.locator("#who").getByText("Alice").waitFor();
@@ -34,8 +34,9 @@ test("on one machine anybody signs in by choosing who they are, and stays that t
 });
 
 /**
- * An OpenID provider that does what the desk needs of one, and checks it: the code is good once, for the redirect
- * address it was asked with, and with the proof of whoever asked (RFC 7636, section 4.6). Its tokens are the runner's.
+ * Starts an OpenID provider with the parts that the desk needs. It accepts a code once, with the redirect address of
+ * its authorization request and with the matching `code_verifier` (RFC 7636, section 4.6). Its tokens come from the
+ * runner.
  */
 async function provider(runner) {
   const codes = new Map();
@@ -62,13 +63,17 @@ async function provider(runner) {
       );
     }
     if (url.pathname === "/authorize") {
-      const asked = Object.fromEntries(url.searchParams);
-      seen.authorizations.push(asked);
+      const authorization = Object.fromEntries(url.searchParams);
+      seen.authorizations.push(authorization);
       const code = randomUUID();
-      codes.set(code, asked);
-      const back = new URL(asked.redirect_uri);
+      codes.set(code, authorization);
+      const back = new URL(authorization.redirect_uri);
       const answered = seen.refuse ? { error: "access_denied" } : { code };
-      for (const [name, value] of Object.entries({ ...answered, state: seen.state ?? asked.state, iss: origin }))
+      for (const [name, value] of Object.entries({
+        ...answered,
+        state: seen.state ?? authorization.state,
+        iss: origin,
+      }))
         back.searchParams.set(name, value);
       const link = `<a href="${back.href.replaceAll("&", "&amp;")}">I am Alice</a>`;
       const page = `<!doctype html><html lang="en"><title>Sign in</title><main><h1>Sign in</h1>${link}</main>`;
@@ -78,7 +83,7 @@ async function provider(runner) {
     const body = new URLSearchParams(await text(request));
     const exchange = Object.fromEntries(body);
     seen.exchanges.push(exchange);
-    const asked = codes.get(exchange.code);
+    const authorization = codes.get(exchange.code);
     codes.delete(exchange.code);
     const challenge = createHash("sha256")
       .update(exchange.code_verifier ?? "")
@@ -86,7 +91,9 @@ async function provider(runner) {
     const good =
       exchange.grant_type === "refresh_token"
         ? seen.refreshing && exchange.refresh_token === "refresh"
-        : asked && asked.code_challenge === challenge && asked.redirect_uri === exchange.redirect_uri;
+        : authorization &&
+          authorization.code_challenge === challenge &&
+          authorization.redirect_uri === exchange.redirect_uri;
     if (!good) return send(400, JSON.stringify({ error: "invalid_grant" }));
     const { token } = await runner().person();
     send(
@@ -102,7 +109,7 @@ async function provider(runner) {
   return { origin, seen, close: () => server.close() };
 }
 
-/** A system whose users sign in at such a provider. */
+/** Starts a system whose users sign in at such a provider. */
 async function deployed(context) {
   let runner;
   const identity = await provider(() => runner);
@@ -123,7 +130,7 @@ async function signIn(page) {
   return popup;
 }
 
-test("in a deployment people sign in with a code and PKCE, and nothing of it is stored", async (context) => {
+test("in a deployment people sign in with an authorization code and PKCE, and no secret is stored", async (context) => {
   const { runner, identity } = await deployed(context);
   const page = await open(browser);
   await page.goto(`${runner.base}/desk`);
@@ -158,7 +165,7 @@ test("in a deployment people sign in with a code and PKCE, and nothing of it is 
   faultless(page);
 });
 
-test("an answer that was not asked for, or a refusal, signs nobody in and says so", async (context) => {
+test("a forged answer or a rejected sign-in signs nobody in, and the page says so", async (context) => {
   const { runner, identity } = await deployed(context);
   const page = await open(browser);
   await page.goto(`${runner.base}/desk`);
@@ -166,9 +173,9 @@ test("an answer that was not asked for, or a refusal, signs nobody in and says s
   await signIn(page);
   await page.getByRole("alert").getByText("The identity provider did not sign you in.").waitFor();
 
-  // Somebody who lures a person to a link with a code of their own does not know the state.
+  // An attacker who lures a person to a link with the attacker's code does not know the state.
   identity.seen.refuse = false;
-  identity.seen.state = "a state that somebody made up";
+  identity.seen.state = "a forged state";
   const forged = await signIn(page);
   await until("the window closes itself", () => forged.isClosed());
   assert.deepEqual(identity.seen.exchanges, []);

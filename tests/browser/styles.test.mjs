@@ -1,4 +1,4 @@
-// The style sheets that browsers get say what those say that people write: the build makes them small.
+// The build minifies the style sheets. The served ones have the same rules as the sources.
 
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
@@ -15,10 +15,10 @@ before(async () => {
 after(() => Promise.all([system.stop(), browser.close()]));
 
 /**
- * Returns a style sheet's rules as the browser has understood them. Where a variable is used it keeps the white space
- * that was written, which means nothing after a comma.
+ * Returns a style sheet's rules as the browser has parsed them, without white space after commas: it has no meaning,
+ * and the browser keeps it as written in values with variables.
  */
-async function understood(page, text) {
+async function parsedRules(page, text) {
   const rules = await page.evaluate((css) => {
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(css);
@@ -28,7 +28,7 @@ async function understood(page, text) {
   return rules;
 }
 
-test("every style sheet of the desk is served as it was written, and smaller", async () => {
+test("every style sheet of the desk is served minified, with the rules of its source", async () => {
   const page = await open(browser);
   const folder = `${ROOT}/functions/desk/assets`;
   const base = await assets(system);
@@ -37,18 +37,18 @@ test("every style sheet of the desk is served as it was written, and smaller", a
   for (const name of names) {
     const source = await readFile(`${folder}/${name}`, "utf8");
     const response = await fetch(new URL(name, base));
-    // The element's is a module, for it constructs its sheet.
+    // The element's style sheet is served as a module, because the element constructs its sheet.
     const text = response.ok ? await response.text() : (await served(system, `${name}.js`)).default;
-    assert.deepEqual(await understood(page, text), await understood(page, source), name);
+    assert.deepEqual(await parsedRules(page, text), await parsedRules(page, source), name);
     assert.ok(text.length < source.length && !text.includes("/*") && !text.includes("\n"), name);
   }
 });
 
-test("the customer's page has its style as it was written, and then the brand's", async () => {
+test("the customer's page has the rules of its source style sheet, followed by the brand's", async () => {
   const page = await open(browser);
   const source = await readFile(`${ROOT}/functions/link-click/templates/page.css`, "utf8");
   const html = await (await fetch(`${system.base}/p/unknown`)).text();
   const style = html.match(/<style>(.*?)<\/style>/s)[1];
-  const expected = await understood(page, source);
-  assert.deepEqual((await understood(page, style)).slice(0, expected.length), expected);
+  const expected = await parsedRules(page, source);
+  assert.deepEqual((await parsedRules(page, style)).slice(0, expected.length), expected);
 });

@@ -34,7 +34,7 @@ after(async () => {
   await system?.stop();
 });
 
-/** A company of its own, so that tests do not count each other's requests. */
+/** Creates a company for a test, so that tests do not count each other's requests. */
 let companies = 0;
 async function company() {
   companies += 1;
@@ -46,7 +46,7 @@ async function company() {
   };
 }
 
-/** A window in which this person of the company is signed in. */
+/** Opens a window in which a person of the company is signed in. */
 async function signedIn(workspace, { name = "Sam", route = "/desk/supervisor", options = {} } = {}) {
   const page = await open(browser, options);
   await page.route("**/local/token", (request) => {
@@ -69,7 +69,7 @@ const tile = async (page, name) =>
       .innerText()
   ).split("\n");
 
-/** A report such as the API gives, over any days: nothing can be sent in the past. */
+/** Builds a report as the API would return it, for any days: the tests cannot send requests in the past. */
 function madeUp(from, to) {
   const tally = (seed) => {
     const paid = 6 + (seed % 7) * 3;
@@ -115,19 +115,19 @@ function madeUp(from, to) {
 }
 
 async function withMadeUpReports(page) {
-  const asked = [];
+  const queries = [];
   await page.route("**/reports/agents?*", (route) => {
     const parameters = new URL(route.request().url()).searchParams;
     const [from, to] = [parameters.get("from"), parameters.get("to")];
-    asked.push({ from, to });
+    queries.push({ from, to });
     route.fulfill({ json: madeUp(from, to) });
   });
-  return asked;
+  return queries;
 }
 
 const daysAgo = (days) => new Date(Date.now() - days * 86_400_000).toISOString().slice(0, 10);
 
-test("the numbers are those of what was sent, clicked and paid, each currency on its own", async () => {
+test("the numbers count sent, clicked and paid requests, with a sum for each currency", async () => {
   const { workspace, alice, ben } = await company();
   await pay(await press((await alice.send()).link.url));
   await pay(await press((await alice.send({ amount: 12_345, currency: "KWD" })).link.url));
@@ -179,7 +179,7 @@ test("the numbers are those of what was sent, clicked and paid, each currency on
   faultless(page);
 });
 
-test("expired requests are told apart by whether the customer had clicked", async () => {
+test("expired requests are counted separately by whether the customer had clicked", async () => {
   const quick = await System.start({ LINK_TTL_SECONDS: "2", CHECKOUT_TTL_SECONDS: "2" });
   try {
     const alice = await quick.person();
@@ -200,7 +200,7 @@ test("expired requests are told apart by whether the customer had clicked", asyn
   }
 });
 
-test("each filter, and all of them together, leave what fits", async () => {
+test("each filter, and all filters together, show only matching requests", async () => {
   const { workspace, alice, ben } = await company();
   const thandi = { phone: "+27831234567", name: "Thandi" };
   const sipho = { phone: "+27821111111", name: "Sipho" };
@@ -235,13 +235,13 @@ test("each filter, and all of them together, leave what fits", async () => {
   await shows("A-3");
   await page.getByLabel("Status", { exact: true }).selectOption("Paid");
   await list(page).getByText("No matching requests.").waitFor();
-  assert.doesNotMatch(page.url(), /A-3|8211|phone|order/, "nothing of a customer is in the address");
+  assert.doesNotMatch(page.url(), /A-3|8211|phone|order/, "no customer data is in the address");
   await page.getByRole("button", { name: "Clear filters" }).click();
   await shows("B-1", "A-3", "A-2", "A-1");
   faultless(page);
 });
 
-test("what is no phone number is said at its field", async () => {
+test("an invalid phone number is reported at its field", async () => {
   const { workspace, alice } = await company();
   await alice.send();
   const page = await signedIn(workspace);
@@ -257,14 +257,14 @@ test("what is no phone number is said at its field", async () => {
     /international form/,
   );
   assert.equal(await rows(page).count(), 0);
-  await accessible(page, "a filter that is wrong");
+  await accessible(page, "an invalid filter");
   await page.getByLabel("Phone", { exact: true }).fill("");
   await page.keyboard.press("Enter");
   await rows(page).first().waitFor();
   assert.equal(await page.getByLabel("Phone", { exact: true }).getAttribute("aria-invalid"), null);
 });
 
-test("the list goes on to its end, each request once and the newest first", async () => {
+test("scrolling loads the whole list, each request once and the newest first", async () => {
   const { workspace, alice } = await company();
   const numbers = Array.from({ length: 60 }, (_, index) => String(index));
   for (const number of numbers) await alice.send({ order_number: number });
@@ -278,15 +278,15 @@ test("the list goes on to its end, each request once and the newest first", asyn
   faultless(page);
 });
 
-test("a page without requests is not the end of the list, and after many it is up to a person to go on", async () => {
+test("an empty page is not the end of the list, and after many the person decides whether to continue", async () => {
   const { workspace, alice } = await company();
   const sent = await alice.send();
   const page = await open(browser);
-  let asked = 0;
+  let pagesRead = 0;
   await page.route("**/payment-requests?*", (route) => {
-    asked += 1;
-    const items = asked > 15 ? [sent] : [];
-    route.fulfill({ json: { items, next_cursor: asked > 15 ? null : `cursor-${asked}` } });
+    pagesRead += 1;
+    const items = pagesRead > 15 ? [sent] : [];
+    route.fulfill({ json: { items, next_cursor: pagesRead > 15 ? null : `cursor-${pagesRead}` } });
   });
   await page.route("**/local/token", (route) =>
     route.continue({ postData: JSON.stringify({ ...route.request().postDataJSON(), workspace }) }),
@@ -300,7 +300,7 @@ test("a page without requests is not the end of the list, and after many it is u
   faultless(page);
 });
 
-test("a request's whole life is a time line, with every attempt that failed and why", async () => {
+test("the drawer shows the whole history of a request, with the reason of each failed attempt", async () => {
   const { workspace, alice } = await company();
   const sent = await alice.send({ conversation_id: "c-981", metadata: { crm: "77" } });
   const checkout = await press(sent.link.url);
@@ -311,7 +311,7 @@ test("a request's whole life is a time line, with every attempt that failed and 
   await rows(page).getByRole("link").click();
   const drawer = page.getByRole("dialog", { name: "Order 10045" });
   const entries = drawer.locator(".timeline li");
-  await until("all of it is there", async () => (await entries.count()) === 4);
+  await until("the whole history", async () => (await entries.count()) === 4);
   assert.deepEqual(await entries.locator("strong").allInnerTexts(), [
     "Sent",
     "Clicked",
@@ -348,14 +348,14 @@ test("a request's whole life is a time line, with every attempt that failed and 
   faultless(page);
 });
 
-test("a request that does not exist is said to be none", async () => {
+test("the drawer says that a request does not exist", async () => {
   const { workspace } = await company();
   const page = await signedIn(workspace, { route: "/desk/supervisor#01990000-0000-7000-8000-000000000000" });
   await page.getByText("There is no such request.").waitFor();
   faultless(page);
 });
 
-test("what changes while somebody looks changes in the list, the numbers and the open drawer", async () => {
+test("changes appear in the open list, numbers and drawer", async () => {
   const { workspace, alice } = await company();
   const sent = await alice.send();
   const page = await signedIn(workspace);
@@ -375,7 +375,7 @@ test("what changes while somebody looks changes in the list, the numbers and the
   faultless(page);
 });
 
-test("the keyboard alone opens a request, leaves it where it was, and walks through the picture", async () => {
+test("the keyboard alone can open and close a request, and move through the chart", async () => {
   const { workspace, alice } = await company();
   await alice.send({ order_number: "1" });
   await alice.send({ order_number: "2" });
@@ -421,7 +421,7 @@ test("the keyboard alone opens a request, leaves it where it was, and walks thro
   faultless(page);
 });
 
-test("a payment that takes time is open, and its drawer follows it to its end", async () => {
+test("a payment that takes time counts as open, and the drawer shows its outcome", async () => {
   const { workspace, alice } = await company();
   const sent = await alice.send();
   const checkout = await press(sent.link.url);
@@ -436,7 +436,7 @@ test("a payment that takes time is open, and its drawer follows it to its end", 
   await rows(page).getByText("Processing").waitFor();
   await accessible(page, "a payment that takes time");
   await picture(page, "supervisor-processing");
-  // From here on, so that the pauses of the drawer are the page's clock's.
+  // Installed here, so that the drawer's pauses follow the page's clock.
   await page.clock.install();
   await rows(page).getByRole("link").click();
   const entries = page.getByRole("dialog", { name: "Order 10045" }).locator(".timeline li strong");
@@ -451,7 +451,7 @@ test("a payment that takes time is open, and its drawer follows it to its end", 
   faultless(page);
 });
 
-test("a range is in the address, comes back with the history, and may be shared", async () => {
+test("the range is in the address, so that going back, reloading and sharing work", async () => {
   const { workspace, alice } = await company();
   await alice.send();
   const page = await signedIn(workspace);
@@ -462,7 +462,7 @@ test("a range is in the address, comes back with the history, and may be shared"
   await page.getByRole("button", { name: "30 days" }).click();
   assert.equal(new URL(page.url()).search, `?from=${daysAgo(29)}&to=${TODAY}`);
   await page.getByLabel("From", { exact: true }).fill(daysAgo(2));
-  await until("it is asked for", () => page.url().includes(`from=${daysAgo(2)}`));
+  await until("the range in the address", () => page.url().includes(`from=${daysAgo(2)}`));
   assert.deepEqual(await pressed(), []);
   await page.goBack();
   assert.deepEqual(await pressed(), ["30 days"]);
@@ -478,7 +478,7 @@ test("a range is in the address, comes back with the history, and may be shared"
   faultless(page);
 });
 
-test("days on which nothing was sent say so", async () => {
+test("a range in which nothing was sent says so", async () => {
   const { workspace } = await company();
   const page = await signedIn(workspace);
   await page.getByRole("heading", { name: "Nothing was sent on these days" }).waitFor();
@@ -490,19 +490,19 @@ test("days on which nothing was sent say so", async () => {
   faultless(page);
 });
 
-test("a range of any length is asked for in pieces, at most three at a time, and added up", async () => {
+test("a long range is read in pieces, at most three at a time, and added up", async () => {
   const { workspace } = await company();
   const [from, to] = ["2025-01-01", "2025-12-31"];
   const page = await open(browser);
-  const asked = [];
+  const ranges = [];
   let [running, most] = [0, 0];
   await page.route("**/reports/agents?*", async (route) => {
     const parameters = new URL(route.request().url()).searchParams;
     const range = [parameters.get("from"), parameters.get("to")];
-    asked.push(range);
+    ranges.push(range);
     running += 1;
     most = Math.max(most, running);
-    // Nobody is answered before everybody who asks at the same time has asked.
+    // Answers only after all simultaneous calls have been made.
     await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
     running -= 1;
     await route.fulfill({ json: madeUp(...range) });
@@ -517,7 +517,7 @@ test("a range of any length is asked for in pieces, at most three at a time, and
   assert.equal((await tile(page, "Links sent"))[0], whole.total.sent.toLocaleString("en"));
   assert.equal((await tile(page, "Paid"))[0], whole.total.statuses.paid.count.toLocaleString("en"));
   assert.ok(most <= 3, `${most} at the same time`);
-  const sorted = asked.slice(0, 4).toSorted();
+  const sorted = ranges.slice(0, 4).toSorted();
   assert.equal(sorted[0][0], from);
   assert.equal(sorted[3][1], "2026-01-01");
   for (const [index, [start, end]] of sorted.entries()) {
@@ -529,7 +529,7 @@ test("a range of any length is asked for in pieces, at most three at a time, and
   faultless(page);
 });
 
-test("the pictures show many days and currencies, and say the same as text", async () => {
+test("the charts show many days and currencies, with the same numbers as text", async () => {
   const { workspace, alice } = await company();
   for (const [index, name] of ["Thandi", "Sipho", "Zanele", "Johan"].entries()) {
     const sent = await alice.send({
@@ -569,7 +569,7 @@ test("the pictures show many days and currencies, and say the same as text", asy
   faultless(page);
 });
 
-test("an agent reads that the page is for supervisors, and can become somebody else", async () => {
+test("an agent sees that the page is for supervisors, and can sign in as another person", async () => {
   const { workspace, alice } = await company();
   await alice.send();
   const page = await signedIn(workspace, { name: "Alice" });
@@ -583,11 +583,11 @@ test("an agent reads that the page is for supervisors, and can become somebody e
   await rows(page).first().waitFor();
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.getByRole("dialog").waitFor();
-  assert.equal(await page.locator("main").innerText(), "", "nothing is left for whoever comes next");
+  assert.equal(await page.locator("main").innerText(), "", "nothing is left for the next person");
   faultless(page);
 });
 
-test("without a connection the last numbers stay, with their time, and it goes on by itself", async () => {
+test("without a connection the last numbers stay, with their time, until it is back", async () => {
   const { workspace, alice } = await company();
   await alice.send();
   const page = await signedIn(workspace);
@@ -604,7 +604,7 @@ test("without a connection the last numbers stay, with their time, and it goes o
   faultless(page);
 });
 
-test("the list that could not be asked for says so, and goes on when asked again", async () => {
+test("a list that could not be loaded says so, and loads when the person tries again", async () => {
   const { workspace, alice } = await company();
   await alice.send();
   const page = await open(browser);
@@ -635,7 +635,7 @@ test("the list that could not be asked for says so, and goes on when asked again
   faultless(page);
 });
 
-/** RFC 4180, written once more to read what was saved. */
+/** Parses the saved file by RFC 4180, independently of the page's code. */
 function parsed(text) {
   const cell = /("(?:[^"]|"")*"|[^,\r\n"]*)(,|\r\n|$)/gy;
   const lines = [[]];
@@ -643,7 +643,7 @@ function parsed(text) {
     lines.at(-1).push(found[1].startsWith('"') ? found[1].slice(1, -1).replaceAll('""', '"') : found[1]);
     if (found[2] === "\r\n") lines.push([]);
   }
-  assert.deepEqual(lines.pop(), [], "the last line ends, too");
+  assert.deepEqual(lines.pop(), [], "the last line ends with a line break");
   const [head, ...body] = lines;
   return body.map((values) => {
     assert.equal(values.length, head.length);
@@ -651,7 +651,7 @@ function parsed(text) {
   });
 }
 
-test("the export has every request that fits the filters, and nothing in it is a formula", async () => {
+test("the export has every request that matches the filters, and no formulas", async () => {
   const { workspace, alice, ben } = await company();
   await ben.send({ order_number: "not Alice's" });
   const formulas = ["=1+1", "+1", "-1", "@SUM(A1)", " =1+1"];
@@ -693,7 +693,7 @@ test("the export has every request that fits the filters, and nothing in it is a
   faultless(page);
 });
 
-test("an export that fails half-way or is stopped says so and saves nothing", async () => {
+test("an export that fails half-way or is stopped says so, and saves nothing", async () => {
   const { workspace, alice } = await company();
   for (let index = 0; index < 3; index += 1) await alice.send();
   const page = await signedIn(workspace);
@@ -724,12 +724,12 @@ test("an export that fails half-way or is stopped says so and saves nothing", as
   faultless(page);
 });
 
-test("what people write stays text wherever it is shown", async () => {
+test("texts that people wrote are shown as text everywhere", async () => {
   const { workspace } = await company();
   const mallory = await system.person({ sub: "mallory", name: HOSTILE[0], workspace });
   for (const [index, text] of HOSTILE.entries()) {
     await mallory.send({
-      // An order number holds only what can be seen: neither what reverses text nor what joins emoji.
+      // An order number has only visible characters: no direction overrides and no emoji joiners.
       order_number: text.slice(0, 64).replaceAll("\u200d", "").replace("\u202e", "").trim() || String(index),
       description: text.replace("\u202e", ""),
       customer: { phone: "+27831234567", name: text.replace("\u202e", "") },
@@ -751,7 +751,7 @@ test("what people write stays text wherever it is shown", async () => {
   faultless(page);
 });
 
-test("while the page is hidden nothing is asked", async () => {
+test("a hidden page does not poll", async () => {
   const { workspace, alice } = await company();
   await alice.send();
   const page = await signedIn(workspace);
@@ -761,24 +761,24 @@ test("while the page is hidden nothing is asked", async () => {
     globalThis.isHidden = true;
     document.dispatchEvent(new Event("visibilitychange"));
   });
-  let asked = 0;
+  let polls = 0;
   page.on("request", (request) => {
-    if (/payment-requests\?|reports/.test(request.url())) asked += 1;
+    if (/payment-requests\?|reports/.test(request.url())) polls += 1;
   });
   await page.evaluate(() => {
     dispatchEvent(new Event("focus"));
     dispatchEvent(new Event("online"));
   });
   await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
-  assert.equal(asked, 0);
+  assert.equal(polls, 0);
   await page.evaluate(() => {
     globalThis.isHidden = false;
     document.dispatchEvent(new Event("visibilitychange"));
   });
-  await until("it looks as soon as it is seen", () => asked >= 2);
+  await until("a poll as soon as the page is visible", () => polls >= 2);
 });
 
-test("the page with its files is under 60 KB over the wire", async () => {
+test("the page with all its files is under 60 KB over the wire", async () => {
   const page = await open(browser);
   const bytes = await wire(page);
   await page.goto(`${system.base}/desk/supervisor`, { waitUntil: "networkidle" });

@@ -175,8 +175,8 @@ export class Api {
         const passing = error instanceof Unreachable || (error instanceof Problem && error.passing);
         if (!passing || tried >= tries) throw error;
         const pause = FIRST_PAUSE * 2 ** (tried - 1) * (0.5 + Math.random());
-        const asked = error instanceof Problem ? error.retryAfter * 1000 : 0;
-        await sleep(Math.max(pause, asked), signal);
+        const retryAfter = error instanceof Problem ? error.retryAfter * 1000 : 0;
+        await sleep(Math.max(pause, retryAfter), signal);
       }
     }
   }
@@ -200,7 +200,7 @@ export class Api {
    */
   async #once(path, init, signal, timeout) {
     const limit = AbortSignal.timeout(timeout);
-    const asked = Date.now();
+    const sentAt = Date.now();
     let response;
     let text;
     try {
@@ -214,7 +214,7 @@ export class Api {
     } catch (cause) {
       throw new Unreachable(cause);
     }
-    setClock(response, asked);
+    setClock(response, sentAt);
     const answer = parse(text);
     if (response.ok && answer !== undefined) return answer;
     const retryAfter = Number(response.headers.get("retry-after")) || 0;

@@ -6,14 +6,14 @@ let offset = 0;
 /**
  * Sets the clock from the `Date` header of a response, which is exact to the second.
  * @param {Response} response
- * @param {number} asked when the call began, by this machine's clock
+ * @param {number} sentAt when the call began, by this machine's clock
  */
-export function setClock(response, asked) {
+export function setClock(response, sentAt) {
   const date = Date.parse(response.headers.get("date") ?? "");
   if (Number.isNaN(date)) return;
-  const answered = Date.now();
+  const receivedAt = Date.now();
   // The API wrote the header between the two moments, and truncated it to the whole second.
-  const measured = date + 500 - (asked + answered) / 2;
+  const measured = date + 500 - (sentAt + receivedAt) / 2;
   // The header cannot show a difference of about a second, so a smaller one counts as none.
   offset = Math.abs(measured) > 1500 ? measured : 0;
 }
