@@ -1,4 +1,4 @@
-// What the pages know of the API's answers, for the type checker alone: nothing of this file is served.
+// The types of the API's requests and answers, for the type checker only. This file is not served.
 
 export interface Actor {
   type: string;
@@ -21,7 +21,7 @@ export interface Payment {
 
 export interface PaymentRequest {
   id: string;
-  /** A newer API may have one that this version of the pages does not know. */
+  /** A newer API may return a status that this version of the pages does not know. */
   status: string;
   version: number;
   workspace: string;
@@ -33,7 +33,7 @@ export interface PaymentRequest {
   description: string | null;
   conversation_id: string | null;
   metadata: Record<string, string>;
-  /** There while a deadline runs. */
+  /** Present while the request has a deadline ahead. */
   link: { url: string; expires_at: string } | null;
   created_at: string;
   updated_at: string;
@@ -42,7 +42,7 @@ export interface PaymentRequest {
   payment: Payment | null;
 }
 
-/** What `POST /payment-requests` takes. */
+/** The body of `POST /payment-requests`. */
 export interface NewPaymentRequest {
   order_number: string;
   amount: number | null;
@@ -58,7 +58,7 @@ export interface Page {
   next_cursor: string | null;
 }
 
-/** What was sent, by what became of it. */
+/** The counts and amounts of the requests sent, by their current status. */
 export interface Tally {
   sent: number;
   clicked: number;
@@ -71,7 +71,7 @@ export interface Report {
   total: Tally;
 }
 
-/** A problem's body (RFC 9457). */
+/** The body of an error response (RFC 9457). */
 export interface ProblemBody {
   detail?: string;
   code?: string;

@@ -1,11 +1,11 @@
-// What the build makes and the type checker cannot see: functions/desk/build.rs writes these modules.
+// The types of the modules that functions/desk/build.rs generates, which the type checker cannot see.
 
 declare module "*/currencies.js" {
-  /** A currency's decimals and, where one is unmistakable, the symbol before its amounts. */
+  /** A currency's decimals and, if it has an unambiguous one, the symbol before its amounts. */
   type Writing = [decimals: number, symbol?: string];
-  /** The currencies that a new request can be made in, by their codes. */
+  /** The currencies that a new request can have, by their codes. */
   export const CURRENCIES: Record<string, Writing>;
-  /** Those that only older requests are in. */
+  /** The currencies that only older requests have, by their codes. */
   export const FORMER: Record<string, Writing>;
 }
 
