@@ -62,7 +62,7 @@ const PROBLEMS: [&str; 15] = [
 ];
 
 #[test]
-fn every_route_of_the_template_has_a_whole_answer() {
+fn every_route_of_the_template_has_a_snapshot() {
     let routes: BTreeSet<String> = local::routes().unwrap().into_iter().collect();
     assert_eq!(routes, ROUTES.map(|(route, _)| route.to_owned()).into());
     let snapshots = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/snapshots");
@@ -72,7 +72,7 @@ fn every_route_of_the_template_has_a_whole_answer() {
 }
 
 #[tokio::test]
-async fn what_agents_and_supervisors_get() {
+async fn answers_to_agents_and_supervisors() {
     let system = System::shared(&[]).await;
     let (alice, phone) = (system.alice().await, phone());
     let mut examples = Examples::of(&alice.workspace, &phone);
@@ -226,7 +226,7 @@ async fn every_message_of_every_channel() {
 }
 
 #[tokio::test]
-async fn a_report_of_a_channel_and_its_answer() {
+async fn a_delivery_report_and_its_answer() {
     let setting = crate::delivery_reports::Setting::of(ChannelName::Webhook).await;
     let (_, _, message) = setting.taken().await;
     let report =

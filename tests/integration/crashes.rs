@@ -11,7 +11,7 @@ use tests::proxy::Fault;
 
 /// The claim was written, and nothing after it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_click_that_stops_after_the_claim_is_healed_by_pressing_again() {
+async fn another_press_completes_a_click_that_stopped_after_the_claim() {
     let handlers = Handlers::start().await;
     let (id, token) = handlers.sent().await;
     handlers.provider.set_unreachable(true);
@@ -32,7 +32,7 @@ async fn a_click_that_stops_after_the_claim_is_healed_by_pressing_again() {
 
 /// The checkout exists at the provider, but it is not stored here.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_click_that_stops_before_the_checkout_is_kept_is_healed_by_pressing_again() {
+async fn another_press_completes_a_click_that_stopped_before_the_checkout_was_stored() {
     for fault in [Fault::AnswerLost, Fault::RequestLost] {
         let handlers = Handlers::start().await;
         let (id, token) = handlers.sent().await;
@@ -49,7 +49,7 @@ async fn a_click_that_stops_before_the_checkout_is_kept_is_healed_by_pressing_ag
 
 /// The customer never presses again. The checkout that may exist is closed before the request expires.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_click_that_stopped_for_good_still_expires_with_its_checkout_closed() {
+async fn a_click_that_is_never_completed_expires_with_its_checkout_closed() {
     let handlers = Handlers::with_limits(300, 1).await;
     let (id, token) = handlers.sent().await;
     handlers.proxy.fail_next_writes(&[
@@ -69,7 +69,7 @@ async fn a_click_that_stopped_for_good_still_expires_with_its_checkout_closed() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refund_that_the_provider_does_not_take_stays_due_until_it_does() {
+async fn a_refund_stays_due_until_the_provider_accepts_it() {
     let handlers = Handlers::start().await;
     let (id, _) = handlers.sent().await;
     handlers.cancel(&id).await;
@@ -83,7 +83,7 @@ async fn a_refund_that_the_provider_does_not_take_stays_due_until_it_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unpaid_request_waits_for_an_unreachable_provider_for_ten_minutes_at_most() {
+async fn an_unpaid_request_waits_at_most_ten_minutes_for_an_unreachable_provider() {
     let handlers = Handlers::with_limits(300, 1).await;
     let (id, _) = handlers.clicked().await;
     let deadline = handlers.stored(&id).await.deadline;
@@ -109,7 +109,7 @@ async fn an_unpaid_request_waits_for_an_unreachable_provider_for_ten_minutes_at_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_is_owed_money_back_is_never_removed_and_a_settled_one_is() {
+async fn a_request_whose_refund_is_due_is_never_removed_and_a_terminal_one_is() {
     let handlers = Handlers::start().await;
     let (id, _) = handlers.sent().await;
     assert_eq!(handlers.time_to_live(&id).await, None, "an open request stays");
@@ -122,7 +122,7 @@ async fn a_request_that_is_owed_money_back_is_never_removed_and_a_settled_one_is
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn money_that_comes_for_an_expired_request_is_not_forgotten_either() {
+async fn money_that_arrives_for_an_expired_request_keeps_it_stored() {
     let handlers = Handlers::with_limits(1, 900).await;
     let id = handlers.create(None).await.body["id"].as_str().unwrap().to_owned();
     let expired = async {
@@ -138,7 +138,7 @@ async fn money_that_comes_for_an_expired_request_is_not_forgotten_either() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_paid_when_its_checkout_is_closed_is_paid_and_another_amount_is_not() {
+async fn a_payment_found_when_closing_counts_only_over_the_requested_amount() {
     let handlers = Handlers::with_limits(300, 1).await;
     let ((paid, _), (mismatched, _)) = tokio::join!(handlers.clicked(), handlers.clicked());
     for (id, amount) in [(&paid, 25_000), (&mismatched, 24_999)] {

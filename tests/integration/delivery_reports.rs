@@ -234,7 +234,7 @@ fn signed(channel: ChannelName, body: &str, now: Timestamp) -> Value {
 }
 
 #[tokio::test]
-async fn the_agent_reads_that_a_link_did_not_arrive_however_often_the_channel_says_so() {
+async fn a_failed_link_is_recorded_once_however_often_it_is_reported() {
     for &channel in ChannelName::ALL {
         let setting = Setting::of(channel).await;
         let (id, token, message) = setting.taken().await;
@@ -251,7 +251,7 @@ async fn the_agent_reads_that_a_link_did_not_arrive_however_often_the_channel_sa
 }
 
 #[tokio::test]
-async fn a_link_that_arrives_or_is_still_on_its_way_leaves_nothing_to_read() {
+async fn a_link_that_arrived_or_is_in_flight_adds_no_entry() {
     for &channel in ChannelName::ALL {
         let setting = Setting::of(channel).await;
         let (id, _, message) = setting.taken().await;
@@ -277,7 +277,7 @@ async fn a_report_costs_one_write_unit() {
 }
 
 #[tokio::test]
-async fn the_reason_is_the_channels_own() {
+async fn the_recorded_reason_is_the_channels() {
     let setting = Setting::of(Sms).await;
     for (kind, reason) in [
         ("TEXT_INVALID", "invalid_recipient"),
@@ -331,7 +331,7 @@ async fn the_reason_is_the_channels_own() {
 }
 
 #[tokio::test]
-async fn whoever_has_clicked_has_the_link_and_one_that_has_ended_is_not_missed() {
+async fn a_failed_link_of_a_clicked_or_ended_request_adds_no_entry() {
     for &channel in ChannelName::ALL {
         let setting = Setting::of(channel).await;
         let (clicked, token, message) = setting.taken().await;
@@ -352,7 +352,7 @@ async fn whoever_has_clicked_has_the_link_and_one_that_has_ended_is_not_missed()
 }
 
 #[tokio::test]
-async fn what_was_already_known_is_not_said_twice() {
+async fn a_failure_that_a_run_has_recorded_is_not_recorded_again() {
     let setting = Setting::of(Clickatell).await;
     setting.channels.next(&[Reply::AnswerLost]);
     let (id, _, message) = setting.taken().await;
@@ -373,7 +373,7 @@ async fn what_was_already_known_is_not_said_twice() {
 }
 
 #[tokio::test]
-async fn a_report_whose_write_is_lost_comes_again_and_counts_once() {
+async fn a_report_whose_write_is_lost_is_redelivered_and_counts_once() {
     for &channel in ChannelName::ALL {
         for fault in [Fault::AnswerLost, Fault::RequestLost] {
             let setting = Setting::of(channel).await;
@@ -401,7 +401,7 @@ async fn a_report_whose_write_is_lost_comes_again_and_counts_once() {
 }
 
 #[tokio::test]
-async fn other_texts_carry_no_mark_and_their_reports_change_nothing() {
+async fn reports_on_other_texts_change_nothing() {
     for &channel in ChannelName::ALL {
         let setting = Setting::of(channel).await;
         let (id, _, _) = setting.taken().await;
@@ -420,7 +420,7 @@ async fn other_texts_carry_no_mark_and_their_reports_change_nothing() {
 }
 
 #[tokio::test]
-async fn many_reports_at_once_are_each_recorded_and_foreign_ones_passed_over() {
+async fn a_batch_of_reports_is_recorded_and_unrelated_ones_are_skipped() {
     let setting = Setting::of(WhatsApp).await;
     let (mut ids, mut all) = (Vec::new(), Vec::new());
     for _ in 0..3 {
@@ -466,7 +466,7 @@ async fn many_reports_at_once_are_each_recorded_and_foreign_ones_passed_over() {
 }
 
 #[tokio::test]
-async fn a_report_may_write_null_for_what_it_has_nothing_to_say_of() {
+async fn a_report_may_contain_null_for_absent_fields() {
     for (channel, body) in [
         (WhatsApp, json!({ "entry": null })),
         (WhatsApp, json!({ "entry": [{ "changes": null }] })),
@@ -486,7 +486,7 @@ async fn a_report_may_write_null_for_what_it_has_nothing_to_say_of() {
 }
 
 #[tokio::test]
-async fn one_report_of_a_new_shape_does_not_cost_the_others() {
+async fn a_report_of_an_unknown_shape_does_not_affect_the_others() {
     let setting = Setting::of(WhatsApp).await;
     let (id, _, message) = setting.taken().await;
     let ours = status(&message, "failed", Some(131_026));
@@ -513,7 +513,7 @@ async fn one_report_of_a_new_shape_does_not_cost_the_others() {
 }
 
 #[tokio::test]
-async fn nothing_is_believed_that_the_channel_did_not_say() {
+async fn a_forged_report_changes_nothing() {
     for channel in [WhatsApp, Clickatell, Webhook] {
         let setting = Setting::of(channel).await;
         let (id, _, message) = setting.taken().await;
@@ -573,7 +573,7 @@ async fn nothing_is_believed_that_the_channel_did_not_say() {
 }
 
 #[tokio::test]
-async fn a_report_that_cannot_be_read_is_refused_and_changes_nothing() {
+async fn a_report_that_cannot_be_parsed_is_rejected_and_changes_nothing() {
     for channel in [WhatsApp, Webhook] {
         let setting = Setting::of(channel).await;
         let (id, _, _) = setting.taken().await;
@@ -607,7 +607,7 @@ async fn a_report_that_cannot_be_read_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn only_the_configured_channel_has_an_address() {
+async fn only_the_configured_channel_has_a_report_address() {
     let query = [("hub.mode", "subscribe"), ("hub.verify_token", VERIFY_TOKEN), ("hub.challenge", "1158201444")];
     for &channel in ChannelName::ALL {
         let setting = Setting::of(channel).await;
@@ -627,7 +627,7 @@ async fn only_the_configured_channel_has_an_address() {
 }
 
 #[tokio::test]
-async fn meta_finds_out_whose_the_address_is_by_the_token_that_was_agreed_on() {
+async fn meta_verifies_the_address_by_the_configured_token() {
     let setting = Setting::of(WhatsApp).await;
     let right = [("hub.mode", "subscribe"), ("hub.verify_token", VERIFY_TOKEN), ("hub.challenge", "1158201444")];
     let answer = setting.handlers.ask_whose(&*setting.reports, WhatsApp.as_str(), &right).await;
@@ -641,7 +641,7 @@ async fn meta_finds_out_whose_the_address_is_by_the_token_that_was_agreed_on() {
 }
 
 #[tokio::test]
-async fn after_a_rotation_reports_hold_with_the_new_secret() {
+async fn after_a_rotation_reports_signed_with_the_new_secret_are_accepted() {
     for (channel, name, new, before) in
         [(WhatsApp, "WHATSAPP_APP_SECRET_ARN", APP_SECRET, 401), (Clickatell, "CLICKATELL_API_KEY_ARN", TOKEN, 200)]
     {

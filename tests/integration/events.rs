@@ -77,7 +77,7 @@ pub(crate) fn assert_announced(events: &[Value], request: &Value) {
 }
 
 #[tokio::test]
-async fn every_event_of_every_kind_of_life_is_valid_and_in_order() {
+async fn the_events_of_every_kind_of_life_are_valid_and_in_order() {
     let (system, short, checkout) =
         (System::shared(&[]).await, System::shared(SHORT_LINK).await, System::shared(SHORT_CHECKOUT).await);
     let (alice, bob, carol) = (system.alice().await, short.alice().await, checkout.alice().await);
@@ -145,7 +145,7 @@ async fn every_event_of_every_kind_of_life_is_valid_and_in_order() {
 }
 
 #[tokio::test]
-async fn no_event_comes_twice() {
+async fn no_event_is_published_twice() {
     let system = System::start(&[]).await;
     let alice = system.alice().await;
     let sent = all((0..20).map(|_| alice.sent())).await;
@@ -166,7 +166,7 @@ async fn no_event_comes_twice() {
 /// Proves that the schemas reject broken events; otherwise every other test here would pass with a schema that accepts
 /// all.
 #[tokio::test]
-async fn a_broken_event_is_not_valid() {
+async fn an_invalid_event_is_rejected_by_its_schema() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let sent = alice.sent().await;
@@ -297,7 +297,7 @@ fn documented() -> Vec<(&'static str, Documented)> {
 }
 
 #[tokio::test]
-async fn every_sample_gets_the_answer_that_its_documentation_promises() {
+async fn every_sample_gets_its_documented_answer() {
     let system = System::start(&[]).await;
     // The scheduled sample would otherwise look ahead for a minute.
     let environment = system.environment().clone().with("EXPIRY_LOOKAHEAD_SECONDS", "0");

@@ -175,7 +175,7 @@ fn failed(id: PaymentRequestId) -> ProviderEvent {
 }
 
 #[tokio::test]
-async fn what_release_0_1_kept_among_the_operations_is_known_and_honoured() {
+async fn facts_that_release_0_1_stored_as_operations_are_honoured() {
     let handlers = Handlers::start().await;
     let store = handlers.store();
     let (failed_one, due) =
@@ -209,7 +209,7 @@ async fn what_release_0_1_kept_among_the_operations_is_known_and_honoured() {
 }
 
 #[tokio::test]
-async fn a_claim_holds_against_the_other_release_and_can_be_had_once_it_is_given_back() {
+async fn a_claim_holds_against_the_other_release_until_it_is_released() {
     let handlers = Handlers::start().await;
     let store = handlers.store();
     let id = put(&handlers, item_without(PAYMENT_FAILED, &[CLAIMED_MESSAGE, CLAIMING_RUN])).await;
@@ -228,7 +228,7 @@ async fn a_claim_holds_against_the_other_release_and_can_be_had_once_it_is_given
 }
 
 #[tokio::test]
-async fn release_0_1_knows_the_payments_that_failed() {
+async fn release_0_1_recognizes_failed_payments() {
     let handlers = Handlers::start().await;
     let mut item = item_without(PAYMENT_FAILED, &[FAILED_PAYMENT]);
     item.insert("status".to_owned(), text("clicked"));
@@ -244,7 +244,7 @@ async fn release_0_1_knows_the_payments_that_failed() {
 
 /// A fact needs no history entry and no event, and both releases know it.
 #[tokio::test]
-async fn a_failed_payment_can_be_remembered_without_a_change() {
+async fn a_failed_payment_can_be_recorded_without_a_change() {
     let handlers = Handlers::start().await;
     let store = handlers.store();
     let id = put(&handlers, item_without(PAYMENT_FAILED, &[FAILED_PAYMENT])).await;
@@ -262,7 +262,7 @@ async fn a_failed_payment_can_be_remembered_without_a_change() {
 }
 
 #[tokio::test]
-async fn release_0_1_knows_the_refunds_that_were_asked_for() {
+async fn release_0_1_recognizes_requested_refunds() {
     let handlers = Handlers::start().await;
     let store = handlers.store();
     let id = put(&handlers, item_without(REFUND_DUE, &[ASKED_REFUND])).await;
@@ -302,7 +302,7 @@ async fn a_fact_counts_without_its_marks() {
 }
 
 #[tokio::test]
-async fn facts_of_another_release_are_kept_and_do_no_harm() {
+async fn unknown_facts_of_another_release_are_kept_and_ignored() {
     let handlers = Handlers::start().await;
     let store = handlers.store();
     let foreign = ["seen:by:a:later:release", "claimed:first", "refund_requested:twice"];
@@ -324,7 +324,7 @@ async fn facts_of_another_release_are_kept_and_do_no_harm() {
 }
 
 #[tokio::test]
-async fn a_fact_whose_answers_are_lost_is_recorded_and_retracted_once_and_says_so() {
+async fn a_fact_whose_answers_are_lost_is_recorded_and_retracted_once() {
     for faults in [
         vec![Fault::AnswerLost],
         vec![Fault::RequestLost],
@@ -354,7 +354,7 @@ async fn a_fact_whose_answers_are_lost_is_recorded_and_retracted_once_and_says_s
 }
 
 #[tokio::test]
-async fn of_any_number_of_claims_to_one_message_one_is_recorded() {
+async fn exactly_one_of_many_claims_to_a_message_is_recorded() {
     let handlers = Handlers::start().await;
     let store = handlers.store();
     let id: PaymentRequestId = handlers.sent().await.0.parse().unwrap();
@@ -369,7 +369,7 @@ async fn of_any_number_of_claims_to_one_message_one_is_recorded() {
 }
 
 #[tokio::test]
-async fn a_refund_is_asked_for_only_while_it_is_due() {
+async fn a_refund_is_requested_only_while_it_is_due() {
     let handlers = Handlers::start().await;
     let store = handlers.store();
     let id: PaymentRequestId = handlers.sent().await.0.parse().unwrap();

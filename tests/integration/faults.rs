@@ -26,7 +26,7 @@ fn inject(handlers: &Handlers, faults: &[Fault]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_whose_answers_are_lost_makes_one_request_and_says_so() {
+async fn a_create_whose_answers_are_lost_makes_one_request_and_returns_201() {
     with_each_fault(|handlers, faults| async move {
         for key in [None, Some("key-1")] {
             inject(&handlers, &faults);
@@ -40,7 +40,7 @@ async fn a_create_whose_answers_are_lost_makes_one_request_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cancel_whose_answers_are_lost_cancels_once_and_says_so() {
+async fn a_cancel_whose_answers_are_lost_cancels_once_and_returns_200() {
     with_each_fault(|handlers, faults| async move {
         let (id, _) = handlers.sent().await;
         inject(&handlers, &faults);
@@ -101,7 +101,7 @@ async fn late_money_whose_answers_are_lost_is_due_back_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_delayed_payment_whose_answers_are_lost_is_recorded_once_at_each_of_its_steps() {
+async fn each_step_of_a_delayed_payment_whose_answers_are_lost_is_recorded_once() {
     with_each_fault(|handlers, faults| async move {
         for (arrives, end) in [(true, Status::Paid), (false, Status::Expired)] {
             let (id, _) = handlers.clicked().await;
@@ -153,7 +153,7 @@ async fn an_expiry_whose_answers_are_lost_happens_once() {
 
 /// The SDK gives up after four attempts. The caller is asked to try again, and the retry returns the real outcome.
 #[tokio::test(flavor = "multi_thread")]
-async fn when_every_try_fails_the_caller_can_try_again_and_is_told_the_truth() {
+async fn after_every_attempt_has_failed_a_retry_returns_the_real_outcome() {
     for fault in [Fault::AnswerLost, Fault::RequestLost] {
         let handlers = Handlers::start().await;
         let (id, _) = handlers.sent().await;

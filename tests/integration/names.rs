@@ -71,7 +71,7 @@ fn the_adapters_table_names_every_provider_and_every_channel() {
 }
 
 #[test]
-fn each_channel_has_its_row_and_its_paragraph_in_the_manuals() {
+fn each_channel_is_described_in_the_manuals() {
     for (file, begins) in [
         ("functions/notify/README.md", "| `"),
         ("functions/delivery-report/README.md", "| `"),
@@ -83,7 +83,7 @@ fn each_channel_has_its_row_and_its_paragraph_in_the_manuals() {
 }
 
 #[test]
-fn each_provider_is_stood_in_for_on_one_machine_and_runs_end_to_end() {
+fn each_provider_has_a_local_stand_in_and_an_end_to_end_test() {
     for name in providers() {
         let manual = text("infra/local/README.md");
         assert!(manual.contains(&format!("/{name}/")), "infra/local/README.md says nothing of {name}");

@@ -32,7 +32,7 @@ fn last_reason(request: &PaymentRequest) -> Option<&str> {
 }
 
 #[tokio::test]
-async fn a_bank_transfer_is_processing_until_its_money_arrives_and_everybody_sees_it() {
+async fn a_bank_transfer_is_shown_as_processing_until_its_money_arrives() {
     let system = System::shared(&[]).await;
     let (alice, phone) = (system.alice().await, phone());
     let sue = system.user(&alice.workspace, "sue", "supervisor").await;
@@ -77,7 +77,7 @@ async fn a_bank_transfer_is_processing_until_its_money_arrives_and_everybody_see
 }
 
 #[tokio::test]
-async fn a_bank_transfer_that_fails_ends_the_request_and_the_customer_reads_why() {
+async fn a_failed_bank_transfer_ends_the_request_and_the_page_shows_why() {
     let system = System::shared(&[]).await;
     let (alice, phone) = (system.alice().await, phone());
     let sent = alice.sent_to(&phone).await;
@@ -103,7 +103,7 @@ async fn a_bank_transfer_that_fails_ends_the_request_and_the_customer_reads_why(
 }
 
 #[tokio::test]
-async fn another_amount_or_currency_is_not_waited_for() {
+async fn another_amount_or_currency_does_not_make_a_request_processing() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let sent = alice.sent().await;
@@ -120,7 +120,7 @@ async fn another_amount_or_currency_is_not_waited_for() {
 /// No checkout exists before the click, so no payment can be in flight. Money that arrives all the same is accepted as
 /// usual.
 #[tokio::test]
-async fn nothing_is_waited_for_that_nobody_clicked_or_that_was_canceled() {
+async fn an_unclicked_or_canceled_request_does_not_become_processing() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let (sent, canceled) = (alice.sent().await, alice.sent().await);
@@ -133,7 +133,7 @@ async fn nothing_is_waited_for_that_nobody_clicked_or_that_was_canceled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_processing_has_no_deadline_and_is_kept_until_it_ends() {
+async fn a_processing_request_has_no_deadline_and_is_stored_until_it_ends() {
     for arrives in [true, false] {
         let handlers = Handlers::with_limits(1, 1).await;
         let (id, token) = handlers.clicked().await;
@@ -166,7 +166,7 @@ async fn what_is_processing_has_no_deadline_and_is_kept_until_it_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_customer_can_look_for_as_long_as_the_money_takes() {
+async fn the_customer_can_open_the_page_while_the_money_is_in_flight() {
     let weeks = SystemClock.now().saturating_add(Duration::from_hours(90 * 24)).as_seconds_ceiling();
     // The report arrives in time, or after the link's item was removed, or from the provider when the checkout is
     // closed.
@@ -197,7 +197,7 @@ async fn the_customer_can_look_for_as_long_as_the_money_takes() {
 }
 
 #[tokio::test]
-async fn a_link_that_could_not_be_kept_is_kept_when_the_report_comes_again() {
+async fn a_link_that_could_not_be_prolonged_is_prolonged_by_the_repeated_report() {
     let handlers = Handlers::start().await;
     let (id, token) = handlers.clicked().await;
     let before = handlers.link_time_to_live(&token).await;
@@ -216,7 +216,7 @@ async fn a_link_that_could_not_be_kept_is_kept_when_the_report_comes_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_checkout_that_cannot_be_closed_because_its_money_is_on_its_way_is_waited_for() {
+async fn a_checkout_with_money_in_flight_at_closing_becomes_processing() {
     let handlers = Handlers::with_limits(300, 1).await;
     let ((waiting, _), (other_amount, _)) = tokio::join!(handlers.clicked(), handlers.clicked());
     for (id, amount) in [(&waiting, 25_000), (&other_amount, 24_999)] {
@@ -240,7 +240,7 @@ async fn a_checkout_that_cannot_be_closed_because_its_money_is_on_its_way_is_wai
 
 /// The provider could not be reached in time. Later it reports what the customer had done, and when.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_expired_request_goes_on_if_the_customer_was_in_time_and_late_money_goes_back() {
+async fn an_expired_request_resumes_if_it_was_paid_in_time_and_late_money_is_refunded() {
     let handlers = Handlers::with_limits(300, 1).await;
     let ((in_time, deadline), (late, late_deadline)) = tokio::join!(expired(&handlers), expired(&handlers));
 
@@ -262,7 +262,7 @@ async fn an_expired_request_goes_on_if_the_customer_was_in_time_and_late_money_g
 
 /// Each report arrives three times, in any order. The request always ends in the status of its money.
 #[tokio::test(flavor = "multi_thread")]
-async fn reports_in_any_order_and_number_end_in_what_became_of_the_money() {
+async fn repeated_reports_in_any_order_end_in_the_status_of_the_money() {
     const PROCESSING: u8 = 0;
     const PAID: u8 = 1;
     const FAILED: u8 = 2;
@@ -308,7 +308,7 @@ async fn reports_in_any_order_and_number_end_in_what_became_of_the_money() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failure_that_is_reported_after_the_request_had_expired_is_announced_as_a_failed_attempt() {
+async fn a_failure_reported_after_expiry_is_published_as_a_failed_attempt() {
     let handlers = Handlers::with_limits(300, 1).await;
     let (id, deadline) = expired(&handlers).await;
     for _ in 0..2 {
@@ -323,7 +323,7 @@ async fn a_failure_that_is_reported_after_the_request_had_expired_is_announced_a
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_delayed_payment_and_the_deadline_neither_is_lost_whoever_comes_first() {
+async fn a_race_of_a_delayed_payment_and_the_deadline_loses_neither() {
     let handlers = Handlers::with_limits(300, 1).await;
     let handlers = &handlers;
     join_all((0..40).map(|round| async move {
@@ -358,7 +358,7 @@ async fn of_a_delayed_payment_and_the_deadline_neither_is_lost_whoever_comes_fir
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_reports_of_a_delayed_payment_at_once_are_each_recorded_once() {
+async fn concurrent_reports_of_a_delayed_payment_are_each_recorded_once() {
     let handlers = Handlers::start().await;
     for _ in 0..15 {
         let (id, _) = handlers.clicked().await;
@@ -381,7 +381,7 @@ async fn all_reports_of_a_delayed_payment_at_once_are_each_recorded_once() {
 
 /// The page of the stand-in ends a transfer just as a direct call does.
 #[tokio::test]
-async fn the_stand_ins_page_offers_both_ends_of_a_transfer() {
+async fn the_stand_ins_page_offers_both_outcomes_of_a_transfer() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let sent = alice.sent().await;

@@ -8,7 +8,7 @@ use tests::provider::OnClose;
 const ROUNDS: usize = 60;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_click_and_a_cancel_exactly_one_wins_and_the_other_is_told() {
+async fn of_a_click_and_a_cancel_exactly_one_wins_and_the_other_is_rejected() {
     let handlers = Handlers::start().await;
     let (mut clicked, mut canceled) = (0, 0);
     for round in 0..ROUNDS {
@@ -76,7 +76,7 @@ async fn of_a_click_and_the_deadline_exactly_one_wins() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_payment_and_the_deadline_no_money_is_lost_or_kept() {
+async fn of_a_payment_and_the_deadline_every_payment_counts_or_is_refunded() {
     let handlers = Handlers::with_limits(300, 1).await;
     join_all((0..ROUNDS).map(|round| {
         let handlers = &handlers;
@@ -107,7 +107,7 @@ async fn of_a_payment_and_the_deadline_no_money_is_lost_or_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn any_number_of_clicks_are_one_click_and_lead_to_one_checkout() {
+async fn concurrent_clicks_count_as_one_and_lead_to_one_checkout() {
     let handlers = Handlers::start().await;
     for _ in 0..ROUNDS / 4 {
         let (id, token) = handlers.sent().await;
@@ -123,7 +123,7 @@ async fn any_number_of_clicks_are_one_click_and_lead_to_one_checkout() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn any_number_of_reports_of_one_payment_are_one_payment() {
+async fn concurrent_reports_of_one_payment_count_as_one() {
     let handlers = Handlers::start().await;
     for _ in 0..ROUNDS / 4 {
         let (id, _) = handlers.clicked().await;
@@ -137,7 +137,7 @@ async fn any_number_of_reports_of_one_payment_are_one_payment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn any_number_of_reports_of_one_failed_attempt_are_one_attempt() {
+async fn concurrent_reports_of_one_failed_attempt_count_as_one() {
     let handlers = Handlers::start().await;
     let (id, _) = handlers.clicked().await;
     let reports = join_all((0..6).map(|_| handlers.fail_attempt(&id, "msg_same"))).await;
@@ -149,7 +149,7 @@ async fn any_number_of_reports_of_one_failed_attempt_are_one_attempt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn any_number_of_creates_under_one_key_are_one_request() {
+async fn concurrent_creates_under_one_key_make_one_request() {
     let handlers = Handlers::start().await;
     for round in 0..ROUNDS / 4 {
         let key = format!("key-{round}");
@@ -163,7 +163,7 @@ async fn any_number_of_creates_under_one_key_are_one_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn any_number_of_cancels_are_one_cancel() {
+async fn concurrent_cancels_count_as_one() {
     let handlers = Handlers::start().await;
     for _ in 0..ROUNDS / 4 {
         let (id, _) = handlers.sent().await;
@@ -175,7 +175,7 @@ async fn any_number_of_cancels_are_one_cancel() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn any_number_of_refunds_send_the_money_back_once() {
+async fn concurrent_refunds_send_the_money_back_once() {
     let handlers = Handlers::start().await;
     for _ in 0..ROUNDS / 4 {
         let (id, _) = handlers.sent().await;

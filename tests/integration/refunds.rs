@@ -31,7 +31,7 @@ async fn status(handlers: &Handlers, request: &PaymentRequest) -> Status {
 }
 
 #[tokio::test]
-async fn a_refund_that_was_due_is_done_once_whoever_sent_it_and_however_often_it_is_reported() {
+async fn a_due_refund_is_recorded_once_whoever_made_it_and_however_often_it_is_reported() {
     let handlers = Handlers::start().await;
     let (request, store) = (due(&handlers).await, Arc::new(handlers.store()));
     assert_eq!(request.status, Status::RefundDue);
@@ -48,7 +48,7 @@ async fn a_refund_that_was_due_is_done_once_whoever_sent_it_and_however_often_it
 }
 
 #[tokio::test]
-async fn a_part_of_the_money_or_another_payment_settles_nothing() {
+async fn a_partial_refund_or_one_of_another_payment_changes_nothing() {
     let handlers = Handlers::start().await;
     let (request, store) = (due(&handlers).await, handlers.store());
     let reference = request.payment.clone().unwrap().reference;
@@ -60,7 +60,7 @@ async fn a_part_of_the_money_or_another_payment_settles_nothing() {
 }
 
 #[tokio::test]
-async fn a_refund_that_a_person_makes_of_a_paid_request_changes_nothing() {
+async fn a_refund_of_a_paid_request_by_a_person_changes_nothing() {
     let handlers = Handlers::start().await;
     let (id, _) = handlers.clicked().await;
     assert_eq!(handlers.pay(&id, SystemClock.now()).await.status, 200);
@@ -78,7 +78,7 @@ async fn a_refund_that_a_person_makes_of_a_paid_request_changes_nothing() {
 }
 
 #[tokio::test]
-async fn with_stripe_what_it_does_not_take_is_refused_when_the_agent_asks_for_it() {
+async fn with_stripe_an_amount_or_currency_that_it_rejects_is_rejected_at_creation() {
     let (_stripe, handlers) = Stripe::with_handlers(300, 900).await;
     for (amount, currency, field, message) in [
         (49, "USD", "amount", "must be at least $0.50, the least that the payment provider takes"),

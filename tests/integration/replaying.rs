@@ -5,7 +5,7 @@ use tests::bus::Bus;
 use tests::handlers::Handlers;
 
 #[tokio::test]
-async fn a_replay_says_again_what_was_said_in_its_order() {
+async fn a_replay_publishes_the_same_events_in_order() {
     let handlers = Handlers::start().await;
     let bus = Bus::start().await;
     let (id, _) = handlers.clicked().await;

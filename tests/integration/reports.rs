@@ -68,7 +68,7 @@ fn names(object: &Value) -> Vec<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_supervisor_sees_who_sent_how_many_and_what_became_of_them() {
+async fn a_supervisor_sees_the_requests_of_each_agent_by_outcome() {
     let system = System::shared(&[]).await;
     let workspace = workspace();
     let alice = system.user(&workspace, "alice", "agent").await;
@@ -145,7 +145,7 @@ async fn a_report_counts_clicks_and_days_only_on_demand() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_click_counts_whatever_became_of_the_request_since() {
+async fn a_click_counts_whatever_the_later_status() {
     let system = System::start(&[]).await;
     let alice = system.alice().await;
     let supervisor = system.user(&alice.workspace, "sue", "supervisor").await;
@@ -168,7 +168,7 @@ async fn a_click_counts_whatever_became_of_the_request_since() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_day_of_a_report_is_there_in_order_with_what_lies_in_its_range() {
+async fn a_report_has_every_day_of_its_range_in_order() {
     let system = System::start(&[]).await;
     let alice = system.alice().await;
     let supervisor = system.user(&alice.workspace, "sue", "supervisor").await;
@@ -226,7 +226,7 @@ async fn every_day_of_a_report_is_there_in_order_with_what_lies_in_its_range() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_report_cannot_include_is_refused_by_name() {
+async fn an_invalid_part_of_a_report_is_rejected_by_name() {
     let system = System::shared(&[]).await;
     let workspace = workspace();
     let supervisor = system.user(&workspace, "sue", "supervisor").await;

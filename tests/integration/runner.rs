@@ -117,7 +117,7 @@ async fn it_prints_one_line_once_every_route_answers_and_ends_cleanly_on_either_
 }
 
 #[tokio::test]
-async fn it_listens_on_the_port_it_is_told() {
+async fn it_listens_on_the_configured_port() {
     let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
     let runner = Runner::with(&["--port", &free.to_string()], &[]).await;
     assert_eq!(runner.base, format!("http://127.0.0.1:{free}"));
@@ -130,7 +130,7 @@ async fn it_listens_on_the_port_it_is_told() {
 }
 
 #[tokio::test]
-async fn what_it_cannot_start_with_it_names_and_prints_no_ready_line() {
+async fn it_names_the_reason_for_a_failed_start_and_prints_no_ready_line() {
     for (name, value) in [
         ("LINK_TTL_SECONDS", "soon"),
         ("LINK_TTL_SECONDS", "0"),
@@ -155,7 +155,7 @@ async fn what_it_cannot_start_with_it_names_and_prints_no_ready_line() {
 }
 
 #[tokio::test]
-async fn without_a_secret_of_its_own_nobody_can_sign_for_the_provider() {
+async fn without_a_configured_secret_nobody_can_sign_as_the_provider() {
     let runner = Runner::start(None, &[]).await;
     let system = runner.system();
     let alice = system.alice().await;
@@ -202,7 +202,7 @@ async fn it_listens_on_the_loopback_address_only() {
 }
 
 #[tokio::test]
-async fn a_data_directory_keeps_everything_over_a_clean_restart() {
+async fn a_data_directory_keeps_all_data_over_a_clean_restart() {
     let directory = Directory::new();
     let variables = [("SANDBOX_WEBHOOK_SECRET", WEBHOOK_SECRET), ("PUBLIC_BASE_URL", "https://pay.example.com")];
     let (workspace, phone) = (workspace(), phone());
@@ -317,7 +317,7 @@ fn contains_in_order(history: &[&str], told: &[&str]) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_kill_at_any_moment_loses_nothing_that_was_acknowledged() {
+async fn a_kill_at_any_time_loses_nothing_that_was_acknowledged() {
     const KILLS: usize = 6;
     let directory = Directory::new();
     let variables = [

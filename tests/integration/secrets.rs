@@ -93,7 +93,7 @@ pub(crate) async fn after(duration: Duration) {
 }
 
 #[tokio::test]
-async fn a_secret_is_read_once_for_five_minutes() {
+async fn a_secret_is_read_once_in_five_minutes() {
     let rotation = Rotation::start(Some(secret(1))).await;
     for _ in 0..5 {
         assert_eq!(rotation.webhook_signed_with(&secret(1)).await, 200);
@@ -105,7 +105,7 @@ async fn a_secret_is_read_once_for_five_minutes() {
 }
 
 #[tokio::test]
-async fn during_a_rotation_both_secrets_hold_and_a_new_one_is_found_at_its_first_use() {
+async fn during_a_rotation_both_secrets_are_valid_and_a_new_one_is_read_at_its_first_use() {
     let rotation = Rotation::start(Some(secret(1))).await;
     assert_eq!(rotation.webhook_signed_with(&secret(1)).await, 200);
     rotation.rotate(Some(format!("{} {}", secret(2), secret(1))));
@@ -123,7 +123,7 @@ async fn during_a_rotation_both_secrets_hold_and_a_new_one_is_found_at_its_first
 }
 
 #[tokio::test]
-async fn forged_webhooks_do_not_make_us_call_secrets_manager() {
+async fn forged_webhooks_cause_no_flood_of_calls_to_secrets_manager() {
     let rotation = Rotation::start(Some(secret(1))).await;
     for _ in 0..20 {
         assert_eq!(rotation.webhook_signed_with(&secret(9)).await, 401);
@@ -137,7 +137,7 @@ async fn forged_webhooks_do_not_make_us_call_secrets_manager() {
 }
 
 #[tokio::test]
-async fn without_its_secret_a_webhook_is_to_be_sent_again_and_with_an_older_one_nothing_stops() {
+async fn without_a_secret_a_webhook_gets_503_and_an_older_secret_stays_in_use() {
     let rotation = Rotation::start(None).await;
     assert_eq!(rotation.webhook_signed_with(&secret(1)).await, 503);
     rotation.rotate(Some(secret(1)));

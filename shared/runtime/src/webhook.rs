@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn during_a_rotation_both_secrets_hold() {
+    fn both_secrets_are_valid_during_a_rotation() {
         for signer in [OLD, NEW] {
             let headers = secrets(&[signer]).sign("msg_1", b"{}", now()).unwrap();
             assert!(verify(&[NEW, OLD], &headers, b"{}", now()).is_ok());
