@@ -410,7 +410,7 @@ mod idempotency {
         let ids: BTreeSet<String> = answers.iter().map(|answer| id(&answer.json()).to_owned()).collect();
         assert_eq!(ids.len(), 1);
         let first = answers.iter().filter(|answer| answer.header("idempotency-replayed").is_empty());
-        assert_eq!(first.count(), 1, "one of them made it, all others replay");
+        assert_eq!(first.count(), 1, "one answer is the original, all others are replays");
         let links: BTreeSet<String> = answers.iter().map(|answer| link(&answer.json()).to_owned()).collect();
         assert_eq!(links.len(), 1);
         assert_eq!(system.page(Method::GET, links.first().unwrap()).await.status, 200);
@@ -564,7 +564,7 @@ mod callers {
             assert_eq!(
                 other.get(id(&sent)).await.problem(404, "not_found"),
                 unknown,
-                "nothing tells it from an unknown one"
+                "the answer equals the one for an unknown request"
             );
             assert_eq!(other.cancel(id(&sent)).await.problem(404, "not_found"), unknown);
             assert!(other.listed(&[]).await.0.is_empty());
@@ -624,7 +624,7 @@ mod lists {
         while sent.len() < count {
             let next = user.sent().await;
             let apart = sent.last().is_none_or(|before| time(&before["created_at"]) < time(&next["created_at"]));
-            assert!(apart, "two creates one after the other never end in the same millisecond: {next}");
+            assert!(apart, "two consecutive creates ended in the same millisecond: {next}");
             sent.push(next);
         }
         sent
@@ -812,8 +812,8 @@ mod lists {
         assert_eq!(refused.bad_fields(), ["phone"]);
         let message = refused.json()["errors"][0]["message"].as_str().unwrap().to_owned();
         assert!(message.contains("+27831234567") && message.contains("a space came in place of its plus"), "{message}");
-        assert!(!message.contains('%'), "what a person reads has no encodings: {message}");
-        assert!(!message.contains(&phone[1..]), "a message never repeats a number: {message}");
+        assert!(!message.contains('%'), "the message contains no percent-encoding: {message}");
+        assert!(!message.contains(&phone[1..]), "the message does not repeat the phone number: {message}");
         let found = list(&phone.replace('+', "%2B")).await;
         assert_eq!(found.json()["items"][0]["id"], sent["id"]);
     }
@@ -873,7 +873,7 @@ mod lists {
             if cursor.is_none() {
                 return pages;
             }
-            assert!(pages.len() < 100, "it never ends");
+            assert!(pages.len() < 100, "the list does not end after 100 pages");
         }
     }
 
@@ -897,7 +897,7 @@ mod lists {
             assert_eq!(walk(user, &[("order_number", "none")]).await, [ids(&[]), ids(&[])]);
             let (from, to) = (requests[1_000].created_at.to_string(), requests[0].created_at.to_string());
             let within = [("order_number", "rare"), ("from", &*from), ("to", &*to)];
-            assert_eq!(walk(user, &within).await, [ids(&[999])], "1000 requests and no more: the only page");
+            assert_eq!(walk(user, &within).await, [ids(&[999])], "a range of exactly 1000 requests is one page");
         }
         system.stop().await;
     }

@@ -240,7 +240,7 @@ async fn a_damaged_order_is_rejected_or_stored_as_it_was_answered() {
             assert_refused(&answer, &format!("round {round}: {asked}"));
         }
     }
-    assert!(refused > 100 && !stored.is_empty(), "{refused} of 400 refused shows little");
+    assert!(refused > 100 && !stored.is_empty(), "{refused} of 400 rejected: too few to prove the rule");
     let mut found = alice.everything().await;
     let by_id = |requests: &mut Vec<Value>| requests.sort_by_key(|request| id(request).to_owned());
     by_id(&mut found);
@@ -468,7 +468,7 @@ async fn a_damaged_webhook_changes_nothing_beyond_its_content() {
     let alice = system.alice().await;
     let mut random = Random::new(0x5EED_0006);
     let mut sent = alice.sent().await;
-    let (mut taken, mut unreadable) = (0, 0);
+    let (mut accepted, mut unreadable) = (0, 0);
     for round in 0..250 {
         let mut body = paid(&sent, "pay_1", shifted(now(), -1_000)).to_string().into_bytes();
         for _ in 0..=random.below(2) {
@@ -489,7 +489,7 @@ async fn a_damaged_webhook_changes_nothing_beyond_its_content() {
         let request = alice.read(id(&sent)).await;
         if request != sent {
             // The webhook was accepted, so the damage was neither in the request's identifier nor in the money.
-            taken += 1;
+            accepted += 1;
             assert_eq!((answer.status, &request["status"]), (200, &json!("paid")), "{body}");
             let report: Value = serde_json::from_str(&body).unwrap();
             for name in ["amount", "currency"] {
@@ -500,7 +500,10 @@ async fn a_damaged_webhook_changes_nothing_beyond_its_content() {
             sent = alice.sent().await;
         }
     }
-    assert!(taken > 10 && unreadable > 10, "{taken} taken and {unreadable} unreadable of 250 show little");
+    assert!(
+        accepted > 10 && unreadable > 10,
+        "{accepted} accepted and {unreadable} malformed of 250: too few to prove the rule"
+    );
     // Without a valid signature, the content is irrelevant.
     for _ in 0..60 {
         let length = random.below(2_000);

@@ -227,7 +227,7 @@ async fn a_message_costs_one_write_unit_and_over_the_chat_at_most_one_read() {
         let made: Vec<_> = calls.iter().map(|call| (call.operation.as_str(), call.units)).collect();
         assert_eq!(made, [("UpdateItem", 1.0)], "{channel}");
         let size = setting.handlers.item_size(&id).await;
-        assert!(size <= 1024, "{size} bytes: each further kilobyte costs another unit at every write");
+        assert!(size <= 1024, "{size} bytes: each further kilobyte costs another unit with every write");
     }
     let setting = Setting::of(Webhook).await;
     let (_, event) = setting.sent().await;
@@ -360,7 +360,7 @@ async fn an_unreachable_channel_has_sent_nothing() {
         setting.assert_nothing_recorded(&id).await;
         setting.notify = working;
         setting.run(&event).await.unwrap();
-        assert_eq!(setting.channels.received().len(), 1, "{channel}: the claim was given back");
+        assert_eq!(setting.channels.received().len(), 1, "{channel}: the claim was released");
     }
 }
 
@@ -438,7 +438,7 @@ async fn no_message_is_sent_while_the_table_is_unreachable() {
     let (id, event) = setting.sent().await;
     setting.handlers.proxy.fail_next_writes(&[Fault::RequestLost; 4]);
     assert!(setting.run(&event).await.unwrap_err().contains("store"));
-    assert_eq!(setting.channels.calls(), 0, "what is not claimed is not sent");
+    assert_eq!(setting.channels.calls(), 0, "an unclaimed message is not sent");
     setting.run(&event).await.unwrap();
     assert_eq!(setting.channels.received().len(), 1);
     // If a rejection could not be recorded, the next run records that delivery is unconfirmed.
@@ -622,7 +622,7 @@ async fn a_text_without_a_link_whose_run_stopped_is_reported_as_unconfirmed() {
     store.record_fact(id.parse().unwrap(), &claim_to(&event)).await.unwrap();
     let mut event: PaymentRequestEvent = serde_json::from_value(event).unwrap();
     let at_once = notify(&store, &channel, &Doors::default(), &LAMBDA_RETRIES, &event).await.unwrap();
-    assert!(matches!(at_once, Notified::Elsewhere), "its run may still be at work: {at_once:?}");
+    assert!(matches!(at_once, Notified::Elsewhere), "the run that claimed it may still be in progress: {at_once:?}");
     event.occurred_at = SystemClock.now().saturating_sub(Duration::from_secs(65));
     let later = notify(&store, &channel, &Doors::default(), &LAMBDA_RETRIES, &event).await.unwrap();
     let reason = DeliveryFailure::DeliveryUnconfirmed;

@@ -1,4 +1,5 @@
-//! The public contract, each part once and whole: the answer of every route, every problem, event, message and webhook.
+//! The public contract, with a complete snapshot of each part: the answer of every route, and every problem, event,
+//! message and webhook.
 //!
 //! A snapshot that belongs to the test of a rule is made in that test. The other snapshots are made here.
 
@@ -228,7 +229,7 @@ async fn every_message_of_every_channel() {
 #[tokio::test]
 async fn a_delivery_report_and_its_answer() {
     let setting = crate::delivery_reports::Setting::of(ChannelName::Webhook).await;
-    let (_, _, message) = setting.taken().await;
+    let (_, _, message) = setting.accepted().await;
     let report =
         crate::delivery_reports::report(ChannelName::Webhook, &message, crate::delivery_reports::Outcome::Failed);
     let answer = setting.post(&report).await;

@@ -65,7 +65,7 @@ async fn a_click_that_is_never_completed_expires_with_its_checkout_closed() {
     tests::until(request.deadline).await;
     handlers.link_removed(&id).await;
     assert_eq!(handlers.stored(&id).await.status, Status::Expired);
-    assert!(handlers.provider.has_closed(&id), "nobody can pay for what has ended");
+    assert!(handlers.provider.has_closed(&id), "an ended request has no open checkout");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,7 +75,7 @@ async fn a_refund_stays_due_until_the_provider_accepts_it() {
     handlers.cancel(&id).await;
     handlers.pay(&id, SystemClock.now()).await;
     handlers.provider.set_unreachable(true);
-    assert!(handlers.refund_due(&id).await.is_err(), "the bus has to deliver again");
+    assert!(handlers.refund_due(&id).await.is_err(), "the failure makes the bus deliver again");
     assert_eq!(handlers.stored(&id).await.status, Status::RefundDue);
     handlers.provider.set_unreachable(false);
     handlers.refund_due(&id).await.unwrap();
@@ -98,12 +98,14 @@ async fn an_unpaid_request_waits_at_most_ten_minutes_for_an_unreachable_provider
     let settled = tests::expire(&store, &Unreachable, grace_ends, id).await.unwrap();
     assert!(matches!(settled, Settled::ExpiredUnconfirmed(..)), "{settled:?}");
 
-    // The provider is reachable again and reports a payment made in time: the money counts.
+    // The provider is reachable again and reports a payment made in time. The payment counts.
     let payment = Payment { provider: "sandbox".into(), reference: "p".into(), paid_at: deadline };
     let money = store.get(id).await.unwrap().unwrap().details.money;
     let pay =
         Change::new(Command::Pay { payment, money }, grace_ends, domain::Actor::Provider, OperationId::of_message("p"));
-    let Changed::Applied(request) = store.change(id, &pay).await.unwrap() else { panic!("the money counts") };
+    let Changed::Applied(request) = store.change(id, &pay).await.unwrap() else {
+        panic!("a payment made in time counts")
+    };
     assert_possible(&request);
     assert_eq!(request.status, Status::Paid);
 }
@@ -112,11 +114,11 @@ async fn an_unpaid_request_waits_at_most_ten_minutes_for_an_unreachable_provider
 async fn a_request_whose_refund_is_due_is_never_removed_and_a_terminal_one_is() {
     let handlers = Handlers::start().await;
     let (id, _) = handlers.sent().await;
-    assert_eq!(handlers.time_to_live(&id).await, None, "an open request stays");
+    assert_eq!(handlers.time_to_live(&id).await, None, "an open request has no time to live");
     handlers.cancel(&id).await;
-    assert!(handlers.time_to_live(&id).await.is_some(), "a settled request goes one day");
+    assert!(handlers.time_to_live(&id).await.is_some(), "a terminal request is removed after its retention");
     handlers.pay(&id, SystemClock.now()).await;
-    assert_eq!(handlers.time_to_live(&id).await, None, "money owed back is not forgotten");
+    assert_eq!(handlers.time_to_live(&id).await, None, "a request whose refund is due is not removed");
     handlers.refund_due(&id).await.unwrap();
     assert!(handlers.time_to_live(&id).await.is_some());
 }
@@ -131,10 +133,10 @@ async fn money_that_arrives_for_an_expired_request_keeps_it_stored() {
         }
     };
     tokio::time::timeout(Duration::from_secs(30), expired).await.unwrap();
-    assert!(handlers.time_to_live(&id).await.is_some(), "a settled request goes one day");
+    assert!(handlers.time_to_live(&id).await.is_some(), "a terminal request is removed after its retention");
     handlers.pay(&id, SystemClock.now()).await;
     assert_eq!(handlers.stored(&id).await.status, Status::RefundDue);
-    assert_eq!(handlers.time_to_live(&id).await, None, "money owed back is not forgotten");
+    assert_eq!(handlers.time_to_live(&id).await, None, "a request whose refund is due is not removed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! A currency that its country has given up. New requests in it are rejected; existing ones still run to their end.
+//! A currency that its country has abandoned. New requests in it are rejected; existing requests still continue.
 
 use crate::reports::{past, store};
 use adapters::DynamoDbStore;

@@ -1,4 +1,4 @@
-//! The desk's pages over the gateway: their content, what they may load, and how their files are cached.
+//! The desk's pages over the gateway: their content, the sources they may load from, and the caching of their files.
 
 use reqwest::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, VARY};
 use reqwest::{Client, Response};

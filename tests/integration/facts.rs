@@ -217,12 +217,12 @@ async fn a_claim_holds_against_the_other_release_until_it_is_released() {
         let ours = claim();
         assert!(matches!(store.record_fact(id, &ours).await.unwrap(), Changed::Applied(_)));
         assert!(!release_0_1_claims(&handlers, id, CLAIMING_RUN).await, "0.1 sees our claim");
-        assert!(!release_0_1_releases(&handlers, id, CLAIMING_RUN).await, "and cannot give it back");
+        assert!(!release_0_1_releases(&handlers, id, CLAIMING_RUN).await, "0.1 cannot release our claim");
         store.retract_fact(id, &ours).await.unwrap();
-        assert!(release_0_1_claims(&handlers, id, CLAIMING_RUN).await, "0.1 sees that it is given back");
+        assert!(release_0_1_claims(&handlers, id, CLAIMING_RUN).await, "0.1 sees that our claim is released");
         assert!(matches!(store.record_fact(id, &claim()).await.unwrap(), Changed::Unchanged(_)), "we see 0.1's claim");
         store.retract_fact(id, &claim()).await.unwrap();
-        assert!(has_operation(&handlers, id, CLAIMED_MESSAGE).await, "and cannot give it back");
+        assert!(has_operation(&handlers, id, CLAIMED_MESSAGE).await, "we cannot release 0.1's claim");
         assert!(release_0_1_releases(&handlers, id, CLAIMING_RUN).await);
     }
 }
@@ -236,9 +236,9 @@ async fn release_0_1_recognizes_failed_payments() {
     let outcome = record_provider_event(&handlers.store(), &SystemClock, failed(id)).await.unwrap();
     assert!(matches!(outcome, ProviderEventOutcome::Applied(_)), "{outcome:?}");
     let facts = texts(&handlers, id, "facts").await.unwrap();
-    assert_eq!(facts, BTreeSet::from([format!("payment_failed:{FAILED_PAYMENT}")]), "the change brings the fact");
+    assert_eq!(facts, BTreeSet::from([format!("payment_failed:{FAILED_PAYMENT}")]), "the change records the fact");
     assert!(!release_0_1_fails_payment(&handlers, id).await, "a repeat of the report");
-    assert!(!release_0_1_processes(&handlers, id, FAILED_PAYMENT).await, "a report that was overtaken");
+    assert!(!release_0_1_processes(&handlers, id, FAILED_PAYMENT).await, "an outdated report");
     assert!(release_0_1_processes(&handlers, id, "another").await, "another payment");
 }
 
@@ -254,8 +254,8 @@ async fn a_failed_payment_can_be_recorded_without_a_change() {
     let after = stored(&handlers, id).await;
     assert!(!before.has_fact(&failure) && after.has_fact(&failure));
     assert_eq!((after.status, &after.history), (before.status, &before.history));
-    let overtaken = store.change(id, &processing("pay_1", after.deadline)).await.unwrap();
-    assert!(matches!(overtaken, Changed::Unchanged(_)), "{overtaken:?}");
+    let outdated = store.change(id, &processing("pay_1", after.deadline)).await.unwrap();
+    assert!(matches!(outdated, Changed::Unchanged(_)), "{outdated:?}");
     assert!(!release_0_1_processes(&handlers, id, FAILED_PAYMENT).await);
     let other = store.change(id, &processing("pay_2", after.deadline)).await.unwrap();
     assert!(matches!(other, Changed::Applied(_)), "{other:?}");
@@ -289,8 +289,8 @@ async fn a_fact_counts_without_its_marks() {
     let id = put(&handlers, item).await;
     assert!(matches!(store.record_fact(id, &claim()).await.unwrap(), Changed::Unchanged(_)));
     let deadline = stored(&handlers, id).await.deadline;
-    let overtaken = store.change(id, &processing("pay_1", deadline)).await.unwrap();
-    assert!(matches!(overtaken, Changed::Unchanged(_)), "{overtaken:?}");
+    let outdated = store.change(id, &processing("pay_1", deadline)).await.unwrap();
+    assert!(matches!(outdated, Changed::Unchanged(_)), "{outdated:?}");
     let mut item = item_without(REFUND_DUE, &[ASKED_REFUND]);
     item.insert("facts".to_owned(), set(&["refund_requested"]));
     let id = put(&handlers, item).await;
@@ -379,7 +379,10 @@ async fn a_refund_is_requested_only_while_it_is_due() {
     store.record_fact(due, &Fact::RefundRequested).await.unwrap();
     handlers.refund_due(&due.to_string()).await.unwrap();
     let Changed::Unchanged(done) = store.retract_fact(due, &Fact::RefundRequested).await.unwrap() else { panic!() };
-    assert!(done.status == Status::Refunded && done.has_fact(&Fact::RefundRequested), "what was asked for stays known");
+    assert!(
+        done.status == Status::Refunded && done.has_fact(&Fact::RefundRequested),
+        "the requested refund stays recorded"
+    );
     let unknown = PaymentRequestId::new(&domain::Doors::default()).unwrap();
     assert_eq!(store.record_fact(unknown, &Fact::RefundRequested).await.unwrap(), Changed::NotFound);
     assert_eq!(store.retract_fact(unknown, &Fact::RefundRequested).await.unwrap(), Changed::NotFound);

@@ -32,7 +32,7 @@ async fn a_create_whose_answers_are_lost_makes_one_request_and_returns_201() {
             inject(&handlers, &faults);
             let answer = handlers.create(key).await;
             assert_eq!(answer.status, 201, "{faults:?}: {:?}", answer.body);
-            assert!(answer.headers["idempotency-replayed"].is_null(), "it was us, and it worked: {faults:?}");
+            assert!(answer.headers["idempotency-replayed"].is_null(), "the answer is no replay: {faults:?}");
             assert_eq!(handlers.stored(answer.body["id"].as_str().unwrap()).await.version(), 1);
         }
     })
@@ -179,7 +179,11 @@ async fn after_every_attempt_has_failed_a_retry_returns_the_real_outcome() {
         let (id, _) = handlers.clicked().await;
         inject(&handlers, &[fault; 4]);
         let paid_at = SystemClock.now();
-        assert_eq!(handlers.pay(&id, paid_at).await.status, 503, "the provider has to send it again");
+        assert_eq!(
+            handlers.pay(&id, paid_at).await.status,
+            503,
+            "the status makes the provider send the webhook again"
+        );
         assert_eq!(handlers.pay(&id, paid_at).await.status, 200);
         assert_eq!((handlers.stored(&id).await.status, handlers.stored(&id).await.version()), (Status::Paid, 3));
     }

@@ -113,7 +113,7 @@ async fn the_line_endings_of_a_description_are_normalised() {
         assert_eq!(created.json()["description"], "2 tickets\n1 drink");
         ids.push(created.json()["id"].clone());
     }
-    assert_eq!(ids[0], ids[1], "the same under one key, however its lines end");
+    assert_eq!(ids[0], ids[1], "under one key, line endings make no difference");
     assert_eq!(ids[0], ids[2]);
 }
 
@@ -140,7 +140,7 @@ async fn an_offset_out_of_range_is_rejected_and_a_lost_plus_is_explained() {
         for answer in asked(&sara, &format!("{field}=2026-01-05T10:00:00+02:00")).await {
             let message = message(&answer, field);
             assert!(message.ends_with("; a space came in place of its plus sign"), "{message}");
-            assert!(!message.contains('%'), "what a person reads has no encodings: {message}");
+            assert!(!message.contains('%'), "the message contains no percent-encoding: {message}");
         }
     }
     for offset in ["%2B23:59", "-23:59", "%2B05:30", "Z"] {

@@ -167,7 +167,7 @@ async fn an_unclicked_link_expires_at_its_deadline() {
     let expired = alice.wait_for_history(id(&sent), "expired").await;
     let mut examples = Examples::about(&sent);
     examples.assert("requests/expired-not-clicked", &expired);
-    assert!(time(&last(&expired)["at"]) >= deadline, "never before its deadline: {expired}");
+    assert!(time(&last(&expired)["at"]) >= deadline, "a request does not expire before its deadline: {expired}");
     assert_continues(&sent, &expired);
     examples.assert("events/expired-not-clicked", &system.wait_for_events(id(&sent), 2).await[1]);
     for method in [Method::GET, Method::POST] {
@@ -175,7 +175,7 @@ async fn an_unclicked_link_expires_at_its_deadline() {
         assert_eq!(page.status, 410, "{method}");
         assert!(page.text().contains("expired"), "{page:?}");
     }
-    assert_eq!(alice.read(id(&sent)).await, expired, "a click on a dead link changes nothing");
+    assert_eq!(alice.read(id(&sent)).await, expired, "a click on an expired link changes nothing");
 }
 
 #[tokio::test]
@@ -214,7 +214,7 @@ async fn a_declined_attempt_is_in_the_history_and_the_customer_can_still_pay() {
         examples.assert(name, events.last().unwrap());
     }
     let declined = alice.read(id(&sent)).await;
-    assert_eq!(declined["link"], clicked["link"], "the deadline stays where it was");
+    assert_eq!(declined["link"], clicked["link"], "the deadline does not change");
     assert_continues(&clicked, &declined);
     Examples::of(&alice.workspace, &phone).assert("requests/attempt-failed", &declined);
 
@@ -223,7 +223,7 @@ async fn a_declined_attempt_is_in_the_history_and_the_customer_can_still_pay() {
     let done = alice.wait_for(id(&sent), "paid").await;
     assert_eq!(done["version"], 5);
     assert_continues(&declined, &done);
-    assert_eq!(system.wait_for_texts(&phone, 2).await.len(), 2, "an attempt that failed brings no text");
+    assert_eq!(system.wait_for_texts(&phone, 2).await.len(), 2, "a failed attempt sends no text");
 }
 
 #[tokio::test]

@@ -99,7 +99,7 @@ async fn a_thousand_raced_requests_have_one_winner_each_and_every_event_once() {
     .await;
     assert!(
         found == expected,
-        "doubled or unexpected: {:?}",
+        "duplicate or unexpected events: {:?}",
         found.iter().filter(|(id, count)| expected.get(*id) != Some(count)).collect::<Vec<_>>()
     );
     system.stop().await;

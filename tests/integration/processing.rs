@@ -1,6 +1,6 @@
 //! Payments that take time: the customer has paid, and the provider is still waiting for the money.
 
-use crate::events::assert_announced;
+use crate::events::assert_published;
 use domain::{Clock as _, PaymentRequest, Status, SystemClock, Timestamp};
 use futures::future::join_all;
 use http::Method;
@@ -51,7 +51,11 @@ async fn a_bank_transfer_is_shown_as_processing_until_its_money_arrives() {
     assert_eq!(page.status, 200);
     assert!(page.text().contains("Your payment is being processed") && !page.text().contains("<button"), "{page:?}");
     let pressed = system.press(link(&sent)).await;
-    assert_eq!((pressed.status, pressed.header("location")), (303, link(&sent)), "to the page, not to a checkout");
+    assert_eq!(
+        (pressed.status, pressed.header("location")),
+        (303, link(&sent)),
+        "the press redirects to the page, not to a checkout"
+    );
     alice.cancel(id(&sent)).await.problem(409, "already_clicked");
     assert_eq!(alice.listed(&[("status", "processing")]).await.0, [id(&sent)]);
     let report = Answer::of(sue.request(Method::GET, "/reports/agents?include=clicks")).await.json();
@@ -70,10 +74,14 @@ async fn a_bank_transfer_is_shown_as_processing_until_its_money_arrives() {
     let done = alice.wait_for(id(&sent), "paid").await;
     Examples::of(&alice.workspace, &phone).assert("requests/processing-then-paid", &done);
     assert_eq!(done["payment"]["reference"], closing["payment_id"]);
-    assert_eq!(done["payment"]["paid_at"], closing["paid_at"], "when the customer paid, not when the money came");
-    assert_announced(&system.wait_for_events(id(&sent), 4).await, &done);
+    assert_eq!(done["payment"]["paid_at"], closing["paid_at"], "the time of payment, not of arrival");
+    assert_published(&system.wait_for_events(id(&sent), 4).await, &done);
     let texts = system.wait_for_texts(&phone, 2).await;
-    assert_eq!(texts[1..], ["Thank you. We received your payment of R250.00 for order 10045."], "no text before that");
+    assert_eq!(
+        texts[1..],
+        ["Thank you. We received your payment of R250.00 for order 10045."],
+        "no text is sent before the money arrives"
+    );
 }
 
 #[tokio::test]
@@ -82,7 +90,11 @@ async fn a_failed_bank_transfer_ends_the_request_and_the_page_shows_why() {
     let (alice, phone) = (system.alice().await, phone());
     let sent = alice.sent_to(&phone).await;
     let checkout = system.click(link(&sent)).await;
-    assert_eq!(system.settle_transfer(&checkout, "failed").await.status, 422, "there is no money to wait for yet");
+    assert_eq!(
+        system.settle_transfer(&checkout, "failed").await.status,
+        422,
+        "the checkout has no payment in flight yet"
+    );
     system.settle(&checkout, "processing").await;
     alice.wait_for(id(&sent), "processing").await;
     assert_eq!(system.settle_transfer(&checkout, "lost").await.status, 422);
@@ -91,13 +103,17 @@ async fn a_failed_bank_transfer_ends_the_request_and_the_page_shows_why() {
     let mut examples = Examples::of(&alice.workspace, &phone);
     examples.assert("requests/expired-payment-failed", &failed);
     let events = system.wait_for_events(id(&sent), 4).await;
-    assert_announced(&events, &failed);
+    assert_published(&events, &failed);
     examples.assert("events/expired-payment-failed", &events[3]);
     let page = system.page(Method::GET, link(&sent)).await;
     assert_eq!(page.status, 410);
     assert!(page.text().contains("Your payment did not go through"), "{page:?}");
     assert_eq!(system.press(link(&sent)).await.status, 410);
-    assert_eq!(system.settle_transfer(&checkout, "succeeded").await.status, 410, "it has failed for good");
+    assert_eq!(
+        system.settle_transfer(&checkout, "succeeded").await.status,
+        410,
+        "a failed transfer cannot succeed later"
+    );
     alice.cancel(id(&sent)).await.problem(409, "link_expired");
     assert_eq!(system.wait_for_texts(&phone, 1).await.len(), 1);
 }
@@ -161,7 +177,7 @@ async fn a_processing_request_has_no_deadline_and_is_stored_until_it_ends() {
         let request = handlers.stored(&id).await;
         assert_possible(&request);
         assert_eq!(request.status, if arrives { Status::Paid } else { Status::Expired });
-        assert!(handlers.time_to_live(&id).await.is_some(), "it has come to rest");
+        assert!(handlers.time_to_live(&id).await.is_some(), "a terminal request has a time to live");
     }
 }
 
@@ -248,7 +264,7 @@ async fn an_expired_request_resumes_if_it_was_paid_in_time_and_late_money_is_ref
     let request = handlers.stored(&in_time).await;
     assert_possible(&request);
     assert_eq!((request.status, request.version()), (Status::Processing, 4));
-    assert_eq!(handlers.time_to_live(&in_time).await, None, "what is waited for is not removed");
+    assert_eq!(handlers.time_to_live(&in_time).await, None, "a processing request is not removed");
     handlers.pay(&in_time, deadline).await;
     assert_eq!(handlers.stored(&in_time).await.status, Status::Paid);
 
@@ -257,7 +273,7 @@ async fn an_expired_request_resumes_if_it_was_paid_in_time_and_late_money_is_ref
     assert_eq!(handlers.stored(&late).await.status, Status::Expired);
     handlers.pay(&late, after).await;
     assert_eq!(handlers.stored(&late).await.status, Status::RefundDue);
-    assert_eq!(handlers.time_to_live(&late).await, None, "money owed back is not forgotten");
+    assert_eq!(handlers.time_to_live(&late).await, None, "a request whose refund is due is not removed");
 }
 
 /// Each report arrives three times, in any order. The request always ends in the status of its money.
@@ -316,7 +332,11 @@ async fn a_failure_reported_after_expiry_is_published_as_a_failed_attempt() {
         handlers.process(&id, deadline).await;
     }
     let request = handlers.stored(&id).await;
-    assert_eq!(statuses(&request)[2..], [Status::Expired, Status::Expired], "nobody waits for what has failed");
+    assert_eq!(
+        statuses(&request)[2..],
+        [Status::Expired, Status::Expired],
+        "a failed payment does not make the request processing"
+    );
     let event = domain::PaymentRequestEvent::of_history(&request, 3, "https://pay.example.com").next().unwrap();
     assert_eq!(event.detail_type(), domain::event::DetailType::PaymentAttemptFailed);
     crate::events::assert_valid("PaymentAttemptFailed", &serde_json::to_value(&event).unwrap());

@@ -66,7 +66,7 @@ async fn of_a_click_and_the_deadline_exactly_one_wins() {
                 }
                 Status::Expired => {
                     assert_eq!(click.status, 410);
-                    assert!(request.history[1].at >= deadline, "nothing expires before its deadline");
+                    assert!(request.history[1].at >= deadline, "a request does not expire before its deadline");
                 }
                 other => panic!("neither won: {other}"),
             }
@@ -94,7 +94,7 @@ async fn of_a_payment_and_the_deadline_every_payment_counts_or_is_refunded() {
             assert_eq!(webhook.status, 200);
             let request = handlers.stored(&id).await;
             assert_possible(&request);
-            let payment = request.payment.as_ref().expect("the payment is known");
+            let payment = request.payment.as_ref().expect("the payment is recorded");
             assert_eq!(payment.paid_at, paid_at);
             let expired_first = request.history.iter().any(|entry| entry.status == Status::Expired);
             let expected = if expired_first && paid_at > deadline { Status::RefundDue } else { Status::Paid };
@@ -156,9 +156,9 @@ async fn concurrent_creates_under_one_key_make_one_request() {
         let answers = join_all((0..6).map(|_| handlers.create(Some(&key)))).await;
         assert!(answers.iter().all(|answer| answer.status == 201), "{answers:?}");
         let new = answers.iter().filter(|answer| answer.headers["idempotency-replayed"].is_null()).count();
-        assert_eq!(new, 1, "exactly one of them made the request");
+        assert_eq!(new, 1, "exactly one create made the request");
         let first = &answers[0].body;
-        assert!(answers.iter().all(|answer| answer.body == *first), "all of them are told of the same one");
+        assert!(answers.iter().all(|answer| answer.body == *first), "all answers show the same request");
     }
 }
 

@@ -44,7 +44,7 @@ async fn a_due_refund_is_recorded_once_whoever_made_it_and_however_often_it_is_r
     }
     let stored = handlers.stored(&request.id.to_string()).await;
     assert_eq!(stored.status, Status::Refunded);
-    assert_eq!(stored.version(), request.version() + 1, "one entry, whoever came first");
+    assert_eq!(stored.version(), request.version() + 1, "one history entry, whichever report arrives first");
 }
 
 #[tokio::test]
@@ -102,5 +102,9 @@ async fn with_stripe_an_amount_or_currency_that_it_rejects_is_rejected_at_creati
         assert_eq!(errors, &json!([{ "field": field, "message": message }]), "{amount} {currency}");
     }
     assert_eq!(handlers.create_over(50, "USD").await.status, 201);
-    assert_eq!(Handlers::start().await.create_over(1, "IRR").await.status, 201, "the sandbox takes everything");
+    assert_eq!(
+        Handlers::start().await.create_over(1, "IRR").await.status,
+        201,
+        "the sandbox accepts every amount and currency"
+    );
 }

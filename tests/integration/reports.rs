@@ -90,7 +90,11 @@ async fn a_supervisor_sees_the_requests_of_each_agent_by_outcome() {
     Examples::default().assert("api/report", &report(&supervisor, "").await);
 
     let other = system.user("nobody-else", "sue", "supervisor").await;
-    assert_eq!(report(&other, "").await.json()["total"]["sent"], 0, "another workspace sees nothing of it");
+    assert_eq!(
+        report(&other, "").await.json()["total"]["sent"],
+        0,
+        "a report does not count another workspace's requests"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,8 +142,8 @@ async fn a_report_counts_clicks_and_days_only_on_demand() {
             let mut of_day = [&["date"], of_tally].concat();
             of_day.sort_unstable();
             assert!(days.iter().all(|day| names(day) == of_day), "{query}: {days:?}");
-            assert_eq!(days.len(), 7, "seven days unless asked for others");
-            assert_eq!(days[6]["sent"], 1, "the last is today");
+            assert_eq!(days.len(), 7, "the default range is seven days");
+            assert_eq!(days[6]["sent"], 1, "the last day is today");
         }
     }
 }
@@ -220,7 +224,7 @@ async fn a_report_has_every_day_of_its_range_in_order() {
     let other = report(&other, &format!("?from={}&to={}&include=days", day(0), day(4))).await.json();
     assert!(
         other["days"].as_array().unwrap().iter().all(|day| day["sent"] == 0),
-        "another workspace sees nothing of it"
+        "a report does not count another workspace's requests"
     );
     system.stop().await;
 }

@@ -183,7 +183,11 @@ fn expect_refused(
             }
         }
     }
-    assert_eq!(refused, wrong.iter().map(|(name, _)| *name).collect(), "each of them stops whoever reads it");
+    assert_eq!(
+        refused,
+        wrong.iter().map(|(name, _)| *name).collect(),
+        "each invalid variable stops every function that reads it"
+    );
 }
 
 /// A variable's name, a valid value, and an invalid one.
@@ -246,8 +250,8 @@ async fn each_channel_starts_with_its_required_variables_and_names_missing_and_i
     }
 }
 
-/// Asserts that a function starts with these settings of a channel and the store's, but not if one of them is missing
-/// or invalid. Returns all of them.
+/// Asserts that a function starts with the store's settings and these of a channel, and that it does not start if one
+/// of these is missing or invalid. Returns all settings.
 fn starts_with_these_alone(make: Make, channel: ChannelName, settings: &[Needed]) -> Environment {
     let store = environment(SETTINGS.iter().copied().filter(|(name, _)| STORE.contains(name)));
     let all =

@@ -74,7 +74,7 @@ async fn a_whole_life_costs_as_much_as_with_the_sandbox_and_one_call_to_stripe()
     assert_eq!(payment.reference, paid["payment_intent"]["id"].as_str().unwrap());
     assert!(payment.paid_at <= SystemClock.now() && payment.paid_at.as_milliseconds() % 1000 == 0);
     let size = handlers.item_size(&id).await;
-    assert!(size <= 1024, "{size} bytes: each further kilobyte costs another unit at every write");
+    assert!(size <= 1024, "{size} bytes: each further kilobyte costs another unit with every write");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,7 +111,7 @@ async fn at_the_deadline_a_paid_session_is_found_paid_and_an_unpaid_one_is_close
     assert_eq!(stripe.press(&paid_session, "pay", "succeeded").await, 303);
     tests::until(handlers.stored(&unpaid).await.deadline).await;
     handlers.expire_what_is_due().await;
-    assert_eq!(handlers.stored(&paid).await.status, Status::Paid, "its webhook has not come yet");
+    assert_eq!(handlers.stored(&paid).await.status, Status::Paid, "its webhook has not arrived yet");
     assert_eq!(handlers.stored(&unpaid).await.status, Status::Expired);
     assert_eq!(stripe.press(&unpaid_session, "pay", "succeeded").await, 410);
     stripe.deliver(&handlers, &paid, "checkout.session.completed").await;
@@ -228,7 +228,11 @@ async fn a_refund_made_by_a_person_counts_and_is_not_made_again() {
     let (id, session) = due(&stripe, &handlers).await;
     refund_by_hand(&stripe, &session).await;
     handlers.refund_due(&id).await.unwrap();
-    assert_eq!(handlers.stored(&id).await.status, Status::Refunded, "already refunded counts as done");
+    assert_eq!(
+        handlers.stored(&id).await.status,
+        Status::Refunded,
+        "Stripe's answer that the charge is already refunded counts"
+    );
     assert_eq!(refunded(&stripe, &session).await, 25_000);
 }
 
@@ -266,7 +270,7 @@ async fn a_refund_that_waits_for_the_balance_stays_due_until_it_succeeds() {
     storm(&handlers, &stripe.wait_for(&id, "charge.refunded").await, &mut Random::new(7)).await;
     handlers.refund_due(&id).await.unwrap();
     let request = handlers.stored(&id).await;
-    assert_eq!(request.status, Status::RefundDue, "nobody reads that the money is back");
+    assert_eq!(request.status, Status::RefundDue, "the refund is not shown as complete before its money has gone back");
     assert_eq!(stripe.press(&session, "refunds", "succeeded").await, 303);
     storm(&handlers, &stripe.wait_for(&id, "refund.updated").await, &mut Random::new(8)).await;
     let request = handlers.stored(&id).await;
@@ -292,7 +296,7 @@ async fn a_refund_that_fails_after_acceptance_stays_due_and_a_retry_makes_a_new_
     assert!(first.is_ok() && second.is_ok(), "{first:?} {second:?}");
     assert_eq!(handlers.stored(&id).await.status, Status::Refunded);
     assert_eq!(refunded(&stripe, &session).await, 25_000);
-    tests::system::eventually("both refunds are reported", async || {
+    tests::system::eventually("the reports of both refunds", async || {
         let webhooks = stripe.webhooks(&id);
         let refunds = webhooks.iter().filter(|webhook| webhook.event()["type"] == "refund.created").count();
         if refunds == 2 { Ok(()) } else { Err(format!("{refunds} refunds")) }
@@ -325,7 +329,7 @@ async fn after_a_refund_by_hand_of_a_failed_refund_the_event_is_redelivered() {
     assert_eq!(stripe.press(&session, "refunds", "failed").await, 303);
     refund_by_hand(&stripe, &session).await;
     storm(&handlers, &stripe.wait_for(&id, "refund.failed").await, &mut Random::new(10)).await;
-    assert_eq!(handlers.stored(&id).await.status, Status::RefundDue, "whose the charge's refund is, nobody can tell");
+    assert_eq!(handlers.stored(&id).await.status, Status::RefundDue, "the charge's refund may be ours or the person's");
     handlers.refund_due(&id).await.unwrap();
     assert_eq!(handlers.stored(&id).await.status, Status::Refunded);
     assert_eq!(refunded(&stripe, &session).await, 25_000);
@@ -457,7 +461,7 @@ async fn a_payment_that_stripe_rejects_expires_at_its_deadline_without_a_session
     assert_eq!(
         (request.status, request.version()),
         (Status::Expired, 3),
-        "nothing can be paid, so nothing is waited for"
+        "a request without a session has no payment to wait for"
     );
     assert_eq!(stripe.take_calls(), ["POST /v1/checkout/sessions"; 2]);
 }
@@ -474,7 +478,7 @@ async fn unclicked_links_expire_while_stripe_is_silent() {
     handlers.let_pass(&unclicked, Duration::from_secs(1)).await;
     stripe.take_calls();
     stripe.fail_every(Some(Fault::Silence));
-    let ended = tests::system::eventually("the end", async || match handlers.stored(&unclicked).await.status {
+    let ended = tests::system::eventually("the expiry", async || match handlers.stored(&unclicked).await.status {
         Status::Expired => Ok(()),
         status => Err(status.to_string()),
     });
@@ -484,7 +488,7 @@ async fn unclicked_links_expire_while_stripe_is_silent() {
     }
     assert_eq!(handlers.stored(&unclicked).await.status, Status::Expired);
     let sessions: BTreeSet<_> = stripe.take_calls().into_iter().collect();
-    assert!(sessions.len() <= 16, "it waited until Stripe had been given up: {sessions:?}");
+    assert!(sessions.len() <= 16, "the link expired only after the calls to Stripe were abandoned: {sessions:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
