@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_circuit_opens_after_as_many_consecutive_unanswered_calls_as_can_be_in_flight() {
+    fn the_circuit_opens_after_as_many_unanswered_calls_as_can_be_in_flight() {
         let unavailable = || Settled::Postponed(ProviderError::Unavailable("no answer".into()));
         let answers = [
             Settled::NotDue,

@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_brand_is_of_one_workspace_and_every_other_is_plain() {
+    fn a_brand_applies_to_its_workspace_and_other_workspaces_have_none() {
         let brands =
             brands(r#"{ "acme": { "name": "Acme Tickets", "logo": "https://cdn.example:8443/logo.svg" } }"#).unwrap();
         let (acme, other) = ("acme".parse().unwrap(), "other".parse().unwrap());
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_setting_is_named_and_its_value_is_not() {
+    fn an_invalid_setting_is_named_and_its_value_is_not() {
         for (branding, named) in [
             ("acme", "line 1, column 1"),
             ("[]", "a JSON object"),
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_the_colour_the_button_is_seen_and_its_text_is_read() {
+    fn the_button_and_its_text_have_enough_contrast_in_any_colour() {
         let channels = [0x00, 0x33, 0x66, 0x77, 0x80, 0x99, 0xcc, 0xff];
         for red in channels {
             for (green, blue) in channels.iter().flat_map(|green| channels.map(|blue| (*green, blue))) {
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn the_policy_names_the_style_with_the_brands_own_colour() {
+    fn the_policy_allows_the_style_with_the_brands_colour() {
         let (blue, gold) = (brand(r##"{"colour":"#0B5CAD"}"##), brand(r##"{"colour":"#ffd700"}"##));
         assert!(blue.style.contains("--brand:#0b5cad;--on-brand:#ffffff"), "{}", blue.style);
         assert!(gold.style.contains("--brand:#ffd700;--on-brand:#000000"), "{}", gold.style);

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sets_have_as_many_characters_as_the_standard_gives_them() {
+    fn the_sets_have_as_many_characters_as_in_the_standard() {
         let (mut basic, mut extension): (Vec<char>, Vec<char>) = (BASIC.chars().collect(), EXTENSION.chars().collect());
         assert_eq!((basic.len(), extension.len()), (127, 10));
         basic.append(&mut extension);
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_has_as_many_parts_as_its_encoding_makes() {
+    fn a_text_has_as_many_parts_as_its_encoding_requires() {
         for (text, count, expected) in [
             ("a", 0, 1),
             ("a", 160, 1),

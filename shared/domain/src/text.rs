@@ -277,7 +277,7 @@ mod tests {
     use std::cmp::Ordering;
 
     #[test]
-    fn an_order_number_is_what_it_looks_like() {
+    fn an_order_number_contains_only_visible_characters() {
         for right in ["10045", "A-1/2 b", "Bestellung №7", "🎟 7", "Ünïcödé ½ Ⅷ €", "คำสั่ง 7", &"x".repeat(64)]
         {
             assert!(right.parse::<OrderNumber>().is_ok(), "{right}");
@@ -302,7 +302,7 @@ mod tests {
     /// Compares every character with a second source, the tables of the crate `regex`. The two may use different
     /// versions of Unicode, so they can differ in characters that only the later version knows.
     #[test]
-    fn what_is_printable_is_what_unicode_calls_visible() {
+    fn printable_characters_are_those_that_unicode_calls_visible() {
         let class = |pattern: &str| match regex_syntax::parse(pattern).unwrap().into_kind() {
             HirKind::Class(Class::Unicode(class)) => class,
             other => panic!("{pattern} is {other:?}"),
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_a_descriptions_lines_are_all_the_same() {
+    fn all_line_endings_of_a_description_become_the_same() {
         for text in ["2 tickets\r\n1 drink", "2 tickets\n1 drink", "2 tickets\r1 drink"] {
             assert_eq!(text.parse::<Description>().unwrap().as_str(), "2 tickets\n1 drink");
         }
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_from_outside_is_made_to_fit() {
+    fn a_reason_from_outside_is_shortened_to_fit() {
         assert_eq!(Reason::fitted("card\tdeclined\n").unwrap().as_str(), "card declined");
         assert_eq!(Reason::fitted(&"x".repeat(900)).unwrap().as_str().len(), 200);
         assert_eq!(Reason::fitted(" "), None);

@@ -48,7 +48,7 @@ fn no_module_imports_from_the_crates_root() {
 
 /// Whoever runs the use cases hands in what is particular to it, such as when it runs a function again.
 #[test]
-fn nothing_knows_who_runs_it() {
+fn the_domain_depends_on_no_platform() {
     const OTHERS: [&str; 6] = ["lambda", "aws", "amazon", "dynamo", "eventbridge", "tokio"];
     let manifest = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap();
     let dependencies = manifest.split_once("[dependencies]").unwrap().1.to_lowercase();

@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_style_sheet_becomes_a_module_of_its_text() {
+    fn a_style_sheet_becomes_a_module_with_its_text() {
         let files = BTreeMap::from([("a/b.css".to_owned(), b"a::before { content: \"\\201C\"; }\n".to_vec())]);
         let folder = Folder { path: PathBuf::new(), files }.with_module_of("a/b.css").unwrap();
         let names: Vec<_> = folder.files.keys().collect();

@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_style_sheet_loses_what_only_people_read() {
+    fn a_style_sheet_loses_its_comments_and_spaces() {
         for (source, small) in [
             ("", ""),
             ("[role=\"timer\"], [a=\"1\"] {\n  b: \"c\";\n}", "[role=timer],[a=\"1\"]{b:\"c\"}"),
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_told_from_a_line_is_refused_by_its_number() {
+    fn an_ambiguous_line_is_rejected_by_its_number() {
         for (source, line) in [
             ("a;\nb = `c\n// d\n`;\n", 2),
             ("a = \"b\\\n// c\";\n", 1),

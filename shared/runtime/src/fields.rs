@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_parameter_is_none_and_one_given_twice_is_refused() {
+    fn an_empty_parameter_counts_as_absent_and_a_repeated_one_is_rejected() {
         let of = |query: &str| {
             let request = http::Request::builder()
                 .uri(format!("https://a.test/x?{query}"))
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn size_comes_before_kind_and_kind_before_syntax() {
+    fn the_size_is_checked_before_the_content_type_and_that_before_the_syntax() {
         let long = vec![b' '; 16 * 1024 + 1];
         assert_eq!(Fields::of_body(&request("text/plain", &long)).unwrap_err().code(), "body_too_large");
         assert_eq!(Fields::of_body(&request("text/plain", b"{")).unwrap_err().code(), "unsupported_media_type");
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn every_bad_field_is_named_at_once() {
+    fn one_answer_names_every_invalid_field() {
         let mut fields =
             Fields::of_body(&request("application/json", br#"{"amount":2.5,"who":{"x":1},"extra":null}"#)).unwrap();
         let amount =

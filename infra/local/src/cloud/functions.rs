@@ -176,7 +176,7 @@ mod tests {
     use http::StatusCode;
 
     #[tokio::test]
-    async fn functions_elsewhere_answer_fail_or_cannot_be_reached() {
+    async fn remote_functions_answer_fail_or_are_unreachable() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let path = |name: &str| format!("/2015-03-31/functions/{name}/invocations");

@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lowest_reported_record_decides() {
+    fn delivery_resumes_at_the_lowest_reported_record() {
         let report = |numbers: &[&str]| {
             let failures: Vec<_> = numbers.iter().map(|number| json!({ "itemIdentifier": number })).collect();
             json!({ "batchItemFailures": failures })
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_a_report_is_success_and_another_a_failure() {
+    fn an_answer_without_failures_is_a_success_and_an_invalid_one_a_failure() {
         assert_eq!(failed_at(&Value::Null), None);
         assert_eq!(failed_at(&json!({})), None);
         assert_eq!(failed_at(&json!("text")), Some(0));

@@ -553,7 +553,7 @@ mod tests {
     }
 
     #[test]
-    fn the_embedded_template_is_followed_in_full() {
+    fn the_embedded_template_is_fully_supported() {
         let template = Template::embedded().unwrap();
         let names: Vec<_> = template.functions.keys().map(String::as_str).collect();
         let all = "cancel create delivery-report desk expire link-click notify payment-webhook publish query refund";
@@ -587,7 +587,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_followed_is_said_and_not_skipped() {
+    fn an_unsupported_template_is_an_error_and_not_skipped() {
         for (written, changed) in [
             ("rate(1 minute)", "cron(0 * * * ? *)"),
             ("status: [refund_due]", "status: [{ wildcard: \"re*\" }]"),
@@ -602,7 +602,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_is_a_number_of_a_unit() {
+    fn a_rate_has_a_number_and_a_unit() {
         assert_eq!(rate("rate(5 minutes)"), Some(Duration::from_mins(5)));
         for wrong in ["rate(0 minutes)", "rate(1 fortnight)", "rate(minute)", "cron(* * * * ? *)", ""] {
             assert_eq!(rate(wrong), None, "{wrong}");

@@ -129,7 +129,7 @@ async fn until_empty(directory: &Path, queue: &str) {
 }
 
 #[tokio::test]
-async fn what_an_earlier_version_kept_is_still_there_and_what_it_owed_is_done() {
+async fn the_data_of_an_earlier_version_is_kept_and_its_pending_work_is_done() {
     let directory = Directory::new();
     write(directory.path());
     let client = stand_in_host::client(Duration::from_secs(10)).unwrap();

@@ -253,7 +253,7 @@ mod tests {
     const TEXT: &str = "wrong with +27831234567";
 
     #[test]
-    fn each_documented_error_has_its_meaning_and_none_shows_the_number() {
+    fn each_documented_error_is_mapped_and_none_shows_the_phone_number() {
         use ConflictExceptionReason as Conflict;
         use SendTextMessageError as Error;
         for (reason, meaning) in [

@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_taken_as_it_is_and_never_shown() {
+    fn a_token_is_used_unchanged_and_never_shown() {
         let token = Token::parse(" EAAJB-1_2== \n", "TOKEN").unwrap();
         assert_eq!(token.expose_secret(), "EAAJB-1_2==");
         assert!(!format!("{token:?}").contains("EAA"));

@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_run_that_comes_in_time_knows_that_it_is_the_last() {
+    fn the_last_run_before_the_deadline_is_known_to_be_the_last() {
         for link in [1_000, 30_000, 60_000, 90_000, 150_000, 200_000, 300_000, 900_000, 86_400_000] {
             for (delay, takes) in [(0, 0), (1_000, 500), (2_000, 20_000), (20_000, 15_000), (59_000, 0), (70_000, 100)]
             {

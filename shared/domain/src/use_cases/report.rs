@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_ever_clicked_on_counts_as_clicked_whatever_became_of_it() {
+    fn a_request_that_was_ever_clicked_counts_as_clicked() {
         let mut tally = Tally::default();
         for history in [
             &[Clicked][..],
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn every_day_that_the_time_touches_is_there_once_in_order() {
+    fn every_day_that_the_range_touches_occurs_once_in_order() {
         assert_eq!(
             days_of("2026-02-27", "2026-03-02"),
             ["2026-02-27T00:00:00.000Z", "2026-02-28T00:00:00.000Z", "2026-03-01T00:00:00.000Z"]
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_without_length_has_no_days() {
+    fn an_empty_range_has_no_days() {
         assert!(days_of("2026-01-01", "2026-01-01").is_empty());
         assert!(days_of("2026-01-01T12:00:00Z", "2026-01-01T12:00:00Z").is_empty());
     }

@@ -195,7 +195,7 @@ mod tests {
     use dynoxide::actions::describe_table::DescribeTableRequest;
 
     #[tokio::test]
-    async fn the_table_is_the_templates_and_stays_over_a_restart() {
+    async fn the_table_is_the_templates_and_survives_a_restart() {
         let directory = crate::test::Directory::new();
         for _ in 0..2 {
             let embedded = Embedded::start(Some(directory.path())).await.unwrap();
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn databases_in_memory_have_nothing_in_common() {
+    async fn databases_in_memory_are_independent() {
         let first = Embedded::start(None).await.unwrap();
         let second = Embedded::start(None).await.unwrap();
         let put = json!({ "TableName": TABLE_NAME, "Item": { "pk": { "S": "x" } } });

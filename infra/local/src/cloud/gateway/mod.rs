@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_origins_are_allowed_origins() {
+    fn only_an_origin_is_accepted_as_an_allowed_origin() {
         let cors = Cors { allow_methods: vec!["GET".to_owned()], ..Cors::default() };
         assert!(cors_layer(&cors, "").unwrap().is_none());
         assert!(cors_layer(&cors, " https://a.example , http://localhost:3000").unwrap().is_some());

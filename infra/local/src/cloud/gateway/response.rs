@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_describes_no_response_is_an_error() {
+    fn an_answer_that_is_not_a_response_is_an_error() {
         for answer in [
             json!("text"),
             json!({}),

@@ -105,7 +105,7 @@ mod tests {
     use crate::doors::Doors;
 
     #[tokio::test]
-    async fn work_that_fails_leaves_nothing_behind() {
+    async fn failed_work_is_rolled_back() {
         let (store, now) = (DurableStore::open(None).unwrap(), Doors::default().now());
         let failed: Result<(), _> = store
             .transaction(move |transaction| {
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn tables_are_created_once_and_keep_what_is_in_them() {
+    async fn tables_are_created_once_and_keep_their_rows() {
         const OWN: &str = "CREATE TABLE IF NOT EXISTS own (value INTEGER NOT NULL) STRICT;";
         let store = DurableStore::open(None).unwrap();
         store.create_tables(OWN).await.unwrap();

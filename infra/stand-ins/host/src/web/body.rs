@@ -54,13 +54,13 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_body_up_to_the_limit_is_kept_and_one_beyond_refused() {
+    async fn a_body_up_to_the_limit_is_accepted_and_a_larger_one_rejected() {
         assert_eq!(read(Body::from("1234"), 4).await.unwrap(), "1234");
         assert_eq!(read(Body::from("12345"), 4).await.unwrap_err().0.code(), "body_too_large");
     }
 
     #[tokio::test]
-    async fn what_is_not_json_differs_from_what_has_another_form() {
+    async fn malformed_json_is_distinguished_from_json_of_another_form() {
         assert_eq!(json::<Vec<u8>>(Body::from("[1")).await.unwrap_err().0.code(), "malformed_body");
         assert_eq!(json::<Vec<u8>>(Body::from("{}")).await.unwrap_err().0.code(), "validation_failed");
         assert_eq!(json::<Vec<u8>>(Body::from("[1]")).await.unwrap(), [1]);
