@@ -1,7 +1,7 @@
 //! The base of the integration tests: the deployed handlers, the whole local system, and stand-ins whose failures a
 //! test controls.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot continue has failed")]
 #![allow(clippy::missing_panics_doc, reason = "everything here panics when a test fails")]
 
 pub mod bus;

@@ -90,7 +90,7 @@ mod tests {
             gate.record_outcome(&answer);
         }
         (1..AT_ONCE).for_each(|_| gate.record_outcome(&unavailable()));
-        assert!(!gate.circuit_is_open(), "an answer in between counts");
+        assert!(!gate.circuit_is_open(), "an answer resets the count of unanswered calls");
         gate.record_outcome(&unavailable());
         assert!(gate.circuit_is_open());
         gate.record_outcome(&Settled::NotDue);

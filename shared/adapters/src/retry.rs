@@ -82,6 +82,9 @@ mod tests {
             }
         }
         let drawn: Vec<_> = (0..100).map(|_| full_jitter(&SystemRandomness, Duration::from_secs(1), 3)).collect();
-        assert!(drawn.iter().any(|pause| *pause != drawn[0]), "every sandbox would come back at the same moment");
+        assert!(
+            drawn.iter().any(|pause| *pause != drawn[0]),
+            "all execution environments would retry at the same time"
+        );
     }
 }

@@ -77,7 +77,7 @@ mod tests {
         basic.append(&mut extension);
         basic.sort_unstable();
         basic.dedup();
-        assert_eq!(basic.len(), 137, "a character is there twice");
+        assert_eq!(basic.len(), 137, "a character occurs twice");
     }
 
     #[test]
@@ -116,6 +116,10 @@ mod tests {
         ] {
             assert_eq!(parts(&text.repeat(count)), expected, "{count} of {text}");
         }
-        assert_eq!(parts(&format!("{}\u{a0}", "a".repeat(70))), 2, "one foreign character costs all of them");
+        assert_eq!(
+            parts(&format!("{}\u{a0}", "a".repeat(70))),
+            2,
+            "one character outside GSM changes the encoding of the whole text"
+        );
     }
 }

@@ -497,7 +497,10 @@ mod tests {
             payment.reference = "q".into();
         }
         assert_eq!(other.transition(&expired).map(|row| row.to), Some(Processing));
-        assert!(change(On::Pay, 2_000, 1_000).transition(&expired).is_some(), "money is money");
+        assert!(
+            change(On::Pay, 2_000, 1_000).transition(&expired).is_some(),
+            "a payment counts even if it is known to have failed"
+        );
     }
 
     /// Only the provider ends `Processing`, so every transition to it must have a way out of it.
@@ -508,8 +511,8 @@ mod tests {
             let moves = change(kind, 1_000_000_000, 1_000).transition(&request).is_some();
             assert_eq!(moves, matches!(kind, On::Pay | On::FailPayment), "{kind:?}");
         }
-        assert!(!Processing.is_open(), "no deadline runs");
-        assert!(!Processing.is_settled(), "nothing that is waited for is removed");
+        assert!(!Processing.is_open(), "a processing request has no deadline");
+        assert!(!Processing.is_settled(), "a processing request is not terminal");
     }
 
     #[test]
@@ -535,7 +538,7 @@ mod tests {
             Some(AlreadyPaid),
         ];
         assert_eq!(Status::ALL.map(CancelRefusal::of), expected);
-        // `CancelRefusal` and the table must agree about every status.
+        // `CancelRefusal` and the table must agree on every status.
         for status in Status::ALL {
             let request = request(status, 1_000);
             let allowed = change(On::Cancel, 0, 0).transition(&request).is_some();

@@ -236,7 +236,7 @@ mod tests {
         assert!(of("agent=a&agent=b").is_err());
         assert!(of("agent=a&agent=").is_err());
         assert!(of("agent=a&who=b").is_err());
-        assert!(of("agent=a&who=").is_err(), "what cannot be asked is refused, empty or not");
+        assert!(of("agent=a&who=").is_err(), "an unknown parameter is rejected, empty or not");
     }
 
     #[test]
@@ -256,7 +256,7 @@ mod tests {
         let who = fields.object("who", |who| who.required("name", |_| Ok(())));
         fields.required("missing", |_| Ok(()));
         let Err(Problem::ValidationFailed(errors)) = fields.finish(amount.zip(who)) else {
-            panic!("it has to be refused")
+            panic!("the input has to be rejected")
         };
         let names: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
         assert_eq!(names, ["amount", "who.name", "who.x", "missing", "extra"]);

@@ -198,7 +198,7 @@ mod tests {
     }
 
     proptest! {
-        /// The oracle is the library of Standard Webhooks' own authors.
+        /// The expected value comes from the library of the authors of Standard Webhooks.
         #[test]
         fn a_signature_matches_the_reference_library(
             secret in proptest::collection::vec(any::<u8>(), 24..=64),
@@ -270,7 +270,7 @@ mod tests {
             assert!(Secrets::from_environment(&environment, "SECRET").is_err(), "{text}");
             assert!(Secrets::parse(text, "SECRET").is_err(), "{text}");
         }
-        assert!(Secrets::parse("whsec_AAAA", "SECRET").is_err(), "a deployment's secret cannot be guessed");
+        assert!(Secrets::parse("whsec_AAAA", "SECRET").is_err(), "a secret that can be guessed is rejected");
         let shown = format!("{:?}", secrets(&[NEW, OLD]));
         assert!(shown.contains("REDACTED") && !shown.contains('2') && !shown.contains("AgIC"), "{shown}");
     }

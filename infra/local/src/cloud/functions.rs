@@ -201,7 +201,7 @@ mod tests {
 
     impl Function for Panics {
         fn invoke<'a>(&'a self, _: &'a str) -> runtime::BoxFuture<'a, Result<String, InvocationError>> {
-            Box::pin(async { panic!("as a defect does") })
+            Box::pin(async { panic!("a defect") })
         }
     }
 

@@ -157,7 +157,11 @@ async fn the_data_of_an_earlier_version_is_kept_and_its_pending_work_is_done() {
     let key = local.environment().get("STRIPE_SECRET_KEY").unwrap();
     let again = client.post(url("/stripe/v1/checkout/sessions")).bearer_auth(key).header("idempotency-key", "key-1");
     let again = again.form(&[("mode", "payment")]).send().await.unwrap();
-    assert_eq!(again.json::<Value>().await.unwrap()["error"]["type"], "idempotency_error", "the key is remembered");
+    assert_eq!(
+        again.json::<Value>().await.unwrap()["error"]["type"],
+        "idempotency_error",
+        "the idempotency key is still stored"
+    );
     until_empty(directory.path(), "stripe").await;
     local.stop().await;
 }

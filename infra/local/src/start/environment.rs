@@ -99,6 +99,6 @@ mod tests {
 
         let elsewhere = made(stripe.with("STRIPE_API_URL", "https://api.stripe.com"), false);
         assert_eq!(elsewhere.get("STRIPE_API_URL"), Some("https://api.stripe.com"));
-        assert_eq!(elsewhere.get("STRIPE_SECRET_KEY"), None, "the account's own key has to be given");
+        assert_eq!(elsewhere.get("STRIPE_SECRET_KEY"), None, "a real account's key has no default");
     }
 }

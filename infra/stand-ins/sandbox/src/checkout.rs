@@ -282,7 +282,7 @@ mod tests {
             })
             .await;
             assert!(settled && !again);
-            let Status::Processing(payment) = waiting.unwrap().status else { panic!("it takes time") };
+            let Status::Processing(payment) = waiting.unwrap().status else { panic!("a bank transfer takes time") };
             assert_eq!(done.unwrap().status, if arrives { Status::Paid(payment) } else { Status::Closed });
         }
     }

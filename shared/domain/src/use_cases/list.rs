@@ -195,7 +195,7 @@ mod tests {
             let listed = pin!(list(self, &clock, &limits, caller, search));
             match listed.poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(page) => page.unwrap(),
-                Poll::Pending => panic!("the fake answers at once"),
+                Poll::Pending => panic!("the fake store always answers at once"),
             }
         }
 
@@ -204,7 +204,7 @@ mod tests {
             let mut pages = vec![self.list(search)];
             while let Some(next) = pages.last().and_then(|page| page.next) {
                 pages.push(self.list(&Search { after: Some(next), ..search.clone() }));
-                assert!(pages.len() <= self.requests.len() + 1, "it never ends");
+                assert!(pages.len() <= self.requests.len() + 1, "the list does not end");
             }
             pages
         }

@@ -258,7 +258,7 @@ mod tests {
                 let runs = runs(delay, takes).map(|end| (end, another_run_comes(&RETRIES, at(0), at(link), at(end))));
                 let in_time: Vec<_> = runs.iter().filter(|(end, _)| *end < link).collect();
                 if let Some((end, another)) = in_time.last() {
-                    assert!(!another, "nobody is told of a link of {link} ms: {runs:?}, the last in time at {end}");
+                    assert!(!another, "a link of {link} ms has no last run: {runs:?}, the last in time at {end}");
                 }
             }
         }

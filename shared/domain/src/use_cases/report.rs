@@ -142,8 +142,8 @@ mod tests {
         for history in [&[][..], &[Canceled], &[Expired], &[Paid]] {
             tally.add(&of_history(history), at(5_000));
         }
-        assert_eq!((tally.sent, tally.clicked), (9, 5), "nobody clicked on the rest");
-        assert_eq!(tally.statuses[&Clicked].count, 1, "where they stand is counted apart from that");
+        assert_eq!((tally.sent, tally.clicked), (9, 5), "the other requests were not clicked");
+        assert_eq!(tally.statuses[&Clicked].count, 1, "the current status is counted separately");
         assert_eq!(tally.statuses[&Expired].count, 4);
     }
 

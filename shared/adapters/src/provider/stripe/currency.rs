@@ -222,7 +222,7 @@ mod tests {
         let count = codes.len();
         codes.sort_unstable();
         codes.dedup();
-        assert_eq!(codes.len(), count, "a currency stands twice");
+        assert_eq!(codes.len(), count, "a currency occurs twice");
         for code in &codes {
             assert!(code.parse::<Currency>().is_ok(), "{code}");
         }
@@ -249,7 +249,7 @@ mod tests {
             }
         }
 
-        /// A refusal names an amount that Stripe accepts, except for the step, which may lie below the minimum.
+        /// A rejection names an amount that Stripe accepts, except for the step, which may lie below the minimum.
         #[test]
         fn a_rejection_names_the_accepted_amounts(
             amount in 1_i64..=99_999_999,

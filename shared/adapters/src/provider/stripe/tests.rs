@@ -69,7 +69,7 @@ async fn answer(
     ledger.received.push(Received { from, method, uri, headers, body });
     let in_parts =
         |parts: Vec<Result<Bytes, std::io::Error>>| Response::new(Body::from_stream(futures::stream::iter(parts)));
-    match ledger.prepared.pop_front().expect("a call that was not expected") {
+    match ledger.prepared.pop_front().expect("an unexpected call") {
         Prepared::Says(status, headers, body) => {
             let mut response = Response::builder().status(status);
             for (name, value) in headers {
@@ -215,7 +215,7 @@ async fn a_checkout_contains_exactly_the_order_and_no_customer_data() {
         );
     }
     let received = server.received();
-    assert_eq!(received[0].body, received[1].body, "under one idempotency key, Stripe refuses other parameters");
+    assert_eq!(received[0].body, received[1].body, "under one idempotency key, Stripe rejects different parameters");
     let Received { method, uri, headers, body, .. } = &received[0];
     assert_eq!((method, uri.path()), (&Method::POST, "/stripe/v1/checkout/sessions"));
     assert_eq!(headers["authorization"], format!("Bearer {KEY}"));
@@ -305,7 +305,7 @@ async fn a_redirect_is_not_followed() {
     let server = Server::start(vec![Prepared::Says(307, vec![("location", location)], json!({}))]).await;
     let error = server.stripe().create_checkout(&clicked(Duration::from_mins(15)), LINK).await.unwrap_err();
     assert!(matches!(error, ProviderError::Refused(_)), "{error}");
-    assert!(elsewhere.received().is_empty(), "the key must not go elsewhere");
+    assert!(elsewhere.received().is_empty(), "the key is never sent to another server");
 }
 
 #[tokio::test]
@@ -492,7 +492,7 @@ async fn for_a_refunded_payment_the_state_of_its_refund_is_returned() {
         (vec![ours("pending")], Refunding::UnderWay),
         (vec![ours("pending"), ours("failed")], Refunding::UnderWay),
         (vec![ours("succeeded"), ours("failed")], Refunding::Done),
-        // A person made this refund, and is responsible for it.
+        // A person made this refund and is responsible for it.
         (vec![json!({ "id": "re_1", "status": "pending", "metadata": null })], Refunding::Done),
         (vec![of("another", "pending"), ours("failed")], Refunding::Done),
     ] {
@@ -608,10 +608,10 @@ async fn a_key_of_the_other_mode_moves_no_money() {
     let stripe = ConfiguredProvider::new(&managed(given, &server)).unwrap();
     let error = stripe.create_checkout(&clicked(Duration::from_mins(15)), LINK).await.unwrap_err();
     assert!(matches!(error, ProviderError::Refused(_)), "{error}");
-    assert_eq!(server.paths(), ["POST /"], "only Secrets Manager was asked");
+    assert_eq!(server.paths(), ["POST /"], "only Secrets Manager was called");
 }
 
-/// Returns an environment whose key is in a Secrets Manager, which the same fake server plays.
+/// Returns an environment whose key is in Secrets Manager. The same fake server also answers as Secrets Manager.
 fn managed(environment: Environment, server: &Server) -> Environment {
     environment
         .with("STRIPE_SECRET_KEY", "")
