@@ -139,7 +139,7 @@ async fn an_offset_out_of_range_is_rejected_and_a_lost_plus_is_explained() {
         }
         for answer in asked(&sara, &format!("{field}=2026-01-05T10:00:00+02:00")).await {
             let message = message(&answer, field);
-            assert!(message.ends_with("; a space came in place of its plus sign"), "{message}");
+            assert!(message.ends_with("; its plus sign was received as a space"), "{message}");
             assert!(!message.contains('%'), "the message contains no percent-encoding: {message}");
         }
     }

@@ -81,15 +81,10 @@ async fn a_refund_of_a_paid_request_by_a_person_changes_nothing() {
 async fn with_stripe_an_amount_or_currency_that_it_rejects_is_rejected_at_creation() {
     let (_stripe, handlers) = Stripe::with_handlers(300, 900).await;
     for (amount, currency, field, message) in [
-        (49, "USD", "amount", "must be at least $0.50, the least that the payment provider takes"),
-        (
-            5_124,
-            "KWD",
-            "amount",
-            "must be a multiple of KWD\u{a0}0.010, for the payment provider takes nothing in between",
-        ),
-        (1_000_000, "ISK", "amount", "must be at most ISK\u{a0}999,999, the most that the payment provider takes"),
-        (25_000, "IRR", "currency", "must be one that the payment provider takes"),
+        (49, "USD", "amount", "must be at least $0.50, the payment provider's minimum"),
+        (5_124, "KWD", "amount", "must be a multiple of KWD\u{a0}0.010, the payment provider's smallest step"),
+        (1_000_000, "ISK", "amount", "must be at most ISK\u{a0}999,999, the payment provider's maximum"),
+        (25_000, "IRR", "currency", "must be one that the payment provider accepts"),
     ] {
         let answer = handlers.create_over(amount, currency).await;
         assert_eq!(

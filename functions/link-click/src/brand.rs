@@ -79,7 +79,7 @@ impl Brands {
         })?;
         let brands = settings.into_iter().map(|(workspace, settings)| {
             let brand = Brand::new(settings, checkout_origin);
-            let brand = brand.map_err(|expected| wrong(&format!("JSON in which, of {workspace}, {expected}")))?;
+            let brand = brand.map_err(|expected| wrong(&format!("JSON in which, for {workspace}, {expected}")))?;
             Ok((workspace, brand))
         });
         Ok(Self {
@@ -131,7 +131,7 @@ impl Brand {
             logo,
             support: support.transpose()?,
             style,
-            policy: HeaderValue::from_str(&policy).map_err(|_| "every address is one")?,
+            policy: HeaderValue::from_str(&policy).map_err(|_| "every address is valid in a header")?,
         })
     }
 }
@@ -267,19 +267,19 @@ mod tests {
             (r#"{"acme":{"color":"SECRET"}}"#, "colour"),
             (r#"{"acme":"SECRET"}"#, "a JSON object"),
             (r#"{"a#b":{}}"#, "a JSON object"),
-            (r#"{"acme":{"colour":"SECRET"}}"#, "of acme, colour is"),
-            (r##"{"acme":{"colour":"#+12345"}}"##, "of acme, colour is"),
-            (r##"{"acme":{"colour":"#0b5"}}"##, "of acme, colour is"),
-            (r#"{"acme":{"name":""}}"#, "of acme, name is"),
-            (r#"{"acme":{"name":"a\nb"}}"#, "of acme, name is"),
-            (r#"{"acme":{"logo":"http://acme.example/SECRET"}}"#, "of acme, logo is"),
-            (r#"{"acme":{"logo":"https://"}}"#, "of acme, logo is"),
-            (r#"{"acme":{"logo":"https://a;script-src/x"}}"#, "of acme, logo is"),
-            (r#"{"acme":{"logo":"https://user@acme.example/x"}}"#, "of acme, logo is"),
-            (r#"{"acme":{"logo":"data:image/png;base64,SECRET"}}"#, "of acme, logo is"),
-            (r#"{"acme":{"support":"javascript:SECRET"}}"#, "of acme, support is"),
-            (r#"{"acme":{"support":"SECRET?subject=x@acme.example"}}"#, "of acme, support is"),
-            (r#"{"acme":{"support":"0215550100"}}"#, "of acme, support is"),
+            (r#"{"acme":{"colour":"SECRET"}}"#, "for acme, colour is"),
+            (r##"{"acme":{"colour":"#+12345"}}"##, "for acme, colour is"),
+            (r##"{"acme":{"colour":"#0b5"}}"##, "for acme, colour is"),
+            (r#"{"acme":{"name":""}}"#, "for acme, name is"),
+            (r#"{"acme":{"name":"a\nb"}}"#, "for acme, name is"),
+            (r#"{"acme":{"logo":"http://acme.example/SECRET"}}"#, "for acme, logo is"),
+            (r#"{"acme":{"logo":"https://"}}"#, "for acme, logo is"),
+            (r#"{"acme":{"logo":"https://a;script-src/x"}}"#, "for acme, logo is"),
+            (r#"{"acme":{"logo":"https://user@acme.example/x"}}"#, "for acme, logo is"),
+            (r#"{"acme":{"logo":"data:image/png;base64,SECRET"}}"#, "for acme, logo is"),
+            (r#"{"acme":{"support":"javascript:SECRET"}}"#, "for acme, support is"),
+            (r#"{"acme":{"support":"SECRET?subject=x@acme.example"}}"#, "for acme, support is"),
+            (r#"{"acme":{"support":"0215550100"}}"#, "for acme, support is"),
         ] {
             let error = brands(branding).unwrap_err();
             assert!(error.contains("BRANDING") && error.contains(named), "{branding}: {error}");

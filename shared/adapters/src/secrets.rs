@@ -33,7 +33,7 @@ pub enum SecretError {
     },
     /// Secrets Manager rejected the call. The secret does not exist, is scheduled for deletion, or the function may not
     /// read or decrypt it. An operator must change the ARN, the secret or the permission.
-    #[error("{name}_ARN is misconfigured: there is no such secret, or this function is not allowed to read it")]
+    #[error("{name}_ARN is misconfigured: the secret does not exist, or this function is not allowed to read it")]
     Misconfigured {
         /// The variable, as above.
         name: String,

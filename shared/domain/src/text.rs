@@ -135,7 +135,7 @@ impl FromStr for OrderNumber {
             return Err(Invalid("must not begin or end with a space"));
         }
         if !text.chars().all(is_printable) {
-            return Err(Invalid("must be 1 to 64 printable characters, and one of these cannot be seen"));
+            return Err(Invalid("must be 1 to 64 printable characters, and contains an invisible one"));
         }
         Ok(Self(text.to_owned()))
     }
@@ -232,12 +232,12 @@ impl Metadata {
     /// There are more than ten pairs, a key is empty, or a key or value has over 500 characters or control characters.
     pub fn new(pairs: BTreeMap<String, String>) -> Result<Self, Invalid> {
         if pairs.len() > 10 {
-            return Err(Invalid("must hold at most 10 pairs"));
+            return Err(Invalid("must contain at most 10 pairs"));
         }
         let fits = |text: &String| text.parse::<MetadataText>().is_ok();
         if pairs.iter().any(|(key, value)| key.is_empty() || !fits(key) || !fits(value)) {
             return Err(Invalid(
-                "must hold keys and texts of at most 500 characters, none of them a control character, and no empty \
+                "must contain keys and texts of at most 500 characters, none of them a control character, and no empty \
                  key",
             ));
         }

@@ -29,14 +29,12 @@ impl Fields {
         let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let essence = media_type.split(';').next().unwrap_or_default().trim();
         if !essence.eq_ignore_ascii_case("application/json") {
-            return Err(Problem::UnsupportedMediaType("The body has to be JSON, sent as application/json."));
+            return Err(Problem::UnsupportedMediaType("The body must be JSON, sent as application/json."));
         }
         match serde_json::from_slice::<Strict>(bytes) {
             Ok(Strict(Value::Object(values))) => Ok(Self::of(values, String::new())),
-            Ok(_) => Err(Problem::MalformedBody("The body has to be a JSON object.")),
-            Err(_) => {
-                Err(Problem::MalformedBody("The body has to be one JSON object in UTF-8, with no name given twice."))
-            }
+            Ok(_) => Err(Problem::MalformedBody("The body must be a JSON object.")),
+            Err(_) => Err(Problem::MalformedBody("The body must be one JSON object in UTF-8 without duplicate names.")),
         }
     }
 

@@ -34,13 +34,13 @@ pub struct Secrets(Arc<[SecretSlice<u8>]>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     /// A signature header is missing or cannot be read.
-    #[error("a signature header is missing or unreadable")]
+    #[error("a signature header is missing or malformed")]
     Header,
     /// The timestamp is too far in the past or in the future.
-    #[error("the timestamp is not within {TOLERANCE_SECONDS} seconds of now")]
+    #[error("the timestamp differs from the current time by more than {TOLERANCE_SECONDS} seconds")]
     Time,
     /// No signature was made with one of the configured secrets.
-    #[error("no signature matches")]
+    #[error("no signature matches the secret")]
     Mismatch,
 }
 

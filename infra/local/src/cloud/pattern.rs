@@ -17,7 +17,7 @@ pub enum PatternError {
     #[error("it is not JSON: {0}")]
     Json(#[source] serde_json::Error),
     /// A field holds neither a list of allowed values nor a nested pattern.
-    #[error("its field {0:?} must hold a list or a nested pattern")]
+    #[error("its field {0:?} must contain a list or a nested pattern")]
     Field(String),
     /// The whole pattern is not an object with at least one field.
     #[error("it is not an object with at least one field")]

@@ -36,7 +36,7 @@ enum ConsumerError {
     Database(#[from] DatabaseError),
     #[error(transparent)]
     Store(#[from] DurableStoreError),
-    #[error("a stream record cannot be written as JSON: {0}")]
+    #[error("a stream record cannot be serialized as JSON: {0}")]
     Json(#[from] serde_json::Error),
     #[error("the table has no stream")]
     NoStream,
@@ -299,7 +299,7 @@ fn progress(batch: &[Record], answer: &str) -> Progress {
     let response = match serde_json::from_str::<Option<BatchResponse>>(answer) {
         Ok(response) => response.unwrap_or_default(),
         Err(error) => {
-            return Progress::FailedAt { position: 0, reason: format!("its answer is no batch response: {error}") };
+            return Progress::FailedAt { position: 0, reason: format!("its answer is not a batch response: {error}") };
         }
     };
     let positions = response
@@ -308,7 +308,7 @@ fn progress(batch: &[Record], answer: &str) -> Progress {
         .map(|failure| batch.iter().position(|record| record.sequence_number == failure.item_identifier).unwrap_or(0));
     match positions.min() {
         None => Progress::All,
-        Some(position) => Progress::FailedAt { position, reason: "the function reported it".to_owned() },
+        Some(position) => Progress::FailedAt { position, reason: "the function reported the failure".to_owned() },
     }
 }
 

@@ -32,16 +32,16 @@ const AUDIENCE: &str = "chat2pay";
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// No key could be generated. The cryptographic library uses its own source of randomness for it.
-    #[error("no signing key could be made")]
+    #[error("the signing key cannot be generated")]
     Made,
     /// The file does not contain a key.
-    #[error("the data directory's signing key is not a key")]
+    #[error("the signing key in the data directory is invalid")]
     Read,
     /// The file cannot be read or written.
-    #[error("the signing key cannot be kept: {0}")]
+    #[error("the signing key cannot be read or stored: {0}")]
     File(#[from] std::io::Error),
-    /// The blocking task was cut off.
-    #[error("work on the signing key was cut off: {0}")]
+    /// The blocking task was aborted.
+    #[error("the task on the signing key was aborted: {0}")]
     CutOff(#[from] tokio::task::JoinError),
 }
 

@@ -46,7 +46,7 @@ pub enum StartError {
     #[error("the data directory cannot be used: {0}")]
     DataDir(#[source] std::io::Error),
     /// Another runner uses the data directory.
-    #[error("the data directory is in use by another runner")]
+    #[error("the data directory is in use by another runner; stop that runner or use another directory")]
     DataDirInUse,
     /// The deployment template cannot be run on one machine.
     #[error(transparent)]
@@ -70,7 +70,7 @@ pub enum StartError {
     #[error(transparent)]
     StandIn(#[from] StandInError),
     /// The HTTP client for the runner's own calls cannot be built.
-    #[error("there is no HTTP client: {0}")]
+    #[error("the HTTP client cannot be built: {0}")]
     Client(#[from] reqwest::Error),
 }
 

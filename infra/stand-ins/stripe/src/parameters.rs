@@ -17,7 +17,7 @@ impl Parameters {
     /// pattern in `known` is rejected; in a pattern, `[]` matches any list index and `[*]` any map key.
     pub(super) fn read(text: &[u8], known: &[&str]) -> Result<Self, ApiError> {
         let pairs: Vec<(String, String)> =
-            serde_urlencoded::from_bytes(text).map_err(|_| ApiError::refused("The parameters cannot be read."))?;
+            serde_urlencoded::from_bytes(text).map_err(|_| ApiError::refused("The parameters cannot be parsed."))?;
         let mut parameters = BTreeMap::new();
         for (place, (name, value)) in pairs.into_iter().enumerate() {
             if !known.iter().any(|known| matches(&name, known)) {

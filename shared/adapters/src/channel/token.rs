@@ -26,7 +26,7 @@ impl SecretValue for Token {
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
             Ok(Self(text.into()))
         } else {
-            Err(Environment::invalid(name, "a token: visible ASCII characters without spaces"))
+            Err(Environment::invalid(name, "a token of visible ASCII characters without spaces"))
         }
     }
 }

@@ -55,7 +55,7 @@ pub enum NotifyError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The channel failed, and then the store failed to record the consequence.
-    #[error("{channel}; and what follows from it could not be stored: {store}")]
+    #[error("{channel}; the outcome could not be stored: {store}")]
     Unsettled {
         /// The channel's failure, which came first.
         channel: ChannelError,
@@ -163,7 +163,7 @@ async fn claimed_elsewhere(
     if at_work || !missed {
         return Ok(Notified::Elsewhere);
     }
-    let cause = ChannelError::Unconfirmed("an earlier run claimed it and was cut off".into());
+    let cause = ChannelError::Unconfirmed("an earlier run claimed the message and stopped".into());
     fail(store, clock, event, DeliveryFailure::DeliveryUnconfirmed, cause).await
 }
 

@@ -41,8 +41,8 @@ pub enum DatabaseError {
     /// Its file's path is not UTF-8, so that the database cannot open it.
     #[error("the data directory's path must be valid UTF-8")]
     Path,
-    /// A call to it was cut off.
-    #[error("a call to the embedded DynamoDB was cut off: {0}")]
+    /// A call to it was aborted.
+    #[error("a call to the embedded DynamoDB was aborted: {0}")]
     CutOff(#[from] tokio::task::JoinError),
 }
 
@@ -155,7 +155,7 @@ fn index_stream(path: &str) -> Result<(), rusqlite::Error> {
 /// Makes one call to the database on a thread for blocking work.
 ///
 /// # Errors
-/// The call's own error, or [`DatabaseError`] if it was cut off.
+/// The call's own error, or [`DatabaseError`] if it was aborted.
 pub(crate) async fn blocking<T: Send + 'static>(
     call: impl FnOnce() -> Result<T, DynoxideError> + Send + 'static,
 ) -> Result<T, DatabaseError> {

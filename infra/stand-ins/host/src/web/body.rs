@@ -22,7 +22,9 @@ pub async fn read(mut body: Body, limit: usize) -> Result<Bytes, ProblemResponse
     let mut kept = BytesMut::new();
     let mut seen = 0_usize;
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| Problem::MalformedBody("The body breaks off."))?.into_data() else { continue };
+        let Ok(data) = frame.map_err(|_| Problem::MalformedBody("The body is incomplete."))?.into_data() else {
+            continue;
+        };
         seen = seen.saturating_add(data.len());
         if seen <= limit {
             kept.extend_from_slice(&data);
@@ -42,7 +44,7 @@ pub async fn json<T: DeserializeOwned>(body: Body) -> Result<T, ProblemResponse>
     let bytes = read(body, OWN_LIMIT).await?;
     serde_json::from_slice(&bytes).map_err(|error| {
         if error.is_data() {
-            ProblemResponse::invalid("body", "must hold the fields that this route takes")
+            ProblemResponse::invalid("body", "must contain the fields that this route expects")
         } else {
             Problem::MalformedBody("The body is not JSON.").into()
         }

@@ -75,15 +75,15 @@ pub(super) enum NotChargeable {
 impl From<NotChargeable> for MoneyRefusal {
     fn from(refusal: NotChargeable) -> Self {
         let (field, message) = match refusal {
-            NotChargeable::Currency => ("currency", "must be one that the payment provider takes".to_owned()),
+            NotChargeable::Currency => ("currency", "must be one that the payment provider accepts".to_owned()),
             NotChargeable::BelowMinimum(money) => {
-                ("amount", format!("must be at least {money}, the least that the payment provider takes"))
+                ("amount", format!("must be at least {money}, the payment provider's minimum"))
             }
             NotChargeable::AboveMaximum(money) => {
-                ("amount", format!("must be at most {money}, the most that the payment provider takes"))
+                ("amount", format!("must be at most {money}, the payment provider's maximum"))
             }
             NotChargeable::Step(money) => {
-                ("amount", format!("must be a multiple of {money}, for the payment provider takes nothing in between"))
+                ("amount", format!("must be a multiple of {money}, the payment provider's smallest step"))
             }
         };
         Self { field, message }

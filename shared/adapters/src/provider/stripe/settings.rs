@@ -53,7 +53,10 @@ impl Account {
         if let SecretSource::Fixed(key) = &keys
             && SecretKey::mode(key) != mode
         {
-            return Err(Environment::invalid("STRIPE_SECRET_KEY", "a key of the mode that STRIPE_LIVEMODE says"));
+            return Err(Environment::invalid(
+                "STRIPE_SECRET_KEY",
+                "a key of the mode (live or test) that STRIPE_LIVEMODE selects",
+            ));
         }
         let (api_url, checkout_origin) = (api_url(environment)?, checkout_origin(environment)?);
         Ok(Self { keys, mode, api_url, checkout_origin })
