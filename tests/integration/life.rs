@@ -256,8 +256,8 @@ async fn money_paid_after_the_deadline_is_refunded() {
     assert_eq!(refunded["payment"]["paid_at"], json!(late));
     assert_continues(&expired, &refunded);
     let events = system.wait_for_events(id(&sent), 5).await;
-    let told: Vec<&Value> = events.iter().map(|event| &event["detail"]["status"]).collect();
-    assert_eq!(told, ["sent", "clicked", "expired", "refund_due", "refunded"]);
+    let published: Vec<&Value> = events.iter().map(|event| &event["detail"]["status"]).collect();
+    assert_eq!(published, ["sent", "clicked", "expired", "refund_due", "refunded"]);
     examples.assert("events/refund-due", &events[3]);
     examples.assert("events/refunded", &events[4]);
     assert_eq!(system.page(Method::GET, link(&sent)).await.status, 410);
@@ -368,8 +368,8 @@ async fn a_repeated_webhook_changes_nothing() {
     let webhooks = all((0..10).map(|_| system.webhook_as("msg_paid", &report))).await;
     assert!(webhooks.iter().all(|answer| answer.status == 200));
     assert_eq!(alice.read(id(&sent)).await, done);
-    let told = system.wait_for_events(id(&sent), 4).await;
-    assert_eq!(told.len(), 4);
+    let published = system.wait_for_events(id(&sent), 4).await;
+    assert_eq!(published.len(), 4);
     assert_eq!(system.wait_for_texts(&phone, 2).await.len(), 2);
 }
 

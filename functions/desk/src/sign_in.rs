@@ -114,10 +114,13 @@ mod tests {
 
     #[test]
     fn the_pages_get_only_the_settings_that_they_need() {
-        let told = |environment: &Environment| serde_json::to_value(SignIn::new(environment).unwrap()).unwrap();
-        assert_eq!(told(&Environment::default().with("SIGN_IN", "local")), serde_json::json!({ "type": "local" }));
+        let serialized = |environment: &Environment| serde_json::to_value(SignIn::new(environment).unwrap()).unwrap();
         assert_eq!(
-            told(&oauth().with("SIGN_IN_ENDPOINTS", "https://login.example.com")),
+            serialized(&Environment::default().with("SIGN_IN", "local")),
+            serde_json::json!({ "type": "local" })
+        );
+        assert_eq!(
+            serialized(&oauth().with("SIGN_IN_ENDPOINTS", "https://login.example.com")),
             serde_json::json!({
                 "type": "oauth",
                 "issuer": "https://id.example.com/realms/acme",
