@@ -49,7 +49,7 @@ fn value(name: &str, texts: &Map<String, Value>) -> Result<String, Box<dyn Error
     let fields = texts.iter().map(|(field, text)| match text {
         Value::String(text) => Ok(format!("{field}: {text:?}")),
         Value::Object(words) => Ok(format!("{field}: {}", value("Words", words)?)),
-        other => Err(format!("{field} is no text: {other}").into()),
+        other => Err(format!("{field} is not a text: {other}").into()),
     });
     Ok(format!("{name} {{ {} }}", fields.collect::<Result<Vec<_>, Box<dyn Error>>>()?.join(", ")))
 }

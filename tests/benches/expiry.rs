@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --profile dev -p tests --bench expiry`
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark that cannot go on has nothing to say")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark that cannot continue has no result")]
 
 use domain::{Clock as _, SystemClock, Timestamp};
 use std::collections::BTreeMap;
@@ -42,7 +42,7 @@ async fn main() {
     for (kind, mut lags) in lags {
         lags.sort();
         println!(
-            "{kind}: {} expired; announced after min {:?}, median {:?}, max {:?}",
+            "{kind}: {} expired; published after min {:?}, median {:?}, max {:?}",
             lags.len(),
             lags[0],
             lags[lags.len() / 2],

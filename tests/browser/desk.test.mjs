@@ -466,7 +466,7 @@ test("each invalid field shows its message, and the first one gets the focus", a
     .getByText("Customer’s phone must be a valid phone number in international form, such as +27831234567.")
     .waitFor();
   await form(page)
-    .getByText("Order number must be 1 to 64 printable characters, and one of these cannot be seen.")
+    .getByText("Order number must be 1 to 64 printable characters, and contains an invisible one.")
     .waitFor();
   await alert(page).getByText("2 fields need a correction.").waitFor();
   assert.ok(await phone.evaluate((element) => element.getRootNode().activeElement === element));

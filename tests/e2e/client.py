@@ -26,7 +26,7 @@ class Answer:
 
     @property
     def code(self):
-        """Returns the problem's code, or None if the answer is no problem."""
+        """Returns the problem's code, or None if the answer is not a problem."""
         if self.headers.get("content-type", "").startswith("application/problem+json"):
             return self.json["code"]
         return None

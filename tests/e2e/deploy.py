@@ -315,10 +315,10 @@ def run(logs, provider_name):
         step("deploy the stack")
         outputs = stack.deploy(parameters)
         api_id = outputs["ApiId"]
-        step("deploy it again, with the address that customers reach it at")
+        step("deploy it again, with its public address")
         api = f"http://{api_id}.execute-api.localhost:{aws_port}"
         outputs = stack.deploy(parameters | {"PublicBaseUrl": api})
-        assert outputs["ApiId"] == api_id, "an update replaces nothing that has an address"
+        assert outputs["ApiId"] == api_id, "an update does not replace the API"
         # The emulator's other form of the same address, for senders that cannot resolve names below .localhost.
         webhooks = f"{endpoint}/_aws/execute-api/{api_id}/$default/webhooks/{provider.name}"
         reports = webhooks.removesuffix(f"webhooks/{provider.name}") + "delivery-reports/webhook"
@@ -349,7 +349,7 @@ def run(logs, provider_name):
             )
             passed = main.run(settings)
         if passed and provider_name == "sandbox":
-            step("deploy it a third time, for customers who are reached by text messages")
+            step("deploy it a third time, with text messages as the channel")
             parameters |= {
                 "PublicBaseUrl": api,
                 "Channel": "sms",

@@ -53,7 +53,7 @@ class Sandbox:
         return [functools.partial(self._post, body, f"msg_{uuid.uuid4().hex}") for body in bodies]
 
     def pay_late(self, request):
-        """Reports a payment for a request that has ended; the sandbox refunds any payment that it is asked to."""
+        """Reports a payment for a request that has ended; the sandbox refunds any payment."""
         assert self.report_paid(request, now()).status == 200
 
 

@@ -43,7 +43,7 @@ class Settings:
     events: list = dataclasses.field(default_factory=list)
 
     def token(self, sub="alice", role="agent", workspace="acme", name=None, audience=None, expires_in=600):
-        """Returns a token with these claims; a claim that is None is left out."""
+        """Returns a token with these claims; a claim that is None is omitted."""
         claims = {"sub": sub, "name": name or (sub or "").title(), "role": role, "workspace": workspace}
         claims = {claim: value for claim, value in claims.items() if value is not None}
         if self.token_url:
@@ -101,18 +101,18 @@ def from_arguments(arguments=None):
     parser.add_argument("--messages-url", help="the stand-in phone's /local/messages")
     parser.add_argument("--events-url", help="the local runner's /local/events")
     parser.add_argument("--events-queue", help="the URL of an SQS queue that a rule of the bus fills")
-    parser.add_argument("--aws-endpoint", help="where AWS is, if it is not AWS")
+    parser.add_argument("--aws-endpoint", help="the address of the AWS emulator, if any")
     parser.add_argument(
         "--provider", choices=("sandbox", "stripe"), default="sandbox", help="PAYMENT_PROVIDER of the system"
     )
     parser.add_argument("--provider-url", help="where the stand-in for Stripe answers")
-    parser.add_argument("--provider-key", help="the account's secret key there")
-    parser.add_argument("--webhook-secret", help="what the payment provider signs with")
-    parser.add_argument("--channel-secret", help="what the customers' chat signs with")
+    parser.add_argument("--provider-key", help="the secret key of the account at the provider")
+    parser.add_argument("--webhook-secret", help="the secret with which the payment provider signs")
+    parser.add_argument("--channel-secret", help="the secret with which the customers' chat signs")
     given = vars(parser.parse_args(arguments))
     if given["issuer_key"]:
         given["issuer_key"] = pathlib.Path(given["issuer_key"]).read_text()
     elif not given["token_url"]:
-        parser.error("tokens have to come from somewhere: --token-url, or --issuer-key with --issuer and --audience")
+        parser.error("a source of tokens is required: --token-url, or --issuer-key with --issuer and --audience")
     given["api"] = given["api"].rstrip("/")
     return Settings(**given)

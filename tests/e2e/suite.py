@@ -40,7 +40,7 @@ class EndToEnd(unittest.TestCase):
 
     def needs(self, setting, what):
         if getattr(self.settings, setting) is None:
-            self.skipTest(f"this system was given no {what}")
+            self.skipTest(f"the settings contain no {what}")
 
     def needs_late_money(self):
         if self.provider.name == "stripe":
@@ -117,7 +117,7 @@ class Life(EndToEnd):
             page = call(method, self.link(request))
             self.assertEqual(page.status, 200, page)
             self.assertEqual(page.headers["cache-control"], "no-store")
-        self.assertEqual(self.read(request)["version"], 1, "looking at a link changes nothing")
+        self.assertEqual(self.read(request)["version"], 1, "opening a link changes nothing")
         click = form("POST", self.link(request))
         self.assertEqual(click.status, 303, click)
         again = form("POST", self.link(request))
@@ -133,7 +133,7 @@ class Life(EndToEnd):
         self.assertEqual(paid["payment"]["provider"], self.provider.name)
         self.assertEqual(call("GET", self.link(request)).status, 200, "a receipt")
 
-    def test_the_customer_reads_about_it(self):
+    def test_the_customer_receives_the_texts(self):
         self.needs("messages_url", "phone")
         request, checkout = self.clicked()
         form("POST", checkout + "/pay", {"outcome": "succeeded"})
@@ -143,7 +143,7 @@ class Life(EndToEnd):
         )
         self.assertEqual(thanks, "Thank you. We received your payment of R250.00 for order 10045.")
 
-    def test_canceling_tells_the_customer(self):
+    def test_a_cancel_notifies_the_customer(self):
         self.needs("messages_url", "phone")
         request = self.sent()
         self.texts(1)
@@ -151,9 +151,9 @@ class Life(EndToEnd):
         self.assertEqual(self.texts(2)[1], "The 10045 has been canceled by the Agent")
         self.assertEqual(call("GET", self.link(request)).status, 410)
 
-    def test_the_bus_hears_every_change_in_order(self):
+    def test_every_change_is_published_in_order(self):
         if not (self.settings.events_url or self.settings.events_queue):
-            self.skipTest("this system was given no bus to listen to")
+            self.skipTest("the settings contain no source of events")
         request, checkout = self.clicked()
         form("POST", checkout + "/pay", {"outcome": "succeeded"})
         seen, events = set(), []
@@ -171,7 +171,7 @@ class Life(EndToEnd):
 
 
 class Delivery(EndToEnd):
-    def test_a_link_that_the_chat_could_not_deliver_is_read_by_the_agent(self):
+    def test_a_link_that_the_chat_could_not_deliver_is_in_the_history(self):
         self.needs("channel_secret", "secret of the chat")
         request = self.sent()
         data = {"event_id": f"{request['id']}#1", "payment_request_id": request["id"], "reason": "not_on_channel"}
@@ -182,13 +182,13 @@ class Delivery(EndToEnd):
             self.assertEqual(webhook.post(url, report, self.settings.channel_secret).status, 200)
         seen = self.read(request)
         self.assertEqual([entry["reason"] for entry in seen["history"]], [None, "not_on_channel"])
-        self.assertEqual((seen["status"], bool(seen["link"])), ("sent", True), "the link stays good")
+        self.assertEqual((seen["status"], bool(seen["link"])), ("sent", True), "the link stays valid")
         self.assertEqual(call("POST", f"{self.settings.api}/delivery-reports/whatsapp", {}).status, 404)
         if self.settings.events_url or self.settings.events_queue:
             failed = [event for event in self.events(request, 2) if event["version"] == 2]
             self.assertEqual({event["reason"] for event in failed}, {"not_on_channel"})
 
-    def test_a_text_message_that_failed_is_read_by_the_agent(self):
+    def test_a_failed_text_message_is_in_the_history(self):
         self.needs("reports_topic", "topic where text messages are reported")
         import boto3
 
@@ -209,7 +209,7 @@ class Delivery(EndToEnd):
             seen = self.read(request)
             return seen if seen["version"] > 1 else None
 
-        seen = eventually("the agent reading it", look)
+        seen = eventually("the entry in the history", look)
         self.assertEqual([entry["reason"] for entry in seen["history"]], [None, "undelivered"])
 
 
@@ -240,10 +240,10 @@ class Refusals(EndToEnd):
 
     def test_an_expired_link_cannot_be_canceled_or_clicked(self):
         if self.settings.link_seconds > WAITABLE:
-            self.skipTest("this system's links live too long to wait for")
+            self.skipTest("this system's links expire too late to wait for")
         request = self.sent()
         time.sleep(self.settings.link_seconds + 0.5)
-        self.assertEqual(self.read(request)["status"], "expired", "whether or not anything has run")
+        self.assertEqual(self.read(request)["status"], "expired", "a passed deadline counts before any job has run")
         self.refused(request, "link_expired", "The link has expired, so there is nothing left to cancel.")
         self.assertEqual(form("POST", self.link(request)).status, 410)
 
@@ -251,7 +251,7 @@ class Refusals(EndToEnd):
 class Deadlines(EndToEnd):
     def test_an_unclicked_request_expires(self):
         if self.settings.link_seconds > WAITABLE:
-            self.skipTest("this system's links live too long to wait for")
+            self.skipTest("this system's links expire too late to wait for")
         request = self.sent()
         expired = self.becomes(request, "expired")
         self.assertEqual(expired["history"][-1]["reason"], "not_clicked")
@@ -259,15 +259,15 @@ class Deadlines(EndToEnd):
 
     def test_an_unpaid_request_expires_with_its_checkout_closed(self):
         if self.settings.checkout_seconds > WAITABLE:
-            self.skipTest("this system's checkouts live too long to wait for")
+            self.skipTest("this system's checkouts expire too late to wait for")
         request, checkout = self.clicked()
         self.assertEqual(self.becomes(request, "expired")["history"][-1]["reason"], "not_paid")
         self.assertEqual(form("POST", checkout + "/pay", {"outcome": "succeeded"}).status, 410)
         self.assertEqual(self.read(request)["status"], "expired")
 
-    def test_a_payment_around_the_deadline_counts_or_is_not_taken(self):
+    def test_a_payment_around_the_deadline_counts_or_is_rejected(self):
         if self.settings.checkout_seconds > WAITABLE:
-            self.skipTest("this system's checkouts live too long to wait for")
+            self.skipTest("this system's checkouts expire too late to wait for")
         offsets = (-3.0, -0.4, -0.1, 0.0, 0.1, 0.4)
         requests = [self.clicked() for _ in offsets]
 
@@ -297,7 +297,7 @@ class Transfers(EndToEnd):
         self.becomes(request, "processing")
         return request, checkout
 
-    def test_a_transfer_is_waited_for_past_every_deadline_and_counts_when_it_comes(self):
+    def test_a_transfer_counts_when_it_arrives_even_after_every_deadline(self):
         request, checkout = self.transferred()
         self.assertEqual(self.cancel(request).code, "already_clicked")
         if self.settings.checkout_seconds <= WAITABLE:
@@ -308,7 +308,7 @@ class Transfers(EndToEnd):
         paid = self.becomes(request, "paid")
         self.assertEqual([entry["status"] for entry in paid["history"]], ["sent", "clicked", "processing", "paid"])
 
-    def test_a_transfer_that_fails_ends_the_request(self):
+    def test_a_failed_transfer_ends_the_request(self):
         request, checkout = self.transferred()
         self.assertEqual(form("POST", checkout + "/settle", {"outcome": "failed"}).status, 303)
         ended = self.becomes(request, "expired")
@@ -317,7 +317,7 @@ class Transfers(EndToEnd):
 
 
 class Money(EndToEnd):
-    def test_a_storm_of_webhooks_says_what_one_of_each_does(self):
+    def test_repeated_webhooks_have_the_effect_of_one_each(self):
         self.needs("webhook_secret", "webhook secret")
         for _ in range(3):
             request, _ = self.clicked()
@@ -331,7 +331,7 @@ class Money(EndToEnd):
             # A failed attempt that is reported after the payment changes nothing.
             self.assertIn(statuses, (["sent", "clicked", "paid"], ["sent", "clicked", "clicked", "paid"]))
 
-    def test_money_for_a_canceled_request_goes_back(self):
+    def test_money_for_a_canceled_request_is_refunded(self):
         self.needs("webhook_secret", "webhook secret")
         self.needs_late_money()
         request = self.sent()
@@ -342,11 +342,11 @@ class Money(EndToEnd):
             [entry["status"] for entry in refunded["history"]], ["sent", "canceled", "refund_due", "refunded"]
         )
 
-    def test_late_money_goes_back_and_money_in_time_counts(self):
+    def test_late_money_is_refunded_and_money_in_time_counts(self):
         self.needs("webhook_secret", "webhook secret")
         self.needs_late_money()
         if self.settings.checkout_seconds > WAITABLE:
-            self.skipTest("this system's checkouts live too long to wait for")
+            self.skipTest("this system's checkouts expire too late to wait for")
         (late, _), (in_time, _) = self.clicked(), self.clicked()
         deadline = self.read(in_time)["link"]["expires_at"]
         self.becomes(late, "expired")
@@ -357,13 +357,13 @@ class Money(EndToEnd):
         self.assertEqual([entry["status"] for entry in refunded["history"]].count("refunded"), 1)
         self.becomes(in_time, "paid")
 
-    def test_another_amount_is_no_payment(self):
+    def test_another_amount_is_not_a_payment(self):
         self.needs("webhook_secret", "webhook secret")
         request, _ = self.clicked()
         self.assertEqual(self.provider.report_paid(request, now(), amount=24999).status, 200)
         self.assertEqual(self.read(request)["status"], "clicked")
 
-    def test_a_forged_or_old_webhook_is_refused(self):
+    def test_a_forged_or_old_webhook_is_rejected(self):
         self.needs("webhook_secret", "webhook secret")
         request, _ = self.clicked()
         forged = "whsec_" + base64.b64encode(b"not the secret, but as long as").decode()
@@ -376,15 +376,15 @@ class Money(EndToEnd):
 
 
 class Callers(EndToEnd):
-    def test_without_a_token_nobody_gets_in(self):
+    def test_a_call_without_a_token_is_rejected(self):
         for token in ("nonsense", self.alice[:-8] + "AAAAAAAA"):
             answer = self.api("GET", "/payment-requests", token=token)
             self.assertEqual(answer.status, 401, answer)
         self.assertEqual(call("GET", self.settings.api + "/payment-requests").status, 401)
 
-    def test_a_token_that_has_expired_or_is_for_others_does_not_get_in(self):
+    def test_an_expired_token_or_one_for_another_audience_is_rejected(self):
         if not self.settings.makes_any_token:
-            self.skipTest("this system's issuer makes only tokens that hold")
+            self.skipTest("this system's issuer creates only valid tokens")
         for wrong in ({"expires_in": -120}, {"audience": "somebody-else"}):
             token = self.settings.token("alice", "agent", self.workspace, **wrong)
             self.assertEqual(self.api("GET", "/payment-requests", token=token).status, 401, wrong)
@@ -395,7 +395,7 @@ class Callers(EndToEnd):
             answer = self.api("GET", "/payment-requests", token=token)
             self.assertEqual((answer.status, answer.code), (403, "forbidden"), wrong)
 
-    def test_nobody_sees_another_workspaces_requests_or_another_agents(self):
+    def test_the_requests_of_other_workspaces_and_agents_are_not_visible(self):
         request = self.sent()
         path = f"/payment-requests/{request['id']}"
         bob = self.settings.token("bob", "agent", self.workspace)
@@ -406,7 +406,7 @@ class Callers(EndToEnd):
             self.assertEqual(self.api("GET", "/payment-requests", token=token).json["items"], [])
         supervisor = self.settings.token("sue", "supervisor", self.workspace)
         listed = eventually(
-            "the list showing it", lambda: self.api("GET", "/payment-requests", token=supervisor).json["items"]
+            "the request in the list", lambda: self.api("GET", "/payment-requests", token=supervisor).json["items"]
         )
         self.assertEqual([item["id"] for item in listed], [request["id"]])
         report = self.api("GET", "/reports/agents", token=supervisor).json
@@ -415,7 +415,7 @@ class Callers(EndToEnd):
 
 
 class Contract(EndToEnd):
-    def test_a_create_under_one_key_is_one_request(self):
+    def test_creates_under_one_key_make_one_request(self):
         key = {"idempotency-key": uuid.uuid4().hex}
         first = self.api("POST", "/payment-requests", self.order(), headers=key)
         second = self.api("POST", "/payment-requests", self.order(), headers=key)
@@ -425,7 +425,7 @@ class Contract(EndToEnd):
         self.assertIsNone(first.headers.get("idempotency-replayed"))
         self.assertEqual(second.headers.get("idempotency-replayed"), "true")
 
-    def test_bad_input_names_every_field(self):
+    def test_the_answer_to_invalid_input_names_every_field(self):
         answer = self.api(
             "POST", "/payment-requests", {"amount": 2.5, "currency": "XXX", "customer": {"phone": "1"}, "x": 1}
         )
@@ -433,12 +433,12 @@ class Contract(EndToEnd):
         fields = {error["field"] for error in answer.json["errors"]}
         self.assertEqual(fields, {"order_number", "amount", "currency", "customer.phone", "x"})
 
-    def test_an_unknown_link_says_so(self):
+    def test_an_unknown_link_gets_the_page_for_unknown_links(self):
         for token in ("x", "1" * 22, "%2F"):
             self.assertEqual(call("GET", f"{self.settings.api}/p/{token}").status, 404, token)
         self.assertEqual(call("POST", f"{self.settings.api}/webhooks/nobody", {}).status, 404)
 
-    def test_the_desk_is_there_with_every_file_it_names(self):
+    def test_the_desk_is_served_with_every_file_that_it_names(self):
         for page in ("/desk", "/desk/supervisor", "/desk/signed-in"):
             answer = call("GET", self.settings.api + page)
             self.assertEqual(answer.status, 200, answer)

@@ -44,7 +44,7 @@ mod creating {
     use super::*;
 
     #[tokio::test]
-    async fn a_create_answers_201_with_the_place_of_what_it_made() {
+    async fn a_create_returns_201_with_the_location_of_the_new_request() {
         let system = System::shared(&[]).await;
         let alice = system.alice().await;
         let answer = alice.create(&order(&phone())).await;
@@ -57,7 +57,7 @@ mod creating {
     }
 
     #[tokio::test]
-    async fn a_supervisor_can_create_too() {
+    async fn a_supervisor_can_create_a_request() {
         let system = System::shared(&[]).await;
         let sara = system.user(&workspace(), "sara", "supervisor").await;
         let sent = sara.sent().await;
@@ -66,7 +66,7 @@ mod creating {
     }
 
     #[tokio::test]
-    async fn fields_may_be_as_long_as_the_specification_says() {
+    async fn fields_of_the_specified_maximum_length_are_accepted() {
         let system = System::shared(&[]).await;
         let alice = system.alice().await;
         let metadata: Value = (0..10).map(|n| (format!("{n}"), json!("é".repeat(500)))).collect();
@@ -83,7 +83,7 @@ mod creating {
     }
 
     #[tokio::test]
-    async fn every_bad_field_is_named_and_nothing_is_stored() {
+    async fn every_invalid_field_is_named_and_nothing_is_stored() {
         let system = System::shared(&[]).await;
         let alice = system.alice().await;
         let too_many: Value = (0..11).map(|n| (format!("{n}"), json!("x"))).collect();
@@ -165,7 +165,7 @@ mod creating {
     }
 
     #[tokio::test]
-    async fn all_bad_fields_are_named_at_once() {
+    async fn one_answer_names_all_invalid_fields() {
         let system = System::shared(&[]).await;
         let alice = system.alice().await;
         let wrong = json!({ "order_number": "", "amount": 0.5, "currency": "rand",
@@ -192,7 +192,7 @@ mod creating {
     }
 
     #[tokio::test]
-    async fn a_body_that_is_not_one_json_object_of_distinct_names_is_malformed() {
+    async fn a_body_that_is_not_one_json_object_with_distinct_names_is_malformed() {
         let system = System::shared(&[]).await;
         let alice = system.alice().await;
         let good = order(&phone()).to_string();
@@ -231,7 +231,7 @@ mod creating {
     }
 
     #[tokio::test]
-    async fn only_json_is_taken() {
+    async fn only_a_json_content_type_is_accepted() {
         let system = System::shared(&[]).await;
         let alice = system.alice().await;
         let body = order(&phone()).to_string();
@@ -259,7 +259,7 @@ mod creating {
     }
 
     #[tokio::test]
-    async fn a_body_of_16_kib_is_taken_and_not_a_byte_more() {
+    async fn a_body_of_16_kib_is_accepted_and_a_larger_one_is_rejected() {
         let system = System::shared(&[]).await;
         let alice = system.alice().await;
         let mut body = order(&phone()).to_string();
@@ -283,7 +283,7 @@ mod creating {
     }
 
     #[tokio::test]
-    async fn a_cancel_takes_an_empty_object_and_nothing_else() {
+    async fn the_body_of_a_cancel_is_empty_or_an_empty_object() {
         let system = System::shared(&[]).await;
         let alice = system.alice().await;
         let sent = alice.sent().await;
@@ -299,7 +299,7 @@ mod idempotency {
     use super::*;
 
     #[tokio::test]
-    async fn the_same_key_and_body_answer_the_same_request() {
+    async fn the_same_key_and_body_return_the_same_request() {
         let system = System::shared(&[]).await;
         let (alice, phone) = (system.alice().await, phone());
         let first = alice.create_with_key(&order(&phone), "key-1").await;
@@ -320,7 +320,7 @@ mod idempotency {
     }
 
     #[tokio::test]
-    async fn the_same_key_with_another_body_is_refused_and_changes_nothing() {
+    async fn the_same_key_with_another_body_is_rejected_and_changes_nothing() {
         let system = System::shared(&[]).await;
         let (alice, phone) = (system.alice().await, phone());
         let first = alice.create_with_key(&order(&phone), "key-1").await.json();
@@ -345,7 +345,7 @@ mod idempotency {
     }
 
     #[tokio::test]
-    async fn keys_of_different_workspaces_have_nothing_in_common() {
+    async fn keys_of_different_workspaces_are_independent() {
         let system = System::shared(&[]).await;
         let (alice, other, phone) = (system.alice().await, system.alice().await, phone());
         let first = alice.create_with_key(&order(&phone), "key-1").await.json();
@@ -359,7 +359,7 @@ mod idempotency {
     }
 
     #[tokio::test]
-    async fn a_key_holds_for_the_whole_workspace() {
+    async fn a_key_applies_to_the_whole_workspace() {
         let system = System::shared(&[]).await;
         let (alice, phone) = (system.alice().await, phone());
         let bob = system.user(&alice.workspace, "bob", "agent").await;
@@ -371,7 +371,7 @@ mod idempotency {
     }
 
     #[tokio::test]
-    async fn without_a_key_or_with_another_each_create_makes_a_request() {
+    async fn creates_without_a_key_or_with_different_keys_make_separate_requests() {
         let system = System::shared(&[]).await;
         let (alice, order) = (system.alice().await, order(&phone()));
         let made = [
@@ -401,7 +401,7 @@ mod idempotency {
     }
 
     #[tokio::test]
-    async fn twenty_at_the_same_moment_make_one_request() {
+    async fn twenty_concurrent_creates_under_one_key_make_one_request() {
         let system = System::shared(&[]).await;
         let (alice, phone) = (system.alice().await, phone());
         let order = order(&phone);
@@ -410,7 +410,7 @@ mod idempotency {
         let ids: BTreeSet<String> = answers.iter().map(|answer| id(&answer.json()).to_owned()).collect();
         assert_eq!(ids.len(), 1);
         let first = answers.iter().filter(|answer| answer.header("idempotency-replayed").is_empty());
-        assert_eq!(first.count(), 1, "one of them made it, all others replay");
+        assert_eq!(first.count(), 1, "one answer is the original, all others are replays");
         let links: BTreeSet<String> = answers.iter().map(|answer| link(&answer.json()).to_owned()).collect();
         assert_eq!(links.len(), 1);
         assert_eq!(system.page(Method::GET, links.first().unwrap()).await.status, 200);
@@ -425,7 +425,7 @@ mod callers {
     use super::*;
 
     #[tokio::test]
-    async fn without_a_valid_token_nothing_is_answered() {
+    async fn a_call_without_a_valid_token_is_unauthenticated() {
         let system = System::shared(&[]).await;
         let alice = system.alice().await;
         let sent = alice.sent().await;
@@ -469,7 +469,7 @@ mod callers {
 
     /// Signs with the gateway's own key, so that a rejection is due to the claims and not to the signature.
     #[tokio::test]
-    async fn a_signed_token_holds_for_its_time_audience_and_issuer_alone() {
+    async fn a_signed_token_is_valid_only_for_its_lifetime_audience_and_issuer() {
         let directory = Directory::new();
         let system = System::start_in(Some(directory.path()), &[]).await;
         let alice = system.alice().await;
@@ -503,7 +503,7 @@ mod callers {
     }
 
     #[tokio::test]
-    async fn a_missing_or_unknown_claim_is_forbidden_on_every_route() {
+    async fn a_token_with_a_missing_or_unknown_claim_is_forbidden_on_every_route() {
         let system = System::shared(&[]).await;
         let alice = system.alice().await;
         let sent = alice.sent().await;
@@ -540,7 +540,7 @@ mod callers {
     }
 
     #[tokio::test]
-    async fn claims_can_have_other_names() {
+    async fn the_names_of_the_claims_are_configurable() {
         let variables = [("WORKSPACE_CLAIM", "custom:company"), ("ROLE_CLAIM", "custom:role")];
         let system = System::shared(&variables).await;
         let alice = system.alice().await;
@@ -553,7 +553,7 @@ mod callers {
     }
 
     #[tokio::test]
-    async fn what_is_not_ones_own_does_not_exist() {
+    async fn the_requests_of_others_are_not_found() {
         let system = System::shared(&[]).await;
         let alice = system.alice().await;
         let bob = system.user(&alice.workspace, "bob", "agent").await;
@@ -564,7 +564,7 @@ mod callers {
             assert_eq!(
                 other.get(id(&sent)).await.problem(404, "not_found"),
                 unknown,
-                "nothing tells it from an unknown one"
+                "the answer equals the one for an unknown request"
             );
             assert_eq!(other.cancel(id(&sent)).await.problem(404, "not_found"), unknown);
             assert!(other.listed(&[]).await.0.is_empty());
@@ -577,7 +577,7 @@ mod callers {
     }
 
     #[tokio::test]
-    async fn what_is_no_identifier_is_not_found() {
+    async fn an_invalid_identifier_is_not_found() {
         let system = System::shared(&[]).await;
         let alice = system.alice().await;
         let sent = alice.sent().await;
@@ -589,7 +589,7 @@ mod callers {
     }
 
     #[tokio::test]
-    async fn what_is_no_route_is_not_found() {
+    async fn an_unknown_route_is_not_found() {
         let system = System::shared(&[]).await;
         let alice = system.alice().await;
         for (method, path) in [
@@ -624,7 +624,7 @@ mod lists {
         while sent.len() < count {
             let next = user.sent().await;
             let apart = sent.last().is_none_or(|before| time(&before["created_at"]) < time(&next["created_at"]));
-            assert!(apart, "two creates one after the other never end in the same millisecond: {next}");
+            assert!(apart, "two consecutive creates ended in the same millisecond: {next}");
             sent.push(next);
         }
         sent
@@ -635,7 +635,7 @@ mod lists {
     }
 
     #[tokio::test]
-    async fn a_list_shows_requests_as_every_other_route_does_newest_first() {
+    async fn a_list_returns_whole_requests_newest_first() {
         let system = System::shared(SHORT_MEMORY).await;
         let alice = system.alice().await;
         let sent = sent_apart(&alice, 3).await;
@@ -648,7 +648,7 @@ mod lists {
     }
 
     #[tokio::test]
-    async fn an_agent_gets_their_own_and_a_supervisor_the_workspaces() {
+    async fn an_agent_lists_their_own_requests_and_a_supervisor_the_workspaces() {
         let system = System::shared(SHORT_MEMORY).await;
         let alice = system.alice().await;
         let bob = system.user(&alice.workspace, "bob", "agent").await;
@@ -667,7 +667,7 @@ mod lists {
     }
 
     #[tokio::test]
-    async fn a_list_can_be_cut_down_to_a_status() {
+    async fn a_list_can_be_filtered_by_status() {
         let (system, short) = (System::shared(SHORT_MEMORY).await, System::shared(SHORT_LINK).await);
         let alice = system.alice().await;
         let sara = sara(&system, &alice).await;
@@ -709,7 +709,7 @@ mod lists {
     }
 
     #[tokio::test]
-    async fn a_list_can_be_cut_down_to_an_order_a_customer_or_a_conversation() {
+    async fn a_list_can_be_filtered_by_order_number_phone_and_conversation() {
         let system = System::shared(SHORT_MEMORY).await;
         let alice = system.alice().await;
         let bob = system.user(&alice.workspace, "bob", "agent").await;
@@ -770,7 +770,7 @@ mod lists {
     }
 
     #[tokio::test]
-    async fn a_filter_finds_exactly_what_it_says_whatever_characters_that_has() {
+    async fn a_filter_matches_its_exact_text_with_any_characters() {
         let system = System::shared(SHORT_MEMORY).await;
         let alice = system.alice().await;
         let texts = [
@@ -800,7 +800,7 @@ mod lists {
     }
 
     #[tokio::test]
-    async fn a_plus_that_was_read_as_a_space_is_explained() {
+    async fn a_plus_that_was_decoded_as_a_space_is_explained() {
         let system = System::shared(SHORT_MEMORY).await;
         let alice = system.alice().await;
         let phone = phone();
@@ -811,9 +811,12 @@ mod lists {
         let refused = list(&phone).await;
         assert_eq!(refused.bad_fields(), ["phone"]);
         let message = refused.json()["errors"][0]["message"].as_str().unwrap().to_owned();
-        assert!(message.contains("+27831234567") && message.contains("a space came in place of its plus"), "{message}");
-        assert!(!message.contains('%'), "what a person reads has no encodings: {message}");
-        assert!(!message.contains(&phone[1..]), "a message never repeats a number: {message}");
+        assert!(
+            message.contains("+27831234567") && message.contains("its plus sign was received as a space"),
+            "{message}"
+        );
+        assert!(!message.contains('%'), "the message contains no percent-encoding: {message}");
+        assert!(!message.contains(&phone[1..]), "the message does not repeat the phone number: {message}");
         let found = list(&phone.replace('+', "%2B")).await;
         assert_eq!(found.json()["items"][0]["id"], sent["id"]);
     }
@@ -873,12 +876,12 @@ mod lists {
             if cursor.is_none() {
                 return pages;
             }
-            assert!(pages.len() < 100, "it never ends");
+            assert!(pages.len() < 100, "the list does not end after 100 pages");
         }
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_call_looks_at_1000_requests_and_answers_an_empty_page_that_leads_on_to_the_match() {
+    async fn a_call_reads_1000_requests_and_its_empty_page_leads_on_to_the_match() {
         let system = System::start(&[]).await;
         let alice = system.alice().await;
         let sara = sara(&system, &alice).await;
@@ -897,7 +900,7 @@ mod lists {
             assert_eq!(walk(user, &[("order_number", "none")]).await, [ids(&[]), ids(&[])]);
             let (from, to) = (requests[1_000].created_at.to_string(), requests[0].created_at.to_string());
             let within = [("order_number", "rare"), ("from", &*from), ("to", &*to)];
-            assert_eq!(walk(user, &within).await, [ids(&[999])], "1000 requests and no more: the only page");
+            assert_eq!(walk(user, &within).await, [ids(&[999])], "a range of exactly 1000 requests is one page");
         }
         system.stop().await;
     }
@@ -937,7 +940,7 @@ mod lists {
     }
 
     #[tokio::test]
-    async fn a_wrong_query_is_named_field_by_field() {
+    async fn every_invalid_query_parameter_is_named() {
         let system = System::shared(SHORT_MEMORY).await;
         let alice = system.alice().await;
         for (name, value) in [
@@ -992,7 +995,7 @@ mod lists {
     }
 
     #[tokio::test]
-    async fn an_empty_parameter_is_as_good_as_none() {
+    async fn an_empty_parameter_counts_as_absent() {
         let system = System::shared(SHORT_MEMORY).await;
         let alice = system.alice().await;
         let sent = alice.sent().await;
@@ -1002,7 +1005,7 @@ mod lists {
     }
 
     #[tokio::test]
-    async fn pages_follow_each_other_without_gap_or_double() {
+    async fn pages_have_no_gaps_and_no_duplicates() {
         let system = System::shared(SHORT_MEMORY).await;
         let alice = system.alice().await;
         let bob = system.user(&alice.workspace, "bob", "agent").await;
@@ -1035,7 +1038,7 @@ mod lists {
     }
 
     #[tokio::test]
-    async fn what_is_sent_while_somebody_turns_the_pages_does_not_shift_them() {
+    async fn new_requests_do_not_shift_the_pages_of_a_list() {
         let system = System::shared(SHORT_MEMORY).await;
         let alice = system.alice().await;
         let expected = newest_first(&sent_apart(&alice, 6).await);
@@ -1054,7 +1057,7 @@ mod lists {
     }
 
     #[tokio::test]
-    async fn a_cursor_is_one_that_was_given_out() {
+    async fn only_a_cursor_that_a_list_returned_is_accepted() {
         let system = System::shared(SHORT_MEMORY).await;
         let alice = system.alice().await;
         sent_apart(&alice, 2).await;
@@ -1080,7 +1083,7 @@ mod webhooks {
     }
 
     #[tokio::test]
-    async fn a_signed_event_that_is_not_ours_is_taken_and_ignored() {
+    async fn a_signed_webhook_about_something_else_is_accepted_and_ignored() {
         let system = System::shared(&[]).await;
         for body in [
             report(),
@@ -1097,7 +1100,7 @@ mod webhooks {
     }
 
     #[tokio::test]
-    async fn a_signature_that_is_missing_wrong_old_or_from_the_future_is_refused_and_changes_nothing() {
+    async fn a_missing_wrong_old_or_future_signature_is_rejected_and_changes_nothing() {
         let system = System::shared(&[]).await;
         let alice = system.alice().await;
         let sent = alice.sent().await;
@@ -1160,7 +1163,7 @@ mod webhooks {
     }
 
     #[tokio::test]
-    async fn during_a_rotation_both_secrets_hold() {
+    async fn both_secrets_are_valid_during_a_rotation() {
         let new = "whsec_YW5vdGhlciBzZWNyZXQgb2YgbW9yZSB0aGFuIDI0IGJ5dGVz";
         let both = format!("{new} {WEBHOOK_SECRET}");
         let system = System::shared(&[("SANDBOX_WEBHOOK_SECRET", &both)]).await;
@@ -1178,7 +1181,7 @@ mod webhooks {
     }
 
     #[tokio::test]
-    async fn a_signed_body_that_cannot_be_read_is_malformed_and_changes_nothing() {
+    async fn a_signed_body_that_cannot_be_parsed_is_malformed_and_changes_nothing() {
         let system = System::shared(&[]).await;
         let alice = system.alice().await;
         let sent = alice.sent().await;
@@ -1216,7 +1219,7 @@ mod webhooks {
     }
 
     #[tokio::test]
-    async fn an_unknown_provider_is_not_found_signed_or_not() {
+    async fn the_webhook_address_of_an_unknown_provider_is_not_found_signed_or_not() {
         let system = System::shared(&[]).await;
         let body = report();
         for provider in ["stripe", "Sandbox", "sandbox%20", "%00"] {
@@ -1228,7 +1231,7 @@ mod webhooks {
     }
 
     #[tokio::test]
-    async fn the_signature_counts_and_not_what_the_body_is_called() {
+    async fn a_webhook_is_accepted_by_its_signature_whatever_its_content_type() {
         let system = System::shared(&[]).await;
         let alice = system.alice().await;
         for content_type in ["application/json", "text/plain", "application/octet-stream", "application/webhook+json"] {
@@ -1253,7 +1256,7 @@ mod other_sites {
     }
 
     #[tokio::test]
-    async fn by_default_no_other_site_may_call() {
+    async fn by_default_no_other_origin_may_call() {
         let system = System::shared(&[]).await;
         let answer = preflight(&system, "https://desk.example.com", "POST").await;
         assert_eq!(answer.header("access-control-allow-origin"), "");
@@ -1265,7 +1268,7 @@ mod other_sites {
     }
 
     #[tokio::test]
-    async fn the_allowed_origins_alone_may_call() {
+    async fn only_the_allowed_origins_may_call() {
         let system = System::shared(&[("ALLOWED_ORIGINS", "https://desk.example.com,http://localhost:5173")]).await;
         let alice = system.alice().await;
         for origin in ["https://desk.example.com", "http://localhost:5173"] {

@@ -36,7 +36,7 @@ async fn removed_by_time(url: &str) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_removed_link_settles_its_request_although_nothing_was_scheduled() {
+async fn the_removal_of_an_expired_link_settles_its_request_without_the_schedule() {
     let handlers = Handlers::with_limits(1, 1).await;
     let ((unclicked, _), (unpaid, _), (canceled, _)) =
         tokio::join!(handlers.sent(), handlers.clicked(), handlers.sent());
@@ -72,9 +72,9 @@ async fn a_removed_link_settles_its_request_although_nothing_was_scheduled() {
     assert!(handlers.provider.has_closed(&unpaid));
 }
 
-/// A link that a person deleted by hand does not mean that its time has passed.
+/// A deletion by hand does not mean that the deadline has passed.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_link_that_was_removed_by_somebody_settles_nothing() {
+async fn a_link_that_was_deleted_by_hand_settles_nothing() {
     let handlers = Handlers::with_limits(1, 1).await;
     let (id, _) = handlers.sent().await;
     let deadline = handlers.stored(&id).await.deadline;
@@ -83,7 +83,7 @@ async fn a_link_that_was_removed_by_somebody_settles_nothing() {
     event["Records"][0].as_object_mut().unwrap().remove("userIdentity");
     handlers.expire(&event).await;
     assert_eq!(handlers.stored(&id).await.status, Status::Sent);
-    // An expired deadline is found without any removal.
+    // The schedule finds a passed deadline without any removal.
     handlers.expire_what_is_due().await;
     assert_eq!(handlers.stored(&id).await.status, Status::Expired);
 }

@@ -93,7 +93,7 @@ fn with_raw(place: &str, raw: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn no_value_that_is_wrong_everywhere_is_taken_anywhere() {
+async fn no_field_accepts_a_value_that_is_invalid_everywhere() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth)).into_bytes();
@@ -197,7 +197,7 @@ async fn no_value_that_is_wrong_everywhere_is_taken_anywhere() {
 }
 
 #[tokio::test]
-async fn random_bytes_are_no_order() {
+async fn random_bytes_are_rejected_as_an_order() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let mut random = Random::new(0x5EED_0001);
@@ -215,7 +215,7 @@ async fn random_bytes_are_no_order() {
 /// An order with bytes changed, removed or inserted may still be valid. Then it is stored as it was answered; otherwise
 /// nothing is stored.
 #[tokio::test]
-async fn a_damaged_order_is_refused_or_stored_as_it_was_answered() {
+async fn a_damaged_order_is_rejected_or_stored_as_it_was_answered() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let mut random = Random::new(0x5EED_0002);
@@ -240,7 +240,7 @@ async fn a_damaged_order_is_refused_or_stored_as_it_was_answered() {
             assert_refused(&answer, &format!("round {round}: {asked}"));
         }
     }
-    assert!(refused > 100 && !stored.is_empty(), "{refused} of 400 refused shows little");
+    assert!(refused > 100 && !stored.is_empty(), "{refused} of 400 rejected: too few to prove the rule");
     let mut found = alice.everything().await;
     let by_id = |requests: &mut Vec<Value>| requests.sort_by_key(|request| id(request).to_owned());
     by_id(&mut found);
@@ -255,7 +255,7 @@ fn header_bytes(random: &mut Random, count: usize) -> HeaderValue {
 }
 
 #[tokio::test]
-async fn no_header_breaks_anything() {
+async fn random_headers_break_nothing() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let sent = alice.sent().await;
@@ -330,7 +330,7 @@ fn encoded(bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn no_path_leads_anywhere_it_should_not() {
+async fn a_malformed_path_reaches_no_other_route() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let sent = alice.sent().await;
@@ -404,7 +404,7 @@ async fn no_path_leads_anywhere_it_should_not() {
 }
 
 #[tokio::test]
-async fn no_query_finds_or_breaks_anything() {
+async fn a_malformed_query_finds_and_breaks_nothing() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let mut random = Random::new(0x5EED_0005);
@@ -463,12 +463,12 @@ async fn no_query_finds_or_breaks_anything() {
 }
 
 #[tokio::test]
-async fn a_damaged_webhook_never_changes_more_than_it_says() {
+async fn a_damaged_webhook_changes_nothing_beyond_its_content() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let mut random = Random::new(0x5EED_0006);
     let mut sent = alice.sent().await;
-    let (mut taken, mut unreadable) = (0, 0);
+    let (mut accepted, mut unreadable) = (0, 0);
     for round in 0..250 {
         let mut body = paid(&sent, "pay_1", shifted(now(), -1_000)).to_string().into_bytes();
         for _ in 0..=random.below(2) {
@@ -489,7 +489,7 @@ async fn a_damaged_webhook_never_changes_more_than_it_says() {
         let request = alice.read(id(&sent)).await;
         if request != sent {
             // The webhook was accepted, so the damage was neither in the request's identifier nor in the money.
-            taken += 1;
+            accepted += 1;
             assert_eq!((answer.status, &request["status"]), (200, &json!("paid")), "{body}");
             let report: Value = serde_json::from_str(&body).unwrap();
             for name in ["amount", "currency"] {
@@ -500,7 +500,10 @@ async fn a_damaged_webhook_never_changes_more_than_it_says() {
             sent = alice.sent().await;
         }
     }
-    assert!(taken > 10 && unreadable > 10, "{taken} taken and {unreadable} unreadable of 250 show little");
+    assert!(
+        accepted > 10 && unreadable > 10,
+        "{accepted} accepted and {unreadable} malformed of 250: too few to prove the rule"
+    );
     // Without a valid signature, the content is irrelevant.
     for _ in 0..60 {
         let length = random.below(2_000);
@@ -512,7 +515,7 @@ async fn a_damaged_webhook_never_changes_more_than_it_says() {
 }
 
 #[tokio::test]
-async fn the_runners_own_routes_refuse_nonsense_too() {
+async fn the_local_runners_own_routes_reject_malformed_input() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let sent = alice.sent().await;
@@ -568,7 +571,7 @@ async fn raw(system: &System, bytes: &[u8]) -> String {
 
 /// Bytes that no HTTP client would send.
 #[tokio::test]
-async fn no_bytes_on_the_wire_break_anything() {
+async fn malformed_bytes_on_the_connection_break_nothing() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let sent = alice.sent().await;
@@ -662,7 +665,7 @@ async fn no_bytes_on_the_wire_break_anything() {
 
 /// Valid texts with a special meaning in some format are returned unchanged everywhere.
 #[tokio::test]
-async fn harmless_but_strange_texts_are_kept_as_they_are() {
+async fn unusual_but_valid_texts_are_stored_unchanged() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     for text in [

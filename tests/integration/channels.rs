@@ -183,7 +183,7 @@ fn refusals(channel: ChannelName) -> Vec<(Reply, &'static str)> {
 }
 
 #[tokio::test]
-async fn the_customer_reads_the_same_through_every_channel() {
+async fn every_channel_sends_the_same_text() {
     for &channel in ChannelName::ALL {
         let setting = Setting::of(channel).await;
         let (id, event) = setting.sent().await;
@@ -201,7 +201,7 @@ async fn the_customer_reads_the_same_through_every_channel() {
 }
 
 #[tokio::test]
-async fn a_text_message_names_who_sends_it_and_does_not_outlive_its_link() {
+async fn a_text_message_has_its_sender_and_its_validity_ends_with_the_link() {
     let setting = Setting::of(Sms).await;
     let (_, event) = setting.sent().await;
     setting.run(&event).await.unwrap();
@@ -218,7 +218,7 @@ async fn a_text_message_names_who_sends_it_and_does_not_outlive_its_link() {
 }
 
 #[tokio::test]
-async fn delivery_costs_one_write_unit_and_with_a_chat_that_drops_repeats_no_more_than_a_read_of_what_comes_late() {
+async fn a_message_costs_one_write_unit_and_over_the_chat_at_most_one_read() {
     for channel in CLAIMING {
         let setting = Setting::of(channel).await;
         let (id, event) = setting.sent().await;
@@ -227,7 +227,7 @@ async fn delivery_costs_one_write_unit_and_with_a_chat_that_drops_repeats_no_mor
         let made: Vec<_> = calls.iter().map(|call| (call.operation.as_str(), call.units)).collect();
         assert_eq!(made, [("UpdateItem", 1.0)], "{channel}");
         let size = setting.handlers.item_size(&id).await;
-        assert!(size <= 1024, "{size} bytes: each further kilobyte costs another unit at every write");
+        assert!(size <= 1024, "{size} bytes: each further kilobyte costs another unit with every write");
     }
     let setting = Setting::of(Webhook).await;
     let (_, event) = setting.sent().await;
@@ -239,7 +239,7 @@ async fn delivery_costs_one_write_unit_and_with_a_chat_that_drops_repeats_no_mor
 }
 
 #[tokio::test]
-async fn a_link_that_nobody_waits_for_any_more_is_not_sent() {
+async fn a_link_that_is_no_longer_useful_is_not_sent() {
     for &channel in ChannelName::ALL {
         let setting = Setting::of(channel).await;
         for end in ["canceled", "clicked", "paid"] {
@@ -264,7 +264,7 @@ async fn a_link_that_nobody_waits_for_any_more_is_not_sent() {
 }
 
 #[tokio::test]
-async fn a_chat_that_did_not_look_at_a_text_is_asked_again() {
+async fn a_rejection_by_the_chat_that_may_pass_is_retried() {
     let setting = Setting::of(Webhook).await;
     for status in [301, 401, 403, 404, 408, 429, 500, 503] {
         let (id, event) = setting.sent().await;
@@ -286,7 +286,7 @@ async fn a_chat_that_did_not_look_at_a_text_is_asked_again() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_read_by_the_agent_and_announced_once_and_nothing_is_sent_again() {
+async fn a_rejected_message_is_recorded_and_published_once_and_not_sent_again() {
     for &channel in ChannelName::ALL {
         let setting = Setting::of(channel).await;
         for (reply, reason) in refusals(channel) {
@@ -308,7 +308,7 @@ async fn a_refusal_is_read_by_the_agent_and_announced_once_and_nothing_is_sent_a
 }
 
 #[tokio::test]
-async fn a_channel_that_is_busy_is_tried_again_within_the_run() {
+async fn a_busy_channel_is_retried_within_the_run() {
     for &channel in ChannelName::ALL {
         let setting = Setting::of(channel).await;
         let (id, event) = setting.sent().await;
@@ -320,7 +320,7 @@ async fn a_channel_that_is_busy_is_tried_again_within_the_run() {
 }
 
 #[tokio::test]
-async fn a_channel_that_stays_busy_leaves_the_message_to_the_next_run() {
+async fn a_message_to_a_channel_that_stays_busy_is_left_to_the_next_run() {
     for &channel in ChannelName::ALL {
         let setting = Setting::of(channel).await;
         let (id, event) = setting.sent().await;
@@ -336,7 +336,7 @@ async fn a_channel_that_stays_busy_leaves_the_message_to_the_next_run() {
 }
 
 #[tokio::test]
-async fn the_last_run_that_fails_tells_the_agent() {
+async fn the_last_failed_run_records_why_the_link_did_not_arrive() {
     for (channel, age, left) in [(Sms, 185, 115), (WhatsApp, 1, 59), (Clickatell, 65, 90), (Webhook, 185, 115)] {
         let setting = Setting::of(channel).await;
         let (id, event) = setting.sent().await;
@@ -348,7 +348,7 @@ async fn the_last_run_that_fails_tells_the_agent() {
 }
 
 #[tokio::test]
-async fn a_channel_that_cannot_be_reached_has_sent_nothing() {
+async fn an_unreachable_channel_has_sent_nothing() {
     let closed = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("http://{}", closed.local_addr().unwrap());
     drop(closed);
@@ -360,12 +360,12 @@ async fn a_channel_that_cannot_be_reached_has_sent_nothing() {
         setting.assert_nothing_recorded(&id).await;
         setting.notify = working;
         setting.run(&event).await.unwrap();
-        assert_eq!(setting.channels.received().len(), 1, "{channel}: the claim was given back");
+        assert_eq!(setting.channels.received().len(), 1, "{channel}: the claim was released");
     }
 }
 
 #[tokio::test]
-async fn a_message_whose_answer_is_lost_is_not_sent_again_and_the_agent_is_told() {
+async fn a_message_whose_answer_is_lost_is_not_sent_again_and_is_recorded() {
     for channel in CLAIMING {
         let setting = Setting::of(channel).await;
         let (id, event) = setting.sent().await;
@@ -386,7 +386,7 @@ async fn a_message_whose_answer_is_lost_is_not_sent_again_and_the_agent_is_told(
 }
 
 #[tokio::test]
-async fn the_function_run_twice_or_at_once_sends_one_message() {
+async fn repeated_and_concurrent_runs_send_one_message() {
     for channel in CLAIMING {
         let setting = Setting::of(channel).await;
         let (id, event) = setting.sent().await;
@@ -404,7 +404,7 @@ async fn the_function_run_twice_or_at_once_sends_one_message() {
 }
 
 #[tokio::test]
-async fn a_write_whose_answer_is_lost_changes_nothing_for_the_customer() {
+async fn a_write_whose_answer_is_lost_does_not_affect_the_customer() {
     for fault in [Fault::AnswerLost, Fault::RequestLost] {
         // The write of the claim fails.
         let setting = Setting::of(WhatsApp).await;
@@ -433,12 +433,12 @@ async fn a_write_whose_answer_is_lost_changes_nothing_for_the_customer() {
 }
 
 #[tokio::test]
-async fn a_table_that_cannot_be_reached_keeps_the_message_back() {
+async fn no_message_is_sent_while_the_table_is_unreachable() {
     let setting = Setting::of(WhatsApp).await;
     let (id, event) = setting.sent().await;
     setting.handlers.proxy.fail_next_writes(&[Fault::RequestLost; 4]);
     assert!(setting.run(&event).await.unwrap_err().contains("store"));
-    assert_eq!(setting.channels.calls(), 0, "what is not claimed is not sent");
+    assert_eq!(setting.channels.calls(), 0, "an unclaimed message is not sent");
     setting.run(&event).await.unwrap();
     assert_eq!(setting.channels.received().len(), 1);
     // If a rejection could not be recorded, the next run records that delivery is unconfirmed.
@@ -454,7 +454,7 @@ async fn a_table_that_cannot_be_reached_keeps_the_message_back() {
 }
 
 #[tokio::test]
-async fn a_run_that_was_cut_off_before_it_sent_loses_the_text_and_the_agent_is_told() {
+async fn a_run_that_stopped_before_it_sent_is_recorded_as_unconfirmed() {
     let setting = Setting::of(Sms).await;
     let (id, event) = setting.sent().await;
     let claimed = setting.handlers.store().record_fact(id.parse().unwrap(), &claim_to(&event)).await.unwrap();
@@ -469,7 +469,7 @@ async fn a_run_that_was_cut_off_before_it_sent_loses_the_text_and_the_agent_is_t
 }
 
 #[tokio::test]
-async fn only_its_own_claim_is_given_back() {
+async fn a_run_releases_only_its_own_claim() {
     let setting = Setting::of(Sms).await;
     let (id, event) = setting.sent().await;
     let (store, id) = (setting.handlers.store(), id.parse().unwrap());
@@ -487,7 +487,7 @@ async fn only_its_own_claim_is_given_back() {
 }
 
 #[tokio::test]
-async fn a_link_that_has_ended_is_not_sent_and_leaves_no_entry() {
+async fn the_link_of_an_ended_request_is_not_sent_and_adds_no_entry() {
     for channel in [Sms, Webhook] {
         let setting = Setting::of(channel).await;
         let (id, event) = setting.sent().await;
@@ -498,7 +498,7 @@ async fn a_link_that_has_ended_is_not_sent_and_leaves_no_entry() {
 }
 
 #[tokio::test]
-async fn no_try_begins_after_the_end_of_the_link_and_an_ended_link_gets_no_entry() {
+async fn no_attempt_begins_after_the_deadline_and_an_expired_link_gets_no_entry() {
     let (handlers, channels) = (Handlers::with_limits(1, 900).await, Channels::start().await);
     let notify = notifier(&handlers, WhatsApp, &channels.url);
     let setting = Setting { handlers, channels, notify };
@@ -517,7 +517,7 @@ async fn no_try_begins_after_the_end_of_the_link_and_an_ended_link_gets_no_entry
 }
 
 #[tokio::test]
-async fn whoever_has_clicked_has_the_link() {
+async fn a_clicked_link_counts_as_delivered() {
     for channel in [Sms, Webhook] {
         let setting = Setting::of(channel).await;
         let (id, token) = setting.handlers.sent().await;
@@ -551,7 +551,7 @@ async fn a_link_that_was_not_delivered_can_still_be_clicked_and_canceled() {
 }
 
 #[tokio::test]
-async fn other_texts_that_fail_stay_with_the_bus_and_leave_no_entry() {
+async fn a_failed_text_without_a_link_is_left_to_the_bus_and_adds_no_entry() {
     for &channel in ChannelName::ALL {
         let setting = Setting::of(channel).await;
         let (id, _) = setting.sent().await;
@@ -571,7 +571,7 @@ async fn other_texts_that_fail_stay_with_the_bus_and_leave_no_entry() {
 }
 
 #[tokio::test]
-async fn a_text_that_this_one_customer_cannot_get_is_no_matter_for_an_operator() {
+async fn a_text_rejected_for_its_recipient_does_not_reach_the_dead_letter_queue() {
     for channel in CLAIMING {
         for (reply, reason) in refusals(channel).into_iter().filter(|(_, reason)| !reason.starts_with("channel_")) {
             let setting = Setting::of(channel).await;
@@ -589,7 +589,7 @@ async fn a_text_that_this_one_customer_cannot_get_is_no_matter_for_an_operator()
 }
 
 #[tokio::test]
-async fn a_text_is_given_up_once_whoever_says_so() {
+async fn a_text_is_abandoned_once_by_run_or_by_report() {
     let setting = Setting::of(Sms).await;
     let (store, channel) = (setting.handlers.store(), setting.channel(Webhook));
     let (id, event) = setting.sent().await;
@@ -613,7 +613,7 @@ async fn a_text_is_given_up_once_whoever_says_so() {
 }
 
 #[tokio::test]
-async fn a_text_without_a_link_whose_run_was_cut_off_is_said_to_be_lost() {
+async fn a_text_without_a_link_whose_run_stopped_is_reported_as_unconfirmed() {
     let setting = Setting::of(Sms).await;
     let (store, channel) = (setting.handlers.store(), setting.channel(Clickatell));
     let (id, _) = setting.sent().await;
@@ -622,7 +622,7 @@ async fn a_text_without_a_link_whose_run_was_cut_off_is_said_to_be_lost() {
     store.record_fact(id.parse().unwrap(), &claim_to(&event)).await.unwrap();
     let mut event: PaymentRequestEvent = serde_json::from_value(event).unwrap();
     let at_once = notify(&store, &channel, &Doors::default(), &LAMBDA_RETRIES, &event).await.unwrap();
-    assert!(matches!(at_once, Notified::Elsewhere), "its run may still be at work: {at_once:?}");
+    assert!(matches!(at_once, Notified::Elsewhere), "the run that claimed it may still be in progress: {at_once:?}");
     event.occurred_at = SystemClock.now().saturating_sub(Duration::from_secs(65));
     let later = notify(&store, &channel, &Doors::default(), &LAMBDA_RETRIES, &event).await.unwrap();
     let reason = DeliveryFailure::DeliveryUnconfirmed;
@@ -631,7 +631,7 @@ async fn a_text_without_a_link_whose_run_was_cut_off_is_said_to_be_lost() {
 }
 
 #[tokio::test]
-async fn a_text_for_a_request_that_nobody_knows_is_not_sent() {
+async fn a_text_for_an_unknown_request_is_not_sent() {
     let setting = Setting::of(Sms).await;
     let (_, mut event) = setting.sent().await;
     let id = domain::PaymentRequestId::new(&Doors::default()).unwrap().to_string();
@@ -642,7 +642,7 @@ async fn a_text_for_a_request_that_nobody_knows_is_not_sent() {
 }
 
 #[tokio::test]
-async fn a_token_that_the_channel_does_not_take_is_a_refusal() {
+async fn a_rejected_channel_token_is_a_rejected_message() {
     for (channel, variable) in [(WhatsApp, "WHATSAPP_ACCESS_TOKEN"), (Clickatell, "CLICKATELL_API_KEY")] {
         let mut setting = Setting::of(channel).await;
         let url = setting.channels.url.clone();
@@ -662,7 +662,7 @@ async fn a_token_that_the_channel_does_not_take_is_a_refusal() {
 }
 
 #[tokio::test]
-async fn a_token_that_was_replaced_is_read_again_before_a_message_is_given_up() {
+async fn a_replaced_channel_token_is_read_again_before_a_message_is_abandoned() {
     let value = Arc::new(Mutex::new("old"));
     let secret = Arc::clone(&value);
     let answer =

@@ -1,4 +1,5 @@
-//! The public contract, each part once and whole: the answer of every route, every problem, event, message and webhook.
+//! The public contract, with a complete snapshot of each part: the answer of every route, and every problem, event,
+//! message and webhook.
 //!
 //! A snapshot that belongs to the test of a rule is made in that test. The other snapshots are made here.
 
@@ -62,7 +63,7 @@ const PROBLEMS: [&str; 15] = [
 ];
 
 #[test]
-fn every_route_of_the_template_has_a_whole_answer() {
+fn every_route_of_the_template_has_a_snapshot() {
     let routes: BTreeSet<String> = local::routes().unwrap().into_iter().collect();
     assert_eq!(routes, ROUTES.map(|(route, _)| route.to_owned()).into());
     let snapshots = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/snapshots");
@@ -72,7 +73,7 @@ fn every_route_of_the_template_has_a_whole_answer() {
 }
 
 #[tokio::test]
-async fn what_agents_and_supervisors_get() {
+async fn answers_to_agents_and_supervisors() {
     let system = System::shared(&[]).await;
     let (alice, phone) = (system.alice().await, phone());
     let mut examples = Examples::of(&alice.workspace, &phone);
@@ -226,9 +227,9 @@ async fn every_message_of_every_channel() {
 }
 
 #[tokio::test]
-async fn a_report_of_a_channel_and_its_answer() {
+async fn a_delivery_report_and_its_answer() {
     let setting = crate::delivery_reports::Setting::of(ChannelName::Webhook).await;
-    let (_, _, message) = setting.taken().await;
+    let (_, _, message) = setting.accepted().await;
     let report =
         crate::delivery_reports::report(ChannelName::Webhook, &message, crate::delivery_reports::Outcome::Failed);
     let answer = setting.post(&report).await;

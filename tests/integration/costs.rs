@@ -34,13 +34,13 @@ async fn each_path_makes_the_calls_it_needs_and_a_whole_life_takes_at_most_11_wr
     assert_eq!(handlers.stored(&id).await.status, Status::Paid);
     let size = handlers.item_size(&id).await;
     println!("item: {size} bytes");
-    assert!(size <= 1024, "{size} bytes: each further kilobyte costs another unit at every write");
+    assert!(size <= 1024, "{size} bytes: each further kilobyte costs another unit with every write");
 }
 
 /// The customer's part and the money are reported separately. That makes one more write, and another that prolongs the
 /// customer's link. The first report removes the request from the index, so the second costs one unit only.
 #[tokio::test]
-async fn a_payment_that_takes_time_costs_two_write_units_more_than_another() {
+async fn a_delayed_payment_costs_two_more_write_units() {
     for arrives in [true, false] {
         let handlers = Handlers::start().await;
         let (id, _) = handlers.clicked().await;
@@ -57,7 +57,7 @@ async fn a_payment_that_takes_time_costs_two_write_units_more_than_another() {
         assert_eq!((reads_and_writes(&process), write_units(&process)), ((0, 2), 3.0), "{process:?}");
         assert_eq!((reads_and_writes(&settle), write_units(&settle)), ((0, 1), 1.0), "{settle:?}");
         let size = handlers.item_size(&id).await;
-        assert!(size <= 1024, "{size} bytes: each further kilobyte costs another unit at every write");
+        assert!(size <= 1024, "{size} bytes: each further kilobyte costs another unit with every write");
     }
 }
 
@@ -81,10 +81,10 @@ async fn a_claim_to_a_message_costs_one_write_unit_and_leaves_the_item_below_a_k
     for claimed in [&first, &second] {
         assert_eq!((reads_and_writes(claimed), write_units(claimed)), ((0, 1), 1.0), "{claimed:?}");
     }
-    assert!(write_units(&life) <= 6.0, "click and pay cost what they do without: {life:?}");
+    assert!(write_units(&life) <= 6.0, "click and pay cost no more than without claims: {life:?}");
     let size = handlers.item_size(&id).await;
     println!("item with two claims: {size} bytes");
-    assert!(size <= 1024, "{size} bytes: each further kilobyte costs another unit at every write");
+    assert!(size <= 1024, "{size} bytes: each further kilobyte costs another unit with every write");
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn a_cancel_is_one_call_whether_it_works_or_not() {
 }
 
 #[tokio::test]
-async fn a_further_click_is_one_read_and_one_refused_write() {
+async fn a_repeated_click_is_one_read_and_one_rejected_write() {
     let handlers = Handlers::start().await;
     let (_, token) = handlers.clicked().await;
     handlers.proxy.take_calls();
@@ -108,7 +108,7 @@ async fn a_further_click_is_one_read_and_one_refused_write() {
 }
 
 #[tokio::test]
-async fn an_expiry_that_nobody_clicked_is_one_write_and_leaves_the_index() {
+async fn the_expiry_of_an_unclicked_request_is_one_write_and_removes_it_from_the_index() {
     let handlers = Handlers::with_limits(1, 1).await;
     let (id, _) = handlers.sent().await;
     let deadline = handlers.stored(&id).await.deadline;

@@ -11,7 +11,7 @@ use tests::proxy::Fault;
 
 /// The claim was written, and nothing after it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_click_that_stops_after_the_claim_is_healed_by_pressing_again() {
+async fn another_press_completes_a_click_that_stopped_after_the_claim() {
     let handlers = Handlers::start().await;
     let (id, token) = handlers.sent().await;
     handlers.provider.set_unreachable(true);
@@ -32,7 +32,7 @@ async fn a_click_that_stops_after_the_claim_is_healed_by_pressing_again() {
 
 /// The checkout exists at the provider, but it is not stored here.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_click_that_stops_before_the_checkout_is_kept_is_healed_by_pressing_again() {
+async fn another_press_completes_a_click_that_stopped_before_the_checkout_was_stored() {
     for fault in [Fault::AnswerLost, Fault::RequestLost] {
         let handlers = Handlers::start().await;
         let (id, token) = handlers.sent().await;
@@ -49,7 +49,7 @@ async fn a_click_that_stops_before_the_checkout_is_kept_is_healed_by_pressing_ag
 
 /// The customer never presses again. The checkout that may exist is closed before the request expires.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_click_that_stopped_for_good_still_expires_with_its_checkout_closed() {
+async fn a_click_that_is_never_completed_expires_with_its_checkout_closed() {
     let handlers = Handlers::with_limits(300, 1).await;
     let (id, token) = handlers.sent().await;
     handlers.proxy.fail_next_writes(&[
@@ -65,17 +65,17 @@ async fn a_click_that_stopped_for_good_still_expires_with_its_checkout_closed() 
     tests::until(request.deadline).await;
     handlers.link_removed(&id).await;
     assert_eq!(handlers.stored(&id).await.status, Status::Expired);
-    assert!(handlers.provider.has_closed(&id), "nobody can pay for what has ended");
+    assert!(handlers.provider.has_closed(&id), "an ended request has no open checkout");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refund_that_the_provider_does_not_take_stays_due_until_it_does() {
+async fn a_refund_stays_due_until_the_provider_accepts_it() {
     let handlers = Handlers::start().await;
     let (id, _) = handlers.sent().await;
     handlers.cancel(&id).await;
     handlers.pay(&id, SystemClock.now()).await;
     handlers.provider.set_unreachable(true);
-    assert!(handlers.refund_due(&id).await.is_err(), "the bus has to deliver again");
+    assert!(handlers.refund_due(&id).await.is_err(), "the failure makes the bus deliver again");
     assert_eq!(handlers.stored(&id).await.status, Status::RefundDue);
     handlers.provider.set_unreachable(false);
     handlers.refund_due(&id).await.unwrap();
@@ -83,7 +83,7 @@ async fn a_refund_that_the_provider_does_not_take_stays_due_until_it_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unpaid_request_waits_for_an_unreachable_provider_for_ten_minutes_at_most() {
+async fn an_unpaid_request_waits_at_most_ten_minutes_for_an_unreachable_provider() {
     let handlers = Handlers::with_limits(300, 1).await;
     let (id, _) = handlers.clicked().await;
     let deadline = handlers.stored(&id).await.deadline;
@@ -98,31 +98,33 @@ async fn an_unpaid_request_waits_for_an_unreachable_provider_for_ten_minutes_at_
     let settled = tests::expire(&store, &Unreachable, grace_ends, id).await.unwrap();
     assert!(matches!(settled, Settled::ExpiredUnconfirmed(..)), "{settled:?}");
 
-    // The provider is reachable again and reports a payment made in time: the money counts.
+    // The provider is reachable again and reports a payment made in time. The payment counts.
     let payment = Payment { provider: "sandbox".into(), reference: "p".into(), paid_at: deadline };
     let money = store.get(id).await.unwrap().unwrap().details.money;
     let pay =
         Change::new(Command::Pay { payment, money }, grace_ends, domain::Actor::Provider, OperationId::of_message("p"));
-    let Changed::Applied(request) = store.change(id, &pay).await.unwrap() else { panic!("the money counts") };
+    let Changed::Applied(request) = store.change(id, &pay).await.unwrap() else {
+        panic!("a payment made in time counts")
+    };
     assert_possible(&request);
     assert_eq!(request.status, Status::Paid);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_is_owed_money_back_is_never_removed_and_a_settled_one_is() {
+async fn a_request_whose_refund_is_due_is_never_removed_and_a_terminal_one_is() {
     let handlers = Handlers::start().await;
     let (id, _) = handlers.sent().await;
-    assert_eq!(handlers.time_to_live(&id).await, None, "an open request stays");
+    assert_eq!(handlers.time_to_live(&id).await, None, "an open request has no time to live");
     handlers.cancel(&id).await;
-    assert!(handlers.time_to_live(&id).await.is_some(), "a settled request goes one day");
+    assert!(handlers.time_to_live(&id).await.is_some(), "a terminal request is removed after its retention");
     handlers.pay(&id, SystemClock.now()).await;
-    assert_eq!(handlers.time_to_live(&id).await, None, "money owed back is not forgotten");
+    assert_eq!(handlers.time_to_live(&id).await, None, "a request whose refund is due is not removed");
     handlers.refund_due(&id).await.unwrap();
     assert!(handlers.time_to_live(&id).await.is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn money_that_comes_for_an_expired_request_is_not_forgotten_either() {
+async fn money_that_arrives_for_an_expired_request_keeps_it_stored() {
     let handlers = Handlers::with_limits(1, 900).await;
     let id = handlers.create(None).await.body["id"].as_str().unwrap().to_owned();
     let expired = async {
@@ -131,14 +133,14 @@ async fn money_that_comes_for_an_expired_request_is_not_forgotten_either() {
         }
     };
     tokio::time::timeout(Duration::from_secs(30), expired).await.unwrap();
-    assert!(handlers.time_to_live(&id).await.is_some(), "a settled request goes one day");
+    assert!(handlers.time_to_live(&id).await.is_some(), "a terminal request is removed after its retention");
     handlers.pay(&id, SystemClock.now()).await;
     assert_eq!(handlers.stored(&id).await.status, Status::RefundDue);
-    assert_eq!(handlers.time_to_live(&id).await, None, "money owed back is not forgotten");
+    assert_eq!(handlers.time_to_live(&id).await, None, "a request whose refund is due is not removed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_paid_when_its_checkout_is_closed_is_paid_and_another_amount_is_not() {
+async fn a_payment_found_when_closing_counts_only_over_the_requested_amount() {
     let handlers = Handlers::with_limits(300, 1).await;
     let ((paid, _), (mismatched, _)) = tokio::join!(handlers.clicked(), handlers.clicked());
     for (id, amount) in [(&paid, 25_000), (&mismatched, 24_999)] {

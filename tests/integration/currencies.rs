@@ -1,4 +1,4 @@
-//! A currency that its country has given up. New requests in it are rejected; existing ones still run to their end.
+//! A currency that its country has abandoned. New requests in it are rejected; existing requests still continue.
 
 use crate::reports::{past, store};
 use adapters::DynamoDbStore;
@@ -15,7 +15,7 @@ fn in_leva(user: &User<'_>, created_at: Timestamp, statuses: &[Status]) -> Payme
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_former_currency_is_refused_for_a_new_request() {
+async fn a_new_request_in_a_former_currency_is_rejected() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     for former in ["BGN", "HRK", "SLL", "ZWL", "BOV", "CLF"] {
@@ -59,7 +59,7 @@ async fn a_request_in_a_former_currency_is_shown_paid_and_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn late_money_in_a_former_currency_goes_back() {
+async fn late_money_in_a_former_currency_is_refunded() {
     let system = System::start(&[]).await;
     let alice = system.alice().await;
     let request = in_leva(&alice, shifted(now(), -120_000), &[Status::Canceled]);

@@ -1,5 +1,5 @@
-//! A channel accepts a link and later reports that it did not arrive. The agent then reads the failure once, however
-//! often and by whatever way it is reported. Forged reports change nothing.
+//! A channel accepts a link and later reports that it did not arrive. The failure is then recorded once, however often
+//! it is reported and over whatever route. Forged reports change nothing.
 
 use adapters::ChannelName::{self, Clickatell, Sms, Webhook, WhatsApp};
 use domain::{Clock as _, SystemClock, Timestamp};
@@ -69,7 +69,7 @@ impl Setting {
 
     /// Creates a request whose link the channel accepts. Returns its identifier, the token of its link, and the
     /// channel's message.
-    pub(crate) async fn taken(&self) -> (String, String, Value) {
+    pub(crate) async fn accepted(&self) -> (String, String, Value) {
         let (id, token) = self.handlers.sent().await;
         let (_, event) = self.handlers.events(&id).await.pop().unwrap();
         self.run(&event).await;
@@ -234,10 +234,10 @@ fn signed(channel: ChannelName, body: &str, now: Timestamp) -> Value {
 }
 
 #[tokio::test]
-async fn the_agent_reads_that_a_link_did_not_arrive_however_often_the_channel_says_so() {
+async fn a_failed_link_is_recorded_once_however_often_it_is_reported() {
     for &channel in ChannelName::ALL {
         let setting = Setting::of(channel).await;
-        let (id, token, message) = setting.taken().await;
+        let (id, token, message) = setting.accepted().await;
         for outcome in [Outcome::Sent, Outcome::Failed, Outcome::Failed, Outcome::Delivered, Outcome::Failed] {
             setting.report(&message, outcome).await;
         }
@@ -251,14 +251,14 @@ async fn the_agent_reads_that_a_link_did_not_arrive_however_often_the_channel_sa
 }
 
 #[tokio::test]
-async fn a_link_that_arrives_or_is_still_on_its_way_leaves_nothing_to_read() {
+async fn a_link_that_arrived_or_is_in_flight_adds_no_entry() {
     for &channel in ChannelName::ALL {
         let setting = Setting::of(channel).await;
-        let (id, _, message) = setting.taken().await;
+        let (id, _, message) = setting.accepted().await;
         setting.handlers.proxy.take_calls();
         setting.report(&message, Outcome::Sent).await;
         setting.report(&message, Outcome::Delivered).await;
-        assert_eq!(setting.handlers.proxy.take_calls(), [], "{channel}: most reports say this, and cost nothing");
+        assert_eq!(setting.handlers.proxy.take_calls(), [], "{channel}: a report that changes nothing costs nothing");
         assert_eq!(setting.reasons(&id).await, [Value::Null], "{channel}");
     }
 }
@@ -267,7 +267,7 @@ async fn a_link_that_arrives_or_is_still_on_its_way_leaves_nothing_to_read() {
 async fn a_report_costs_one_write_unit() {
     for &channel in ChannelName::ALL {
         let setting = Setting::of(channel).await;
-        let (_, _, message) = setting.taken().await;
+        let (_, _, message) = setting.accepted().await;
         setting.handlers.proxy.take_calls();
         setting.report(&message, Outcome::Failed).await;
         let calls = setting.handlers.proxy.take_calls();
@@ -277,7 +277,7 @@ async fn a_report_costs_one_write_unit() {
 }
 
 #[tokio::test]
-async fn the_reason_is_the_channels_own() {
+async fn the_recorded_reason_is_the_channels() {
     let setting = Setting::of(Sms).await;
     for (kind, reason) in [
         ("TEXT_INVALID", "invalid_recipient"),
@@ -287,7 +287,7 @@ async fn the_reason_is_the_channels_own() {
         ("TEXT_SPAM", "channel_refused"),
         ("TEXT_PROTECT_BLOCKED", "channel_refused"),
     ] {
-        let (id, _, message) = setting.taken().await;
+        let (id, _, message) = setting.accepted().await;
         // A failure at the carrier may be temporary, so an event that is not final changes nothing.
         setting.reports.invoke(&notification(&text_event(&message, kind, false))).await.unwrap();
         assert_eq!(setting.reasons(&id).await.len(), 1, "{kind}");
@@ -302,7 +302,7 @@ async fn the_reason_is_the_channels_own() {
         (130_429, "channel_unavailable"),
         (131_049, "channel_refused"),
     ] {
-        let (id, _, message) = setting.taken().await;
+        let (id, _, message) = setting.accepted().await;
         assert_eq!(setting.post(&statuses(&[status(&message, "failed", Some(code))])).await.status, 200);
         setting.assert_failed(&id, reason).await;
     }
@@ -315,13 +315,13 @@ async fn the_reason_is_the_channels_own() {
         (131, "outside_conversation_window"),
         (133, "channel_unavailable"),
     ] {
-        let (id, _, message) = setting.taken().await;
+        let (id, _, message) = setting.accepted().await;
         assert_eq!(setting.post(&update(&message["messages"][0]["clientMessageId"], code, "x")).await.status, 200);
         setting.assert_failed(&id, reason).await;
     }
     let setting = Setting::of(Webhook).await;
     for failure in domain::DeliveryFailure::ALL {
-        let (id, _, message) = setting.taken().await;
+        let (id, _, message) = setting.accepted().await;
         let mut report = report(Webhook, &message, Outcome::Failed);
         report["data"]["reason"] = failure.code().into();
         crate::events::assert_valid("message.failed", &report);
@@ -331,31 +331,31 @@ async fn the_reason_is_the_channels_own() {
 }
 
 #[tokio::test]
-async fn whoever_has_clicked_has_the_link_and_one_that_has_ended_is_not_missed() {
+async fn a_failed_link_of_a_clicked_or_ended_request_adds_no_entry() {
     for &channel in ChannelName::ALL {
         let setting = Setting::of(channel).await;
-        let (clicked, token, message) = setting.taken().await;
+        let (clicked, token, message) = setting.accepted().await;
         setting.handlers.click(&token).await;
         setting.report(&message, Outcome::Failed).await;
         assert_eq!(setting.reasons(&clicked).await, [Value::Null, Value::Null], "{channel}");
-        let (canceled, _, message) = setting.taken().await;
+        let (canceled, _, message) = setting.accepted().await;
         setting.handlers.cancel(&canceled).await;
         setting.report(&message, Outcome::Failed).await;
         assert_eq!(setting.reasons(&canceled).await, [Value::Null, Value::Null], "{channel}");
     }
     let setting = Setting::with(Sms, Handlers::with_limits(1, 900).await).await;
-    let (id, _, message) = setting.taken().await;
+    let (id, _, message) = setting.accepted().await;
     let deadline = setting.handlers.stored(&id).await.deadline;
     tests::until(deadline).await;
     setting.report(&message, Outcome::Failed).await;
-    assert_eq!(setting.handlers.stored(&id).await.version(), 1, "its end is another matter");
+    assert_eq!(setting.handlers.stored(&id).await.version(), 1, "the report does not expire the request");
 }
 
 #[tokio::test]
-async fn what_was_already_known_is_not_said_twice() {
+async fn a_failure_that_a_run_has_recorded_is_not_recorded_again() {
     let setting = Setting::of(Clickatell).await;
     setting.channels.next(&[Reply::AnswerLost]);
-    let (id, _, message) = setting.taken().await;
+    let (id, _, message) = setting.accepted().await;
     setting.assert_failed(&id, "delivery_unconfirmed").await;
     setting.report(&message, Outcome::Failed).await;
     setting.assert_failed(&id, "delivery_unconfirmed").await;
@@ -363,7 +363,7 @@ async fn what_was_already_known_is_not_said_twice() {
     let (id, _) = setting.handlers.sent().await;
     let (_, event) = setting.handlers.events(&id).await.pop().unwrap();
     let mark = {
-        let (_, _, other) = setting.taken().await;
+        let (_, _, other) = setting.accepted().await;
         other["messages"][0]["clientMessageId"].clone()
     };
     setting.channels.next(&[Reply::Refused(400, clickatell_refusal(25))]);
@@ -373,11 +373,11 @@ async fn what_was_already_known_is_not_said_twice() {
 }
 
 #[tokio::test]
-async fn a_report_whose_write_is_lost_comes_again_and_counts_once() {
+async fn a_report_whose_write_is_lost_is_redelivered_and_counts_once() {
     for &channel in ChannelName::ALL {
         for fault in [Fault::AnswerLost, Fault::RequestLost] {
             let setting = Setting::of(channel).await;
-            let (id, _, message) = setting.taken().await;
+            let (id, _, message) = setting.accepted().await;
             setting.handlers.proxy.fail_next_writes(&[fault]);
             setting.report(&message, Outcome::Failed).await;
             assert_eq!(setting.handlers.proxy.faults_left(), 0);
@@ -385,7 +385,7 @@ async fn a_report_whose_write_is_lost_comes_again_and_counts_once() {
         }
         // The table is unavailable for longer: the channel is asked to try again.
         let setting = Setting::of(channel).await;
-        let (id, _, message) = setting.taken().await;
+        let (id, _, message) = setting.accepted().await;
         setting.handlers.proxy.fail_next_writes(&[Fault::RequestLost; 4]);
         let body = report(channel, &message, Outcome::Failed);
         if channel == Sms {
@@ -401,10 +401,10 @@ async fn a_report_whose_write_is_lost_comes_again_and_counts_once() {
 }
 
 #[tokio::test]
-async fn other_texts_carry_no_mark_and_their_reports_change_nothing() {
+async fn reports_on_other_texts_change_nothing() {
     for &channel in ChannelName::ALL {
         let setting = Setting::of(channel).await;
-        let (id, _, _) = setting.taken().await;
+        let (id, _, _) = setting.accepted().await;
         setting.handlers.cancel(&id).await;
         let (_, event) = setting.handlers.events(&id).await.pop().unwrap();
         setting.run(&event).await;
@@ -420,11 +420,11 @@ async fn other_texts_carry_no_mark_and_their_reports_change_nothing() {
 }
 
 #[tokio::test]
-async fn many_reports_at_once_are_each_recorded_and_foreign_ones_passed_over() {
+async fn a_batch_of_reports_is_recorded_and_unrelated_ones_are_skipped() {
     let setting = Setting::of(WhatsApp).await;
     let (mut ids, mut all) = (Vec::new(), Vec::new());
     for _ in 0..3 {
-        let (id, _, message) = setting.taken().await;
+        let (id, _, message) = setting.accepted().await;
         all.push(status(&message, "failed", Some(131_026)));
         ids.push(id);
     }
@@ -448,7 +448,7 @@ async fn many_reports_at_once_are_each_recorded_and_foreign_ones_passed_over() {
         setting.assert_failed(&id, "not_on_channel").await;
     }
     let setting = Setting::of(Clickatell).await;
-    let (id, _, message) = setting.taken().await;
+    let (id, _, message) = setting.accepted().await;
     let reply =
         json!({ "integrationId": "fa80", "event": { "moText": [{ "from": "27831234567", "content": "hello" }] } });
     assert_eq!(setting.post(&reply).await.status, 200);
@@ -466,7 +466,7 @@ async fn many_reports_at_once_are_each_recorded_and_foreign_ones_passed_over() {
 }
 
 #[tokio::test]
-async fn a_report_may_write_null_for_what_it_has_nothing_to_say_of() {
+async fn a_report_may_contain_null_for_absent_fields() {
     for (channel, body) in [
         (WhatsApp, json!({ "entry": null })),
         (WhatsApp, json!({ "entry": [{ "changes": null }] })),
@@ -486,9 +486,9 @@ async fn a_report_may_write_null_for_what_it_has_nothing_to_say_of() {
 }
 
 #[tokio::test]
-async fn one_report_of_a_new_shape_does_not_cost_the_others() {
+async fn a_report_of_an_unknown_shape_does_not_affect_the_others() {
     let setting = Setting::of(WhatsApp).await;
-    let (id, _, message) = setting.taken().await;
+    let (id, _, message) = setting.accepted().await;
     let ours = status(&message, "failed", Some(131_026));
     let strange = [json!(7), json!({ "status": { "of": "another kind" } }), json!({ "id": "wamid.x" })];
     let mut body = statuses(&[&strange[..], &[ours]].concat());
@@ -499,13 +499,13 @@ async fn one_report_of_a_new_shape_does_not_cost_the_others() {
     body["entry"].as_array_mut().unwrap().insert(0, json!(7));
     assert_eq!(setting.post(&body).await.status, 200);
     setting.assert_failed(&id, "not_on_channel").await;
-    let (id, _, message) = setting.taken().await;
+    let (id, _, message) = setting.accepted().await;
     let mut ours = status(&message, "failed", Some(131_026));
     ours["errors"] = json!([{ "code": "of a new kind" }]);
     assert_eq!(setting.post(&statuses(&[ours])).await.status, 200);
     setting.assert_failed(&id, "undelivered").await;
     let setting = Setting::of(Clickatell).await;
-    let (id, _, message) = setting.taken().await;
+    let (id, _, message) = setting.accepted().await;
     let mut body = report(Clickatell, &message, Outcome::Failed);
     body["event"]["messageStatusUpdate"].as_array_mut().unwrap().insert(0, json!({ "status": "of a new kind" }));
     assert_eq!(setting.post(&body).await.status, 200);
@@ -513,10 +513,10 @@ async fn one_report_of_a_new_shape_does_not_cost_the_others() {
 }
 
 #[tokio::test]
-async fn nothing_is_believed_that_the_channel_did_not_say() {
+async fn a_forged_report_changes_nothing() {
     for channel in [WhatsApp, Clickatell, Webhook] {
         let setting = Setting::of(channel).await;
-        let (id, _, message) = setting.taken().await;
+        let (id, _, message) = setting.accepted().await;
         setting.handlers.proxy.take_calls();
         let calls = setting.channels.calls();
         let mut body = report(channel, &message, Outcome::Failed);
@@ -527,7 +527,7 @@ async fn nothing_is_believed_that_the_channel_did_not_say() {
             let other = if &mark[12..13] == "x" { "y" } else { "x" };
             for forged in [format!("{}AAAAAAAAAA", &mark[..22]), format!("{}{other}{}", &mark[..12], &mark[13..])] {
                 body["event"]["messageStatusUpdate"][0]["clientMessageId"] = forged.into();
-                assert_eq!(setting.post(&body).await.status, 200, "it may as well be another system's");
+                assert_eq!(setting.post(&body).await.status, 200, "the report may be another system's");
             }
         } else {
             let text = body.to_string();
@@ -551,11 +551,11 @@ async fn nothing_is_believed_that_the_channel_did_not_say() {
         assert_eq!(setting.reasons(&id).await.len(), 1, "{channel}");
         let writes =
             setting.handlers.proxy.take_calls().into_iter().filter(|call| call.operation == "UpdateItem").count();
-        assert_eq!((writes, setting.channels.calls()), (0, calls), "{channel}: nothing is called");
+        assert_eq!((writes, setting.channels.calls()), (0, calls), "{channel}: a forged report causes no calls");
     }
     // The chat's signature also covers a timestamp, and six minutes off is rejected.
     let setting = Setting::of(Webhook).await;
-    let (_, _, message) = setting.taken().await;
+    let (_, _, message) = setting.accepted().await;
     let text = report(Webhook, &message, Outcome::Failed).to_string();
     for minutes in [6, -6] {
         let offset = Duration::from_mins(6);
@@ -573,10 +573,10 @@ async fn nothing_is_believed_that_the_channel_did_not_say() {
 }
 
 #[tokio::test]
-async fn a_report_that_cannot_be_read_is_refused_and_changes_nothing() {
+async fn a_report_that_cannot_be_parsed_is_rejected_and_changes_nothing() {
     for channel in [WhatsApp, Webhook] {
         let setting = Setting::of(channel).await;
-        let (id, _, _) = setting.taken().await;
+        let (id, _, _) = setting.accepted().await;
         for body in [json!("text"), json!(7), json!({ "entry": 1, "type": 1 })] {
             let answer = setting.post(&body).await;
             assert_eq!((answer.status, answer.code()), (400, "malformed_body"), "{channel} {body}");
@@ -591,7 +591,7 @@ async fn a_report_that_cannot_be_read_is_refused_and_changes_nothing() {
         assert_eq!(setting.post(&filled(most + 1)).await.status, 413, "{channel}");
     }
     let setting = Setting::of(Webhook).await;
-    let (id, _, message) = setting.taken().await;
+    let (id, _, message) = setting.accepted().await;
     let mut body = report(Webhook, &message, Outcome::Failed);
     body["data"]["reason"] = "because".into();
     let answer = setting.post(&body).await;
@@ -599,7 +599,7 @@ async fn a_report_that_cannot_be_read_is_refused_and_changes_nothing() {
     for (field, value) in [("event_id", json!("x")), ("payment_request_id", json!("x"))] {
         let mut body = report(Webhook, &message, Outcome::Failed);
         body["data"][field] = value;
-        assert_eq!(setting.post(&body).await.status, 200, "it is about nothing of ours");
+        assert_eq!(setting.post(&body).await.status, 200, "the report is about another system's message");
     }
     assert_eq!(setting.reasons(&id).await.len(), 1);
     let setting = Setting::of(Sms).await;
@@ -607,7 +607,7 @@ async fn a_report_that_cannot_be_read_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn only_the_configured_channel_has_an_address() {
+async fn only_the_configured_channel_has_a_report_address() {
     let query = [("hub.mode", "subscribe"), ("hub.verify_token", VERIFY_TOKEN), ("hub.challenge", "1158201444")];
     for &channel in ChannelName::ALL {
         let setting = Setting::of(channel).await;
@@ -615,7 +615,7 @@ async fn only_the_configured_channel_has_an_address() {
             let answer = setting.handlers.report_delivery(&*setting.reports, name, json!({}), "{}").await;
             let there = name == channel.as_str() && channel != Sms;
             assert_eq!(answer.status == 404, !there, "{name} of {channel}: {answer:?}");
-            let answer = setting.handlers.ask_whose(&*setting.reports, name, &query).await;
+            let answer = setting.handlers.request_verification(&*setting.reports, name, &query).await;
             let expected = match (there, channel) {
                 (true, WhatsApp) => 200,
                 (true, _) => 403,
@@ -627,21 +627,21 @@ async fn only_the_configured_channel_has_an_address() {
 }
 
 #[tokio::test]
-async fn meta_finds_out_whose_the_address_is_by_the_token_that_was_agreed_on() {
+async fn meta_verifies_the_address_by_the_configured_token() {
     let setting = Setting::of(WhatsApp).await;
     let right = [("hub.mode", "subscribe"), ("hub.verify_token", VERIFY_TOKEN), ("hub.challenge", "1158201444")];
-    let answer = setting.handlers.ask_whose(&*setting.reports, WhatsApp.as_str(), &right).await;
+    let answer = setting.handlers.request_verification(&*setting.reports, WhatsApp.as_str(), &right).await;
     Examples::default().assert("api/delivery-report-verification", &answer);
     for (place, other) in [(0, ("hub.mode", "unsubscribe")), (1, ("hub.verify_token", "another")), (1, ("x", "y"))] {
         let mut wrong = right;
         wrong[place] = other;
-        let answer = setting.handlers.ask_whose(&*setting.reports, WhatsApp.as_str(), &wrong).await;
+        let answer = setting.handlers.request_verification(&*setting.reports, WhatsApp.as_str(), &wrong).await;
         assert_eq!((answer.status, answer.code()), (403, "forbidden"), "{other:?}");
     }
 }
 
 #[tokio::test]
-async fn after_a_rotation_reports_hold_with_the_new_secret() {
+async fn after_a_rotation_reports_signed_with_the_new_secret_are_accepted() {
     for (channel, name, new, before) in
         [(WhatsApp, "WHATSAPP_APP_SECRET_ARN", APP_SECRET, 401), (Clickatell, "CLICKATELL_API_KEY_ARN", TOKEN, 200)]
     {
@@ -657,10 +657,14 @@ async fn after_a_rotation_reports_hold_with_the_new_secret() {
             ("WHATSAPP_VERIFY_TOKEN", VERIFY_TOKEN),
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &secrets),
         ]);
-        let (id, _, message) = setting.taken().await;
+        let (id, _, message) = setting.accepted().await;
         let body = report(channel, &message, Outcome::Failed);
         assert_eq!(setting.post(&body).await.status, before);
-        assert_eq!(setting.reasons(&id).await, [Value::Null], "{channel}: not yet");
+        assert_eq!(
+            setting.reasons(&id).await,
+            [Value::Null],
+            "{channel}: the new secret is not valid before the rotation"
+        );
         new.clone_into(&mut value.lock().unwrap());
         crate::secrets::after(Duration::from_secs(31)).await;
         assert_eq!(setting.post(&body).await.status, 200);

@@ -1,4 +1,4 @@
-//! The desk's pages over the gateway: their content, what they may load, and how their files are cached.
+//! The desk's pages over the gateway: their content, the sources they may load from, and the caching of their files.
 
 use reqwest::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, VARY};
 use reqwest::{Client, Response};
@@ -23,7 +23,7 @@ fn files(page: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_page_runs_nothing_but_its_own_files_and_is_asked_for_anew() {
+async fn a_page_loads_only_its_own_files_and_is_revalidated() {
     let system = System::start(&[]).await;
     for path in ["/desk", "/desk/supervisor", "/desk/signed-in"] {
         let response = get(&system, path).await;
@@ -44,7 +44,7 @@ async fn a_page_runs_nothing_but_its_own_files_and_is_asked_for_anew() {
 }
 
 #[tokio::test]
-async fn a_file_is_kept_for_good_and_travels_compressed() {
+async fn a_file_is_immutable_and_compressed() {
     let system = System::start(&[]).await;
     let page = get(&system, "/desk").await.text().await.unwrap();
     let (mut before, mut after) = (0, 0);
@@ -66,7 +66,7 @@ async fn a_file_is_kept_for_good_and_travels_compressed() {
 }
 
 #[tokio::test]
-async fn the_embedding_address_leads_to_the_present_version() {
+async fn the_embedding_address_redirects_to_the_current_version() {
     let system = System::start(&[]).await;
     let response = get(&system, "/desk/element.js").await;
     assert_eq!((response.status().as_u16(), header(&response, CACHE_CONTROL)), (302, "no-cache"));
@@ -76,7 +76,7 @@ async fn the_embedding_address_leads_to_the_present_version() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_not_found() {
+async fn an_unknown_file_is_not_found() {
     let system = System::start(&[]).await;
     let version = desk::ASSETS.version;
     for path in [
@@ -109,7 +109,7 @@ async fn other_sites_load_the_element_only_from_allowed_origins() {
 }
 
 #[tokio::test]
-async fn tokens_are_asked_for_at_the_configured_provider_alone() {
+async fn tokens_are_requested_only_from_the_configured_identity_provider() {
     let settings = [
         ("SIGN_IN", "oauth"),
         ("SIGN_IN_ISSUER", "https://id.example.com/pool"),

@@ -1,5 +1,5 @@
-//! The events on the bus (specification, section 5), validated against their schemas, and the sample events, handed to
-//! the functions that they are for.
+//! The events on the bus (specification, section 5), validated against their schemas; and the sample events, each
+//! passed to its function.
 
 use jsonschema::Validator;
 use runtime::Function;
@@ -15,7 +15,7 @@ fn events_directory() -> PathBuf {
 fn schema(name: &str) -> Validator {
     let path = events_directory().join("schemas").join(format!("{name}.schema.json"));
     let schema = read(&path);
-    assert!(jsonschema::meta::is_valid(&schema), "{} is no schema", path.display());
+    assert!(jsonschema::meta::is_valid(&schema), "{} is not a valid schema", path.display());
     jsonschema::options().should_validate_formats(true).build(&schema).unwrap()
 }
 
@@ -31,7 +31,7 @@ pub(crate) fn assert_valid(detail_type: &str, detail: &Value) {
 }
 
 /// Asserts what holds for every event: the schema of its kind, its envelope, and its version after the one before it.
-pub(crate) fn assert_announced(events: &[Value], request: &Value) {
+pub(crate) fn assert_published(events: &[Value], request: &Value) {
     let history = request["history"].as_array().unwrap();
     assert_eq!(events.len(), history.len(), "one event for each entry: {events:#?}");
     for (index, (event, entry)) in events.iter().zip(history).enumerate() {
@@ -70,14 +70,14 @@ pub(crate) fn assert_announced(events: &[Value], request: &Value) {
         ] {
             assert_eq!(detail[name], request[name], "{name}");
         }
-        assert_eq!(detail["link"].is_null(), index > 0, "in the first event alone: {detail}");
+        assert_eq!(detail["link"].is_null(), index > 0, "only the first event contains the link: {detail}");
     }
     let times: Vec<_> = events.iter().map(|event| time(&event["detail"]["occurred_at"])).collect();
     assert!(times.is_sorted());
 }
 
 #[tokio::test]
-async fn every_event_of_every_kind_of_life_is_valid_and_in_order() {
+async fn the_events_of_every_kind_of_life_are_valid_and_in_order() {
     let (system, short, checkout) =
         (System::shared(&[]).await, System::shared(SHORT_LINK).await, System::shared(SHORT_CHECKOUT).await);
     let (alice, bob, carol) = (system.alice().await, short.alice().await, checkout.alice().await);
@@ -140,12 +140,12 @@ async fn every_event_of_every_kind_of_life_is_valid_and_in_order() {
         let request = user.read(id(request)).await;
         assert_eq!(request["status"], last, "{request}");
         let version = request["history"].as_array().unwrap().len();
-        assert_announced(&system.wait_for_events(id(&request), version).await, &request);
+        assert_published(&system.wait_for_events(id(&request), version).await, &request);
     }
 }
 
 #[tokio::test]
-async fn no_event_comes_twice() {
+async fn no_event_is_published_twice() {
     let system = System::start(&[]).await;
     let alice = system.alice().await;
     let sent = all((0..20).map(|_| alice.sent())).await;
@@ -166,7 +166,7 @@ async fn no_event_comes_twice() {
 /// Proves that the schemas reject broken events; otherwise every other test here would pass with a schema that accepts
 /// all.
 #[tokio::test]
-async fn a_broken_event_is_not_valid() {
+async fn an_invalid_event_is_rejected_by_its_schema() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let sent = alice.sent().await;
@@ -239,7 +239,7 @@ fn function(name: &str, environment: &runtime::Environment) -> Box<dyn Function>
         "publish" => publish::function,
         "query" => query::function,
         "refund" => refund::function,
-        other => panic!("samples for {other}, which is no function"),
+        other => panic!("samples for {other}, which is not a function"),
     };
     make(environment).unwrap()
 }
@@ -297,7 +297,7 @@ fn documented() -> Vec<(&'static str, Documented)> {
 }
 
 #[tokio::test]
-async fn every_sample_gets_the_answer_that_its_documentation_promises() {
+async fn every_sample_gets_its_documented_answer() {
     let system = System::start(&[]).await;
     // The scheduled sample would otherwise look ahead for a minute.
     let environment = system.environment().clone().with("EXPIRY_LOOKAHEAD_SECONDS", "0");
@@ -325,9 +325,9 @@ async fn every_sample_gets_the_answer_that_its_documentation_promises() {
             Documented::Whole(whole) => assert_eq!(answer, whole, "{name}"),
         }
     }
-    assert!(left.is_empty(), "samples that nobody expects anything of: {left:?}");
+    assert!(left.is_empty(), "samples without an expected answer: {left:?}");
 
-    // The samples' effects besides their answers.
+    // The samples also have effects.
     let sample = "a07ce246-e3c8-8497-86e5-265e1d9cc33e";
     for version in 1..=4 {
         for event in system.wait_for_events(sample, version).await {
@@ -340,6 +340,9 @@ async fn every_sample_gets_the_answer_that_its_documentation_promises() {
     {
         assert!(texts.iter().any(|found| found == text), "{text}: {texts:?}");
     }
-    assert!(!texts.iter().any(|text| text.contains("https://pay.example.com")), "a dead link is not sent: {texts:?}");
+    assert!(
+        !texts.iter().any(|text| text.contains("https://pay.example.com")),
+        "an expired link is not sent: {texts:?}"
+    );
     system.stop().await;
 }

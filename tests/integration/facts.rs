@@ -175,7 +175,7 @@ fn failed(id: PaymentRequestId) -> ProviderEvent {
 }
 
 #[tokio::test]
-async fn what_release_0_1_kept_among_the_operations_is_known_and_honoured() {
+async fn facts_that_release_0_1_stored_as_operations_are_honoured() {
     let handlers = Handlers::start().await;
     let store = handlers.store();
     let (failed_one, due) =
@@ -209,7 +209,7 @@ async fn what_release_0_1_kept_among_the_operations_is_known_and_honoured() {
 }
 
 #[tokio::test]
-async fn a_claim_holds_against_the_other_release_and_can_be_had_once_it_is_given_back() {
+async fn a_claim_holds_against_the_other_release_until_it_is_released() {
     let handlers = Handlers::start().await;
     let store = handlers.store();
     let id = put(&handlers, item_without(PAYMENT_FAILED, &[CLAIMED_MESSAGE, CLAIMING_RUN])).await;
@@ -217,18 +217,18 @@ async fn a_claim_holds_against_the_other_release_and_can_be_had_once_it_is_given
         let ours = claim();
         assert!(matches!(store.record_fact(id, &ours).await.unwrap(), Changed::Applied(_)));
         assert!(!release_0_1_claims(&handlers, id, CLAIMING_RUN).await, "0.1 sees our claim");
-        assert!(!release_0_1_releases(&handlers, id, CLAIMING_RUN).await, "and cannot give it back");
+        assert!(!release_0_1_releases(&handlers, id, CLAIMING_RUN).await, "0.1 cannot release our claim");
         store.retract_fact(id, &ours).await.unwrap();
-        assert!(release_0_1_claims(&handlers, id, CLAIMING_RUN).await, "0.1 sees that it is given back");
+        assert!(release_0_1_claims(&handlers, id, CLAIMING_RUN).await, "0.1 sees that our claim is released");
         assert!(matches!(store.record_fact(id, &claim()).await.unwrap(), Changed::Unchanged(_)), "we see 0.1's claim");
         store.retract_fact(id, &claim()).await.unwrap();
-        assert!(has_operation(&handlers, id, CLAIMED_MESSAGE).await, "and cannot give it back");
+        assert!(has_operation(&handlers, id, CLAIMED_MESSAGE).await, "we cannot release 0.1's claim");
         assert!(release_0_1_releases(&handlers, id, CLAIMING_RUN).await);
     }
 }
 
 #[tokio::test]
-async fn release_0_1_knows_the_payments_that_failed() {
+async fn release_0_1_recognizes_failed_payments() {
     let handlers = Handlers::start().await;
     let mut item = item_without(PAYMENT_FAILED, &[FAILED_PAYMENT]);
     item.insert("status".to_owned(), text("clicked"));
@@ -236,15 +236,15 @@ async fn release_0_1_knows_the_payments_that_failed() {
     let outcome = record_provider_event(&handlers.store(), &SystemClock, failed(id)).await.unwrap();
     assert!(matches!(outcome, ProviderEventOutcome::Applied(_)), "{outcome:?}");
     let facts = texts(&handlers, id, "facts").await.unwrap();
-    assert_eq!(facts, BTreeSet::from([format!("payment_failed:{FAILED_PAYMENT}")]), "the change brings the fact");
+    assert_eq!(facts, BTreeSet::from([format!("payment_failed:{FAILED_PAYMENT}")]), "the change records the fact");
     assert!(!release_0_1_fails_payment(&handlers, id).await, "a repeat of the report");
-    assert!(!release_0_1_processes(&handlers, id, FAILED_PAYMENT).await, "a report that was overtaken");
+    assert!(!release_0_1_processes(&handlers, id, FAILED_PAYMENT).await, "an outdated report");
     assert!(release_0_1_processes(&handlers, id, "another").await, "another payment");
 }
 
 /// A fact needs no history entry and no event, and both releases know it.
 #[tokio::test]
-async fn a_failed_payment_can_be_remembered_without_a_change() {
+async fn a_failed_payment_can_be_recorded_without_a_change() {
     let handlers = Handlers::start().await;
     let store = handlers.store();
     let id = put(&handlers, item_without(PAYMENT_FAILED, &[FAILED_PAYMENT])).await;
@@ -254,15 +254,15 @@ async fn a_failed_payment_can_be_remembered_without_a_change() {
     let after = stored(&handlers, id).await;
     assert!(!before.has_fact(&failure) && after.has_fact(&failure));
     assert_eq!((after.status, &after.history), (before.status, &before.history));
-    let overtaken = store.change(id, &processing("pay_1", after.deadline)).await.unwrap();
-    assert!(matches!(overtaken, Changed::Unchanged(_)), "{overtaken:?}");
+    let outdated = store.change(id, &processing("pay_1", after.deadline)).await.unwrap();
+    assert!(matches!(outdated, Changed::Unchanged(_)), "{outdated:?}");
     assert!(!release_0_1_processes(&handlers, id, FAILED_PAYMENT).await);
     let other = store.change(id, &processing("pay_2", after.deadline)).await.unwrap();
     assert!(matches!(other, Changed::Applied(_)), "{other:?}");
 }
 
 #[tokio::test]
-async fn release_0_1_knows_the_refunds_that_were_asked_for() {
+async fn release_0_1_recognizes_requested_refunds() {
     let handlers = Handlers::start().await;
     let store = handlers.store();
     let id = put(&handlers, item_without(REFUND_DUE, &[ASKED_REFUND])).await;
@@ -289,8 +289,8 @@ async fn a_fact_counts_without_its_marks() {
     let id = put(&handlers, item).await;
     assert!(matches!(store.record_fact(id, &claim()).await.unwrap(), Changed::Unchanged(_)));
     let deadline = stored(&handlers, id).await.deadline;
-    let overtaken = store.change(id, &processing("pay_1", deadline)).await.unwrap();
-    assert!(matches!(overtaken, Changed::Unchanged(_)), "{overtaken:?}");
+    let outdated = store.change(id, &processing("pay_1", deadline)).await.unwrap();
+    assert!(matches!(outdated, Changed::Unchanged(_)), "{outdated:?}");
     let mut item = item_without(REFUND_DUE, &[ASKED_REFUND]);
     item.insert("facts".to_owned(), set(&["refund_requested"]));
     let id = put(&handlers, item).await;
@@ -302,7 +302,7 @@ async fn a_fact_counts_without_its_marks() {
 }
 
 #[tokio::test]
-async fn facts_of_another_release_are_kept_and_do_no_harm() {
+async fn unknown_facts_of_another_release_are_kept_and_ignored() {
     let handlers = Handlers::start().await;
     let store = handlers.store();
     let foreign = ["seen:by:a:later:release", "claimed:first", "refund_requested:twice"];
@@ -324,7 +324,7 @@ async fn facts_of_another_release_are_kept_and_do_no_harm() {
 }
 
 #[tokio::test]
-async fn a_fact_whose_answers_are_lost_is_recorded_and_retracted_once_and_says_so() {
+async fn a_fact_whose_answers_are_lost_is_recorded_and_retracted_once() {
     for faults in [
         vec![Fault::AnswerLost],
         vec![Fault::RequestLost],
@@ -354,7 +354,7 @@ async fn a_fact_whose_answers_are_lost_is_recorded_and_retracted_once_and_says_s
 }
 
 #[tokio::test]
-async fn of_any_number_of_claims_to_one_message_one_is_recorded() {
+async fn exactly_one_of_many_claims_to_a_message_is_recorded() {
     let handlers = Handlers::start().await;
     let store = handlers.store();
     let id: PaymentRequestId = handlers.sent().await.0.parse().unwrap();
@@ -369,7 +369,7 @@ async fn of_any_number_of_claims_to_one_message_one_is_recorded() {
 }
 
 #[tokio::test]
-async fn a_refund_is_asked_for_only_while_it_is_due() {
+async fn a_refund_is_requested_only_while_it_is_due() {
     let handlers = Handlers::start().await;
     let store = handlers.store();
     let id: PaymentRequestId = handlers.sent().await.0.parse().unwrap();
@@ -379,7 +379,10 @@ async fn a_refund_is_asked_for_only_while_it_is_due() {
     store.record_fact(due, &Fact::RefundRequested).await.unwrap();
     handlers.refund_due(&due.to_string()).await.unwrap();
     let Changed::Unchanged(done) = store.retract_fact(due, &Fact::RefundRequested).await.unwrap() else { panic!() };
-    assert!(done.status == Status::Refunded && done.has_fact(&Fact::RefundRequested), "what was asked for stays known");
+    assert!(
+        done.status == Status::Refunded && done.has_fact(&Fact::RefundRequested),
+        "the requested refund stays recorded"
+    );
     let unknown = PaymentRequestId::new(&domain::Doors::default()).unwrap();
     assert_eq!(store.record_fact(unknown, &Fact::RefundRequested).await.unwrap(), Changed::NotFound);
     assert_eq!(store.retract_fact(unknown, &Fact::RefundRequested).await.unwrap(), Changed::NotFound);

@@ -26,13 +26,13 @@ fn inject(handlers: &Handlers, faults: &[Fault]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_whose_answers_are_lost_makes_one_request_and_says_so() {
+async fn a_create_whose_answers_are_lost_makes_one_request_and_returns_201() {
     with_each_fault(|handlers, faults| async move {
         for key in [None, Some("key-1")] {
             inject(&handlers, &faults);
             let answer = handlers.create(key).await;
             assert_eq!(answer.status, 201, "{faults:?}: {:?}", answer.body);
-            assert!(answer.headers["idempotency-replayed"].is_null(), "it was us, and it worked: {faults:?}");
+            assert!(answer.headers["idempotency-replayed"].is_null(), "the answer is no replay: {faults:?}");
             assert_eq!(handlers.stored(answer.body["id"].as_str().unwrap()).await.version(), 1);
         }
     })
@@ -40,7 +40,7 @@ async fn a_create_whose_answers_are_lost_makes_one_request_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cancel_whose_answers_are_lost_cancels_once_and_says_so() {
+async fn a_cancel_whose_answers_are_lost_cancels_once_and_returns_200() {
     with_each_fault(|handlers, faults| async move {
         let (id, _) = handlers.sent().await;
         inject(&handlers, &faults);
@@ -101,7 +101,7 @@ async fn late_money_whose_answers_are_lost_is_due_back_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_delayed_payment_whose_answers_are_lost_is_recorded_once_at_each_of_its_steps() {
+async fn each_step_of_a_delayed_payment_whose_answers_are_lost_is_recorded_once() {
     with_each_fault(|handlers, faults| async move {
         for (arrives, end) in [(true, Status::Paid), (false, Status::Expired)] {
             let (id, _) = handlers.clicked().await;
@@ -153,7 +153,7 @@ async fn an_expiry_whose_answers_are_lost_happens_once() {
 
 /// The SDK gives up after four attempts. The caller is asked to try again, and the retry returns the real outcome.
 #[tokio::test(flavor = "multi_thread")]
-async fn when_every_try_fails_the_caller_can_try_again_and_is_told_the_truth() {
+async fn after_every_attempt_has_failed_a_retry_returns_the_real_outcome() {
     for fault in [Fault::AnswerLost, Fault::RequestLost] {
         let handlers = Handlers::start().await;
         let (id, _) = handlers.sent().await;
@@ -179,7 +179,11 @@ async fn when_every_try_fails_the_caller_can_try_again_and_is_told_the_truth() {
         let (id, _) = handlers.clicked().await;
         inject(&handlers, &[fault; 4]);
         let paid_at = SystemClock.now();
-        assert_eq!(handlers.pay(&id, paid_at).await.status, 503, "the provider has to send it again");
+        assert_eq!(
+            handlers.pay(&id, paid_at).await.status,
+            503,
+            "the status makes the provider send the webhook again"
+        );
         assert_eq!(handlers.pay(&id, paid_at).await.status, 200);
         assert_eq!((handlers.stored(&id).await.status, handlers.stored(&id).await.version()), (Status::Paid, 3));
     }

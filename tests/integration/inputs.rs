@@ -24,7 +24,7 @@ fn order_with(pointer: &str, value: impl Into<Value>) -> Value {
 }
 
 #[tokio::test]
-async fn a_number_that_can_be_read_otherwise_is_refused_with_the_form_to_write() {
+async fn an_ambiguous_phone_number_is_rejected_with_the_form_to_write() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     for (given, form) in [
@@ -50,7 +50,7 @@ async fn a_number_that_can_be_read_otherwise_is_refused_with_the_form_to_write()
 }
 
 #[tokio::test]
-async fn a_number_is_judged_by_the_whole_plan_of_its_country() {
+async fn a_phone_number_is_validated_by_its_countrys_numbering_plan() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     for valid in ["+78121234567", "+78005553535", "+390612345678", "+5491123456789"] {
@@ -67,7 +67,7 @@ async fn a_number_is_judged_by_the_whole_plan_of_its_country() {
 }
 
 #[tokio::test]
-async fn an_order_number_is_made_of_characters_that_can_be_seen() {
+async fn an_order_number_consists_of_visible_characters() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     for visible in ["10045", "№ 7/ä", "第\u{3000}7", "طلب ٧", "e\u{301}", "🎟 7", "½ Ⅷ", "_-+*#"] {
@@ -100,7 +100,7 @@ async fn an_order_number_is_made_of_characters_that_can_be_seen() {
 }
 
 #[tokio::test]
-async fn the_ends_of_a_descriptions_lines_are_normalised() {
+async fn the_line_endings_of_a_description_are_normalised() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let key = "lines";
@@ -113,7 +113,7 @@ async fn the_ends_of_a_descriptions_lines_are_normalised() {
         assert_eq!(created.json()["description"], "2 tickets\n1 drink");
         ids.push(created.json()["id"].clone());
     }
-    assert_eq!(ids[0], ids[1], "the same under one key, however its lines end");
+    assert_eq!(ids[0], ids[1], "under one key, line endings make no difference");
     assert_eq!(ids[0], ids[2]);
 }
 
@@ -125,7 +125,7 @@ async fn asked(user: &User<'_>, query: &str) -> [Answer; 2] {
 }
 
 #[tokio::test]
-async fn an_offset_out_of_range_is_refused_and_a_lost_plus_is_explained() {
+async fn an_offset_out_of_range_is_rejected_and_a_lost_plus_is_explained() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let sara = system.user(&alice.workspace, "sara", "supervisor").await;
@@ -139,8 +139,8 @@ async fn an_offset_out_of_range_is_refused_and_a_lost_plus_is_explained() {
         }
         for answer in asked(&sara, &format!("{field}=2026-01-05T10:00:00+02:00")).await {
             let message = message(&answer, field);
-            assert!(message.ends_with("; a space came in place of its plus sign"), "{message}");
-            assert!(!message.contains('%'), "what a person reads has no encodings: {message}");
+            assert!(message.ends_with("; its plus sign was received as a space"), "{message}");
+            assert!(!message.contains('%'), "the message contains no percent-encoding: {message}");
         }
     }
     for offset in ["%2B23:59", "-23:59", "%2B05:30", "Z"] {
@@ -151,7 +151,7 @@ async fn an_offset_out_of_range_is_refused_and_a_lost_plus_is_explained() {
 }
 
 #[tokio::test]
-async fn a_text_has_a_plain_space_and_the_page_one_that_does_not_break() {
+async fn an_amount_has_a_plain_space_in_a_text_and_a_no_break_space_on_the_page() {
     let system = System::shared(&[]).await;
     let (alice, phone) = (system.alice().await, phone());
     for (currency, text, page) in [("KES", "KES 250.00", "KES\u{a0}250.00"), ("INR", "INR 250.00", "₹250.00")] {
@@ -228,7 +228,7 @@ fn environment() -> Environment {
 }
 
 #[tokio::test]
-async fn a_refusal_names_a_number_to_its_caller_and_to_no_log() {
+async fn a_rejection_shows_a_phone_number_to_its_caller_and_not_in_the_log() {
     let create = create::function(&environment()).unwrap();
     let mut event: Value =
         serde_json::from_str(include_str!("../../events/samples/create/created.json")).expect("a sample is JSON");
@@ -254,7 +254,7 @@ async fn a_refusal_names_a_number_to_its_caller_and_to_no_log() {
 }
 
 #[tokio::test]
-async fn each_delivery_logs_its_parts() {
+async fn each_delivery_logs_its_number_of_text_parts() {
     let channels = Channels::start().await;
     let notify = notify::function(
         &environment()

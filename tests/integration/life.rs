@@ -22,7 +22,7 @@ fn last(request: &Value) -> &Value {
 }
 
 #[tokio::test]
-async fn a_request_goes_from_sent_over_clicked_to_paid() {
+async fn a_request_goes_from_sent_to_clicked_to_paid() {
     let system = System::shared(&[]).await;
     let (alice, phone) = (system.alice().await, phone());
 
@@ -80,7 +80,7 @@ async fn a_request_goes_from_sent_over_clicked_to_paid() {
 }
 
 #[tokio::test]
-async fn what_is_left_out_is_null_or_empty_and_not_missing() {
+async fn an_omitted_field_is_null_or_empty_in_the_answer() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let least = json!({ "order_number": "1", "amount": 1, "currency": "JPY", "customer": { "phone": phone() } });
@@ -91,7 +91,7 @@ async fn what_is_left_out_is_null_or_empty_and_not_missing() {
 }
 
 #[tokio::test]
-async fn a_sent_request_can_be_canceled_and_the_customer_is_told() {
+async fn a_sent_request_can_be_canceled_and_the_customer_is_notified() {
     let system = System::shared(&[]).await;
     let (alice, phone) = (system.alice().await, phone());
     let sent = alice.sent_to(&phone).await;
@@ -120,7 +120,7 @@ async fn a_supervisor_who_cancels_is_named_in_the_history() {
 }
 
 #[tokio::test]
-async fn a_cancel_that_is_refused_says_why_in_the_words_of_the_specification_and_changes_nothing() {
+async fn a_rejected_cancel_gives_the_specified_reason_and_changes_nothing() {
     let (system, short) = (System::shared(&[]).await, System::shared(SHORT_LINK).await);
     let alice = system.alice().await;
 
@@ -167,7 +167,7 @@ async fn an_unclicked_link_expires_at_its_deadline() {
     let expired = alice.wait_for_history(id(&sent), "expired").await;
     let mut examples = Examples::about(&sent);
     examples.assert("requests/expired-not-clicked", &expired);
-    assert!(time(&last(&expired)["at"]) >= deadline, "never before its deadline: {expired}");
+    assert!(time(&last(&expired)["at"]) >= deadline, "a request does not expire before its deadline: {expired}");
     assert_continues(&sent, &expired);
     examples.assert("events/expired-not-clicked", &system.wait_for_events(id(&sent), 2).await[1]);
     for method in [Method::GET, Method::POST] {
@@ -175,7 +175,7 @@ async fn an_unclicked_link_expires_at_its_deadline() {
         assert_eq!(page.status, 410, "{method}");
         assert!(page.text().contains("expired"), "{page:?}");
     }
-    assert_eq!(alice.read(id(&sent)).await, expired, "a click on a dead link changes nothing");
+    assert_eq!(alice.read(id(&sent)).await, expired, "a click on an expired link changes nothing");
 }
 
 #[tokio::test]
@@ -214,7 +214,7 @@ async fn a_declined_attempt_is_in_the_history_and_the_customer_can_still_pay() {
         examples.assert(name, events.last().unwrap());
     }
     let declined = alice.read(id(&sent)).await;
-    assert_eq!(declined["link"], clicked["link"], "the deadline stays where it was");
+    assert_eq!(declined["link"], clicked["link"], "the deadline does not change");
     assert_continues(&clicked, &declined);
     Examples::of(&alice.workspace, &phone).assert("requests/attempt-failed", &declined);
 
@@ -223,11 +223,11 @@ async fn a_declined_attempt_is_in_the_history_and_the_customer_can_still_pay() {
     let done = alice.wait_for(id(&sent), "paid").await;
     assert_eq!(done["version"], 5);
     assert_continues(&declined, &done);
-    assert_eq!(system.wait_for_texts(&phone, 2).await.len(), 2, "an attempt that failed brings no text");
+    assert_eq!(system.wait_for_texts(&phone, 2).await.len(), 2, "a failed attempt sends no text");
 }
 
 #[tokio::test]
-async fn a_failed_attempt_is_noted_for_a_clicked_request_alone() {
+async fn a_failed_attempt_is_recorded_only_for_a_clicked_request() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let (sent, canceled, settled) = (alice.sent().await, alice.sent().await, alice.sent().await);
@@ -242,7 +242,7 @@ async fn a_failed_attempt_is_noted_for_a_clicked_request_alone() {
 }
 
 #[tokio::test]
-async fn money_that_comes_after_the_deadline_goes_back() {
+async fn money_paid_after_the_deadline_is_refunded() {
     let system = System::shared(SHORT_CHECKOUT).await;
     let (alice, phone) = (system.alice().await, phone());
     let sent = alice.sent_to(&phone).await;
@@ -256,8 +256,8 @@ async fn money_that_comes_after_the_deadline_goes_back() {
     assert_eq!(refunded["payment"]["paid_at"], json!(late));
     assert_continues(&expired, &refunded);
     let events = system.wait_for_events(id(&sent), 5).await;
-    let told: Vec<&Value> = events.iter().map(|event| &event["detail"]["status"]).collect();
-    assert_eq!(told, ["sent", "clicked", "expired", "refund_due", "refunded"]);
+    let published: Vec<&Value> = events.iter().map(|event| &event["detail"]["status"]).collect();
+    assert_eq!(published, ["sent", "clicked", "expired", "refund_due", "refunded"]);
     examples.assert("events/refund-due", &events[3]);
     examples.assert("events/refunded", &events[4]);
     assert_eq!(system.page(Method::GET, link(&sent)).await.status, 410);
@@ -268,7 +268,7 @@ async fn money_that_comes_after_the_deadline_goes_back() {
 }
 
 #[tokio::test]
-async fn money_that_came_in_time_pays_the_request_although_its_report_comes_after_expiry() {
+async fn money_paid_in_time_pays_the_request_even_if_it_is_reported_after_expiry() {
     let (checkout, short) = (System::shared(SHORT_CHECKOUT).await, System::shared(SHORT_LINK).await);
     for (system, pressed) in [(&checkout, true), (&short, false)] {
         let (alice, phone) = (system.alice().await, phone());
@@ -291,7 +291,7 @@ async fn money_that_came_in_time_pays_the_request_although_its_report_comes_afte
 }
 
 #[tokio::test]
-async fn money_for_a_canceled_request_goes_back() {
+async fn money_for_a_canceled_request_is_refunded() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let sent = alice.sent().await;
@@ -302,7 +302,7 @@ async fn money_for_a_canceled_request_goes_back() {
 }
 
 #[tokio::test]
-async fn money_for_a_request_that_nobody_clicked_pays_it() {
+async fn money_for_an_unclicked_request_pays_it() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let sent = alice.sent().await;
@@ -311,7 +311,7 @@ async fn money_for_a_request_that_nobody_clicked_pays_it() {
 }
 
 #[tokio::test]
-async fn another_amount_or_currency_is_never_taken_as_payment() {
+async fn another_amount_or_currency_is_never_accepted_as_payment() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let (sent, clicked, canceled) = (alice.sent().await, alice.sent().await, alice.sent().await);
@@ -342,7 +342,7 @@ async fn another_amount_or_currency_is_never_taken_as_payment() {
 }
 
 #[tokio::test]
-async fn a_webhook_that_comes_again_changes_nothing() {
+async fn a_repeated_webhook_changes_nothing() {
     let system = System::shared(&[]).await;
     let (alice, phone) = (system.alice().await, phone());
     let sent = alice.sent_to(&phone).await;
@@ -368,8 +368,8 @@ async fn a_webhook_that_comes_again_changes_nothing() {
     let webhooks = all((0..10).map(|_| system.webhook_as("msg_paid", &report))).await;
     assert!(webhooks.iter().all(|answer| answer.status == 200));
     assert_eq!(alice.read(id(&sent)).await, done);
-    let told = system.wait_for_events(id(&sent), 4).await;
-    assert_eq!(told.len(), 4);
+    let published = system.wait_for_events(id(&sent), 4).await;
+    assert_eq!(published.len(), 4);
     assert_eq!(system.wait_for_texts(&phone, 2).await.len(), 2);
 }
 
@@ -388,7 +388,7 @@ async fn a_second_click_leads_to_the_same_checkout_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn ten_clicks_at_once_are_one() {
+async fn ten_concurrent_clicks_count_as_one() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let sent = alice.sent().await;
@@ -398,7 +398,7 @@ async fn ten_clicks_at_once_are_one() {
 }
 
 #[tokio::test]
-async fn a_click_on_what_is_paid_leads_to_the_page_that_says_so() {
+async fn a_click_on_a_paid_request_leads_to_its_page() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let sent = alice.sent().await;
@@ -413,7 +413,7 @@ async fn a_click_on_what_is_paid_leads_to_the_page_that_says_so() {
 }
 
 #[tokio::test]
-async fn looking_at_a_link_never_changes_anything() {
+async fn opening_a_link_changes_nothing() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let sent = alice.sent().await;
@@ -437,7 +437,7 @@ async fn looking_at_a_link_never_changes_anything() {
 /// The schedule's next run is a minute away and the job does not look ahead, so only the deadline itself can end this
 /// link.
 #[tokio::test]
-async fn the_deadline_ends_a_link_although_no_job_has_run() {
+async fn the_deadline_ends_a_link_before_any_job_has_run() {
     let system = System::start(&[("LINK_TTL_SECONDS", "2"), ("EXPIRY_LOOKAHEAD_SECONDS", "0")]).await;
     let alice = system.alice().await;
     let sent = alice.sent().await;

@@ -59,7 +59,7 @@ async fn client(base: String, token: String, next: &AtomicUsize) -> Vec<Ended> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_a_thousand_requests_none_has_two_winners_and_no_event_is_missing_or_doubled() {
+async fn a_thousand_raced_requests_have_one_winner_each_and_every_event_once() {
     let system = System::start(&[]).await;
     let workspace = workspace();
     let token = system.user(&workspace, "alice", "agent").await.token;
@@ -99,7 +99,7 @@ async fn of_a_thousand_requests_none_has_two_winners_and_no_event_is_missing_or_
     .await;
     assert!(
         found == expected,
-        "doubled or unexpected: {:?}",
+        "duplicate or unexpected events: {:?}",
         found.iter().filter(|(id, count)| expected.get(*id) != Some(count)).collect::<Vec<_>>()
     );
     system.stop().await;

@@ -1,6 +1,6 @@
 //! All integration tests in one binary, so that they are linked only once.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot continue has failed")]
 
 mod api;
 mod backstop;

@@ -27,7 +27,7 @@ async fn settled_texts(system: &System, user: &User<'_>, phone: &str, expected: 
 }
 
 #[tokio::test]
-async fn sent_canceled_and_paid_are_told_word_for_word_and_once() {
+async fn the_texts_for_sent_canceled_and_paid_are_exact_and_sent_once() {
     let system = System::shared(&[]).await;
     let (alice, phone) = (system.alice().await, phone());
     let canceled = alice.sent_to(&phone).await;
@@ -54,7 +54,7 @@ async fn sent_canceled_and_paid_are_told_word_for_word_and_once() {
 }
 
 #[tokio::test]
-async fn a_click_a_failed_attempt_an_expiry_and_a_refund_bring_no_text() {
+async fn a_click_a_failed_attempt_an_expiry_and_a_refund_send_no_text() {
     for (variables, pressed, limit) in [(SHORT_LINK, false, "2 seconds"), (SHORT_CHECKOUT, true, "5 minutes")] {
         let system = System::shared(variables).await;
         let (alice, phone) = (system.alice().await, phone());
@@ -72,7 +72,7 @@ async fn a_click_a_failed_attempt_an_expiry_and_a_refund_bring_no_text() {
 }
 
 #[tokio::test]
-async fn money_for_a_canceled_request_brings_no_thanks() {
+async fn money_for_a_canceled_request_sends_no_text() {
     let system = System::shared(&[]).await;
     let (alice, phone) = (system.alice().await, phone());
     let sent = alice.sent_to(&phone).await;
@@ -85,7 +85,7 @@ async fn money_for_a_canceled_request_brings_no_thanks() {
 }
 
 #[tokio::test]
-async fn the_time_limit_is_said_as_people_say_it() {
+async fn the_time_limit_is_worded_in_natural_units() {
     for (seconds, limit) in [("60", "1 minute"), ("90", "1 minute 30 seconds"), ("3600", "60 minutes")] {
         let system = System::start(&[("LINK_TTL_SECONDS", seconds)]).await;
         let (alice, phone) = (system.alice().await, phone());
@@ -109,7 +109,7 @@ async fn a_text_repeats_the_order_number_as_the_agent_wrote_it() {
 }
 
 #[tokio::test]
-async fn links_begin_with_the_public_address() {
+async fn links_start_with_the_public_base_url() {
     let system = System::shared(&[("PUBLIC_BASE_URL", "https://pay.example.com/")]).await;
     let (alice, phone) = (system.alice().await, phone());
     let sent = alice.sent_to(&phone).await;

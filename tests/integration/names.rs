@@ -66,27 +66,27 @@ fn the_adapters_table_names_every_provider_and_every_channel() {
     for (row, names) in [("payment providers", providers()), ("channels", channels())] {
         let found = in_code_style(&line("shared/adapters/README.md", "", &format!("| {row} |")));
         let missing: Vec<_> = names.difference(&found).collect();
-        assert!(missing.is_empty(), "the row {row} in shared/adapters/README.md says nothing of {missing:?}");
+        assert!(missing.is_empty(), "the row {row} in shared/adapters/README.md does not name {missing:?}");
     }
 }
 
 #[test]
-fn each_channel_has_its_row_and_its_paragraph_in_the_manuals() {
+fn each_channel_is_described_in_the_manuals() {
     for (file, begins) in [
         ("functions/notify/README.md", "| `"),
         ("functions/delivery-report/README.md", "| `"),
         ("infra/manual/channels.md", "## "),
     ] {
         let missing: Vec<_> = channels().difference(&firsts(file, begins)).cloned().collect();
-        assert!(missing.is_empty(), "{file} says nothing of {missing:?}");
+        assert!(missing.is_empty(), "{file} does not name {missing:?}");
     }
 }
 
 #[test]
-fn each_provider_is_stood_in_for_on_one_machine_and_runs_end_to_end() {
+fn each_provider_has_a_local_stand_in_and_an_end_to_end_test() {
     for name in providers() {
         let manual = text("infra/local/README.md");
-        assert!(manual.contains(&format!("/{name}/")), "infra/local/README.md says nothing of {name}");
+        assert!(manual.contains(&format!("/{name}/")), "infra/local/README.md does not name {name}");
         let suite = text("tests/e2e/provider.py");
         assert!(suite.contains(&format!(" = \"{name}\", ")), "tests/e2e/provider.py has no class for {name}");
     }

@@ -54,7 +54,7 @@ fn head(page: &Answer) -> &str {
 }
 
 #[tokio::test]
-async fn every_page_is_guarded_whatever_it_says() {
+async fn every_page_has_the_protective_headers() {
     let (system, short) = (System::shared(&[]).await, System::shared(SHORT_LINK).await);
     let alice = system.alice().await;
     let (live, canceled, settled) = (alice.sent().await, alice.sent().await, alice.sent().await);
@@ -95,7 +95,7 @@ async fn every_page_is_guarded_whatever_it_says() {
 }
 
 #[tokio::test]
-async fn the_policy_allows_the_pages_own_style_by_its_hash_and_scripts_that_are_files_of_ours() {
+async fn the_policy_allows_the_pages_style_by_hash_and_only_own_script_files() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let sent = alice.sent().await;
@@ -143,7 +143,7 @@ async fn a_live_page_shows_the_order_the_amount_the_time_left_and_one_button() {
 }
 
 #[tokio::test]
-async fn a_preview_says_neither_amount_nor_name_nor_phone() {
+async fn a_preview_shows_neither_amount_nor_name_nor_phone() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let (sent, canceled, settled) = (alice.sent().await, alice.sent().await, alice.sent().await);
@@ -207,7 +207,7 @@ async fn an_ended_page_has_no_button_and_no_time_left() {
 }
 
 #[tokio::test]
-async fn hostile_texts_stay_texts() {
+async fn markup_in_texts_is_escaped() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let mut hostile = order(&phone());
@@ -234,7 +234,7 @@ async fn hostile_texts_stay_texts() {
 }
 
 #[tokio::test]
-async fn amounts_are_written_by_their_currencys_own_rules() {
+async fn amounts_are_formatted_by_the_rules_of_their_currency() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     for (amount, currency, written) in [
@@ -262,7 +262,7 @@ async fn amounts_are_written_by_their_currencys_own_rules() {
 }
 
 #[tokio::test]
-async fn a_receipt_says_what_was_paid_and_when() {
+async fn a_receipt_shows_the_amount_and_the_time_of_payment() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let sent = alice.sent().await;
@@ -275,7 +275,7 @@ async fn a_receipt_says_what_was_paid_and_when() {
 }
 
 #[tokio::test]
-async fn a_link_that_was_never_given_out_is_unknown() {
+async fn a_link_that_was_never_issued_is_unknown() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let sent = alice.sent().await;
@@ -307,7 +307,7 @@ async fn a_link_that_was_never_given_out_is_unknown() {
 }
 
 #[tokio::test]
-async fn whatever_a_form_holds_the_button_is_the_click() {
+async fn a_press_is_a_click_whatever_the_form_contains() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     for (content_type, body) in [
@@ -330,7 +330,7 @@ async fn whatever_a_form_holds_the_button_is_the_click() {
 }
 
 #[tokio::test]
-async fn a_page_speaks_the_language_that_the_browser_asks_for() {
+async fn a_page_is_in_the_language_that_the_browser_requests() {
     let system = System::shared(&[]).await;
     let sent = system.alice().await.sent().await;
     for (asked, language, direction, button) in [
@@ -349,7 +349,7 @@ async fn a_page_speaks_the_language_that_the_browser_asks_for() {
 }
 
 #[tokio::test]
-async fn a_browser_that_went_to_the_provider_is_known_when_it_comes_back() {
+async fn a_browser_that_returns_from_the_provider_is_recognized() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let sent = alice.sent().await;
@@ -388,7 +388,7 @@ async fn a_browser_that_went_to_the_provider_is_known_when_it_comes_back() {
 }
 
 #[tokio::test]
-async fn a_cookie_goes_over_https_alone_where_the_pages_do() {
+async fn the_cookie_is_secure_if_the_pages_use_https() {
     let system = System::start(&[("PUBLIC_BASE_URL", "https://pay.example.com/stage")]).await;
     let sent = system.alice().await.sent().await;
     let token = link(&sent).rsplit('/').next().unwrap();
@@ -399,7 +399,7 @@ async fn a_cookie_goes_over_https_alone_where_the_pages_do() {
 }
 
 #[tokio::test]
-async fn a_page_that_the_browser_has_is_not_sent_again_until_it_says_something_else() {
+async fn a_cached_page_is_not_sent_again_until_it_changes() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let sent = alice.sent().await;
@@ -429,7 +429,7 @@ async fn a_page_that_the_browser_has_is_not_sent_again_until_it_says_something_e
 }
 
 #[tokio::test]
-async fn the_script_is_kept_for_good_under_a_name_that_changes_with_it() {
+async fn the_script_is_immutable_under_a_name_with_its_hash() {
     let system = System::shared(&[]).await;
     let sent = system.alice().await.sent().await;
     let page = system.page(Method::GET, link(&sent)).await;
@@ -452,7 +452,7 @@ async fn the_script_is_kept_for_good_under_a_name_that_changes_with_it() {
 }
 
 #[tokio::test]
-async fn a_brand_is_on_every_page_that_knows_the_workspace_and_on_no_other() {
+async fn a_brand_is_on_every_page_of_its_workspace_and_on_no_other() {
     let branding = json!({ "branded": { "name": "Acme <Tickets>", "logo": "https://cdn.example/logo.svg?a=1&b=2",
                                         "colour": "#ffd700", "support": "help@acme.example" } });
     let system = System::start(&[("BRANDING", &branding.to_string())]).await;

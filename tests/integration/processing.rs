@@ -1,6 +1,6 @@
 //! Payments that take time: the customer has paid, and the provider is still waiting for the money.
 
-use crate::events::assert_announced;
+use crate::events::assert_published;
 use domain::{Clock as _, PaymentRequest, Status, SystemClock, Timestamp};
 use futures::future::join_all;
 use http::Method;
@@ -32,7 +32,7 @@ fn last_reason(request: &PaymentRequest) -> Option<&str> {
 }
 
 #[tokio::test]
-async fn a_bank_transfer_is_processing_until_its_money_arrives_and_everybody_sees_it() {
+async fn a_bank_transfer_is_shown_as_processing_until_its_money_arrives() {
     let system = System::shared(&[]).await;
     let (alice, phone) = (system.alice().await, phone());
     let sue = system.user(&alice.workspace, "sue", "supervisor").await;
@@ -51,7 +51,11 @@ async fn a_bank_transfer_is_processing_until_its_money_arrives_and_everybody_see
     assert_eq!(page.status, 200);
     assert!(page.text().contains("Your payment is being processed") && !page.text().contains("<button"), "{page:?}");
     let pressed = system.press(link(&sent)).await;
-    assert_eq!((pressed.status, pressed.header("location")), (303, link(&sent)), "to the page, not to a checkout");
+    assert_eq!(
+        (pressed.status, pressed.header("location")),
+        (303, link(&sent)),
+        "the press redirects to the page, not to a checkout"
+    );
     alice.cancel(id(&sent)).await.problem(409, "already_clicked");
     assert_eq!(alice.listed(&[("status", "processing")]).await.0, [id(&sent)]);
     let report = Answer::of(sue.request(Method::GET, "/reports/agents?include=clicks")).await.json();
@@ -70,19 +74,27 @@ async fn a_bank_transfer_is_processing_until_its_money_arrives_and_everybody_see
     let done = alice.wait_for(id(&sent), "paid").await;
     Examples::of(&alice.workspace, &phone).assert("requests/processing-then-paid", &done);
     assert_eq!(done["payment"]["reference"], closing["payment_id"]);
-    assert_eq!(done["payment"]["paid_at"], closing["paid_at"], "when the customer paid, not when the money came");
-    assert_announced(&system.wait_for_events(id(&sent), 4).await, &done);
+    assert_eq!(done["payment"]["paid_at"], closing["paid_at"], "the time of payment, not of arrival");
+    assert_published(&system.wait_for_events(id(&sent), 4).await, &done);
     let texts = system.wait_for_texts(&phone, 2).await;
-    assert_eq!(texts[1..], ["Thank you. We received your payment of R250.00 for order 10045."], "no text before that");
+    assert_eq!(
+        texts[1..],
+        ["Thank you. We received your payment of R250.00 for order 10045."],
+        "no text is sent before the money arrives"
+    );
 }
 
 #[tokio::test]
-async fn a_bank_transfer_that_fails_ends_the_request_and_the_customer_reads_why() {
+async fn a_failed_bank_transfer_ends_the_request_and_the_page_shows_why() {
     let system = System::shared(&[]).await;
     let (alice, phone) = (system.alice().await, phone());
     let sent = alice.sent_to(&phone).await;
     let checkout = system.click(link(&sent)).await;
-    assert_eq!(system.settle_transfer(&checkout, "failed").await.status, 422, "there is no money to wait for yet");
+    assert_eq!(
+        system.settle_transfer(&checkout, "failed").await.status,
+        422,
+        "the checkout has no payment in flight yet"
+    );
     system.settle(&checkout, "processing").await;
     alice.wait_for(id(&sent), "processing").await;
     assert_eq!(system.settle_transfer(&checkout, "lost").await.status, 422);
@@ -91,19 +103,23 @@ async fn a_bank_transfer_that_fails_ends_the_request_and_the_customer_reads_why(
     let mut examples = Examples::of(&alice.workspace, &phone);
     examples.assert("requests/expired-payment-failed", &failed);
     let events = system.wait_for_events(id(&sent), 4).await;
-    assert_announced(&events, &failed);
+    assert_published(&events, &failed);
     examples.assert("events/expired-payment-failed", &events[3]);
     let page = system.page(Method::GET, link(&sent)).await;
     assert_eq!(page.status, 410);
     assert!(page.text().contains("Your payment did not go through"), "{page:?}");
     assert_eq!(system.press(link(&sent)).await.status, 410);
-    assert_eq!(system.settle_transfer(&checkout, "succeeded").await.status, 410, "it has failed for good");
+    assert_eq!(
+        system.settle_transfer(&checkout, "succeeded").await.status,
+        410,
+        "a failed transfer cannot succeed later"
+    );
     alice.cancel(id(&sent)).await.problem(409, "link_expired");
     assert_eq!(system.wait_for_texts(&phone, 1).await.len(), 1);
 }
 
 #[tokio::test]
-async fn another_amount_or_currency_is_not_waited_for() {
+async fn another_amount_or_currency_does_not_make_a_request_processing() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let sent = alice.sent().await;
@@ -120,7 +136,7 @@ async fn another_amount_or_currency_is_not_waited_for() {
 /// No checkout exists before the click, so no payment can be in flight. Money that arrives all the same is accepted as
 /// usual.
 #[tokio::test]
-async fn nothing_is_waited_for_that_nobody_clicked_or_that_was_canceled() {
+async fn an_unclicked_or_canceled_request_does_not_become_processing() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let (sent, canceled) = (alice.sent().await, alice.sent().await);
@@ -133,7 +149,7 @@ async fn nothing_is_waited_for_that_nobody_clicked_or_that_was_canceled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_processing_has_no_deadline_and_is_kept_until_it_ends() {
+async fn a_processing_request_has_no_deadline_and_is_stored_until_it_ends() {
     for arrives in [true, false] {
         let handlers = Handlers::with_limits(1, 1).await;
         let (id, token) = handlers.clicked().await;
@@ -161,12 +177,12 @@ async fn what_is_processing_has_no_deadline_and_is_kept_until_it_ends() {
         let request = handlers.stored(&id).await;
         assert_possible(&request);
         assert_eq!(request.status, if arrives { Status::Paid } else { Status::Expired });
-        assert!(handlers.time_to_live(&id).await.is_some(), "it has come to rest");
+        assert!(handlers.time_to_live(&id).await.is_some(), "a terminal request has a time to live");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_customer_can_look_for_as_long_as_the_money_takes() {
+async fn the_customer_can_open_the_page_while_the_money_is_in_flight() {
     let weeks = SystemClock.now().saturating_add(Duration::from_hours(90 * 24)).as_seconds_ceiling();
     // The report arrives in time, or after the link's item was removed, or from the provider when the checkout is
     // closed.
@@ -197,7 +213,7 @@ async fn the_customer_can_look_for_as_long_as_the_money_takes() {
 }
 
 #[tokio::test]
-async fn a_link_that_could_not_be_kept_is_kept_when_the_report_comes_again() {
+async fn a_link_that_could_not_be_prolonged_is_prolonged_by_the_repeated_report() {
     let handlers = Handlers::start().await;
     let (id, token) = handlers.clicked().await;
     let before = handlers.link_time_to_live(&token).await;
@@ -216,7 +232,7 @@ async fn a_link_that_could_not_be_kept_is_kept_when_the_report_comes_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_checkout_that_cannot_be_closed_because_its_money_is_on_its_way_is_waited_for() {
+async fn a_checkout_with_money_in_flight_at_closing_becomes_processing() {
     let handlers = Handlers::with_limits(300, 1).await;
     let ((waiting, _), (other_amount, _)) = tokio::join!(handlers.clicked(), handlers.clicked());
     for (id, amount) in [(&waiting, 25_000), (&other_amount, 24_999)] {
@@ -240,7 +256,7 @@ async fn a_checkout_that_cannot_be_closed_because_its_money_is_on_its_way_is_wai
 
 /// The provider could not be reached in time. Later it reports what the customer had done, and when.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_expired_request_goes_on_if_the_customer_was_in_time_and_late_money_goes_back() {
+async fn an_expired_request_resumes_if_it_was_paid_in_time_and_late_money_is_refunded() {
     let handlers = Handlers::with_limits(300, 1).await;
     let ((in_time, deadline), (late, late_deadline)) = tokio::join!(expired(&handlers), expired(&handlers));
 
@@ -248,7 +264,7 @@ async fn an_expired_request_goes_on_if_the_customer_was_in_time_and_late_money_g
     let request = handlers.stored(&in_time).await;
     assert_possible(&request);
     assert_eq!((request.status, request.version()), (Status::Processing, 4));
-    assert_eq!(handlers.time_to_live(&in_time).await, None, "what is waited for is not removed");
+    assert_eq!(handlers.time_to_live(&in_time).await, None, "a processing request is not removed");
     handlers.pay(&in_time, deadline).await;
     assert_eq!(handlers.stored(&in_time).await.status, Status::Paid);
 
@@ -257,12 +273,12 @@ async fn an_expired_request_goes_on_if_the_customer_was_in_time_and_late_money_g
     assert_eq!(handlers.stored(&late).await.status, Status::Expired);
     handlers.pay(&late, after).await;
     assert_eq!(handlers.stored(&late).await.status, Status::RefundDue);
-    assert_eq!(handlers.time_to_live(&late).await, None, "money owed back is not forgotten");
+    assert_eq!(handlers.time_to_live(&late).await, None, "a request whose refund is due is not removed");
 }
 
 /// Each report arrives three times, in any order. The request always ends in the status of its money.
 #[tokio::test(flavor = "multi_thread")]
-async fn reports_in_any_order_and_number_end_in_what_became_of_the_money() {
+async fn repeated_reports_in_any_order_end_in_the_status_of_the_money() {
     const PROCESSING: u8 = 0;
     const PAID: u8 = 1;
     const FAILED: u8 = 2;
@@ -308,7 +324,7 @@ async fn reports_in_any_order_and_number_end_in_what_became_of_the_money() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failure_that_is_reported_after_the_request_had_expired_is_announced_as_a_failed_attempt() {
+async fn a_failure_reported_after_expiry_is_published_as_a_failed_attempt() {
     let handlers = Handlers::with_limits(300, 1).await;
     let (id, deadline) = expired(&handlers).await;
     for _ in 0..2 {
@@ -316,14 +332,18 @@ async fn a_failure_that_is_reported_after_the_request_had_expired_is_announced_a
         handlers.process(&id, deadline).await;
     }
     let request = handlers.stored(&id).await;
-    assert_eq!(statuses(&request)[2..], [Status::Expired, Status::Expired], "nobody waits for what has failed");
+    assert_eq!(
+        statuses(&request)[2..],
+        [Status::Expired, Status::Expired],
+        "a failed payment does not make the request processing"
+    );
     let event = domain::PaymentRequestEvent::of_history(&request, 3, "https://pay.example.com").next().unwrap();
     assert_eq!(event.detail_type(), domain::event::DetailType::PaymentAttemptFailed);
     crate::events::assert_valid("PaymentAttemptFailed", &serde_json::to_value(&event).unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_delayed_payment_and_the_deadline_neither_is_lost_whoever_comes_first() {
+async fn a_race_of_a_delayed_payment_and_the_deadline_loses_neither() {
     let handlers = Handlers::with_limits(300, 1).await;
     let handlers = &handlers;
     join_all((0..40).map(|round| async move {
@@ -358,7 +378,7 @@ async fn of_a_delayed_payment_and_the_deadline_neither_is_lost_whoever_comes_fir
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_reports_of_a_delayed_payment_at_once_are_each_recorded_once() {
+async fn concurrent_reports_of_a_delayed_payment_are_each_recorded_once() {
     let handlers = Handlers::start().await;
     for _ in 0..15 {
         let (id, _) = handlers.clicked().await;
@@ -381,7 +401,7 @@ async fn all_reports_of_a_delayed_payment_at_once_are_each_recorded_once() {
 
 /// The page of the stand-in ends a transfer just as a direct call does.
 #[tokio::test]
-async fn the_stand_ins_page_offers_both_ends_of_a_transfer() {
+async fn the_stand_ins_page_offers_both_outcomes_of_a_transfer() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let sent = alice.sent().await;

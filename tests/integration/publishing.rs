@@ -36,13 +36,13 @@ impl Publisher {
         let answer = self.function.invoke(&json!({ "Records": records }).to_string()).await.unwrap();
         let answer: Value = serde_json::from_str(&answer).unwrap();
         let failures = answer["batchItemFailures"].as_array().unwrap();
-        assert!(failures.len() <= 1, "the lowest one is enough: {failures:?}");
+        assert!(failures.len() <= 1, "at most one failed record is reported: {failures:?}");
         failures.first().map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned())
     }
 
     fn event_ids(&self) -> Vec<String> {
-        let taken = self.bus.taken();
-        taken.iter().map(|entry| entry["Detail"]["event_id"].as_str().unwrap_or("dead letter").to_owned()).collect()
+        let accepted = self.bus.accepted();
+        accepted.iter().map(|entry| entry["Detail"]["event_id"].as_str().unwrap_or("dead letter").to_owned()).collect()
     }
 }
 
@@ -95,17 +95,17 @@ fn step(sequence_number: usize, id: &str, version: usize) -> Value {
 }
 
 #[tokio::test]
-async fn every_history_entry_becomes_one_event_of_its_kind() {
+async fn every_history_entry_is_published_as_one_event_of_its_kind() {
     let publisher = Publisher::start().await;
     let records: Vec<Value> = (1..=4).map(|version| step(version, IDS[0], version)).collect();
     assert_eq!(publisher.publish(&records).await, None);
-    let taken = publisher.bus.taken();
+    let accepted = publisher.bus.accepted();
     assert_eq!(publisher.event_ids(), [1, 2, 3, 4].map(|version| format!("{}#{version}", IDS[0])));
-    Examples::default().assert("events/entries", &json!(taken));
+    Examples::default().assert("events/entries", &json!(accepted));
 }
 
 #[tokio::test]
-async fn a_write_that_changes_no_history_is_no_event() {
+async fn a_write_that_adds_no_history_entry_publishes_no_event() {
     let publisher = Publisher::start().await;
     let mut with_checkout = image(IDS[0], 2);
     with_checkout["checkout_id"] = json!({ "S": "cs_1" });
@@ -121,14 +121,14 @@ async fn a_write_that_changes_no_history_is_no_event() {
 }
 
 #[tokio::test]
-async fn two_changes_that_the_stream_shows_as_one_are_still_two_events() {
+async fn two_changes_in_one_stream_record_are_two_events() {
     let publisher = Publisher::start().await;
     assert_eq!(publisher.publish(&[record(1, IDS[0], Some(image(IDS[0], 1)), Some(image(IDS[0], 4)))]).await, None);
     assert_eq!(publisher.event_ids(), [2, 3, 4].map(|version| format!("{}#{version}", IDS[0])));
 }
 
 #[tokio::test]
-async fn an_entry_that_is_refused_is_delivered_again_from_its_own_record_on() {
+async fn the_stream_delivers_again_from_the_record_of_a_rejected_entry() {
     let publisher = Publisher::start().await;
     let records: Vec<Value> = IDS.iter().enumerate().map(|(index, id)| step(index + 1, id, 1)).collect();
     let refused = format!("{}#1", IDS[1]);
@@ -136,11 +136,11 @@ async fn an_entry_that_is_refused_is_delivered_again_from_its_own_record_on() {
     assert_eq!(publisher.publish(&records).await.as_deref(), Some("2"), "the call succeeded, the entry did not");
     publisher.bus.refuse(&[]);
     assert_eq!(publisher.publish(&records[1..]).await, None);
-    assert!(publisher.event_ids().contains(&refused), "nothing is lost");
+    assert!(publisher.event_ids().contains(&refused), "the rejected entry is published by the next delivery");
 }
 
 #[tokio::test]
-async fn a_later_event_of_a_request_is_never_on_the_bus_without_the_earlier_one() {
+async fn a_later_event_of_a_request_is_never_published_before_an_earlier_one() {
     let publisher = Publisher::start().await;
     let records = [step(1, IDS[0], 1), step(2, IDS[0], 2), step(3, IDS[1], 1), step(4, IDS[0], 3)];
     publisher.bus.refuse(&[&format!("{}#2", IDS[0])]);
@@ -153,13 +153,13 @@ async fn a_later_event_of_a_request_is_never_on_the_bus_without_the_earlier_one(
         assert_eq!(
             subjects.len(),
             call.len(),
-            "entries of one call fail each for itself, so no two of one request share it"
+            "entries of one call fail independently, so no call contains two entries of one request"
         );
     }
 }
 
 #[tokio::test]
-async fn a_call_takes_at_most_ten_entries() {
+async fn a_call_contains_at_most_ten_entries() {
     let publisher = Publisher::start().await;
     let ids: Vec<String> = (0..25).map(|n| format!("019b8d2f-0000-7000-8000-0000000001{n:02}")).collect();
     let records: Vec<Value> = ids.iter().enumerate().map(|(index, id)| step(index + 1, id, 1)).collect();
@@ -169,7 +169,7 @@ async fn a_call_takes_at_most_ten_entries() {
 }
 
 #[tokio::test]
-async fn while_the_bus_is_down_nothing_is_taken_for_published() {
+async fn nothing_counts_as_published_while_the_bus_is_down() {
     let publisher = Publisher::start().await;
     publisher.bus.set_down(true);
     assert_eq!(publisher.publish(&[step(1, IDS[0], 1), step(2, IDS[1], 1)]).await.as_deref(), Some("1"));
@@ -179,13 +179,13 @@ async fn while_the_bus_is_down_nothing_is_taken_for_published() {
 }
 
 #[tokio::test]
-async fn a_bus_that_does_not_exist_loses_nothing_in_silence() {
+async fn a_missing_bus_is_an_error_and_loses_no_event() {
     let publisher = Publisher::start().await;
     publisher.bus.set_missing(true);
     assert_eq!(
         publisher.publish(&[step(1, IDS[0], 1)]).await.as_deref(),
         Some("1"),
-        "PutEvents itself would have said yes"
+        "PutEvents alone accepts entries for a missing bus"
     );
     assert!(publisher.event_ids().is_empty());
     publisher.bus.set_missing(false);
@@ -194,23 +194,26 @@ async fn a_bus_that_does_not_exist_loses_nothing_in_silence() {
 }
 
 #[tokio::test]
-async fn a_record_that_can_never_become_an_event_is_put_aside_and_holds_up_nothing() {
+async fn an_invalid_record_goes_to_the_dead_letters_and_blocks_nothing() {
     let publisher = Publisher::start().await;
     let mut broken = image(IDS[0], 1);
     broken["amount"] = json!({ "S": "a lot" });
     let records = [step(1, IDS[1], 1), record(2, IDS[0], None, Some(broken)), step(3, IDS[2], 1)];
     assert_eq!(publisher.publish(&records).await, None);
     assert_eq!(publisher.event_ids(), [format!("{}#1", IDS[1]), "dead letter".into(), format!("{}#1", IDS[2])]);
-    let taken = publisher.bus.taken();
-    let mut letter = taken[1].clone();
+    let accepted = publisher.bus.accepted();
+    let mut letter = accepted[1].clone();
     letter["Time"] = json!("when it was written");
     Examples::default().assert("events/dead-letter", &letter);
-    let text = taken[1].to_string();
-    assert!(!text.contains("+27831234567") && !text.contains("4Zrjxz"), "no personal data, no secret: {text}");
+    let text = accepted[1].to_string();
+    assert!(
+        !text.contains("+27831234567") && !text.contains("4Zrjxz"),
+        "a dead letter contains no personal data and no secret: {text}"
+    );
 }
 
 #[tokio::test]
-async fn a_link_that_did_not_arrive_is_announced_and_a_claim_to_its_message_is_not() {
+async fn a_failed_link_is_published_and_a_claim_to_its_message_is_not() {
     let publisher = Publisher::start().await;
     let sent = image(IDS[0], 1);
     let mut claimed = sent.clone();
@@ -223,7 +226,7 @@ async fn a_link_that_did_not_arrive_is_announced_and_a_claim_to_its_message_is_n
     let records =
         [record(1, IDS[0], Some(sent), Some(claimed.clone())), record(2, IDS[0], Some(claimed), Some(failed))];
     assert_eq!(publisher.publish(&records).await, None);
-    let taken = publisher.bus.taken();
-    crate::events::assert_valid("PaymentLinkDeliveryFailed", &taken[0]["Detail"]);
-    Examples::default().assert("events/link-delivery-failed-entry", &json!(taken));
+    let accepted = publisher.bus.accepted();
+    crate::events::assert_valid("PaymentLinkDeliveryFailed", &accepted[0]["Detail"]);
+    Examples::default().assert("events/link-delivery-failed-entry", &json!(accepted));
 }

@@ -8,7 +8,7 @@ use tests::provider::OnClose;
 const ROUNDS: usize = 60;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_click_and_a_cancel_exactly_one_wins_and_the_other_is_told() {
+async fn of_a_click_and_a_cancel_exactly_one_wins_and_the_other_is_rejected() {
     let handlers = Handlers::start().await;
     let (mut clicked, mut canceled) = (0, 0);
     for round in 0..ROUNDS {
@@ -66,7 +66,7 @@ async fn of_a_click_and_the_deadline_exactly_one_wins() {
                 }
                 Status::Expired => {
                     assert_eq!(click.status, 410);
-                    assert!(request.history[1].at >= deadline, "nothing expires before its deadline");
+                    assert!(request.history[1].at >= deadline, "a request does not expire before its deadline");
                 }
                 other => panic!("neither won: {other}"),
             }
@@ -76,7 +76,7 @@ async fn of_a_click_and_the_deadline_exactly_one_wins() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_payment_and_the_deadline_no_money_is_lost_or_kept() {
+async fn of_a_payment_and_the_deadline_every_payment_counts_or_is_refunded() {
     let handlers = Handlers::with_limits(300, 1).await;
     join_all((0..ROUNDS).map(|round| {
         let handlers = &handlers;
@@ -94,7 +94,7 @@ async fn of_a_payment_and_the_deadline_no_money_is_lost_or_kept() {
             assert_eq!(webhook.status, 200);
             let request = handlers.stored(&id).await;
             assert_possible(&request);
-            let payment = request.payment.as_ref().expect("the payment is known");
+            let payment = request.payment.as_ref().expect("the payment is recorded");
             assert_eq!(payment.paid_at, paid_at);
             let expired_first = request.history.iter().any(|entry| entry.status == Status::Expired);
             let expected = if expired_first && paid_at > deadline { Status::RefundDue } else { Status::Paid };
@@ -107,7 +107,7 @@ async fn of_a_payment_and_the_deadline_no_money_is_lost_or_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn any_number_of_clicks_are_one_click_and_lead_to_one_checkout() {
+async fn concurrent_clicks_count_as_one_and_lead_to_one_checkout() {
     let handlers = Handlers::start().await;
     for _ in 0..ROUNDS / 4 {
         let (id, token) = handlers.sent().await;
@@ -123,7 +123,7 @@ async fn any_number_of_clicks_are_one_click_and_lead_to_one_checkout() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn any_number_of_reports_of_one_payment_are_one_payment() {
+async fn concurrent_reports_of_one_payment_count_as_one() {
     let handlers = Handlers::start().await;
     for _ in 0..ROUNDS / 4 {
         let (id, _) = handlers.clicked().await;
@@ -137,7 +137,7 @@ async fn any_number_of_reports_of_one_payment_are_one_payment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn any_number_of_reports_of_one_failed_attempt_are_one_attempt() {
+async fn concurrent_reports_of_one_failed_attempt_count_as_one() {
     let handlers = Handlers::start().await;
     let (id, _) = handlers.clicked().await;
     let reports = join_all((0..6).map(|_| handlers.fail_attempt(&id, "msg_same"))).await;
@@ -149,21 +149,21 @@ async fn any_number_of_reports_of_one_failed_attempt_are_one_attempt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn any_number_of_creates_under_one_key_are_one_request() {
+async fn concurrent_creates_under_one_key_make_one_request() {
     let handlers = Handlers::start().await;
     for round in 0..ROUNDS / 4 {
         let key = format!("key-{round}");
         let answers = join_all((0..6).map(|_| handlers.create(Some(&key)))).await;
         assert!(answers.iter().all(|answer| answer.status == 201), "{answers:?}");
         let new = answers.iter().filter(|answer| answer.headers["idempotency-replayed"].is_null()).count();
-        assert_eq!(new, 1, "exactly one of them made the request");
+        assert_eq!(new, 1, "exactly one create made the request");
         let first = &answers[0].body;
-        assert!(answers.iter().all(|answer| answer.body == *first), "all of them are told of the same one");
+        assert!(answers.iter().all(|answer| answer.body == *first), "all answers show the same request");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn any_number_of_cancels_are_one_cancel() {
+async fn concurrent_cancels_count_as_one() {
     let handlers = Handlers::start().await;
     for _ in 0..ROUNDS / 4 {
         let (id, _) = handlers.sent().await;
@@ -175,7 +175,7 @@ async fn any_number_of_cancels_are_one_cancel() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn any_number_of_refunds_send_the_money_back_once() {
+async fn concurrent_refunds_send_the_money_back_once() {
     let handlers = Handlers::start().await;
     for _ in 0..ROUNDS / 4 {
         let (id, _) = handlers.sent().await;

@@ -31,7 +31,7 @@ async fn status(handlers: &Handlers, request: &PaymentRequest) -> Status {
 }
 
 #[tokio::test]
-async fn a_refund_that_was_due_is_done_once_whoever_sent_it_and_however_often_it_is_reported() {
+async fn a_due_refund_is_recorded_once_whoever_made_it_and_however_often_it_is_reported() {
     let handlers = Handlers::start().await;
     let (request, store) = (due(&handlers).await, Arc::new(handlers.store()));
     assert_eq!(request.status, Status::RefundDue);
@@ -44,11 +44,11 @@ async fn a_refund_that_was_due_is_done_once_whoever_sent_it_and_however_often_it
     }
     let stored = handlers.stored(&request.id.to_string()).await;
     assert_eq!(stored.status, Status::Refunded);
-    assert_eq!(stored.version(), request.version() + 1, "one entry, whoever came first");
+    assert_eq!(stored.version(), request.version() + 1, "one history entry, whichever report arrives first");
 }
 
 #[tokio::test]
-async fn a_part_of_the_money_or_another_payment_settles_nothing() {
+async fn a_partial_refund_or_one_of_another_payment_changes_nothing() {
     let handlers = Handlers::start().await;
     let (request, store) = (due(&handlers).await, handlers.store());
     let reference = request.payment.clone().unwrap().reference;
@@ -60,7 +60,7 @@ async fn a_part_of_the_money_or_another_payment_settles_nothing() {
 }
 
 #[tokio::test]
-async fn a_refund_that_a_person_makes_of_a_paid_request_changes_nothing() {
+async fn a_refund_of_a_paid_request_by_a_person_changes_nothing() {
     let handlers = Handlers::start().await;
     let (id, _) = handlers.clicked().await;
     assert_eq!(handlers.pay(&id, SystemClock.now()).await.status, 200);
@@ -78,18 +78,13 @@ async fn a_refund_that_a_person_makes_of_a_paid_request_changes_nothing() {
 }
 
 #[tokio::test]
-async fn with_stripe_what_it_does_not_take_is_refused_when_the_agent_asks_for_it() {
+async fn with_stripe_an_amount_or_currency_that_it_rejects_is_rejected_at_creation() {
     let (_stripe, handlers) = Stripe::with_handlers(300, 900).await;
     for (amount, currency, field, message) in [
-        (49, "USD", "amount", "must be at least $0.50, the least that the payment provider takes"),
-        (
-            5_124,
-            "KWD",
-            "amount",
-            "must be a multiple of KWD\u{a0}0.010, for the payment provider takes nothing in between",
-        ),
-        (1_000_000, "ISK", "amount", "must be at most ISK\u{a0}999,999, the most that the payment provider takes"),
-        (25_000, "IRR", "currency", "must be one that the payment provider takes"),
+        (49, "USD", "amount", "must be at least $0.50, the payment provider's minimum"),
+        (5_124, "KWD", "amount", "must be a multiple of KWD\u{a0}0.010, the payment provider's smallest step"),
+        (1_000_000, "ISK", "amount", "must be at most ISK\u{a0}999,999, the payment provider's maximum"),
+        (25_000, "IRR", "currency", "must be one that the payment provider accepts"),
     ] {
         let answer = handlers.create_over(amount, currency).await;
         assert_eq!(
@@ -102,5 +97,9 @@ async fn with_stripe_what_it_does_not_take_is_refused_when_the_agent_asks_for_it
         assert_eq!(errors, &json!([{ "field": field, "message": message }]), "{amount} {currency}");
     }
     assert_eq!(handlers.create_over(50, "USD").await.status, 201);
-    assert_eq!(Handlers::start().await.create_over(1, "IRR").await.status, 201, "the sandbox takes everything");
+    assert_eq!(
+        Handlers::start().await.create_over(1, "IRR").await.status,
+        201,
+        "the sandbox accepts every amount and currency"
+    );
 }

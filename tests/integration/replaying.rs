@@ -5,7 +5,7 @@ use tests::bus::Bus;
 use tests::handlers::Handlers;
 
 #[tokio::test]
-async fn a_replay_says_again_what_was_said_in_its_order() {
+async fn a_replay_publishes_the_same_events_in_order() {
     let handlers = Handlers::start().await;
     let bus = Bus::start().await;
     let (id, _) = handlers.clicked().await;
@@ -23,13 +23,13 @@ async fn a_replay_says_again_what_was_said_in_its_order() {
     assert_eq!(replay::replay(&environment, &[request], 0).await.unwrap(), 3);
     assert_eq!(replay::replay(&environment, &[request], 2).await.unwrap(), 1);
     let ids: Vec<_> =
-        bus.taken().iter().map(|entry| entry["Detail"]["event_id"].as_str().unwrap().to_owned()).collect();
+        bus.accepted().iter().map(|entry| entry["Detail"]["event_id"].as_str().unwrap().to_owned()).collect();
     assert_eq!(ids, [1, 2, 3, 3].map(|version| format!("{id}#{version}")));
-    let link = &bus.taken()[0]["Detail"]["link"];
+    let link = &bus.accepted()[0]["Detail"]["link"];
     assert_eq!(
         link["expires_at"],
         handlers.stored(&id).await.link_deadline.to_string(),
-        "the link's own deadline, not the checkout's"
+        "the link's deadline, not the checkout's"
     );
     assert!(
         replay::replay(&environment, &[domain::PaymentRequestId::new(&domain::Doors::default()).unwrap()], 0)
@@ -37,5 +37,8 @@ async fn a_replay_says_again_what_was_said_in_its_order() {
             .is_err()
     );
     bus.refuse(&[&format!("{id}#2")]);
-    assert!(replay::replay(&environment, &[request], 0).await.is_err(), "an event that does not get there is an error");
+    assert!(
+        replay::replay(&environment, &[request], 0).await.is_err(),
+        "an event that cannot be published is an error"
+    );
 }

@@ -68,7 +68,7 @@ fn names(object: &Value) -> Vec<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_supervisor_sees_who_sent_how_many_and_what_became_of_them() {
+async fn a_supervisor_sees_the_requests_of_each_agent_by_outcome() {
     let system = System::shared(&[]).await;
     let workspace = workspace();
     let alice = system.user(&workspace, "alice", "agent").await;
@@ -90,7 +90,11 @@ async fn a_supervisor_sees_who_sent_how_many_and_what_became_of_them() {
     Examples::default().assert("api/report", &report(&supervisor, "").await);
 
     let other = system.user("nobody-else", "sue", "supervisor").await;
-    assert_eq!(report(&other, "").await.json()["total"]["sent"], 0, "another workspace sees nothing of it");
+    assert_eq!(
+        report(&other, "").await.json()["total"]["sent"],
+        0,
+        "a report does not count another workspace's requests"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,14 +142,14 @@ async fn a_report_counts_clicks_and_days_only_on_demand() {
             let mut of_day = [&["date"], of_tally].concat();
             of_day.sort_unstable();
             assert!(days.iter().all(|day| names(day) == of_day), "{query}: {days:?}");
-            assert_eq!(days.len(), 7, "seven days unless asked for others");
-            assert_eq!(days[6]["sent"], 1, "the last is today");
+            assert_eq!(days.len(), 7, "the default range is seven days");
+            assert_eq!(days[6]["sent"], 1, "the last day is today");
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_click_counts_whatever_became_of_the_request_since() {
+async fn a_click_counts_whatever_the_later_status() {
     let system = System::start(&[]).await;
     let alice = system.alice().await;
     let supervisor = system.user(&alice.workspace, "sue", "supervisor").await;
@@ -168,7 +172,7 @@ async fn a_click_counts_whatever_became_of_the_request_since() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_day_of_a_report_is_there_in_order_with_what_lies_in_its_range() {
+async fn a_report_has_every_day_of_its_range_in_order() {
     let system = System::start(&[]).await;
     let alice = system.alice().await;
     let supervisor = system.user(&alice.workspace, "sue", "supervisor").await;
@@ -220,13 +224,13 @@ async fn every_day_of_a_report_is_there_in_order_with_what_lies_in_its_range() {
     let other = report(&other, &format!("?from={}&to={}&include=days", day(0), day(4))).await.json();
     assert!(
         other["days"].as_array().unwrap().iter().all(|day| day["sent"] == 0),
-        "another workspace sees nothing of it"
+        "a report does not count another workspace's requests"
     );
     system.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_report_cannot_include_is_refused_by_name() {
+async fn an_invalid_part_of_a_report_is_rejected_by_name() {
     let system = System::shared(&[]).await;
     let workspace = workspace();
     let supervisor = system.user(&workspace, "sue", "supervisor").await;

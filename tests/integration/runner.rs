@@ -117,20 +117,23 @@ async fn it_prints_one_line_once_every_route_answers_and_ends_cleanly_on_either_
 }
 
 #[tokio::test]
-async fn it_listens_on_the_port_it_is_told() {
+async fn it_listens_on_the_configured_port() {
     let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
     let runner = Runner::with(&["--port", &free.to_string()], &[]).await;
     assert_eq!(runner.base, format!("http://127.0.0.1:{free}"));
     // No second process can use the same port.
     let second = command(&["--port", &free.to_string()], &[]).output().await.unwrap();
     assert!(!second.status.success() && second.stdout.is_empty());
-    assert!(String::from_utf8_lossy(&second.stderr).contains(&free.to_string()), "it says which port: {second:?}");
+    assert!(
+        String::from_utf8_lossy(&second.stderr).contains(&free.to_string()),
+        "the error names the port: {second:?}"
+    );
     runner.signal("TERM").await;
     assert!(runner.ended().await.0.success());
 }
 
 #[tokio::test]
-async fn what_it_cannot_start_with_it_names_and_prints_no_ready_line() {
+async fn it_names_the_reason_for_a_failed_start_and_prints_no_ready_line() {
     for (name, value) in [
         ("LINK_TTL_SECONDS", "soon"),
         ("LINK_TTL_SECONDS", "0"),
@@ -150,12 +153,15 @@ async fn what_it_cannot_start_with_it_names_and_prints_no_ready_line() {
     let path = directory.path().to_str().unwrap();
     let runner = Runner::start(Some(directory.path()), &[]).await;
     let second = command(&["--port", "0", "--data-dir", path], &[]).output().await.unwrap();
-    assert!(!second.status.success() && second.stdout.is_empty(), "one directory, one runner: {second:?}");
+    assert!(
+        !second.status.success() && second.stdout.is_empty(),
+        "a second runner cannot use the same directory: {second:?}"
+    );
     runner.kill().await;
 }
 
 #[tokio::test]
-async fn without_a_secret_of_its_own_nobody_can_sign_for_the_provider() {
+async fn without_a_configured_secret_nobody_can_sign_as_the_provider() {
     let runner = Runner::start(None, &[]).await;
     let system = runner.system();
     let alice = system.alice().await;
@@ -202,7 +208,7 @@ async fn it_listens_on_the_loopback_address_only() {
 }
 
 #[tokio::test]
-async fn a_data_directory_keeps_everything_over_a_clean_restart() {
+async fn a_data_directory_keeps_all_data_over_a_clean_restart() {
     let directory = Directory::new();
     let variables = [("SANDBOX_WEBHOOK_SECRET", WEBHOOK_SECRET), ("PUBLIC_BASE_URL", "https://pay.example.com")];
     let (workspace, phone) = (workspace(), phone());
@@ -249,9 +255,9 @@ async fn without_a_data_directory_nothing_is_kept() {
     runner.kill().await;
 }
 
-/// What the clients of the killed runner know.
+/// The answers that the clients of the killed runner received.
 #[derive(Default)]
-struct Told {
+struct Acknowledged {
     /// The acknowledged statuses of each request.
     statuses: BTreeMap<String, Vec<&'static str>>,
     /// The idempotency keys of all create calls with the phones of the orders, whether or not the calls were answered.
@@ -263,13 +269,13 @@ async fn work(
     system: &System,
     bearer: &str,
     name: &str,
-    told: &Mutex<Told>,
+    acknowledged: &Mutex<Acknowledged>,
     done: &AtomicUsize,
 ) -> Result<(), reqwest::Error> {
     let alice = system.bearer(bearer, "");
     for round in 0_usize.. {
         let (key, phone) = (format!("{name}-{round}"), phone());
-        told.lock().unwrap().keys.push((key.clone(), phone.clone()));
+        acknowledged.lock().unwrap().keys.push((key.clone(), phone.clone()));
         let create =
             alice.request(Method::POST, "/payment-requests").header("Idempotency-Key", &key).json(&order(&phone));
         let created = Answer::try_of(create).await?;
@@ -278,7 +284,7 @@ async fn work(
         let sent = created.json();
         let id = id(&sent).to_owned();
         let acknowledge = |status| {
-            told.lock().unwrap().statuses.entry(id.clone()).or_default().push(status);
+            acknowledged.lock().unwrap().statuses.entry(id.clone()).or_default().push(status);
             done.fetch_add(1, Ordering::Relaxed);
         };
         acknowledge("sent");
@@ -311,13 +317,13 @@ async fn work(
 }
 
 /// Returns whether the history contains the acknowledged statuses, in their order.
-fn contains_in_order(history: &[&str], told: &[&str]) -> bool {
+fn contains_in_order(history: &[&str], acknowledged: &[&str]) -> bool {
     let mut rest = history.iter();
-    told.iter().all(|status| rest.any(|found| found == status))
+    acknowledged.iter().all(|status| rest.any(|found| found == status))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_kill_at_any_moment_loses_nothing_that_was_acknowledged() {
+async fn a_kill_at_any_time_loses_nothing_that_was_acknowledged() {
     const KILLS: usize = 6;
     let directory = Directory::new();
     let variables = [
@@ -327,7 +333,8 @@ async fn a_kill_at_any_moment_loses_nothing_that_was_acknowledged() {
         ("PUBLIC_BASE_URL", "https://pay.example.com"),
         ("SANDBOX_WEBHOOK_SECRET", WEBHOOK_SECRET),
     ];
-    let (workspace, told, mut random) = (workspace(), Mutex::new(Told::default()), Random::new(0x5EED_0009));
+    let (workspace, acknowledged, mut random) =
+        (workspace(), Mutex::new(Acknowledged::default()), Random::new(0x5EED_0009));
     let mut bearer = None;
     for kill in 0..KILLS {
         let runner = Runner::start(Some(directory.path()), &variables).await;
@@ -337,7 +344,7 @@ async fn a_kill_at_any_moment_loses_nothing_that_was_acknowledged() {
         }
         let (bearer, done) = (bearer.as_deref().unwrap(), AtomicUsize::new(0));
         let names: Vec<String> = (0..4).map(|client| format!("{kill}-{client}")).collect();
-        let clients = all(names.iter().map(|name| work(&system, bearer, name, &told, &done)));
+        let clients = all(names.iter().map(|name| work(&system, bearer, name, &acknowledged, &done)));
         let (enough, pause) = (random.below(60), Duration::from_micros(random.number() % 20_000));
         let killer = async {
             while done.load(Ordering::Relaxed) < enough {
@@ -347,36 +354,43 @@ async fn a_kill_at_any_moment_loses_nothing_that_was_acknowledged() {
             runner.kill().await;
         };
         let (ends, ()) = tokio::join!(clients, killer);
-        assert!(ends.iter().all(Result::is_err), "each of them saw it go");
+        assert!(ends.iter().all(Result::is_err), "every client lost its connection");
     }
 
     let runner = Runner::start(Some(directory.path()), &variables).await;
     let system = runner.system();
     let alice = system.bearer(bearer.as_deref().unwrap(), &workspace);
-    let told = told.into_inner().unwrap();
-    assert!(told.statuses.len() > KILLS, "too little was acknowledged to show anything: {:?}", told.statuses);
+    let acknowledged = acknowledged.into_inner().unwrap();
+    assert!(
+        acknowledged.statuses.len() > KILLS,
+        "too few requests were acknowledged to prove the rule: {:?}",
+        acknowledged.statuses
+    );
 
     // Acknowledged requests exist, and a create call without an answer can be repeated without creating a second
     // request.
     let mut ids = BTreeSet::new();
-    for (key, phone) in &told.keys {
+    for (key, phone) in &acknowledged.keys {
         let again = alice.create_with_key(&order(phone), key).await;
         assert_eq!(again.status, 201, "{again:?}");
         assert!(ids.insert(id(&again.json()).to_owned()), "{again:?}");
     }
-    assert!(told.statuses.keys().all(|id| ids.contains(id)));
+    assert!(acknowledged.statuses.keys().all(|id| ids.contains(id)));
     let listed: BTreeSet<String> = alice.everything().await.iter().map(|request| id(request).to_owned()).collect();
     assert_eq!(listed, ids);
 
     // Due requests expire, payments at the provider are recorded, and all changes are published.
     let open = ["sent", "clicked"];
-    let requests = eventually("the end of every request", async || {
+    let requests = eventually("the last status of every request", async || {
         let requests = alice.everything().await;
         let unfinished: Vec<&Value> = requests
             .iter()
             .filter(|request| {
                 let history = statuses(request);
-                let owed = told.statuses.get(id(request)).is_some_and(|told| !contains_in_order(&history, told));
+                let owed = acknowledged
+                    .statuses
+                    .get(id(request))
+                    .is_some_and(|acknowledged| !contains_in_order(&history, acknowledged));
                 open.contains(history.last().unwrap()) || owed
             })
             .collect();
@@ -387,7 +401,7 @@ async fn a_kill_at_any_moment_loses_nothing_that_was_acknowledged() {
         let versions = request["history"].as_array().unwrap().len();
         let events = system.wait_for_events(id(request), versions).await;
         // Delivery is at least once: if the process is killed after the bus accepted an event but before that is
-        // recorded, the event comes again.
+        // recorded, the event is published again.
         let mut seen = Vec::new();
         for event in &events {
             let version = usize::try_from(event["detail"]["version"].as_u64().unwrap()).unwrap();
@@ -395,12 +409,12 @@ async fn a_kill_at_any_moment_loses_nothing_that_was_acknowledged() {
                 seen.push(version);
             }
         }
-        assert_eq!(seen, (1..=versions).collect::<Vec<_>>(), "in order and without gaps: {events:#?}");
+        assert_eq!(seen, (1..=versions).collect::<Vec<_>>(), "events are in order and without gaps: {events:#?}");
         let times: Vec<&str> =
             request["history"].as_array().unwrap().iter().map(|entry| entry["at"].as_str().unwrap()).collect();
         assert!(times.is_sorted(), "{request}");
     }
-    for (_, phone) in &told.keys {
+    for (_, phone) in &acknowledged.keys {
         let texts = system.texts(phone).await;
         let distinct: BTreeSet<&String> = texts.iter().collect();
         assert_eq!(distinct.len(), texts.len(), "no text is sent twice: {texts:?}");

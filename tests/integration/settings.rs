@@ -104,7 +104,7 @@ fn environment(settings: impl Iterator<Item = (&'static str, &'static str)>) -> 
 }
 
 #[tokio::test]
-async fn a_function_starts_with_what_it_needs_and_says_what_is_missing() {
+async fn a_function_starts_with_its_required_variables_and_names_a_missing_one() {
     for &provider in ProviderName::ALL {
         let settings = settings_with(provider);
         for (function, make, needed) in functions_with(provider) {
@@ -124,7 +124,7 @@ async fn a_function_starts_with_what_it_needs_and_says_what_is_missing() {
 }
 
 #[tokio::test]
-async fn a_wrong_variable_is_named_and_its_value_is_not() {
+async fn an_invalid_variable_is_named_and_its_value_is_not() {
     for &provider in ProviderName::ALL {
         let wrong: &[_] = match provider {
             ProviderName::Sandbox => &[
@@ -155,7 +155,7 @@ async fn a_wrong_variable_is_named_and_its_value_is_not() {
 /// A function that needs no time limit ignores an invalid one. The retention, too, is read only by the functions that
 /// end requests.
 #[tokio::test]
-async fn a_time_limit_stops_only_the_functions_that_it_is_for() {
+async fn an_invalid_time_limit_stops_only_the_functions_that_read_it() {
     let expected = [
         ("LINK_TTL_SECONDS", &["create", "query", "link-click", "expire"][..]),
         ("CHECKOUT_TTL_SECONDS", &["create", "query", "link-click", "expire"]),
@@ -183,7 +183,11 @@ fn expect_refused(
             }
         }
     }
-    assert_eq!(refused, wrong.iter().map(|(name, _)| *name).collect(), "each of them stops whoever reads it");
+    assert_eq!(
+        refused,
+        wrong.iter().map(|(name, _)| *name).collect(),
+        "each invalid variable stops every function that reads it"
+    );
 }
 
 /// A variable's name, a valid value, and an invalid one.
@@ -232,7 +236,7 @@ fn optional_for_messages(channel: ChannelName) -> &'static [(&'static str, &'sta
 }
 
 #[tokio::test]
-async fn each_channel_starts_with_what_it_needs_and_names_what_is_missing_or_wrong() {
+async fn each_channel_starts_with_its_required_variables_and_names_missing_and_invalid_ones() {
     for &channel in ChannelName::ALL {
         starts_with_these_alone(delivery_report::function, channel, needed_for_reports(channel));
         let all = starts_with_these_alone(notify::function, channel, needed_for_messages(channel));
@@ -246,8 +250,8 @@ async fn each_channel_starts_with_what_it_needs_and_names_what_is_missing_or_wro
     }
 }
 
-/// Asserts that a function starts with these settings of a channel and the store's, but not if one of them is missing
-/// or invalid. Returns all of them.
+/// Asserts that a function starts with the store's settings and these of a channel, and that it does not start if one
+/// of these is missing or invalid. Returns all settings.
 fn starts_with_these_alone(make: Make, channel: ChannelName, settings: &[Needed]) -> Environment {
     let store = environment(SETTINGS.iter().copied().filter(|(name, _)| STORE.contains(name)));
     let all =

@@ -47,7 +47,7 @@ async fn refunded(stripe: &Stripe, session: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_whole_life_costs_what_it_does_with_the_sandbox_and_one_call_to_stripe() {
+async fn a_whole_life_costs_as_much_as_with_the_sandbox_and_one_call_to_stripe() {
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
     let count = |calls: &[tests::proxy::Call]| {
         let writes = calls.iter().filter(|call| call.is_write()).count();
@@ -74,11 +74,11 @@ async fn a_whole_life_costs_what_it_does_with_the_sandbox_and_one_call_to_stripe
     assert_eq!(payment.reference, paid["payment_intent"]["id"].as_str().unwrap());
     assert!(payment.paid_at <= SystemClock.now() && payment.paid_at.as_milliseconds() % 1000 == 0);
     let size = handlers.item_size(&id).await;
-    assert!(size <= 1024, "{size} bytes: each further kilobyte costs another unit at every write");
+    assert!(size <= 1024, "{size} bytes: each further kilobyte costs another unit with every write");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_click_again_leads_to_the_same_session_however_often() {
+async fn a_repeated_click_leads_to_the_same_session() {
     let (_stripe, handlers) = Stripe::with_handlers(300, 900).await;
     let (_, token) = handlers.sent().await;
     let clicks = join_all((0..5).map(|_| handlers.click(&token))).await;
@@ -92,7 +92,7 @@ async fn a_click_again_leads_to_the_same_session_however_often() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_declined_card_is_an_attempt_and_another_one_pays() {
+async fn a_declined_card_is_a_failed_attempt_and_another_card_pays() {
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
     let (id, session) = clicked(&handlers).await;
     assert_eq!(stripe.press(&session, "pay", "declined").await, 303);
@@ -105,13 +105,13 @@ async fn a_declined_card_is_an_attempt_and_another_one_pays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_was_paid_is_found_paid_when_its_request_ends_and_one_that_was_not_is_closed() {
+async fn at_the_deadline_a_paid_session_is_found_paid_and_an_unpaid_one_is_closed() {
     let (stripe, handlers) = Stripe::with_handlers(300, 2).await;
     let ((paid, paid_session), (unpaid, unpaid_session)) = (clicked(&handlers).await, clicked(&handlers).await);
     assert_eq!(stripe.press(&paid_session, "pay", "succeeded").await, 303);
     tests::until(handlers.stored(&unpaid).await.deadline).await;
     handlers.expire_what_is_due().await;
-    assert_eq!(handlers.stored(&paid).await.status, Status::Paid, "its webhook has not come yet");
+    assert_eq!(handlers.stored(&paid).await.status, Status::Paid, "its webhook has not arrived yet");
     assert_eq!(handlers.stored(&unpaid).await.status, Status::Expired);
     assert_eq!(stripe.press(&unpaid_session, "pay", "succeeded").await, 410);
     stripe.deliver(&handlers, &paid, "checkout.session.completed").await;
@@ -120,7 +120,7 @@ async fn a_session_that_was_paid_is_found_paid_when_its_request_ends_and_one_tha
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_payment_in_the_second_in_which_its_request_ends_counts_or_is_not_taken() {
+async fn a_payment_in_the_second_of_the_deadline_counts_or_is_rejected() {
     let (stripe, handlers) = Stripe::with_handlers(300, 2).await;
     let requests = join_all((0..8).map(|_| clicked(&handlers))).await;
     let deadline = handlers.stored(&requests[7].0).await.deadline;
@@ -145,7 +145,7 @@ async fn a_payment_in_the_second_in_which_its_request_ends_counts_or_is_not_take
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_transfer_is_processing_until_its_money_comes_or_fails() {
+async fn a_transfer_is_processing_until_its_money_arrives_or_fails() {
     for (outcome, kind, status) in [
         ("succeeded", "checkout.session.async_payment_succeeded", Status::Paid),
         ("failed", "checkout.session.async_payment_failed", Status::Expired),
@@ -171,7 +171,7 @@ async fn a_transfer_is_processing_until_its_money_comes_or_fails() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_storm_of_webhooks_in_any_order_says_what_one_of_each_does() {
+async fn repeated_webhooks_in_any_order_have_the_effect_of_one_each() {
     let mut random = Random::new(20_261_124);
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
     for _ in 0..4 {
@@ -190,7 +190,7 @@ async fn a_storm_of_webhooks_in_any_order_says_what_one_of_each_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn money_that_comes_after_the_end_goes_back_once_whatever_is_lost_and_however_often_it_is_said() {
+async fn late_money_is_refunded_once_whatever_is_lost_or_repeated() {
     for fault in [Fault::None, Fault::AnswerLost, Fault::Failure, Fault::TooMany] {
         let (stripe, handlers) = Stripe::with_handlers(300, 1).await;
         let (id, session) = clicked(&handlers).await;
@@ -223,12 +223,16 @@ async fn money_that_comes_after_the_end_goes_back_once_whatever_is_lost_and_howe
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refund_that_a_person_sent_ends_the_debt_and_is_not_sent_again() {
+async fn a_refund_made_by_a_person_counts_and_is_not_made_again() {
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
     let (id, session) = due(&stripe, &handlers).await;
     refund_by_hand(&stripe, &session).await;
     handlers.refund_due(&id).await.unwrap();
-    assert_eq!(handlers.stored(&id).await.status, Status::Refunded, "already refunded counts as done");
+    assert_eq!(
+        handlers.stored(&id).await.status,
+        Status::Refunded,
+        "Stripe's answer that the charge is already refunded counts"
+    );
     assert_eq!(refunded(&stripe, &session).await, 25_000);
 }
 
@@ -258,7 +262,7 @@ async fn refund_by_hand(stripe: &Stripe, session: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refund_that_waits_for_the_balance_is_due_until_its_money_has_gone_back() {
+async fn a_refund_that_waits_for_the_balance_stays_due_until_it_succeeds() {
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
     let (id, session) = waiting(&stripe, &handlers).await;
     // The refund is requested repeatedly, and Stripe's reports that it accepted the refund arrive in any order.
@@ -266,7 +270,7 @@ async fn a_refund_that_waits_for_the_balance_is_due_until_its_money_has_gone_bac
     storm(&handlers, &stripe.wait_for(&id, "charge.refunded").await, &mut Random::new(7)).await;
     handlers.refund_due(&id).await.unwrap();
     let request = handlers.stored(&id).await;
-    assert_eq!(request.status, Status::RefundDue, "nobody reads that the money is back");
+    assert_eq!(request.status, Status::RefundDue, "the refund is not shown as complete before its money has gone back");
     assert_eq!(stripe.press(&session, "refunds", "succeeded").await, 303);
     storm(&handlers, &stripe.wait_for(&id, "refund.updated").await, &mut Random::new(8)).await;
     let request = handlers.stored(&id).await;
@@ -278,7 +282,7 @@ async fn a_refund_that_waits_for_the_balance_is_due_until_its_money_has_gone_bac
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refund_that_fails_after_it_was_taken_on_stays_due_and_is_sent_anew_when_it_is_asked_for_again() {
+async fn a_refund_that_fails_after_acceptance_stays_due_and_a_retry_makes_a_new_one() {
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
     let (id, session) = waiting(&stripe, &handlers).await;
     handlers.refund_due(&id).await.unwrap();
@@ -292,7 +296,7 @@ async fn a_refund_that_fails_after_it_was_taken_on_stays_due_and_is_sent_anew_wh
     assert!(first.is_ok() && second.is_ok(), "{first:?} {second:?}");
     assert_eq!(handlers.stored(&id).await.status, Status::Refunded);
     assert_eq!(refunded(&stripe, &session).await, 25_000);
-    tests::system::eventually("both refunds are reported", async || {
+    tests::system::eventually("the reports of both refunds", async || {
         let webhooks = stripe.webhooks(&id);
         let refunds = webhooks.iter().filter(|webhook| webhook.event()["type"] == "refund.created").count();
         if refunds == 2 { Ok(()) } else { Err(format!("{refunds} refunds")) }
@@ -301,7 +305,7 @@ async fn a_refund_that_fails_after_it_was_taken_on_stays_due_and_is_sent_anew_wh
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refund_that_nobody_knows_of_is_not_called_done_because_it_was_taken_on() {
+async fn an_accepted_refund_whose_answers_are_lost_stays_due_until_it_succeeds() {
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
     let (id, session) = waiting(&stripe, &handlers).await;
     // Stripe executes the refund, and every answer is lost.
@@ -318,21 +322,21 @@ async fn a_refund_that_nobody_knows_of_is_not_called_done_because_it_was_taken_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_who_refunds_what_failed_has_the_event_delivered_again() {
+async fn after_a_refund_by_hand_of_a_failed_refund_the_event_is_redelivered() {
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
     let (id, session) = waiting(&stripe, &handlers).await;
     handlers.refund_due(&id).await.unwrap();
     assert_eq!(stripe.press(&session, "refunds", "failed").await, 303);
     refund_by_hand(&stripe, &session).await;
     storm(&handlers, &stripe.wait_for(&id, "refund.failed").await, &mut Random::new(10)).await;
-    assert_eq!(handlers.stored(&id).await.status, Status::RefundDue, "whose the charge's refund is, nobody can tell");
+    assert_eq!(handlers.stored(&id).await.status, Status::RefundDue, "the charge's refund may be ours or the person's");
     handlers.refund_due(&id).await.unwrap();
     assert_eq!(handlers.stored(&id).await.status, Status::Refunded);
     assert_eq!(refunded(&stripe, &session).await, 25_000);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customer_whose_refund_takes_its_time_can_look_meanwhile() {
+async fn the_customer_can_open_the_page_while_the_refund_is_pending() {
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
     let (id, _) = waiting(&stripe, &handlers).await;
     let token = handlers.stored(&id).await.token.reveal();
@@ -343,7 +347,7 @@ async fn a_customer_whose_refund_takes_its_time_can_look_meanwhile() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_our_refund_was_not_taken_on_a_persons_counts_by_the_charge() {
+async fn after_our_refund_was_rejected_a_refund_by_hand_counts_by_the_charge() {
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
     for writes in [vec![], vec![WriteFault::None, WriteFault::AnswerLost]] {
         let (id, session) = due(&stripe, &handlers).await;
@@ -360,7 +364,7 @@ async fn after_our_refund_was_not_taken_on_a_persons_counts_by_the_charge() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refund_of_money_that_was_not_due_changes_nothing() {
+async fn a_refund_that_was_not_due_changes_nothing() {
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
     let (id, session) = clicked(&handlers).await;
     assert_eq!(stripe.press(&session, "pay", "succeeded").await, 303);
@@ -402,7 +406,7 @@ async fn a_click_survives_every_fault_and_makes_one_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_end_of_a_request_survives_every_fault_and_waits_for_stripes_word() {
+async fn the_expiry_of_a_request_survives_every_fault_and_waits_for_stripes_answer() {
     let (stripe, handlers) = Stripe::with_handlers(300, 3).await;
     let clicking = Fault::ALL.iter().flat_map(|fault| [(*fault, false), (*fault, true)]).map(async |(fault, pays)| {
         let (id, session) = clicked(&handlers).await;
@@ -431,7 +435,7 @@ async fn the_end_of_a_request_survives_every_fault_and_waits_for_stripes_word() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_clicks_while_stripe_is_silent_is_told_and_goes_on_once_it_speaks() {
+async fn a_click_while_stripe_is_silent_gets_an_error_and_a_later_one_continues() {
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
     let (id, token) = handlers.sent().await;
     stripe.fail_every(Some(Fault::Silence));
@@ -444,7 +448,7 @@ async fn whoever_clicks_while_stripe_is_silent_is_told_and_goes_on_once_it_speak
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_payment_that_stripe_does_not_take_ends_at_its_deadline_without_a_session() {
+async fn a_payment_that_stripe_rejects_expires_at_its_deadline_without_a_session() {
     let (stripe, handlers) = Stripe::with_handlers(300, 1).await;
     let (id, token) = handlers.sent().await;
     stripe.fail_every(Some(Fault::Refusal("amount_too_small")));
@@ -457,13 +461,13 @@ async fn a_payment_that_stripe_does_not_take_ends_at_its_deadline_without_a_sess
     assert_eq!(
         (request.status, request.version()),
         (Status::Expired, 3),
-        "nothing can be paid, so nothing is waited for"
+        "a request without a session has no payment to wait for"
     );
     assert_eq!(stripe.take_calls(), ["POST /v1/checkout/sessions"; 2]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silent_stripe_keeps_no_link_from_ending_that_nobody_clicked() {
+async fn unclicked_links_expire_while_stripe_is_silent() {
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
     // More requests than are settled at the same time.
     let requests = join_all((0..17).map(|_| clicked(&handlers))).await;
@@ -474,7 +478,7 @@ async fn a_silent_stripe_keeps_no_link_from_ending_that_nobody_clicked() {
     handlers.let_pass(&unclicked, Duration::from_secs(1)).await;
     stripe.take_calls();
     stripe.fail_every(Some(Fault::Silence));
-    let ended = tests::system::eventually("the end", async || match handlers.stored(&unclicked).await.status {
+    let ended = tests::system::eventually("the expiry", async || match handlers.stored(&unclicked).await.status {
         Status::Expired => Ok(()),
         status => Err(status.to_string()),
     });
@@ -484,11 +488,11 @@ async fn a_silent_stripe_keeps_no_link_from_ending_that_nobody_clicked() {
     }
     assert_eq!(handlers.stored(&unclicked).await.status, Status::Expired);
     let sessions: BTreeSet<_> = stripe.take_calls().into_iter().collect();
-    assert!(sessions.len() <= 16, "it waited until Stripe had been given up: {sessions:?}");
+    assert!(sessions.len() <= 16, "the link expired only after the calls to Stripe were abandoned: {sessions:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stripe_that_answers_nobody_is_left_alone_until_the_next_run_and_then_everybody_gets_its_word() {
+async fn a_silent_stripe_is_not_called_again_before_the_next_run() {
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
     let requests = join_all((0..40).map(|_| clicked(&handlers))).await;
     for (id, _) in &requests {
@@ -511,7 +515,7 @@ async fn a_stripe_that_answers_nobody_is_left_alone_until_the_next_run_and_then_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_waits_for_a_silent_stripe_for_longer_than_ten_minutes() {
+async fn a_request_waits_at_most_ten_minutes_for_a_silent_stripe() {
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
     let requests = join_all((0..40).map(|_| clicked(&handlers))).await;
     for (id, _) in &requests {
@@ -547,7 +551,7 @@ async fn a_refund_survives_every_fault_and_is_made_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_sent_to_another_host_than_stripes() {
+async fn customers_are_redirected_only_to_stripes_host() {
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
     for fault in [Fault::OtherHost, Fault::Redirect] {
         let (_, token) = handlers.sent().await;
@@ -559,7 +563,7 @@ async fn nobody_is_sent_to_another_host_than_stripes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_webhook_that_is_not_stripes_word_on_our_money_changes_nothing_and_calls_nobody() {
+async fn a_forged_invalid_or_unrelated_webhook_changes_nothing_and_makes_no_calls() {
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
     let (id, session) = clicked(&handlers).await;
     assert_eq!(stripe.press(&session, "pay", "succeeded").await, 303);
@@ -609,7 +613,7 @@ async fn a_webhook_that_is_not_stripes_word_on_our_money_changes_nothing_and_cal
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn money_of_another_amount_is_no_payment() {
+async fn another_amount_is_not_a_payment() {
     let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
     let (id, session) = clicked(&handlers).await;
     assert_eq!(stripe.press(&session, "pay", "succeeded").await, 303);

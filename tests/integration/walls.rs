@@ -25,7 +25,7 @@ fn no_module_imports_from_the_root_of_its_own_crate() {
             let from_root = line.trim_start_matches("pub ").strip_prefix("use crate::");
             let item = from_root.and_then(|rest| rest.chars().next());
             let of_module = item.is_none_or(char::is_lowercase);
-            assert!(of_module, "{file}: {line}: the module that defines it is meant");
+            assert!(of_module, "{file}: {line}: import from the defining module, not from the crate's root");
         }
     }
 }
@@ -34,6 +34,9 @@ fn no_module_imports_from_the_root_of_its_own_crate() {
 fn the_adapters_build_no_http_answers() {
     for (file, line) in lines("adapters") {
         let answers = ["runtime::problem::Problem", "Problem}", "http_function", "lambda_http"];
-        assert!(!answers.iter().any(|word| line.contains(word)), "{file}: {line}: that is for the functions");
+        assert!(
+            !answers.iter().any(|word| line.contains(word)),
+            "{file}: {line}: HTTP answers belong to the functions"
+        );
     }
 }

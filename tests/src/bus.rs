@@ -14,7 +14,7 @@ struct Ledger {
     missing: bool,
     refuse: Vec<String>,
     calls: Vec<Vec<Value>>,
-    taken: Vec<Value>,
+    accepted: Vec<Value>,
 }
 
 /// A running stand-in bus.
@@ -50,8 +50,8 @@ impl Bus {
 
     /// Returns the accepted entries, oldest first, with `Detail` parsed as JSON.
     #[must_use]
-    pub fn taken(&self) -> Vec<Value> {
-        self.ledger.lock().unwrap().taken.clone()
+    pub fn accepted(&self) -> Vec<Value> {
+        self.ledger.lock().unwrap().accepted.clone()
     }
 
     /// Returns the entries of each call, whether accepted or rejected.
@@ -84,8 +84,8 @@ async fn put(State(ledger): State<Arc<Mutex<Ledger>>>, headers: HeaderMap, body:
         if refused {
             results.push(json!({ "ErrorCode": "InternalFailure", "ErrorMessage": "refused by the test" }));
         } else {
-            results.push(json!({ "EventId": format!("e-{}", ledger.taken.len()) }));
-            ledger.taken.push(entry.clone());
+            results.push(json!({ "EventId": format!("e-{}", ledger.accepted.len()) }));
+            ledger.accepted.push(entry.clone());
         }
         entries.push(entry);
     }

@@ -291,7 +291,7 @@ impl Handlers {
     }
 
     /// Sends Meta's verification request to this channel's address.
-    pub async fn ask_whose(&self, function: &dyn Function, name: &str, query: &[(&str, &str)]) -> Answer {
+    pub async fn request_verification(&self, function: &dyn Function, name: &str, query: &[(&str, &str)]) -> Answer {
         let path = format!("/delivery-reports/{name}?{}", serde_urlencoded::to_string(query).unwrap());
         self.http(function, "GET", &path, json!({ "channel": name }), json!({}), "", None).await
     }
@@ -459,6 +459,6 @@ pub fn assert_possible(request: &PaymentRequest) {
     assert_eq!(statuses.last(), Some(&request.status), "{statuses:?}");
     for pair in statuses.windows(2) {
         let exists = domain::TRANSITIONS.iter().any(|row| row.from == pair[0] && row.to == pair[1]);
-        assert!(exists, "no row of the table leads from {} to {}: {statuses:?}", pair[0], pair[1]);
+        assert!(exists, "the transition table has no row from {} to {}: {statuses:?}", pair[0], pair[1]);
     }
 }

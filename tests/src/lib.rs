@@ -1,7 +1,7 @@
 //! The base of the integration tests: the deployed handlers, the whole local system, and stand-ins whose failures a
 //! test controls.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot continue has failed")]
 #![allow(clippy::missing_panics_doc, reason = "everything here panics when a test fails")]
 
 pub mod bus;
@@ -19,7 +19,7 @@ use domain::use_cases::expire::{Found, Settled, expire_unclicked, settle_unpaid}
 use domain::{Clock, Doors, PaymentRequestId, SystemClock, SystemRandomness, Timestamp};
 use std::time::Duration;
 
-/// Waits until one millisecond after `moment`, when the time limit has passed. Only the clock can tell, so it sleeps.
+/// Sleeps until one millisecond after `moment`. A sleep is necessary because only the clock ends a time limit.
 pub async fn until(moment: Timestamp) {
     tokio::time::sleep(moment.saturating_duration_since(SystemClock.now()) + Duration::from_millis(1)).await;
 }

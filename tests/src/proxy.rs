@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 /// The fault that a write meets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// None: the write is applied and acknowledged.
+    /// No fault: the write is applied and acknowledged.
     None,
     /// The write is applied, but the connection breaks before the answer arrives.
     AnswerLost,
@@ -78,7 +78,7 @@ impl Proxy {
     }
 
     /// Returns the calls since the last time this was called.
-    #[allow(clippy::must_use_candidate, reason = "asking also forgets, which is often the point")]
+    #[allow(clippy::must_use_candidate, reason = "some callers only clear the list")]
     pub fn take_calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.ledger.lock().unwrap().calls)
     }

@@ -28,7 +28,7 @@ pub const SECRET: &str = "whsec_integration0tests0of0the0webhooks";
 /// The fault that a call to Stripe meets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// None: the call is executed and answered.
+    /// No fault: the call is executed and answered.
     None,
     /// The connection breaks before the call is executed.
     RequestLost,
@@ -172,7 +172,7 @@ impl Stripe {
     }
 
     /// Returns the calls attempted since the last time this was called, such as `POST /v1/refunds`.
-    #[allow(clippy::must_use_candidate, reason = "asking also forgets, which is often the point")]
+    #[allow(clippy::must_use_candidate, reason = "some callers only clear the list")]
     pub fn take_calls(&self) -> Vec<String> {
         std::mem::take(&mut self.ledger.lock().unwrap().calls)
     }

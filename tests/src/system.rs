@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 /// The secret that the stand-in provider signs its webhooks with.
 pub const WEBHOOK_SECRET: &str = "whsec_dGVzdCBzZWNyZXQgb2YgbW9yZSB0aGFuIDI0IGJ5dGVz";
 
-/// The longest that a test waits for something that has to happen. Only what never happens takes this long.
+/// The longest time that a test waits for an expected result. Only a failing test waits this long.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Links that expire two seconds after creation; checkouts stay open as long as in production.
@@ -188,7 +188,7 @@ impl System {
     pub async fn wait_for_texts(&self, phone: &str, count: usize) -> Vec<String> {
         eventually("the texts", async || {
             let texts = self.texts(phone).await;
-            if texts.len() >= count { Ok(texts) } else { Err(format!("{count} wanted, there are {texts:?}")) }
+            if texts.len() >= count { Ok(texts) } else { Err(format!("expected {count} texts, received {texts:?}")) }
         })
         .await
     }
@@ -397,7 +397,7 @@ impl Answer {
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
         let values: Vec<_> = self.headers.get_all(name).iter().collect();
-        assert!(values.len() <= 1, "{name} more than once: {self:?}");
+        assert!(values.len() <= 1, "the header {name} occurs more than once: {self:?}");
         values.first().map_or("", |value| value.to_str().unwrap())
     }
 
@@ -413,7 +413,7 @@ impl Answer {
         for text in ["title", "detail"] {
             assert!(problem[text].as_str().is_some_and(|text| !text.is_empty()), "{text}: {problem}");
         }
-        assert!(problem["detail"].as_str().unwrap().ends_with('.'), "a sentence ends with a full stop: {problem}");
+        assert!(problem["detail"].as_str().unwrap().ends_with('.'), "the detail ends with a full stop: {problem}");
         let mut names: Vec<&str> = problem.as_object().unwrap().keys().map(String::as_str).collect();
         names.retain(|name| !["type", "title", "status", "detail", "code"].contains(name));
         if code == "validation_failed" {
@@ -457,7 +457,7 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Result<T, 
     loop {
         match look().await {
             Ok(found) => return found,
-            Err(seen) => assert!(begun.elapsed() < PATIENCE, "{what} did not come in {PATIENCE:?}: {seen}"),
+            Err(seen) => assert!(begun.elapsed() < PATIENCE, "{what} did not occur within {PATIENCE:?}: {seen}"),
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -1,4 +1,4 @@
-"""The deployment template as AWS gets it, and what the code says that it needs."""
+"""The deployment template as AWS receives it, and what the code needs from it."""
 
 import json
 import logging
@@ -11,7 +11,7 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
-# The translator complains about usage metrics that it was not told to send anywhere.
+# The translator warns about usage metrics without a destination.
 logging.getLogger("samtranslator").setLevel(logging.ERROR)
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,12 +19,12 @@ TEMPLATE = ROOT / "infra/template.yaml"
 
 
 class Deployment:
-    """A template's text, its translation by AWS's own translator, and short ways to what the rules look at."""
+    """A template's text, its translation by AWS's own translator, and accessors for the rules."""
 
     def __init__(self, text):
         self.text = text
         template = yaml_parse(text)
-        # The translator takes functions that were built and uploaded.
+        # The translator expects functions that were built and uploaded.
         template["Globals"]["Function"]["CodeUri"] = "s3://bucket/key"
         self.resources = Translator({}, Parser()).translate(template, {})["Resources"]
 
@@ -36,7 +36,7 @@ class Deployment:
 
     @cached_property
     def functions(self):
-        """Every function's properties, by the name of its binary."""
+        """Returns every function's properties, by the name of its binary."""
         return {
             body["Metadata"]["BuildProperties"]["Binary"]: body["Properties"]
             for body in self.of_type("AWS::Lambda::Function").values()
@@ -44,13 +44,13 @@ class Deployment:
 
     @cached_property
     def logical_names(self):
-        """Every function's binary, by its name in the template."""
+        """Returns every function's binary, by its name in the template."""
         functions = self.of_type("AWS::Lambda::Function")
         return {name: body["Metadata"]["BuildProperties"]["Binary"] for name, body in functions.items()}
 
     @cached_property
     def routes(self):
-        """Method and path of every route, whether it wants a token, and which function answers."""
+        """Returns every route's method and path, with whether it requires a token and the function that answers."""
         (api,) = self.properties("AWS::ApiGatewayV2::Api").values()
         routes = {}
         for path, methods in api["Body"]["paths"].items():
@@ -61,17 +61,17 @@ class Deployment:
         return routes
 
     def role(self, function):
-        """The properties of a function's role."""
+        """Returns the properties of a function's role."""
         return self.resources[reference(self.functions[function]["Role"])]["Properties"]
 
     def statements(self, function):
-        """What a function may do: its role's statements, with actions and resources as lists."""
+        """Yields the statements of a function's role, with actions and resources as lists."""
         for policy in self.role(function).get("Policies", []):
             for statement in every_case(policy["PolicyDocument"]["Statement"]):
                 yield statement, as_list(statement.get("Action", [])), every_case(statement.get("Resource", []))
 
     def alarm_metrics(self):
-        """(alarm, namespace, metric, function) of everything that an alarm watches."""
+        """Yields (alarm, namespace, metric, function) for every metric that an alarm watches."""
         for name, alarm in self.properties("AWS::CloudWatch::Alarm").items():
             metrics = [alarm] + [
                 entry["MetricStat"]["Metric"] for entry in alarm.get("Metrics", []) if "MetricStat" in entry
@@ -83,7 +83,7 @@ class Deployment:
                     yield name, metric["Namespace"], metric["MetricName"], function
 
     def dashboard_metrics(self):
-        """(namespace, metric) of everything on a dashboard, with its shorthand for "as above" written out."""
+        """Yields (namespace, metric) for every metric on a dashboard, with the shorthand for "as above" expanded."""
         for dashboard in self.properties("AWS::CloudWatch::Dashboard").values():
             for widget in json.loads(dashboard["DashboardBody"]["Fn::Sub"])["widgets"]:
                 above = []
@@ -100,7 +100,7 @@ def as_list(value):
 
 
 def every_case(value):
-    """What a value can be, as a list: every branch of its conditions."""
+    """Returns every possible value as a list: every branch of its conditions."""
     cases = []
     for one in as_list(value):
         if isinstance(one, dict) and "Fn::If" in one:
@@ -113,7 +113,7 @@ def every_case(value):
 
 
 def reference(value):
-    """The resource or parameter that a !Ref or !GetAtt names."""
+    """Returns the resource or parameter that a !Ref or !GetAtt names."""
     if isinstance(value, dict):
         if "Ref" in value:
             return value["Ref"]
@@ -124,7 +124,7 @@ def reference(value):
 
 
 def binaries():
-    """Every binary below functions/, with its package, as Cargo sees them."""
+    """Returns every binary below functions/ with its package, as Cargo reports them."""
     command = ["cargo", "metadata", "--no-deps", "--format-version", "1", "--locked", "--offline"]
     metadata = json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout)
     return {
@@ -137,14 +137,14 @@ def binaries():
 
 
 def emitted_metrics():
-    """Every metric that the code can emit."""
+    """Returns every metric that the code can emit."""
     names = re.findall(r'Self::\w+ => "(\w+)"', (ROOT / "shared/runtime/src/telemetry.rs").read_text())
     assert names, "no metric found in telemetry.rs"
     return set(names)
 
 
 def emitting_functions(metric):
-    """The functions whose sources emit a metric."""
+    """Returns the functions whose sources emit a metric."""
     sources = (ROOT / "functions").glob("*/src/**/*.rs")
     return {
         path.relative_to(ROOT / "functions").parts[0] for path in sources if f"Metric::{metric}" in path.read_text()
@@ -178,7 +178,7 @@ class Variables:
                 self.bodies[owner, found.group(2)] = (module, body_after(text, found.end()))
 
     def of_function(self, function):
-        """Every variable that a deployed function reads. Of a secret, it is the one with the ARN."""
+        """Returns every variable that a deployed function reads. For a secret, it is the one with the ARN."""
         found, open_, seen = set(), [(function, "function")], set()
         while open_:
             key = open_.pop()
@@ -197,13 +197,13 @@ class Variables:
                     open_.append((owner, name))
                 else:
                     raise LookupError(f"{function}: {path}(environment) is defined nowhere")
-            # Lambda sets its own; the others that begin like this are for tests.
+            # Lambda sets its own variables. The others with this prefix are for tests.
             found |= {name for name in names if not name.startswith("AWS_")}
         return found
 
 
 def body_after(text, start):
-    """The block that opens after `start`, braces counted."""
+    """Returns the block that opens after `start`, up to its matching brace."""
     opening = text.index("{", start)
     depth = 0
     for place in range(opening, len(text)):

@@ -1,10 +1,10 @@
-"""What has to hold in every deployment. Each rule answers with what breaks it."""
+"""The rules for every deployment. Each rule yields one text for each breach."""
 
 import re
 
 from deployment import ROOT, Variables, as_list, binaries, emitted_metrics, emitting_functions, reference
 
-# The contract with everybody who calls: route, whether it wants a token, and who answers.
+# The contract with callers: each route, whether it requires a token, and the function that answers.
 ROUTES = {
     "POST /payment-requests": (True, "create"),
     "GET /payment-requests": (True, "query"),
@@ -25,32 +25,32 @@ ROUTES = {
     "GET /delivery-reports/{channel}": (False, "delivery-report"),
 }
 
-# Who may read which secret: who verifies with it, who signs, and who calls the provider.
+# The secrets that each function may read: to verify, to sign, or to call the provider.
 SECRETS = {
     "payment-webhook": ["SandboxWebhookSecretArn", "StripeWebhookSecretArn"],
     "link-click": ["StripeSecretKeyArn"],
     "expire": ["StripeSecretKeyArn"],
     "refund": ["StripeSecretKeyArn"],
-    # Of these each has the permission for one, by its channel; all are told apart by the variable they are in.
+    # The function may read only the secret of its configured channel. Each secret has its own variable.
     "notify": ["ChannelWebhookSecretArn", "ClickatellApiKeySecretArn", "WhatsAppAccessTokenSecretArn"],
     "delivery-report": ["ChannelWebhookSecretArn", "ClickatellApiKeySecretArn", "WhatsAppAppSecretArn"],
 }
 
-# Where an operator reads what an alarm means and what to do.
+# The page that explains each alarm to an operator.
 RUNBOOK = "infra/manual/runbook.md"
 
-# X-Ray has no resources that a policy could name
+# X-Ray's actions support no resource-level permissions
 # (https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html).
 XRAY = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
 
 
-def every_binary_has_a_function_of_its_name_and_every_function_a_binary(deployment):
+def every_binary_has_a_function_of_its_name_and_every_function_has_a_binary(deployment):
     built = binaries()
     for binary, package in built.items():
         if binary != package:
-            yield f"the binary {binary} is in the package {package}: cargo-lambda goes by one name"
+            yield f"the binary {binary} is in the package {package}: cargo-lambda expects the same name"
     for name in built.keys() ^ deployment.functions.keys():
-        yield f"{name} is " + ("built, but no function" if name in built else "a function, but not built")
+        yield f"{name} is " + ("built, but not a function" if name in built else "a function, but not built")
     for name, body in deployment.of_type("AWS::Lambda::Function").items():
         if body["Metadata"]["BuildMethod"] != "rust-cargolambda":
             yield f"{name} is not built by cargo-lambda"
@@ -61,7 +61,7 @@ def every_binary_has_a_function_of_its_name_and_every_function_a_binary(deployme
             yield f"{name} does not run a binary on Amazon Linux 2023"
 
 
-def every_asynchronous_invocation_has_somewhere_to_go_when_it_fails(deployment):
+def every_failed_asynchronous_invocation_reaches_a_dead_letter_queue(deployment):
     asynchronous = set()
     for name, rule in deployment.properties("AWS::Events::Rule").items():
         for target in rule["Targets"]:
@@ -69,51 +69,51 @@ def every_asynchronous_invocation_has_somewhere_to_go_when_it_fails(deployment):
             if function is None:
                 continue
             asynchronous.add(function)
-            # A run of the schedule that was never started needs no keeping: the next one comes in a minute.
+            # A scheduled run that never started need not be kept: the next one starts a minute later.
             if "ScheduleExpression" not in rule and "DeadLetterConfig" not in target:
-                yield f"{name}: an event that Lambda does not take is lost"
+                yield f"{name}: an event that Lambda rejects is lost"
             if "ScheduleExpression" not in rule and "RetryPolicy" not in target:
-                yield f"{name} leaves open how long events are offered to Lambda"
+                yield f"{name} does not limit how long EventBridge retries"
     for function in asynchronous:
         queue = reference(deployment.functions[function].get("DeadLetterConfig", {}).get("TargetArn"))
         if queue not in deployment.of_type("AWS::SQS::Queue"):
-            yield f"{function}: an event that it failed on is lost"
+            yield f"{function}: a failed event is lost"
         elif not _may(deployment, function, "sqs:SendMessage", queue):
             yield f"{function} may not send to its dead-letter queue"
     for name, mapping in deployment.properties("AWS::Lambda::EventSourceMapping").items():
         queue = reference(mapping.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination"))
         function = deployment.logical_names[mapping["FunctionName"]["Ref"]]
         if queue not in deployment.of_type("AWS::SQS::Queue"):
-            yield f"{name}: records that {function} failed on are lost"
+            yield f"{name}: records that {function} failed to process are lost"
         elif not _may(deployment, function, "sqs:SendMessage", queue):
             yield f"{function} may not send to the queue of {name}"
 
 
-def every_stream_mapping_limits_its_tries_and_isolates_what_fails(deployment):
+def every_stream_mapping_limits_its_attempts_and_isolates_failures(deployment):
     mappings = deployment.properties("AWS::Lambda::EventSourceMapping")
     if len(mappings) != 2:
-        yield f"{len(mappings)} functions read the stream, which two may do without slowing each other down"
+        yield f"{len(mappings)} functions read the stream; only two can do so without throttling each other"
     for name, mapping in mappings.items():
         if not mapping.get("FilterCriteria", {}).get("Filters"):
-            yield f"{name} takes every record"
+            yield f"{name} has no filter and passes on every record"
         if mapping.get("BisectBatchOnFunctionError") is not True:
-            yield f"{name} does not divide a batch that fails"
+            yield f"{name} does not split a failed batch"
         if mapping.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
-            yield f"{name} repeats what was done"
+            yield f"{name} repeats records that succeeded"
         if "MaximumRetryAttempts" not in mapping:
-            yield f"{name} does not say how often it tries"
-        # The stream keeps records for 24 hours; what goes to the queue then still has to be there for a person to read.
+            yield f"{name} does not limit its attempts"
+        # The stream keeps records for 24 hours. A record in the queue must still be readable there.
         if not 0 < mapping.get("MaximumRecordAgeInSeconds", -1) <= 43200:
-            yield f"{name} goes on with a record until the stream has forgotten it"
+            yield f"{name} retries a record until the stream has removed it"
         if mapping.get("StartingPosition") != "TRIM_HORIZON":
-            yield f"{name} misses what happened before it was there"
+            yield f"{name} misses the changes before its creation"
 
 
-def every_log_ends_and_everything_that_logs_has_one_of_its_own(deployment):
+def every_log_has_a_retention_and_belongs_to_one_source(deployment):
     groups = deployment.properties("AWS::Logs::LogGroup")
     for name, group in groups.items():
         if "RetentionInDays" not in group:
-            yield f"{name} is kept forever"
+            yield f"{name} has no retention"
     used = [reference(function.get("LoggingConfig", {}).get("LogGroup")) for function in deployment.functions.values()]
     used += [
         reference(stage.get("AccessLogSettings", {}).get("DestinationArn"))
@@ -132,7 +132,7 @@ def no_policy_has_a_wildcard(deployment):
             yield f"{function} has a managed policy"
         for statement, actions, resources in deployment.statements(function):
             if statement["Effect"] == "Allow" and statement.keys() - {"Effect", "Action", "Resource", "Condition"}:
-                yield f"{function} is allowed everything but something: {statement}"
+                yield f"{function} has a statement with exclusions: {statement}"
             if (sorted(actions), resources) == (XRAY, ["*"]):
                 continue
             for text in [*actions, *map(str, resources)]:
@@ -140,17 +140,17 @@ def no_policy_has_a_wildcard(deployment):
                     yield f"{function}: {text}"
     for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy"):
         for name in deployment.of_type(kind):
-            yield f"{name} is a policy outside of its function's role"
+            yield f"{name} is a policy outside a function's role"
 
 
-def every_function_has_a_role_of_its_own_that_lambda_alone_takes_on(deployment):
+def every_function_has_its_own_role_that_only_lambda_may_assume(deployment):
     roles = [reference(function["Role"]) for function in deployment.functions.values()]
     if sorted(map(str, roles)) != sorted(deployment.of_type("AWS::IAM::Role")):
         yield f"{len(roles)} functions have the roles {sorted(set(map(str, roles)))}"
     trust = [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]
     for function in deployment.functions:
         if deployment.role(function)["AssumeRolePolicyDocument"]["Statement"] != trust:
-            yield f"not lambda alone may take on the role of {function}"
+            yield f"not only Lambda may assume the role of {function}"
 
 
 def every_function_may_write_its_own_log_and_no_other(deployment):
@@ -161,12 +161,12 @@ def every_function_may_write_its_own_log_and_no_other(deployment):
             for _, actions, resources in deployment.statements(function)
             if any(action.startswith("logs:") for action in actions)
         ]
-        # The attribute Arn of a log group ends in ":*", its streams. Anything after it would be an ARN of nothing.
+        # A log group's attribute Arn ends with ":*", which stands for its streams. A suffix would match nothing.
         if logs != [(["logs:CreateLogStream", "logs:PutLogEvents"], [group])]:
             yield f"{function} may write {logs}"
 
 
-def only_who_verifies_or_signs_reads_a_secret_and_only_its_own(deployment):
+def each_function_reads_only_the_secrets_that_it_needs(deployment):
     for function in deployment.functions:
         readable = [
             reference(resource)
@@ -181,22 +181,22 @@ def only_who_verifies_or_signs_reads_a_secret_and_only_its_own(deployment):
             str(reference(value)) for name, value in variables.items() if "SECRET" in name or "Secret" in str(value)
         )
         if named != SECRETS.get(function, []):
-            yield f"{function} is told of the secrets {named}"
+            yield f"{function} has variables for the secrets {named}"
 
 
-def what_a_channel_needs_is_allowed_for_that_channel_alone(deployment):
+def the_permissions_of_a_channel_are_granted_only_for_that_channel(deployment):
     both = {"ChannelWebhookSecretArn": "ThroughWebhook", "ClickatellApiKeySecretArn": "ThroughClickatell"}
     sending = both | {"WhatsAppAccessTokenSecretArn": "ThroughWhatsApp", "SmsOriginationIdentityArn": "ThroughSms"}
-    hearing = both | {"WhatsAppAppSecretArn": "ThroughWhatsApp"}
-    for function, needed in {"notify": sending, "delivery-report": hearing}.items():
+    reporting = both | {"WhatsAppAppSecretArn": "ThroughWhatsApp"}
+    for function, needed in {"notify": sending, "delivery-report": reporting}.items():
         (policy,) = deployment.role(function)["Policies"]
         allowed = {}
         for statement in policy["PolicyDocument"]["Statement"]:
             condition, then, otherwise = statement.get("Fn::If", [None, statement, {"Ref": "AWS::NoValue"}])
             if otherwise != {"Ref": "AWS::NoValue"}:
-                yield f"{function} may do one thing or another: {statement}"
+                yield f"{function} has a permission with an alternative: {statement}"
             for resource in as_list(then["Resource"]):
-                if reference(resource) in sending | hearing:
+                if reference(resource) in sending | reporting:
                     allowed[reference(resource)] = condition
                     if as_list(then["Action"]) not in (
                         ["secretsmanager:GetSecretValue"],
@@ -207,14 +207,14 @@ def what_a_channel_needs_is_allowed_for_that_channel_alone(deployment):
             yield f"{function} is allowed {allowed}"
 
 
-def text_messages_are_reported_by_this_account_to_the_function_that_hears_of_them(deployment):
+def only_this_account_reports_text_messages_and_only_to_delivery_report(deployment):
     ((topic, _),) = [found for found in deployment.of_type("AWS::SNS::Topic").items() if found[1].get("Condition")]
     (policy,) = deployment.properties("AWS::SNS::TopicPolicy").values()
     (statement,) = policy["PolicyDocument"]["Statement"]
     if (statement["Principal"], statement["Action"]) != ({"Service": "sms-voice.amazonaws.com"}, "sns:Publish"):
-        yield f"the reports come from {statement['Principal']}"
+        yield f"{statement['Principal']} may send reports"
     if statement.get("Condition", {}).get("StringEquals") != {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}:
-        yield "the reports come from any account"
+        yield "any account may send reports"
     (configuration,) = deployment.properties("AWS::SMSVOICE::ConfigurationSet").values()
     (subscription,) = deployment.properties("AWS::SNS::Subscription").values()
     permissions = [
@@ -233,12 +233,12 @@ def text_messages_are_reported_by_this_account_to_the_function_that_hears_of_the
         if set(topics) != {topic}:
             yield f"{name} {topics}"
     if permissions != [(topic, "delivery-report")]:
-        yield f"notifications may run {permissions}"
+        yield f"notifications may invoke {permissions}"
     if deployment.logical_names.get(reference(subscription["Endpoint"])) != "delivery-report":
         yield f"the reports go to {subscription['Endpoint']}"
 
 
-def every_variable_that_the_code_reads_is_set_and_no_other(deployment):
+def exactly_the_variables_that_the_code_reads_are_set(deployment):
     reads = Variables()
     needed = {function: reads.of_function(function) for function in deployment.functions}
     shared = set.intersection(*(set(_variables(deployment, function)) for function in deployment.functions))
@@ -252,8 +252,8 @@ def every_variable_that_the_code_reads_is_set_and_no_other(deployment):
         yield f"no function reads {name}"
 
 
-def every_variable_is_explained_in_the_readme_and_no_other(deployment):
-    """Of a secret it names the variable with the value and the one with the ARN; a deployment sets the latter."""
+def the_readme_explains_exactly_the_variables_that_are_set(deployment):
+    """For a secret, it explains the variable with the value and the one with the ARN. A deployment sets the latter."""
     tables = (ROOT / "README.md").read_text().split("## Configuration")[1].split("### Set by Lambda")[0]
     rows = re.findall(r"^\| (`[^|]+`) \|", tables, re.MULTILINE)
     explained = {name for row in rows for name in re.findall(r"`([A-Z][A-Z0-9_]+)`", row)}
@@ -265,52 +265,52 @@ def every_variable_is_explained_in_the_readme_and_no_other(deployment):
             yield f"the README explains {name}, which no function has"
 
 
-def every_alarm_tells_somebody_and_says_what_no_data_means(deployment):
+def every_alarm_has_a_topic_and_defines_missing_data(deployment):
     topics = deployment.of_type("AWS::SNS::Topic")
     for name, alarm in deployment.properties("AWS::CloudWatch::Alarm").items():
         for actions in ("AlarmActions", "OKActions"):
             if not alarm.get(actions) or not all(reference(action) in topics for action in alarm[actions]):
                 yield f"{name} has no {actions}"
         if alarm.get("TreatMissingData") not in ("notBreaching", "breaching"):
-            yield f"{name} does not say what no data means"
+            yield f"{name} does not define missing data"
         if not alarm.get("AlarmDescription"):
-            yield f"{name} does not say what it means"
+            yield f"{name} has no description"
 
 
-def no_alarm_watches_more_metrics_than_one_can(deployment):
+def no_alarm_watches_more_than_ten_metrics(deployment):
     for name, alarm in deployment.properties("AWS::CloudWatch::Alarm").items():
         watched = [entry for entry in alarm.get("Metrics", []) if "MetricStat" in entry]
         if len(watched) > 10:
             yield f"{name} watches {len(watched)} metrics"
 
 
-def every_alarm_has_an_entry_in_the_runbook_and_its_description_leads_there(deployment):
+def every_alarm_has_an_entry_in_the_runbook_and_links_to_it(deployment):
     alarms = {
         alarm["AlarmName"]["Fn::Sub"].removeprefix("${AWS::StackName}-"): alarm
         for alarm in deployment.properties("AWS::CloudWatch::Alarm").values()
     }
-    # An entry's heading is the alarm's name, so that it is the anchor of a link, too.
+    # An entry's heading is the alarm's name, which is also the anchor for links.
     entries = set(re.findall(r"^### ([\w-]+)$", (ROOT / RUNBOOK).read_text(), re.MULTILINE))
     for name in alarms.keys() ^ entries:
-        yield f"{name} is " + (f"not explained in {RUNBOOK}" if name in alarms else "no alarm")
+        yield f"{name} is " + (f"not explained in {RUNBOOK}" if name in alarms else "not an alarm")
     for name, alarm in alarms.items():
         if not alarm.get("AlarmDescription", "").endswith(f" {RUNBOOK}#{name}"):
-            yield f"the description of {name} does not lead to {RUNBOOK}#{name}"
+            yield f"the description of {name} does not link to {RUNBOOK}#{name}"
 
 
-def every_metric_of_ours_in_an_alarm_or_on_the_dashboard_is_emitted_where_it_is_watched(deployment):
+def every_watched_metric_of_ours_is_emitted_by_the_watched_functions(deployment):
     emitted = emitted_metrics()
     watched = {}
     for alarm, namespace, metric, function in deployment.alarm_metrics():
         if namespace == "chat2pay":
             watched.setdefault((alarm, metric), set()).add(function)
     if not watched:
-        yield "no alarm watches a metric of ours"
+        yield "no alarm watches one of our metrics"
     for (alarm, metric), functions in watched.items():
         if metric not in emitted:
             yield f"{alarm}: nothing emits {metric}"
         elif functions != emitting_functions(metric):
-            yield f"{alarm} watches {metric} of {functions}; it comes from {emitting_functions(metric)}"
+            yield f"{alarm} watches {metric} of {functions}; it is emitted by {emitting_functions(metric)}"
     for namespace, metric in deployment.dashboard_metrics():
         if namespace == "chat2pay" and metric not in emitted:
             yield f"the dashboard: nothing emits {metric}"
@@ -327,23 +327,23 @@ def errors_and_throttles_of_every_function_raise_an_alarm(deployment):
             yield f"{wanted} of {function} raise no alarm"
 
 
-def the_routes_are_those_of_the_contract_and_only_the_customer_and_the_provider_need_no_token(deployment):
+def the_routes_are_those_of_the_contract_with_the_same_authorization(deployment):
     for route in ROUTES.keys() | deployment.routes.keys():
         if deployment.routes.get(route) != ROUTES.get(route):
             yield f"{route}: {deployment.routes.get(route)} and not {ROUTES.get(route)}"
     (api,) = deployment.properties("AWS::ApiGatewayV2::Api").values()
     schemes = api["Body"]["components"]["securitySchemes"]
     if {scheme["x-amazon-apigateway-authorizer"]["type"] for scheme in schemes.values()} != {"jwt"}:
-        yield "something else than a JWT is taken"
+        yield "the API accepts tokens other than JWTs"
     (stage,) = deployment.properties("AWS::ApiGatewayV2::Stage").values()
     if not {"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= stage.get("DefaultRouteSettings", {}).keys():
-        yield "the API takes any number of requests"
+        yield "the API has no throttling limits"
 
 
-def the_table_keeps_what_it_is_given(deployment):
+def the_table_is_protected_against_loss(deployment):
     ((name, table),) = deployment.of_type("AWS::DynamoDB::Table").items()
     if (table.get("DeletionPolicy"), table.get("UpdateReplacePolicy")) != ("Retain", "Retain"):
-        yield f"{name} goes with the stack"
+        yield f"{name} is deleted with the stack"
     properties = table["Properties"]
     for path, wanted in {
         "BillingMode": "PAY_PER_REQUEST",
@@ -361,7 +361,7 @@ def the_table_keeps_what_it_is_given(deployment):
             yield f"{name}: {path} is {value or 'not set'}"
 
 
-def every_resource_says_what_it_is_for(deployment):
+def every_resource_has_a_comment(deployment):
     lines = deployment.text.split("\nResources:\n")[1].split("\nOutputs:\n")[0].splitlines()
     for above, line in zip(["", *lines], lines, strict=False):
         if re.fullmatch(r"  \w+:", line) and not above.startswith("  # "):

@@ -1,4 +1,4 @@
-"""The rules hold in the template, and each of them sees a template that breaks it."""
+"""Tests that the template keeps every rule, and that each rule detects a template that breaks it."""
 
 import unittest
 
@@ -8,22 +8,22 @@ from rules import RULES
 
 TEXT = TEMPLATE.read_text()
 
-# What breaks each rule: (what the template says, what it says instead). The first place that says so is changed.
+# Breaches of each rule: (text of the template, its replacement). Only the first occurrence is replaced.
 BREACHES = {
-    rules.every_binary_has_a_function_of_its_name_and_every_function_a_binary: [
+    rules.every_binary_has_a_function_of_its_name_and_every_function_has_a_binary: [
         ("BuildProperties: { Binary: create }", "BuildProperties: { Binary: created }"),
         ('FunctionName: !Sub "${AWS::StackName}-create"', 'FunctionName: !Sub "${AWS::StackName}-creates"'),
         ("BuildMethod: rust-cargolambda", "BuildMethod: makefile"),
         ("Runtime: provided.al2023", "Runtime: provided.al2"),
     ],
-    rules.every_asynchronous_invocation_has_somewhere_to_go_when_it_fails: [
+    rules.every_failed_asynchronous_invocation_reaches_a_dead_letter_queue: [
         ("      DeadLetterQueue: { Type: SQS, TargetArn: !GetAtt DeadLetters.Arn }\n", ""),
         ("            DeadLetterConfig: { Arn: !GetAtt DeadLetters.Arn }\n", ""),
         ("            RetryPolicy: { MaximumRetryAttempts: 20, MaximumEventAgeInSeconds: 3600 }\n", ""),
         ("            DestinationConfig: { OnFailure: { Type: SQS, Destination: !GetAtt DeadLetters.Arn } }\n", ""),
         ('Action: ["sqs:SendMessage"]', 'Action: ["sqs:ReceiveMessage"]'),
     ],
-    rules.every_stream_mapping_limits_its_tries_and_isolates_what_fails: [
+    rules.every_stream_mapping_limits_its_attempts_and_isolates_failures: [
         ("            BisectBatchOnFunctionError: true\n", ""),
         ("            FunctionResponseTypes: [ReportBatchItemFailures]\n", ""),
         ("            MaximumRetryAttempts: 10\n", ""),
@@ -38,7 +38,7 @@ BREACHES = {
             "",
         ),
     ],
-    rules.every_log_ends_and_everything_that_logs_has_one_of_its_own: [
+    rules.every_log_has_a_retention_and_belongs_to_one_source: [
         ("      RetentionInDays: !Ref LogRetentionDays\n", ""),
         ("      LoggingConfig: { LogGroup: !Ref CreateLogs }\n", ""),
         ("LoggingConfig: { LogGroup: !Ref CreateLogs }", "LoggingConfig: { LogGroup: !Ref CancelLogs }"),
@@ -62,7 +62,7 @@ BREACHES = {
             "      Policies:\n",
         ),
     ],
-    rules.every_function_has_a_role_of_its_own_that_lambda_alone_takes_on: [
+    rules.every_function_has_its_own_role_that_only_lambda_may_assume: [
         ("Role: !GetAtt CreateRole.Arn", "Role: !GetAtt CancelRole.Arn"),
         (
             "Principal: { Service: lambda.amazonaws.com }",
@@ -74,7 +74,7 @@ BREACHES = {
         ("Resource: !GetAtt CreateLogs.Arn", 'Resource: !Sub "${CreateLogs.Arn}:log-stream:*"'),
         ('["logs:CreateLogStream", "logs:PutLogEvents"]', '["logs:PutLogEvents"]'),
     ],
-    rules.only_who_verifies_or_signs_reads_a_secret_and_only_its_own: [
+    rules.each_function_reads_only_the_secrets_that_it_needs: [
         ("Resource: !Ref ChannelWebhookSecretArn", "Resource: !Ref SandboxWebhookSecretArn"),
         ("Resource: !Ref StripeSecretKeyArn", "Resource: !Ref StripeWebhookSecretArn"),
         ("!If [UsesStripe, !Ref StripeWebhookSecretArn, ", "!If [UsesStripe, !Ref StripeSecretKeyArn, "),
@@ -87,7 +87,7 @@ BREACHES = {
             "        TABLE_NAME: !Ref Table\n        CHANNEL_WEBHOOK_SECRET_ARN: !Ref ChannelWebhookSecretArn\n",
         ),
     ],
-    rules.what_a_channel_needs_is_allowed_for_that_channel_alone: [
+    rules.the_permissions_of_a_channel_are_granted_only_for_that_channel: [
         ("                - ThroughSms\n", "                - ThroughWebhook\n"),
         ("Resource: !Ref SmsOriginationIdentityArn", "Resource: !GetAtt Table.Arn"),
         (
@@ -96,7 +96,7 @@ BREACHES = {
         ),
         ("Resource: !Ref WhatsAppAppSecretArn", "Resource: !Ref WhatsAppAccessTokenSecretArn"),
     ],
-    rules.text_messages_are_reported_by_this_account_to_the_function_that_hears_of_them: [
+    rules.only_this_account_reports_text_messages_and_only_to_delivery_report: [
         ("Principal: { Service: sms-voice.amazonaws.com }", 'Principal: "*"'),
         ('              StringEquals: { "aws:SourceAccount": !Ref AWS::AccountId }\n', ""),
         ("SnsDestination: { TopicArn: !Ref SmsReports }", "SnsDestination: { TopicArn: !Ref Alarms }"),
@@ -109,7 +109,7 @@ BREACHES = {
             "      Principal: sns.amazonaws.com\n",
         ),
     ],
-    rules.every_variable_that_the_code_reads_is_set_and_no_other: [
+    rules.exactly_the_variables_that_the_code_reads_are_set: [
         ("        TABLE_NAME: !Ref Table\n", ""),
         ("          EXPIRY_LOOKAHEAD_SECONDS: !Ref ExpiryLookaheadSeconds\n", "          UNUSED: 1\n"),
         ("          CHANNEL_WEBHOOK_SECRET_ARN: !Ref", "          CHANNEL_WEBHOOK_SECRET: !Ref"),
@@ -119,29 +119,29 @@ BREACHES = {
         ),
         ("        TABLE_NAME: !Ref Table\n", "        TABLE_NAME: !Ref Table\n        UNUSED: 1\n"),
     ],
-    rules.every_variable_is_explained_in_the_readme_and_no_other: [
+    rules.the_readme_explains_exactly_the_variables_that_are_set: [
         ("          EXPIRY_LOOKAHEAD_SECONDS: !Ref", "          EXPIRY_SECONDS: !Ref"),
         ("        TABLE_NAME: !Ref Table\n", "        TABLE_NAME: !Ref Table\n        UNEXPLAINED: 1\n"),
     ],
-    rules.every_alarm_tells_somebody_and_says_what_no_data_means: [
+    rules.every_alarm_has_a_topic_and_defines_missing_data: [
         ("      AlarmActions: [!Ref Alarms]\n", ""),
         ("      OKActions: [!Ref Alarms]\n", ""),
         ("      TreatMissingData: notBreaching\n", ""),
         ("TreatMissingData: notBreaching", "TreatMissingData: missing"),
     ],
-    rules.no_alarm_watches_more_metrics_than_one_can: [
+    rules.no_alarm_watches_more_than_ten_metrics: [
         (
             "        - { Id: all, Expression: SUM(METRICS()), Label: Errors }\n",
             "        - { Id: all, Expression: SUM(METRICS()), Label: Errors }\n"
             + "        - { MetricStat: { Metric: { Namespace: n, MetricName: m, Dimensions: [] } } }\n" * 4,
         ),
     ],
-    rules.every_alarm_has_an_entry_in_the_runbook_and_its_description_leads_there: [
+    rules.every_alarm_has_an_entry_in_the_runbook_and_links_to_it: [
         ("runbook.md#expiry-lag", "runbook.md#expiry"),
         ("        What to do: infra/manual/runbook.md#refund-age\n", ""),
         ('AlarmName: !Sub "${AWS::StackName}-expiry-lag"', 'AlarmName: !Sub "${AWS::StackName}-expiry-delay"'),
     ],
-    rules.every_metric_of_ours_in_an_alarm_or_on_the_dashboard_is_emitted_where_it_is_watched: [
+    rules.every_watched_metric_of_ours_is_emitted_by_the_watched_functions: [
         ("MetricName: ExpiryLag", "MetricName: ExpiryDelay"),
         (
             "MetricName: SecondPayment\n      Dimensions: [{ Name: FunctionName, Value: !Ref PaymentWebhookFunction }]",
@@ -163,13 +163,13 @@ BREACHES = {
             "MetricName: Throttles, Dimensions: [{ Name: FunctionName, Value: !Ref CancelFunction }]",
         ),
     ],
-    rules.the_routes_are_those_of_the_contract_and_only_the_customer_and_the_provider_need_no_token: [
+    rules.the_routes_are_those_of_the_contract_with_the_same_authorization: [
         ("Path: /reports/agents }", "Path: /reports/agents, Auth: { Authorizer: NONE } }"),
         ('Path: "/webhooks/{provider}", Auth: { Authorizer: NONE }', 'Path: "/webhooks/{provider}"'),
         ("Method: HEAD", "Method: DELETE"),
         ("        ThrottlingBurstLimit: !Ref RequestBurst\n", ""),
     ],
-    rules.the_table_keeps_what_it_is_given: [
+    rules.the_table_is_protected_against_loss: [
         ("    DeletionPolicy: Retain\n", ""),
         ("    UpdateReplacePolicy: Retain\n", ""),
         ("BillingMode: PAY_PER_REQUEST", "BillingMode: PROVISIONED"),
@@ -179,14 +179,14 @@ BREACHES = {
         ("StreamViewType: NEW_AND_OLD_IMAGES", "StreamViewType: NEW_IMAGE"),
         ("AttributeName: ttl\n        Enabled: true", "AttributeName: ttl\n        Enabled: false"),
     ],
-    rules.every_resource_says_what_it_is_for: [
+    rules.every_resource_has_a_comment: [
         ("  # The logs of `create`.\n", ""),
     ],
 }
 
 
 class Template(unittest.TestCase):
-    """One test for each rule, and one for what breaks it."""
+    """One test for each rule, and one for its breaches."""
 
     maxDiff = None
 
@@ -194,11 +194,11 @@ class Template(unittest.TestCase):
         self.assertEqual(set(BREACHES), set(RULES))
 
 
-def holds(rule):
+def keeps(rule):
     return lambda self: self.assertEqual(list(rule(DEPLOYMENT)), [])
 
 
-def sees_a_breach(rule):
+def detects_breaches(rule):
     def test(self):
         for before, after in BREACHES[rule]:
             with self.subTest(before=before, after=after):
@@ -210,8 +210,8 @@ def sees_a_breach(rule):
 
 DEPLOYMENT = Deployment(TEXT)
 for rule in RULES:
-    setattr(Template, f"test_{rule.__name__}", holds(rule))
-    setattr(Template, f"test_a_breach_is_seen__{rule.__name__}", sees_a_breach(rule))
+    setattr(Template, f"test_{rule.__name__}", keeps(rule))
+    setattr(Template, f"test_a_breach_is_detected__{rule.__name__}", detects_breaches(rule))
 
 if __name__ == "__main__":
     unittest.main()

@@ -91,7 +91,7 @@ impl HttpHandler for Reports {
         }
         let body = body_of_at_most(&request, body_at_most)?;
         let reports = self.channel.read(request.headers(), body, self.doors.now()).await.map_err(|error| {
-            error.into_problem(Metric::WebhookRefused, "The body is not what the channel's reports are.")
+            error.into_problem(Metric::WebhookRefused, "The body does not have the form of the channel's reports.")
         })?;
         for report in reports {
             self.record(report).await?;

@@ -113,11 +113,14 @@ mod tests {
     }
 
     #[test]
-    fn the_pages_are_told_what_they_need_and_no_more() {
-        let told = |environment: &Environment| serde_json::to_value(SignIn::new(environment).unwrap()).unwrap();
-        assert_eq!(told(&Environment::default().with("SIGN_IN", "local")), serde_json::json!({ "type": "local" }));
+    fn the_pages_get_only_the_settings_that_they_need() {
+        let serialized = |environment: &Environment| serde_json::to_value(SignIn::new(environment).unwrap()).unwrap();
         assert_eq!(
-            told(&oauth().with("SIGN_IN_ENDPOINTS", "https://login.example.com")),
+            serialized(&Environment::default().with("SIGN_IN", "local")),
+            serde_json::json!({ "type": "local" })
+        );
+        assert_eq!(
+            serialized(&oauth().with("SIGN_IN_ENDPOINTS", "https://login.example.com")),
             serde_json::json!({
                 "type": "oauth",
                 "issuer": "https://id.example.com/realms/acme",
@@ -129,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_asked_for_at_the_issuer_and_where_its_endpoints_are() {
+    fn tokens_are_requested_from_the_issuer_and_its_endpoints() {
         let origins = |environment: &Environment| SignIn::new(environment).unwrap().origins().unwrap();
         assert_eq!(origins(&Environment::default().with("SIGN_IN", "local")), Vec::<String>::new());
         assert_eq!(origins(&oauth()), ["https://id.example.com"]);
@@ -141,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_wrong_is_named() {
+    fn a_missing_or_invalid_setting_is_named() {
         for (environment, name) in [
             (Environment::default(), "SIGN_IN"),
             (Environment::default().with("SIGN_IN", "password"), "SIGN_IN"),

@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_circuit_opens_after_as_many_consecutive_unanswered_calls_as_can_be_in_flight() {
+    fn the_circuit_opens_after_as_many_unanswered_calls_as_can_be_in_flight() {
         let unavailable = || Settled::Postponed(ProviderError::Unavailable("no answer".into()));
         let answers = [
             Settled::NotDue,
@@ -90,7 +90,7 @@ mod tests {
             gate.record_outcome(&answer);
         }
         (1..AT_ONCE).for_each(|_| gate.record_outcome(&unavailable()));
-        assert!(!gate.circuit_is_open(), "an answer in between counts");
+        assert!(!gate.circuit_is_open(), "an answer resets the count of unanswered calls");
         gate.record_outcome(&unavailable());
         assert!(gate.circuit_is_open());
         gate.record_outcome(&Settled::NotDue);

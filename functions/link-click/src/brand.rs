@@ -79,7 +79,7 @@ impl Brands {
         })?;
         let brands = settings.into_iter().map(|(workspace, settings)| {
             let brand = Brand::new(settings, checkout_origin);
-            let brand = brand.map_err(|expected| wrong(&format!("JSON in which, of {workspace}, {expected}")))?;
+            let brand = brand.map_err(|expected| wrong(&format!("JSON in which, for {workspace}, {expected}")))?;
             Ok((workspace, brand))
         });
         Ok(Self {
@@ -131,7 +131,7 @@ impl Brand {
             logo,
             support: support.transpose()?,
             style,
-            policy: HeaderValue::from_str(&policy).map_err(|_| "every address is one")?,
+            policy: HeaderValue::from_str(&policy).map_err(|_| "every address is valid in a header")?,
         })
     }
 }
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_brand_is_of_one_workspace_and_every_other_is_plain() {
+    fn a_brand_applies_to_its_workspace_and_other_workspaces_have_none() {
         let brands =
             brands(r#"{ "acme": { "name": "Acme Tickets", "logo": "https://cdn.example:8443/logo.svg" } }"#).unwrap();
         let (acme, other) = ("acme".parse().unwrap(), "other".parse().unwrap());
@@ -260,26 +260,26 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_setting_is_named_and_its_value_is_not() {
+    fn an_invalid_setting_is_named_and_its_value_is_not() {
         for (branding, named) in [
             ("acme", "line 1, column 1"),
             ("[]", "a JSON object"),
             (r#"{"acme":{"color":"SECRET"}}"#, "colour"),
             (r#"{"acme":"SECRET"}"#, "a JSON object"),
             (r#"{"a#b":{}}"#, "a JSON object"),
-            (r#"{"acme":{"colour":"SECRET"}}"#, "of acme, colour is"),
-            (r##"{"acme":{"colour":"#+12345"}}"##, "of acme, colour is"),
-            (r##"{"acme":{"colour":"#0b5"}}"##, "of acme, colour is"),
-            (r#"{"acme":{"name":""}}"#, "of acme, name is"),
-            (r#"{"acme":{"name":"a\nb"}}"#, "of acme, name is"),
-            (r#"{"acme":{"logo":"http://acme.example/SECRET"}}"#, "of acme, logo is"),
-            (r#"{"acme":{"logo":"https://"}}"#, "of acme, logo is"),
-            (r#"{"acme":{"logo":"https://a;script-src/x"}}"#, "of acme, logo is"),
-            (r#"{"acme":{"logo":"https://user@acme.example/x"}}"#, "of acme, logo is"),
-            (r#"{"acme":{"logo":"data:image/png;base64,SECRET"}}"#, "of acme, logo is"),
-            (r#"{"acme":{"support":"javascript:SECRET"}}"#, "of acme, support is"),
-            (r#"{"acme":{"support":"SECRET?subject=x@acme.example"}}"#, "of acme, support is"),
-            (r#"{"acme":{"support":"0215550100"}}"#, "of acme, support is"),
+            (r#"{"acme":{"colour":"SECRET"}}"#, "for acme, colour is"),
+            (r##"{"acme":{"colour":"#+12345"}}"##, "for acme, colour is"),
+            (r##"{"acme":{"colour":"#0b5"}}"##, "for acme, colour is"),
+            (r#"{"acme":{"name":""}}"#, "for acme, name is"),
+            (r#"{"acme":{"name":"a\nb"}}"#, "for acme, name is"),
+            (r#"{"acme":{"logo":"http://acme.example/SECRET"}}"#, "for acme, logo is"),
+            (r#"{"acme":{"logo":"https://"}}"#, "for acme, logo is"),
+            (r#"{"acme":{"logo":"https://a;script-src/x"}}"#, "for acme, logo is"),
+            (r#"{"acme":{"logo":"https://user@acme.example/x"}}"#, "for acme, logo is"),
+            (r#"{"acme":{"logo":"data:image/png;base64,SECRET"}}"#, "for acme, logo is"),
+            (r#"{"acme":{"support":"javascript:SECRET"}}"#, "for acme, support is"),
+            (r#"{"acme":{"support":"SECRET?subject=x@acme.example"}}"#, "for acme, support is"),
+            (r#"{"acme":{"support":"0215550100"}}"#, "for acme, support is"),
         ] {
             let error = brands(branding).unwrap_err();
             assert!(error.contains("BRANDING") && error.contains(named), "{branding}: {error}");
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_the_colour_the_button_is_seen_and_its_text_is_read() {
+    fn the_button_and_its_text_have_enough_contrast_in_any_colour() {
         let channels = [0x00, 0x33, 0x66, 0x77, 0x80, 0x99, 0xcc, 0xff];
         for red in channels {
             for (green, blue) in channels.iter().flat_map(|green| channels.map(|blue| (*green, blue))) {
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn the_policy_names_the_style_with_the_brands_own_colour() {
+    fn the_policy_allows_the_style_with_the_brands_colour() {
         let (blue, gold) = (brand(r##"{"colour":"#0B5CAD"}"##), brand(r##"{"colour":"#ffd700"}"##));
         assert!(blue.style.contains("--brand:#0b5cad;--on-brand:#ffffff"), "{}", blue.style);
         assert!(gold.style.contains("--brand:#ffd700;--on-brand:#000000"), "{}", gold.style);

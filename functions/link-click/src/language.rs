@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_language_that_is_wanted_most_of_those_there_are_is_chosen() {
+    fn the_most_preferred_available_language_is_chosen() {
         for (accept_language, language) in [
             ("fr", "fr"),
             ("FR-ca", "fr"),
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_understands_none_or_says_nothing_of_sense_reads_english() {
+    fn an_unavailable_language_or_an_invalid_header_falls_back_to_english() {
         assert_eq!(chosen(&HeaderMap::new()).language, "en");
         for accept_language in
             ["", ",,;", "de", "fra", "en;q=0", "fr;q=2", "fr;q=NaN", "fr;q=-1", "fr;level=1", "*;q=0", "fr_FR"]
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn every_text_says_something_and_a_name_or_time_has_one_place_in_it() {
+    fn every_text_is_not_empty_and_has_at_most_one_placeholder() {
         assert_eq!(LANGUAGES.iter().map(|texts| texts.language).collect::<Vec<_>>(), ["en", "ar", "fr"]);
         for texts in LANGUAGES {
             assert!(matches!(texts.direction, "ltr" | "rtl"));

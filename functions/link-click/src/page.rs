@@ -368,7 +368,7 @@ mod tests {
     const CLICKED: (Status, i64, Option<&str>) = (Status::Clicked, 10, None);
 
     #[test]
-    fn whoever_comes_back_from_the_provider_waits_and_whoever_opens_the_link_elsewhere_goes_on() {
+    fn a_browser_that_returns_from_the_provider_waits_and_any_other_may_pay() {
         let request = request(&[CLICKED]);
         let (back, elsewhere) = (page(&request, 20, Some(at(10))), page(&request, 20, NOBODY));
         assert!(back.html.contains("Waiting for confirmation") && back.html.contains("class=\"waiting\""));
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_attempt_is_told_until_the_customer_has_tried_again() {
+    fn a_failed_attempt_is_shown_until_the_customer_tries_again() {
         let request = request(&[CLICKED, (Status::Clicked, 20, Some("card_declined"))]);
         for before in [NOBODY, Some(at(10))] {
             assert!(page(&request, 30, before).html.contains("Your card was declined"));
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_that_is_not_known_is_not_shown() {
+    fn an_unknown_reason_is_not_shown() {
         for reason in [Some("<b>do_not_honor</b>"), None] {
             let page = page(&request(&[CLICKED, (Status::Clicked, 20, reason)]), 30, NOBODY);
             assert!(page.html.contains("did not go through") && !page.html.contains("honor"), "{}", page.html);
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn time_that_is_out_before_the_provider_has_said_so_is_an_end_that_may_still_change() {
+    fn a_passed_deadline_without_confirmation_may_still_change() {
         let page = page(&request(&[CLICKED]), 300, NOBODY);
         assert_eq!(page.status, StatusCode::GONE);
         assert!(page.html.contains("the confirmation is on its way") && page.html.contains("data-watched"));
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_done_their_part_is_asked_to_wait_and_not_to_pay_again() {
+    fn a_customer_who_has_paid_is_asked_to_wait_and_not_to_pay_again() {
         let page = page(&request(&[CLICKED, (Status::Processing, 20, None)]), 400, Some(at(10)));
         assert_eq!(page.status, StatusCode::OK);
         assert!(page.html.contains("being processed") && page.html.contains("do not pay again"), "{}", page.html);
@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payment_that_failed_after_all_does_not_read_like_time_that_ran_out() {
+    fn a_failed_payment_is_worded_differently_from_an_expired_link() {
         let changes = [CLICKED, (Status::Processing, 20, None), (Status::Expired, 90, Some("payment_failed"))];
         let page = page(&request(&changes), 100, NOBODY);
         assert_eq!(page.status, StatusCode::GONE);
@@ -437,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn every_state_has_a_version_of_its_own() {
+    fn every_state_has_its_own_version() {
         let states = [
             page(&request(&[]), 50, NOBODY),
             page(&request(&[]), 300, NOBODY),
@@ -458,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_from_outside_stands_apart_from_the_direction_of_the_page() {
+    fn a_text_from_outside_is_isolated_from_the_pages_direction() {
         let mut paid = request(&[CLICKED, (Status::Paid, 20, None)]);
         paid.payment = Some(Payment { provider: "sandbox".to_owned(), reference: "pay_1".to_owned(), paid_at: at(20) });
         let page = page_in("ar", &paid, 50, NOBODY);

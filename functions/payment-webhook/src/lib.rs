@@ -67,7 +67,7 @@ impl HttpHandler for PaymentWebhook {
                 tracing::info!(kind, "webhook ignored: it is not about a request of ours");
             }
             Err(error) => {
-                let unreadable = "The webhook's body is not what its type promises.";
+                let unreadable = "The webhook's body does not match its type.";
                 return Err(error.into_problem(Metric::WebhookRefused, unreadable));
             }
         }

@@ -29,7 +29,7 @@ mod tests {
     use domain::PaymentRequestId;
 
     #[test]
-    fn a_cursor_leads_back_to_its_place() {
+    fn a_cursor_decodes_to_its_place() {
         let position = Position {
             created_at: "2026-01-05T10:00:00.123Z".parse().unwrap(),
             id: PaymentRequestId::new(&domain::Doors::default()).unwrap(),
@@ -38,7 +38,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_no_cursor() {
+    fn any_other_text_is_not_a_cursor() {
         let right = write(Position {
             created_at: "2026-01-05T10:00:00Z".parse().unwrap(),
             id: PaymentRequestId::new(&domain::Doors::default()).unwrap(),

@@ -153,7 +153,7 @@ fn with_plus<T>(fields: &mut Fields, name: &str, read: impl Fn(&str) -> Result<T
         Err(error) => error.message(),
     };
     if given.contains(' ') && read(&given.replacen(' ', "+", 1)).is_ok() {
-        fields.refuse(name, format!("{error}; a space came in place of its plus sign"));
+        fields.refuse(name, format!("{error}; its plus sign was received as a space"));
     } else {
         fields.refuse(name, error);
     }

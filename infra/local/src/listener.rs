@@ -110,11 +110,11 @@ impl AsyncWrite for Connection {
 /// without a body. Returns `None` for any other response.
 fn with_body(answer: &[u8]) -> Option<Vec<u8>> {
     let (status, title, detail) = if answer.starts_with(b"HTTP/1.1 400 ") {
-        (StatusCode::BAD_REQUEST, "Malformed request", "The request cannot be read.")
+        (StatusCode::BAD_REQUEST, "Malformed request", "The request is not valid HTTP.")
     } else if answer.starts_with(b"HTTP/1.1 414 ") {
-        (StatusCode::URI_TOO_LONG, "Address too long", "The request's address is longer than any that is taken.")
+        (StatusCode::URI_TOO_LONG, "Address too long", "The request's address is too long.")
     } else if answer.starts_with(b"HTTP/1.1 431 ") {
-        let detail = "The request's headers are more or longer than are taken.";
+        let detail = "The request has too many or too long headers.";
         (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Headers too large", detail)
     } else {
         return None;
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_librarys_own_bare_answers_get_a_body() {
+    fn only_the_librarys_empty_answers_get_a_body() {
         let bare = b"HTTP/1.1 414 URI Too Long\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
         let answer = String::from_utf8(with_body(bare).unwrap()).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();

@@ -25,7 +25,7 @@ pub enum ReplayError {
         error: StoreError,
     },
     /// The request does not exist; its retention may be over.
-    #[error("request {0}: there is no such request")]
+    #[error("request {0} does not exist")]
     Unknown(PaymentRequestId),
     /// The call to `PutEvents` failed.
     #[error("event {event_id}: {error}")]

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_passes_by_itself_is_told_from_what_somebody_has_to_configure() {
+    fn transient_errors_are_distinguished_from_misconfiguration() {
         for (status, code) in [
             (400, "ThrottlingException"),
             (400, "Throttling"),

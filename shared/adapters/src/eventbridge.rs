@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_bus_that_is_missing_or_forbidden_is_told_from_one_that_is_unavailable() {
+    async fn a_missing_or_forbidden_bus_is_distinguished_from_an_unavailable_one() {
         let there = (200, json!({ "Name": "chat2pay" }));
         for code in ["ResourceNotFoundException", "AccessDeniedException"] {
             let failed = put((400, error(code)), (200, json!({}))).await.unwrap_err();
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_entry_has_a_result_of_its_own_also_where_the_bus_gives_none() {
+    async fn each_entry_has_a_result_even_if_the_bus_returns_none() {
         let there = (200, json!({ "Name": "chat2pay" }));
         let rejected = json!({ "ErrorCode": "ThrottlingException", "ErrorMessage": "slower" });
         let entries = json!({ "FailedEntryCount": 1, "Entries": [{ "EventId": "1" }, rejected] });

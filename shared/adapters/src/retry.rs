@@ -43,7 +43,7 @@ mod tests {
     const PAUSE: Duration = Duration::from_secs(1);
 
     #[tokio::test(start_paused = true)]
-    async fn attempts_go_on_until_one_succeeds_with_a_pause_before_each_further_one() {
+    async fn attempts_continue_until_one_succeeds_with_a_pause_before_each_retry() {
         let (started, mut seen) = (Instant::now(), Vec::new());
         let mut answers = vec![Err("first"), Err("second"), Ok(3)].into_iter();
         let result = retry(
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_error_that_is_final_ends_them_at_once() {
+    async fn a_final_error_ends_the_attempts_at_once() {
         let mut counted = Vec::new();
         let result: Result<(), _> = retry(
             |previous: Option<u32>| std::future::ready(Err(previous.unwrap_or_default() + 1)),
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_is_somewhere_between_nothing_and_a_bound_that_doubles() {
+    fn a_pause_is_random_between_zero_and_a_doubling_bound() {
         for (attempts, longest) in [(1, 200), (2, 400), (3, 800), (u32::MAX, 429_496_729_500)] {
             for _ in 0..100 {
                 assert!(
@@ -82,6 +82,9 @@ mod tests {
             }
         }
         let drawn: Vec<_> = (0..100).map(|_| full_jitter(&SystemRandomness, Duration::from_secs(1), 3)).collect();
-        assert!(drawn.iter().any(|pause| *pause != drawn[0]), "every sandbox would come back at the same moment");
+        assert!(
+            drawn.iter().any(|pause| *pause != drawn[0]),
+            "all execution environments would retry at the same time"
+        );
     }
 }

@@ -33,7 +33,7 @@ pub enum SecretError {
     },
     /// Secrets Manager rejected the call. The secret does not exist, is scheduled for deletion, or the function may not
     /// read or decrypt it. An operator must change the ARN, the secret or the permission.
-    #[error("{name}_ARN is misconfigured: there is no such secret, or this function is not allowed to read it")]
+    #[error("{name}_ARN is misconfigured: the secret does not exist, or this function is not allowed to read it")]
     Misconfigured {
         /// The variable, as above.
         name: String,
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_wrong_arn_or_a_missing_permission_is_told_from_an_outage_and_from_a_wrong_value() {
+    async fn a_wrong_arn_an_outage_and_an_invalid_value_are_distinguished() {
         for code in ["ResourceNotFoundException", "AccessDeniedException", "DecryptionFailure"] {
             let error = read(400, json!({ "__type": code, "message": "no" })).await.unwrap_err();
             assert!(matches!(&error, SecretError::Misconfigured { name, .. } if name == "TEST_SECRET"), "{error:?}");

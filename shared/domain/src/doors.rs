@@ -19,7 +19,7 @@ pub trait Randomness: Send + Sync {
 
 /// The error of a source of randomness that returned no bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the source of random bytes failed")]
+#[error("no random bytes are available")]
 pub struct NoRandomness;
 
 /// The operating system's source of random bytes.

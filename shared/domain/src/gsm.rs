@@ -71,13 +71,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sets_have_as_many_characters_as_the_standard_gives_them() {
+    fn the_sets_have_as_many_characters_as_in_the_standard() {
         let (mut basic, mut extension): (Vec<char>, Vec<char>) = (BASIC.chars().collect(), EXTENSION.chars().collect());
         assert_eq!((basic.len(), extension.len()), (127, 10));
         basic.append(&mut extension);
         basic.sort_unstable();
         basic.dedup();
-        assert_eq!(basic.len(), 137, "a character is there twice");
+        assert_eq!(basic.len(), 137, "a character occurs twice");
     }
 
     #[test]
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_has_as_many_parts_as_its_encoding_makes() {
+    fn a_text_has_as_many_parts_as_its_encoding_requires() {
         for (text, count, expected) in [
             ("a", 0, 1),
             ("a", 160, 1),
@@ -116,6 +116,10 @@ mod tests {
         ] {
             assert_eq!(parts(&text.repeat(count)), expected, "{count} of {text}");
         }
-        assert_eq!(parts(&format!("{}\u{a0}", "a".repeat(70))), 2, "one foreign character costs all of them");
+        assert_eq!(
+            parts(&format!("{}\u{a0}", "a".repeat(70))),
+            2,
+            "one character outside GSM changes the encoding of the whole text"
+        );
     }
 }

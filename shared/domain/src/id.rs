@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_stands_for_one_request_of_its_own_workspace() {
+    fn a_key_identifies_one_request_of_its_workspace() {
         let (acme, other): (WorkspaceId, WorkspaceId) = ("acme".parse().unwrap(), "other".parse().unwrap());
         let id = PaymentRequestId::from_key(&acme, &key("k-1"));
         assert_eq!(id, PaymentRequestId::from_key(&acme, &key("k-1")));
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_given_form_of_an_identifier_is_read() {
+    fn only_the_canonical_form_of_an_identifier_is_parsed() {
         let id = PaymentRequestId::new(&Doors::default()).unwrap().to_string();
         assert!(id.parse::<PaymentRequestId>().is_ok());
         for other in [id.to_uppercase(), id.replace('-', ""), format!("{{{id}}}"), format!("urn:uuid:{id}"), "x".into()]
@@ -247,13 +247,13 @@ mod tests {
     }
 
     #[test]
-    fn lists_of_fields_do_not_run_together() {
+    fn adjacent_fields_are_hashed_separately() {
         assert_ne!(Fingerprint::of(["ab", "c"]), Fingerprint::of(["a", "bc"]));
         assert_ne!(Fingerprint::of(["a"]), Fingerprint::of(["a", ""]));
     }
 
     #[test]
-    fn one_message_asks_for_one_change() {
+    fn the_same_message_makes_the_same_operation() {
         assert_eq!(OperationId::of_message("m-1"), OperationId::of_message("m-1"));
         assert_ne!(OperationId::of_message("m-1"), OperationId::of_message("m-2"));
         assert_ne!(OperationId::random(&SystemRandomness).unwrap(), OperationId::random(&SystemRandomness).unwrap());

@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn the_customer_reads_exactly_what_the_specification_says() {
+    fn each_text_is_exactly_the_specified_one() {
         let sent = text(&event_of(Status::Sent)).unwrap();
         let link = event_of(Status::Sent).link.unwrap().url.len();
         assert!(sent.starts_with("Please pay R250.00 for order 10045: https://pay.example.com/p/"), "{sent}");
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn an_amount_is_written_as_on_the_pages_as_far_as_a_text_can() {
+    fn an_amount_is_formatted_as_on_the_pages_within_the_gsm_alphabet() {
         for (currency, amount) in [
             ("ZAR", "R999,999.99"),
             ("EUR", "€999,999.99"),
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_has_no_character_outside_gsm_but_those_of_the_order_number() {
+    fn only_the_order_number_can_add_characters_outside_gsm() {
         for order_number in ["10045", "A[1]~{2}", "Ñandú 7 £€", "№7", "🎟 7", "第\u{3000}7", "100\u{a0}45", "a`b"]
         {
             for text in currencies().flat_map(|currency| texts_of(currency, order_number)) {
@@ -152,14 +152,14 @@ mod tests {
     }
 
     #[test]
-    fn no_other_status_sends_the_customer_anything() {
+    fn no_other_status_sends_the_customer_a_text() {
         for status in [Status::Clicked, Status::Processing, Status::Expired, Status::RefundDue, Status::Refunded] {
             assert_eq!(text(&event_of(status)), None, "{status}");
         }
     }
 
     #[test]
-    fn limits_are_said_as_people_say_them() {
+    fn time_limits_are_worded_in_natural_units() {
         for (seconds, words) in [
             (300, "5 minutes"),
             (60, "1 minute"),

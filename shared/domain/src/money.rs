@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn an_amount_is_written_with_its_currencys_own_number_of_decimals() {
+    fn an_amount_has_the_number_of_decimals_of_its_currency() {
         assert_eq!(written(25_000, "ZAR"), "R250.00");
         assert_eq!(written(25_000, "JPY"), "¥25,000");
         assert_eq!(written(25_000, "KWD"), "KWD\u{a0}25.000");

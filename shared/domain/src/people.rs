@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_workspace_cannot_reach_into_another_ones_keys() {
+    fn the_keys_of_workspaces_do_not_overlap() {
         assert!("acme".parse::<WorkspaceId>().is_ok());
         assert!("acme#alice".parse::<WorkspaceId>().is_err());
         assert!("".parse::<WorkspaceId>().is_err());
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_covers_its_own_requests_alone() {
+    fn a_scope_covers_only_its_own_requests() {
         let (acme, other): (WorkspaceId, WorkspaceId) = ("acme".parse().unwrap(), "other".parse().unwrap());
         let (alice, bob): (AgentId, AgentId) = ("alice".parse().unwrap(), "bob".parse().unwrap());
         let of_alice = Audience::Agent(acme.clone(), alice.clone());

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn decoration_is_refused_with_the_form_to_write() {
+    fn a_decorated_number_is_rejected_with_the_form_to_write() {
         let valid = judged().filter(|judged| matches!(judged.verdict, Verdict::Valid(_)));
         for Judged { number, .. } in valid.step_by(9) {
             let (code, rest) = number.split_at(3);
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_mobile_prefix_is_refused_with_the_form_to_write() {
+    fn an_old_mobile_prefix_is_rejected_with_the_form_to_write() {
         for (text, form) in [
             ("+5215512345678", "+525512345678"),
             ("+52 1 55 1234 5678", "+525512345678"),
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_refused() {
+    fn any_other_text_is_rejected() {
         for text in [
             "",
             "+",
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_shows_itself_to_nobody_by_accident() {
+    fn a_number_is_masked_in_debug_output() {
         assert_eq!(format!("{:?}", Phone::parse("+27831234567").unwrap()), "Phone(+…67)");
         let refused = format!("{:?}", Phone::parse("+4407911123456").unwrap_err());
         assert!(!refused.contains("7911"), "{refused}");

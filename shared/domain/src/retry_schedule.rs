@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn the_age_of_the_event_says_which_run_it_can_be() {
+    fn the_age_of_the_event_determines_which_run_it_can_be() {
         let schedule = RetrySchedule::new(const { &[seconds(60), seconds(120)] }, seconds(10));
         for (age, first, next) in [
             (0, true, Some(70)),
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_function_that_is_never_run_again_has_one_run() {
+    fn a_function_without_retries_has_one_run() {
         let schedule = RetrySchedule::new(&[], seconds(10));
         assert!(schedule.is_first_run(seconds(86_400)));
         assert_eq!(schedule.next_run_within(Duration::ZERO), None);

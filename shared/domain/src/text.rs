@@ -135,7 +135,7 @@ impl FromStr for OrderNumber {
             return Err(Invalid("must not begin or end with a space"));
         }
         if !text.chars().all(is_printable) {
-            return Err(Invalid("must be 1 to 64 printable characters, and one of these cannot be seen"));
+            return Err(Invalid("must be 1 to 64 printable characters, and contains an invisible one"));
         }
         Ok(Self(text.to_owned()))
     }
@@ -232,12 +232,12 @@ impl Metadata {
     /// There are more than ten pairs, a key is empty, or a key or value has over 500 characters or control characters.
     pub fn new(pairs: BTreeMap<String, String>) -> Result<Self, Invalid> {
         if pairs.len() > 10 {
-            return Err(Invalid("must hold at most 10 pairs"));
+            return Err(Invalid("must contain at most 10 pairs"));
         }
         let fits = |text: &String| text.parse::<MetadataText>().is_ok();
         if pairs.iter().any(|(key, value)| key.is_empty() || !fits(key) || !fits(value)) {
             return Err(Invalid(
-                "must hold keys and texts of at most 500 characters, none of them a control character, and no empty \
+                "must contain keys and texts of at most 500 characters, none of them a control character, and no empty \
                  key",
             ));
         }
@@ -277,7 +277,7 @@ mod tests {
     use std::cmp::Ordering;
 
     #[test]
-    fn an_order_number_is_what_it_looks_like() {
+    fn an_order_number_contains_only_visible_characters() {
         for right in ["10045", "A-1/2 b", "Bestellung №7", "🎟 7", "Ünïcödé ½ Ⅷ €", "คำสั่ง 7", &"x".repeat(64)]
         {
             assert!(right.parse::<OrderNumber>().is_ok(), "{right}");
@@ -302,7 +302,7 @@ mod tests {
     /// Compares every character with a second source, the tables of the crate `regex`. The two may use different
     /// versions of Unicode, so they can differ in characters that only the later version knows.
     #[test]
-    fn what_is_printable_is_what_unicode_calls_visible() {
+    fn printable_characters_are_those_that_unicode_calls_visible() {
         let class = |pattern: &str| match regex_syntax::parse(pattern).unwrap().into_kind() {
             HirKind::Class(Class::Unicode(class)) => class,
             other => panic!("{pattern} is {other:?}"),
@@ -333,7 +333,7 @@ mod tests {
         }
         // Of 1,112,064 scalar values, 137,468 are for private use. The others accepted were assigned by later versions.
         assert!(seen > 150_000 && unseen > 137_468, "{seen} and {unseen} show little");
-        assert!(later < 20_000, "{later} characters are accepted that nobody has assigned");
+        assert!(later < 20_000, "{later} unassigned characters are accepted");
     }
 
     #[test]
@@ -347,15 +347,18 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_a_descriptions_lines_are_all_the_same() {
+    fn all_line_endings_of_a_description_become_the_same() {
         for text in ["2 tickets\r\n1 drink", "2 tickets\n1 drink", "2 tickets\r1 drink"] {
             assert_eq!(text.parse::<Description>().unwrap().as_str(), "2 tickets\n1 drink");
         }
         for nothing in ["\r\n\r\n", "\n", "\r"] {
             assert!(nothing.parse::<Description>().is_err(), "{nothing:?}");
         }
-        assert!(Description::try_from("\n".to_owned()).is_ok(), "what was stored stays readable");
-        assert!("a\r\n".repeat(100).parse::<Description>().is_ok(), "200 characters, however their lines end");
+        assert!(Description::try_from("\n".to_owned()).is_ok(), "a stored description can still be parsed");
+        assert!(
+            "a\r\n".repeat(100).parse::<Description>().is_ok(),
+            "200 characters after the line endings are normalised"
+        );
         assert!("a\r\n".repeat(101).parse::<Description>().is_err());
         for wrong in ["a\tb", "a\0", "a\u{85}b", "a\u{b}b"] {
             assert!(wrong.parse::<Description>().is_err(), "{wrong:?}");
@@ -379,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_from_outside_is_made_to_fit() {
+    fn a_reason_from_outside_is_shortened_to_fit() {
         assert_eq!(Reason::fitted("card\tdeclined\n").unwrap().as_str(), "card declined");
         assert_eq!(Reason::fitted(&"x".repeat(900)).unwrap().as_str().len(), 200);
         assert_eq!(Reason::fitted(" "), None);

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_time_is_refused() {
+    fn a_text_that_is_not_a_time_is_rejected() {
         for text in [
             "",
             "now",
@@ -204,14 +204,14 @@ mod tests {
     }
 
     #[test]
-    fn every_moment_there_is_can_be_written() {
+    fn every_representable_time_can_be_formatted() {
         assert_eq!(Timestamp(*RANGE.start()).to_string(), "0001-01-01T00:00:00.000Z");
         assert_eq!(Timestamp(*RANGE.end()).to_string(), "9999-12-30T22:00:00.000Z");
         assert!("9999-12-31".parse::<Timestamp>().is_err());
     }
 
     #[test]
-    fn days_and_months_are_those_of_utc() {
+    fn days_and_months_are_in_utc() {
         let late: Timestamp = "2026-01-05T23:59:59.999Z".parse().unwrap();
         assert_eq!(late.month(), "2026-01");
         assert_eq!(late.end_of_last_month().to_string(), "2025-12-31T23:59:59.999Z");

@@ -69,14 +69,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_token_is_22_characters_and_reads_back_as_itself(bytes: [u8; 16]) {
+        fn every_token_has_22_characters_and_parses_to_itself(bytes: [u8; 16]) {
             let text = LinkToken(bytes).reveal();
             prop_assert_eq!(text.len(), 22);
             prop_assert!(text.parse::<LinkToken>().unwrap() == LinkToken(bytes));
         }
 
         #[test]
-        fn no_text_breaks_the_reader(text in ".{0,40}") {
+        fn no_text_breaks_the_parser(text in ".{0,40}") {
             if let Ok(token) = text.parse::<LinkToken>() {
                 prop_assert_eq!(token.reveal(), text);
             }
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_never_shows_itself_to_a_log() {
+    fn a_token_is_never_shown_in_a_log() {
         assert_eq!(format!("{:?}", LinkToken([1; 16])), "LinkToken(redacted)");
     }
 }

@@ -420,7 +420,7 @@ mod tests {
     /// The specification's table, written out once more by hand: the outcome of every command in every status, before
     /// and at the deadline (1000), with a payment in time (1000) and a late one (1001).
     #[test]
-    fn every_command_in_every_status_does_what_the_specification_says() {
+    fn every_command_in_every_status_has_the_specified_outcome() {
         const DEADLINE: i64 = 1_000;
         for status in Status::ALL {
             for kind in KINDS {
@@ -457,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn at_most_one_row_applies_so_the_order_of_rows_decides_nothing() {
+    fn at_most_one_row_applies_so_the_order_of_rows_is_irrelevant() {
         for status in Status::ALL {
             for kind in KINDS {
                 for (now, paid_at) in [(999, 1_000), (999, 1_001), (1_000, 1_000), (1_000, 1_001)] {
@@ -474,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payment_of_another_amount_or_currency_is_no_payment_of_the_request() {
+    fn a_payment_of_another_amount_or_currency_does_not_pay_the_request() {
         for wrong in [money(24_999, "ZAR"), money(25_000, "USD")] {
             for (status, kind) in Status::ALL.into_iter().flat_map(|status| [(status, On::Process), (status, On::Pay)])
             {
@@ -488,7 +488,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payment_that_is_known_to_have_failed_is_not_waited_for_and_another_one_is() {
+    fn a_failed_payment_does_not_make_a_request_processing_and_another_payment_does() {
         let mut expired = request(Expired, 1_000);
         expired.facts.insert(change(On::FailPayment, 1_500, 0).fact().unwrap());
         assert_eq!(change(On::Process, 2_000, 1_000).transition(&expired), None);
@@ -497,23 +497,26 @@ mod tests {
             payment.reference = "q".into();
         }
         assert_eq!(other.transition(&expired).map(|row| row.to), Some(Processing));
-        assert!(change(On::Pay, 2_000, 1_000).transition(&expired).is_some(), "money is money");
+        assert!(
+            change(On::Pay, 2_000, 1_000).transition(&expired).is_some(),
+            "a payment counts even if it is known to have failed"
+        );
     }
 
     /// Only the provider ends `Processing`, so every transition to it must have a way out of it.
     #[test]
-    fn what_is_processing_waits_for_the_provider_alone() {
+    fn a_processing_request_waits_only_for_the_provider() {
         let request = request(Processing, 1_000);
         for kind in KINDS {
             let moves = change(kind, 1_000_000_000, 1_000).transition(&request).is_some();
             assert_eq!(moves, matches!(kind, On::Pay | On::FailPayment), "{kind:?}");
         }
-        assert!(!Processing.is_open(), "no deadline runs");
-        assert!(!Processing.is_settled(), "nothing that is waited for is removed");
+        assert!(!Processing.is_open(), "a processing request has no deadline");
+        assert!(!Processing.is_settled(), "a processing request is not terminal");
     }
 
     #[test]
-    fn failed_attempts_stop_growing_the_history_but_money_still_gets_in() {
+    fn a_full_history_accepts_payments_but_no_failed_attempts() {
         let mut full = request(Clicked, 1_000);
         let entry = full.history[0].clone();
         full.history.resize(usize::from(ATTEMPTS_END_AT), entry);
@@ -522,7 +525,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cancel_is_refused_with_the_reason_of_the_true_status() {
+    fn a_cancel_is_rejected_with_the_reason_of_the_current_status() {
         use CancelRefusal::{AlreadyCanceled, AlreadyClicked, AlreadyPaid, LinkExpired};
         let expected = [
             None,
@@ -535,7 +538,7 @@ mod tests {
             Some(AlreadyPaid),
         ];
         assert_eq!(Status::ALL.map(CancelRefusal::of), expected);
-        // `CancelRefusal` and the table must agree about every status.
+        // `CancelRefusal` and the table must agree on every status.
         for status in Status::ALL {
             let request = request(status, 1_000);
             let allowed = change(On::Cancel, 0, 0).transition(&request).is_some();
@@ -552,7 +555,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unpaid_request_expires_unconfirmed_only_after_the_grace() {
+    fn an_unpaid_request_expires_without_confirmation_only_after_the_grace_period() {
         let request = request(Clicked, 1_000);
         let grace = i64::try_from(PROVIDER_GRACE.as_millis()).unwrap();
         assert_eq!(CheckoutClosed::unconfirmed(&request, at(999 + grace)), None);

@@ -1,6 +1,6 @@
-//! The walls around the domain and between its modules.
+//! The boundaries of the domain and between its modules.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::path::{Path, PathBuf};
 
@@ -20,11 +20,11 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
 
 fn own_sources() -> Vec<(PathBuf, String)> {
     let found = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
-    assert!(found.len() > 30, "the sources are found");
+    assert!(found.len() > 30, "too few source files: {}", found.len());
     found
 }
 
-/// Holds that no line of any source breaks a rule, and names those that do.
+/// Asserts that no line of any source breaks a rule, and names the lines that do.
 fn assert_no_line(breaks: impl Fn(&str) -> bool, rule: &str) {
     for (path, text) in own_sources() {
         for (number, line) in (1..).zip(text.lines()) {
@@ -46,19 +46,19 @@ fn no_module_imports_from_the_crates_root() {
     assert_no_line(from_the_root, "name the module instead of the crate's root");
 }
 
-/// Whoever runs the use cases hands in what is particular to it, such as when it runs a function again.
+/// The caller of a use case passes in everything specific to its platform, such as the times of retries.
 #[test]
-fn nothing_knows_who_runs_it() {
+fn the_domain_depends_on_no_platform() {
     const OTHERS: [&str; 6] = ["lambda", "aws", "amazon", "dynamo", "eventbridge", "tokio"];
     let manifest = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap();
     let dependencies = manifest.split_once("[dependencies]").unwrap().1.to_lowercase();
     for other in OTHERS.into_iter().chain(["http", "hyper"]) {
-        assert!(!dependencies.contains(other), "a dependency of the domain: {other}");
+        assert!(!dependencies.contains(other), "the domain depends on {other}");
     }
     let word = |line: &str, other: &str| {
         line.to_lowercase().split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word.starts_with(other))
     };
     for other in OTHERS {
-        assert_no_line(|line| word(line, other), "the domain knows no such thing");
+        assert_no_line(|line| word(line, other), "the domain names no platform");
     }
 }

@@ -32,7 +32,7 @@ pub enum EmbedError {
         cause: io::Error,
     },
     /// The file's extension has no known content type.
-    #[error("{0} has an extension that is not known here")]
+    #[error("{0} has an extension without a known content type")]
     Kind(String),
     /// A style sheet or a script is not UTF-8.
     #[error("{0} is not UTF-8")]
@@ -48,7 +48,7 @@ pub enum EmbedError {
         reason: &'static str,
     },
     /// The folder has no file with this name.
-    #[error("there is no {0}")]
+    #[error("the folder has no file {0}")]
     Missing(String),
     /// `OUT_DIR` is not set, because the code does not run in a build script.
     #[error("OUT_DIR is not set: {0}")]
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_style_sheet_becomes_a_module_of_its_text() {
+    fn a_style_sheet_becomes_a_module_with_its_text() {
         let files = BTreeMap::from([("a/b.css".to_owned(), b"a::before { content: \"\\201C\"; }\n".to_vec())]);
         let folder = Folder { path: PathBuf::new(), files }.with_module_of("a/b.css").unwrap();
         let names: Vec<_> = folder.files.keys().collect();

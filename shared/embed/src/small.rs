@@ -95,17 +95,17 @@ pub(crate) fn script(source: &str) -> Result<String, (usize, &'static str)> {
             match searched.split_once("*/") {
                 None => in_comment = true,
                 Some((_, "")) => in_comment = false,
-                Some(_) => return Err((number, "code stands beside a comment")),
+                Some(_) => return Err((number, "code and a comment are on the same line")),
             }
         } else if !line.starts_with("//") {
             if line.matches('`').count() % 2 != 0 {
-                return Err((number, "a template goes on for more than a line"));
+                return Err((number, "a template literal spans more than one line"));
             }
             if line.ends_with('\\') {
-                return Err((number, "a string goes on for more than a line"));
+                return Err((number, "a string spans more than one line"));
             }
             if line.rsplit_once("/*").is_some_and(|(_, comment)| !comment.contains("*/")) {
-                return Err((number, "a comment begins behind code"));
+                return Err((number, "a comment begins after code on the same line"));
             }
             small.push_str(line);
         }
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_style_sheet_loses_what_only_people_read() {
+    fn a_style_sheet_loses_its_comments_and_spaces() {
         for (source, small) in [
             ("", ""),
             ("[role=\"timer\"], [a=\"1\"] {\n  b: \"c\";\n}", "[role=timer],[a=\"1\"]{b:\"c\"}"),
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_told_from_a_line_is_refused_by_its_number() {
+    fn an_ambiguous_line_is_rejected_by_its_number() {
         for (source, line) in [
             ("a;\nb = `c\n// d\n`;\n", 2),
             ("a = \"b\\\n// c\";\n", 1),

@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_compressed_for_whoever_takes_that() {
+    fn a_file_is_compressed_for_a_client_that_accepts_it() {
         for (encodings, compressed) in [
             (None, false),
             (Some("br"), false),

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_role_is_one_word_or_among_the_groups_of_a_list() {
+    fn a_role_is_a_single_word_or_an_element_of_a_list() {
         for (claim, expected) in [
             ("agent", Some(Role::Agent)),
             ("supervisor", Some(Role::Supervisor)),

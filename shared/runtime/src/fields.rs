@@ -29,14 +29,12 @@ impl Fields {
         let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let essence = media_type.split(';').next().unwrap_or_default().trim();
         if !essence.eq_ignore_ascii_case("application/json") {
-            return Err(Problem::UnsupportedMediaType("The body has to be JSON, sent as application/json."));
+            return Err(Problem::UnsupportedMediaType("The body must be JSON, sent as application/json."));
         }
         match serde_json::from_slice::<Strict>(bytes) {
             Ok(Strict(Value::Object(values))) => Ok(Self::of(values, String::new())),
-            Ok(_) => Err(Problem::MalformedBody("The body has to be a JSON object.")),
-            Err(_) => {
-                Err(Problem::MalformedBody("The body has to be one JSON object in UTF-8, with no name given twice."))
-            }
+            Ok(_) => Err(Problem::MalformedBody("The body must be a JSON object.")),
+            Err(_) => Err(Problem::MalformedBody("The body must be one JSON object in UTF-8 without duplicate names.")),
         }
     }
 
@@ -221,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_parameter_is_none_and_one_given_twice_is_refused() {
+    fn an_empty_parameter_counts_as_absent_and_a_repeated_one_is_rejected() {
         let of = |query: &str| {
             let request = http::Request::builder()
                 .uri(format!("https://a.test/x?{query}"))
@@ -236,11 +234,11 @@ mod tests {
         assert!(of("agent=a&agent=b").is_err());
         assert!(of("agent=a&agent=").is_err());
         assert!(of("agent=a&who=b").is_err());
-        assert!(of("agent=a&who=").is_err(), "what cannot be asked is refused, empty or not");
+        assert!(of("agent=a&who=").is_err(), "an unknown parameter is rejected, empty or not");
     }
 
     #[test]
-    fn size_comes_before_kind_and_kind_before_syntax() {
+    fn the_size_is_checked_before_the_content_type_and_that_before_the_syntax() {
         let long = vec![b' '; 16 * 1024 + 1];
         assert_eq!(Fields::of_body(&request("text/plain", &long)).unwrap_err().code(), "body_too_large");
         assert_eq!(Fields::of_body(&request("text/plain", b"{")).unwrap_err().code(), "unsupported_media_type");
@@ -248,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn every_bad_field_is_named_at_once() {
+    fn one_answer_names_every_invalid_field() {
         let mut fields =
             Fields::of_body(&request("application/json", br#"{"amount":2.5,"who":{"x":1},"extra":null}"#)).unwrap();
         let amount =
@@ -256,7 +254,7 @@ mod tests {
         let who = fields.object("who", |who| who.required("name", |_| Ok(())));
         fields.required("missing", |_| Ok(()));
         let Err(Problem::ValidationFailed(errors)) = fields.finish(amount.zip(who)) else {
-            panic!("it has to be refused")
+            panic!("the input has to be rejected")
         };
         let names: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
         assert_eq!(names, ["amount", "who.name", "who.x", "missing", "extra"]);

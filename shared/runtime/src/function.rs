@@ -31,10 +31,10 @@ pub trait Function: Send + Sync + 'static {
 #[derive(Debug, thiserror::Error)]
 pub enum InvocationError {
     /// The event cannot be deserialized as the type that this function expects.
-    #[error("the event is not one this function takes: {0}")]
+    #[error("the event does not have the form that this function expects: {0}")]
     Event(#[source] serde_json::Error),
     /// The function's response could not be serialized as JSON.
-    #[error("the answer could not be written as JSON: {0}")]
+    #[error("the response could not be serialized as JSON: {0}")]
     Answer(#[source] serde_json::Error),
     /// The function read the event, and failed to process it.
     #[error("{0}")]

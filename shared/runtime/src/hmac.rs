@@ -38,7 +38,7 @@ mod tests {
 
     /// Test cases 2 and 6 of RFC 4231: a short key, and one that is longer than the hash function's block.
     #[test]
-    fn a_code_is_that_of_the_standard_however_its_message_is_divided() {
+    fn a_code_matches_the_standard_however_the_message_is_split() {
         let expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
         assert_eq!(hexadecimal(b"Jefe", &[b"what do ya want for nothing?"]), expected);
         assert_eq!(hexadecimal(b"Jefe", &[b"what do ya ", b"", b"want for nothing?"]), expected);
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_same_bytes_are_equal() {
+    fn only_identical_bytes_are_equal() {
         assert!(equal_in_constant_time(b"abc", b"abc"));
         for other in [b"abd".as_slice(), b"ab", b"abcd", b""] {
             assert!(!equal_in_constant_time(b"abc", other));

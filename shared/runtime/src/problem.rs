@@ -105,7 +105,7 @@ impl Problem {
 
     fn title(&self) -> &'static str {
         match self {
-            Self::MalformedBody(_) => "The body cannot be read",
+            Self::MalformedBody(_) => "The body cannot be parsed",
             Self::InvalidCursor => "The cursor is not valid",
             Self::Unauthenticated => "Not signed in",
             Self::Forbidden => "Not allowed",
@@ -126,10 +126,12 @@ impl Problem {
     fn detail(&self) -> String {
         match self {
             Self::MalformedBody(detail) | Self::UnsupportedMediaType(detail) => (*detail).to_owned(),
-            Self::InvalidCursor => "The cursor is not one that this list has given out.".to_owned(),
+            Self::InvalidCursor => {
+                "The cursor is not one that this list returned. Please start again from the first page.".to_owned()
+            }
             Self::Unauthenticated => "Please sign in and try again.".to_owned(),
             Self::Forbidden => "You are not allowed to do this.".to_owned(),
-            Self::NotFound => "There is nothing here, or it is not yours to see.".to_owned(),
+            Self::NotFound => "This does not exist, or you are not allowed to see it.".to_owned(),
             Self::Refused(refusal) => refusal.to_string(),
             Self::BodyTooLarge(limit) => format!("The body is longer than {} KiB.", limit / 1024),
             Self::ValidationFailed(errors) => match errors.as_slice() {
@@ -137,10 +139,13 @@ impl Problem {
                 several => format!("{} fields are not valid.", several.len()),
             },
             Self::IdempotencyKeyReused => {
-                "This Idempotency-Key was already used for a request with other contents.".to_owned()
+                "This Idempotency-Key was already used for a request with different contents. Please use a new key."
+                    .to_owned()
             }
             Self::TooManyRequests => "There are too many requests right now. Please try again in a moment.".to_owned(),
-            Self::TemporarilyUnavailable(_) => "This does not work right now. Please try again in a moment.".to_owned(),
+            Self::TemporarilyUnavailable(_) => {
+                "The service is temporarily unavailable. Please try again in a moment.".to_owned()
+            }
         }
     }
 

@@ -150,14 +150,14 @@ mod tests {
     /// The signature that Stripe's official Python client 16.1.0 makes of this secret, time and body
     /// (`stripe.WebhookSignature.generate_signature_header`).
     #[test]
-    fn a_signature_of_stripes_official_client_holds() {
+    fn a_signature_by_stripes_official_client_is_valid() {
         let official = "t=1767607200,v1=fdcd63288e85d101818053fc907b4eaf21e6e70235e1b3a73a9ecdced6819837";
         assert_eq!(secrets(NEW).sign(b"{\"id\":\"evt_1\"}", now()), official);
         assert_eq!(verify(NEW, &headers(official), b"{\"id\":\"evt_1\"}", now()), Ok(()));
     }
 
     #[test]
-    fn during_a_rotation_both_secrets_and_both_signatures_hold() {
+    fn both_secrets_and_both_signatures_are_valid_during_a_rotation() {
         let (old, new) = (secrets(OLD).sign(b"{}", now()), secrets(NEW).sign(b"{}", now()));
         for value in [&old, &new] {
             assert_eq!(verify(&format!("{NEW} {OLD}"), &headers(value), b"{}", now()), Ok(()));
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_changed_after_signing_is_a_forgery() {
+    fn any_change_after_signing_invalidates_the_signature() {
         let right = secrets(NEW).sign(b"{}", now());
         let later = right.replacen(
             &format!("t={}", now().as_milliseconds() / 1000),
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_may_differ_by_300_seconds_both_ways() {
+    fn the_timestamp_may_differ_by_300_seconds_either_way() {
         let value = headers(&secrets(NEW).sign(b"{}", now()));
         for (seconds, right) in [(300, true), (301, false), (-300, true), (-301, false)] {
             assert_eq!(verify(NEW, &value, b"{}", after(seconds)).is_ok(), right, "{seconds}");
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_leaves_anything_open_is_none() {
+    fn a_missing_repeated_or_malformed_header_is_rejected() {
         let right = secrets(NEW).sign(b"{}", now());
         for value in ["", "t=", "t=x,v1=00", "v1=00", "t=-9223372036854775808,v1=00", "t=99999999999999999999,v1=00"] {
             assert!(verify(NEW, &headers(value), b"{}", now()).is_err(), "{value}");
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn weak_or_malformed_secrets_stop_the_function_at_its_start() {
+    fn a_weak_or_malformed_secret_stops_the_function_at_its_start() {
         for text in ["", "whsec_", "sk_test_00000000000000000000000000", "whsec_short", &format!("{NEW} nonsense")] {
             assert!(SigningSecrets::parse(text, "SECRET").is_err(), "{text}");
         }

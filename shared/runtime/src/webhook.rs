@@ -34,13 +34,13 @@ pub struct Secrets(Arc<[SecretSlice<u8>]>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     /// A signature header is missing or cannot be read.
-    #[error("a signature header is missing or unreadable")]
+    #[error("a signature header is missing or malformed")]
     Header,
     /// The timestamp is too far in the past or in the future.
-    #[error("the timestamp is not within {TOLERANCE_SECONDS} seconds of now")]
+    #[error("the timestamp differs from the current time by more than {TOLERANCE_SECONDS} seconds")]
     Time,
     /// No signature was made with one of the configured secrets.
-    #[error("no signature matches")]
+    #[error("no signature matches the secret")]
     Mismatch,
 }
 
@@ -192,15 +192,15 @@ mod tests {
     }
 
     #[test]
-    fn what_was_signed_is_verified_and_says_its_identifier() {
+    fn a_signed_webhook_is_verified_and_has_its_identifier() {
         let headers = secrets(&[NEW]).sign("msg_1", b"{}", now()).unwrap();
         assert_eq!(verify(&[NEW], &headers, b"{}", now()), Ok("msg_1".to_owned()));
     }
 
     proptest! {
-        /// The oracle is the library of Standard Webhooks' own authors.
+        /// The expected value comes from the library of the authors of Standard Webhooks.
         #[test]
-        fn a_signature_is_that_of_the_reference_library(
+        fn a_signature_matches_the_reference_library(
             secret in proptest::collection::vec(any::<u8>(), 24..=64),
             id in "[!-~]{1,40}",
             body in ".*",
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn during_a_rotation_both_secrets_hold() {
+    fn both_secrets_are_valid_during_a_rotation() {
         for signer in [OLD, NEW] {
             let headers = secrets(&[signer]).sign("msg_1", b"{}", now()).unwrap();
             assert!(verify(&[NEW, OLD], &headers, b"{}", now()).is_ok());
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_changed_after_signing_is_a_forgery() {
+    fn any_change_after_signing_invalidates_the_signature() {
         let headers = secrets(&[NEW]).sign("msg_1", b"{}", now()).unwrap();
         assert_eq!(verify(&[OLD], &headers, b"{}", now()), Err(SignatureError::Mismatch));
         assert_eq!(verify(&[NEW], &headers, b"{ }", now()), Err(SignatureError::Mismatch));
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_may_differ_by_300_seconds_both_ways() {
+    fn the_timestamp_may_differ_by_300_seconds_either_way() {
         let headers = secrets(&[NEW]).sign("msg_1", b"{}", now()).unwrap();
         for (seconds, right) in [(300, true), (301, false), (-300, true), (-301, false)] {
             assert_eq!(verify(&[NEW], &headers, b"{}", after(seconds)).is_ok(), right, "{seconds}");
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn no_number_breaks_the_check_of_the_time() {
+    fn no_timestamp_breaks_the_check_of_the_time() {
         for timestamp in ["", "x", "1e9", "-9223372036854775808", "9223372036854775807", "99999999999999999999"] {
             let mut headers = secrets(&[NEW]).sign("msg_1", b"{}", now()).unwrap();
             headers.insert(TIMESTAMP, HeaderValue::from_str(timestamp).unwrap());
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn one_right_signature_among_several_is_enough() {
+    fn one_valid_signature_among_several_is_enough() {
         let mut headers = secrets(&[NEW]).sign("msg_1", b"{}", now()).unwrap();
         let right = headers[SIGNATURE].to_str().unwrap().to_owned();
         headers.insert(SIGNATURE, HeaderValue::from_str(&format!("v1,AAAA v2,x {right}")).unwrap());
@@ -264,13 +264,13 @@ mod tests {
     }
 
     #[test]
-    fn weak_or_malformed_secrets_stop_the_function_at_its_start() {
+    fn a_weak_or_malformed_secret_stops_the_function_at_its_start() {
         for text in ["", "whsec_", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz", "whsec_!!!!"] {
             let environment = Environment::default().with("SECRET", text);
             assert!(Secrets::from_environment(&environment, "SECRET").is_err(), "{text}");
             assert!(Secrets::parse(text, "SECRET").is_err(), "{text}");
         }
-        assert!(Secrets::parse("whsec_AAAA", "SECRET").is_err(), "a deployment's secret cannot be guessed");
+        assert!(Secrets::parse("whsec_AAAA", "SECRET").is_err(), "a secret that can be guessed is rejected");
         let shown = format!("{:?}", secrets(&[NEW, OLD]));
         assert!(shown.contains("REDACTED") && !shown.contains('2') && !shown.contains("AgIC"), "{shown}");
     }

@@ -9,13 +9,13 @@ use std::error::Error;
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookError {
     /// Its signature is missing, invalid, or made outside the accepted time window.
-    #[error("the signature does not hold: {0}")]
+    #[error("the signature is invalid: {0}")]
     Signature(#[from] SignatureError),
     /// The secret to verify it with is not available. The sender retries.
-    #[error("no secret to verify it with: {0}")]
+    #[error("the secret that verifies the signature is unavailable: {0}")]
     Secret(#[source] Box<dyn Error + Send + Sync>),
     /// The signature is valid, and the body does not match the sender's documentation.
-    #[error("the body cannot be read: {0}")]
+    #[error("the body cannot be parsed: {0}")]
     Unreadable(String),
     /// The signature is valid, and a field holds an unknown value.
     #[error("{} {}", .0.field, .0.message)]
@@ -33,12 +33,12 @@ impl WebhookError {
         match self {
             Self::Signature(error) => {
                 count(rejected);
-                tracing::warn!(%error, "webhook rejected: its signature does not hold");
+                tracing::warn!(%error, "webhook rejected: its signature is invalid");
                 Problem::Unauthenticated
             }
             Self::Secret(error) => Problem::TemporarilyUnavailable(error),
             Self::Unreadable(error) => {
-                tracing::error!(error, "webhook rejected: its body cannot be read");
+                tracing::error!(error, "webhook rejected: its body cannot be parsed");
                 Problem::MalformedBody(unreadable)
             }
             Self::Field(error) => Problem::ValidationFailed(vec![error]),

@@ -306,7 +306,7 @@ async fn answer(bus: &Bus, headers: &HeaderMap, body: Body) -> Result<Value, Ser
     let unreadable = || ServiceError {
         status: StatusCode::BAD_REQUEST,
         kind: "SerializationException",
-        message: "The body cannot be read.".to_owned(),
+        message: "The body cannot be parsed.".to_owned(),
     };
     let bytes = body::read(body, SIZE * 8).await.map_err(|_| unreadable())?;
     if describe {

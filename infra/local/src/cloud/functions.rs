@@ -31,7 +31,7 @@ const FUNCTIONS: [(&str, Make); 11] = [
 #[derive(Debug, thiserror::Error)]
 pub enum FunctionError {
     /// A function does not start with its environment.
-    #[error("the function {name} does not start: {cause}")]
+    #[error("the function {name} cannot start: {cause}")]
     Config {
         /// The function's name.
         name: &'static str,
@@ -40,13 +40,13 @@ pub enum FunctionError {
         cause: ConfigError,
     },
     /// The template names a function that does not exist.
-    #[error("the template names a function {name}, which does not exist")]
+    #[error("the template names the function {name}, which does not exist")]
     Unknown {
         /// The name in the template.
         name: String,
     },
     /// The HTTP client for functions that run elsewhere cannot be built.
-    #[error("the functions cannot be called: {0}")]
+    #[error("the HTTP client for functions elsewhere cannot be built: {0}")]
     Client(#[from] reqwest::Error),
 }
 
@@ -63,7 +63,7 @@ pub(crate) enum InvokeError {
     #[error("the function panicked")]
     Panicked,
     /// The function exceeded its timeout.
-    #[error("the function took too long")]
+    #[error("the function exceeded its timeout")]
     TimedOut,
     /// The function runs elsewhere and cannot be reached.
     #[error("the function cannot be reached: {0}")]
@@ -176,7 +176,7 @@ mod tests {
     use http::StatusCode;
 
     #[tokio::test]
-    async fn functions_elsewhere_answer_fail_or_cannot_be_reached() {
+    async fn remote_functions_answer_fail_or_are_unreachable() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let path = |name: &str| format!("/2015-03-31/functions/{name}/invocations");
@@ -201,7 +201,7 @@ mod tests {
 
     impl Function for Panics {
         fn invoke<'a>(&'a self, _: &'a str) -> runtime::BoxFuture<'a, Result<String, InvocationError>> {
-            Box::pin(async { panic!("as a defect does") })
+            Box::pin(async { panic!("a defect") })
         }
     }
 

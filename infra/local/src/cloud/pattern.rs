@@ -17,7 +17,7 @@ pub enum PatternError {
     #[error("it is not JSON: {0}")]
     Json(#[source] serde_json::Error),
     /// A field holds neither a list of allowed values nor a nested pattern.
-    #[error("its field {0:?} must hold a list or a nested pattern")]
+    #[error("its field {0:?} must contain a list or a nested pattern")]
     Field(String),
     /// The whole pattern is not an object with at least one field.
     #[error("it is not an object with at least one field")]
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_named_must_match_and_others_may_be_anything() {
+    fn every_named_field_must_match_and_other_fields_are_ignored() {
         let pattern = json!({ "source": ["chat2pay"], "detail": { "status": ["paid", "sent"] } });
         assert!(matches(&pattern, &json!({ "source": "chat2pay", "detail": { "status": "sent", "more": 1 } })));
         assert!(!matches(&pattern, &json!({ "source": "other", "detail": { "status": "sent" } })));
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn each_operator_does_what_its_name_says() {
+    fn each_operator_has_its_documented_meaning() {
         let prefix = json!({ "key": [{ "prefix": "REQ#" }] });
         assert!(matches(&prefix, &json!({ "key": "REQ#1" })));
         assert!(!matches(&prefix, &json!({ "key": "LINK#1" })));
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_supported_is_refused() {
+    fn an_unsupported_pattern_is_rejected() {
         for pattern in [
             json!({ "a": [{ "suffix": "x" }] }),
             json!({ "a": [{ "numeric": [">", 1] }] }),

@@ -73,7 +73,7 @@ mod tests {
     use serde_json::Value;
 
     #[test]
-    fn a_scheduled_event_says_that_it_is_one() {
+    fn a_scheduled_event_has_the_documented_form() {
         let event: Value = serde_json::from_str(&event("expire", &Doors::default())).unwrap();
         assert_eq!(event["detail-type"], "Scheduled Event");
         assert_eq!(event["source"], "aws.events");

@@ -36,7 +36,7 @@ enum ConsumerError {
     Database(#[from] DatabaseError),
     #[error(transparent)]
     Store(#[from] DurableStoreError),
-    #[error("a stream record cannot be written as JSON: {0}")]
+    #[error("a stream record cannot be serialized as JSON: {0}")]
     Json(#[from] serde_json::Error),
     #[error("the table has no stream")]
     NoStream,
@@ -299,7 +299,7 @@ fn progress(batch: &[Record], answer: &str) -> Progress {
     let response = match serde_json::from_str::<Option<BatchResponse>>(answer) {
         Ok(response) => response.unwrap_or_default(),
         Err(error) => {
-            return Progress::FailedAt { position: 0, reason: format!("its answer is no batch response: {error}") };
+            return Progress::FailedAt { position: 0, reason: format!("its answer is not a batch response: {error}") };
         }
     };
     let positions = response
@@ -308,7 +308,7 @@ fn progress(batch: &[Record], answer: &str) -> Progress {
         .map(|failure| batch.iter().position(|record| record.sequence_number == failure.item_identifier).unwrap_or(0));
     match positions.min() {
         None => Progress::All,
-        Some(position) => Progress::FailedAt { position, reason: "the function reported it".to_owned() },
+        Some(position) => Progress::FailedAt { position, reason: "the function reported the failure".to_owned() },
     }
 }
 
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lowest_reported_record_decides() {
+    fn delivery_resumes_at_the_lowest_reported_record() {
         let report = |numbers: &[&str]| {
             let failures: Vec<_> = numbers.iter().map(|number| json!({ "itemIdentifier": number })).collect();
             json!({ "batchItemFailures": failures })
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_a_report_is_success_and_another_a_failure() {
+    fn an_answer_without_failures_is_a_success_and_an_invalid_one_a_failure() {
         assert_eq!(failed_at(&Value::Null), None);
         assert_eq!(failed_at(&json!({})), None);
         assert_eq!(failed_at(&json!("text")), Some(0));

@@ -22,7 +22,7 @@ pub enum TemplateError {
     #[error("the template is not YAML: {0}")]
     Yaml(#[source] Box<serde_saphyr::Error>),
     /// A resource does not have the expected form.
-    #[error("the template's resource {resource} cannot be read: {cause}")]
+    #[error("the template's resource {resource} cannot be parsed: {cause}")]
     Resource {
         /// The resource's logical id.
         resource: String,
@@ -31,7 +31,7 @@ pub enum TemplateError {
         cause: serde_json::Error,
     },
     /// The pattern of a rule or filter is not supported by the local matcher.
-    #[error("a pattern of the template's resource {resource} cannot be used: {cause}")]
+    #[error("a pattern of the template's resource {resource} is not supported: {cause}")]
     Pattern {
         /// The resource's logical id.
         resource: String,
@@ -40,7 +40,7 @@ pub enum TemplateError {
         cause: PatternError,
     },
     /// Something is missing, or works in a deployment only.
-    #[error("the template's resource {resource} cannot be followed on one machine: {reason}")]
+    #[error("the template's resource {resource} is not supported on one machine: {reason}")]
     Unsupported {
         /// The resource's logical id.
         resource: String,
@@ -223,10 +223,10 @@ impl Template {
             match source {
                 EventSource::HttpApi(api) => {
                     let Ok(method) = api.method.to_ascii_uppercase().parse::<Method>() else {
-                        return unsupported("a route's method is not one");
+                        return unsupported("a route's method is not an HTTP method");
                     };
                     if method.as_str() == "ANY" || api.path.contains("+}") || !api.path.starts_with('/') {
-                        return unsupported("a route takes any method or a path of any length");
+                        return unsupported("a route accepts any method or a path of any length");
                     }
                     let authorized = api.auth.is_none_or(|auth| auth.authorizer != "NONE");
                     self.routes.push(Route { method, path: api.path, function: function.clone(), authorized });
@@ -239,7 +239,7 @@ impl Template {
                 }
                 EventSource::DynamoDB(stream) => {
                     if stream.starting_position != "TRIM_HORIZON" || stream.batch_size == 0 {
-                        return unsupported("a stream is not read from its start, or in batches of nothing");
+                        return unsupported("a stream is not read from its start, or its batch size is zero");
                     }
                     let filters = stream.filter_criteria.filters.iter().map(|filter| {
                         Pattern::from_json(&filter.pattern).map_err(|cause| resource.pattern_error(cause))
@@ -375,9 +375,9 @@ impl Document {
         let mut all = self.all(kind);
         match (all.next(), all.next()) {
             (Some(resource), None) => Ok(resource),
-            (None, _) => Err(TemplateError::Unsupported { resource: kind.to_owned(), reason: "there is none" }),
+            (None, _) => Err(TemplateError::Unsupported { resource: kind.to_owned(), reason: "the template has none" }),
             (Some(_), Some(_)) => {
-                Err(TemplateError::Unsupported { resource: kind.to_owned(), reason: "there is more than one" })
+                Err(TemplateError::Unsupported { resource: kind.to_owned(), reason: "the template has more than one" })
             }
         }
     }
@@ -553,7 +553,7 @@ mod tests {
     }
 
     #[test]
-    fn the_embedded_template_is_followed_in_full() {
+    fn the_embedded_template_is_fully_supported() {
         let template = Template::embedded().unwrap();
         let names: Vec<_> = template.functions.keys().map(String::as_str).collect();
         let all = "cancel create delivery-report desk expire link-click notify payment-webhook publish query refund";
@@ -587,7 +587,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_followed_is_said_and_not_skipped() {
+    fn an_unsupported_template_is_an_error_and_not_skipped() {
         for (written, changed) in [
             ("rate(1 minute)", "cron(0 * * * ? *)"),
             ("status: [refund_due]", "status: [{ wildcard: \"re*\" }]"),
@@ -602,7 +602,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_is_a_number_of_a_unit() {
+    fn a_rate_has_a_number_and_a_unit() {
         assert_eq!(rate("rate(5 minutes)"), Some(Duration::from_mins(5)));
         for wrong in ["rate(0 minutes)", "rate(1 fortnight)", "rate(minute)", "cron(* * * * ? *)", ""] {
             assert_eq!(rate(wrong), None, "{wrong}");

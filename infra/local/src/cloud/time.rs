@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whole_seconds_are_cut_and_not_rounded() {
+    fn milliseconds_are_truncated_and_not_rounded() {
         assert_eq!(to_the_second("2026-01-05T10:00:59.999Z".parse().unwrap()), "2026-01-05T10:00:59Z");
     }
 

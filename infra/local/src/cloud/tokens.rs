@@ -32,16 +32,16 @@ const AUDIENCE: &str = "chat2pay";
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// No key could be generated. The cryptographic library uses its own source of randomness for it.
-    #[error("no signing key could be made")]
+    #[error("the signing key cannot be generated")]
     Made,
     /// The file does not contain a key.
-    #[error("the data directory's signing key is not a key")]
+    #[error("the signing key in the data directory is invalid")]
     Read,
     /// The file cannot be read or written.
-    #[error("the signing key cannot be kept: {0}")]
+    #[error("the signing key cannot be read or stored: {0}")]
     File(#[from] std::io::Error),
-    /// The blocking task was cut off.
-    #[error("work on the signing key was cut off: {0}")]
+    /// The blocking task was aborted.
+    #[error("the task on the signing key was aborted: {0}")]
     CutOff(#[from] tokio::task::JoinError),
 }
 
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_minted_token_carries_what_it_was_asked_for_and_no_more() {
+    fn a_minted_token_contains_only_the_requested_claims() {
         let tokens = tokens();
         let bearer = Bearer { sub: Some("alice".to_owned()), workspace: Some("acme".to_owned()), ..Bearer::default() };
         let claims = tokens.verify(&tokens.mint(bearer).unwrap().text).unwrap();
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn only_our_tokens_for_us_and_for_now_hold() {
+    fn only_a_current_token_of_our_issuer_and_audience_is_valid() {
         let tokens = tokens();
         let now = Doors::default().now().as_milliseconds() / 1000;
         assert!(tokens.verify(&tokens.sign(&claims(&[])).unwrap()).is_ok());
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_holds_to_its_last_second_by_the_clock_that_was_handed_in() {
+    fn a_token_is_valid_until_its_last_second_by_the_given_clock() {
         for (later, holds) in [(0, true), (LIFETIME, true), (LIFETIME + 1, false), (-1, false)] {
             let clock = SettableClock(Arc::new(AtomicI64::new(1_767_607_200)));
             let tokens = tokens_at(Doors::new(clock.clone(), NoneNeeded));
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_tampered_with_does_not_hold() {
+    fn a_changed_token_is_invalid() {
         let (ours, theirs) = (tokens(), tokens());
         let token = ours.sign(&claims(&[])).unwrap();
         assert!(theirs.verify(&token).is_err());
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_outlives_a_restart_and_is_private() {
+    fn the_key_survives_a_restart_and_is_private() {
         let directory = crate::test::Directory::new();
         let file = directory.path().join("signing-key");
         let token =
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_are_written_as_the_http_api_writes_them() {
+    fn claims_have_the_format_of_the_http_api() {
         assert_eq!(as_text(json!(["a", 1, true])), "[a 1 true]");
         assert_eq!(as_text(json!(null)), "null");
     }

@@ -67,14 +67,14 @@ mod tests {
     }
 
     #[test]
-    fn every_provider_can_be_stood_in_for() {
+    fn every_provider_has_a_stand_in() {
         for name in ProviderName::ALL {
             assert_eq!(chosen(&Environment::default().with("PAYMENT_PROVIDER", name.as_str()))[0], name.as_str());
         }
     }
 
     #[test]
-    fn every_role_is_played_unless_the_real_one_is_called() {
+    fn every_stand_in_runs_unless_the_real_service_is_called() {
         let named = |provider| Environment::default().with("PAYMENT_PROVIDER", provider);
         assert_eq!(chosen(&Environment::default()), ["sandbox", "webhook"]);
         assert_eq!(chosen(&named("sandbox")), ["sandbox", "webhook"]);

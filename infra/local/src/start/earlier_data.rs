@@ -129,7 +129,7 @@ async fn until_empty(directory: &Path, queue: &str) {
 }
 
 #[tokio::test]
-async fn what_an_earlier_version_kept_is_still_there_and_what_it_owed_is_done() {
+async fn the_data_of_an_earlier_version_is_kept_and_its_pending_work_is_done() {
     let directory = Directory::new();
     write(directory.path());
     let client = stand_in_host::client(Duration::from_secs(10)).unwrap();
@@ -157,7 +157,11 @@ async fn what_an_earlier_version_kept_is_still_there_and_what_it_owed_is_done() 
     let key = local.environment().get("STRIPE_SECRET_KEY").unwrap();
     let again = client.post(url("/stripe/v1/checkout/sessions")).bearer_auth(key).header("idempotency-key", "key-1");
     let again = again.form(&[("mode", "payment")]).send().await.unwrap();
-    assert_eq!(again.json::<Value>().await.unwrap()["error"]["type"], "idempotency_error", "the key is remembered");
+    assert_eq!(
+        again.json::<Value>().await.unwrap()["error"]["type"],
+        "idempotency_error",
+        "the idempotency key is still stored"
+    );
     until_empty(directory.path(), "stripe").await;
     local.stop().await;
 }

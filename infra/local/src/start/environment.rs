@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_set_stays_and_what_must_be_local_is_local() {
+    fn a_set_variable_is_kept_and_a_local_one_is_overridden() {
         let given = Environment::default()
             .with("PUBLIC_BASE_URL", "https://pay.example.com")
             .with("SANDBOX_WEBHOOK_SECRET", "whsec_given")
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_random_in_process_and_agreed_on_elsewhere() {
+    fn secrets_are_random_in_process_and_fixed_elsewhere() {
         for name in ["SANDBOX_WEBHOOK_SECRET", "CHANNEL_WEBHOOK_SECRET"] {
             let secret = |elsewhere| made(Environment::default(), elsewhere).get(name).map(str::to_owned);
             assert_ne!(secret(false), secret(false));
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn stripe_is_stood_in_for_unless_it_is_elsewhere() {
+    fn stripe_has_a_stand_in_unless_its_address_is_set() {
         let stripe = Environment::default().with("PAYMENT_PROVIDER", "stripe");
         let here = made(stripe.clone(), false);
         assert_eq!(here.get("STRIPE_API_URL"), Some("http://127.0.0.1:1/stripe"));
@@ -99,6 +99,6 @@ mod tests {
 
         let elsewhere = made(stripe.with("STRIPE_API_URL", "https://api.stripe.com"), false);
         assert_eq!(elsewhere.get("STRIPE_API_URL"), Some("https://api.stripe.com"));
-        assert_eq!(elsewhere.get("STRIPE_SECRET_KEY"), None, "the account's own key has to be given");
+        assert_eq!(elsewhere.get("STRIPE_SECRET_KEY"), None, "a real account's key has no default");
     }
 }

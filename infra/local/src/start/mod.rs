@@ -46,7 +46,7 @@ pub enum StartError {
     #[error("the data directory cannot be used: {0}")]
     DataDir(#[source] std::io::Error),
     /// Another runner uses the data directory.
-    #[error("the data directory is in use by another runner")]
+    #[error("the data directory is in use by another runner; stop that runner or use another directory")]
     DataDirInUse,
     /// The deployment template cannot be run on one machine.
     #[error(transparent)]
@@ -70,7 +70,7 @@ pub enum StartError {
     #[error(transparent)]
     StandIn(#[from] StandInError),
     /// The HTTP client for the runner's own calls cannot be built.
-    #[error("there is no HTTP client: {0}")]
+    #[error("the HTTP client cannot be built: {0}")]
     Client(#[from] reqwest::Error),
 }
 
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_data_directory_keeps_what_happened_and_has_one_runner() {
+    async fn a_data_directory_keeps_its_data_and_has_one_runner() {
         let directory = crate::test::Directory::new();
         let local = start(options(Some(directory.path()))).await.unwrap();
         let second = start(options(Some(directory.path()))).await;
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_gateway_refuses_with_problems() {
+    async fn the_gateway_rejects_calls_with_problems() {
         let environment = Environment::default().with("ALLOWED_ORIGINS", "https://desk.example.com");
         let local = start(Options { environment, ..options(None) }).await.unwrap();
         let client = stand_in_host::client(CALL_TIMEOUT).unwrap();
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_http_gets_a_problem_too() {
+    async fn malformed_http_gets_a_problem_too() {
         let local = start(options(None)).await.unwrap();
         let authority = local.base_url().trim_start_matches("http://").to_owned();
         let answers = tokio::task::spawn_blocking(move || {
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_started_says_why() {
+    async fn a_failed_start_names_its_reason() {
         let local = start(options(None)).await.unwrap();
         let port = local.base_url().rsplit(':').next().and_then(|port| port.parse().ok()).unwrap();
         let taken = start(Options { port, ..options(None) }).await;

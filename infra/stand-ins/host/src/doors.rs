@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_hands_in_the_doors_owns_time_and_identifiers() {
+    fn the_caller_of_the_doors_controls_time_and_identifiers() {
         let moment: Timestamp = "2026-01-05T10:00:00Z".parse().unwrap();
         let doors = || Doors::new(Standing(moment), Counter(Mutex::new(0)));
         assert_eq!(doors().now(), moment);
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn the_machines_own_identifiers_are_random_uuids() {
+    fn the_default_identifiers_are_random_uuids() {
         let doors = Doors::default();
         assert_ne!(doors.uuid(), doors.uuid());
         assert_eq!(doors.uuid().get_version_num(), 4);

@@ -62,7 +62,7 @@ impl Host {
     pub fn random_webhook_secret(&self, variable: &str) -> Result<String, ConfigError> {
         let mut bytes = [0; 32];
         let filled = self.doors.fill(&mut bytes);
-        filled.map_err(|_| Environment::invalid(variable, "set, for this machine has no random numbers"))?;
+        filled.map_err(|_| Environment::invalid(variable, "set, because this machine provides no random bytes"))?;
         Ok(format!("whsec_{}", STANDARD.encode(bytes)))
     }
 }

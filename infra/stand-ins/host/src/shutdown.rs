@@ -92,7 +92,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     #[tokio::test(start_paused = true)]
-    async fn draining_finishes_what_has_begun_and_halting_drops_the_rest() {
+    async fn draining_finishes_the_started_work_and_halting_drops_the_rest() {
         let (handle, shutdown) = ShutdownHandle::new();
         let (finished, end) = oneshot::channel();
         let drained = shutdown.clone();
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_handle_that_is_dropped_halts() {
+    async fn a_dropped_handle_halts() {
         let (handle, shutdown) = ShutdownHandle::new();
         drop(handle);
         shutdown.halted().await;

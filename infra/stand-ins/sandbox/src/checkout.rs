@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_payment_request_has_one_checkout_whatever_its_state() {
+    async fn one_payment_request_has_one_checkout_in_any_state() {
         let (first, again, other) = within(|transaction| {
             let first = new(transaction, "a")?;
             close(transaction, &first.id)?;
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_checkout_whose_money_is_on_its_way_is_neither_closed_nor_paid_again_until_it_settles() {
+    async fn a_checkout_with_money_in_flight_is_neither_closed_nor_paid_again() {
         for arrives in [true, false] {
             let (waiting, settled, again, done) = within(move |transaction| {
                 let id = new(transaction, "a")?.id;
@@ -282,13 +282,13 @@ mod tests {
             })
             .await;
             assert!(settled && !again);
-            let Status::Processing(payment) = waiting.unwrap().status else { panic!("it takes time") };
+            let Status::Processing(payment) = waiting.unwrap().status else { panic!("a bank transfer takes time") };
             assert_eq!(done.unwrap().status, if arrives { Status::Paid(payment) } else { Status::Closed });
         }
     }
 
     #[tokio::test]
-    async fn nothing_settles_that_nobody_waits_for() {
+    async fn only_a_payment_in_flight_can_settle() {
         let settled = within(|transaction| {
             let id = new(transaction, "a")?.id;
             Ok((settle(transaction, &id, true)?, settle(transaction, "chk_unknown", true)?, find(transaction, &id)?))

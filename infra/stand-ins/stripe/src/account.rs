@@ -603,7 +603,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_session_costs_what_its_items_do_and_lasts_a_day_unless_it_is_said() {
+    async fn a_session_costs_the_sum_of_its_items_and_lasts_a_day_by_default() {
         let (checkout, webhooks) = within(|account| created(account, "")).await;
         let session = checkout.session;
         assert_eq!((session.amount_total, session.currency.as_str()), (25_000, "zar"));
@@ -625,7 +625,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_session_expires_as_its_time_comes_and_cancels_its_payment() {
+    async fn a_session_expires_at_its_time_and_cancels_its_payment() {
         let (status, webhooks) = within(|account| {
             let mut checkout = created(account, &format!("&expires_at={}", NOW + 1_800))?;
             account.attempt(&mut checkout, PaymentOutcome::Declined)?;
@@ -664,7 +664,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn money_that_takes_time_arrives_or_fails_once() {
+    async fn a_delayed_payment_arrives_or_fails_once() {
         for settlement in [Settlement::Succeeded, Settlement::Failed] {
             let ((), webhooks) = within(move |account| {
                 let mut checkout = created(account, "")?;

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sum_is_charged_within_its_currencys_bounds_and_steps() {
+    fn an_amount_is_charged_within_its_currencys_bounds_and_steps() {
         for (amount, currency) in [(50, "usd"), (1, "zar"), (99_999_999, "zar"), (100, "isk"), (1_230, "kwd")] {
             assert_eq!(code(amount, currency), None, "{amount} {currency}");
         }
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sum_is_shown_with_its_currencys_decimals() {
+    fn an_amount_is_shown_with_its_currencys_decimals() {
         for (amount, currency, text) in [
             (25_005, "zar", "250.05 ZAR"),
             (500, "jpy", "500 JPY"),

@@ -227,7 +227,7 @@ async fn answer(
     };
     let _held = match &request.idempotency_key {
         Some(key) if key.chars().count() > KEY_CHARACTERS => {
-            return Ok(Err(ApiError::refused("Idempotency keys have up to 255 characters.")));
+            return Ok(Err(ApiError::refused("An idempotency key has at most 255 characters.")));
         }
         // The key is reserved before the body is read, because another call with it may still be sending its body.
         Some(key) => match stripe.in_progress.hold(key) {

@@ -17,7 +17,7 @@ impl Parameters {
     /// pattern in `known` is rejected; in a pattern, `[]` matches any list index and `[*]` any map key.
     pub(super) fn read(text: &[u8], known: &[&str]) -> Result<Self, ApiError> {
         let pairs: Vec<(String, String)> =
-            serde_urlencoded::from_bytes(text).map_err(|_| ApiError::refused("The parameters cannot be read."))?;
+            serde_urlencoded::from_bytes(text).map_err(|_| ApiError::refused("The parameters cannot be parsed."))?;
         let mut parameters = BTreeMap::new();
         for (place, (name, value)) in pairs.into_iter().enumerate() {
             if !known.iter().any(|known| matches(&name, known)) {
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn names_nest_by_brackets_and_lists_may_leave_their_places_open() {
+    fn names_nest_by_brackets_and_list_indices_may_be_empty() {
         let parameters = read(
             "mode=payment&metadata%5Ba%5D=1&expand[]=x&expand[]=y&expand[0]=z&line_items[0][price_data][currency]=zar",
         )
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_that_stripe_does_not_know_is_refused_by_name() {
+    fn an_unknown_parameter_is_rejected_by_name() {
         for name in ["modes", "metadata", "metadata[a][b]", "line_items[x][price_data][currency]", "expand[0][1]"] {
             let error = read(&format!("{name}=1")).unwrap_err();
             assert_eq!(refusal(&error), ("parameter_unknown".to_owned(), name.to_owned()));
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_the_wrong_form_is_refused_by_name() {
+    fn a_value_of_the_wrong_form_is_rejected_by_name() {
         let parameters = read("mode=&expires_at=soon").unwrap();
         let code = |error: ApiError| refusal(&error).0;
         assert_eq!(code(parameters.required("mode").unwrap_err()), "parameter_invalid_empty");
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_parameters_tells_no_calls_apart() {
+    fn the_order_of_parameters_does_not_distinguish_calls() {
         assert_eq!(
             read("mode=a&expires_at=1").unwrap().fingerprint(),
             read("expires_at=1&mode=a").unwrap().fingerprint()

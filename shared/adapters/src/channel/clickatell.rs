@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn each_documented_error_has_its_meaning_whatever_the_status_around_it() {
+    fn each_documented_error_is_mapped_whatever_the_http_status() {
         for status in [200, 202, 207, 400] {
             for (code, meaning) in [
                 (25, "invalid_recipient"),

@@ -49,6 +49,6 @@ pub(super) fn by_status(status: StatusCode, code: Option<i64>) -> ChannelError {
 pub(super) fn described(status: StatusCode, code: Option<i64>) -> Cause {
     match code {
         Some(code) => format!("it answered {status} with the error {code}").into(),
-        None => format!("it answered {status} without an error that is known").into(),
+        None => format!("it answered {status} without a known error").into(),
     }
 }

@@ -169,14 +169,14 @@ fn undelivered(event_type: &str) -> Option<DeliveryFailure> {
 /// Classifies a failed call by what is certain about its outcome.
 fn outcome<R>(error: &SdkError<SendTextMessageError, R>) -> ChannelError {
     match error {
-        SdkError::ConstructionFailure(_) => refused("the call could not be made"),
+        SdkError::ConstructionFailure(_) => refused("the call could not be built"),
         SdkError::DispatchFailure(failure)
             if failure.as_connector_error().is_some_and(|error| is_failure_to_connect(error)) =>
         {
             ChannelError::Unavailable("no connection".into())
         }
         SdkError::ServiceError(context) => of_service(context.err()),
-        _ => ChannelError::Unconfirmed("no answer in time, or one that cannot be read".into()),
+        _ => ChannelError::Unconfirmed("there was no answer in time, or an invalid one".into()),
     }
 }
 
@@ -253,7 +253,7 @@ mod tests {
     const TEXT: &str = "wrong with +27831234567";
 
     #[test]
-    fn each_documented_error_has_its_meaning_and_none_shows_the_number() {
+    fn each_documented_error_is_mapped_and_none_shows_the_phone_number() {
         use ConflictExceptionReason as Conflict;
         use SendTextMessageError as Error;
         for (reason, meaning) in [

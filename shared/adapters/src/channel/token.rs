@@ -26,7 +26,7 @@ impl SecretValue for Token {
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
             Ok(Self(text.into()))
         } else {
-            Err(Environment::invalid(name, "a token: visible ASCII characters without spaces"))
+            Err(Environment::invalid(name, "a token of visible ASCII characters without spaces"))
         }
     }
 }
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_taken_as_it_is_and_never_shown() {
+    fn a_token_is_used_unchanged_and_never_shown() {
         let token = Token::parse(" EAAJB-1_2== \n", "TOKEN").unwrap();
         assert_eq!(token.expose_secret(), "EAAJB-1_2==");
         assert!(!format!("{token:?}").contains("EAA"));

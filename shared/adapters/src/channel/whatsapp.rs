@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn each_documented_error_has_its_meaning() {
+    fn each_documented_error_is_mapped() {
         for (status, code, meaning) in [
             (400, 131_026, "not_on_channel"),
             (400, 131_047, "outside_conversation_window"),
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_answer_with_the_messages_identifier_says_that_it_was_sent() {
+    fn only_an_answer_with_the_messages_identifier_counts_as_sent() {
         let sent = json!({ "messaging_product": "whatsapp", "new": 1,
             "contacts": [{ "input": "+27831234567", "wa_id": "27831234567" }],
             "messages": [{ "id": "wamid.1", "message_status": "accepted" }] });

@@ -163,7 +163,7 @@ pub(super) fn conditional_update(
     });
 
     let Some(row) = rows.first() else {
-        return Err(StoreError::Refused("a change that no row of the table makes".into()));
+        return Err(StoreError::Refused("the transition table has no row for this change".into()));
     };
     let entry = EntryItem::from(&entry(change, row));
     let entry =

@@ -17,7 +17,7 @@ impl DueIndex for DynamoDbStore {
         });
         let mut due = Vec::new();
         for key in try_join_all(shards).await?.into_iter().flatten() {
-            let unreadable = || StoreError::Corrupt("a key of the index of what is due cannot be read".into());
+            let unreadable = || StoreError::Corrupt("a key of the index of due requests is invalid".into());
             let id = request_of_key(text(&key, "pk")?).ok_or_else(unreadable)?;
             let due_at = key.get("due_at").and_then(|value| value.as_n().ok()).and_then(|number| number.parse().ok());
             let due_at = due_at.and_then(|at| Timestamp::from_milliseconds(at).ok()).ok_or_else(unreadable)?;

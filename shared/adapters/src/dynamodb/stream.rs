@@ -9,10 +9,10 @@ use serde_dynamo::{AttributeValue, Item, from_item};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ImageError {
     /// An attribute is missing or has another type.
-    #[error("the image is not of a payment request or link: an attribute is missing or of another type")]
+    #[error("the image is not a payment request or link: an attribute is missing or has another type")]
     Form,
     /// An attribute has an invalid value.
-    #[error("the image holds a value that a payment request cannot have")]
+    #[error("the image contains a value that is invalid for a payment request")]
     Value,
 }
 

@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nothing_can_be_priced_in_is_no_currency() {
+    fn a_code_that_nothing_can_be_priced_in_is_not_a_currency() {
         for code in ["", "zar", "ZA", "ZARR", "XAU", "XXX", "XTS", "ABC", "Z\u{410}R"] {
             assert!(code.parse::<Currency>().is_err(), "{code}");
             assert!(Currency::in_force(code).is_err(), "{code}");
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_former_currency_is_read_and_no_longer_asked_for() {
+    fn a_former_currency_is_parsed_and_rejected_for_new_requests() {
         for currency in Currency::all_former() {
             assert_eq!(currency.code().parse(), Ok(currency));
             let stored = serde_json::to_string(&currency).unwrap();
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn every_currency_in_force_is_asked_for_and_read() {
+    fn every_current_currency_is_parsed_and_accepted_for_new_requests() {
         for currency in Currency::all_in_force() {
             assert_eq!(Currency::in_force(currency.code()), Ok(currency));
             assert_eq!(currency.code().parse(), Ok(currency));
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn every_table_is_in_order_and_no_code_stands_twice() {
+    fn every_table_is_sorted_and_no_code_occurs_twice() {
         for table in [IN_FORCE, FORMER] {
             assert!(table.is_sorted_by(|one, next| one.code < next.code), "{table:?}");
         }

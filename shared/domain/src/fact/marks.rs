@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fact_is_known_in_either_form() {
+    fn a_fact_is_recognized_in_either_form() {
         let facts = [
             Fact::MessageClaimed { version: 1, run: RunId::from_text("7aXkQ2bZ".to_owned()) },
             Fact::payment_failed("sandbox", "pay_1"),
@@ -100,7 +100,7 @@ mod tests {
 
     /// A run must not mistake the mark of another run's claim to the same message for its own.
     #[test]
-    fn a_claim_is_its_own_runs_alone() {
+    fn a_claim_belongs_to_one_run() {
         let mut request = request(Status::Sent, 1_000);
         let [ours, theirs] =
             ["ours", "theirs"].map(|run| Fact::MessageClaimed { version: 1, run: RunId::from_text(run.to_owned()) });

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_is_stored_by_the_text_that_it_was_released_with() {
+    fn each_kind_keeps_the_stored_text_of_its_first_release() {
         for (fact, texts) in [
             (claim(), &["claimed:1:7aXkQ2bZ", "claimed:1"][..]),
             (Fact::payment_failed("sandbox", "pay_1"), &["payment_failed:3RTDXS7xWKqSj"]),
@@ -122,20 +122,20 @@ mod tests {
     }
 
     #[test]
-    fn what_excludes_other_claims_is_not_a_claim_itself() {
+    fn the_condition_that_excludes_other_claims_is_not_a_claim_itself() {
         let text = claim().exclusive_text().unwrap();
         assert_eq!(Fact::from_text(text.clone()), Fact::Other(text));
     }
 
     #[test]
-    fn a_text_that_no_kind_writes_is_of_no_kind() {
+    fn a_text_that_no_kind_writes_has_no_kind() {
         for text in ["claimed:01:7aXk", "claimed:+1:7aXk", "claimed:1", "payment_failed:a:b", "refund_requested:", ""] {
             assert_eq!(Fact::from_text(text.to_owned()), Fact::Other(text.to_owned()));
         }
     }
 
     #[test]
-    fn failed_payments_are_told_apart_by_provider_and_reference() {
+    fn failed_payments_are_distinguished_by_provider_and_reference() {
         let failed = Fact::payment_failed("stripe", "pi_1");
         assert_eq!(failed, Fact::payment_failed("stripe", "pi_1"));
         assert_ne!(failed, Fact::payment_failed("stripe", "pi_2"));
@@ -144,7 +144,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_stored_text_is_kept_as_it_is(
+        fn every_stored_text_is_kept_unchanged(
             text in prop_oneof![".{0,40}", "(claimed|payment_failed|refund_requested)(:[0-9a-z]{0,3}){0,4}"],
         ) {
             prop_assert_eq!(Fact::from_text(text.clone()).text(), text);

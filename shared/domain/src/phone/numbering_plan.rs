@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_line_of_the_national_prefixes_can_be_read() {
+    fn every_line_of_the_national_prefixes_can_be_parsed() {
         let lines: Vec<&str> = PREFIXES.lines().filter(|line| !line.starts_with('#')).collect();
         assert!(lines.len() > 100);
         for line in lines {

@@ -39,7 +39,7 @@ pub enum ChannelError {
     #[error("the channel is unavailable: {0}")]
     Unavailable(#[source] Cause),
     /// The channel rejected the message, did not send it, and would reject it again.
-    #[error("the channel refused the message ({code}): {cause}", code = reason.code())]
+    #[error("the channel rejected the message ({code}): {cause}", code = reason.code())]
     Refused {
         /// The reason that the agent reads.
         reason: DeliveryFailure,
@@ -48,7 +48,7 @@ pub enum ChannelError {
         cause: Cause,
     },
     /// The channel's response was lost or is invalid. The message may have been sent, so a retry could send it twice.
-    #[error("nobody knows whether the message was sent: {0}")]
+    #[error("it is unknown whether the message was sent: {0}")]
     Unconfirmed(#[source] Cause),
 }
 

@@ -13,9 +13,9 @@ pub enum StoreError {
     #[error("the store is unavailable: {0}")]
     Unavailable(#[source] Cause),
     /// The store rejected the call: a wrong table name, a missing permission, a defect.
-    #[error("the store refused the call: {0}")]
+    #[error("the store rejected the call: {0}")]
     Refused(#[source] Cause),
     /// The store holds an item that is not a payment request.
-    #[error("a stored item cannot be read: {0}")]
+    #[error("a stored item is invalid: {0}")]
     Corrupt(#[source] Cause),
 }

@@ -37,7 +37,7 @@ impl FromStr for Position {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let (created_at, id) = text.split_once('#').ok_or(Invalid("is not a place in a list"))?;
+        let (created_at, id) = text.split_once('#').ok_or(Invalid("is not a position in a list"))?;
         Ok(Self { created_at: created_at.parse()?, id: id.parse()? })
     }
 }

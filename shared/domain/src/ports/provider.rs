@@ -12,13 +12,13 @@ pub enum ProviderError {
     #[error("the payment provider is unavailable: {0}")]
     Unavailable(#[source] Cause),
     /// The provider rejected the call, and would reject it again.
-    #[error("the payment provider refused: {0}")]
+    #[error("the payment provider rejected the call: {0}")]
     Refused(#[source] Cause),
     /// The provider does not accept this amount. No checkout exists for it, and none can be created.
     #[error("the payment provider does not accept the amount: {0}")]
     AmountNotAccepted(#[source] Cause),
     /// The provider's response is invalid.
-    #[error("the payment provider's answer cannot be read: {0}")]
+    #[error("the payment provider's answer is invalid: {0}")]
     Unreadable(#[source] Cause),
 }
 

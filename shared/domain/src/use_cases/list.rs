@@ -195,7 +195,7 @@ mod tests {
             let listed = pin!(list(self, &clock, &limits, caller, search));
             match listed.poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(page) => page.unwrap(),
-                Poll::Pending => panic!("the fake answers at once"),
+                Poll::Pending => panic!("the fake store always answers at once"),
             }
         }
 
@@ -204,7 +204,7 @@ mod tests {
             let mut pages = vec![self.list(search)];
             while let Some(next) = pages.last().and_then(|page| page.next) {
                 pages.push(self.list(&Search { after: Some(next), ..search.clone() }));
-                assert!(pages.len() <= self.requests.len() + 1, "it never ends");
+                assert!(pages.len() <= self.requests.len() + 1, "the list does not end");
             }
             pages
         }
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_asks_gets_what_they_may_see_and_no_more() {
+    fn a_list_contains_only_the_requests_in_the_callers_scope() {
         let (alice, bob): (AgentId, AgentId) = ("alice".parse().unwrap(), "bob".parse().unwrap());
         let acme = || "acme".parse().unwrap();
         let supervisor = supervisor();
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_takes_what_agrees_with_everything_it_names() {
+    fn a_request_matches_a_filter_only_in_every_named_field() {
         let mut sent = request(Status::Sent, 1_000);
         sent.details.conversation_id = Some("c-981".parse().unwrap());
         let all = Filter {
@@ -294,14 +294,14 @@ mod tests {
     }
 
     #[test]
-    fn a_request_without_a_conversation_is_in_none() {
+    fn a_request_without_a_conversation_matches_no_conversation() {
         let sent = request(Status::Sent, 1_000);
         let filter = Filter { conversation_id: Some("c-981".parse().unwrap()), ..Filter::default() };
         assert!(!filter.matches(&sent, at(0)));
     }
 
     #[test]
-    fn the_status_that_counts_is_the_true_one() {
+    fn a_status_filter_uses_the_status_at_the_time_of_the_call() {
         let sent = request(Status::Sent, 1_000);
         let expired = Filter { status: Some(Status::Expired), ..Filter::default() };
         assert!(!expired.matches(&sent, at(999)));
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn page_after_page_shows_every_match_once_newest_first() {
+    fn the_pages_show_every_match_once_newest_first() {
         for (step, from) in [(1, 0), (2, 1), (7, 0), (100, 99), (197, 1_003), (5_000, 0), (5_000, 1_299)] {
             let store = FakeStore::of(1_300, every(step, from));
             let expected: Vec<_> = store.requests.iter().skip(from).step_by(step).map(|request| request.id).collect();
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_filter_as_many_are_read_as_shown() {
+    fn without_a_filter_a_call_reads_only_what_it_returns() {
         let store = FakeStore::of(60, |_, _| ());
         let pages = store.pages(&search(Filter::default(), 25));
         assert_eq!(pages.iter().map(|page| page.items.len()).collect::<Vec<_>>(), [25, 25, 10]);
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn with_a_filter_one_call_looks_at_1000_requests_in_growing_reads_and_says_where_to_go_on() {
+    fn with_a_filter_a_call_reads_1000_requests_in_growing_steps_and_returns_a_cursor() {
         let store = FakeStore::of(1_001, every(1_000, 1_000));
         let first = store.list(&search(order("7"), 25));
         assert_eq!((first.items.len(), first.next), (0, Some(Position::after(&store.requests[999]))));

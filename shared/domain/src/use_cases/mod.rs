@@ -24,7 +24,7 @@ pub enum UseCaseError {
     #[error(transparent)]
     Provider(#[from] ProviderError),
     /// The payment provider failed, and then the store failed to record the consequence.
-    #[error("{provider}; and what follows from it could not be stored: {store}")]
+    #[error("{provider}; the outcome could not be stored: {store}")]
     Unsettled {
         /// The provider's failure, which came first.
         provider: ProviderError,

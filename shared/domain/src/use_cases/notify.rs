@@ -55,7 +55,7 @@ pub enum NotifyError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The channel failed, and then the store failed to record the consequence.
-    #[error("{channel}; and what follows from it could not be stored: {store}")]
+    #[error("{channel}; the outcome could not be stored: {store}")]
     Unsettled {
         /// The channel's failure, which came first.
         channel: ChannelError,
@@ -163,7 +163,7 @@ async fn claimed_elsewhere(
     if at_work || !missed {
         return Ok(Notified::Elsewhere);
     }
-    let cause = ChannelError::Unconfirmed("an earlier run claimed it and was cut off".into());
+    let cause = ChannelError::Unconfirmed("an earlier run claimed the message and stopped".into());
     fail(store, clock, event, DeliveryFailure::DeliveryUnconfirmed, cause).await
 }
 
@@ -251,14 +251,14 @@ mod tests {
     }
 
     #[test]
-    fn the_last_run_that_comes_in_time_knows_that_it_is_the_last() {
+    fn the_last_run_before_the_deadline_is_known_to_be_the_last() {
         for link in [1_000, 30_000, 60_000, 90_000, 150_000, 200_000, 300_000, 900_000, 86_400_000] {
             for (delay, takes) in [(0, 0), (1_000, 500), (2_000, 20_000), (20_000, 15_000), (59_000, 0), (70_000, 100)]
             {
                 let runs = runs(delay, takes).map(|end| (end, another_run_comes(&RETRIES, at(0), at(link), at(end))));
                 let in_time: Vec<_> = runs.iter().filter(|(end, _)| *end < link).collect();
                 if let Some((end, another)) = in_time.last() {
-                    assert!(!another, "nobody is told of a link of {link} ms: {runs:?}, the last in time at {end}");
+                    assert!(!another, "a link of {link} ms has no last run: {runs:?}, the last in time at {end}");
                 }
             }
         }

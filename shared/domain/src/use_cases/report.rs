@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_ever_clicked_on_counts_as_clicked_whatever_became_of_it() {
+    fn a_request_that_was_ever_clicked_counts_as_clicked() {
         let mut tally = Tally::default();
         for history in [
             &[Clicked][..],
@@ -142,8 +142,8 @@ mod tests {
         for history in [&[][..], &[Canceled], &[Expired], &[Paid]] {
             tally.add(&of_history(history), at(5_000));
         }
-        assert_eq!((tally.sent, tally.clicked), (9, 5), "nobody clicked on the rest");
-        assert_eq!(tally.statuses[&Clicked].count, 1, "where they stand is counted apart from that");
+        assert_eq!((tally.sent, tally.clicked), (9, 5), "the other requests were not clicked");
+        assert_eq!(tally.statuses[&Clicked].count, 1, "the current status is counted separately");
         assert_eq!(tally.statuses[&Expired].count, 4);
     }
 
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn every_day_that_the_time_touches_is_there_once_in_order() {
+    fn every_day_that_the_range_touches_occurs_once_in_order() {
         assert_eq!(
             days_of("2026-02-27", "2026-03-02"),
             ["2026-02-27T00:00:00.000Z", "2026-02-28T00:00:00.000Z", "2026-03-01T00:00:00.000Z"]
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_without_length_has_no_days() {
+    fn an_empty_range_has_no_days() {
         assert!(days_of("2026-01-01", "2026-01-01").is_empty());
         assert!(days_of("2026-01-01T12:00:00Z", "2026-01-01T12:00:00Z").is_empty());
     }

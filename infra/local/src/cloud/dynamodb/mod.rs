@@ -41,8 +41,8 @@ pub enum DatabaseError {
     /// Its file's path is not UTF-8, so that the database cannot open it.
     #[error("the data directory's path must be valid UTF-8")]
     Path,
-    /// A call to it was cut off.
-    #[error("a call to the embedded DynamoDB was cut off: {0}")]
+    /// A call to it was aborted.
+    #[error("a call to the embedded DynamoDB was aborted: {0}")]
     CutOff(#[from] tokio::task::JoinError),
 }
 
@@ -155,7 +155,7 @@ fn index_stream(path: &str) -> Result<(), rusqlite::Error> {
 /// Makes one call to the database on a thread for blocking work.
 ///
 /// # Errors
-/// The call's own error, or [`DatabaseError`] if it was cut off.
+/// The call's own error, or [`DatabaseError`] if it was aborted.
 pub(crate) async fn blocking<T: Send + 'static>(
     call: impl FnOnce() -> Result<T, DynoxideError> + Send + 'static,
 ) -> Result<T, DatabaseError> {
@@ -195,7 +195,7 @@ mod tests {
     use dynoxide::actions::describe_table::DescribeTableRequest;
 
     #[tokio::test]
-    async fn the_table_is_the_templates_and_stays_over_a_restart() {
+    async fn the_table_is_the_templates_and_survives_a_restart() {
         let directory = crate::test::Directory::new();
         for _ in 0..2 {
             let embedded = Embedded::start(Some(directory.path())).await.unwrap();
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn databases_in_memory_have_nothing_in_common() {
+    async fn databases_in_memory_are_independent() {
         let first = Embedded::start(None).await.unwrap();
         let second = Embedded::start(None).await.unwrap();
         let put = json!({ "TableName": TABLE_NAME, "Item": { "pk": { "S": "x" } } });

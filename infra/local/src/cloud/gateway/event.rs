@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_text_is_passed_on_in_base64() {
+    fn a_binary_body_is_passed_on_in_base64() {
         let form = Request::post("/things/x").header("content-type", "application/x-www-form-urlencoded");
         let event = made(form, b"a=1");
         assert_eq!((&event["body"], &event["isBase64Encoded"]), (&json!("YT0x"), &json!(true)));
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_absent_is_left_out() {
+    fn absent_fields_are_omitted() {
         let event = made(Request::post("/things/x"), b"");
         for absent in ["body", "cookies", "queryStringParameters"] {
             assert!(event.get(absent).is_none(), "{absent}");

@@ -72,7 +72,7 @@ impl Gateway {
     async fn answer(&self, request: Request, client: SocketAddr) -> Result<Response, ProblemResponse> {
         let (parts, body) = request.into_parts();
         if parts.uri.path().len() + parts.uri.query().map_or(0, str::len) > ADDRESS_LIMIT {
-            return Err(refuse(body, ProblemResponse::invalid("address", "is longer than any that is taken")).await);
+            return Err(refuse(body, ProblemResponse::invalid("address", "is too long")).await);
         }
         let Some(found) = self.routes.find(&parts.method, parts.uri.path()) else {
             return Err(refuse(body, Problem::NotFound.into()).await);
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_origins_are_allowed_origins() {
+    fn only_an_origin_is_accepted_as_an_allowed_origin() {
         let cors = Cors { allow_methods: vec!["GET".to_owned()], ..Cors::default() };
         assert!(cors_layer(&cors, "").unwrap().is_none());
         assert!(cors_layer(&cors, " https://a.example , http://localhost:3000").unwrap().is_some());

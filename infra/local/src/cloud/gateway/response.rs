@@ -11,11 +11,11 @@ use std::collections::BTreeMap;
 /// The reason why a function's response is not a valid HTTP response.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FunctionResponseError {
-    #[error("it is not an HTTP API's response: {0}")]
+    #[error("it is not the response of an HTTP API: {0}")]
     Json(#[from] serde_json::Error),
     #[error("its body is not base64: {0}")]
     Base64(#[from] base64::DecodeError),
-    #[error("its status or a header of it cannot be sent: {0}")]
+    #[error("its status or one of its headers is invalid: {0}")]
     Http(#[from] http::Error),
 }
 
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_describes_no_response_is_an_error() {
+    fn an_answer_that_is_not_a_response_is_an_error() {
         for answer in [
             json!("text"),
             json!({}),

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_no_route() {
+    fn any_other_path_has_no_route() {
         for path in ["/", "/requests", "/requests/", "/requests//cancel", "/requests/7/cancel/", "//requests/7", ""] {
             assert_eq!(found(&Method::GET, path), None, "{path}");
             assert_eq!(found(&Method::POST, path), None, "{path}");

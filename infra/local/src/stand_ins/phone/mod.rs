@@ -129,8 +129,8 @@ async fn receive(
     let webhook = SignedWebhook::read(&headers, &body, doors.now()).map_err(|_| Problem::Unauthenticated)?;
     phone.secrets.verify(&webhook).map_err(|_| Problem::Unauthenticated)?;
     let id = webhook.id().to_owned();
-    let delivery: Delivery =
-        serde_json::from_slice(&body).map_err(|_| Problem::MalformedBody("The body is not the channel's."))?;
+    let delivery: Delivery = serde_json::from_slice(&body)
+        .map_err(|_| Problem::MalformedBody("The body is not a message of the channel."))?;
     if delivery.r#type != "message.requested" {
         return Err(ProblemResponse::invalid("type", "must be message.requested"));
     }
@@ -150,8 +150,8 @@ async fn receive(
 /// failure as the chat would.
 async fn undelivered(State(phone): State<Arc<Phone>>, body: Body) -> Result<Redirect, ProblemResponse> {
     let body = body::read(body, body::OWN_LIMIT).await?;
-    let form: Undelivered =
-        serde_urlencoded::from_bytes(&body).map_err(|_| ProblemResponse::invalid("event_id", "must be a text's"))?;
+    let form: Undelivered = serde_urlencoded::from_bytes(&body)
+        .map_err(|_| ProblemResponse::invalid("event_id", "must be the identifier of a text"))?;
     let event_id = form.event_id.clone();
     let to = phone.host.store.transaction(move |transaction| {
         let mut messages = transaction.prepare_cached("SELECT phone FROM messages WHERE webhook_id = ?1")?;

@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_addresses_of_pages_become_links() {
+    fn only_http_addresses_become_links() {
         let (text, link) = (|text: &str| Part::Text(text.to_owned()), |url: &str| Part::Link(url.to_owned()));
         assert_eq!(
             parts("Pay: https://pay.example.com/p/x The"),
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_never_markup() {
+    fn markup_in_a_text_is_escaped() {
         let message = ["\"><b>", "+27831234567", "<script>1</script> https://a.example/\"><b>", "2026-01-05T10:00:00Z"];
         let [event_id, to, text, at] = message.map(str::to_owned);
         let message = Message { event_id, to, text, at };

@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_group_keeps_its_order_over_failures_and_a_start() {
+    async fn a_message_group_keeps_its_order_over_failures_and_a_restart() {
         let (_handle, host) = host();
         for body in ["1", "2"] {
             put(&host, "ordinary", "group", body).await;
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_given_up_is_kept_and_blocks_nothing() {
+    async fn an_abandoned_message_is_kept_and_blocks_nothing() {
         let (_handle, host) = host();
         put(&host, "fatal", "group", "bad").await;
         put(&host, "ordinary", "group", "good").await;

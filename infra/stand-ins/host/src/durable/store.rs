@@ -26,8 +26,8 @@ pub enum DurableStoreError {
     /// `SQLite` returned an error.
     #[error("the local store cannot be read or written: {0}")]
     Sqlite(#[from] rusqlite::Error),
-    /// The blocking task was cut off.
-    #[error("work on the local store was cut off: {0}")]
+    /// The blocking task was aborted.
+    #[error("the task on the local store was aborted: {0}")]
     CutOff(#[from] tokio::task::JoinError),
 }
 
@@ -55,7 +55,7 @@ impl DurableStore {
     /// Creates tables. `schema` uses `IF NOT EXISTS`, because an earlier run may have created them.
     ///
     /// # Errors
-    /// [`DurableStoreError`] if `SQLite` returned an error, or the blocking task was cut off.
+    /// [`DurableStoreError`] if `SQLite` returned an error, or the blocking task was aborted.
     pub async fn create_tables(&self, schema: &'static str) -> Result<(), DurableStoreError> {
         self.transaction(move |transaction| transaction.execute_batch(schema)).await
     }
@@ -64,7 +64,7 @@ impl DurableStore {
     /// rolled back if `work` fails.
     ///
     /// # Errors
-    /// [`DurableStoreError`] if `SQLite` returned an error, or the blocking task was cut off.
+    /// [`DurableStoreError`] if `SQLite` returned an error, or the blocking task was aborted.
     pub async fn transaction<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
@@ -105,7 +105,7 @@ mod tests {
     use crate::doors::Doors;
 
     #[tokio::test]
-    async fn work_that_fails_leaves_nothing_behind() {
+    async fn failed_work_is_rolled_back() {
         let (store, now) = (DurableStore::open(None).unwrap(), Doors::default().now());
         let failed: Result<(), _> = store
             .transaction(move |transaction| {
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn tables_are_created_once_and_keep_what_is_in_them() {
+    async fn tables_are_created_once_and_keep_their_rows() {
         const OWN: &str = "CREATE TABLE IF NOT EXISTS own (value INTEGER NOT NULL) STRICT;";
         let store = DurableStore::open(None).unwrap();
         store.create_tables(OWN).await.unwrap();

@@ -22,7 +22,9 @@ pub async fn read(mut body: Body, limit: usize) -> Result<Bytes, ProblemResponse
     let mut kept = BytesMut::new();
     let mut seen = 0_usize;
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| Problem::MalformedBody("The body breaks off."))?.into_data() else { continue };
+        let Ok(data) = frame.map_err(|_| Problem::MalformedBody("The body is incomplete."))?.into_data() else {
+            continue;
+        };
         seen = seen.saturating_add(data.len());
         if seen <= limit {
             kept.extend_from_slice(&data);
@@ -42,7 +44,7 @@ pub async fn json<T: DeserializeOwned>(body: Body) -> Result<T, ProblemResponse>
     let bytes = read(body, OWN_LIMIT).await?;
     serde_json::from_slice(&bytes).map_err(|error| {
         if error.is_data() {
-            ProblemResponse::invalid("body", "must hold the fields that this route takes")
+            ProblemResponse::invalid("body", "must contain the fields that this route expects")
         } else {
             Problem::MalformedBody("The body is not JSON.").into()
         }
@@ -54,13 +56,13 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_body_up_to_the_limit_is_kept_and_one_beyond_refused() {
+    async fn a_body_up_to_the_limit_is_accepted_and_a_larger_one_rejected() {
         assert_eq!(read(Body::from("1234"), 4).await.unwrap(), "1234");
         assert_eq!(read(Body::from("12345"), 4).await.unwrap_err().0.code(), "body_too_large");
     }
 
     #[tokio::test]
-    async fn what_is_not_json_differs_from_what_has_another_form() {
+    async fn malformed_json_is_distinguished_from_json_of_another_form() {
         assert_eq!(json::<Vec<u8>>(Body::from("[1")).await.unwrap_err().0.code(), "malformed_body");
         assert_eq!(json::<Vec<u8>>(Body::from("{}")).await.unwrap_err().0.code(), "validation_failed");
         assert_eq!(json::<Vec<u8>>(Body::from("[1]")).await.unwrap(), [1]);

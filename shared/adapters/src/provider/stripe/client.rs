@@ -61,16 +61,16 @@ pub(super) enum StripeError {
     #[error(transparent)]
     Key(#[from] SecretError),
     /// The secret key belongs to the other mode than the deployment.
-    #[error("the key is of the other mode than STRIPE_LIVEMODE says")]
+    #[error("the mode of the key (live or test) differs from STRIPE_LIVEMODE")]
     Mode,
     /// There was no response in time.
-    #[error("no answer: {0}")]
+    #[error("Stripe did not answer: {0}")]
     Unavailable(#[source] Cause),
     /// Stripe responded with an error.
     #[error("Stripe answered {0}")]
     Refused(ApiError),
     /// The response does not have the documented form.
-    #[error("Stripe's answer cannot be read: {0}")]
+    #[error("Stripe's answer is invalid: {0}")]
     Unreadable(#[source] Cause),
 }
 

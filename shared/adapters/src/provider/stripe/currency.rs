@@ -75,15 +75,15 @@ pub(super) enum NotChargeable {
 impl From<NotChargeable> for MoneyRefusal {
     fn from(refusal: NotChargeable) -> Self {
         let (field, message) = match refusal {
-            NotChargeable::Currency => ("currency", "must be one that the payment provider takes".to_owned()),
+            NotChargeable::Currency => ("currency", "must be one that the payment provider accepts".to_owned()),
             NotChargeable::BelowMinimum(money) => {
-                ("amount", format!("must be at least {money}, the least that the payment provider takes"))
+                ("amount", format!("must be at least {money}, the payment provider's minimum"))
             }
             NotChargeable::AboveMaximum(money) => {
-                ("amount", format!("must be at most {money}, the most that the payment provider takes"))
+                ("amount", format!("must be at most {money}, the payment provider's maximum"))
             }
             NotChargeable::Step(money) => {
-                ("amount", format!("must be a multiple of {money}, for the payment provider takes nothing in between"))
+                ("amount", format!("must be a multiple of {money}, the payment provider's smallest step"))
             }
         };
         Self { field, message }
@@ -167,7 +167,7 @@ mod tests {
 
     /// The expected values are worked out by hand from the examples in Stripe's documentation.
     #[test]
-    fn each_kind_of_currency_is_counted_in_stripes_own_unit() {
+    fn each_kind_of_currency_is_converted_to_stripes_unit() {
         for (minor_units, currency, units) in [
             (1_000, "USD", 1_000),   // $10.00
             (25_000, "ZAR", 25_000), // R250.00
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stripe_cannot_charge_is_refused_with_what_it_can() {
+    fn an_amount_that_stripe_cannot_charge_is_rejected_with_the_limit() {
         for (given, refusal) in [
             (money(1_000, "IRR"), NotChargeable::Currency),
             (money(1_000, "CLF"), NotChargeable::Currency),
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_can_have_asked_for_is_no_money() {
+    fn an_amount_that_cannot_have_been_requested_is_invalid() {
         for (units, code) in
             [(0, "usd"), (-1, "usd"), (100_000_000, "usd"), (501, "isk"), (1, "irr"), (1, "xx"), (i64::MAX, "mga")]
         {
@@ -217,12 +217,12 @@ mod tests {
     }
 
     #[test]
-    fn every_currency_of_the_table_exists_and_has_one_row_and_every_minimum_can_be_charged() {
+    fn every_currency_of_the_table_exists_once_and_its_minimum_can_be_charged() {
         let mut codes = codes();
         let count = codes.len();
         codes.sort_unstable();
         codes.dedup();
-        assert_eq!(codes.len(), count, "a currency stands twice");
+        assert_eq!(codes.len(), count, "a currency occurs twice");
         for code in &codes {
             assert!(code.parse::<Currency>().is_ok(), "{code}");
         }
@@ -237,7 +237,7 @@ mod tests {
     proptest! {
         /// Nothing is rounded: an amount that is converted to Stripe's unit converts back to the same amount.
         #[test]
-        fn money_that_stripe_takes_comes_back_as_the_same(
+        fn money_that_stripe_accepts_converts_back_unchanged(
             amount in 1_i64..=99_999_999,
             code in proptest::sample::select(codes()),
         ) {
@@ -249,9 +249,9 @@ mod tests {
             }
         }
 
-        /// A refusal names an amount that Stripe accepts, except for the step, which may lie below the minimum.
+        /// A rejection names an amount that Stripe accepts, except for the step, which may lie below the minimum.
         #[test]
-        fn a_refusal_says_what_would_be_taken(
+        fn a_rejection_names_the_accepted_amounts(
             amount in 1_i64..=99_999_999,
             code in proptest::sample::select(codes()),
         ) {

@@ -303,7 +303,7 @@ fn completed(session: &Session) -> Result<Closing, ProviderError> {
         (PaymentStatus::Unpaid, _) => false,
         (PaymentStatus::NoPaymentRequired, _) => return Err(invalid_response("a session wants no payment")),
     };
-    let money = session.money()?.ok_or(InvalidResponse("a session's sum is one that nobody can have asked for"))?;
+    let money = session.money()?.ok_or(InvalidResponse("a session's amount cannot have been requested"))?;
     let payment = intent.payment()?;
     Ok(if paid { Closing::Paid { payment, money } } else { Closing::Processing { payment, money } })
 }

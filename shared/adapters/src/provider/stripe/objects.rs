@@ -79,7 +79,7 @@ impl Session {
     /// The object has no amount.
     pub(super) fn money(&self) -> Result<Option<Money>, InvalidResponse> {
         let (Some(amount), Some(currency)) = (self.amount_total, &self.currency) else {
-            return Err(InvalidResponse("a session has no sum"));
+            return Err(InvalidResponse("a session has no amount"));
         };
         Ok(from_stripe(amount, currency))
     }

@@ -53,7 +53,10 @@ impl Account {
         if let SecretSource::Fixed(key) = &keys
             && SecretKey::mode(key) != mode
         {
-            return Err(Environment::invalid("STRIPE_SECRET_KEY", "a key of the mode that STRIPE_LIVEMODE says"));
+            return Err(Environment::invalid(
+                "STRIPE_SECRET_KEY",
+                "a key of the mode (live or test) that STRIPE_LIVEMODE selects",
+            ));
         }
         let (api_url, checkout_origin) = (api_url(environment)?, checkout_origin(environment)?);
         Ok(Self { keys, mode, api_url, checkout_origin })
@@ -119,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_address_that_nobody_can_listen_in_on_is_taken() {
+    fn only_an_https_or_loopback_address_is_accepted() {
         assert_eq!(api_url(&Environment::default()).unwrap(), API_URL);
         assert_eq!(
             api_url(&with("STRIPE_API_URL", "http://127.0.0.1:8080/stripe/")).unwrap(),
@@ -148,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_says_its_mode_and_never_itself() {
+    fn the_mode_of_a_key_is_known_and_the_key_is_never_shown() {
         for (text, mode) in [
             ("sk_live_1", Mode::Live),
             ("rk_live_1", Mode::Live),

@@ -69,7 +69,7 @@ async fn answer(
     ledger.received.push(Received { from, method, uri, headers, body });
     let in_parts =
         |parts: Vec<Result<Bytes, std::io::Error>>| Response::new(Body::from_stream(futures::stream::iter(parts)));
-    match ledger.prepared.pop_front().expect("a call that was not expected") {
+    match ledger.prepared.pop_front().expect("an unexpected call") {
         Prepared::Says(status, headers, body) => {
             let mut response = Response::builder().status(status);
             for (name, value) in headers {
@@ -204,7 +204,7 @@ fn checkout() -> CheckoutId {
 }
 
 #[tokio::test]
-async fn a_checkout_asks_for_exactly_what_the_agent_asked_for_and_says_nothing_about_the_customer() {
+async fn a_checkout_contains_exactly_the_order_and_no_customer_data() {
     let server = Server::start(vec![created(), created()]).await;
     let (stripe, request) = (server.stripe(), clicked(Duration::from_mins(15)));
     for _ in 0..2 {
@@ -215,7 +215,7 @@ async fn a_checkout_asks_for_exactly_what_the_agent_asked_for_and_says_nothing_a
         );
     }
     let received = server.received();
-    assert_eq!(received[0].body, received[1].body, "under one idempotency key, Stripe refuses other parameters");
+    assert_eq!(received[0].body, received[1].body, "under one idempotency key, Stripe rejects different parameters");
     let Received { method, uri, headers, body, .. } = &received[0];
     assert_eq!((method, uri.path()), (&Method::POST, "/stripe/v1/checkout/sessions"));
     assert_eq!(headers["authorization"], format!("Bearer {KEY}"));
@@ -245,7 +245,7 @@ async fn a_checkout_asks_for_exactly_what_the_agent_asked_for_and_says_nothing_a
 }
 
 #[test]
-fn a_session_ends_by_itself_within_what_stripe_allows_whenever_it_is_made() {
+fn a_session_expires_within_stripes_limits_whenever_it_is_created() {
     const HOUR: i64 = 60 * 60;
     for minutes in [1, 15, 60, 24 * 60 - 51, 24 * 60 - 50, 24 * 60 - 49, 24 * 60] {
         let request = clicked(Duration::from_mins(minutes));
@@ -262,7 +262,7 @@ fn a_session_ends_by_itself_within_what_stripe_allows_whenever_it_is_made() {
 }
 
 #[tokio::test]
-async fn a_customer_is_sent_nowhere_but_to_stripe() {
+async fn a_customer_is_redirected_only_to_stripe() {
     for url in [
         "http://checkout.stripe.com/c/pay",
         "https://checkout.stripe.com.example.com/c/pay",
@@ -279,7 +279,7 @@ async fn a_customer_is_sent_nowhere_but_to_stripe() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_none_is_an_error_of_its_own_kind() {
+async fn an_unreadable_answer_is_a_separate_kind_of_error() {
     let missing = |field: &str| {
         let mut answer = json!({ "id": SESSION, "url": "https://checkout.stripe.com/c" });
         answer.as_object_mut().unwrap().remove(field);
@@ -305,11 +305,11 @@ async fn a_redirect_is_not_followed() {
     let server = Server::start(vec![Prepared::Says(307, vec![("location", location)], json!({}))]).await;
     let error = server.stripe().create_checkout(&clicked(Duration::from_mins(15)), LINK).await.unwrap_err();
     assert!(matches!(error, ProviderError::Refused(_)), "{error}");
-    assert!(elsewhere.received().is_empty(), "the key must not go elsewhere");
+    assert!(elsewhere.received().is_empty(), "the key is never sent to another server");
 }
 
 #[tokio::test]
-async fn what_may_pass_is_tried_again_under_the_same_key_and_nothing_else_is() {
+async fn only_transient_errors_are_retried_and_under_the_same_key() {
     let retry = |value| vec![("stripe-should-retry", value)];
     let lock = || json!({ "error": { "type": "invalid_request_error", "code": "lock_timeout" } });
     for (first, calls) in [
@@ -334,7 +334,7 @@ async fn what_may_pass_is_tried_again_under_the_same_key_and_nothing_else_is() {
 }
 
 #[tokio::test]
-async fn what_stays_away_what_is_refused_and_what_is_not_taken_are_told_apart() {
+async fn an_outage_a_rejection_and_an_unsupported_amount_are_distinguished() {
     let unavailable = || (0..ATTEMPTS).map(|_| error(503, "api_error")).collect::<Vec<_>>();
     for (prepared, expected) in [
         (unavailable(), "unavailable"),
@@ -356,7 +356,7 @@ async fn what_stays_away_what_is_refused_and_what_is_not_taken_are_told_apart() 
 }
 
 #[tokio::test]
-async fn an_error_says_where_to_look_and_repeats_neither_the_key_nor_what_stripe_repeats() {
+async fn an_error_names_the_stripe_request_and_contains_no_key_and_no_input() {
     let body = json!({ "error": { "type": "invalid_request_error", "code": "url_invalid", "param": "success_url",
         "message": format!("Not a valid URL: {LINK}"), "decline_code": "+27831234567 is a phone number" } });
     let server = Server::start(vec![Prepared::Says(400, vec![("request-id", "req_1")], body)]).await;
@@ -372,7 +372,7 @@ async fn an_error_says_where_to_look_and_repeats_neither_the_key_nor_what_stripe
 }
 
 #[tokio::test]
-async fn closing_says_what_the_session_had_come_to() {
+async fn closing_returns_the_outcome_of_the_session() {
     let paid_at = at("2026-01-05T10:01:40Z");
     let charge = json!({ "id": "ch_1", "created": 1_767_607_300, "amount": 25_000 });
     let (payment, money) = (Payment { paid_at, ..payment() }, money(25_000, "ZAR"));
@@ -393,7 +393,7 @@ async fn closing_says_what_the_session_had_come_to() {
 }
 
 #[tokio::test]
-async fn closing_twice_is_closing_once_also_when_the_answer_is_lost() {
+async fn closing_is_idempotent_even_if_the_answer_is_lost() {
     for prepared in [
         vec![session("expired", "unpaid", &Value::Null)],
         vec![not_open(), session("expired", "unpaid", &Value::Null)],
@@ -407,7 +407,7 @@ async fn closing_twice_is_closing_once_also_when_the_answer_is_lost() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_known_to_be_closed_is_not_said_to_be() {
+async fn a_session_counts_as_closed_only_if_stripe_confirms_it() {
     for prepared in [
         vec![not_open(), session("open", "unpaid", &Value::Null)],
         vec![session("open", "unpaid", &Value::Null)],
@@ -423,7 +423,7 @@ async fn what_cannot_be_known_to_be_closed_is_not_said_to_be() {
 }
 
 #[tokio::test]
-async fn what_was_paid_is_reported_and_not_what_was_asked_for() {
+async fn the_paid_amount_is_reported_and_not_the_requested_one() {
     let answer = json!({ "status": "complete", "payment_status": "paid", "amount_total": 100, "currency": "usd",
         "payment_intent": intent("succeeded", &Value::Null) });
     let server = Server::start(vec![not_open(), says(200, answer)]).await;
@@ -432,7 +432,7 @@ async fn what_was_paid_is_reported_and_not_what_was_asked_for() {
 }
 
 #[tokio::test]
-async fn a_checkout_that_is_none_of_stripes_is_refused_without_a_call() {
+async fn a_checkout_of_another_provider_is_rejected_without_a_call() {
     let server = Server::start(Vec::new()).await;
     for id in ["", "../refunds", "cs_1/expire", "cs_1?x"] {
         let error = server.stripe().close_checkout(&CheckoutId(id.to_owned())).await.unwrap_err();
@@ -442,7 +442,7 @@ async fn a_checkout_that_is_none_of_stripes_is_refused_without_a_call() {
 }
 
 #[tokio::test]
-async fn a_refund_is_of_the_payment_and_has_a_key_of_its_own() {
+async fn a_refund_names_its_payment_and_has_its_own_idempotency_key() {
     let server = Server::start(vec![Prepared::Lost, says(200, refund("re_1", "pending"))]).await;
     let request = clicked(Duration::from_mins(15));
     server.stripe().refund(&request, &payment()).await.unwrap();
@@ -460,7 +460,7 @@ fn refund(id: &str, status: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_refund_is_done_when_the_money_is_back_and_not_when_stripe_has_only_taken_it_on() {
+async fn a_refund_is_complete_when_it_succeeds_and_not_when_it_is_accepted() {
     let waiting = json!({ "id": "re_1", "status": "pending", "pending_reason": "insufficient_funds" });
     let processing = json!({ "id": "re_1", "status": "pending", "pending_reason": "processing" });
     for (prepared, expected) in [
@@ -482,7 +482,7 @@ async fn a_refund_is_done_when_the_money_is_back_and_not_when_stripe_has_only_ta
 }
 
 #[tokio::test]
-async fn of_a_payment_that_is_refunded_already_the_refund_says_how_far_it_is() {
+async fn for_a_refunded_payment_the_state_of_its_refund_is_returned() {
     let request = clicked(Duration::from_mins(15));
     let of =
         |id: &str, status: &str| json!({ "id": "re_1", "status": status, "metadata": { "payment_request_id": id } });
@@ -492,7 +492,7 @@ async fn of_a_payment_that_is_refunded_already_the_refund_says_how_far_it_is() {
         (vec![ours("pending")], Refunding::UnderWay),
         (vec![ours("pending"), ours("failed")], Refunding::UnderWay),
         (vec![ours("succeeded"), ours("failed")], Refunding::Done),
-        // A person made this refund, and is responsible for it.
+        // A person made this refund and is responsible for it.
         (vec![json!({ "id": "re_1", "status": "pending", "metadata": null })], Refunding::Done),
         (vec![of("another", "pending"), ours("failed")], Refunding::Done),
     ] {
@@ -507,7 +507,7 @@ async fn of_a_payment_that_is_refunded_already_the_refund_says_how_far_it_is() {
 }
 
 #[tokio::test]
-async fn a_refund_that_stripe_only_repeats_is_looked_at_and_one_that_failed_since_is_sent_anew() {
+async fn a_replayed_refund_is_read_again_and_a_failed_one_is_requested_anew() {
     let request = clicked(Duration::from_mins(15));
     let before = |id: &'static str, status: &str| {
         Prepared::Says(200, vec![("idempotent-replayed", "true"), ("original-request", "req_1")], refund(id, status))
@@ -566,7 +566,7 @@ fn repeated(status: u16, code: &'static str, original: &'static str) -> Prepared
 }
 
 #[tokio::test]
-async fn a_refusal_that_stripe_only_repeats_is_asked_anew() {
+async fn a_replayed_rejection_is_requested_anew() {
     let (request, done) = (clicked(Duration::from_mins(15)), || says(200, refund("re_1", "succeeded")));
     for (prepared, suffixes, ends_well) in [
         (vec![repeated(400, "charge_disputed", "req_1"), done()], vec!["", ":req_1"], true),
@@ -608,10 +608,10 @@ async fn a_key_of_the_other_mode_moves_no_money() {
     let stripe = ConfiguredProvider::new(&managed(given, &server)).unwrap();
     let error = stripe.create_checkout(&clicked(Duration::from_mins(15)), LINK).await.unwrap_err();
     assert!(matches!(error, ProviderError::Refused(_)), "{error}");
-    assert_eq!(server.paths(), ["POST /"], "only Secrets Manager was asked");
+    assert_eq!(server.paths(), ["POST /"], "only Secrets Manager was called");
 }
 
-/// Returns an environment whose key is in a Secrets Manager, which the same fake server plays.
+/// Returns an environment whose key is in Secrets Manager. The same fake server also answers as Secrets Manager.
 fn managed(environment: Environment, server: &Server) -> Environment {
     environment
         .with("STRIPE_SECRET_KEY", "")
@@ -623,7 +623,7 @@ fn managed(environment: Environment, server: &Server) -> Environment {
 }
 
 #[tokio::test]
-async fn a_key_that_was_rolled_is_found_at_its_first_refusal() {
+async fn a_rolled_key_is_read_again_at_its_first_rejection() {
     let prepared = vec![
         says(200, json!({ "SecretString": "rk_test_old" })),
         created(),
@@ -662,7 +662,7 @@ fn event(kind: &str, object: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn each_event_becomes_the_report_that_it_is() {
+async fn each_event_is_mapped_to_its_report() {
     let id = PaymentRequestId::new(&domain::Doors::default()).unwrap();
     let metadata = json!({ "payment_request_id": id });
     let session = |payment_status: &str| {
@@ -735,7 +735,7 @@ async fn each_event_becomes_the_report_that_it_is() {
 }
 
 #[tokio::test]
-async fn what_others_do_with_the_same_account_is_foreign_whatever_its_shape() {
+async fn events_of_other_uses_of_the_account_are_unrelated_whatever_their_shape() {
     let uuid = PaymentRequestId::new(&domain::Doors::default()).unwrap().to_string().to_uppercase();
     for object in [
         json!({ "id": "cs_1", "mode": "subscription", "payment_intent": null, "metadata": {} }),
@@ -764,7 +764,7 @@ async fn an_event_of_the_other_mode_changes_nothing() {
 }
 
 #[tokio::test]
-async fn money_that_nobody_can_have_asked_for_is_shown_to_a_person() {
+async fn money_that_cannot_have_been_requested_is_reported_as_impossible() {
     let id = PaymentRequestId::new(&domain::Doors::default()).unwrap();
     for (amount, currency) in [(0, "zar"), (25_000, "irr"), (501, "isk"), (25_000, "zarr")] {
         let object = json!({ "status": "complete", "payment_status": "paid", "amount_total": amount,
@@ -775,7 +775,7 @@ async fn money_that_nobody_can_have_asked_for_is_shown_to_a_person() {
 }
 
 #[tokio::test]
-async fn a_signed_event_of_ours_that_cannot_be_read_is_unreadable_and_does_not_repeat_itself() {
+async fn a_signed_event_that_cannot_be_parsed_is_unreadable_and_not_quoted() {
     let metadata = json!({ "payment_request_id": PaymentRequestId::new(&domain::Doors::default()).unwrap() });
     for (kind, object) in [
         ("checkout.session.completed", json!({ "metadata": metadata, "payment_status": "+27831234567" })),
@@ -799,7 +799,7 @@ async fn a_signed_event_of_ours_that_cannot_be_read_is_unreadable_and_does_not_r
 }
 
 #[tokio::test]
-async fn what_can_be_refused_without_the_secret_does_not_make_us_ask_for_it() {
+async fn a_webhook_that_is_invalid_without_its_secret_reads_no_secret() {
     let server = Server::start(Vec::new()).await;
     let environment = Environment::default()
         .with("STRIPE_LIVEMODE", "false")
@@ -821,7 +821,7 @@ async fn what_can_be_refused_without_the_secret_does_not_make_us_ask_for_it() {
 }
 
 #[tokio::test]
-async fn every_further_attempt_has_a_connection_of_its_own() {
+async fn every_retry_uses_a_new_connection() {
     let request = clicked(Duration::from_mins(15));
     let server = Server::start(vec![created(), created(), error(503, "x"), error(503, "x"), created()]).await;
     let stripe = server.stripe();
@@ -834,7 +834,7 @@ async fn every_further_attempt_has_a_connection_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_under_way_elsewhere_is_waited_for() {
+async fn a_call_that_is_in_flight_elsewhere_is_waited_for() {
     let mut prepared: Vec<Prepared> = (0..5).map(|_| error(409, "idempotency_key_in_use")).collect();
     prepared.push(created());
     let server = Server::start(prepared).await;
