@@ -24,7 +24,7 @@ fn own_sources() -> Vec<(PathBuf, String)> {
     found
 }
 
-/// Holds that no line of any source breaks a rule, and names those that do.
+/// Asserts that no line of any source breaks a rule, and names those that do.
 fn assert_no_line(breaks: impl Fn(&str) -> bool, rule: &str) {
     for (path, text) in own_sources() {
         for (number, line) in (1..).zip(text.lines()) {
