@@ -79,7 +79,7 @@ impl Function for DeliveryReports {
 }
 
 impl HttpHandler for Reports {
-    /// Answers 200 only after the write. The channel retries a report until it gets that answer.
+    /// Records the reports in a channel's webhook. Answers 200 only after the write: the channel retries until then.
     async fn handle(&self, request: Request) -> Result<Response<Body>, Problem> {
         let channel: Option<ChannelName> = path_parameter(&request, "channel")?.parse().ok();
         let body_at_most = self.channel.body_at_most().ok_or(Problem::NotFound)?;

@@ -36,7 +36,7 @@ struct Expire {
     public_base_url: String,
 }
 
-/// Builds the function.
+/// Builds the function from its environment variables.
 ///
 /// # Errors
 /// A variable that is missing or wrong.

@@ -28,7 +28,7 @@ pub(crate) enum SweepError {
 }
 
 impl Expire {
-    /// Settles every request that becomes due within the look-ahead, at its deadline. It reads the index again as often
+    /// Settles every request that becomes due within the lookahead, at its deadline. It reads the index again as often
     /// as the shortest time limit needs: with a short one, a request can be created and expire within one run.
     pub(crate) async fn sweep(&self) -> Result<(), SweepError> {
         let end = self.doors.now().saturating_add(self.lookahead);

@@ -32,7 +32,7 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
 }
 
 impl HttpHandler for PaymentWebhook {
-    /// Answers 200 only after the write. The provider retries a webhook until it gets that answer.
+    /// Records what a provider's webhook reports. Answers 200 only after the write: the provider retries until then.
     async fn handle(&self, request: Request) -> Result<Response<Body>, Problem> {
         let provider: Option<ProviderName> = path_parameter(&request, "provider")?.parse().ok();
         if provider != Some(self.webhooks.provider()) {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// The source of random bytes.
 pub trait Randomness: Send + Sync {
-    /// Fills all of `bytes`.
+    /// Fills all of `bytes` with random bytes.
     ///
     /// # Errors
     /// [`NoRandomness`]

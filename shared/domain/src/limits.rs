@@ -1,4 +1,4 @@
-//! The configured time limits.
+//! The configured durations, and those that are the same in every deployment.
 
 use std::time::Duration;
 

@@ -24,7 +24,7 @@ pub enum Command {
     },
     /// The agent cancels the request.
     Cancel,
-    /// An unclicked link's deadline has passed.
+    /// The deadline of a request that nobody clicked has passed.
     ExpireUnclicked,
     /// A clicked request's deadline has passed without a payment, and the provider has closed its checkout.
     ExpireUnpaid(CheckoutClosed),

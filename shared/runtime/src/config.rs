@@ -4,7 +4,7 @@ use crate::environment::{ConfigError, Environment};
 use domain::Limits;
 use std::time::Duration;
 
-/// Reads the time limits: `LINK_TTL_SECONDS` (default 300), `CHECKOUT_TTL_SECONDS` (900) and `RETENTION_DAYS` (365).
+/// Reads the durations: `LINK_TTL_SECONDS` (default 300), `CHECKOUT_TTL_SECONDS` (900) and `RETENTION_DAYS` (365).
 ///
 /// # Errors
 /// [`ConfigError::Invalid`] if a variable is not a whole number within its bounds.

@@ -107,6 +107,7 @@ impl Fields {
         }
     }
 
+    /// Records an error for every field that was not read: the request has no such field.
     fn refuse_the_rest(&mut self) {
         for (name, _) in std::mem::take(&mut self.values) {
             self.refuse(&name, "is not a field of this request");

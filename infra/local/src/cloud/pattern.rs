@@ -97,6 +97,7 @@ impl Node {
 }
 
 impl Condition {
+    /// Parses one element of a field's list: an exact value, or an operator such as `prefix`.
     fn read(value: &Value) -> Result<Self, PatternError> {
         match value {
             Value::Object(operator) => Self::operator(operator),
@@ -121,7 +122,8 @@ impl Condition {
         }
     }
 
-    /// As in EventBridge, a list in the event matches if one of its elements does.
+    /// Returns whether the event's value meets the condition. As in EventBridge, a list matches if one of its elements
+    /// does.
     fn matches(&self, value: Option<&Value>) -> bool {
         match (self, value) {
             // `exists` is true for values only, not for an object that contains other fields.

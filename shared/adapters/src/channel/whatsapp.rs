@@ -130,6 +130,7 @@ enum Meaning {
 }
 
 impl Meaning {
+    /// Returns the meaning of Meta's error code.
     fn of(code: i64) -> Self {
         match code {
             // The recipient is the business's own number.

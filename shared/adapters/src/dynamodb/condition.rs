@@ -20,8 +20,8 @@ struct Expression {
 }
 
 impl Expression {
-    /// Returns the placeholder for an attribute's name. Every name has one, because DynamoDB reserves several hundred
-    /// words.
+    /// Registers the placeholder of an attribute's name, such as `#status`, and returns it. Every name has one, because
+    /// DynamoDB reserves several hundred words.
     fn name(&mut self, placeholder: &'static str) -> &'static str {
         self.names.insert(placeholder, placeholder.trim_start_matches('#'));
         placeholder

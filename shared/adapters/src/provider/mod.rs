@@ -21,7 +21,7 @@ pub use stripe::{Stripe, StripeWebhooks};
 names! {
     /// The name of a payment provider, in `PAYMENT_PROVIDER`, in the URL of its webhooks and in a payment's `provider`.
     pub enum ProviderName {
-        /// The test provider that comes with the local runner.
+        /// The sandbox provider, which comes with the local runner.
         Sandbox = "sandbox",
         /// Stripe, by its hosted Checkout.
         Stripe = "stripe",

@@ -1,4 +1,4 @@
-//! The test provider, an HTTP service inside the local runner.
+//! The sandbox provider, an HTTP service inside the local runner.
 
 use super::{ProviderName, WebhookEvent};
 use crate::http_client::{HttpClient, HttpError};
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 /// The provider's name in a payment.
 const NAME: &str = ProviderName::Sandbox.as_str();
 
-/// The client of the test provider.
+/// The client of the sandbox provider.
 #[derive(Debug, Clone)]
 pub struct Sandbox {
     http: HttpClient,
@@ -23,7 +23,7 @@ pub struct Sandbox {
     origin: String,
 }
 
-/// The webhooks of the test provider.
+/// The webhooks of the sandbox provider.
 #[derive(Debug, Clone)]
 pub struct SandboxWebhooks {
     secrets: SecretSource<Secrets>,
@@ -107,7 +107,7 @@ impl ClosedPayment {
 }
 
 impl Sandbox {
-    /// Builds the client of the test provider at `SANDBOX_PROVIDER_URL`.
+    /// Builds the client of the sandbox provider at `SANDBOX_PROVIDER_URL`.
     ///
     /// # Errors
     /// A variable is missing or invalid.

@@ -6,8 +6,8 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Returns the wait after this number of consecutive failures. It doubles each time, up to 30 seconds. A random share
-/// of up to half of it is subtracted, so that jobs that failed together do not retry together.
+/// Returns the pause after `attempts` consecutive failures. The pause doubles each time, up to 30 seconds. A random
+/// share of up to half of it is subtracted, so that jobs that failed together do not retry together.
 #[must_use]
 pub fn backoff(attempts: u32, doors: &Doors) -> Duration {
     let ceiling = FIRST.saturating_mul(2_u32.saturating_pow(attempts.saturating_sub(1))).min(LONGEST);
