@@ -50,7 +50,7 @@ async fn an_ambiguous_phone_number_is_rejected_with_the_form_to_write() {
 }
 
 #[tokio::test]
-async fn a_phone_number_is_validated_by_its_countrys_numbering_plan() {
+async fn a_phone_number_is_validated_by_the_numbering_plan_of_its_country() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     for valid in ["+78121234567", "+78005553535", "+390612345678", "+5491123456789"] {

@@ -401,8 +401,8 @@ export class Chat2PayDesk extends HTMLElement {
   }
 
   /**
-   * Cancels a request before it is sent again. An error that says that the request has already ended is ignored: perhaps
-   * an earlier attempt of this call canceled it and the answer was lost.
+   * Cancels a request before it is sent again. An error that says that the request has already ended is ignored:
+   * perhaps an earlier attempt of this call canceled it and the answer was lost.
    * @param {Shown} shown
    * @param {string} id
    * @param {AbortSignal} signal
