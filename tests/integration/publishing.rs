@@ -210,6 +210,17 @@ async fn a_record_that_can_never_become_an_event_is_put_aside_and_holds_up_nothi
 }
 
 #[tokio::test]
+async fn a_record_that_changed_only_facts_is_not_announced() {
+    let publisher = Publisher::start().await;
+    let before = image(IDS[0], 1);
+    let mut after = before.clone();
+    after["operations"] = json!({ "SS": ["a", "3RTDXS7xWKqSj"] });
+    after["facts"] = json!({ "SS": ["payment_failed:3RTDXS7xWKqSj"] });
+    assert_eq!(publisher.publish(&[record(1, IDS[0], Some(before), Some(after))]).await, None);
+    assert!(publisher.event_ids().is_empty());
+}
+
+#[tokio::test]
 async fn a_link_that_did_not_arrive_is_announced_and_a_claim_to_its_message_is_not() {
     let publisher = Publisher::start().await;
     let sent = image(IDS[0], 1);

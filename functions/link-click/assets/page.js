@@ -67,6 +67,8 @@ function tick() {
     if (seconds <= moment && moment < shown && shown !== Infinity) announce(clock.dataset[moment] ?? "");
   }
   shown = seconds;
+  // Nothing offers what may be over, until the server has said what it is.
+  for (const offer of main.querySelectorAll("form, .note")) offer.toggleAttribute("hidden", !seconds);
   if (seconds) tickTimer = setTimeout(tick, left % SECOND || SECOND);
   else ask();
 }
@@ -156,7 +158,10 @@ addEventListener("submit", (event) => {
     return;
   }
   press(true);
-  setTimeout(() => press(false), GIVE_UP_AFTER);
+  setTimeout(() => {
+    press(false);
+    ask();
+  }, GIVE_UP_AFTER);
 });
 addEventListener("pageshow", (event) => {
   if (!event.persisted) return;
