@@ -1,5 +1,5 @@
-//! Deadlines and times between machines: a refusal is final although other writes are slow, a filter and what it returns
-//! agree, and no history goes backwards whichever clock wrote it.
+//! Deadlines and times between machines: a refusal is final although other writes are slow, a filter and what it
+//! returns agree, and no history goes backwards whichever clock wrote it.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::limits::WRITE_GRACE;
@@ -87,9 +87,9 @@ fn ended(status: &Value) -> Option<Status> {
     Some(status.as_str().unwrap().parse::<Status>().unwrap()).filter(|status| !status.is_open())
 }
 
-/// A click or a cancel begins a millisecond before the deadline, and its write is held on its way. Somebody else acts at
-/// the deadline. The held write lands after the other's answer, or between the other's two writes. Whatever either is
-/// told stays true.
+/// A click or a cancel begins a millisecond before the deadline, and its write is held on its way. Somebody else acts
+/// at the deadline. The held write lands after the other's answer, or between the other's two writes. Whatever either
+/// is told stays true.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_told_what_a_slow_write_can_still_change() {
     use Deed::{Cancel, Click, Get, LinkRemoved, List, Page, Report, Sweep};
@@ -318,7 +318,8 @@ async fn machines_whose_clocks_differ_write_one_history_that_never_goes_backward
     }
 }
 
-/// The common life has one clock, or clocks that differ by less than a person needs to act. It pays nothing for the others.
+/// The common life has one clock, or clocks that differ by less than a person needs to act. It pays nothing for the
+/// others.
 #[tokio::test]
 async fn only_a_slower_clock_writes_again() {
     let handlers = Handlers::start().await;

@@ -162,8 +162,8 @@ impl PaymentRequest {
     /// Returns the status to show at `now`, which was read from the clock before the request was read from the store.
     ///
     /// A `Sent` past its deadline stays `Sent` until its expiry is written or [`WRITE_GRACE`] is over: until then, a
-    /// click or a cancel that began in time may still be applied. A `Clicked` past its deadline stays `Clicked`, because
-    /// only the provider knows whether it was paid.
+    /// click or a cancel that began in time may still be applied. A `Clicked` past its deadline stays `Clicked`,
+    /// because only the provider knows whether it was paid.
     #[must_use]
     pub fn status_at(&self, now: Timestamp) -> Status {
         let is_over = self.status == Status::Sent && now >= self.deadline.saturating_add(WRITE_GRACE);

@@ -12,8 +12,8 @@ use domain::{Change, CheckoutId, Fact, PaymentRequest, PaymentRequestId, Transit
 use serde_dynamo::aws_sdk_dynamodb_1::to_item;
 use std::time::Duration;
 
-/// The timeout of one change, with all attempts under all of its conditions. The caller reads the clock right before, so
-/// no write begins or ends later than this after the moment that its deadline is compared with.
+/// The timeout of one change, with all attempts under all of its conditions. The caller reads the clock right before,
+/// so no write begins or ends later than this after the moment that its deadline is compared with.
 const CHANGE_TIMEOUT: Duration = OPERATION_TIMEOUT;
 
 // A second remains for clocks that differ, and for a call that is still on its way when its caller gives up (decision

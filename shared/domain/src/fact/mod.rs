@@ -33,8 +33,9 @@ pub enum Fact {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PaymentDigest(String);
 
-/// The statuses that a failed payment does not change, so that it is remembered as a fact alone. In any other status the
-/// failure is a change, which brings the fact along: recorded by itself there, it would hide the change that is due.
+/// The statuses that a failed payment does not change, so that it is remembered as a fact alone. In any other status
+/// the failure is a change, which brings the fact along: recorded by itself there, it would hide the change that is
+/// due.
 const NOT_ENDED_BY_A_FAILED_PAYMENT: &[Status] =
     &[Status::Sent, Status::Paid, Status::Canceled, Status::Expired, Status::RefundDue, Status::Refunded];
 

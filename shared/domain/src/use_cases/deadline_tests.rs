@@ -195,8 +195,8 @@ fn a_failed_payment_that_changes_nothing_is_a_fact_alone() {
     }
 }
 
-/// The report that the same payment is in flight gets in between the two writes of its failure. The request must not wait
-/// for it.
+/// The report that the same payment is in flight gets in between the two writes of its failure. The request must not
+/// wait for it.
 #[test]
 fn a_failed_payment_is_not_waited_for_whichever_report_gets_in_between() {
     for writes in 0..3 {

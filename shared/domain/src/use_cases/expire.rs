@@ -64,8 +64,8 @@ pub async fn expire_unclicked(
 }
 
 /// Writes the expiry of a request that a command at `now` found `Sent` past its deadline, and returns the request as it
-/// is then; `None` if it no longer exists. Whoever is refused because the time is over is told by this outcome: expired,
-/// or what became of it by a write that began in time and was applied a little later.
+/// is then; `None` if it no longer exists. Whoever is refused because the time is over is told by this outcome:
+/// expired, or what became of it by a write that began in time and was applied a little later.
 ///
 /// # Errors
 /// The store failed.

@@ -71,8 +71,8 @@ const LOOKED_AT: usize = 1_000;
 /// match costs little more than a page of its own, and a rare one takes few calls.
 const READ_AT_FIRST: usize = 100;
 
-/// Returns the caller's requests that match at `now`, newest first. An agent only receives their own. The caller has read
-/// `now` from the clock, and shows the requests as of the same moment.
+/// Returns the caller's requests that match at `now`, newest first. An agent only receives their own. The caller has
+/// read `now` from the clock, and shows the requests as of the same moment.
 ///
 /// # Errors
 /// The store failed.

@@ -90,8 +90,8 @@ pub enum ProviderEventOutcome {
     Unknown,
 }
 
-/// Records a report: in one write, for a refund after one read. A payment in flight takes a second write, and so does the
-/// failure of a payment that changes nothing but has to be remembered.
+/// Records a report: in one write, for a refund after one read. A payment in flight takes a second write, and so does
+/// the failure of a payment that changes nothing but has to be remembered.
 ///
 /// # Errors
 /// The store failed; the provider must send the report again.

@@ -67,8 +67,8 @@ pub struct Report {
     pub total: Tally,
 }
 
-/// Returns the report on the requests of a supervisor's workspace created at or after `from` and before `to`, each by its
-/// status at `now`.
+/// Returns the report on the requests of a supervisor's workspace created at or after `from` and before `to`, each by
+/// its status at `now`.
 ///
 /// # Errors
 /// The store failed.
