@@ -223,6 +223,23 @@ test("an open page shows that the link expired, or that the time to pay is over"
   faultless(unpaidPage);
 });
 
+test("a link whose time is over offers nothing, and says what became of it once that is certain", async () => {
+  // The schedule's next run is a minute away and does not look ahead, so nobody writes the expiry.
+  const idle = await System.start({ LINK_TTL_SECONDS: "3", EXPIRY_LOOKAHEAD_SECONDS: "0" });
+  try {
+    const page = await look((await (await idle.person()).send()).link.url);
+    await mark(page);
+    await heading(page, "The time on this link is over");
+    assert.equal(await page.getByRole("button").count(), 0);
+    await accessible(page, "a link whose time is over");
+    await picture(page, "customer-time-over");
+    await heading(page, "This link has expired");
+    assert.ok(await marked(page));
+  } finally {
+    await idle.stop();
+  }
+});
+
 test("after a press, a second tab waits for the confirmation and another browser shows the payment page", async () => {
   const request = await alice.send();
   const one = await look(request.link.url);

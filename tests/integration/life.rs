@@ -435,7 +435,7 @@ async fn opening_a_link_changes_nothing() {
 }
 
 /// The schedule's next run is a minute away and the job does not look ahead, so only the deadline itself can end this
-/// link.
+/// link. Who is refused because of it writes the expiry.
 #[tokio::test]
 async fn the_deadline_ends_a_link_before_any_job_has_run() {
     let system = System::start(&[("LINK_TTL_SECONDS", "2"), ("EXPIRY_LOOKAHEAD_SECONDS", "0")]).await;
@@ -450,11 +450,12 @@ async fn the_deadline_ends_a_link_before_any_job_has_run() {
     alice.cancel(id(&sent)).await.problem(409, "link_expired");
     assert_eq!(system.press(link(&sent)).await.status, 410);
     assert_eq!(system.page(Method::GET, link(&sent)).await.status, 410);
-    assert_eq!(alice.read(id(&sent)).await["version"], 1);
+    let written = alice.read(id(&sent)).await;
+    assert_eq!((statuses(&written), &last(&written)["reason"]), (vec!["sent", "expired"], &json!("not_clicked")));
     // Payments are judged by the same deadline.
     let deadline = shifted(time(&sent["created_at"]), SHORT);
     assert_eq!(system.webhook(&paid(&sent, "pay_1", shifted(deadline, 1))).await.status, 200);
     let refunded = alice.wait_for(id(&sent), "refunded").await;
-    assert_eq!(refunded["history"][1]["reason"], "paid_after_expiry");
+    assert_eq!(refunded["history"][2]["reason"], "paid_after_expiry");
     system.stop().await;
 }

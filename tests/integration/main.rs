@@ -10,6 +10,7 @@ mod contract;
 mod costs;
 mod crashes;
 mod currencies;
+mod deadlines;
 mod delivery_reports;
 mod desk;
 mod events;

@@ -213,6 +213,17 @@ async fn an_invalid_record_goes_to_the_dead_letters_and_blocks_nothing() {
 }
 
 #[tokio::test]
+async fn a_record_that_changed_only_facts_is_not_published() {
+    let publisher = Publisher::start().await;
+    let before = image(IDS[0], 1);
+    let mut after = before.clone();
+    after["operations"] = json!({ "SS": ["a", "3RTDXS7xWKqSj"] });
+    after["facts"] = json!({ "SS": ["payment_failed:3RTDXS7xWKqSj"] });
+    assert_eq!(publisher.publish(&[record(1, IDS[0], Some(before), Some(after))]).await, None);
+    assert!(publisher.event_ids().is_empty());
+}
+
+#[tokio::test]
 async fn a_failed_link_is_published_and_a_claim_to_its_message_is_not() {
     let publisher = Publisher::start().await;
     let sent = image(IDS[0], 1);

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::ports::{Due, DueIndex as _, Reads as _};
-use domain::{Clock as _, PaymentRequest, SystemClock, Timestamp};
+use domain::{Clock as _, Doors, PaymentRequest, SystemClock, SystemRandomness, Timestamp};
 use local::dynamodb::Embedded;
 use runtime::webhook::Secrets;
 use runtime::{Environment, Function};
@@ -41,11 +41,11 @@ impl Answer {
 /// All handlers, with the database and the payment provider that they use.
 pub struct Handlers {
     /// The proxy that the handlers use as DynamoDB.
-    pub proxy: Proxy,
+    pub proxy: Arc<Proxy>,
     /// The stand-in that the handlers use as payment provider.
-    pub provider: Provider,
+    pub provider: Arc<Provider>,
     /// The database behind the proxy.
-    pub database: Embedded,
+    pub database: Arc<Embedded>,
     create: Box<dyn Function>,
     cancel: Box<dyn Function>,
     click: Box<dyn Function>,
@@ -55,7 +55,7 @@ pub struct Handlers {
     refund: Box<dyn Function>,
     environment: Environment,
     secrets: Secrets,
-    reports: AtomicUsize,
+    reports: Arc<AtomicUsize>,
 }
 
 impl Handlers {
@@ -90,7 +90,32 @@ impl Handlers {
             .with("SANDBOX_WEBHOOK_SECRET", SECRET);
         let environment =
             variables.iter().fold(usual, |environment, (name, value)| environment.with(name, value.as_str()));
-        Arc::new(Self {
+        let (proxy, provider, database) = (Arc::new(proxy), Arc::new(provider), Arc::new(database));
+        Arc::new(Self::over(environment, proxy, provider, database, Arc::default()))
+    }
+
+    /// Builds the handlers of a machine whose clock always shows this time, over the same database and provider.
+    #[must_use]
+    pub fn at(&self, now: Timestamp) -> Arc<Self> {
+        self.with_clock(crate::FixedClock(now))
+    }
+
+    /// Builds the handlers of a machine with this clock, over the same database and provider.
+    #[must_use]
+    pub fn with_clock(&self, clock: impl domain::Clock + 'static) -> Arc<Self> {
+        let environment = self.environment.clone().with_doors(Doors::new(clock, SystemRandomness));
+        let (proxy, provider, database) = (self.proxy.clone(), self.provider.clone(), self.database.clone());
+        Arc::new(Self::over(environment, proxy, provider, database, self.reports.clone()))
+    }
+
+    fn over(
+        environment: Environment,
+        proxy: Arc<Proxy>,
+        provider: Arc<Provider>,
+        database: Arc<Embedded>,
+        reports: Arc<AtomicUsize>,
+    ) -> Self {
+        Self {
             create: create::function(&environment).unwrap(),
             cancel: cancel::function(&environment).unwrap(),
             click: link_click::function(&environment).unwrap(),
@@ -99,12 +124,12 @@ impl Handlers {
             expire: expire::function(&environment).unwrap(),
             refund: refund::function(&environment).unwrap(),
             secrets: Secrets::from_environment(&environment, "SANDBOX_WEBHOOK_SECRET").unwrap(),
-            reports: AtomicUsize::new(0),
+            reports,
             environment,
             proxy,
             provider,
             database,
-        })
+        }
     }
 
     /// Creates a request over R250.00 as agent Alice.
@@ -201,7 +226,7 @@ impl Handlers {
     }
 
     async fn report(&self, kind: &str, data: &Value, webhook_id: Option<&str>) -> Answer {
-        let now = SystemClock.now();
+        let now = self.environment.doors().now();
         let body = json!({ "type": kind, "timestamp": now, "data": data }).to_string();
         let counted = format!("msg_{}", self.reports.fetch_add(1, Ordering::Relaxed));
         let signed = self.secrets.sign(webhook_id.unwrap_or(&counted), body.as_bytes(), now).unwrap();
@@ -235,7 +260,12 @@ impl Handlers {
 
     /// Lists the workspace's requests as a user with this role.
     pub async fn list(&self, role: &str) -> Answer {
-        self.http(&*self.query, "GET", "/payment-requests", json!({}), json!({}), "", Some(role)).await
+        self.read("/payment-requests", role).await
+    }
+
+    /// Reads a list or a report, at this address with its query, as a user with this role.
+    pub async fn read(&self, address: &str, role: &str) -> Answer {
+        self.http(&*self.query, "GET", address, json!({}), json!({}), "", Some(role)).await
     }
 
     /// Opens a function's connections, as its init phase does.

@@ -25,7 +25,7 @@ pub async fn until(moment: Timestamp) {
 }
 
 /// A clock that always shows the same time.
-struct FixedClock(Timestamp);
+pub struct FixedClock(pub Timestamp);
 
 impl Clock for FixedClock {
     fn now(&self) -> Timestamp {

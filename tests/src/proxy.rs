@@ -1,4 +1,4 @@
-//! A proxy in front of DynamoDB that counts calls and drops the ones that a test chooses.
+//! A proxy in front of DynamoDB that counts calls, and drops or holds the ones that a test chooses.
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -8,6 +8,7 @@ use axum::response::Response;
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use tokio::sync::Notify;
 
 /// The fault that a write meets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +48,29 @@ struct Ledger {
     calls: Vec<Call>,
     /// The faults of the coming writes, the next one first; later writes meet none.
     faults: VecDeque<Fault>,
+    /// What holds the coming writes, the next one first; `None` for a write that passes.
+    holds: VecDeque<Option<Arc<Hold>>>,
+}
+
+#[derive(Default)]
+struct Hold {
+    arrived: Notify,
+    released: Notify,
+}
+
+/// A write that the proxy holds before it reaches the database.
+pub struct HeldWrite(Arc<Hold>);
+
+impl HeldWrite {
+    /// Waits until the write has arrived at the proxy.
+    pub async fn arrived(&self) {
+        self.0.arrived.notified().await;
+    }
+
+    /// Lets the write go on to the database.
+    pub fn release(&self) {
+        self.0.released.notify_one();
+    }
 }
 
 #[derive(Clone)]
@@ -77,6 +101,17 @@ impl Proxy {
         self.ledger.lock().unwrap().faults = faults.iter().copied().collect();
     }
 
+    /// Holds the write that comes after `passing` others until it is released. Its caller repeats an attempt that takes
+    /// longer than two seconds, and the repeat passes.
+    #[must_use]
+    pub fn hold_write_after(&self, passing: usize) -> HeldWrite {
+        let hold = Arc::<Hold>::default();
+        let mut ledger = self.ledger.lock().unwrap();
+        ledger.holds = (0..passing).map(|_| None).collect();
+        ledger.holds.push_back(Some(Arc::clone(&hold)));
+        HeldWrite(hold)
+    }
+
     /// Returns the calls since the last time this was called.
     #[allow(clippy::must_use_candidate, reason = "some callers only clear the list")]
     pub fn take_calls(&self) -> Vec<Call> {
@@ -98,6 +133,11 @@ async fn pass(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> 
     } else {
         Fault::None
     };
+    let hold = if call.is_write() { shared.ledger.lock().unwrap().holds.pop_front().flatten() } else { None };
+    if let Some(hold) = hold {
+        hold.arrived.notify_one();
+        hold.released.notified().await;
+    }
     if fault == Fault::RequestLost {
         return crate::broken();
     }

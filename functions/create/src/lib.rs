@@ -3,7 +3,8 @@
 use adapters::{DynamoDbStore, ProviderName};
 use domain::use_cases::create::{Created, create};
 use domain::{
-    Amount, Currency, Customer, Details, Doors, IdempotencyKey, Invalid, Limits, Metadata, Money, PaymentRequest, Phone,
+    Amount, Currency, Customer, Details, Doors, IdempotencyKey, Invalid, Limits, Metadata, Money, PaymentRequest,
+    Phone, Timestamp,
 };
 use http::header::LOCATION;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
@@ -50,10 +51,12 @@ impl HttpHandler for Create {
     async fn handle(&self, request: Request) -> Result<Response<Body>, Problem> {
         let caller = self.claims.caller(&request)?;
         let (details, key) = read(&request, self.provider)?;
+        // A replayed request is shown as of a moment before it was read (`PaymentRequest::status_at`).
+        let now = self.doors.now();
         let created = create(&self.store, &self.doors, &self.limits, caller, details, key.as_ref()).await?;
         match created {
-            Created::New(request) => self.answer(&request, false),
-            Created::Replayed(request) => self.answer(&request, true),
+            Created::New(request) => self.answer(&request, now, false),
+            Created::Replayed(request) => self.answer(&request, now, true),
             Created::KeyReused => Err(Problem::IdempotencyKeyReused),
         }
     }
@@ -66,8 +69,8 @@ impl HttpHandler for Create {
 impl Create {
     /// Builds the 201 response, with `Idempotency-Replayed: true` if an earlier call with the same key created the
     /// request.
-    fn answer(&self, request: &PaymentRequest, replayed: bool) -> Result<Response<Body>, Problem> {
-        let body = representation(request, self.doors.now(), &self.public_base_url);
+    fn answer(&self, request: &PaymentRequest, now: Timestamp, replayed: bool) -> Result<Response<Body>, Problem> {
+        let body = representation(request, now, &self.public_base_url);
         let mut response = json(StatusCode::CREATED, &body);
         let location = HeaderValue::from_str(&format!("/payment-requests/{}", request.id))
             .map_err(|error| Problem::TemporarilyUnavailable(error.into()))?;

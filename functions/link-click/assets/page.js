@@ -74,6 +74,8 @@ function tick() {
     if (seconds <= moment && moment < shown && shown !== Infinity) announce(clock.dataset[moment] ?? "");
   }
   shown = seconds;
+  // Nothing offers what may be over, until the server has said what it is.
+  for (const offer of main.querySelectorAll("form, .note")) offer.toggleAttribute("hidden", !seconds);
   if (seconds) tickTimer = setTimeout(tick, left % SECOND || SECOND);
   else poll();
 }
@@ -164,7 +166,10 @@ addEventListener("submit", (event) => {
     return;
   }
   press(true);
-  setTimeout(() => press(false), GIVE_UP_AFTER);
+  setTimeout(() => {
+    press(false);
+    ask();
+  }, GIVE_UP_AFTER);
 });
 addEventListener("pageshow", (event) => {
   if (!event.persisted) return;

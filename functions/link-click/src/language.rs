@@ -39,6 +39,7 @@ pub(crate) struct Texts {
     pub(crate) card_declined: Words,
     pub(crate) attempt_failed: Words,
     pub(crate) overdue: Words,
+    pub(crate) time_over: Words,
     pub(crate) processing: Words,
     pub(crate) paid: Words,
     pub(crate) canceled: Words,

@@ -44,10 +44,11 @@ struct LinkClick {
 /// A variable is missing or invalid.
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
     let provider = ConfiguredProvider::new(environment)?;
+    let limits = runtime::config::limits(environment)?;
     Ok(Box::new(HttpFunction(LinkClick {
-        store: DynamoDbStore::new(environment)?,
+        store: DynamoDbStore::new(environment)?.with_retention(limits.retention),
         doors: environment.doors(),
-        limits: runtime::config::limits(environment)?,
+        limits,
         public_base_url: runtime::config::public_base_url(environment)?,
         brands: Brands::new(environment, provider.checkout_origin())?,
         provider,
@@ -94,8 +95,10 @@ enum Answer {
 
 impl LinkClick {
     async fn show(&self, token: &LinkToken, visitor: Visitor) -> Result<Answer, domain::use_cases::UseCaseError> {
+        // The page is as of a moment before the request was read (`PaymentRequest::status_at`).
+        let now = self.doors.now();
         Ok(Answer::Page(match look(&self.store, token).await? {
-            Some(request) => self.page(&request, visitor),
+            Some(request) => self.page(&request, now, visitor),
             None => page::unknown(visitor, self.brands.of(None)),
         }))
     }
@@ -114,8 +117,8 @@ impl LinkClick {
         })
     }
 
-    fn page(&self, request: &PaymentRequest, visitor: Visitor) -> Page {
-        page::of_request(request, self.doors.now(), visitor, self.brands.of(Some(&request.workspace)))
+    fn page(&self, request: &PaymentRequest, now: Timestamp, visitor: Visitor) -> Page {
+        page::of_request(request, now, visitor, self.brands.of(Some(&request.workspace)))
     }
 
     /// Answers a click on a request that is no longer payable. If the payment is processing or complete, redirects to
@@ -125,7 +128,8 @@ impl LinkClick {
             Status::Processing | Status::Paid => {
                 self.see_other(&link_url(request, &self.public_base_url), None, visitor)
             }
-            _ => Answer::Page(self.page(request, visitor)),
+            // The use case returns no `Sent` here, the one status that depends on the time.
+            _ => Answer::Page(self.page(request, self.doors.now(), visitor)),
         }
     }
 

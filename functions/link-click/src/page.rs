@@ -14,6 +14,10 @@ pub(crate) const ASSETS: Assets = include!(concat!(env!("OUT_DIR"), "/assets.rs"
 /// How long a page without scripts waits before it reloads to show the payment's progress, in seconds.
 const LOOK_AGAIN_AFTER: u64 = 10;
 
+/// How long it waits after the deadline of a link, in seconds. Whether somebody continued in time is decided within
+/// [`domain::limits::WRITE_GRACE`].
+const LOOK_AGAIN_WHEN_OVER: u64 = 2;
+
 /// The icons, as SVG path data in a view box of 24 by 24.
 mod icon {
     pub(super) const CHECK: &str = "M6 12.5l4 4 8-9";
@@ -162,6 +166,7 @@ impl State {
     fn of(request: &PaymentRequest, now: Timestamp, visitor: Visitor) -> Self {
         let texts = visitor.texts;
         match request.status_at(now) {
+            Status::Sent if !request.is_live(now) => Self::new("time_over", Tone::Waiting, &texts.time_over),
             Status::Sent => Self {
                 name: "sent",
                 status: StatusCode::OK,
@@ -272,8 +277,9 @@ fn look_again_after(state: &State, request: Option<(&PaymentRequest, Timestamp)>
         return (state.status == StatusCode::SERVICE_UNAVAILABLE).then_some(LOOK_AGAIN_AFTER);
     };
     let until_end = request.deadline.saturating_duration_since(now).as_secs() + 1;
-    match request.status {
+    match request.status_at(now) {
         Status::Sent if request.is_live(now) => Some(until_end),
+        Status::Sent => Some(LOOK_AGAIN_WHEN_OVER),
         Status::Clicked if request.is_live(now) => Some(until_end.min(LOOK_AGAIN_AFTER)),
         Status::Clicked | Status::Processing | Status::RefundDue => Some(LOOK_AGAIN_AFTER),
         _ => None,
@@ -401,6 +407,37 @@ mod tests {
         assert!(!page.html.contains("<form"));
     }
 
+    /// A click that began in time may still be applied, so the page says neither that the link has expired nor that it
+    /// can be used.
+    #[test]
+    fn a_link_whose_time_is_over_promises_nothing_until_its_end_is_certain() {
+        for now in [300, 305] {
+            let page = page(&request(&[]), now, NOBODY);
+            assert_eq!(page.status, StatusCode::OK);
+            assert!(page.html.contains("The time on this link is over") && page.html.contains(" data-watched"));
+            assert!(page.html.contains("http-equiv=\"refresh\" content=\"2\""), "{}", page.html);
+            for promise in ["<form", "<button", "Time left", "expired"] {
+                assert!(!page.html.contains(promise), "{promise}: {}", page.html);
+            }
+        }
+        let over = page(&request(&[]), 306, NOBODY);
+        assert_eq!(over.status, StatusCode::GONE);
+        assert!(over.html.contains("This link has expired") && !over.html.contains(" data-watched"));
+    }
+
+    #[test]
+    fn a_link_that_nobody_clicked_does_not_read_as_if_a_payment_had_failed() {
+        // Release 0.1 added the last entry when the provider reported a failed payment of an expired request.
+        let late_failure = (Status::Expired, 400, Some("payment_failed"));
+        let unclicked = page(&request(&[(Status::Expired, 300, Some("not_clicked")), late_failure]), 500, NOBODY);
+        assert!(unclicked.html.contains("This link has expired"), "{}", unclicked.html);
+        let unpaid = page(&request(&[CLICKED, (Status::Expired, 300, Some("not_paid")), late_failure]), 500, NOBODY);
+        assert!(unpaid.html.contains("The time to pay has run out"), "{}", unpaid.html);
+        for page in [unclicked, unpaid] {
+            assert!(!page.html.contains("did not go through"), "{}", page.html);
+        }
+    }
+
     #[test]
     fn a_customer_who_has_paid_is_asked_to_wait_and_not_to_pay_again() {
         let page = page(&request(&[CLICKED, (Status::Processing, 20, None)]), 400, Some(at(10)));
@@ -441,6 +478,7 @@ mod tests {
         let states = [
             page(&request(&[]), 50, NOBODY),
             page(&request(&[]), 300, NOBODY),
+            page(&request(&[]), 306, NOBODY),
             page(&request(&[(Status::Expired, 300, None)]), 301, NOBODY),
             page(&request(&[CLICKED]), 50, NOBODY),
             page(&request(&[CLICKED]), 50, Some(at(10))),

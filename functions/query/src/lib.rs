@@ -7,7 +7,7 @@ mod report;
 use adapters::DynamoDbStore;
 use domain::use_cases::list::{Filter, Search, get, list};
 use domain::use_cases::report::report as make_report;
-use domain::{Caller, Doors, Invalid, Limits, OrderNumber, Phone, Role};
+use domain::{Caller, Doors, Invalid, Limits, OrderNumber, Phone, Role, Timestamp};
 use http::{Response, StatusCode};
 use report::ReportQuery;
 use runtime::caller::ClaimNames;
@@ -60,11 +60,14 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
 impl HttpHandler for Query {
     async fn handle(&self, request: Request) -> Result<Response<Body>, Problem> {
         let caller = self.claims.caller(&request)?;
+        // The one moment of this request: what is filtered, counted and shown is as of it. It is read before the store
+        // is, so that a status that is shown as final was so when it was read.
+        let now = self.doors.now();
         let id = request.path_parameters_ref().and_then(|parameters| parameters.first("id")).map(str::to_owned);
         match id {
-            Some(id) => self.one(&caller, &id).await,
-            None if route_key(&request) == REPORT_ROUTE => self.report(&caller, &request).await,
-            None => self.many(&caller, &request).await,
+            Some(id) => self.one(&caller, &id, now).await,
+            None if route_key(&request) == REPORT_ROUTE => self.report(&caller, &request, now).await,
+            None => self.many(&caller, &request, now).await,
         }
     }
 
@@ -74,25 +77,24 @@ impl HttpHandler for Query {
 }
 
 impl Query {
-    async fn one(&self, caller: &Caller, id: &str) -> Result<Response<Body>, Problem> {
+    async fn one(&self, caller: &Caller, id: &str, now: Timestamp) -> Result<Response<Body>, Problem> {
         let id = id.parse().map_err(|_| Problem::NotFound)?;
         let request = get(&self.store, caller, id).await?.ok_or(Problem::NotFound)?;
-        Ok(json(StatusCode::OK, &representation(&request, self.doors.now(), &self.public_base_url)))
+        Ok(json(StatusCode::OK, &representation(&request, now, &self.public_base_url)))
     }
 
-    async fn report(&self, caller: &Caller, request: &Request) -> Result<Response<Body>, Problem> {
+    async fn report(&self, caller: &Caller, request: &Request, now: Timestamp) -> Result<Response<Body>, Problem> {
         if caller.role != Role::Supervisor {
             return Err(Problem::Forbidden);
         }
-        let ReportQuery { from, to, include } = report::query(request, self.doors.now())?;
-        let report = make_report(&self.store, &self.doors, caller, from, to).await?;
+        let ReportQuery { from, to, include } = report::query(request, now)?;
+        let report = make_report(&self.store, now, caller, from, to).await?;
         Ok(json(StatusCode::OK, &report::view(&report, include)))
     }
 
-    async fn many(&self, caller: &Caller, request: &Request) -> Result<Response<Body>, Problem> {
+    async fn many(&self, caller: &Caller, request: &Request, now: Timestamp) -> Result<Response<Body>, Problem> {
         let search = search(request)?;
-        let page = list(&self.store, &self.doors, &self.limits, caller, &search).await?;
-        let now = self.doors.now();
+        let page = list(&self.store, now, &self.limits, caller, &search).await?;
         let items = page.items.iter().map(|request| representation(request, now, &self.public_base_url));
         let list = List { items: items.collect(), next_cursor: page.next.map(cursor::write) };
         Ok(json(StatusCode::OK, &list))

@@ -18,8 +18,10 @@ use std::time::Duration;
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// The timeout of one attempt. DynamoDB and EventBridge respond in milliseconds; after this the response is lost.
 pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
-/// The timeout of all attempts of one call together. The longest path, a click, makes three such calls and one to the
-/// provider. Together they stay below the function's own timeout, so that the customer always gets our response.
+/// The timeout of all attempts of one call together. The longest path, a click at the deadline, makes four such calls
+/// and those to the provider. Together they stay below the function's own timeout, so that the customer always gets our
+/// response. A write that began before a deadline may still be applied until it is over, and reads allow for that
+/// ([`domain::limits::WRITE_GRACE`]).
 pub(crate) const OPERATION_TIMEOUT: Duration = Duration::from_secs(5);
 /// The number of attempts of one call, the first included, with exponential backoff and full jitter between them.
 pub(crate) const ATTEMPTS: u32 = 4;

@@ -17,6 +17,11 @@ pub struct Limits {
 /// without the provider's confirmation.
 pub const PROVIDER_GRACE: Duration = Duration::from_mins(10);
 
+/// The time after a deadline within which a write that began before the deadline may still be applied: five seconds for
+/// the write with all of its retries, and one for clocks that differ and for a call that is still on its way when its
+/// caller gives up (decision 0019). Only after it does a read show a `Sent` as expired whose expiry is not written.
+pub const WRITE_GRACE: Duration = Duration::from_secs(6);
+
 /// A generous upper bound of the time that a provider needs to confirm a payment: the slowest methods take weeks.
 pub const LONGEST_PROCESSING: Duration = Duration::from_hours(92 * 24);
 

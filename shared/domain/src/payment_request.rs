@@ -2,7 +2,7 @@
 
 use crate::fact::Fact;
 use crate::id::{CheckoutId, Fingerprint, OperationId, PaymentRequestId};
-use crate::limits::PROVIDER_GRACE;
+use crate::limits::{PROVIDER_GRACE, WRITE_GRACE};
 use crate::money::Money;
 use crate::people::{Actor, Agent, Caller, Customer, WorkspaceId};
 use crate::status::Status;
@@ -92,7 +92,7 @@ pub struct PaymentRequest {
     pub token: LinkToken,
     /// The time at which the request was sent.
     pub created_at: Timestamp,
-    /// The stored status. A `Sent` whose deadline has passed is shown as expired, see [`Self::status_at`].
+    /// The stored status. A `Sent` long past its deadline is shown as expired, see [`Self::status_at`].
     pub status: Status,
     /// The first deadline, by which the customer must click. The customer's message and the first event state it.
     pub link_deadline: Timestamp,
@@ -159,11 +159,15 @@ impl PaymentRequest {
         self.history.last().map_or(self.created_at, |entry| entry.at)
     }
 
-    /// Returns the true status at `now`. A link past its deadline has expired, whether or not that was written yet. A
-    /// clicked request past its deadline is still clicked, because only the provider knows whether it was paid.
+    /// Returns the status to show at `now`, which was read from the clock before the request was read from the store.
+    ///
+    /// A `Sent` past its deadline stays `Sent` until its expiry is written or [`WRITE_GRACE`] is over: until then, a
+    /// click or a cancel that began in time may still be applied. A `Clicked` past its deadline stays `Clicked`,
+    /// because only the provider knows whether it was paid.
     #[must_use]
     pub fn status_at(&self, now: Timestamp) -> Status {
-        if self.status == Status::Sent && self.is_overdue(now) { Status::Expired } else { self.status }
+        let is_over = self.status == Status::Sent && now >= self.deadline.saturating_add(WRITE_GRACE);
+        if is_over { Status::Expired } else { self.status }
     }
 
     /// Returns the history entry of a failed delivery of the link. There is at most one, right after the request was
@@ -173,10 +177,12 @@ impl PaymentRequest {
         self.history.get(1).filter(|entry| entry.status == Status::Sent)
     }
 
-    /// Returns whether the last change is the failure of the payment in flight.
+    /// Returns whether the request expired because its payment failed. A later entry that leaves the status as it is
+    /// does not change why it expired: release 0.1 added one for a payment that failed after the expiry.
     #[must_use]
     pub fn payment_failed(&self) -> bool {
-        let reason = self.history.last().and_then(|entry| entry.reason.as_ref());
+        let expired = self.history.iter().rev().take_while(|entry| entry.status == Status::Expired).last();
+        let reason = expired.and_then(|entry| entry.reason.as_ref());
         self.status == Status::Expired && reason.is_some_and(|reason| reason.as_str() == PAYMENT_FAILED)
     }
 

@@ -1,15 +1,25 @@
 //! Builders and fakes for the tests of this crate.
 
-use crate::doors::Doors;
-use crate::id::{OperationId, PaymentRequestId};
+use crate::doors::{Doors, SystemRandomness};
+use crate::fact::Fact;
+use crate::id::{CheckoutId, OperationId, PaymentRequestId};
 use crate::money::{Amount, Money};
-use crate::payment_request::{Details, PaymentRequest};
+use crate::payment_request::{Details, Payment, PaymentRequest};
 use crate::people::{Agent, Caller, Customer, Role};
 use crate::phone::Phone;
+use crate::ports::{
+    Changed, Changes, Checkout, Checkouts, Closing, Facts, Links, PaymentProvider, ProviderError, Reads, Refunding,
+    StoreError,
+};
 use crate::status::Status;
 use crate::text::Metadata;
 use crate::time::{Clock, Timestamp};
 use crate::token::LinkToken;
+use crate::transition::{Change, Command};
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::sync::Mutex;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 pub(crate) fn at(milliseconds: i64) -> Timestamp {
@@ -22,6 +32,19 @@ pub(crate) struct FixedClock(pub(crate) Timestamp);
 impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
         self.0
+    }
+}
+
+/// Builds doors whose clock always returns this time, in milliseconds.
+pub(crate) fn doors_at(milliseconds: i64) -> Doors {
+    Doors::new(FixedClock(at(milliseconds)), SystemRandomness)
+}
+
+/// Returns the output of a future over fakes, which never wait.
+pub(crate) fn at_once<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("a fake answers at once"),
     }
 }
 
@@ -55,4 +78,138 @@ pub(crate) fn request(status: Status, deadline: i64) -> PaymentRequest {
     );
     request.status = status;
     request
+}
+
+/// Applies a change to a request as a store does, and returns whether the table allows it.
+pub(crate) fn apply(request: &mut PaymentRequest, change: &Change) -> bool {
+    let Some(row) = change.transition(request) else { return false };
+    let recorded_at = change.recorded_at(request.updated_at());
+    match &change.command {
+        Command::Click { checkout_limit } => request.deadline = recorded_at.saturating_add(*checkout_limit),
+        Command::Pay { payment, .. } => request.payment = Some(payment.clone()),
+        _ => {}
+    }
+    request.history.push(change.entry(row, recorded_at));
+    request.status = row.to;
+    request.operations.insert(change.operation.clone());
+    request.facts.extend(change.fact());
+    true
+}
+
+/// A store of one request in memory, with writes of others that get in between.
+pub(crate) struct FakeStore {
+    pub(crate) request: Mutex<PaymentRequest>,
+    /// What is applied right before each of the next writes; `None` for nothing.
+    in_between: Mutex<VecDeque<Option<Change>>>,
+    writes: Mutex<usize>,
+}
+
+impl FakeStore {
+    pub(crate) fn of(request: PaymentRequest) -> Self {
+        Self { request: Mutex::new(request), in_between: Mutex::default(), writes: Mutex::default() }
+    }
+
+    /// Applies `change` right before the write that comes after `writes` others.
+    pub(crate) fn apply_before_write(&self, writes: usize, change: Change) {
+        let mut in_between: VecDeque<_> = (0..writes).map(|_| None).collect();
+        in_between.push_back(Some(change));
+        *self.in_between.lock().unwrap() = in_between;
+    }
+
+    /// Applies every change that was to come before a write, and returns the request as it ends.
+    pub(crate) fn end(&self) -> PaymentRequest {
+        let mut request = self.request.lock().unwrap();
+        for change in self.in_between.lock().unwrap().drain(..).flatten() {
+            apply(&mut request, &change);
+        }
+        request.clone()
+    }
+
+    /// Returns the number of writes so far.
+    pub(crate) fn writes(&self) -> usize {
+        *self.writes.lock().unwrap()
+    }
+
+    fn write(&self, write: impl FnOnce(&mut PaymentRequest) -> bool) -> Changed {
+        *self.writes.lock().unwrap() += 1;
+        let mut request = self.request.lock().unwrap();
+        if let Some(Some(change)) = self.in_between.lock().unwrap().pop_front() {
+            apply(&mut request, &change);
+        }
+        let applied = write(&mut request);
+        let request = Box::new(request.clone());
+        if applied { Changed::Applied(request) } else { Changed::Unchanged(request) }
+    }
+}
+
+impl Changes for FakeStore {
+    async fn change(&self, _: PaymentRequestId, change: &Change) -> Result<Changed, StoreError> {
+        Ok(self.write(|request| request.operations.contains(&change.operation) || apply(request, change)))
+    }
+}
+
+impl Facts for FakeStore {
+    async fn record_fact(&self, _: PaymentRequestId, fact: &Fact) -> Result<Changed, StoreError> {
+        Ok(self.write(|request| {
+            let allowed = fact.required_statuses().is_none_or(|statuses| statuses.contains(&request.status));
+            if allowed {
+                request.facts.insert(fact.clone());
+                request.operations.extend(fact.marks_to_write(request.id));
+            }
+            allowed
+        }))
+    }
+
+    async fn retract_fact(&self, _: PaymentRequestId, fact: &Fact) -> Result<Changed, StoreError> {
+        Ok(self.write(|request| request.facts.remove(fact)))
+    }
+}
+
+impl Checkouts for FakeStore {
+    async fn set_checkout(&self, _: PaymentRequestId, checkout: &CheckoutId) -> Result<Changed, StoreError> {
+        Ok(self.write(|request| {
+            let clicked = request.status == Status::Clicked;
+            if clicked {
+                request.checkout = Some(checkout.clone());
+            }
+            clicked
+        }))
+    }
+}
+
+impl Links for FakeStore {
+    async fn insert_link(&self, _: &LinkToken, _: PaymentRequestId, _: Timestamp) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn keep_link(&self, _: &LinkToken, _: PaymentRequestId, _: Timestamp) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn find_link(&self, _: &LinkToken) -> Result<Option<PaymentRequestId>, StoreError> {
+        Ok(Some(self.request.lock().unwrap().id))
+    }
+}
+
+impl Reads for FakeStore {
+    async fn get(&self, _: PaymentRequestId) -> Result<Option<PaymentRequest>, StoreError> {
+        Ok(Some(self.request.lock().unwrap().clone()))
+    }
+}
+
+/// A provider that creates and closes every checkout.
+pub(crate) struct FakeProvider;
+
+impl PaymentProvider for FakeProvider {
+    async fn create_checkout(&self, request: &PaymentRequest, _: &str) -> Result<Checkout, ProviderError> {
+        Ok(Checkout { id: CheckoutId(format!("cs_{}", request.id)), url: "https://provider.example/pay".to_owned() })
+    }
+
+    async fn close_checkout(&self, _: &CheckoutId) -> Result<Closing, ProviderError> {
+        Ok(Closing::Closed)
+    }
+
+    async fn refund(&self, _: &PaymentRequest, _: &Payment) -> Result<Refunding, ProviderError> {
+        Ok(Refunding::Done)
+    }
 }

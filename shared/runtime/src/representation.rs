@@ -35,8 +35,8 @@ struct Entry<'a> {
     reason: Option<&'a Reason>,
 }
 
-/// Builds the representation of a request at `now`. A link past its deadline is shown as expired even if the expiry has
-/// not been stored yet.
+/// Builds the representation of a request at `now`, which was read from the clock before the request was read from the
+/// store ([`PaymentRequest::status_at`]).
 #[must_use]
 pub fn representation<'a>(request: &'a PaymentRequest, now: Timestamp, public_base_url: &str) -> Representation<'a> {
     let status = request.status_at(now);

@@ -6,8 +6,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::ports::StoreError;
 use domain::transition::ATTEMPTS_END_AT;
 use domain::{
-    Audience, Change, Command, Fact, Guard, HistoryEntry, OperationId, PaymentRequestId, Reason, Scope, Status,
-    Timestamp, Transition,
+    Audience, Change, Command, Fact, Guard, OperationId, PaymentRequest, PaymentRequestId, Scope, Status, Timestamp,
+    Transition,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -105,6 +105,23 @@ impl Expression {
         format!("{} {comparison} {moment}", self.name("#due_at"))
     }
 
+    /// Requires that the request's last change was not later than `recorded_at`, so that the times of its history never
+    /// go backwards. The attribute `updated_at` has the time of the last change. An item that release 0.1 wrote lacks
+    /// it: a change of such an item fails once, and then requires the very version whose history it was returned.
+    fn was_not_updated_later(&mut self, recorded_at: Timestamp, found: Option<&PaymentRequest>) -> String {
+        let updated_at = self.name("#updated_at");
+        let in_order = format!("{updated_at} <= {}", self.number("recorded_at", recorded_at.as_milliseconds()));
+        let Some(version) = found.and_then(|found| i64::try_from(found.version()).ok()) else { return in_order };
+        let unchanged = format!("{} = {}", self.name("#version"), self.number("found_version", version));
+        format!("({in_order} OR (attribute_not_exists({updated_at}) AND {unchanged}))")
+    }
+
+    /// Requires that the request has one of these statuses.
+    fn has_one_of(&mut self, statuses: &[Status]) -> String {
+        let values: Vec<String> = statuses.iter().map(|status| self.status(*status)).collect();
+        format!("{} IN ({})", self.name("#status"), values.join(", "))
+    }
+
     fn has_status(&mut self, status: Status) -> String {
         let value = self.status(status);
         format!("{} = {value}", self.name("#status"))
@@ -141,19 +158,23 @@ fn texts(operations: &[OperationId]) -> impl Iterator<Item = String> {
 }
 
 /// Completes an update that applies `change` along any of `rows`, which all have the same outcome. The status, the
-/// history, the deadline, the fact and the indexes are written together or not at all.
+/// history, the deadline, the fact and the indexes are written together or not at all. `found` is the request as an
+/// earlier attempt of the change was returned it, `None` at the first attempt.
 pub(super) fn conditional_update(
     update: UpdateItemFluentBuilder,
     id: PaymentRequestId,
     change: &Change,
     rows: &[&Transition],
+    found: Option<&PaymentRequest>,
     retention: Option<Duration>,
 ) -> Result<UpdateItemFluentBuilder, StoreError> {
     let mut write = Expression::default();
+    let recorded_at = found.map_or(change.at, |found| change.recorded_at(found.updated_at()));
 
     let mut condition = vec![write.exists()];
     condition.extend(write.within(&change.scope));
     condition.push(write.not_made_before(change));
+    condition.push(write.was_not_updated_later(recorded_at, found));
     condition.extend(write.pays_what_was_asked(change));
     let followed: Vec<String> = rows.iter().map(|row| write.follows(id, row, change)).collect();
     // DynamoDB rejects redundant parentheses, and a row brings its own.
@@ -165,7 +186,7 @@ pub(super) fn conditional_update(
     let Some(row) = rows.first() else {
         return Err(StoreError::Refused("the transition table has no row for this change".into()));
     };
-    let entry = EntryItem::from(&entry(change, row));
+    let entry = EntryItem::from(&change.entry(row, recorded_at));
     let entry =
         serde_dynamo::aws_sdk_dynamodb_1::to_attribute_value(entry).map_err(|e| StoreError::Corrupt(e.into()))?;
     let one_entry = write.value("entry", AttributeValue::L(vec![entry]));
@@ -176,11 +197,12 @@ pub(super) fn conditional_update(
         format!("{status} = {to}"),
         format!("{version} = {version} + {one}"),
         format!("{history} = list_append({history}, {one_entry})"),
+        format!("{} = {}", write.name("#updated_at"), write.number("recorded_at", recorded_at.as_milliseconds())),
     ];
     let mut remove = Vec::new();
 
     if let Command::Click { checkout_limit } = &change.command {
-        let deadline = write.number("deadline", change.at.saturating_add(*checkout_limit).as_milliseconds());
+        let deadline = write.number("deadline", recorded_at.saturating_add(*checkout_limit).as_milliseconds());
         set.push(format!("{} = {deadline}", write.name("#due_at")));
     }
     if let Command::Pay { payment, .. } = &change.command {
@@ -198,7 +220,7 @@ pub(super) fn conditional_update(
         let Some(retention) = retention else {
             return Err(StoreError::Refused("a store without a retention cannot end a request".into()));
         };
-        let ttl = write.number("ttl", change.at.saturating_add(retention).as_seconds_ceiling());
+        let ttl = write.number("ttl", recorded_at.saturating_add(retention).as_seconds_ceiling());
         set.push(format!("{} = {ttl}", write.name("#ttl")));
     } else if rows.iter().any(|row| !row.from.is_open()) {
         remove.push(write.name("#ttl"));
@@ -236,7 +258,7 @@ pub(super) fn record_update(
 ) -> UpdateItemFluentBuilder {
     let mut write = Expression::default();
     let mut condition = vec![write.exists()];
-    condition.extend(fact.required_status().map(|status| write.has_status(status)));
+    condition.extend(fact.required_statuses().map(|statuses| write.has_one_of(statuses)));
     if let Some(exclusive) = fact.exclusive_text() {
         condition.push(write.lacks("exclusive", &exclusive, fact.exclusive_mark(id).as_slice()));
     }
@@ -258,7 +280,7 @@ pub(super) fn retract_update(
 ) -> UpdateItemFluentBuilder {
     let mut write = Expression::default();
     let mut condition = vec![write.exists()];
-    condition.extend(fact.required_status().map(|status| write.has_status(status)));
+    condition.extend(fact.required_statuses().map(|statuses| write.has_one_of(statuses)));
     if fact.exclusive_text().is_some() {
         condition.push(format!("contains({}, {})", write.name("#facts"), write.text("fact", &fact.text())));
     }
@@ -269,14 +291,4 @@ pub(super) fn retract_update(
     }
     let delete = format!("DELETE {}", delete.join(", "));
     write.apply(update.update_expression(delete).condition_expression(condition.join(" AND ")))
-}
-
-/// Returns the history entry that a change adds.
-fn entry(change: &Change, row: &Transition) -> HistoryEntry {
-    let reason = match &change.command {
-        Command::RecordFailedAttempt { reason } => reason.clone(),
-        Command::RecordFailedDelivery { reason } => reason.reason(),
-        _ => row.reason.and_then(Reason::fitted),
-    };
-    HistoryEntry { status: row.to, at: change.at, actor: change.actor.clone(), reason }
 }

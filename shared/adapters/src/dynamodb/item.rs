@@ -77,6 +77,10 @@ pub(super) struct RequestItem {
     history: Vec<EntryItem>,
     #[serde(with = "serde_dynamo::string_set")]
     operations: BTreeSet<OperationId>,
+    /// The time of the last change, in milliseconds, for the conditions of writes: they cannot look at the end of a
+    /// list. Items that release 0.1 wrote lack it. It is never read; the history has the time too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    updated_at: Option<i64>,
     /// All texts of all facts; absent if there is none, because DynamoDB stores no empty set.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty", with = "serde_dynamo::string_set")]
     facts: BTreeSet<String>,
@@ -161,6 +165,7 @@ impl From<&PaymentRequest> for RequestItem {
             due_shard: request.status.is_open().then(|| due_shard(request.id)),
             history: request.history.iter().map(EntryItem::from).collect(),
             operations: request.operations.clone(),
+            updated_at: Some(request.updated_at().as_milliseconds()),
             facts: request.facts.iter().flat_map(Fact::texts).collect(),
             checkout_id: request.checkout.clone(),
             payment: request.payment.clone(),

@@ -33,6 +33,12 @@ pub enum Fact {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PaymentDigest(String);
 
+/// The statuses that a failed payment does not change, so that it is remembered as a fact alone. In any other status
+/// the failure is a change, which brings the fact along: recorded by itself there, it would hide the change that is
+/// due.
+const NOT_ENDED_BY_A_FAILED_PAYMENT: &[Status] =
+    &[Status::Sent, Status::Paid, Status::Canceled, Status::Expired, Status::RefundDue, Status::Refunded];
+
 const CLAIMED: &str = "claimed";
 const PAYMENT_FAILED: &str = "payment_failed";
 const REFUND_REQUESTED: &str = "refund_requested";
@@ -77,12 +83,14 @@ impl Fact {
         std::iter::once(self.text()).chain(self.exclusive_text())
     }
 
-    /// Returns the status that a request must have for the fact to be recorded or retracted; `None` if any will do.
+    /// Returns the statuses of which a request must have one for the fact to be recorded or retracted; `None` if any
+    /// will do.
     #[must_use]
-    pub const fn required_status(&self) -> Option<Status> {
+    pub const fn required_statuses(&self) -> Option<&'static [Status]> {
         match self {
-            Self::RefundRequested => Some(Status::RefundDue),
-            Self::MessageClaimed { .. } | Self::PaymentFailed(_) | Self::Other(_) => None,
+            Self::RefundRequested => Some(&[Status::RefundDue]),
+            Self::PaymentFailed(_) => Some(NOT_ENDED_BY_A_FAILED_PAYMENT),
+            Self::MessageClaimed { .. } | Self::Other(_) => None,
         }
     }
 }
@@ -102,6 +110,7 @@ fn parse(text: &str) -> Option<Fact> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transition::{CommandKind, TRANSITIONS};
     use proptest::prelude::*;
 
     fn claim() -> Fact {
@@ -140,6 +149,15 @@ mod tests {
         assert_eq!(failed, Fact::payment_failed("stripe", "pi_1"));
         assert_ne!(failed, Fact::payment_failed("stripe", "pi_2"));
         assert_ne!(failed, Fact::payment_failed("sandbox", "pi_1"));
+    }
+
+    #[test]
+    fn a_failed_payment_is_either_a_change_or_a_fact_alone_in_every_status() {
+        let alone = Fact::payment_failed("stripe", "pi_1").required_statuses().unwrap();
+        for status in Status::ALL {
+            let changes = TRANSITIONS.iter().any(|row| row.from == status && row.on == CommandKind::FailPayment);
+            assert_ne!(changes, alone.contains(&status), "{status}");
+        }
     }
 
     proptest! {

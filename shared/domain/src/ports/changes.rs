@@ -22,6 +22,11 @@ pub trait Changes: Send + Sync {
     /// Applies a change if the transition table allows it at the moment of the write. The status, the deadline, the
     /// history and the change's fact ([`Change::fact`]) are written together or not at all. Of any number of
     /// conflicting changes exactly one is applied; every other returns the request as the winner left it.
+    ///
+    /// The times of the history never fall: a change by a slower clock is recorded with the time of the change before
+    /// it ([`Change::recorded_at`]). Deadlines are compared with the change's own time alone. Every attempt to apply
+    /// the change begins and ends within [`WRITE_GRACE`](crate::limits::WRITE_GRACE), less a second for the difference
+    /// between clocks.
     fn change(&self, id: PaymentRequestId, change: &Change)
     -> impl Future<Output = Result<Changed, StoreError>> + Send;
 }

@@ -19,3 +19,11 @@ pub enum StoreError {
     #[error("a stored item is invalid: {0}")]
     Corrupt(#[source] Cause),
 }
+
+impl StoreError {
+    /// Builds the error for a request that changed between the attempts of a write more often than a request can.
+    #[must_use]
+    pub fn kept_changing() -> Self {
+        Self::Unavailable("the request kept changing".into())
+    }
+}

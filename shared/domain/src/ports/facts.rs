@@ -8,7 +8,7 @@ use crate::ports::{Changed, StoreError};
 pub trait Facts: Send + Sync {
     /// Records a fact. This is idempotent, also when a response was lost in between.
     ///
-    /// Returns [`Changed::Unchanged`] if the request does not have the fact's [`Fact::required_status`], or has another
+    /// Returns [`Changed::Unchanged`] if the request has none of the fact's [`Fact::required_statuses`], or has another
     /// fact that excludes this one ([`Fact::exclusive_text`]). Of several facts that exclude each other, at most one is
     /// recorded until it is retracted.
     fn record_fact(
@@ -19,7 +19,7 @@ pub trait Facts: Send + Sync {
 
     /// Retracts a fact, so that the request no longer has it. Retracting an absent fact is not an error.
     ///
-    /// Returns [`Changed::Unchanged`] if the request has the fact, but not the fact's [`Fact::required_status`].
+    /// Returns [`Changed::Unchanged`] if the request has the fact, but none of the fact's [`Fact::required_statuses`].
     fn retract_fact(
         &self,
         id: PaymentRequestId,

@@ -1,11 +1,13 @@
 //! The use case of an agent who cancels a payment request.
 
 use super::UseCaseError;
+use super::expire::expire_overdue;
 use crate::doors::Randomness;
 use crate::id::{OperationId, PaymentRequestId};
 use crate::payment_request::PaymentRequest;
 use crate::people::{Actor, Caller, Scope};
-use crate::ports::{Changed, Changes};
+use crate::ports::{Changed, Changes, StoreError};
+use crate::status::Status;
 use crate::time::Clock;
 use crate::transition::{CancelRefusal, Change, Command};
 
@@ -21,6 +23,9 @@ pub enum Canceled {
 }
 
 /// Cancels a request that the caller may change, in one write.
+///
+/// A request past its deadline takes a second write, its expiry. Until that is written, a cancel or a click that began
+/// before the deadline may still be applied, and the refusal would be wrong.
 ///
 /// # Errors
 /// The store failed.
@@ -38,13 +43,14 @@ pub async fn cancel(
         operation: OperationId::random(doors)?,
         scope: Scope::Audience(caller.audience()),
     };
-    Ok(match store.change(id, &change).await? {
-        Changed::Applied(request) => Canceled::Done(request),
-        Changed::Unchanged(request) => match CancelRefusal::of(request.status_at(now)) {
-            Some(refusal) => Canceled::Refused(refusal),
-            // The table allows canceling in this status, so the deadline must have passed by the clock of the write.
-            None => Canceled::Refused(CancelRefusal::LinkExpired),
-        },
-        Changed::NotFound => Canceled::NotFound,
-    })
+    let refused = match store.change(id, &change).await? {
+        Changed::Applied(request) => return Ok(Canceled::Done(request)),
+        // The table allows canceling in this status, so the deadline has passed.
+        Changed::Unchanged(request) if request.status == Status::Sent => expire_overdue(store, doors, id, now).await?,
+        Changed::Unchanged(request) => Some(request),
+        Changed::NotFound => None,
+    };
+    let Some(request) = refused else { return Ok(Canceled::NotFound) };
+    let refusal = CancelRefusal::of(request.status).ok_or_else(StoreError::kept_changing)?;
+    Ok(Canceled::Refused(refusal))
 }

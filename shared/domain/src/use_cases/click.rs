@@ -1,6 +1,7 @@
 //! The use case of a customer who opens the link and continues to the payment page.
 
 use super::UseCaseError;
+use super::expire::expire_overdue;
 use crate::doors::Randomness;
 use crate::event::link_url;
 use crate::id::OperationId;
@@ -44,7 +45,9 @@ pub async fn look(store: &(impl Links + Reads), token: &LinkToken) -> Result<Opt
 ///
 /// The claim comes first, so that an agent who cancels at the same moment gets the true status. Every later step is
 /// idempotent: the provider returns the same checkout for the same request, so another click recovers from any failure
-/// in between. The first click takes one read and two writes; another click takes one read and one rejected write.
+/// in between. The first click takes one read and two writes; another click takes one read and one rejected write. A
+/// click past the deadline writes the expiry before the customer is told: until that is written, a click or a cancel
+/// that began before the deadline may still be applied.
 ///
 /// # Errors
 /// The store failed.
@@ -59,12 +62,17 @@ pub async fn click(
     let Some(id) = store.find_link(token).await? else { return Ok(Clicked::NotFound) };
     let now = doors.now();
     let claim = Command::Click { checkout_limit: limits.checkout };
-    let request = match store.change(id, &Change::new(claim, now, Actor::Customer, OperationId::random(doors)?)).await?
-    {
-        Changed::Applied(request) => request,
-        Changed::Unchanged(request) if request.status == Status::Clicked && request.is_live(now) => request,
-        Changed::Unchanged(request) => return Ok(Clicked::Settled(request)),
-        Changed::NotFound => return Ok(Clicked::NotFound),
+    let claim = Change::new(claim, now, Actor::Customer, OperationId::random(doors)?);
+    let found = match store.change(id, &claim).await? {
+        // The table allows clicking in this status, so the deadline has passed.
+        Changed::Unchanged(request) if request.status == Status::Sent => expire_overdue(store, doors, id, now).await?,
+        Changed::Applied(request) | Changed::Unchanged(request) => Some(request),
+        Changed::NotFound => None,
+    };
+    let request = match found {
+        Some(request) if request.status == Status::Clicked && request.is_live(now) => request,
+        Some(request) => return Ok(Clicked::Settled(request)),
+        None => return Ok(Clicked::NotFound),
     };
     let checkout = match provider.create_checkout(&request, &link_url(&request, public_base_url)).await {
         Ok(checkout) => checkout,

@@ -7,9 +7,9 @@ use crate::event::link_url;
 use crate::id::{OperationId, PaymentRequestId};
 use crate::payment_request::PaymentRequest;
 use crate::people::Actor;
-use crate::ports::{Changed, Changes, Closing, Links, PaymentProvider, ProviderError};
+use crate::ports::{Changed, Changes, Closing, Links, PaymentProvider, ProviderError, StoreError};
 use crate::status::Status;
-use crate::time::Clock;
+use crate::time::{Clock, Timestamp};
 use crate::transition::{Change, CheckoutClosed, Command};
 
 /// The outcome for a request whose deadline may have passed.
@@ -61,6 +61,26 @@ pub async fn expire_unclicked(
         }
         Changed::Unchanged(_) | Changed::NotFound => Found::Settled(Settled::NotDue),
     })
+}
+
+/// Writes the expiry of a request that a command at `now` found `Sent` past its deadline, and returns the request as it
+/// is then; `None` if it no longer exists. Whoever is refused because the time is over is told by this outcome:
+/// expired, or what became of it by a write that began in time and was applied a little later.
+///
+/// # Errors
+/// The store failed.
+pub(super) async fn expire_overdue(
+    store: &impl Changes,
+    doors: &(impl Clock + Randomness),
+    id: PaymentRequestId,
+    now: Timestamp,
+) -> Result<Option<Box<PaymentRequest>>, UseCaseError> {
+    let change = Change::new(Command::ExpireUnclicked, now, Actor::System, OperationId::random(doors)?);
+    match store.change(id, &change).await? {
+        Changed::Unchanged(request) if request.status == Status::Sent => Err(StoreError::kept_changing().into()),
+        Changed::Applied(request) | Changed::Unchanged(request) => Ok(Some(request)),
+        Changed::NotFound => Ok(None),
+    }
 }
 
 /// Ends a request whose time to pay is over.

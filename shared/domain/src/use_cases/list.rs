@@ -9,13 +9,13 @@ use crate::phone::Phone;
 use crate::ports::{Listing, Lists, Position, Reads};
 use crate::status::Status;
 use crate::text::{ConversationId, OrderNumber};
-use crate::time::{Clock, Timestamp};
+use crate::time::Timestamp;
 use std::time::Duration;
 
 /// The properties that a request must have. The empty filter matches every request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// The true status at the time of the search.
+    /// The status that is shown at the moment of the search ([`PaymentRequest::status_at`]).
     pub status: Option<Status>,
     /// The order number, matched exactly.
     pub order_number: Option<OrderNumber>,
@@ -71,13 +71,14 @@ const LOOKED_AT: usize = 1_000;
 /// match costs little more than a page of its own, and a rare one takes few calls.
 const READ_AT_FIRST: usize = 100;
 
-/// Returns the caller's requests that match, newest first. An agent only receives their own.
+/// Returns the caller's requests that match at `now`, newest first. An agent only receives their own. The caller has
+/// read `now` from the clock, and shows the requests as of the same moment.
 ///
 /// # Errors
 /// The store failed.
 pub async fn list(
     store: &impl Lists,
-    clock: &impl Clock,
+    now: Timestamp,
     limits: &Limits,
     caller: &Caller,
     search: &Search,
@@ -88,7 +89,6 @@ pub async fn list(
         (Role::Supervisor, Some(agent)) => Audience::Agent(caller.workspace.clone(), agent.clone()),
         (Role::Agent | Role::Supervisor, _) => caller.audience(),
     };
-    let now = clock.now();
     // The store holds nothing older: a request is deleted `retention` after its end, and its life lasts no longer than
     // the other three durations together.
     let oldest = now.saturating_sub(limits.retention + limits.link + limits.checkout + LONGEST_PROCESSING);
@@ -143,12 +143,11 @@ pub async fn get(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::WRITE_GRACE;
     use crate::people::Agent;
     use crate::ports::{Listed, StoreError};
-    use crate::test_support::{FixedClock, at, request};
-    use std::pin::pin;
+    use crate::test_support::{at, at_once, request};
     use std::sync::Mutex;
-    use std::task::{Context, Poll, Waker};
 
     const NOW: i64 = 100_000;
 
@@ -191,12 +190,7 @@ mod tests {
                 checkout: Duration::from_mins(15),
                 retention: Duration::from_hours(24),
             };
-            let clock = FixedClock(at(NOW));
-            let listed = pin!(list(self, &clock, &limits, caller, search));
-            match listed.poll(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(page) => page.unwrap(),
-                Poll::Pending => panic!("the fake store always answers at once"),
-            }
+            at_once(list(self, at(NOW), &limits, caller, search)).unwrap()
         }
 
         /// Returns all pages of a search in order.
@@ -301,11 +295,21 @@ mod tests {
     }
 
     #[test]
-    fn a_status_filter_uses_the_status_at_the_time_of_the_call() {
+    fn a_link_past_its_deadline_is_sent_until_no_write_that_began_in_time_can_still_be_applied() {
+        let deadline = at(1_000);
         let sent = request(Status::Sent, 1_000);
-        let expired = Filter { status: Some(Status::Expired), ..Filter::default() };
-        assert!(!expired.matches(&sent, at(999)));
-        assert!(expired.matches(&sent, at(1_000)));
+        let over = deadline.saturating_add(WRITE_GRACE);
+        let status = |now: Timestamp| {
+            let of = |status| Filter { status: Some(status), ..Filter::default() };
+            let found = Status::ALL.into_iter().filter(|status| of(*status).matches(&sent, now));
+            found.collect::<Vec<_>>()
+        };
+        for now in [at(0), deadline, over.saturating_sub(Duration::from_millis(1))] {
+            assert_eq!((sent.status_at(now), status(now)), (Status::Sent, vec![Status::Sent]), "{now}");
+        }
+        for now in [over, over.saturating_add(Duration::from_hours(1))] {
+            assert_eq!((sent.status_at(now), status(now)), (Status::Expired, vec![Status::Expired]), "{now}");
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 pub mod cancel;
 pub mod click;
 pub mod create;
+#[cfg(test)]
+mod deadline_tests;
 pub mod expire;
 pub mod list;
 pub mod notify;

@@ -201,7 +201,9 @@ async fn record_failure(
     Ok(match store.change(id, &change).await? {
         // The store reports a repeat as applied too, because the response to the first write may have been lost. Only
         // an entry with our own time was written by this call.
-        Changed::Applied(request) if request.failed_delivery().is_some_and(|entry| entry.at != now) => {
+        Changed::Applied(request)
+            if request.failed_delivery().is_some_and(|entry| entry.at != change.recorded_at(request.created_at)) =>
+        {
             DeliveryReportOutcome::Known(request)
         }
         Changed::Applied(request) => DeliveryReportOutcome::Applied(request),

@@ -7,11 +7,11 @@ use crate::id::{OperationId, PaymentRequestId};
 use crate::money::Money;
 use crate::payment_request::{Payment, PaymentRequest};
 use crate::people::Actor;
-use crate::ports::{Changed, Changes, Links, Reads};
+use crate::ports::{Changed, Changes, Facts, Links, Reads, StoreError};
 use crate::status::Status;
 use crate::text::Reason;
 use crate::time::{Clock, Timestamp};
-use crate::transition::{Change, Command};
+use crate::transition::{Change, Command, STATUS_CHANGES_AT_MOST};
 
 /// A provider's report, with a verified signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,12 +90,13 @@ pub enum ProviderEventOutcome {
     Unknown,
 }
 
-/// Records a report: in one write, for a refund after one read; a payment in flight takes a second write.
+/// Records a report: in one write, for a refund after one read. A payment in flight takes a second write, and so does
+/// the failure of a payment that changes nothing but has to be remembered.
 ///
 /// # Errors
 /// The store failed; the provider must send the report again.
 pub async fn record_provider_event(
-    store: &(impl Links + Reads + Changes),
+    store: &(impl Links + Reads + Changes + Facts),
     clock: &impl Clock,
     event: ProviderEvent,
 ) -> Result<ProviderEventOutcome, UseCaseError> {
@@ -123,9 +124,7 @@ pub async fn record_provider_event(
             })
         }
         ProviderEvent::PaymentFailed { id, provider, reference } => {
-            let operation = OperationId::of_failed_payment(&provider, &reference);
-            let command = Command::FailPayment { provider, reference };
-            apply(store, id, &Change::new(command, now, Actor::Provider, operation)).await
+            record_failed_payment(store, id, provider, reference, now).await
         }
         ProviderEvent::Refunded { id, reference, money } => {
             record_refund(store, id, &reference, money, now, Evidence::Arrived).await
@@ -139,6 +138,36 @@ pub async fn record_provider_event(
             apply(store, id, &change).await
         }
     }
+}
+
+/// Records that a payment failed. Where the failure changes nothing, it is remembered as a fact alone: nothing is
+/// announced and no page changes, but a late report that this payment is in flight is then not waited for.
+///
+/// The fact's mark is the identifier of the change too (decision 0017). So the fact is recorded only in a status that
+/// the failure does not change. If the request moves on in between, the change is tried again.
+async fn record_failed_payment(
+    store: &(impl Changes + Facts),
+    id: PaymentRequestId,
+    provider: String,
+    reference: String,
+    now: Timestamp,
+) -> Result<ProviderEventOutcome, UseCaseError> {
+    let fact = Fact::payment_failed(&provider, &reference);
+    let operation = OperationId::of_failed_payment(&provider, &reference);
+    let change = Change::new(Command::FailPayment { provider, reference }, now, Actor::Provider, operation);
+    for _ in 0..STATUS_CHANGES_AT_MOST {
+        match apply(store, id, &change).await? {
+            ProviderEventOutcome::Unchanged(request) if !request.has_fact(&fact) => {
+                match store.record_fact(id, &fact).await? {
+                    Changed::Applied(request) => return Ok(ProviderEventOutcome::Unchanged(request)),
+                    Changed::Unchanged(_) => {}
+                    Changed::NotFound => return Ok(ProviderEventOutcome::Unknown),
+                }
+            }
+            outcome => return Ok(outcome),
+        }
+    }
+    Err(StoreError::kept_changing().into())
 }
 
 /// The state of a refund that a report proves.

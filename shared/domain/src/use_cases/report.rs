@@ -5,7 +5,7 @@ use crate::payment_request::PaymentRequest;
 use crate::people::{Agent, Audience, Caller};
 use crate::ports::{Listing, Lists};
 use crate::status::Status;
-use crate::time::{Clock, Timestamp};
+use crate::time::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -67,18 +67,18 @@ pub struct Report {
     pub total: Tally,
 }
 
-/// Returns the report on the requests of a supervisor's workspace created at or after `from` and before `to`.
+/// Returns the report on the requests of a supervisor's workspace created at or after `from` and before `to`, each by
+/// its status at `now`.
 ///
 /// # Errors
 /// The store failed.
 pub async fn report(
     store: &impl Lists,
-    clock: &impl Clock,
+    now: Timestamp,
     caller: &Caller,
     from: Timestamp,
     to: Timestamp,
 ) -> Result<Report, UseCaseError> {
-    let now = clock.now();
     let audience = Audience::Workspace(caller.workspace.clone());
     let mut listing = Listing { audience, from, to, after: None, limit: PAGE };
     let mut total = Tally::default();
@@ -136,11 +136,11 @@ mod tests {
             &[Clicked, Clicked, Expired],
             &[Clicked, Expired, Status::RefundDue, Refunded],
         ] {
-            tally.add(&of_history(history), at(5_000));
+            tally.add(&of_history(history), at(10_000));
         }
         assert_eq!((tally.sent, tally.clicked), (5, 5));
         for history in [&[][..], &[Canceled], &[Expired], &[Paid]] {
-            tally.add(&of_history(history), at(5_000));
+            tally.add(&of_history(history), at(10_000));
         }
         assert_eq!((tally.sent, tally.clicked), (9, 5), "the other requests were not clicked");
         assert_eq!(tally.statuses[&Clicked].count, 1, "the current status is counted separately");
