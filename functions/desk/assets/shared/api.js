@@ -13,6 +13,8 @@ const LOOK_TIMEOUT = 8_000;
 /** How often a call is made before it counts as failed. */
 const TRIES = 4;
 const FIRST_PAUSE = 400;
+/** The longest pause that a call is made again after by itself. A longer one is told to the person. */
+const LONGEST_PAUSE = 5_000;
 
 /** The API refused. Its message is a sentence to show a person; `errors` has one for each field that is wrong. */
 export class Problem extends Error {
@@ -168,6 +170,7 @@ export class Api {
         if (!passing || tried >= tries) throw error;
         const pause = FIRST_PAUSE * 2 ** (tried - 1) * (0.5 + Math.random());
         const asked = error instanceof Problem ? error.retryAfter * 1000 : 0;
+        if (asked > LONGEST_PAUSE) throw error;
         await sleep(Math.max(pause, asked), signal);
       }
     }

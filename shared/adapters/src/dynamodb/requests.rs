@@ -3,7 +3,7 @@
 use super::condition::{checkout_update, conditional_update, record_update, retract_update};
 use super::item::RequestItem;
 use super::keys::request_key;
-use super::store::{DynamoDbStore, Written, corrupt, read};
+use super::store::{DynamoDbStore, Written, read, unwritable};
 use domain::ports::{Changed, Changes, Checkouts, Facts, Inserted, Inserts, Reads, StoreError};
 use domain::transition::alternatives;
 use domain::{Change, CheckoutId, Fact, PaymentRequest, PaymentRequestId, Transition};
@@ -15,7 +15,7 @@ const OVERTAKEN_AT_MOST: usize = 8;
 
 impl Inserts for DynamoDbStore {
     async fn insert(&self, request: &PaymentRequest) -> Result<Inserted, StoreError> {
-        match self.put_new(to_item(RequestItem::from(request)).map_err(corrupt)?).await? {
+        match self.put_new(to_item(RequestItem::from(request)).map_err(unwritable)?).await? {
             None => Ok(Inserted::New),
             Some(existing) => Ok(Inserted::Existing(Box::new(read(existing)?))),
         }
