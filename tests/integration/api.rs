@@ -362,11 +362,15 @@ mod idempotency {
     async fn a_key_applies_to_the_whole_workspace() {
         let system = System::shared(&[]).await;
         let (alice, phone) = (system.alice().await, phone());
-        let bob = system.user(&alice.workspace, "bob", "agent").await;
+        let (bob, sara) = (
+            system.user(&alice.workspace, "bob", "agent").await,
+            system.user(&alice.workspace, "sara", "supervisor").await,
+        );
         let first = alice.create_with_key(&order(&phone), "key-1").await.json();
-        let again = bob.create_with_key(&order(&phone), "key-1").await;
+        let again = sara.create_with_key(&order(&phone), "key-1").await;
         assert_eq!((again.status, again.header("idempotency-replayed")), (201, "true"));
         assert_eq!(again.json(), first);
+        bob.create_with_key(&order(&phone), "key-1").await.problem(422, "idempotency_key_reused");
         assert!(bob.listed(&[]).await.0.is_empty());
     }
 

@@ -21,7 +21,10 @@ async fn each_path_makes_the_calls_it_needs_and_a_whole_life_takes_at_most_11_wr
     let handlers = Handlers::start().await;
     let (id, token) = handlers.sent().await;
     let create = handlers.proxy.take_calls();
-    assert_eq!(reads_and_writes(&create), (0, 2), "{create:?}");
+    assert_eq!(reads_and_writes(&create), (1, 2), "{create:?}");
+    let latest = &create[0];
+    assert_eq!((latest.operation.as_str(), latest.index.as_deref()), ("Query", Some("by_agent")));
+    assert!(latest.units <= 0.5, "an eventually consistent read of one page: {latest:?}");
     handlers.click(&token).await;
     let click = handlers.proxy.take_calls();
     assert_eq!(reads_and_writes(&click), (1, 2), "{click:?}");

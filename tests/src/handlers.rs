@@ -83,6 +83,8 @@ impl Handlers {
             .with("PUBLIC_BASE_URL", "https://pay.example.com")
             .with("LINK_TTL_SECONDS", link.to_string())
             .with("CHECKOUT_TTL_SECONDS", checkout.to_string())
+            // As in a deployment, the agent's latest requests are counted, but no test reaches the limit by accident.
+            .with("AGENT_REQUESTS_PER_MINUTE", "1000")
             // A scheduled run ends what is due now and does not wait for later deadlines.
             .with("EXPIRY_LOOKAHEAD_SECONDS", "0")
             .with("PAYMENT_PROVIDER", ProviderName::Sandbox.as_str())
@@ -268,6 +270,17 @@ impl Handlers {
         self.http(&*self.query, "GET", address, json!({}), json!({}), "", Some(role)).await
     }
 
+    /// Lists the workspace's requests with this query as a user with this role.
+    pub async fn list_page(&self, role: &str, query: &str) -> Answer {
+        let path = format!("/payment-requests?{query}");
+        self.http(&*self.query, "GET", &path, json!({}), json!({}), "", Some(role)).await
+    }
+
+    /// Reads the workspace's report as a supervisor.
+    pub async fn report_on_agents(&self) -> Answer {
+        self.http(&*self.query, "GET", "/reports/agents", json!({}), json!({}), "", Some("supervisor")).await
+    }
+
     /// Opens a function's connections, as its init phase does.
     pub async fn warm(&self, name: &str) {
         let function = match name {
@@ -378,8 +391,13 @@ impl Handlers {
 
     /// Removes the item of a link, as the time to live does.
     pub async fn remove_link(&self, token: &str) {
+        self.delete_item(&format!("LINK#{token}")).await;
+    }
+
+    /// Deletes the item with this key.
+    pub async fn delete_item(&self, key: &str) {
         let delete = self.database_client().delete_item().table_name(local::dynamodb::TABLE_NAME);
-        delete.key("pk", AttributeValue::S(format!("LINK#{token}"))).send().await.unwrap();
+        delete.key("pk", AttributeValue::S(key.to_owned())).send().await.unwrap();
     }
 
     /// Moves a request's deadline this far into the past.
@@ -401,6 +419,12 @@ impl Handlers {
     pub async fn item(&self, key: &str) -> HashMap<String, AttributeValue> {
         let get = self.database_client().get_item().table_name(local::dynamodb::TABLE_NAME).consistent_read(true);
         get.key("pk", AttributeValue::S(key.to_owned())).send().await.unwrap().item.unwrap()
+    }
+
+    /// Stores an item as it is.
+    pub async fn put_item(&self, item: HashMap<String, AttributeValue>) {
+        let put = self.database_client().put_item().table_name(local::dynamodb::TABLE_NAME);
+        put.set_item(Some(item)).send().await.unwrap();
     }
 
     /// Builds a client that talks to the database directly.

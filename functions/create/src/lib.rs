@@ -3,8 +3,8 @@
 use adapters::{DynamoDbStore, ProviderName};
 use domain::use_cases::create::{Created, create};
 use domain::{
-    Amount, Currency, Customer, Details, Doors, IdempotencyKey, Invalid, Limits, Metadata, Money, PaymentRequest,
-    Phone, Timestamp,
+    AllowedCountries, Amount, CreationLimit, Currency, Customer, Details, Doors, IdempotencyKey, Invalid, Limits,
+    Metadata, Money, PaymentRequest, Phone, Timestamp,
 };
 use http::header::LOCATION;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
@@ -28,6 +28,8 @@ struct Create {
     doors: Doors,
     provider: ProviderName,
     limits: Limits,
+    creation_limit: CreationLimit,
+    countries: AllowedCountries,
     claims: ClaimNames,
     public_base_url: String,
 }
@@ -42,6 +44,8 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
         doors: environment.doors(),
         provider: ProviderName::from_environment(environment)?,
         limits: runtime::config::limits(environment)?,
+        creation_limit: runtime::config::creation_limit(environment)?,
+        countries: runtime::config::allowed_countries(environment)?,
         claims: ClaimNames::new(environment),
         public_base_url: runtime::config::public_base_url(environment)?,
     })))
@@ -50,14 +54,16 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
 impl HttpHandler for Create {
     async fn handle(&self, request: Request) -> Result<Response<Body>, Problem> {
         let caller = self.claims.caller(&request)?;
-        let (details, key) = read(&request, self.provider)?;
+        let (details, key) = self.read(&request)?;
+        let key = key.as_ref();
         // A replayed request is shown as of a moment before it was read (`PaymentRequest::status_at`).
         let now = self.doors.now();
-        let created = create(&self.store, &self.doors, &self.limits, caller, details, key.as_ref()).await?;
+        let created = create(&self.store, &self.doors, &self.limits, self.creation_limit, caller, details, key).await?;
         match created {
             Created::New(request) => self.answer(&request, now, false),
             Created::Replayed(request) => self.answer(&request, now, true),
             Created::KeyReused => Err(Problem::IdempotencyKeyReused),
+            Created::LimitReached { retry_after } => Err(Problem::TooManyRequests(retry_after)),
         }
     }
 
@@ -80,58 +86,63 @@ impl Create {
         }
         Ok(response)
     }
-}
 
-/// Reads the body and the idempotency key.
-///
-/// # Errors
-/// A 422 problem that names every invalid field of the body, and the key if it is invalid.
-fn read(request: &Request, provider: ProviderName) -> Result<(Details, Option<IdempotencyKey>), Problem> {
-    let mut fields = Fields::of_body(request)?;
-    let key = match request.headers().get(IDEMPOTENCY_KEY).map(HeaderValue::to_str) {
-        None => Some(None),
-        // A header that is not text is not a key. It is parsed as an empty key, which gives the same error message.
-        Some(text) => match text.unwrap_or_default().parse() {
-            Ok(key) => Some(Some(key)),
-            Err(error) => {
-                fields.refuse(IDEMPOTENCY_KEY, Invalid::message(&error));
-                None
-            }
-        },
-    };
-    let order_number = fields.required("order_number", text);
-    let amount = fields.required("amount", amount);
-    let currency = fields.required("currency", |value| Currency::in_force(value.as_str().unwrap_or_default()));
-    let money = amount.zip(currency).map(|(amount, currency)| Money { amount, currency });
-    // Amounts that the provider rejects are rejected now, so that the customer does not get a link that cannot be paid.
-    if let Some(Err(refusal)) = money.map(|money| provider.check(money)) {
-        fields.refuse(refusal.field, refusal.message);
+    /// Reads the body and the idempotency key.
+    ///
+    /// # Errors
+    /// A 422 problem that names every invalid field of the body, and the key if it is invalid.
+    fn read(&self, request: &Request) -> Result<(Details, Option<IdempotencyKey>), Problem> {
+        let mut fields = Fields::of_body(request)?;
+        let key = match request.headers().get(IDEMPOTENCY_KEY).map(HeaderValue::to_str) {
+            None => Some(None),
+            // A header that is not text is not a key. It is parsed as an empty key, which gives the same error message.
+            Some(text) => match text.unwrap_or_default().parse() {
+                Ok(key) => Some(Some(key)),
+                Err(error) => {
+                    fields.refuse(IDEMPOTENCY_KEY, Invalid::message(&error));
+                    None
+                }
+            },
+        };
+        let order_number = fields.required("order_number", text);
+        let amount = fields.required("amount", amount);
+        let currency = fields.required("currency", |value| Currency::in_force(value.as_str().unwrap_or_default()));
+        let money = amount.zip(currency).map(|(amount, currency)| Money { amount, currency });
+        // Amounts that the provider rejects are rejected now, so that the customer does not get a link that cannot be paid.
+        if let Some(Err(refusal)) = money.map(|money| self.provider.check(money)) {
+            fields.refuse(refusal.field, refusal.message);
+        }
+        let customer = fields.object("customer", |customer| {
+            let phone = self.phone(customer);
+            let name = customer.optional("name", optional_text);
+            Some(Customer { phone: phone?, name: name.flatten() })
+        });
+        let description = fields.optional("description", optional_text).flatten();
+        let conversation_id = fields.optional("conversation_id", optional_text).flatten();
+        let metadata = fields.optional("metadata", metadata).unwrap_or_default();
+        let details = (|| {
+            Some(Details {
+                order_number: order_number?,
+                money: money?,
+                customer: customer?,
+                description,
+                conversation_id,
+                metadata,
+            })
+        })();
+        fields.finish(details.zip(key))
     }
-    let customer = fields.object("customer", |customer| {
-        let phone = phone(customer);
-        let name = customer.optional("name", optional_text);
-        Some(Customer { phone: phone?, name: name.flatten() })
-    });
-    let description = fields.optional("description", optional_text).flatten();
-    let conversation_id = fields.optional("conversation_id", optional_text).flatten();
-    let metadata = fields.optional("metadata", metadata).unwrap_or_default();
-    let details = (|| {
-        Some(Details {
-            order_number: order_number?,
-            money: money?,
-            customer: customer?,
-            description,
-            conversation_id,
-            metadata,
-        })
-    })();
-    fields.finish(details.zip(key))
-}
 
-/// Reads the customer's phone number. If an invalid number has an unambiguous valid form, the error message names it.
-fn phone(customer: &mut Fields) -> Option<Phone> {
-    let text = customer.required("phone", |value| Ok(value.as_str().unwrap_or_default().to_owned()))?;
-    Phone::parse(&text).map_err(|invalid| customer.refuse("phone", invalid.message())).ok()
+    /// Reads the customer's phone number. If an invalid number has an unambiguous valid form, the error message names it.
+    fn phone(&self, customer: &mut Fields) -> Option<Phone> {
+        let text = customer.required("phone", |value| Ok(value.as_str().unwrap_or_default().to_owned()))?;
+        let phone = Phone::parse(&text).map_err(|invalid| customer.refuse("phone", invalid.message())).ok()?;
+        if !self.countries.allow(&phone) {
+            customer.refuse("phone", "must be of a country that payment requests may be sent to");
+            return None;
+        }
+        Some(phone)
+    }
 }
 
 /// Parses a text field. A value that is not text is rejected with the field's own message, which says what it must be.

@@ -109,8 +109,19 @@ impl Expire {
         response
     }
 
-    /// Settles one request if its deadline has passed, as soon as a permit is free.
+    /// Settles one request if its deadline has passed, as soon as a permit is free. A request that cannot be read is
+    /// left as it is: it would fail every run, and block the stream. The store has counted it.
     async fn settle(&self, id: PaymentRequestId, gates: &Gates) -> Result<(), UseCaseError> {
+        match self.settle_readable(id, gates).await {
+            Err(error) if error.is_unreadable_item() => {
+                tracing::error!(%id, cause = chain(&error), "request not settled: its stored item cannot be read");
+                Ok(())
+            }
+            settled => settled,
+        }
+    }
+
+    async fn settle_readable(&self, id: PaymentRequestId, gates: &Gates) -> Result<(), UseCaseError> {
         let permit = gates.store.acquire_store_permit().await;
         let found = expire_unclicked(&self.store, &self.doors, id).await?;
         drop(permit);

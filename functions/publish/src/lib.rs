@@ -2,7 +2,8 @@
 //! outbox.
 
 use adapters::EventBus;
-use adapters::dynamodb::stream::{ImageError, is_request, request_of_image};
+use adapters::dynamodb::Unreadable;
+use adapters::dynamodb::stream::{is_request, request_of_image};
 use adapters::eventbridge::{ENTRIES_PER_CALL, Entry, EntryError};
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
@@ -132,7 +133,7 @@ impl Publish {
         if !is_request(&change.keys) || change.new_image.is_empty() {
             return Vec::new();
         }
-        let read = || -> Result<_, ImageError> {
+        let read = || -> Result<_, Unreadable> {
             Ok(request_of_image(change.new_image)?.zip(Some(request_of_image(change.old_image)?)))
         };
         match read() {

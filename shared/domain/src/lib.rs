@@ -4,6 +4,7 @@
 //! [`ports`]. Modules import from each other by path, never from the crate's root; the names below are for other
 //! crates.
 
+pub mod country;
 pub mod currency;
 pub mod delivery;
 pub mod doors;
@@ -29,6 +30,7 @@ pub mod token;
 pub mod transition;
 pub mod use_cases;
 
+pub use country::AllowedCountries;
 pub use currency::Currency;
 pub use delivery::{DeliveryFailure, DeliveryReport};
 pub use doors::{Doors, NoRandomness, Randomness, SystemRandomness};
@@ -36,7 +38,7 @@ pub use event::PaymentRequestEvent;
 pub use fact::Fact;
 pub use id::{CheckoutId, Fingerprint, IdempotencyKey, OperationId, PaymentRequestId, RunId};
 pub use invalid::Invalid;
-pub use limits::Limits;
+pub use limits::{CreationLimit, Limits};
 pub use money::{Amount, Money};
 pub use payment_request::{Details, HistoryEntry, Payment, PaymentRequest};
 pub use people::{Actor, Agent, AgentId, Audience, Caller, Customer, Role, Scope, WorkspaceId};

@@ -1,5 +1,6 @@
-//! The configured durations, and those that are the same in every deployment.
+//! The configured limits: of time, and of the requests that an agent may create.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// The duration of each part of a request's life.
@@ -11,6 +12,27 @@ pub struct Limits {
     pub checkout: Duration,
     /// The time from a request's end until it is deleted.
     pub retention: Duration,
+}
+
+/// The number of requests that one agent may create in a minute; `None` for any number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CreationLimit(Option<NonZeroU32>);
+
+/// The period that [`CreationLimit`] counts in.
+pub(crate) const CREATION_PERIOD: Duration = Duration::from_mins(1);
+
+impl CreationLimit {
+    /// Builds the limit from a number of requests in a minute; 0 means any number.
+    #[must_use]
+    pub const fn per_minute(requests: u32) -> Self {
+        Self(NonZeroU32::new(requests))
+    }
+
+    /// Returns the number of requests in a minute; `None` for any number.
+    #[must_use]
+    pub fn requests(self) -> Option<usize> {
+        self.0.and_then(|requests| usize::try_from(requests.get()).ok())
+    }
 }
 
 /// The time for which a request past its deadline waits for an unavailable provider. After it, the request expires

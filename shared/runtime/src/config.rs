@@ -1,7 +1,8 @@
 //! Settings that several functions share.
 
 use crate::environment::{ConfigError, Environment};
-use domain::Limits;
+use domain::country::UnknownCountry;
+use domain::{AllowedCountries, CreationLimit, Limits};
 use std::time::Duration;
 
 /// Reads the durations: `LINK_TTL_SECONDS` (default 300), `CHECKOUT_TTL_SECONDS` (900) and `RETENTION_DAYS` (365).
@@ -31,6 +32,29 @@ pub fn retention(environment: &Environment) -> Result<Duration, ConfigError> {
         (1..=3_650).contains(days)
     })?;
     Ok(Duration::from_hours(24 * days))
+}
+
+/// Reads how many requests an agent may create in a minute: `AGENT_REQUESTS_PER_MINUTE` (30; 0 for any number).
+///
+/// # Errors
+/// [`ConfigError::Invalid`] if the variable is not a whole number within its bounds.
+pub fn creation_limit(environment: &Environment) -> Result<CreationLimit, ConfigError> {
+    let expected = "a whole number of requests from 0 to 10000, where 0 means no limit";
+    let requests =
+        environment.parse_or("AGENT_REQUESTS_PER_MINUTE", 30, expected, |requests: &u32| *requests <= 10_000)?;
+    Ok(CreationLimit::per_minute(requests))
+}
+
+/// Reads the countries whose phone numbers requests may be sent to: `ALLOWED_COUNTRIES` (all).
+///
+/// # Errors
+/// [`ConfigError::Invalid`] if a word is no country's code. The error names that word, which is no secret.
+pub fn allowed_countries(environment: &Environment) -> Result<AllowedCountries, ConfigError> {
+    let name = "ALLOWED_COUNTRIES";
+    environment.get(name).unwrap_or_default().parse().map_err(|unknown: UnknownCountry| {
+        let expected = format!("ISO 3166-1 codes of two letters, such as ZA, NG; {unknown}");
+        Environment::invalid(name, &expected)
+    })
 }
 
 /// Reads `PUBLIC_BASE_URL`, the base of the customer pages' URLs, and removes trailing slashes.

@@ -6,6 +6,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use lambda_http::Body;
 use serde::Serialize;
+use std::time::Duration;
 
 /// The validation error of one field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -46,8 +47,8 @@ pub enum Problem {
     ValidationFailed(Vec<FieldError>),
     /// The idempotency key was already used with a different body.
     IdempotencyKeyReused,
-    /// Too many requests arrived at once.
-    TooManyRequests,
+    /// The agent has created as many payment requests as they may, until this time has passed.
+    TooManyRequests(Duration),
     /// An internal failure. The cause is logged, and not returned.
     TemporarilyUnavailable(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -63,7 +64,7 @@ struct Fields<'a> {
     errors: &'a [FieldError],
 }
 
-/// The value of `Retry-After`: the seconds before a retry of the same request is useful.
+/// The value of `Retry-After` after an internal failure: the seconds before a retry of the same request is useful.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 impl Problem {
@@ -81,7 +82,7 @@ impl Problem {
             Self::UnsupportedMediaType(_) => "unsupported_media_type",
             Self::ValidationFailed(_) => "validation_failed",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
-            Self::TooManyRequests => "too_many_requests",
+            Self::TooManyRequests(_) => "too_many_requests",
             Self::TemporarilyUnavailable(_) => "temporarily_unavailable",
         }
     }
@@ -98,7 +99,7 @@ impl Problem {
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::ValidationFailed(_) | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::TemporarilyUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -118,7 +119,7 @@ impl Problem {
             Self::UnsupportedMediaType(_) => "Unsupported media type",
             Self::ValidationFailed(_) => "Some fields are not valid",
             Self::IdempotencyKeyReused => "Idempotency key reused",
-            Self::TooManyRequests => "Too many requests",
+            Self::TooManyRequests(_) => "Too many requests",
             Self::TemporarilyUnavailable(_) => "Temporarily unavailable",
         }
     }
@@ -142,7 +143,11 @@ impl Problem {
                 "This Idempotency-Key was already used for a request with different contents. Please use a new key."
                     .to_owned()
             }
-            Self::TooManyRequests => "There are too many requests right now. Please try again in a moment.".to_owned(),
+            Self::TooManyRequests(pause) => {
+                let seconds = whole_seconds(*pause);
+                let unit = if seconds == 1 { "second" } else { "seconds" };
+                format!("You have sent too many payment requests. Please try again in {seconds} {unit}.")
+            }
             Self::TemporarilyUnavailable(_) => {
                 "The service is temporarily unavailable. Please try again in a moment.".to_owned()
             }
@@ -173,7 +178,10 @@ impl Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         match self {
-            Self::TooManyRequests | Self::TemporarilyUnavailable(_) => {
+            Self::TooManyRequests(pause) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(pause)));
+            }
+            Self::TemporarilyUnavailable(_) => {
                 headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
             }
             Self::Unauthenticated => {
@@ -183,6 +191,11 @@ impl Problem {
         }
         response
     }
+}
+
+/// Returns a pause in seconds, rounded up, so that whoever waits for them does not come back too early.
+fn whole_seconds(pause: Duration) -> u64 {
+    pause.as_secs() + u64::from(pause.subsec_nanos() > 0)
 }
 
 /// Maps every failure of a use case to [`Problem::TemporarilyUnavailable`]: a retry is all that a caller can do.

@@ -18,6 +18,8 @@ const READ_TIMEOUT = 8_000;
 const TRIES = 4;
 /** The pause before the first retry, in milliseconds; it doubles with each retry. */
 const FIRST_PAUSE = 400;
+/** The longest pause before an automatic retry, in milliseconds. A longer one is shown to the person as an error. */
+const LONGEST_PAUSE = 5_000;
 
 /**
  * The API rejected the call. `message` is a sentence to show to a person; `errors` has a message for each invalid
@@ -176,6 +178,7 @@ export class Api {
         if (!passing || tried >= tries) throw error;
         const pause = FIRST_PAUSE * 2 ** (tried - 1) * (0.5 + Math.random());
         const retryAfter = error instanceof Problem ? error.retryAfter * 1000 : 0;
+        if (retryAfter > LONGEST_PAUSE) throw error;
         await sleep(Math.max(pause, retryAfter), signal);
       }
     }

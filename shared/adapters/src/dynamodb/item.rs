@@ -1,24 +1,24 @@
-//! The table's items. Every attribute name adds its length to each item, so the names are as short as is possible
-//! without abbreviations.
+//! The table's items as they are written; `read.rs` reads them. Every attribute name adds its length to each item, so
+//! the names are as short as is possible without abbreviations.
 
 use super::keys::{due_shard, link_key, request_key, workspace_agent, workspace_month};
 use domain::people::ActorType;
 use domain::ports::Position;
 use domain::{
-    Actor, Agent, AgentId, Amount, CheckoutId, ConversationId, Currency, Customer, CustomerName, Description, Details,
-    Fact, Fingerprint, HistoryEntry, Invalid, LinkToken, Metadata, Money, OperationId, OrderNumber, Payment,
-    PaymentRequest, PaymentRequestId, Phone, Reason, Status, Timestamp, WorkspaceId,
+    Actor, Agent, AgentId, Amount, CheckoutId, ConversationId, Currency, CustomerName, Description, Fact, Fingerprint,
+    HistoryEntry, LinkToken, Metadata, OperationId, OrderNumber, Payment, PaymentRequest, PaymentRequestId, Phone,
+    Reason, Status, Timestamp, WorkspaceId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// A link's item, which leads from a token to a request. Its key is a secret, so it has no `Debug`.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Serialize)]
 pub(super) struct LinkItem {
     /// `LINK#<token>`
     pk: String,
     /// The request that the token leads to.
-    pub(super) request_id: PaymentRequestId,
+    request_id: PaymentRequestId,
     /// The time at which DynamoDB deletes the item, in seconds since the Unix epoch.
     ttl: i64,
 }
@@ -43,8 +43,8 @@ pub(super) struct EntryItem {
     reason: Option<Reason>,
 }
 
-/// The item of a payment request, with everything about it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The item of a payment request, with everything about it. It holds the link's token, so it has no `Debug`.
+#[derive(Serialize)]
 pub(super) struct RequestItem {
     pk: String,
     status: Status,
@@ -55,15 +55,15 @@ pub(super) struct RequestItem {
     amount: Amount,
     currency: Currency,
     phone: Phone,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     customer_name: Option<CustomerName>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<Description>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     conversation_id: Option<ConversationId>,
-    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
+    #[serde(skip_serializing_if = "Metadata::is_empty")]
     metadata: Metadata,
-    token: Token,
+    token: String,
     #[serde(with = "milliseconds")]
     link_until: Timestamp,
     /// The deadline, which is the range key of the index `due`. It is kept after the request's end, because late money
@@ -72,7 +72,7 @@ pub(super) struct RequestItem {
     due_at: Timestamp,
     /// The hash key of the index `due`. It is present only while a deadline runs: without it, the index does not
     /// contain the item.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     due_shard: Option<u8>,
     history: Vec<EntryItem>,
     #[serde(with = "serde_dynamo::string_set")]
@@ -82,13 +82,13 @@ pub(super) struct RequestItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     updated_at: Option<i64>,
     /// All texts of all facts; absent if there is none, because DynamoDB stores no empty set.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty", with = "serde_dynamo::string_set")]
+    #[serde(skip_serializing_if = "BTreeSet::is_empty", with = "serde_dynamo::string_set")]
     facts: BTreeSet<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     checkout_id: Option<CheckoutId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     payment: Option<Payment>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     fingerprint: Option<Fingerprint>,
     /// The hash key of the index `by_agent`.
     workspace_agent: String,
@@ -98,19 +98,8 @@ pub(super) struct RequestItem {
     created: String,
     /// The time at which DynamoDB deletes the item, in seconds since the Unix epoch; absent until the request has
     /// ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     ttl: Option<i64>,
-}
-
-/// A token in an item, redacted in `Debug`.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-struct Token(String);
-
-impl std::fmt::Debug for Token {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Token(redacted)")
-    }
 }
 
 mod milliseconds {
@@ -159,7 +148,7 @@ impl From<&PaymentRequest> for RequestItem {
             description: details.description.clone(),
             conversation_id: details.conversation_id.clone(),
             metadata: details.metadata.clone(),
-            token: Token(request.token.reveal()),
+            token: request.token.reveal(),
             link_until: request.link_deadline,
             due_at: request.deadline,
             due_shard: request.status.is_open().then(|| due_shard(request.id)),
@@ -175,37 +164,5 @@ impl From<&PaymentRequest> for RequestItem {
             created: Position::after(request).to_string(),
             ttl: None,
         }
-    }
-}
-
-impl TryFrom<RequestItem> for PaymentRequest {
-    type Error = Invalid;
-
-    fn try_from(item: RequestItem) -> Result<Self, Invalid> {
-        let Position { created_at, id } = item.created.parse()?;
-        Ok(Self {
-            id,
-            workspace: item.workspace,
-            agent: item.agent,
-            details: Details {
-                order_number: item.order_number,
-                money: Money { amount: item.amount, currency: item.currency },
-                customer: Customer { phone: item.phone, name: item.customer_name },
-                description: item.description,
-                conversation_id: item.conversation_id,
-                metadata: item.metadata,
-            },
-            token: item.token.0.parse()?,
-            created_at,
-            link_deadline: item.link_until,
-            status: item.status,
-            deadline: item.due_at,
-            history: item.history.into_iter().map(HistoryEntry::from).collect(),
-            operations: item.operations,
-            facts: item.facts.into_iter().map(Fact::from_text).collect(),
-            checkout: item.checkout_id,
-            payment: item.payment,
-            fingerprint: item.fingerprint,
-        })
     }
 }

@@ -24,6 +24,15 @@ pub(super) fn request_of_key(key: &str) -> Option<PaymentRequestId> {
     key.strip_prefix(REQUEST)?.parse().ok()
 }
 
+/// Returns a key for the log: a request's as it is. Of any other only the kind, because a link's key is a secret.
+pub(super) fn redacted_key(key: &str) -> String {
+    match (request_of_key(key), key.split_once('#')) {
+        (Some(_), _) => key.to_owned(),
+        (None, Some((kind @ ("REQ" | "LINK"), _))) => format!("{kind}#…"),
+        (None, _) => "of another kind".to_owned(),
+    }
+}
+
 /// Returns the key of a link's item.
 pub(super) fn link_key(token: &LinkToken) -> String {
     format!("{LINK}{}", token.reveal())

@@ -2,10 +2,13 @@
 
 use super::error::store_error;
 use super::keys::{key, workspace_agent, workspace_month};
-use super::store::{DynamoDbStore, Item, Page, read, text};
+use super::read::{Unreadable, payment_request, position};
+use super::store::{DynamoDbStore, Item, Page};
+use crate::aws::{ATTEMPTS, INITIAL_BACKOFF};
+use crate::retry::{full_jitter, retry};
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
-use domain::ports::{Listed, Listing, Lists, Position, StoreError};
-use domain::{Audience, PaymentRequest, PaymentRequestId, WorkspaceId};
+use domain::ports::{Creations, Listed, Listing, Lists, Position, StoreError};
+use domain::{AgentId, Audience, PaymentRequest, PaymentRequestId, Timestamp, WorkspaceId};
 use futures::future::try_join_all;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -33,10 +36,41 @@ impl Lists for DynamoDbStore {
         let next = if more { positions.last().copied() } else { None };
         let ids: Vec<PaymentRequestId> = positions.iter().map(|position| position.id).collect();
         let mut found = self.get_all(&ids).await?;
-        // The index lags behind the table by moments, so a key's item may be gone.
+        // The index lags behind the table by moments, so a key's item may be gone. An item that cannot be read is left
+        // out too: the page is then shorter, and the next one starts where it would have.
         let requests = ids.iter().filter_map(|id| found.remove(id)).collect();
         Ok(Listed { requests, next })
     }
+}
+
+impl Creations for DynamoDbStore {
+    async fn latest_creations(
+        &self,
+        workspace: &WorkspaceId,
+        agent: &AgentId,
+        since: Timestamp,
+        at_most: usize,
+    ) -> Result<Vec<Timestamp>, StoreError> {
+        let text = |text: String| AttributeValue::S(text);
+        // A range key begins with a time. A colon sorts after every digit, and so after every time.
+        let low = since.saturating_add(Duration::from_millis(1)).to_string();
+        let page = Page {
+            index: "by_agent",
+            partition: ("workspace_agent", text(workspace_agent(workspace, agent))),
+            range: ("created", text(low), text(":".to_owned())),
+            newest_first: true,
+            at_most: Some(at_most),
+        };
+        self.query(page, |key| position(key).map(|position| position.created_at)).await
+    }
+}
+
+/// The error for a call that did not read a whole batch.
+enum BatchError {
+    /// The keys that were throttled, and what was found before.
+    Unprocessed { keys: Vec<Item>, found: Vec<PaymentRequest> },
+    /// The call failed.
+    Failed(StoreError),
 }
 
 impl DynamoDbStore {
@@ -60,15 +94,9 @@ impl DynamoDbStore {
         let range = ("created", AttributeValue::S(low), AttributeValue::S(end));
         let partition = (partition.0, AttributeValue::S(partition.1));
         let at_most_keys = Some(at_most + usize::from(high.is_some()));
-        let keys = self.query(Page { index, partition, range, newest_first: true, at_most: at_most_keys }).await?;
-        let mut positions = Vec::with_capacity(keys.len());
-        for key in &keys {
-            let position: Position =
-                text(key, "created")?.parse().map_err(|e: domain::Invalid| StoreError::Corrupt(e.into()))?;
-            if Some(position) != listing.after {
-                positions.push(position);
-            }
-        }
+        let page = Page { index, partition, range, newest_first: true, at_most: at_most_keys };
+        let mut positions = self.query(page, position).await?;
+        positions.retain(|position| Some(*position) != listing.after);
         positions.truncate(at_most);
         Ok(positions)
     }
@@ -102,39 +130,49 @@ impl DynamoDbStore {
         Ok(positions)
     }
 
-    /// Reads the requests with these identifiers, in any order. Missing ones are left out.
+    /// Reads the requests with these identifiers, in any order. Missing and unreadable ones are left out.
     async fn get_all(&self, ids: &[PaymentRequestId]) -> Result<HashMap<PaymentRequestId, PaymentRequest>, StoreError> {
         let batches = try_join_all(ids.chunks(BATCH).map(|batch| self.get_batch(batch))).await?;
         Ok(batches.into_iter().flatten().map(|request| (request.id, request)).collect())
     }
 
     async fn get_batch(&self, batch: &[PaymentRequestId]) -> Result<Vec<PaymentRequest>, StoreError> {
-        let mut found = Vec::with_capacity(batch.len());
-        let mut keys: Vec<Item> = batch.iter().map(|id| HashMap::from([("pk".to_owned(), key(*id))])).collect();
-        let mut pause = Duration::from_millis(25);
-        while !keys.is_empty() {
-            let asked = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
-            let asked = asked.map_err(|error| StoreError::Refused(error.into()))?;
-            let call = self.client.batch_get_item().request_items(&self.table, asked);
-            let output = call.send().await.map_err(store_error)?;
-            for item in output.responses.unwrap_or_default().remove(&self.table).unwrap_or_default() {
-                found.push(read(item)?);
+        let keys: Vec<Item> = batch.iter().map(|id| HashMap::from([("pk".to_owned(), key(*id))])).collect();
+        let attempt = |previous: Option<BatchError>| match previous {
+            Some(BatchError::Unprocessed { keys, found }) => self.get_keys(keys, found),
+            Some(BatchError::Failed(_)) | None => self.get_keys(keys.clone(), Vec::new()),
+        };
+        // The SDK has retried a call that failed, but it does not look at keys that were left over. Those were
+        // throttled, so an immediate retry would be throttled too.
+        let read = retry(attempt, |attempts, error| {
+            let again = matches!(error, BatchError::Unprocessed { .. }) && attempts < ATTEMPTS;
+            again.then(|| full_jitter(&self.doors, INITIAL_BACKOFF, attempts))
+        });
+        read.await.map_err(|error| match error {
+            BatchError::Unprocessed { .. } => {
+                StoreError::Unavailable("a batch of reads was left unprocessed too often".into())
             }
-            keys = output
-                .unprocessed_keys
-                .unwrap_or_default()
-                .remove(&self.table)
-                .map(|rest| rest.keys)
-                .unwrap_or_default();
-            if !keys.is_empty() {
-                if pause > Duration::from_secs(2) {
-                    return Err(StoreError::Unavailable("a batch of reads was left unprocessed too often".into()));
-                }
-                // Unprocessed keys were throttled, and an immediate retry would be throttled too.
-                tokio::time::sleep(pause).await;
-                pause *= 2;
-            }
+            BatchError::Failed(error) => error,
+        })
+    }
+
+    /// Reads these keys in one call, and adds what they hold to `found`.
+    async fn get_keys(
+        &self,
+        keys: Vec<Item>,
+        mut found: Vec<PaymentRequest>,
+    ) -> Result<Vec<PaymentRequest>, BatchError> {
+        let asked = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+        let asked = asked.map_err(|error| BatchError::Failed(StoreError::Refused(error.into())))?;
+        let call = self.client.batch_get_item().request_items(&self.table, asked).send();
+        let output = call.await.map_err(|error| BatchError::Failed(store_error(error)))?;
+        let items = output.responses.unwrap_or_default().remove(&self.table).unwrap_or_default();
+        found
+            .extend(items.into_iter().filter_map(|item| payment_request(item).inspect_err(Unreadable::leave_out).ok()));
+        let rest = output.unprocessed_keys.unwrap_or_default().remove(&self.table);
+        match rest.map(|rest| rest.keys).filter(|keys| !keys.is_empty()) {
+            Some(keys) => Err(BatchError::Unprocessed { keys, found }),
+            None => Ok(found),
         }
-        Ok(found)
     }
 }

@@ -7,8 +7,10 @@ mod item;
 mod keys;
 mod links;
 mod lists;
+mod read;
 mod requests;
 mod store;
 pub mod stream;
 
+pub use read::Unreadable;
 pub use store::DynamoDbStore;

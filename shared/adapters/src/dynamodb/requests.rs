@@ -3,7 +3,7 @@
 use super::condition::{checkout_update, conditional_update, record_update, retract_update};
 use super::item::RequestItem;
 use super::keys::request_key;
-use super::store::{DynamoDbStore, Written, corrupt, read};
+use super::store::{DynamoDbStore, Written, read, unwritable};
 use crate::aws::OPERATION_TIMEOUT;
 use domain::limits::WRITE_GRACE;
 use domain::ports::{Changed, Changes, Checkouts, Facts, Inserted, Inserts, Reads, StoreError};
@@ -22,7 +22,7 @@ const _: () = assert!(CHANGE_TIMEOUT.as_millis() + 1_000 <= WRITE_GRACE.as_milli
 
 impl Inserts for DynamoDbStore {
     async fn insert(&self, request: &PaymentRequest) -> Result<Inserted, StoreError> {
-        match self.put_new(to_item(RequestItem::from(request)).map_err(corrupt)?).await? {
+        match self.put_new(to_item(RequestItem::from(request)).map_err(unwritable)?).await? {
             None => Ok(Inserted::New),
             Some(existing) => Ok(Inserted::Existing(Box::new(read(existing)?))),
         }

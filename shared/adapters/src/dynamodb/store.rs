@@ -1,19 +1,18 @@
 //! The domain's store, on the AWS SDK: the table, its connection, and the calls that the ports share.
 
 use super::error::store_error;
-use super::item::RequestItem;
 use super::keys::key;
+use super::read::{Unreadable, payment_request};
 use crate::aws::client_config;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use domain::ports::{Changed, StoreError};
-use domain::{PaymentRequest, PaymentRequestId};
+use domain::{Doors, PaymentRequest, PaymentRequestId};
 use runtime::{ConfigError, Environment};
-use serde_dynamo::aws_sdk_dynamodb_1::from_item;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -26,6 +25,7 @@ pub struct DynamoDbStore {
     pub(super) client: Client,
     pub(super) table: String,
     pub(super) retention: Option<Duration>,
+    pub(super) doors: Doors,
 }
 
 /// The outcome of one conditional update.
@@ -57,7 +57,7 @@ pub(super) struct Page<'a> {
     pub(super) range: (&'a str, AttributeValue, AttributeValue),
     /// Whether to begin with the highest value.
     pub(super) newest_first: bool,
-    /// The greatest number of keys to read; `None` for all.
+    /// The greatest number of readable keys; `None` for all.
     pub(super) at_most: Option<usize>,
 }
 
@@ -72,6 +72,7 @@ impl DynamoDbStore {
             client: Client::from_conf(client_config!(aws_sdk_dynamodb, environment, "AWS_ENDPOINT_URL_DYNAMODB")),
             table: environment.require("TABLE_NAME")?.to_owned(),
             retention: None,
+            doors: environment.doors(),
         })
     }
 
@@ -102,11 +103,15 @@ impl DynamoDbStore {
     }
 
     /// Sends one conditional update.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if the item, before or after the update, cannot be read.
     pub(super) async fn write(&self, update: UpdateItemFluentBuilder) -> Result<Written, StoreError> {
+        let key = update.get_key().as_ref().and_then(|key| key.get("pk")).and_then(|pk| pk.as_s().ok()).cloned();
         match update.send().await {
             Ok(output) => match output.attributes {
                 Some(item) => Ok(Written::New(read(item)?)),
-                None => Err(StoreError::Corrupt("an update answered no item".into())),
+                None => Err(StoreError::Refused("an update answered no item".into())),
             },
             Err(SdkError::ServiceError(context))
                 if matches!(context.err(), UpdateItemError::ConditionalCheckFailedException(_)) =>
@@ -118,7 +123,16 @@ impl DynamoDbStore {
                     other => Err(StoreError::Refused(other.into())),
                 }
             }
-            Err(error) => Err(store_error(error)),
+            Err(error) => {
+                // DynamoDB refuses an update that adds to an attribute of another type as invalid. Then the item is at
+                // fault and not the call, and whoever has many requests to change goes on with the others.
+                if let (Some("ValidationException"), Some(key)) = (error.code(), key)
+                    && let Ok(Some(item)) = self.get_item(key).await
+                {
+                    read(item)?;
+                }
+                Err(store_error(error))
+            }
         }
     }
 
@@ -139,7 +153,7 @@ impl DynamoDbStore {
                 match context.into_err() {
                     PutItemError::ConditionalCheckFailedException(failed) => match failed.item {
                         Some(existing) => Ok(Some(existing)),
-                        None => Err(StoreError::Corrupt("a refused put answered no item".into())),
+                        None => Err(StoreError::Refused("a refused put answered no item".into())),
                     },
                     other => Err(StoreError::Refused(other.into())),
                 }
@@ -154,12 +168,16 @@ impl DynamoDbStore {
         Ok(get.send().await.map_err(store_error)?.item)
     }
 
-    /// Reads the keys of one page of an index.
-    pub(super) async fn query(&self, page: Page<'_>) -> Result<Vec<Item>, StoreError> {
+    /// Reads the keys of one page of an index, each by `read`, and leaves out those that cannot be read.
+    pub(super) async fn query<T>(
+        &self,
+        page: Page<'_>,
+        read: impl Fn(Item) -> Result<T, Unreadable>,
+    ) -> Result<Vec<T>, StoreError> {
         let Page { index, partition, range, newest_first, at_most } = page;
-        let (mut items, mut start) = (Vec::new(), None);
+        let (mut keys, mut start) = (Vec::new(), None);
         loop {
-            let wanted = at_most.map(|limit| limit.saturating_sub(items.len()));
+            let wanted = at_most.map(|limit| limit.saturating_sub(keys.len()));
             let output = self
                 .client
                 .query()
@@ -177,29 +195,22 @@ impl DynamoDbStore {
                 .send()
                 .await
                 .map_err(store_error)?;
-            items.extend(output.items.unwrap_or_default());
+            let found = output.items.unwrap_or_default().into_iter();
+            keys.extend(found.filter_map(|key| read(key).inspect_err(Unreadable::leave_out).ok()));
             start = output.last_evaluated_key;
-            if start.is_none() || at_most.is_some_and(|limit| items.len() >= limit) {
-                return Ok(items);
+            if start.is_none() || at_most.is_some_and(|limit| keys.len() >= limit) {
+                return Ok(keys);
             }
         }
     }
 }
 
-/// Parses a payment request from its item.
+/// Reads the payment request that a call was about.
 pub(super) fn read(item: Item) -> Result<PaymentRequest, StoreError> {
-    let item: RequestItem = from_item(item).map_err(corrupt)?;
-    item.try_into().map_err(|error: domain::Invalid| StoreError::Corrupt(error.into()))
+    payment_request(item).map_err(Unreadable::into_error)
 }
 
-pub(super) fn corrupt(error: serde_dynamo::Error) -> StoreError {
-    StoreError::Corrupt(error.into())
-}
-
-/// Returns a text attribute from an index's key.
-pub(super) fn text<'a>(item: &'a Item, attribute: &str) -> Result<&'a str, StoreError> {
-    match item.get(attribute) {
-        Some(AttributeValue::S(text)) => Ok(text),
-        _ => Err(StoreError::Corrupt(format!("an index key without its {attribute}").into())),
-    }
+/// Maps the error of an item that could not be built, which a defect alone can cause.
+pub(super) fn unwritable(error: serde_dynamo::Error) -> StoreError {
+    StoreError::Refused(error.into())
 }

@@ -8,6 +8,7 @@
 //! | [`Links`] | which request a link's token leads to |
 //! | [`Inserts`] | new requests |
 //! | [`Reads`] | one request as it is now |
+//! | [`Creations`] | when an agent's latest requests were created |
 //! | [`Changes`] | one request's changes, each decided by the transition table |
 //! | [`Checkouts`] | which checkout belongs to a clicked request |
 //! | [`Facts`] | what must be remembered about a request besides its changes |
@@ -36,4 +37,4 @@ pub use facts::Facts;
 pub use links::Links;
 pub use lists::{Listed, Listing, Lists, Position};
 pub use provider::{Checkout, Closing, PaymentProvider, ProviderError, Refunding};
-pub use requests::{Inserted, Inserts, Reads};
+pub use requests::{Creations, Inserted, Inserts, Reads};

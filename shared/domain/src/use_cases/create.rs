@@ -2,13 +2,14 @@
 
 use super::UseCaseError;
 use crate::doors::Randomness;
-use crate::id::{IdempotencyKey, OperationId, PaymentRequestId};
-use crate::limits::Limits;
+use crate::id::{Fingerprint, IdempotencyKey, OperationId, PaymentRequestId};
+use crate::limits::{CREATION_PERIOD, CreationLimit, Limits};
 use crate::payment_request::{Details, PaymentRequest};
-use crate::people::Caller;
-use crate::ports::{Inserted, Inserts, Links};
-use crate::time::Clock;
+use crate::people::{Audience, Caller};
+use crate::ports::{Creations, Inserted, Inserts, Links, Reads};
+use crate::time::{Clock, Timestamp};
 use crate::token::LinkToken;
+use std::time::Duration;
 
 /// The outcome of [`create`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,28 +18,43 @@ pub enum Created {
     New(Box<PaymentRequest>),
     /// The same details were sent under this key before. Holds the request created then, as it is now.
     Replayed(Box<PaymentRequest>),
-    /// Other details were sent under this key before.
+    /// The key was used before, for other details or for a request that the caller may not see.
     KeyReused,
+    /// The agent has created as many requests in the last minute as they may. Nothing was created.
+    LimitReached {
+        /// The time until one more can be created.
+        retry_after: Duration,
+    },
 }
 
-/// Creates a request, once per workspace and key, in two writes: the link first, then the request.
+/// Creates a request, once per workspace and key, in two writes: the link first, then the request. If `creation_limit`
+/// is set, one read before them counts the agent's latest requests.
 ///
 /// # Errors
 /// The store failed. With a key, a retry is safe.
 pub async fn create(
-    store: &(impl Links + Inserts),
+    store: &(impl Links + Inserts + Reads + Creations),
     doors: &(impl Clock + Randomness),
     limits: &Limits,
+    creation_limit: CreationLimit,
     caller: Caller,
     details: Details,
     key: Option<&IdempotencyKey>,
 ) -> Result<Created, UseCaseError> {
     let now = doors.now();
+    let audience = caller.audience();
     let id = match key {
         Some(key) => PaymentRequestId::from_key(&caller.workspace, key),
         None => PaymentRequestId::new(doors)?,
     };
     let fingerprint = key.map(|_| details.fingerprint());
+    if let Some(retry_after) = limit_reached(store, creation_limit, &caller, now).await? {
+        // A replay creates nothing, so it is not limited.
+        return Ok(match store.get(id).await? {
+            Some(existing) => repeated(Box::new(existing), fingerprint.as_ref(), &audience),
+            None => Created::LimitReached { retry_after },
+        });
+    }
     let operation = OperationId::random(doors)?;
     let mut request =
         PaymentRequest::new(id, caller, details, LinkToken::random(doors)?, now, limits.link, operation.clone());
@@ -49,7 +65,31 @@ pub async fn create(
         Inserted::New => Created::New(Box::new(request)),
         // The first attempt was applied and its response lost; the store's retry then found the request.
         Inserted::Existing(existing) if existing.operations.contains(&operation) => Created::New(existing),
-        Inserted::Existing(existing) if existing.fingerprint == request.fingerprint => Created::Replayed(existing),
-        Inserted::Existing(_) => Created::KeyReused,
+        Inserted::Existing(existing) => repeated(existing, request.fingerprint.as_ref(), &audience),
     })
+}
+
+/// Judges a create whose identifier belongs to a request that existed before.
+fn repeated(existing: Box<PaymentRequest>, fingerprint: Option<&Fingerprint>, audience: &Audience) -> Created {
+    let visible = audience.covers(&existing.workspace, &existing.agent.id);
+    if visible && existing.fingerprint.as_ref() == fingerprint {
+        Created::Replayed(existing)
+    } else {
+        Created::KeyReused
+    }
+}
+
+/// Returns the time until the agent may create another request; `None` if they may now.
+async fn limit_reached(
+    store: &impl Creations,
+    limit: CreationLimit,
+    caller: &Caller,
+    now: Timestamp,
+) -> Result<Option<Duration>, UseCaseError> {
+    let Some(at_most) = limit.requests() else { return Ok(None) };
+    let since = now.saturating_sub(CREATION_PERIOD);
+    let latest = store.latest_creations(&caller.workspace, &caller.agent.id, since, at_most).await?;
+    // Once the oldest of as many requests as are allowed has left the period, there is room for one more.
+    let oldest = latest.get(at_most - 1);
+    Ok(oldest.map(|created_at| created_at.saturating_add(CREATION_PERIOD).saturating_duration_since(now)))
 }

@@ -38,3 +38,11 @@ pub enum UseCaseError {
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
 }
+
+impl UseCaseError {
+    /// Returns whether the cause is a stored request that this version cannot read. A retry cannot help then.
+    #[must_use]
+    pub fn is_unreadable_item(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Corrupt(_)) | Self::Unsettled { store: StoreError::Corrupt(_), .. })
+    }
+}

@@ -1,0 +1,139 @@
+//! How stored items are read: attribute by attribute, and only those that are needed.
+//!
+//! An item can hold what this version does not know: after a roll back, or because a person changed it. Such an item is
+//! left out wherever many are read, so that it costs nobody else anything, and each time it is logged by its key and
+//! counted. Where one request was asked for, the call fails.
+
+use super::item::EntryItem;
+use super::keys::{redacted_key, request_of_key};
+use domain::ports::{Position, StoreError};
+use domain::{
+    Customer, Details, Fact, HistoryEntry, Metadata, Money, OperationId, PaymentRequest, PaymentRequestId, Timestamp,
+};
+use runtime::telemetry::{Metric, count};
+use serde::de::DeserializeOwned;
+use serde_dynamo::AttributeValue;
+use std::collections::{BTreeSet, HashMap};
+
+/// The error for a stored item that cannot be read.
+///
+/// It names the item and the attribute, and shows no value: an attribute may hold a phone number or a token.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the stored item {key} cannot be read: its attribute {attribute} is missing or holds an unknown value")]
+pub struct Unreadable {
+    key: String,
+    attribute: &'static str,
+}
+
+impl Unreadable {
+    /// Counts the item and returns the store's error, for a call that asked for this very item.
+    pub(super) fn into_error(self) -> StoreError {
+        count(Metric::StoredItemUnreadable);
+        StoreError::Corrupt(self.into())
+    }
+
+    /// Counts and logs the item, for a call that goes on without it.
+    pub(super) fn leave_out(&self) {
+        count(Metric::StoredItemUnreadable);
+        tracing::error!(key = self.key, attribute = self.attribute, "stored item left out: it cannot be read");
+    }
+}
+
+/// The attributes of one item, of the SDK or of a stream record. Each read removes one.
+struct Attributes<A> {
+    key: String,
+    item: HashMap<String, A>,
+}
+
+impl<A: Clone + Into<AttributeValue>> Attributes<A> {
+    fn new(item: HashMap<String, A>) -> Self {
+        let pk = item.get("pk").cloned().map(Into::into);
+        let key = if let Some(AttributeValue::S(pk)) = pk { redacted_key(&pk) } else { redacted_key("") };
+        Self { key, item }
+    }
+
+    fn unreadable(&self, attribute: &'static str) -> Unreadable {
+        Unreadable { key: self.key.clone(), attribute }
+    }
+
+    /// Reads an attribute that may be missing; NULL counts as missing.
+    fn optional<T: DeserializeOwned>(&mut self, attribute: &'static str) -> Result<Option<T>, Unreadable> {
+        match self.item.remove(attribute).map(Into::into) {
+            None | Some(AttributeValue::Null(_)) => Ok(None),
+            Some(value) => serde_dynamo::from_attribute_value(value).map(Some).map_err(|_| self.unreadable(attribute)),
+        }
+    }
+
+    /// Reads an attribute that every item has.
+    fn required<T: DeserializeOwned>(&mut self, attribute: &'static str) -> Result<T, Unreadable> {
+        self.optional(attribute)?.ok_or_else(|| self.unreadable(attribute))
+    }
+
+    /// Reads an attribute that every item has, and parses it.
+    fn parsed<T>(&mut self, attribute: &'static str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, Unreadable> {
+        let text: String = self.required(attribute)?;
+        parse(&text).ok_or_else(|| self.unreadable(attribute))
+    }
+
+    fn time(&mut self, attribute: &'static str) -> Result<Timestamp, Unreadable> {
+        let milliseconds = self.required(attribute)?;
+        Timestamp::from_milliseconds(milliseconds).map_err(|_| self.unreadable(attribute))
+    }
+}
+
+/// Reads a payment request. The attributes of the indexes and the time to live are not needed.
+pub(super) fn payment_request<A: Clone + Into<AttributeValue>>(
+    item: HashMap<String, A>,
+) -> Result<PaymentRequest, Unreadable> {
+    let mut item = Attributes::new(item);
+    let id = item.parsed("pk", request_of_key)?;
+    // The version is the history's length. Its attribute has to be a number all the same, for every change adds to it.
+    item.required::<u64>("version")?;
+    let Position { created_at, .. } = item.parsed("created", |text| text.parse().ok())?;
+    Ok(PaymentRequest {
+        id,
+        workspace: item.required("workspace")?,
+        agent: item.required("agent")?,
+        details: Details {
+            order_number: item.required("order_number")?,
+            money: Money { amount: item.required("amount")?, currency: item.required("currency")? },
+            customer: Customer { phone: item.required("phone")?, name: item.optional("customer_name")? },
+            description: item.optional("description")?,
+            conversation_id: item.optional("conversation_id")?,
+            metadata: item.optional::<Metadata>("metadata")?.unwrap_or_default(),
+        },
+        token: item.parsed("token", |text| text.parse().ok())?,
+        created_at,
+        link_deadline: item.time("link_until")?,
+        status: item.required("status")?,
+        deadline: item.time("due_at")?,
+        history: item.required::<Vec<EntryItem>>("history")?.into_iter().map(HistoryEntry::from).collect(),
+        operations: item.optional::<BTreeSet<OperationId>>("operations")?.unwrap_or_default(),
+        facts: item.optional::<BTreeSet<String>>("facts")?.into_iter().flatten().map(Fact::from_text).collect(),
+        checkout: item.optional("checkout_id")?,
+        payment: item.optional("payment")?,
+        fingerprint: item.optional("fingerprint")?,
+    })
+}
+
+/// Reads the request that a link leads to.
+pub(super) fn target_of_link<A: Clone + Into<AttributeValue>>(
+    item: HashMap<String, A>,
+) -> Result<PaymentRequestId, Unreadable> {
+    Attributes::new(item).required("request_id")
+}
+
+/// Reads a key of the index `by_agent` or `by_month`.
+pub(super) fn position<A: Clone + Into<AttributeValue>>(key: HashMap<String, A>) -> Result<Position, Unreadable> {
+    let mut key = Attributes::new(key);
+    let id = key.parsed("pk", request_of_key)?;
+    key.parsed("created", |text| text.parse().ok().filter(|position: &Position| position.id == id))
+}
+
+/// Reads a key of the index `due`: the request, and when it is due.
+pub(super) fn due<A: Clone + Into<AttributeValue>>(
+    key: HashMap<String, A>,
+) -> Result<(PaymentRequestId, Timestamp), Unreadable> {
+    let mut key = Attributes::new(key);
+    Ok((key.parsed("pk", request_of_key)?, key.time("due_at")?))
+}
