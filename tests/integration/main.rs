@@ -18,6 +18,7 @@ mod faults;
 mod inputs;
 mod life;
 mod load;
+mod message_order;
 mod messages;
 mod names;
 mod pages;
