@@ -3,6 +3,7 @@
 mod aws;
 pub mod channel;
 pub mod dynamodb;
+mod endpoint;
 pub mod eventbridge;
 mod http_client;
 mod json;
