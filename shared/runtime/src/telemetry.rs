@@ -22,6 +22,8 @@ pub enum Metric {
     ExpiredUnconfirmed,
     /// A message that was abandoned: the customer did not receive it, or its delivery is unknown.
     DeliveryFailed,
+    /// A channel's report on a link, of a type that this version does not know.
+    DeliveryReportUnknown,
     /// A stream record that can never be turned into an event.
     DeadLetter,
     /// The time from a request's deadline until its expiry was processed.
@@ -45,6 +47,7 @@ impl Metric {
             Self::WebhookRefused => "WebhookRefused",
             Self::ExpiredUnconfirmed => "ExpiredUnconfirmed",
             Self::DeliveryFailed => "DeliveryFailed",
+            Self::DeliveryReportUnknown => "DeliveryReportUnknown",
             Self::DeadLetter => "DeadLetter",
             Self::ExpiryLag => "ExpiryLag",
             Self::RefundAge => "RefundAge",
