@@ -64,10 +64,10 @@ async fn a_delayed_payment_costs_two_more_write_units() {
     }
 }
 
-/// On a channel that does not drop repeats, each of a request's two usual messages is claimed. Release 0.2 writes a
-/// claim in two forms, which have to fit into the item's first kilobyte.
+/// On a channel that does not drop repeats, each of a request's two usual messages is claimed and settled. Release 0.2
+/// writes a claim in two forms, which have to fit into the item's first kilobyte.
 #[tokio::test]
-async fn a_claim_to_a_message_costs_one_write_unit_and_leaves_the_item_below_a_kilobyte() {
+async fn a_claim_to_a_message_costs_two_write_units_and_leaves_the_item_below_a_kilobyte() {
     let handlers = Handlers::start().await;
     let (id, token) = handlers.sent().await;
     let request: PaymentRequestId = id.parse().unwrap();
@@ -75,19 +75,21 @@ async fn a_claim_to_a_message_costs_one_write_unit_and_leaves_the_item_below_a_k
     let store = handlers.faulty_store();
     handlers.proxy.take_calls();
     store.record_fact(request, &claim(1)).await.unwrap();
+    store.record_fact(request, &Fact::MessageSettled { version: 1 }).await.unwrap();
     let first = handlers.proxy.take_calls();
     handlers.click(&token).await;
     handlers.pay(&id, SystemClock.now()).await;
     let life = handlers.proxy.take_calls();
     store.record_fact(request, &claim(3)).await.unwrap();
+    store.record_fact(request, &Fact::MessageSettled { version: 3 }).await.unwrap();
     let second = handlers.proxy.take_calls();
     for claimed in [&first, &second] {
-        assert_eq!((reads_and_writes(claimed), write_units(claimed)), ((0, 1), 1.0), "{claimed:?}");
+        assert_eq!((reads_and_writes(claimed), write_units(claimed)), ((0, 2), 2.0), "{claimed:?}");
     }
     assert!(write_units(&life) <= 6.0, "click and pay cost no more than without claims: {life:?}");
     let size = handlers.item_size(&id).await;
-    println!("item with two claims: {size} bytes");
-    assert!(size <= 1024, "{size} bytes: each further kilobyte costs another unit with every write");
+    println!("item with two claims, both settled: {size} bytes");
+    assert!(size <= 1024, "{size} bytes: each further kilobyte costs another unit at every write");
 }
 
 #[tokio::test]

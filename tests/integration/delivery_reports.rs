@@ -2,12 +2,14 @@
 //! it is reported and over whatever route. Forged reports change nothing.
 
 use adapters::ChannelName::{self, Clickatell, Sms, Webhook, WhatsApp};
+use adapters::{ConfiguredReports, ReportedOutcome};
 use domain::{Clock as _, SystemClock, Timestamp};
 use futures::future::join_all;
-use runtime::Function;
 use runtime::hmac::hexadecimal;
 use runtime::webhook::Secrets;
+use runtime::{Environment, Function};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tests::channels::{Channels, Reply, TOKEN, clickatell_refusal};
@@ -279,20 +281,16 @@ async fn a_report_costs_one_write_unit() {
 #[tokio::test]
 async fn the_recorded_reason_is_the_channels() {
     let setting = Setting::of(Sms).await;
-    for (kind, reason) in [
-        ("TEXT_INVALID", "invalid_recipient"),
-        ("TEXT_BLOCKED", "undelivered"),
-        ("TEXT_CARRIER_BLOCKED", "undelivered"),
-        ("TEXT_CARRIER_UNREACHABLE", "undelivered"),
-        ("TEXT_SPAM", "channel_refused"),
-        ("TEXT_PROTECT_BLOCKED", "channel_refused"),
-    ] {
+    for (kind, reason) in &text_events() {
         let (id, _, message) = setting.accepted().await;
         // A failure at the carrier may be temporary, so an event that is not final changes nothing.
         setting.reports.invoke(&notification(&text_event(&message, kind, false))).await.unwrap();
         assert_eq!(setting.reasons(&id).await.len(), 1, "{kind}");
         setting.reports.invoke(&notification(&text_event(&message, kind, true))).await.unwrap();
-        setting.assert_failed(&id, reason).await;
+        match reason {
+            Some(reason) => setting.assert_failed(&id, reason).await,
+            None => assert_eq!(setting.reasons(&id).await, [Value::Null], "{kind}"),
+        }
     }
     let setting = Setting::of(WhatsApp).await;
     for (code, reason) in [
@@ -330,6 +328,35 @@ async fn the_recorded_reason_is_the_channels() {
     }
 }
 
+/// Returns every type of event of AWS End User Messaging, with the reason that it means, if it means a failure. The
+/// template's tests hold the same table against AWS's model of the service.
+fn text_events() -> BTreeMap<String, Option<String>> {
+    serde_json::from_str(include_str!("../template/text-events.json")).unwrap()
+}
+
+#[tokio::test]
+async fn an_event_of_a_new_type_is_ignored_and_known_as_such() {
+    let setting = Setting::of(Sms).await;
+    let (id, _, message) = setting.accepted().await;
+    setting.handlers.proxy.take_calls();
+    let event = text_event(&message, "TEXT_LOST_ON_THE_MOON", true);
+    setting.reports.invoke(&notification(&event)).await.unwrap();
+    assert_eq!(setting.handlers.proxy.take_calls(), []);
+    assert_eq!(setting.reasons(&id).await, [Value::Null]);
+    let reports = ConfiguredReports::new(&Environment::default().with("CHANNEL", Sms.as_str())).unwrap();
+    let read = |event: &Value| reports.read_notification(&event.to_string()).unwrap();
+    assert_eq!(read(&event), ReportedOutcome::Unknown { event_type: "TEXT_LOST_ON_THE_MOON".to_owned() });
+    // A type is logged, so it never brings a number or a line break along.
+    let strange = text_event(&message, "TEXT_27831234567\n", true);
+    assert_eq!(read(&strange), ReportedOutcome::Unknown { event_type: "TEXT_".to_owned() });
+    // The account may have other messages.
+    assert_eq!(read(&text_event(&json!({}), "TEXT_LOST_ON_THE_MOON", true)), ReportedOutcome::NotFailed);
+    for kind in text_events().keys() {
+        let outcome = read(&text_event(&message, kind, true));
+        assert!(!matches!(outcome, ReportedOutcome::Unknown { .. }), "{kind}");
+    }
+}
+
 #[tokio::test]
 async fn a_failed_link_of_a_clicked_or_ended_request_adds_no_entry() {
     for &channel in ChannelName::ALL {
@@ -359,16 +386,18 @@ async fn a_failure_that_a_run_has_recorded_is_not_recorded_again() {
     setting.assert_failed(&id, "delivery_unconfirmed").await;
     setting.report(&message, Outcome::Failed).await;
     setting.assert_failed(&id, "delivery_unconfirmed").await;
-    // A rejection that the run has recorded is not replaced by a report that comes later.
+    // A rejection that the run has recorded is not replaced by a report that comes later. A message that was rejected
+    // has no report of its own, so the report carries the mark that the message had.
     let (id, _) = setting.handlers.sent().await;
     let (_, event) = setting.handlers.events(&id).await.pop().unwrap();
-    let mark = {
-        let (_, _, other) = setting.accepted().await;
-        other["messages"][0]["clientMessageId"].clone()
-    };
     setting.channels.next(&[Reply::Refused(400, clickatell_refusal(25))]);
     setting.run(&event).await;
-    assert_eq!(setting.post(&update(&mark, 23, "DELIVERY_FAILURE")).await.status, 200);
+    setting.assert_failed(&id, "invalid_recipient").await;
+    let rejected = setting.channels.calls_made().pop().unwrap();
+    setting.handlers.proxy.take_calls();
+    setting.report(&rejected, Outcome::Failed).await;
+    let writes = setting.handlers.proxy.take_calls();
+    assert_eq!(writes.len(), 1, "the report is about this request: {writes:?}");
     setting.assert_failed(&id, "invalid_recipient").await;
 }
 

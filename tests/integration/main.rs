@@ -20,6 +20,7 @@ mod inputs;
 mod life;
 mod limits;
 mod load;
+mod message_order;
 mod messages;
 mod names;
 mod pages;

@@ -76,6 +76,7 @@ async fn money_for_a_canceled_request_sends_no_text() {
     let system = System::shared(&[]).await;
     let (alice, phone) = (system.alice().await, phone());
     let sent = alice.sent_to(&phone).await;
+    system.wait_for_texts(&phone, 1).await;
     alice.cancel(id(&sent)).await;
     assert_eq!(system.webhook(&paid(&sent, "pay_1", now())).await.status, 200);
     alice.wait_for(id(&sent), "refunded").await;
@@ -102,6 +103,7 @@ async fn a_text_repeats_the_order_number_as_the_agent_wrote_it() {
     let mut order = order(&phone);
     order["order_number"] = "№ 7/ä <b>".into();
     let sent = alice.sent_as(&order).await;
+    system.wait_for_texts(&phone, 1).await;
     alice.cancel(id(&sent)).await;
     let texts = system.wait_for_texts(&phone, 2).await;
     assert!(texts[0].contains(" for order № 7/ä <b>: "), "{texts:?}");

@@ -3,6 +3,7 @@
 
 use adapters::{ChannelName, ProviderName};
 use runtime::{ConfigError, Environment, Function};
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 type Make = fn(&Environment) -> Result<Box<dyn Function>, ConfigError>;
@@ -265,4 +266,35 @@ fn starts_with_these_alone(make: Make, channel: ChannelName, settings: &[Needed]
         }
     }
     all
+}
+
+/// The template's parameters are held against the same table.
+#[tokio::test]
+async fn personal_data_and_secrets_are_sent_encrypted_or_stay_on_the_machine() {
+    let addresses: Vec<Value> = serde_json::from_str(include_str!("../template/addresses.json")).unwrap();
+    let with = |settings: &[(&'static str, &'static str)], more: &[(&'static str, &'static str)]| {
+        environment(settings.iter().chain(more).copied())
+    };
+    let whatsapp =
+        with(SETTINGS, &[("CHANNEL", "whatsapp"), ("WHATSAPP_PHONE_NUMBER_ID", "1"), ("WHATSAPP_ACCESS_TOKEN", "t")]);
+    let clickatell =
+        with(SETTINGS, &[("CHANNEL", "clickatell"), ("CLICKATELL_CHANNEL", "sms"), ("CLICKATELL_API_KEY", "k")]);
+    let endpoints: [(&str, &str, Make, Environment); 6] = [
+        ("CHANNEL_WEBHOOK_URL", "complete", notify::function, with(SETTINGS, &[])),
+        ("WHATSAPP_API_URL", "base", notify::function, whatsapp),
+        ("CLICKATELL_API_URL", "base", notify::function, clickatell),
+        ("SANDBOX_PROVIDER_URL", "base", link_click::function, with(SETTINGS, &[])),
+        ("STRIPE_API_URL", "base", link_click::function, with(&stripe_settings(), &[])),
+        ("STRIPE_CHECKOUT_ORIGIN", "origin", link_click::function, with(&stripe_settings(), &[])),
+    ];
+    for (name, kind, make, settings) in endpoints {
+        for row in &addresses {
+            let address = row["address"].as_str().unwrap();
+            let accepted = row["accepted_as"].as_array().unwrap().iter().any(|accepted| accepted == kind);
+            let result = make(&settings.clone().with(name, address));
+            let line = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
+            assert_eq!(result.is_ok(), accepted, "{name}={address}: {line}");
+            assert!(line.is_empty() || line.contains(name), "{line}");
+        }
+    }
 }

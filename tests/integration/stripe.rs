@@ -3,7 +3,7 @@
 
 use domain::limits::PROVIDER_GRACE;
 use domain::use_cases::expire::Settled;
-use domain::{Clock as _, PaymentRequest, Status, SystemClock};
+use domain::{Clock as _, Currency, PaymentRequest, Status, SystemClock};
 use futures::future::join_all;
 use http::Method;
 use serde_json::{Value, json};
@@ -646,4 +646,58 @@ async fn paid_by_hand(stripe: &Stripe, id: &str) -> String {
     let session = session["id"].as_str().unwrap().to_owned();
     assert_eq!(stripe.press(&session, "pay", "succeeded").await, 303);
     session
+}
+
+/// The adapter's tables and the stand-in's were written independently.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_create_takes_stripe_takes_and_what_stripe_refuses_create_refuses() {
+    let (stripe, handlers) = Stripe::with_handlers(300, 900).await;
+    let session = async |currency: &str, units: i64| {
+        let answer = stripe
+            .call(
+                Method::POST,
+                "/v1/checkout/sessions",
+                &[
+                    ("mode", "payment"),
+                    ("success_url", "https://pay.example.com/p/x"),
+                    ("line_items[0][quantity]", "1"),
+                    ("line_items[0][price_data][currency]", currency),
+                    ("line_items[0][price_data][unit_amount]", &units.to_string()),
+                    ("line_items[0][price_data][product_data][name]", "Order 1"),
+                ],
+            )
+            .await;
+        answer["error"].is_null()
+    };
+    // An amount that is neither too small nor too large in any currency, nor between two that can be charged.
+    let accepts = async |currency: Currency| {
+        let created = handlers.create_over(200_000, currency.code()).await;
+        let taken = session(&currency.code().to_lowercase(), 200_000).await;
+        assert_eq!(created.status == 201, taken, "{currency}: {created:?}");
+        taken
+    };
+    let mut accepted = 0;
+    for currency in Currency::all_in_force().chain(Currency::all_former()) {
+        accepted += usize::from(accepts(currency).await);
+    }
+    assert!(accepted > 130, "Stripe takes more than 135 currencies, and this knows {accepted}");
+    // Stripe's smallest amount in each currency, in the minor unit and in Stripe's.
+    for (currency, minor_units, units, smaller_units) in [
+        ("ZAR", 50, 50, 49),
+        ("USD", 50, 50, 49),
+        ("GBP", 30, 30, 29),
+        ("JPY", 50, 50, 49),
+        ("HUF", 17_500, 17_500, 17_499),
+        ("TWD", 1, 1, 0),
+        ("KES", 1, 1, 0),
+        ("KWD", 10, 10, 9),
+        ("ISK", 1, 100, 99),
+        ("UGX", 1, 100, 99),
+        ("MGA", 100, 1, 0),
+    ] {
+        let code = currency.to_lowercase();
+        assert_eq!(handlers.create_over(minor_units, currency).await.status, 201, "{currency}");
+        assert!(session(&code, units).await && !session(&code, smaller_units).await, "{currency}");
+        assert_eq!(handlers.create_over(minor_units - 1, currency).await.status, 422, "{currency}");
+    }
 }

@@ -10,6 +10,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
 
 /// The token or API key that every interface accepts.
 pub const TOKEN: &str = "EAAJB-test-token-1_2==";
@@ -21,6 +22,9 @@ pub enum Reply {
     Taken,
     /// The channel accepts the message and delivers it, but its answer is lost.
     AnswerLost,
+    /// The channel works on the message until [`Channels::release`] is called, and then delivers it. A message whose
+    /// sender has stopped waiting is not delivered.
+    Held,
     /// The channel rejects the message with this status and body.
     Refused(u16, Value),
 }
@@ -42,7 +46,7 @@ pub struct Received {
 struct Ledger {
     replies: VecDeque<Reply>,
     always: Option<Reply>,
-    calls: usize,
+    calls: Vec<Value>,
     received: Vec<Received>,
 }
 
@@ -51,14 +55,37 @@ pub struct Channels {
     /// The address that they listen on.
     pub url: String,
     ledger: Arc<Mutex<Ledger>>,
+    released: watch::Sender<bool>,
+}
+
+#[derive(Clone)]
+struct Shared {
+    ledger: Arc<Mutex<Ledger>>,
+    released: watch::Receiver<bool>,
 }
 
 impl Channels {
     /// Starts the channels on a free port.
     pub async fn start() -> Self {
         let ledger = Arc::new(Mutex::new(Ledger::default()));
-        let url = crate::serve(Router::new().fallback(call).with_state(Arc::clone(&ledger))).await;
-        Self { url, ledger }
+        let (released, receiver) = watch::channel(false);
+        let shared = Shared { ledger: Arc::clone(&ledger), released: receiver };
+        let url = crate::serve(Router::new().fallback(call).with_state(shared)).await;
+        Self { url, ledger, released }
+    }
+
+    /// Delivers the messages that are held, and those that will be.
+    pub fn release(&self) {
+        self.released.send_replace(true);
+    }
+
+    /// Waits until this many calls have been made.
+    pub async fn wait_for_calls(&self, count: usize) {
+        crate::system::eventually("the call to the channel", async || {
+            let calls = self.calls();
+            if calls >= count { Ok(()) } else { Err(format!("{calls} calls")) }
+        })
+        .await;
     }
 
     /// Sets the outcomes of the next messages, in order; messages after them are accepted.
@@ -74,7 +101,13 @@ impl Channels {
     /// Returns the number of calls made so far.
     #[must_use]
     pub fn calls(&self) -> usize {
-        self.ledger.lock().unwrap().calls
+        self.ledger.lock().unwrap().calls.len()
+    }
+
+    /// Returns the bodies of all calls so far, oldest first.
+    #[must_use]
+    pub fn calls_made(&self) -> Vec<Value> {
+        self.ledger.lock().unwrap().calls.clone()
     }
 
     /// Returns the messages that phones received, oldest first.
@@ -87,8 +120,10 @@ impl Channels {
 /// The result of reading a call: the message and the channel's answer, or the rejection.
 type Read = Result<(Received, u16, Value), (u16, Value)>;
 
-async fn call(State(ledger): State<Arc<Mutex<Ledger>>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+async fn call(State(shared): State<Shared>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let Shared { ledger, mut released } = shared;
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let made = body.clone();
     let read = match uri.path() {
         "/" => sms(&headers, body),
         "/v25.0/106540352242922/messages" => whatsapp(&headers, body),
@@ -96,25 +131,29 @@ async fn call(State(ledger): State<Arc<Mutex<Ledger>>>, uri: Uri, headers: Heade
         "/chat" => chat(body),
         other => Err((404, json!({ "error": format!("nothing at {other}") }))),
     };
-    let mut ledger = ledger.lock().unwrap();
-    ledger.calls += 1;
-    let (received, status, answer) = match read {
-        Ok((received, status, answer)) => (Received { headers: header_lines(&headers), ..received }, status, answer),
-        Err((status, answer)) => return respond(status, &answer),
+    let (received, status, answer, reply) = {
+        let mut ledger = ledger.lock().unwrap();
+        ledger.calls.push(made);
+        let (received, status, answer) = match read {
+            Ok((received, status, answer)) => {
+                (Received { headers: header_lines(&headers), ..received }, status, answer)
+            }
+            Err((status, answer)) => return respond(status, &answer),
+        };
+        let reply = ledger.always.clone().or_else(|| ledger.replies.pop_front()).unwrap_or(Reply::Taken);
+        (received, status, answer, reply)
     };
-    let reply = ledger.always.clone().or_else(|| ledger.replies.pop_front()).unwrap_or(Reply::Taken);
     match reply {
-        Reply::Refused(status, answer) => respond(status, &answer),
-        Reply::Taken => {
-            ledger.received.push(received);
-            respond(status, &answer)
-        }
-        Reply::AnswerLost => {
-            ledger.received.push(received);
-            let cut = futures::stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]);
-            Response::builder().header("content-length", "100").body(Body::from_stream(cut)).unwrap()
-        }
+        Reply::Refused(status, answer) => return respond(status, &answer),
+        Reply::Held => drop(released.wait_for(|released| *released).await),
+        Reply::Taken | Reply::AnswerLost => {}
     }
+    ledger.lock().unwrap().received.push(received);
+    if let Reply::AnswerLost = reply {
+        let cut = futures::stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]);
+        return Response::builder().header("content-length", "100").body(Body::from_stream(cut)).unwrap();
+    }
+    respond(status, &answer)
 }
 
 fn respond(status: u16, answer: &Value) -> Response {

@@ -33,6 +33,12 @@ impl Clock for FixedClock {
     }
 }
 
+/// Returns `Doors` whose clock always shows this time.
+#[must_use]
+pub fn doors_at(now: Timestamp) -> Doors {
+    Doors::new(FixedClock(now), SystemRandomness)
+}
+
 /// Expires a request as the function `expire` does, with a clock and a provider that the test chooses.
 ///
 /// # Errors
@@ -43,7 +49,7 @@ pub async fn expire(
     now: Timestamp,
     id: PaymentRequestId,
 ) -> Result<Settled, UseCaseError> {
-    let doors = Doors::new(FixedClock(now), SystemRandomness);
+    let doors = doors_at(now);
     match expire_unclicked(store, &doors, id).await? {
         Found::Settled(settled) => Ok(settled),
         Found::Unpaid(request) => settle_unpaid(store, provider, &doors, "https://pay.example.com", *request).await,

@@ -9,6 +9,7 @@ import http.client
 import http.server
 import json
 import os
+import select
 import signal
 import subprocess
 import tempfile
@@ -29,7 +30,7 @@ class Webhooks:
     """Where the stand-in sends its webhooks."""
 
     def __init__(self):
-        self.events, self.forged, self.api = [], [], None
+        self.events, self.bodies, self.forged, self.api = [], [], [], None
         webhooks = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -38,6 +39,7 @@ class Webhooks:
                 signature = self.headers["stripe-signature"]
                 try:
                     webhooks.events.append(stripe.Webhook.construct_event(body, signature, SECRET))
+                    webhooks.bodies.append(body)
                 except (ValueError, stripe.SignatureVerificationError) as error:
                     webhooks.forged.append(error)
                 status, _ = post(webhooks.api, "/webhooks/stripe", body, {"stripe-signature": signature})
@@ -270,6 +272,36 @@ class Refunds(unittest.TestCase):
             CLIENT.v1.refunds.create({"payment_intent": intent.id, "amount": 15001})
         self.assertEqual(CLIENT.v1.refunds.create({"payment_intent": intent.id}).amount, 15000)
 
+    def test_a_reason_is_one_that_stripe_knows_and_is_kept(self):
+        intent = self.paid()
+        for reason in ("nonsense", "expired_uncaptured_charge"):
+            with self.assertRaises(stripe.InvalidRequestError) as refusal:
+                CLIENT.v1.refunds.create({"payment_intent": intent.id, "reason": reason})
+            self.assertEqual(refusal.exception.param, "reason")
+        refund = CLIENT.v1.refunds.create({"payment_intent": intent.id, "reason": "duplicate"})
+        self.assertEqual(CLIENT.v1.refunds.retrieve(refund.id).reason, "duplicate")
+
+    def test_a_list_has_a_limit_and_says_whether_there_is_more(self):
+        intent = self.paid()
+        made = [CLIENT.v1.refunds.create({"payment_intent": intent.id, "amount": 100}).id for _ in range(12)][::-1]
+
+        def listed(**parameters):
+            page = CLIENT.v1.refunds.list({"payment_intent": intent.id, **parameters})
+            return [refund.id for refund in page.data], page.has_more
+
+        self.assertEqual(listed(), (made[:10], True))
+        self.assertEqual(listed(limit=1), (made[:1], True))
+        self.assertEqual(listed(limit=11), (made[:11], True))
+        self.assertEqual(listed(limit=12), (made, False))
+        self.assertEqual(listed(limit=100), (made, False))
+        self.assertEqual(listed(limit=5, starting_after=made[8]), (made[9:], False))
+        for limit in (0, 101, -1, "x"):
+            with self.assertRaises(stripe.InvalidRequestError) as refusal:
+                listed(limit=limit)
+            self.assertEqual(refusal.exception.param, "limit", limit)
+        whole = CLIENT.v1.refunds.list({"payment_intent": intent.id, "limit": 5}).auto_paging_iter()
+        self.assertEqual([refund.id for refund in whole], made)
+
     def test_a_payment_that_has_not_succeeded_is_not_refunded(self):
         session = create()
         press(session, "declined")
@@ -313,18 +345,28 @@ class Idempotency(unittest.TestCase):
     def test_a_key_in_use_is_a_conflict(self):
         key = uuid.uuid4().hex
         body = urllib.parse.urlencode({"mode": "payment"}).encode()
-        slow = http.client.HTTPConnection(urllib.parse.urlsplit(BASE).netloc, timeout=PATIENCE)
-        slow.putrequest("POST", "/stripe/v1/checkout/sessions")
-        for name, value in (
-            ("authorization", f"Bearer {KEY}"),
-            ("idempotency-key", key),
-            ("content-length", str(len(body))),
-            ("content-type", "application/x-www-form-urlencoded"),
-        ):
-            slow.putheader(name, value)
-        slow.endheaders()
+
+        def begin():
+            slow = http.client.HTTPConnection(urllib.parse.urlsplit(BASE).netloc, timeout=PATIENCE)
+            slow.putrequest("POST", "/stripe/v1/checkout/sessions")
+            for name, value in (
+                ("authorization", f"Bearer {KEY}"),
+                ("idempotency-key", key),
+                ("content-length", str(len(body))),
+                ("content-type", "application/x-www-form-urlencoded"),
+            ):
+                slow.putheader(name, value)
+            slow.endheaders()
+            return slow
+
+        slow = begin()
 
         def conflict():
+            nonlocal slow
+            if select.select([slow.sock], [], [], 0)[0]:
+                # It came while the other call had the key, and was refused itself.
+                slow.close()
+                slow = begin()
             try:
                 # Refused for its parameters, which leaves the key free, until the other call has arrived.
                 create(key, mode="nonsense")
@@ -372,6 +414,7 @@ class Refusals(unittest.TestCase):
 
         now = int(time.time())
         unit_amount = "line_items[0][price_data][unit_amount]"
+        currency = "line_items[0][price_data][currency]"
         for changes, param, code in (
             ({"success_url": "nonsense"}, "success_url", "url_invalid"),
             ({"nonsense": 1}, "nonsense", "parameter_unknown"),
@@ -381,11 +424,47 @@ class Refusals(unittest.TestCase):
             (item(unit_amount="x"), unit_amount, "parameter_invalid_integer"),
             (item(unit_amount=49), unit_amount, "amount_too_small"),
             (item(unit_amount=100000000), unit_amount, "amount_too_large"),
+            (item(currency="zar", unit_amount=1), unit_amount, "amount_too_small"),
+            (item(currency="bgn"), currency, None),
+            (item(currency="xxx"), currency, None),
+            (item(currency="zzz"), currency, None),
+            ({"line_items": [{**item()["line_items"][0], "quantity": 0}]}, "line_items[0][quantity]", None),
+            ({"mode": "nonsense"}, "mode", None),
+            ({"locale": "tlh"}, "locale", None),
+            ({"locale": "EN"}, "locale", None),
+            ({"client_reference_id": "x" * 201}, "client_reference_id", None),
+            ({"success_url": f"{BASE}/{'x' * 5000}"}, "success_url", None),
+            ({"adaptive_pricing": {"enabled": "perhaps"}}, "adaptive_pricing[enabled]", None),
+            (
+                {"line_items": [{**item()["line_items"][0], "nonsense": 1}]},
+                "line_items[0][nonsense]",
+                "parameter_unknown",
+            ),
+            ({"metadata": {"x" * 41: "1"}}, f"metadata[{'x' * 41}]", None),
+            ({"metadata": {"x": "1" * 501}}, "metadata[x]", None),
+            ({"metadata": {f"x{place}": "1" for place in range(51)}}, None, None),
         ):
             with self.assertRaises(stripe.InvalidRequestError) as refusal:
                 create(**changes)
-            self.assertEqual(refusal.exception.param, param, changes)
+            self.assertEqual(refusal.exception.http_status, 400, changes)
+            self.assertIn(param, (None, refusal.exception.param), changes)
             self.assertIn(code, (None, refusal.exception.code), changes)
+        for taken in ({"locale": "en-GB"}, {"client_reference_id": "x" * 200}, item(currency="zar", unit_amount=50)):
+            self.assertEqual(create(**taken).status, "open", taken)
+
+    def test_a_version_that_the_stand_in_does_not_speak_is_refused(self):
+        session = create()
+        for version in ("1999-01-01", "2020-08-27", "2026-09-30.clover", "nonsense"):
+            for call in (
+                lambda version=version: CLIENT.v1.checkout.sessions.create(order(), {"stripe_version": version}),
+                lambda version=version: CLIENT.v1.checkout.sessions.retrieve(
+                    session.id, {}, {"stripe_version": version}
+                ),
+            ):
+                with self.assertRaises(stripe.InvalidRequestError) as refusal:
+                    call()
+                self.assertEqual(refusal.exception.http_status, 400, version)
+                self.assertIn("version", str(refusal.exception))
 
 
 class Signatures(unittest.TestCase):

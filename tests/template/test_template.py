@@ -1,6 +1,12 @@
 """Tests that the template keeps every rule, and that each rule detects a template that breaks it."""
 
+import json
+import pathlib
+import re
 import unittest
+
+import botocore.loaders
+from samtranslator.yaml_helper import yaml_parse
 
 import rules
 from deployment import TEMPLATE, Deployment
@@ -185,6 +191,56 @@ BREACHES = {
 }
 
 
+# Addresses, each with the kinds of address that it can be. An integration test holds the functions against this table.
+ADDRESSES = json.loads((pathlib.Path(__file__).parent / "addresses.json").read_text())
+
+# The parameters with an address that is sent personal data or secrets, each with its kind.
+ENDPOINTS = {
+    "SandboxProviderUrl": "base",
+    "StripeApiUrl": "base",
+    "StripeCheckoutOrigin": "origin",
+    "ChannelWebhookUrl": "complete",
+    "WhatsAppApiUrl": "base",
+    "ClickatellApiUrl": "base",
+}
+
+
+class Addresses(unittest.TestCase):
+    def test_a_parameter_accepts_the_addresses_that_a_function_starts_with(self):
+        for name, kind in ENDPOINTS.items():
+            pattern = PARAMETERS[name]["AllowedPattern"]
+            for row in ADDRESSES:
+                with self.subTest(parameter=name, address=row["address"]):
+                    accepted = re.fullmatch(pattern, row["address"]) is not None
+                    self.assertEqual(accepted, kind in row["accepted_as"])
+
+    def test_no_other_parameter_has_an_address_of_this_kind(self):
+        # What a browser or Cognito calls, and where customers reach the API, have rules of their own.
+        others = {"PublicBaseUrl", "JwtIssuer", "SignInEndpoints"}
+        with_address = {
+            name for name, parameter in PARAMETERS.items() if "https://" in parameter.get("AllowedPattern", "")
+        }
+        self.assertEqual(with_address, others | ENDPOINTS.keys())
+
+
+# Every type of event of AWS End User Messaging, with what it means for a text that `delivery-report` reads.
+TEXT_EVENTS = json.loads((pathlib.Path(__file__).parent / "text-events.json").read_text())
+
+
+class TextEvents(unittest.TestCase):
+    def test_the_table_has_every_type_in_the_model_of_the_service(self):
+        model = botocore.loaders.Loader().load_service_model("pinpoint-sms-voice-v2", "service-2")
+        # These stand for all types, or for all of one kind.
+        kinds = {"ALL", "TEXT_ALL", "VOICE_ALL", "MEDIA_ALL", "RCS_ALL"}
+        self.assertEqual(set(TEXT_EVENTS), set(model["shapes"]["EventType"]["enum"]) - kinds)
+
+    def test_the_configuration_set_reports_the_types_that_mean_a_failure_and_no_others(self):
+        (configuration,) = DEPLOYMENT.properties("AWS::SMSVOICE::ConfigurationSet").values()
+        (destination,) = configuration["EventDestinations"]
+        failures = sorted(kind for kind, reason in TEXT_EVENTS.items() if reason)
+        self.assertEqual(destination["MatchingEventTypes"], failures)
+
+
 class Template(unittest.TestCase):
     """One test for each rule, and one for its breaches."""
 
@@ -209,6 +265,7 @@ def detects_breaches(rule):
 
 
 DEPLOYMENT = Deployment(TEXT)
+PARAMETERS = yaml_parse(TEXT)["Parameters"]
 for rule in RULES:
     setattr(Template, f"test_{rule.__name__}", keeps(rule))
     setattr(Template, f"test_a_breach_is_detected__{rule.__name__}", detects_breaches(rule))

@@ -1,7 +1,7 @@
 //! Records a channel's reports that a link which it had accepted did not reach the customer. A report arrives over
 //! HTTP, by `POST /delivery-reports/{channel}`, or as a notification within the AWS account.
 
-use adapters::{ChannelName, ConfiguredReports, DynamoDbStore};
+use adapters::{ChannelName, ConfiguredReports, DynamoDbStore, ReportedOutcome};
 use domain::use_cases::UseCaseError;
 use domain::use_cases::notify::{DeliveryReportOutcome, record_delivery_report};
 use domain::{DeliveryReport, Doors};
@@ -125,9 +125,14 @@ impl Reports {
     /// The first notification that is unreadable or could not be recorded.
     async fn record_notifications(&self, notifications: &[Notification]) -> Result<(), InvocationError> {
         for notification in notifications {
-            let report = self.channel.read_notification(&notification.sns.message);
-            if let Some(report) = report.map_err(InvocationError::Event)? {
-                self.record(report).await.map_err(InvocationError::work)?;
+            let outcome = self.channel.read_notification(&notification.sns.message);
+            match outcome.map_err(InvocationError::Event)? {
+                ReportedOutcome::Failed(report) => self.record(report).await.map_err(InvocationError::work)?,
+                ReportedOutcome::NotFailed => {}
+                ReportedOutcome::Unknown { event_type } => {
+                    count(Metric::DeliveryReportUnknown);
+                    tracing::warn!(event_type, "delivery report ignored: unknown type");
+                }
             }
         }
         Ok(())

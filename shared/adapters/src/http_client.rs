@@ -11,12 +11,10 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper_util::client::legacy::Error as HyperError;
-use runtime::{ConfigError, Environment};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::error::Error;
 use std::time::Duration;
-use url::Url;
 
 /// The timeout of name resolution, connection and TLS over the internet. A lost first packet is sent again after a
 /// second (RFC 6298, section 2).
@@ -208,26 +206,4 @@ pub(crate) fn is_failure_to_connect(error: &(dyn Error + 'static)) -> bool {
         cause = error.source();
     }
     false
-}
-
-/// Parses an address that secrets and customers can be sent to, because nobody on the way can read along; `None` for
-/// any other.
-pub(crate) fn safe(text: &str) -> Option<Url> {
-    let url: Url = text.parse().ok()?;
-    let loopback = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
-    let bare =
-        url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
-    (bare && (url.scheme() == "https" || (url.scheme() == "http" && loopback))).then_some(url)
-}
-
-/// Reads an address from a variable's text, and removes a trailing slash.
-///
-/// # Errors
-/// The address is neither `https` nor on the loopback interface.
-pub(crate) fn address(text: &str, name: &str) -> Result<String, ConfigError> {
-    let text = text.trim_end_matches('/');
-    match safe(text) {
-        Some(_) => Ok(text.to_owned()),
-        None => Err(Environment::invalid(name, "an https address, or an http one on the loopback interface")),
-    }
 }

@@ -3,6 +3,7 @@
 mod aws;
 pub mod channel;
 pub mod dynamodb;
+mod endpoint;
 pub mod eventbridge;
 mod http_client;
 mod json;
@@ -11,7 +12,7 @@ pub mod provider;
 mod retry;
 pub mod secrets;
 
-pub use channel::{ChannelName, ConfiguredChannel, ConfiguredReports};
+pub use channel::{ChannelName, ConfiguredChannel, ConfiguredReports, ReportedOutcome};
 pub use dynamodb::DynamoDbStore;
 pub use eventbridge::EventBus;
 pub use provider::{ConfiguredProvider, ConfiguredWebhooks, ProviderName};

@@ -97,7 +97,7 @@ pub fn link_event_id(id: PaymentRequestId) -> String {
 }
 
 /// The position of the history entry whose event carries the link.
-const LINK_VERSION: usize = 1;
+pub(crate) const LINK_VERSION: usize = 1;
 
 impl PaymentRequestEvent {
     /// Returns the events of a request's history, oldest first, without those of its first `seen` entries.

@@ -24,6 +24,8 @@ pub enum Metric {
     DeliveryFailed,
     /// A stored item that this version cannot read.
     StoredItemUnreadable,
+    /// A channel's report on a link, of a type that this version does not know.
+    DeliveryReportUnknown,
     /// A stream record that can never be turned into an event.
     DeadLetter,
     /// The time from a request's deadline until its expiry was processed.
@@ -48,6 +50,7 @@ impl Metric {
             Self::ExpiredUnconfirmed => "ExpiredUnconfirmed",
             Self::DeliveryFailed => "DeliveryFailed",
             Self::StoredItemUnreadable => "StoredItemUnreadable",
+            Self::DeliveryReportUnknown => "DeliveryReportUnknown",
             Self::DeadLetter => "DeadLetter",
             Self::ExpiryLag => "ExpiryLag",
             Self::RefundAge => "RefundAge",

@@ -3,8 +3,8 @@
 use super::amount;
 use super::error::{AccountError, ApiError};
 use super::objects::{
-    Charge, ChargeStatus, Checkout, IntentStatus, LineItem, PaymentIntent, PaymentStatus, Refund, RefundStatus,
-    Session, SessionStatus, VERSION, load, save,
+    Charge, ChargeStatus, Checkout, IntentStatus, LineItem, NewPrice, PaymentIntent, PaymentStatus, Refund,
+    RefundStatus, Session, SessionStatus, VERSION, load, save,
 };
 use super::parameters::Parameters;
 use super::webhook;
@@ -20,6 +20,22 @@ use stand_in_host::{Doors, Identifiers as _};
 const SHORTEST_SESSION: i64 = 30 * 60;
 /// The maximum and default lifetime of a session, in seconds.
 const LONGEST_SESSION: i64 = 24 * 60 * 60;
+
+/// The greatest number of line items of a session that takes one payment.
+const LINE_ITEMS: usize = 100;
+/// The greatest length of `client_reference_id`, in characters.
+const REFERENCE_CHARACTERS: usize = 200;
+/// The languages of the payment page (<https://docs.stripe.com/api/checkout/sessions/create>).
+const LOCALES: &[&str] = &[
+    "auto", "bg", "cs", "da", "de", "el", "en", "en-GB", "es", "es-419", "et", "fi", "fil", "fr", "fr-CA", "hi-IN",
+    "hr", "hu", "id", "it", "ja", "ko", "lt", "lv", "ms", "mt", "nb", "nl", "pl", "pt", "pt-BR", "ro", "ru", "sk",
+    "sl", "sv", "th", "tr", "vi", "zh", "zh-HK", "zh-TW",
+];
+/// The reasons that a merchant can give for a refund (<https://docs.stripe.com/api/refunds/create>).
+const REFUND_REASONS: &[&str] = &["duplicate", "fraudulent", "requested_by_customer"];
+/// The bounds and the default of the number of objects in a list (<https://docs.stripe.com/api/pagination>).
+const LIST_LIMITS: std::ops::RangeInclusive<i64> = 1..=100;
+const LIST_LIMIT: i64 = 10;
 
 /// The supported parameters of a new session; Stripe supports more.
 pub(super) const SESSION_PARAMETERS: &[&str] = &[
@@ -45,7 +61,7 @@ pub(super) const REFUND_PARAMETERS: &[&str] =
     &["amount", "charge", "expand[]", "metadata[*]", "payment_intent", "reason"];
 
 /// The supported parameters of a list of refunds.
-pub(super) const REFUNDS_PARAMETERS: &[&str] = &["expand[]", "limit", "payment_intent"];
+pub(super) const REFUNDS_PARAMETERS: &[&str] = &["expand[]", "limit", "payment_intent", "starting_after"];
 
 /// The outcome of the refunds of a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -106,14 +122,18 @@ impl<'a> Account<'a> {
 
     /// Creates a session from its parameters, and stores it.
     pub(super) fn create_session(&mut self, given: &Parameters) -> Result<Session, AccountError> {
+        given.one_of("mode", &["payment", "setup", "subscription"])?;
         if given.required("mode")? != "payment" {
-            return Err(ApiError::parameter("parameter_unknown", "mode", "The stand-in takes payments alone.").into());
+            return Err(ApiError::invalid("mode", "The stand-in takes payments alone.").into());
+        }
+        if given.boolean("adaptive_pricing[enabled]")? == Some(true) {
+            return Err(ApiError::invalid("adaptive_pricing[enabled]", "The stand-in converts no currencies.").into());
         }
         let success_url = given.url("success_url")?;
         let success_url = success_url.ok_or_else(|| {
             ApiError::parameter("parameter_missing", "success_url", "Missing required param: success_url.")
         })?;
-        let line_items = self.line_items(given)?;
+        let (line_items, notes) = self.line_items(given)?;
         let (total, currency) = total(&line_items)?;
         let expires_at = given.integer("expires_at")?.unwrap_or(self.now + LONGEST_SESSION);
         if expires_at < self.now + SHORTEST_SESSION {
@@ -125,17 +145,16 @@ impl<'a> Account<'a> {
             return Err(ApiError::parameter("parameter_invalid_integer", "expires_at", message).into());
         }
         let id = self.identifier(if self.settings.livemode { "cs_live_a1" } else { "cs_test_a1" });
-        let text = |name| Ok::<_, ApiError>(given.text(name)?.map(str::to_owned));
         let session = Session {
             amount_subtotal: total,
             amount_total: total,
             cancel_url: given.url("cancel_url")?,
-            client_reference_id: text("client_reference_id")?,
+            client_reference_id: given.text_of_at_most("client_reference_id", REFERENCE_CHARACTERS)?.map(str::to_owned),
             created: self.now,
             currency,
             expires_at,
             livemode: self.settings.livemode,
-            locale: text("locale")?,
+            locale: given.one_of("locale", LOCALES)?.map(str::to_owned),
             metadata: given.metadata("metadata")?,
             payment_intent: None,
             payment_status: PaymentStatus::Unpaid,
@@ -146,34 +165,49 @@ impl<'a> Account<'a> {
             id,
         };
         let intent_metadata = given.metadata("payment_intent_data[metadata]")?;
-        let checkout = Checkout { session, line_items, intent_metadata, failed: false, refunds_wait: false };
+        let checkout = Checkout { session, line_items, notes, intent_metadata, failed: false, refunds_wait: false };
         self.save_checkout(&checkout)?;
         Ok(checkout.session)
     }
 
-    /// Parses the line items of a new session.
-    fn line_items(&self, given: &Parameters) -> Result<Vec<LineItem>, ApiError> {
-        let mut items = Vec::new();
+    /// Parses the line items of a new session, and the products' own descriptions.
+    fn line_items(&self, given: &Parameters) -> Result<(Vec<LineItem>, Vec<Option<String>>), ApiError> {
+        let (mut items, mut notes) = (Vec::new(), Vec::new());
         for place in 0.. {
             let item = format!("line_items[{place}]");
             if !given.has(&item) {
                 break;
             }
-            let quantity = given.integer(&format!("{item}[quantity]"))?.unwrap_or(1);
+            if place == LINE_ITEMS {
+                return Err(ApiError::invalid("line_items", format!("There can be at most {LINE_ITEMS} line items.")));
+            }
+            let quantity = format!("{item}[quantity]");
+            let quantity = match given.integer(&quantity)? {
+                Some(count @ ..=0) => {
+                    let message = format!("This value must be greater than or equal to 1: {count}.");
+                    return Err(ApiError::parameter("parameter_invalid_integer", &quantity, message));
+                }
+                count => count.unwrap_or(1),
+            };
             let unit_amount = given.required_integer(&format!("{item}[price_data][unit_amount]"))?;
             let currency = given.required(&format!("{item}[price_data][currency]"))?.to_ascii_lowercase();
             let name = given.required(&format!("{item}[price_data][product_data][name]"))?;
             let note = given.text(&format!("{item}[price_data][product_data][description]"))?;
-            items.push(LineItem {
-                id: self.identifier("li_"),
-                amount_total: quantity.saturating_mul(unit_amount),
-                currency,
-                description: name.to_owned(),
-                quantity,
-                rest: LineItem::rest(note),
-            });
+            notes.push(note.map(str::to_owned));
+            let price = NewPrice {
+                id: self.identifier("price_"),
+                product: self.identifier("prod_"),
+                created: self.now,
+                currency: &currency,
+                livemode: self.settings.livemode,
+                unit_amount,
+            };
+            let amount_total = quantity.saturating_mul(unit_amount);
+            let rest = LineItem::rest(&price, amount_total);
+            let (id, description) = (self.identifier("li_"), name.to_owned());
+            items.push(LineItem { id, amount_total, currency, description, quantity, rest });
         }
-        Ok(items)
+        Ok((items, notes))
     }
 
     /// Returns the session with this identifier. An open session past its expiry is expired first.
@@ -325,6 +359,7 @@ impl<'a> Account<'a> {
             let message = format!("Charge {} has already been refunded.", charge.id);
             return Err(ApiError::refused(message).with_code("charge_already_refunded").into());
         }
+        let reason = given.one_of("reason", REFUND_REASONS)?;
         let amount = given.integer("amount")?.unwrap_or(left);
         if amount < 1 {
             let message = "This value must be greater than or equal to 1.";
@@ -348,7 +383,7 @@ impl<'a> Account<'a> {
             payment_intent: charge.payment_intent.clone(),
             pending_reason: waits.then(|| "insufficient_funds".to_owned()),
             status: if waits { RefundStatus::Pending } else { RefundStatus::Succeeded },
-            rest: Refund::rest(),
+            rest: Refund::rest(reason),
         };
         save(self.transaction, &charge.id, &charge)?;
         save(self.transaction, &refund.id, &refund)?;
@@ -360,10 +395,22 @@ impl<'a> Account<'a> {
         Ok(refund)
     }
 
-    /// Returns the refunds of a payment, newest first.
-    pub(super) fn refunds(&self, given: &Parameters) -> Result<Vec<Refund>, AccountError> {
-        let intent = given.required("payment_intent")?;
-        Ok(self.refunds_of(intent)?)
+    /// Returns a page of the refunds of a payment, newest first, and whether there are more.
+    pub(super) fn refunds(&self, given: &Parameters) -> Result<(Vec<Refund>, bool), AccountError> {
+        let limit = given.integer("limit")?.unwrap_or(LIST_LIMIT);
+        let Some(limit) = usize::try_from(limit).ok().filter(|_| LIST_LIMITS.contains(&limit)) else {
+            let message = format!("Limit must be between {} and {}.", LIST_LIMITS.start(), LIST_LIMITS.end());
+            return Err(ApiError::parameter("parameter_invalid_integer", "limit", message).into());
+        };
+        let mut refunds = self.refunds_of(given.required("payment_intent")?)?;
+        if let Some(last) = given.text("starting_after")? {
+            let place = refunds.iter().position(|refund| refund.id == last);
+            let place = place.ok_or_else(|| ApiError::missing("refund", "starting_after", last))?;
+            refunds.drain(..=place);
+        }
+        let has_more = refunds.len() > limit;
+        refunds.truncate(limit);
+        Ok((refunds, has_more))
     }
 
     fn refunds_of(&self, intent: &str) -> rusqlite::Result<Vec<Refund>> {
@@ -518,8 +565,7 @@ fn total(items: &[LineItem]) -> Result<(i64, String), ApiError> {
         return Err(ApiError::parameter("parameter_missing", "line_items", "Missing required param: line_items."));
     };
     if items.iter().any(|item| item.currency != first.currency) {
-        let parameter = "line_items[0][price_data][currency]";
-        return Err(ApiError::parameter("parameter_invalid_string", parameter, "All line items need one currency."));
+        return Err(ApiError::invalid("line_items[0][price_data][currency]", "All line items need one currency."));
     }
     let total = items.iter().fold(0_i64, |sum, item| sum.saturating_add(item.amount_total));
     amount::check(total, &first.currency)?;

@@ -127,7 +127,8 @@ impl Operation {
             Self::ReadCharge(id) => stored(transaction, "charge", "ch_", "charge", id)?,
             Self::CreateRefund => json!(account.refund(given)?),
             Self::ListRefunds => {
-                json!({ "object": "list", "url": "/v1/refunds", "has_more": false, "data": account.refunds(given)? })
+                let (refunds, has_more) = account.refunds(given)?;
+                json!({ "object": "list", "url": "/v1/refunds", "has_more": has_more, "data": refunds })
             }
             Self::ReadRefund(id) => stored(transaction, "refund", "re_", "refund", id)?,
         };
@@ -194,7 +195,7 @@ pub(super) async fn call(
     };
     set(CONTENT_TYPE, "application/json");
     set(REQUEST_ID, &request_id);
-    set(STRIPE_VERSION, text(&headers, &STRIPE_VERSION).unwrap_or(VERSION));
+    set(STRIPE_VERSION, VERSION);
     if let Some(key) = &key {
         set(IDEMPOTENCY_KEY, key);
     }
@@ -221,6 +222,11 @@ async fn answer(
 ) -> Result<Result<ApiResponse, ApiError>, ProblemResponse> {
     if let Err(error) = authorize(headers, &stripe.secret_key) {
         return Ok(Err(error));
+    }
+    if let Some(version) = headers.get(&STRIPE_VERSION)
+        && version != VERSION
+    {
+        return Ok(Err(ApiError::version(&String::from_utf8_lossy(version.as_bytes()))));
     }
     let Some(operation) = Operation::read(method, &path) else {
         return Ok(Err(ApiError::unrecognized(method, uri.path())));

@@ -1,5 +1,6 @@
 //! Stripe's error responses (<https://docs.stripe.com/api/errors>).
 
+use super::objects::VERSION;
 use http::StatusCode;
 use serde_json::{Map, Value};
 
@@ -29,6 +30,18 @@ impl ApiError {
     /// Builds the error for an invalid parameter.
     pub(super) fn parameter(code: &'static str, param: &str, message: impl Into<String>) -> Self {
         Self { param: Some(param.to_owned()), before_work: true, ..Self::refused(message).with_code(code) }
+    }
+
+    /// Builds the error for an invalid parameter whose kind of error has no code
+    /// (<https://docs.stripe.com/error-codes>).
+    pub(super) fn invalid(param: &str, message: impl Into<String>) -> Self {
+        Self { param: Some(param.to_owned()), before_work: true, ..Self::refused(message) }
+    }
+
+    /// Builds the error for a version of the interface that the stand-in does not speak.
+    pub(super) fn version(given: &str) -> Self {
+        let message = format!("Invalid Stripe API version: {given}. This stand-in speaks {VERSION} alone.");
+        Self { before_work: true, ..Self::refused(message) }
     }
 
     /// Builds the error for an object that does not exist.

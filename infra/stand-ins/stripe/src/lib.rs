@@ -241,11 +241,11 @@ fn submitted(account: &mut Account<'_>, checkout: Checkout, applied: bool) -> Fo
 
 impl From<Checkout> for Order {
     fn from(checkout: Checkout) -> Self {
-        let Checkout { session, line_items, failed, .. } = checkout;
+        let Checkout { session, line_items, notes, failed, .. } = checkout;
         let names: Vec<&str> = line_items.iter().map(|item| item.description.as_str()).collect();
         Self {
             name: names.join(", "),
-            description: line_items.first().and_then(|item| item.note()).map(str::to_owned),
+            description: notes.into_iter().next().flatten(),
             amount: amount::display(session.amount_total, &session.currency),
             address: format!("/stripe/c/pay/{}", session.id),
             state: match (session.status, session.payment_status) {

@@ -27,6 +27,9 @@ pub(super) type Metadata = BTreeMap<String, String>;
 pub(super) struct Checkout {
     pub(super) session: Session,
     pub(super) line_items: Vec<LineItem>,
+    /// The products' own descriptions, one for each line item, which the payment page shows.
+    #[serde(default)]
+    pub(super) notes: Vec<Option<String>>,
     /// The metadata for the payment intent, once it exists.
     pub(super) intent_metadata: Metadata,
     /// Whether the customer paid and the money did not arrive.
@@ -179,74 +182,137 @@ pub(super) enum RefundStatus {
     Failed,
 }
 
-/// Returns the fields of a JSON object: those that are constant for a kind of Stripe object.
-fn rest(object: Value) -> Map<String, Value> {
-    match object {
+/// Returns the fields that are constant for a kind of Stripe object: those of a JSON object, and those that are always
+/// null, by their names.
+fn rest(object: Value, null: &str) -> Map<String, Value> {
+    let fields = match object {
         Value::Object(fields) => fields,
         _ => Map::new(),
-    }
+    };
+    fields.into_iter().chain(null.split_ascii_whitespace().map(|name| (name.to_owned(), Value::Null))).collect()
 }
 
 impl Session {
     pub(super) fn rest() -> Map<String, Value> {
-        rest(json!({
-            "object": "checkout.session", "adaptive_pricing": { "enabled": false }, "after_expiration": null,
-            "allow_promotion_codes": null,
-            "automatic_tax": { "enabled": false, "liability": null, "provider": null, "status": null },
-            "billing_address_collection": null, "client_secret": null, "consent": null, "consent_collection": null,
-            "currency_conversion": null, "custom_fields": [], "customer": null, "customer_creation": "if_required",
-            "customer_details": null, "customer_email": null, "discounts": [], "invoice": null, "mode": "payment",
-            "payment_link": null, "payment_method_collection": "if_required", "payment_method_options": {},
-            "payment_method_types": ["card", "customer_balance"], "phone_number_collection": { "enabled": false },
-            "recovered_from": null, "setup_intent": null, "shipping_options": [], "submit_type": null,
-            "subscription": null, "ui_mode": "hosted_page",
-            "total_details": { "amount_discount": 0, "amount_shipping": 0, "amount_tax": 0 },
-        }))
+        rest(
+            json!({
+                "object": "checkout.session",
+                "adaptive_pricing": { "enabled": false },
+                "automatic_tax": { "enabled": false, "liability": null, "provider": null, "status": null },
+                "custom_fields": [],
+                "custom_text": {
+                    "after_submit": null, "shipping_address": null, "submit": null, "terms_of_service_acceptance": null,
+                },
+                "customer_creation": "if_required",
+                "discounts": [],
+                "mode": "payment",
+                "payment_method_collection": "if_required",
+                "payment_method_options": {},
+                "payment_method_types": ["card", "customer_balance"],
+                "phone_number_collection": { "enabled": false },
+                "shipping_options": [],
+                "total_details": { "amount_discount": 0, "amount_shipping": 0, "amount_tax": 0 },
+                "ui_mode": "hosted_page",
+            }),
+            "after_expiration allow_promotion_codes allowed_payment_method_types billing_address_collection \
+             client_secret collected_information consent consent_collection currency_conversion customer \
+             customer_account customer_details customer_email integration_identifier invoice invoice_creation \
+             managed_payments origin_context payment_link payment_method_configuration_details permissions \
+             recovered_from saved_payment_method_options setup_intent shipping_address_collection shipping_cost \
+             submit_type subscription wallet_options",
+        )
     }
 }
 
-impl LineItem {
-    /// Returns the constant fields of a line item. `note` is the product's own description.
-    pub(super) fn rest(note: Option<&str>) -> Map<String, Value> {
-        rest(json!({
-            "object": "item", "amount_discount": 0, "amount_tax": 0, "price": { "product_description": note },
-        }))
-    }
+/// The price of a line item, which is made together with it.
+pub(super) struct NewPrice<'a> {
+    pub(super) id: String,
+    pub(super) product: String,
+    pub(super) created: i64,
+    pub(super) currency: &'a str,
+    pub(super) livemode: bool,
+    pub(super) unit_amount: i64,
+}
 
-    /// Returns the product's own description.
-    pub(super) fn note(&self) -> Option<&str> {
-        self.rest.get("price")?.get("product_description")?.as_str()
+impl LineItem {
+    /// Returns the constant fields of a line item, and those that follow from its price.
+    pub(super) fn rest(price: &NewPrice<'_>, total: i64) -> Map<String, Value> {
+        let NewPrice { id, product, created, currency, livemode, unit_amount } = price;
+        rest(
+            json!({
+                "object": "item",
+                "amount_discount": 0,
+                "amount_subtotal": total,
+                "amount_tax": 0,
+                "metadata": {},
+                // A price that is made for one session cannot be used again.
+                "price": {
+                    "id": id, "object": "price", "active": false, "billing_scheme": "per_unit", "created": created,
+                    "currency": currency, "custom_unit_amount": null, "livemode": livemode, "lookup_key": null,
+                    "metadata": {}, "nickname": null, "product": product, "recurring": null,
+                    "tax_behavior": "unspecified", "tiers_mode": null, "transform_quantity": null, "type": "one_time",
+                    "unit_amount": unit_amount, "unit_amount_decimal": unit_amount.to_string(),
+                },
+            }),
+            "adjustable_quantity",
+        )
     }
 }
 
 impl PaymentIntent {
     pub(super) fn rest(client_secret: &str) -> Map<String, Value> {
-        rest(json!({
-            "object": "payment_intent", "amount_capturable": 0, "cancellation_reason": null,
-            "capture_method": "automatic_async", "client_secret": client_secret,
-            "confirmation_method": "automatic", "customer": null, "description": null, "next_action": null,
-            "payment_method": null,
-            "payment_method_types": ["card", "customer_balance"], "receipt_email": null, "setup_future_usage": null,
-        }))
+        rest(
+            json!({
+                "object": "payment_intent",
+                "amount_capturable": 0,
+                "capture_method": "automatic_async",
+                "client_secret": client_secret,
+                "confirmation_method": "automatic",
+                "payment_method_options": {},
+                "payment_method_types": ["card", "customer_balance"],
+            }),
+            "allowed_payment_method_types application application_fee_amount automatic_payment_methods \
+             cancellation_reason customer customer_account description excluded_payment_method_types \
+             managed_payments next_action on_behalf_of payment_method payment_method_configuration_details \
+             payment_record processing receipt_email review setup_future_usage shipping source \
+             statement_descriptor statement_descriptor_suffix transfer_group",
+        )
     }
 }
 
 impl Charge {
     pub(super) fn rest() -> Map<String, Value> {
-        rest(json!({
-            "object": "charge", "application_fee": null, "balance_transaction": null, "captured": true,
-            "customer": null, "description": null, "disputed": false, "failure_message": null, "payment_method": null,
-            "receipt_url": null,
-        }))
+        let address = json!({
+            "city": null, "country": null, "line1": null, "line2": null, "postal_code": null, "state": null,
+        });
+        rest(
+            json!({
+                "object": "charge",
+                "billing_details": { "address": address, "email": null, "name": null, "phone": null, "tax_id": null },
+                "captured": true,
+                "disputed": false,
+                "fraud_details": {},
+            }),
+            "application application_fee application_fee_amount balance_transaction \
+             calculated_statement_descriptor customer description failure_balance_transaction failure_message \
+             on_behalf_of outcome payment_method payment_method_details receipt_email receipt_number receipt_url \
+             review shipping source source_transfer statement_descriptor statement_descriptor_suffix \
+             transfer_data transfer_group",
+        )
     }
 }
 
 impl Refund {
-    pub(super) fn rest() -> Map<String, Value> {
-        rest(json!({
-            "object": "refund", "balance_transaction": null, "reason": null, "receipt_number": null,
-            "source_transfer_reversal": null, "transfer_reversal": null,
-        }))
+    /// Returns the constant fields of a refund. `reason` is the merchant's.
+    pub(super) fn rest(reason: Option<&str>) -> Map<String, Value> {
+        rest(
+            json!({
+                "object": "refund",
+                "reason": reason,
+            }),
+            "balance_transaction customer customer_account payment_method receipt_number source_transfer_reversal \
+             transfer_reversal",
+        )
     }
 }
 

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 const METADATA_PAIRS: usize = 50;
 const METADATA_KEY_CHARACTERS: usize = 40;
 const METADATA_VALUE_CHARACTERS: usize = 500;
+/// The maximum length of any text.
+const TEXT_CHARACTERS: usize = 5_000;
 
 /// The parameters of a call, by their full names.
 #[derive(Debug)]
@@ -45,8 +47,37 @@ impl Parameters {
                 name,
                 format!("You passed an empty string for '{name}'."),
             )),
+            Some(text) if text.chars().count() > TEXT_CHARACTERS => {
+                Err(ApiError::invalid(name, format!("Invalid string: it must be at most {TEXT_CHARACTERS} characters")))
+            }
             text => Ok(text),
         }
+    }
+
+    /// Returns an optional text of at most this many characters.
+    pub(super) fn text_of_at_most(&self, name: &str, characters: usize) -> Result<Option<&str>, ApiError> {
+        match self.text(name)? {
+            Some(text) if text.chars().count() > characters => {
+                Err(ApiError::invalid(name, format!("Invalid string: it must be at most {characters} characters")))
+            }
+            text => Ok(text),
+        }
+    }
+
+    /// Returns an optional text that must be one of these.
+    pub(super) fn one_of(&self, name: &str, choices: &[&str]) -> Result<Option<&str>, ApiError> {
+        match self.text(name)? {
+            Some(text) if !choices.contains(&text) => {
+                Err(ApiError::invalid(name, format!("Invalid {name}: must be one of {}", choices.join(", "))))
+            }
+            text => Ok(text),
+        }
+    }
+
+    /// Returns an optional truth value.
+    pub(super) fn boolean(&self, name: &str) -> Result<Option<bool>, ApiError> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| ApiError::invalid(name, format!("Invalid boolean: {text}")))
     }
 
     /// Returns a required text.
@@ -99,7 +130,7 @@ impl Parameters {
                 && metadata.len() < METADATA_PAIRS;
             if !fits {
                 let message = "Metadata can have up to 50 keys of up to 40 characters, with values of up to 500.";
-                return Err(ApiError::parameter("parameter_invalid_string", whole, message));
+                return Err(ApiError::invalid(whole, message));
             }
             metadata.insert(key.to_owned(), value.clone());
         }
@@ -173,7 +204,14 @@ mod tests {
         assert_eq!(code(parameters.url("expires_at").unwrap_err()), "url_invalid");
         assert_eq!(code(parameters.required("other").unwrap_err()), "parameter_missing");
         let long = read(&format!("metadata[a]={}", "x".repeat(501))).unwrap();
-        assert_eq!(code(long.metadata("metadata").unwrap_err()), "parameter_invalid_string");
+        assert_eq!(refusal(&long.metadata("metadata").unwrap_err()), (String::new(), "metadata[a]".to_owned()));
+        let invalid = |error: ApiError| assert_eq!(refusal(&error), (String::new(), "mode".to_owned()));
+        let parameters = read("mode=nonsense").unwrap();
+        invalid(parameters.one_of("mode", &["payment"]).unwrap_err());
+        invalid(parameters.boolean("mode").unwrap_err());
+        invalid(parameters.text_of_at_most("mode", 7).unwrap_err());
+        assert_eq!(parameters.text_of_at_most("mode", 8).unwrap(), Some("nonsense"));
+        invalid(read(&format!("mode={}", "x".repeat(5_001))).unwrap().text("mode").unwrap_err());
     }
 
     #[test]

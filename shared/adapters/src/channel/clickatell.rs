@@ -5,7 +5,8 @@ use super::exchange::{by_status, described, exchange, read};
 use super::reports::Reports;
 use super::sender::{Sender, refused};
 use super::token::Token;
-use crate::http_client::{HttpClient, HttpResponse, address};
+use crate::endpoint::Endpoint;
+use crate::http_client::{HttpClient, HttpResponse};
 use crate::json::{lenient_list, null_as_default};
 use crate::names::names;
 use crate::secrets::SecretSource;
@@ -72,7 +73,8 @@ impl ClickatellChannel {
     /// A variable is missing or invalid.
     pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         let route = environment.parse("CLICKATELL_CHANNEL", &Route::alternatives())?;
-        let api = address(environment.get("CLICKATELL_API_URL").unwrap_or(API_URL), "CLICKATELL_API_URL")?;
+        let api = environment.get("CLICKATELL_API_URL").unwrap_or(API_URL);
+        let api = Endpoint::base(api, "CLICKATELL_API_URL")?.into_string();
         Ok(Self {
             doors: environment.doors(),
             http: HttpClient::unpooled(),

@@ -23,6 +23,7 @@ use runtime::webhook_error::WebhookError;
 use runtime::{ConfigError, Environment};
 
 pub use self::clickatell::{ClickatellChannel, ClickatellReports};
+pub use self::reports::ReportedOutcome;
 pub use self::sms::{SmsChannel, SmsReports};
 pub use self::webhook::{ChatReports, WebhookChannel};
 pub use self::whatsapp::{WhatsAppChannel, WhatsAppReports};
@@ -173,11 +174,11 @@ impl ConfiguredReports {
         with_channel!(self, reports => reports.come_as_notifications())
     }
 
-    /// Reads a notification within the AWS account, and returns the link that will not arrive, if any.
+    /// Reads a notification within the AWS account.
     ///
     /// # Errors
     /// The notification is not a report of this channel.
-    pub fn read_notification(&self, message: &str) -> Result<Option<DeliveryReport>, serde_json::Error> {
+    pub fn read_notification(&self, message: &str) -> Result<ReportedOutcome, serde_json::Error> {
         with_channel!(self, reports => reports.read_notification(message))
     }
 }

@@ -4,6 +4,20 @@ use domain::{DeliveryReport, Timestamp};
 use http::HeaderMap;
 use runtime::webhook_error::WebhookError;
 
+/// What a notification within the AWS account says about a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReportedOutcome {
+    /// The link will not arrive.
+    Failed(DeliveryReport),
+    /// The link arrived or still may, or the notification is about no link of ours.
+    NotFailed,
+    /// The notification is about a link of ours, and of a type that this version does not know.
+    Unknown {
+        /// The type, without characters that it should not have.
+        event_type: String,
+    },
+}
+
 /// The reports of one channel. The default methods suit a channel that reports nothing.
 pub(super) trait Reports: Send + Sync {
     /// Returns the maximum size of a report over HTTP, in bytes; `None` if the channel does not report over HTTP.
@@ -31,8 +45,8 @@ pub(super) trait Reports: Send + Sync {
         false
     }
 
-    /// Reads a notification, and returns the link that will not arrive, if any.
-    fn read_notification(&self, _message: &str) -> Result<Option<DeliveryReport>, serde_json::Error> {
-        Ok(None)
+    /// Reads a notification.
+    fn read_notification(&self, _message: &str) -> Result<ReportedOutcome, serde_json::Error> {
+        Ok(ReportedOutcome::NotFailed)
     }
 }

@@ -4,14 +4,14 @@ use crate::aws::INITIAL_BACKOFF;
 use crate::retry::{full_jitter, retry};
 use crate::secrets::SecretError;
 use domain::ports::{Cause, ChannelError, Message};
-use domain::{DeliveryFailure, Doors};
+use domain::{DeliveryFailure, Doors, Timestamp};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 /// The number of attempts for one message within one run of the function.
 const ATTEMPTS: u32 = 4;
-/// The time after the first attempt within which the last one must begin. With the longest attempt, and a write of five
-/// seconds before and after, a run takes 23 seconds at most: below the function's timeout of 25.
+/// The time after the first attempt within which the last one must begin. With the longest attempt, a message takes 13
+/// seconds at most.
 const RETRY_WITHIN: Duration = Duration::from_secs(3);
 /// The timeout of one attempt: reading a secret and one call, or a call that is repeated with a rotated token.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,12 +33,20 @@ pub(super) trait Sender: Send + Sync {
 pub(super) async fn deliver(sender: &impl Sender, message: &Message<'_>) -> Result<(), ChannelError> {
     let started = Instant::now();
     let doors = sender.doors();
-    let is_over = || message.deadline().is_some_and(|deadline| doors.now() >= deadline);
+    let has_come = |end: Option<Timestamp>| end.is_some_and(|end| doors.now() >= end);
+    let is_over = || has_come(message.deadline()) || has_come(message.attempts_end);
+    let longest = || {
+        let left = message.attempts_end.map(|end| end.saturating_duration_since(doors.now()));
+        left.unwrap_or(ATTEMPT_TIMEOUT).min(ATTEMPT_TIMEOUT)
+    };
     let attempt = |previous: Option<ChannelError>| async move {
         if let Some(error) = previous.filter(|_| is_over()) {
             return Err(error);
         }
-        match timeout(ATTEMPT_TIMEOUT, sender.send(message)).await {
+        if has_come(message.attempts_end) {
+            return Err(ChannelError::Unavailable("the time for its attempts was over before the first".into()));
+        }
+        match timeout(longest(), sender.send(message)).await {
             Ok(result) => result,
             Err(elapsed) if sender.drops_repeats() => Err(ChannelError::Unavailable(elapsed.into())),
             Err(elapsed) => Err(ChannelError::Unconfirmed(elapsed.into())),

@@ -1,7 +1,7 @@
 //! Text messages by AWS End User Messaging
 //! (<https://docs.aws.amazon.com/pinpoint/latest/apireference_smsvoicev2/API_SendTextMessage.html>).
 
-use super::reports::Reports;
+use super::reports::{ReportedOutcome, Reports};
 use super::sender::{Sender, refused};
 use crate::aws::client_config;
 use crate::http_client::is_failure_to_connect;
@@ -141,29 +141,68 @@ impl Reports for SmsReports {
         true
     }
 
-    fn read_notification(&self, event: &str) -> Result<Option<DeliveryReport>, serde_json::Error> {
-        let event: TextEvent = serde_json::from_str(event)?;
-        let id = event.context.payment_request_id.and_then(|id| id.parse().ok());
-        let reason = undelivered(&event.event_type).filter(|_| event.is_final);
-        Ok(id.zip(reason).map(|(id, reason)| DeliveryReport { id, reason }))
+    fn read_notification(&self, event: &str) -> Result<ReportedOutcome, serde_json::Error> {
+        let TextEvent { event_type, is_final, context } = serde_json::from_str(event)?;
+        let Some(id) = context.payment_request_id.and_then(|id| id.parse().ok()) else {
+            return Ok(ReportedOutcome::NotFailed);
+        };
+        Ok(match Meaning::of(&event_type) {
+            Meaning::Failed(reason) if is_final => ReportedOutcome::Failed(DeliveryReport { id, reason }),
+            Meaning::Failed(_) | Meaning::NotFailed => ReportedOutcome::NotFailed,
+            Meaning::Unknown => ReportedOutcome::Unknown {
+                event_type: event_type.chars().filter(|c| c.is_ascii_uppercase() || *c == '_').take(50).collect(),
+            },
+        })
     }
 }
 
-/// Returns why a text was not delivered, from the type of its event
-/// (<https://docs.aws.amazon.com/sms-voice/latest/userguide/configuration-sets-event-types.html>); `None` if it was or
-/// still may be.
-fn undelivered(event_type: &str) -> Option<DeliveryFailure> {
-    Some(match event_type {
-        "TEXT_INVALID" => DeliveryFailure::InvalidRecipient,
-        "TEXT_BLOCKED"
-        | "TEXT_CARRIER_BLOCKED"
-        | "TEXT_CARRIER_UNREACHABLE"
-        | "TEXT_UNREACHABLE"
-        | "TEXT_TTL_EXPIRED" => DeliveryFailure::Undelivered,
-        "TEXT_INVALID_MESSAGE" | "TEXT_SPAM" | "TEXT_PROTECT_BLOCKED" => DeliveryFailure::ChannelRefused,
-        // Includes an unknown outcome, which is reported only after 72 hours.
-        _ => return None,
-    })
+/// The meaning of a type of event.
+enum Meaning {
+    /// The text will not arrive, for this reason, if the event is final.
+    Failed(DeliveryFailure),
+    /// The text arrived or still may, or the event is not about a text.
+    NotFailed,
+    /// This version does not know the type.
+    Unknown,
+}
+
+impl Meaning {
+    /// Returns the meaning of a type. A pool with an RCS agent sends a text over RCS where it can. Its failure is final
+    /// only if no text message follows; otherwise the event is `RCS_FALLEN_BACK_TO_SMS`.
+    ///
+    /// The types: <https://docs.aws.amazon.com/sms-voice/latest/userguide/configuration-sets-event-types.html> and
+    /// <https://docs.aws.amazon.com/sms-voice/latest/userguide/rcs-events.html>. The table
+    /// `tests/template/text-events.json` has all of them, and is held against AWS's model of the service.
+    fn of(event_type: &str) -> Self {
+        match event_type {
+            "TEXT_INVALID" => Self::Failed(DeliveryFailure::InvalidRecipient),
+            "TEXT_BLOCKED"
+            | "TEXT_CARRIER_BLOCKED"
+            | "TEXT_CARRIER_UNREACHABLE"
+            | "TEXT_UNREACHABLE"
+            | "TEXT_TTL_EXPIRED"
+            | "RCS_FAILED"
+            | "RCS_TTL_EXPIRED" => Self::Failed(DeliveryFailure::Undelivered),
+            "TEXT_INVALID_MESSAGE" | "TEXT_SPAM" | "TEXT_PROTECT_BLOCKED" | "RCS_PROTECT_BLOCKED" => {
+                Self::Failed(DeliveryFailure::ChannelRefused)
+            }
+            "TEXT_SENT"
+            | "TEXT_PENDING"
+            | "TEXT_QUEUED"
+            | "TEXT_SUCCESSFUL"
+            | "TEXT_DELIVERED"
+            | "RCS_QUEUED"
+            | "RCS_SENT"
+            | "RCS_DELIVERED"
+            | "RCS_READ"
+            | "RCS_FALLEN_BACK_TO_SMS" => Self::NotFailed,
+            // AWS reports after 72 hours that the outcome is unknown. No link lives as long.
+            "TEXT_UNKNOWN" => Self::NotFailed,
+            // Nothing is sent as media or by voice.
+            other if other.starts_with("MEDIA_") || other.starts_with("VOICE_") => Self::NotFailed,
+            _ => Self::Unknown,
+        }
+    }
 }
 
 /// Classifies a failed call by what is certain about its outcome.

@@ -2,6 +2,7 @@
 
 use super::reports::Reports;
 use super::sender::{Sender, refused};
+use crate::endpoint::Endpoint;
 use crate::http_client::{HttpClient, HttpError};
 use crate::secrets::SecretSource;
 use domain::event::link_event_id;
@@ -58,7 +59,7 @@ impl WebhookChannel {
         Ok(Self {
             doors: environment.doors(),
             http: HttpClient::new(),
-            url: runtime::config::url(environment, "CHANNEL_WEBHOOK_URL")?,
+            url: Endpoint::complete(environment.require("CHANNEL_WEBHOOK_URL")?, "CHANNEL_WEBHOOK_URL")?.into_string(),
             secrets: SecretSource::from_environment(environment, "CHANNEL_WEBHOOK_SECRET")?,
         })
     }

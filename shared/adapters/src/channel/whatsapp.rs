@@ -5,7 +5,8 @@ use super::exchange::{by_status, described, exchange, read};
 use super::reports::Reports;
 use super::sender::Sender;
 use super::token::Token;
-use crate::http_client::{HttpClient, HttpResponse, address};
+use crate::endpoint::Endpoint;
+use crate::http_client::{HttpClient, HttpResponse};
 use crate::json::{lenient_list, null_as_default};
 use crate::secrets::{SecretSource, SecretValue as _};
 use domain::ports::{ChannelError, Message};
@@ -65,7 +66,8 @@ impl WhatsAppChannel {
                 "the number's identifier at Meta, digits alone",
             ));
         }
-        let api = address(environment.get("WHATSAPP_API_URL").unwrap_or(API_URL), "WHATSAPP_API_URL")?;
+        let api = environment.get("WHATSAPP_API_URL").unwrap_or(API_URL);
+        let api = Endpoint::base(api, "WHATSAPP_API_URL")?.into_string();
         Ok(Self {
             doors: environment.doors(),
             http: HttpClient::unpooled(),

@@ -1,6 +1,7 @@
 //! The sandbox provider, an HTTP service inside the local runner.
 
 use super::{ProviderName, WebhookEvent};
+use crate::endpoint::Endpoint;
 use crate::http_client::{HttpClient, HttpError};
 use crate::secrets::SecretSource;
 use domain::ports::{Checkout, Closing, PaymentProvider, ProviderError, Refunding};
@@ -112,7 +113,7 @@ impl Sandbox {
     /// # Errors
     /// A variable is missing or invalid.
     pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
-        let url = runtime::config::url(environment, "SANDBOX_PROVIDER_URL")?;
+        let url = Endpoint::base(environment.require("SANDBOX_PROVIDER_URL")?, "SANDBOX_PROVIDER_URL")?.into_string();
         // The payment pages have the same origin as the customer's pages.
         let origin = runtime::config::public_base_url(environment)?;
         Ok(Self { http: HttpClient::new(), url, origin })

@@ -19,6 +19,12 @@ pub enum Fact {
         /// The run that sends the message.
         run: RunId,
     },
+    /// The run that claimed a message has ended, and what became of the message is known: it was sent, or it was
+    /// abandoned. A claim without this fact belongs to a run that is still in progress or was cut off.
+    MessageSettled {
+        /// The version of the request whose event carries the message.
+        version: usize,
+    },
     /// The provider reported that a payment failed, so its money is no longer expected.
     PaymentFailed(PaymentDigest),
     /// chat2pay requested the refund of late money. The provider's later reports of a refund are then about this one,
@@ -40,6 +46,7 @@ const NOT_ENDED_BY_A_FAILED_PAYMENT: &[Status] =
     &[Status::Sent, Status::Paid, Status::Canceled, Status::Expired, Status::RefundDue, Status::Refunded];
 
 const CLAIMED: &str = "claimed";
+const SETTLED: &str = "settled";
 const PAYMENT_FAILED: &str = "payment_failed";
 const REFUND_REQUESTED: &str = "refund_requested";
 
@@ -62,6 +69,7 @@ impl Fact {
     pub fn text(&self) -> String {
         match self {
             Self::MessageClaimed { version, run } => format!("{CLAIMED}:{version}:{}", run.as_str()),
+            Self::MessageSettled { version } => format!("{SETTLED}:{version}"),
             Self::PaymentFailed(PaymentDigest(payment)) => format!("{PAYMENT_FAILED}:{payment}"),
             Self::RefundRequested => REFUND_REQUESTED.to_owned(),
             Self::Other(text) => text.clone(),
@@ -74,7 +82,7 @@ impl Fact {
     pub fn exclusive_text(&self) -> Option<String> {
         match self {
             Self::MessageClaimed { version, .. } => Some(format!("{CLAIMED}:{version}")),
-            Self::PaymentFailed(_) | Self::RefundRequested | Self::Other(_) => None,
+            Self::MessageSettled { .. } | Self::PaymentFailed(_) | Self::RefundRequested | Self::Other(_) => None,
         }
     }
 
@@ -90,7 +98,7 @@ impl Fact {
         match self {
             Self::RefundRequested => Some(&[Status::RefundDue]),
             Self::PaymentFailed(_) => Some(NOT_ENDED_BY_A_FAILED_PAYMENT),
-            Self::MessageClaimed { .. } | Self::Other(_) => None,
+            Self::MessageClaimed { .. } | Self::MessageSettled { .. } | Self::Other(_) => None,
         }
     }
 }
@@ -101,6 +109,7 @@ fn parse(text: &str) -> Option<Fact> {
         (CLAIMED, Some(version), Some(run)) => {
             Some(Fact::MessageClaimed { version: version.parse().ok()?, run: RunId::from_text(run.to_owned()) })
         }
+        (SETTLED, Some(version), None) => Some(Fact::MessageSettled { version: version.parse().ok()? }),
         (PAYMENT_FAILED, Some(payment), None) => Some(Fact::PaymentFailed(PaymentDigest(payment.to_owned()))),
         (REFUND_REQUESTED, None, None) => Some(Fact::RefundRequested),
         _ => None,
@@ -121,6 +130,7 @@ mod tests {
     fn each_kind_keeps_the_stored_text_of_its_first_release() {
         for (fact, texts) in [
             (claim(), &["claimed:1:7aXkQ2bZ", "claimed:1"][..]),
+            (Fact::MessageSettled { version: 1 }, &["settled:1"]),
             (Fact::payment_failed("sandbox", "pay_1"), &["payment_failed:3RTDXS7xWKqSj"]),
             (Fact::RefundRequested, &["refund_requested"]),
             (Fact::Other("seen:on:the:moon".to_owned()), &["seen:on:the:moon"]),
@@ -138,7 +148,17 @@ mod tests {
 
     #[test]
     fn a_text_that_no_kind_writes_has_no_kind() {
-        for text in ["claimed:01:7aXk", "claimed:+1:7aXk", "claimed:1", "payment_failed:a:b", "refund_requested:", ""] {
+        for text in [
+            "claimed:01:7aXk",
+            "claimed:+1:7aXk",
+            "claimed:1",
+            "settled:01",
+            "settled:1:7aXk",
+            "settled",
+            "payment_failed:a:b",
+            "refund_requested:",
+            "",
+        ] {
             assert_eq!(Fact::from_text(text.to_owned()), Fact::Other(text.to_owned()));
         }
     }
@@ -163,7 +183,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_stored_text_is_kept_unchanged(
-            text in prop_oneof![".{0,40}", "(claimed|payment_failed|refund_requested)(:[0-9a-z]{0,3}){0,4}"],
+            text in prop_oneof![".{0,40}", "(claimed|settled|payment_failed|refund_requested)(:[0-9a-z]{0,3}){0,4}"],
         ) {
             prop_assert_eq!(Fact::from_text(text.clone()).text(), text);
         }

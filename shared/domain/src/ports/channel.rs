@@ -13,6 +13,8 @@ pub struct Message<'a> {
     pub event: &'a PaymentRequestEvent,
     /// The text that the customer reads.
     pub text: String,
+    /// The end of the time in which the message may be handed over, if that is before its [`Message::deadline`].
+    pub attempts_end: Option<Timestamp>,
 }
 
 impl Message<'_> {
@@ -59,6 +61,7 @@ pub trait Channel: Send + Sync {
     /// channel never retries by itself when the outcome of an attempt is unknown.
     fn drops_repeats(&self) -> bool;
 
-    /// Hands a message over, with retries if necessary. No attempt begins after [`Message::deadline`].
+    /// Hands a message over, with retries if necessary. No attempt begins after [`Message::deadline`], and none lasts
+    /// beyond [`Message::attempts_end`].
     fn deliver(&self, message: &Message<'_>) -> impl Future<Output = Result<(), ChannelError>> + Send;
 }

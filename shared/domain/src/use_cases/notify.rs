@@ -3,7 +3,7 @@
 use super::UseCaseError;
 use crate::delivery::{DeliveryFailure, DeliveryReport};
 use crate::doors::{NoRandomness, Randomness};
-use crate::event::{PaymentRequestEvent, link_event_id};
+use crate::event::{LINK_VERSION, PaymentRequestEvent, link_event_id};
 use crate::fact::Fact;
 use crate::id::{OperationId, PaymentRequestId, RunId};
 use crate::message;
@@ -16,20 +16,44 @@ use crate::time::{Clock, Timestamp};
 use crate::transition::{Change, Command};
 use std::time::Duration;
 
-/// The age from which on an event may be outdated, because it waited for the bus or for the channel.
-const FRESH: Duration = Duration::from_secs(5);
+/// The age up to which the event of a link is fresh. A receiver that drops repeats gets a fresh link without a claim.
+const FRESH: Duration = Duration::from_secs(3);
+
+/// The time after its event at which the last attempt to deliver a fresh link without a claim ends. Nothing is stored
+/// about such an attempt, so the text of a cancellation waits until then.
+const UNCLAIMED_ATTEMPTS: Duration = Duration::from_secs(5);
+
+/// The greatest difference between the clocks of two runs. AWS keeps its machines' clocks within milliseconds
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/set-time.html>).
+const CLOCK_DIFFERENCE: Duration = Duration::from_secs(1);
+
+/// The pause between two looks at whether a claimed link has been delivered.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// The longest time that a run takes: the timeout of the function.
+pub const RUN_AT_MOST: Duration = Duration::from_mins(1);
 
 /// The outcome of [`notify`].
 #[derive(Debug)]
 pub enum Notified {
     /// The message was handed over.
-    Delivered,
+    Delivered {
+        /// The store's failure to record that the message's run has ended. A repeated event then finds a run that may
+        /// have been cut off.
+        unsettled: Option<StoreError>,
+    },
     /// The event brings the customer no message.
     NoMessage,
     /// The link had expired or been clicked before the message could be delivered. It is not sent: a dead link is worse
     /// than none, and a customer who has read that a request is canceled must not be asked to pay it next.
     TooLate,
-    /// Another run has claimed the message, or has already recorded its failure.
+    /// The message is about a cancellation, and the link may still be in flight. The message is not sent yet, because
+    /// the link could arrive after it.
+    LinkInFlight {
+        /// The time at which to look again.
+        look_again_at: Timestamp,
+    },
+    /// Another run has claimed the message, or it is known what became of it.
     Elsewhere,
     /// There is no such request.
     Unknown,
@@ -73,6 +97,10 @@ pub enum NotifyError {
 ///
 /// An abandoned link adds one entry to its request's history, however often the event is delivered.
 ///
+/// The link never follows the text that its request is canceled, although the two events may arrive in any order. A
+/// link is sent only if a read or a claim finds that the request was not canceled, and a cancellation's text is sent
+/// only when every attempt that began with such a finding has ended (decision 0020).
+///
 /// # Errors
 /// [`NotifyError`]
 pub async fn notify(
@@ -83,41 +111,151 @@ pub async fn notify(
     event: &PaymentRequestEvent,
 ) -> Result<Notified, NotifyError> {
     let Some(text) = message::text(event) else { return Ok(Notified::NoMessage) };
-    let message = Message { event, text };
+    let message = Message { event, text, attempts_end: None };
+    let age = doors.now().saturating_duration_since(event.occurred_at);
     if message.deadline().is_some_and(|deadline| doors.now() >= deadline) {
         return Ok(Notified::TooLate);
     }
-    let claim = if channel.drops_repeats() {
-        None
-    } else {
-        Some(Fact::MessageClaimed { version: event.version, run: RunId::random(doors)? })
-    };
-    let request = match &claim {
-        Some(claim) => match store.record_fact(event.id, claim).await? {
-            Changed::Applied(request) => Some(*request),
-            Changed::Unchanged(request) => return claimed_elsewhere(store, doors, retries, event, &request).await,
-            Changed::NotFound => return Ok(Notified::Unknown),
-        },
-        // Without a claim, the request was not read, so only the event is known. A fresh event is trusted.
-        None if event.link.is_some() && doors.now().saturating_duration_since(event.occurred_at) > FRESH => {
-            let Some(request) = store.get(event.id).await? else { return Ok(Notified::Unknown) };
-            Some(request)
+    if event.status == Status::Canceled {
+        let Some(request) = store.get(event.id).await? else { return Ok(Notified::Unknown) };
+        if let Some(look_again_at) = link_in_flight(channel, &request, event.occurred_at, doors.now()) {
+            return Ok(Notified::LinkInFlight { look_again_at });
         }
-        None => None,
+    }
+    match event.link {
+        None if channel.drops_repeats() => send(store, channel, doors, retries, &message, None).await,
+        Some(_) if channel.drops_repeats() && age <= FRESH => {
+            send_fresh_link(store, channel, doors, retries, message).await
+        }
+        _ => send_claimed(store, channel, doors, retries, message).await,
+    }
+}
+
+/// Returns when to look again at a canceled request whose link may still be in flight; `None` if it cannot be.
+///
+/// Since `canceled_at`, only a run that looked at the request before can still send the link:
+/// - with a claim, which the run settles or gives back at its end. A run that was cut off does neither.
+/// - without a claim, if the link was fresh and the channel drops repeats.
+fn link_in_flight(
+    channel: &impl Channel,
+    request: &PaymentRequest,
+    canceled_at: Timestamp,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let end = |begin: Timestamp, longest| {
+        let end = begin.saturating_add(longest).saturating_add(CLOCK_DIFFERENCE);
+        (now < end).then_some(end)
     };
-    if event.link.is_some() && request.is_some_and(|request| request.status != Status::Sent) {
+    let claimed = is_claimed(request, LINK_VERSION) && !is_settled(request, LINK_VERSION);
+    let claimed = if claimed { end(canceled_at, RUN_AT_MOST) } else { None };
+    let unclaimed = if channel.drops_repeats() { end(request.created_at, UNCLAIMED_ATTEMPTS) } else { None };
+    // Only a claim can end before its time.
+    unclaimed.or(claimed.map(|end| end.min(now.saturating_add(LOOK_AGAIN))))
+}
+
+fn is_claimed(request: &PaymentRequest, message: usize) -> bool {
+    request.facts.iter().any(|fact| matches!(fact, Fact::MessageClaimed { version, .. } if *version == message))
+}
+
+fn is_settled(request: &PaymentRequest, message: usize) -> bool {
+    request.facts.contains(&Fact::MessageSettled { version: message })
+}
+
+/// Sends a fresh link through a channel that drops repeats, without a claim: an ordinary life costs no further write.
+async fn send_fresh_link(
+    store: &(impl Reads + Changes + Facts),
+    channel: &impl Channel,
+    doors: &(impl Clock + Randomness),
+    retries: &RetrySchedule,
+    message: Message<'_>,
+) -> Result<Notified, NotifyError> {
+    let event = message.event;
+    let Some(request) = store.get(event.id).await? else { return Ok(Notified::Unknown) };
+    // Whoever has clicked within seconds has got the link in another way. For them this message changes nothing.
+    if request.history.iter().any(|entry| entry.status == Status::Canceled) {
         return Ok(Notified::TooLate);
     }
-    let Err(error) = channel.deliver(&message).await else { return Ok(Notified::Delivered) };
-    if let Some(reason) = given_up(retries, event, &error, doors.now()) {
-        return fail(store, doors, event, reason, error).await;
+    let end = event.occurred_at.saturating_add(UNCLAIMED_ATTEMPTS);
+    let message = Message { attempts_end: Some(end), ..message };
+    match channel.deliver(&message).await {
+        // A slow receiver needs more time, for which a claim is needed.
+        Err(ChannelError::Unavailable(_)) if doors.now() >= end => {
+            send_claimed(store, channel, doors, retries, Message { attempts_end: None, ..message }).await
+        }
+        outcome => conclude(store, doors, retries, event, None, outcome).await,
     }
-    if let Some(claim) = &claim
+}
+
+/// Claims a message and sends it, unless its link's request is no longer `Sent`, or what became of it is known.
+async fn send_claimed(
+    store: &(impl Changes + Facts),
+    channel: &impl Channel,
+    doors: &(impl Clock + Randomness),
+    retries: &RetrySchedule,
+    message: Message<'_>,
+) -> Result<Notified, NotifyError> {
+    let event = message.event;
+    let claim = Fact::MessageClaimed { version: event.version, run: RunId::random(doors)? };
+    let (request, claim) = match store.record_fact(event.id, &claim).await? {
+        Changed::Applied(request) => (request, Some(claim)),
+        Changed::Unchanged(request) if is_settled(&request, event.version) => return Ok(Notified::Elsewhere),
+        // The other run may have been cut off before it sent the message. If it was not, the receiver drops the repeat.
+        Changed::Unchanged(request) if channel.drops_repeats() => (request, None),
+        Changed::Unchanged(request) => return claimed_elsewhere(store, doors, retries, event, &request).await,
+        Changed::NotFound => return Ok(Notified::Unknown),
+    };
+    if event.link.is_some() && request.status != Status::Sent {
+        // Otherwise the text that the request is canceled would wait for this run.
+        settle(store, event, claim.as_ref()).await?;
+        return Ok(Notified::TooLate);
+    }
+    send(store, channel, doors, retries, &message, claim.as_ref()).await
+}
+
+/// Hands a message over and concludes its run.
+async fn send(
+    store: &(impl Changes + Facts),
+    channel: &impl Channel,
+    clock: &impl Clock,
+    retries: &RetrySchedule,
+    message: &Message<'_>,
+    claim: Option<&Fact>,
+) -> Result<Notified, NotifyError> {
+    conclude(store, clock, retries, message.event, claim, channel.deliver(message).await).await
+}
+
+/// Records what the channel's answer means for the claim, and for the history.
+async fn conclude(
+    store: &(impl Changes + Facts),
+    clock: &impl Clock,
+    retries: &RetrySchedule,
+    event: &PaymentRequestEvent,
+    claim: Option<&Fact>,
+    outcome: Result<(), ChannelError>,
+) -> Result<Notified, NotifyError> {
+    let Err(error) = outcome else {
+        // The message is out. A failure of the store must not make another run look as if it were not.
+        return Ok(Notified::Delivered { unsettled: settle(store, event, claim).await.err() });
+    };
+    if let Some(reason) = given_up(retries, event, &error, clock.now()) {
+        let failed = fail(store, clock, event, reason, error).await?;
+        settle(store, event, claim).await?;
+        return Ok(failed);
+    }
+    if let Some(claim) = claim
         && let Err(store) = store.retract_fact(event.id, claim).await
     {
         return Err(NotifyError::Unsettled { channel: error, store });
     }
     Err(error.into())
+}
+
+/// Records that the run which claimed a message has ended.
+async fn settle(store: &impl Facts, event: &PaymentRequestEvent, claim: Option<&Fact>) -> Result<(), StoreError> {
+    if claim.is_some() {
+        store.record_fact(event.id, &Fact::MessageSettled { version: event.version }).await?;
+    }
+    Ok(())
 }
 
 /// Returns the reason for which a message is abandoned after this failure; `None` if another run may succeed.
@@ -147,7 +285,7 @@ fn another_run_comes(retries: &RetrySchedule, occurred_at: Timestamp, deadline: 
     next.is_some_and(|next| now.saturating_add(next) < deadline)
 }
 
-/// Handles a message that another run has claimed.
+/// Handles a message that another run has claimed and not settled.
 ///
 /// If that run was cut off, only this run can record the failure. While this run can only be the first, the other one
 /// may still be in progress; after the first pause it no longer is.

@@ -5,9 +5,9 @@
 //! States or Europe, the sections on zero-decimal and three-decimal currencies and on special cases, and the minimum
 //! and maximum amounts.
 //!
-//! A currency that no version of chat2pay has accepted (STD, MRO) is left out. BGN is included, because its row is
-//! needed for payments and refunds of older requests. The guilder XCG, which has replaced ANG, is in the list of
-//! <https://woocommerce.com/document/payments/faq/available-currencies/>, whose payments are Stripe's.
+//! A currency that no version of chat2pay has accepted (STD, MRO) is left out. The guilder XCG, which has replaced ANG,
+//! is in the list of <https://woocommerce.com/document/payments/faq/available-currencies/>, whose payments Stripe
+//! makes.
 
 use crate::provider::MoneyRefusal;
 use domain::{Amount, Currency, Money};
@@ -25,7 +25,7 @@ struct Unit {
 const CURRENCIES: &[(Unit, &str)] = &[
     // Two decimals, as in ISO 4217. For HUF and TWD only payouts must be whole numbers, not charges.
     (Unit { decimals: 2, step: 1 },
-     "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BWP BYN BZD CAD CDF CHF CNY COP CRC \
+     "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BWP BYN BZD CAD CDF CHF CNY COP CRC \
       CVE CZK DKK DOP DZD EGP ETB EUR FJD FKP GBP GEL GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR JMD KES KGS KHR \
       KYD KZT LAK LBP LKR LRD LSL MAD MDL MKD MMK MNT MOP MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN \
       PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SEK SGD SHP SLE SOS SRD SZL THB TJS TOP TRY TTD TWD TZS UAH USD \
@@ -38,6 +38,10 @@ const CURRENCIES: &[(Unit, &str)] = &[
     (Unit { decimals: 2, step: 100 }, "ISK UGX"),
 ];
 
+/// The currencies that customers can no longer be charged in, because their countries have given them up. Their units
+/// are needed for payments and refunds of older requests.
+const FORMER: &[(Unit, &str)] = &[(Unit { decimals: 2, step: 1 }, "BGN")];
+
 /// The minimum charge in each currency, in Stripe's unit. For an account that is paid out in another currency, that
 /// currency's minimum applies, converted at the rate of the day. Stripe then rejects at the checkout an amount that
 /// passes here.
@@ -45,7 +49,6 @@ const CURRENCIES: &[(Unit, &str)] = &[
 const MINIMUMS: &[(i64, &str)] = &[
     (30, "GBP"),
     (50, "ARS AUD BRL CAD CHF COP EUR IDR ILS INR JPY KRW NZD PHP RUB SGD USD ZAR"),
-    (100, "BGN"),
     (200, "AED MYR PLN RON"),
     (250, "DKK"),
     (300, "NOK SEK"),
@@ -90,6 +93,7 @@ impl From<NotChargeable> for MoneyRefusal {
     }
 }
 
+/// Returns the unit of a currency that customers can be charged in.
 fn unit(currency: Currency) -> Option<Unit> {
     find(CURRENCIES, currency)
 }
@@ -137,7 +141,7 @@ pub(super) fn to_stripe(money: Money) -> Result<i64, NotChargeable> {
 pub(super) fn from_stripe(units: i64, code: &str) -> Option<Money> {
     let currency: Currency = code.to_ascii_uppercase().parse().ok()?;
     let decimals = u32::from(currency.decimals());
-    let stripe_decimals = unit(currency)?.decimals;
+    let stripe_decimals = unit(currency).or_else(|| find(FORMER, currency))?.decimals;
     let minor_units = units.checked_mul(power(decimals, stripe_decimals))?;
     let down = power(stripe_decimals, decimals);
     if minor_units % down != 0 {
@@ -186,8 +190,16 @@ mod tests {
     }
 
     #[test]
+    fn money_in_a_withdrawn_currency_is_read_and_no_longer_charged() {
+        let leva = money(25_000, "BGN");
+        assert_eq!(to_stripe(leva), Err(NotChargeable::Currency));
+        assert_eq!(from_stripe(25_000, "bgn"), Some(leva));
+    }
+
+    #[test]
     fn an_amount_that_stripe_cannot_charge_is_rejected_with_the_limit() {
         for (given, refusal) in [
+            (money(1, "ZAR"), NotChargeable::BelowMinimum(money(50, "ZAR"))),
             (money(1_000, "IRR"), NotChargeable::Currency),
             (money(1_000, "CLF"), NotChargeable::Currency),
             (money(49, "USD"), NotChargeable::BelowMinimum(money(50, "USD"))),

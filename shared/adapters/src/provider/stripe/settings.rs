@@ -1,6 +1,6 @@
 //! The settings of a deployment's Stripe account.
 
-use crate::http_client::{address, safe};
+use crate::endpoint::Endpoint;
 use crate::secrets::{SecretSource, SecretValue};
 use runtime::{ConfigError, Environment};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -98,19 +98,14 @@ impl SecretValue for SecretKey {
 
 /// Reads `STRIPE_API_URL`, and removes a trailing slash.
 fn api_url(environment: &Environment) -> Result<String, ConfigError> {
-    address(environment.get("STRIPE_API_URL").unwrap_or(API_URL), "STRIPE_API_URL")
+    let text = environment.get("STRIPE_API_URL").unwrap_or(API_URL);
+    Ok(Endpoint::base(text, "STRIPE_API_URL")?.into_string())
 }
 
 /// Reads `STRIPE_CHECKOUT_ORIGIN`, an origin in the form that browsers write.
 fn checkout_origin(environment: &Environment) -> Result<String, ConfigError> {
-    let text = environment.get("STRIPE_CHECKOUT_ORIGIN").unwrap_or(CHECKOUT_ORIGIN).trim_end_matches('/');
-    match safe(text).map(|url| url.origin().ascii_serialization()) {
-        Some(origin) if origin == text => Ok(origin),
-        _ => Err(Environment::invalid(
-            "STRIPE_CHECKOUT_ORIGIN",
-            "an https origin, or an http one on the loopback interface",
-        )),
-    }
+    let text = environment.get("STRIPE_CHECKOUT_ORIGIN").unwrap_or(CHECKOUT_ORIGIN);
+    Ok(Endpoint::origin(text, "STRIPE_CHECKOUT_ORIGIN")?.into_string())
 }
 
 #[cfg(test)]
