@@ -167,7 +167,7 @@ impl Table {
             let answer: Value =
                 serde_json::from_str(&self.publish.invoke(&records.to_string()).await.unwrap()).unwrap();
             assert_eq!(answer["batchItemFailures"], json!([]), "{case}: it blocks the shard");
-            let taken = self.bus.taken();
+            let taken = self.bus.accepted();
             assert!(taken.iter().any(|entry| entry["Detail"]["id"] == good.as_str()), "{case}: {taken:?}");
         }
     }
