@@ -10,7 +10,7 @@
 /** @import { NewPaymentRequest } from "../../types/api.d.ts" */
 /** @import { FieldName } from "./texts.js" */
 
-import { AMOUNT_AT_MOST, formatMoney, parseAmount, plainAmount } from "../shared/money.js";
+import { AMOUNT_AT_MOST, decimals, formatMoney, parseAmount, plainAmount, readAmount } from "../shared/money.js";
 import { texts } from "./texts.js";
 
 /** @typedef {Record<FieldName, string>} Fields */
@@ -45,6 +45,19 @@ export class Draft {
     this.key = key;
     /** Whether it was sent without hearing what came of it. */
     this.unconfirmed = unconfirmed;
+    /** The country that the host names, whose numbers need no country code. */
+    this.country = "";
+    /**
+     * Reads phone numbers, in E.164 form; several if a text can mean one of several. The form sets it once it has the
+     * tables of the world's numbers. Until then, and without them, a number needs its plus.
+     * @type {(text: string, country: string) => string[]}
+     */
+    this.readPhone = withPlus;
+  }
+
+  /** Returns the phone numbers that what was typed can mean. */
+  get phones() {
+    return this.readPhone(this.fields["customer.phone"], this.country);
   }
 
   /**
@@ -107,10 +120,19 @@ export class Draft {
       order_number,
       amount: parseAmount(this.fields.amount, currency),
       currency,
-      customer: { phone: phone(this.fields), name: optional(name) },
+      customer: { phone: this.phones[0] ?? "", name: optional(name) },
       description: optional(description),
       conversation_id: this.#conversation,
     };
+  }
+
+  /** @param {string} text */
+  #phoneProblem(text) {
+    if (text === "") return texts.phoneMissing;
+    const { phones } = this;
+    if (phones.length > 1) return texts.phoneAmbiguous;
+    if (phones.length === 1) return null;
+    return this.readPhone === withPlus ? texts.phoneNeedsCode : texts.phoneWrong(text, this.country);
   }
 
   /** Returns what is wrong with which fields. What only the API knows is left to it. */
@@ -118,8 +140,8 @@ export class Draft {
     const fields = trimmed(this.fields);
     /** @type {Map<FieldName, string>} */
     const found = new Map();
-    if (fields["customer.phone"] === "") found.set("customer.phone", texts.phoneMissing);
-    else if (!/^\+[1-9]\d{1,14}$/.test(phone(this.fields))) found.set("customer.phone", texts.phoneWrong);
+    const phone = this.#phoneProblem(fields["customer.phone"]);
+    if (phone) found.set("customer.phone", phone);
     if (fields.order_number === "") found.set("order_number", texts.orderMissing);
     const amount = amountProblem(fields);
     if (amount) found.set("amount", amount);
@@ -157,18 +179,29 @@ function optional(text) {
 }
 
 /**
- * Returns a number as the API takes it, from one that is written for people to read.
- * @param {Fields} fields
+ * Reads a phone number without any tables: one with a plus, without what separates its digits.
+ * @param {string} text
  */
-function phone(fields) {
-  return fields["customer.phone"].replace(/[\s().\-\u00a0\u202f]/g, "");
+function withPlus(text) {
+  const number = text.replace(/[\s().-]/g, "");
+  return /^\+[1-9]\d{1,14}$/.test(number) ? [number] : [];
 }
 
 /** @param {Fields} fields */
 function amountProblem({ amount, currency }) {
   if (amount === "") return texts.amountMissing;
-  const minorUnits = parseAmount(amount, currency);
-  if (minorUnits === null) return texts.amountWrong(plainAmount(25_000, currency));
+  const reading = readAmount(amount, currency);
+  if ("problem" in reading) {
+    if (reading.problem === "unreadable") return texts.amountWrong(plainAmount(25_000, currency));
+    // What else can be wrong depends on the currency.
+    if (currency === "") return null;
+    if (reading.problem === "unit") return texts.amountOfAnother(reading.unit, currency);
+    const tooFine = texts.amountTooFine(currency, decimals(currency));
+    if (reading.problem !== "ambiguous") return tooFine;
+    const [grouped, decimal] = reading.readings;
+    return decimal === null ? texts.amountGrouped(grouped, tooFine) : texts.amountAmbiguous(grouped, decimal);
+  }
+  const { minorUnits } = reading;
   if (minorUnits === 0) return texts.amountZero;
   if (minorUnits > AMOUNT_AT_MOST) {
     return texts.amountTooLarge((currency ? formatMoney : plainAmount)(AMOUNT_AT_MOST, currency));
