@@ -45,7 +45,7 @@ export class Draft {
     this.key = key;
     /** Whether it was sent without hearing what came of it. */
     this.unconfirmed = unconfirmed;
-    /** The country that the host names, whose numbers need no country code. */
+    /** The country whose numbers need no country code, by its ISO code; empty if none is known. */
     this.country = "";
     /**
      * Reads phone numbers, in E.164 form; several if a text can mean one of several. The form sets it once it has the

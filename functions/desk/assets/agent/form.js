@@ -83,6 +83,7 @@ export class PaymentForm extends EventTarget {
   #busy = false;
   /** @type {typeof import("../shared/phone.js") | null} */
   #phones = null;
+  #country = "";
 
   /**
    * @param {Api} api
@@ -157,20 +158,26 @@ export class PaymentForm extends EventTarget {
    * @param {string} country
    */
   set country(country) {
-    this.#draft.country = country;
-    this.#preview();
+    this.#country = country;
+    this.#readAnew();
   }
 
-  /** Loads what reads phone numbers, which is as large as the rest of the page together. */
+  /** Loads what reads phone numbers, which is half as large as the page. */
   async #loadPhones() {
     if (this.#phones) return;
     try {
       this.#phones = await import("../shared/phone.js");
       this.#draft.readPhone = this.#phones.readPhone;
-      this.#preview();
+      this.#readAnew();
     } catch {
       // Without a connection. A number with a plus can be sent all the same, and the API judges it.
     }
+  }
+
+  /** Reads the phone number by what is known now. A country that there is not is none. */
+  #readAnew() {
+    this.#draft.country = this.#phones?.isCountry(this.#country) ? this.#country : "";
+    this.#preview();
   }
 
   /**
