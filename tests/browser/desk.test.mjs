@@ -486,17 +486,21 @@ async function host(page, attributes) {
 }
 
 test("a phone number is sent as it is shown, however it is typed", async () => {
-  for (const typed of ["+27 (0)83 123 4567", "083 123 4567", "27831234567", "٠٨٣ ١٢٣ ٤٥٦٧", "tel:+27-83-123-4567"]) {
-    const page = await desk();
+  const page = await desk();
+  const ways = ["+27 (0)83 123 4567", "083 123 4567", "27831234567", "٠٨٣ ١٢٣ ٤٥٦٧", "tel:+27-83-123-4567"];
+  for (const [index, typed] of ways.entries()) {
     await write(page, { "Customer’s phone": typed });
     await form(page).getByText("The link goes to +27831234567, South Africa.").waitFor();
     if (typed.startsWith("083")) await picture(page, "desk-phone-read");
     await sendButton(page).click();
-    await card(page, "sent").waitFor();
-    assert.equal((await requests(page))[0].customer.phone, "+27831234567", typed);
-    faultless(page);
-    await page.context().close();
+    await until(`the card of ${typed}`, async () => (await cards(page).count()) === index + 1);
   }
+  const phones = (await requests(page)).map(({ customer }) => customer.phone);
+  assert.deepEqual(
+    phones,
+    ways.map(() => "+27831234567"),
+  );
+  faultless(page);
 });
 
 test("a number without its country is read in the host's, and in none if the host names none", async () => {
