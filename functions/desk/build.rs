@@ -11,7 +11,7 @@ use std::error::Error;
 fn main() -> Result<(), Box<dyn Error>> {
     let currencies = format!("{}{}", table("CURRENCIES", IN_FORCE), table("FORMER", FORMER));
     let folder = embed::Folder::read("assets")?.with("shared/currencies.js", currencies);
-    let folder = folder.with("shared/phones.js", phones::module());
+    let folder = folder.with("agent/phones.js", phones::module());
     // The element's style sheet becomes a script module, from which the element constructs the sheet: unlike a `style`
     // element, a constructed sheet is allowed by any Content-Security-Policy of the embedding site.
     Ok(folder.with_module_of("agent/element.css")?.write()?)

@@ -543,7 +543,7 @@ test("whoever types what can be two numbers chooses one of them", async () => {
 test("without the tables of numbers a number with a plus is sent all the same, and the API judges it", async () => {
   const page = await desk();
   const lose = (route) => route.abort();
-  await page.route("**/shared/phones.js", lose);
+  await page.route("**/agent/phones.js", lose);
   await write(page, { "Customer’s phone": "083 123 4567" });
   await sendButton(page).click();
   await form(page).getByText("Enter the number with its country code, such as +27831234567.").waitFor();
@@ -557,7 +557,7 @@ test("without the tables of numbers a number with a plus is sent all the same, a
   await card(page, "sent").waitFor();
   assert.equal((await requests(page))[0].customer.phone, "+27831234567");
   // They are asked for again with the next form.
-  await page.unroute("**/shared/phones.js", lose);
+  await page.unroute("**/agent/phones.js", lose);
   await write(page, { "Order number": "10046", "Customer’s phone": "083 123 4567" });
   await form(page).getByText("The link goes to +27831234567, South Africa.").waitFor();
   faultless(page);

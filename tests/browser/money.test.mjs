@@ -11,7 +11,7 @@ let money;
 before(async () => {
   system = await System.start();
   tables = await served(system, "shared/currencies.js");
-  money = await served(system, "shared/money.js");
+  money = { ...(await served(system, "shared/money.js")), ...(await served(system, "agent/amount.js")) };
 });
 
 after(() => system.stop());

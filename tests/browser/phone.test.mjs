@@ -13,7 +13,7 @@ let countriesOf;
 
 before(async () => {
   system = await System.start();
-  ({ readPhone, countriesOf } = await served(system, "shared/phone.js"));
+  ({ readPhone, countriesOf } = await served(system, "agent/phone.js"));
 });
 
 after(() => system.stop());

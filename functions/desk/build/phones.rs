@@ -13,7 +13,7 @@ const USUAL_INTERNATIONAL_PREFIX: &str = "00";
 /// The digits of a reference: one for each value.
 const ALPHABET: &[u8; 52] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// Returns the source of `shared/phones.js`.
+/// Returns the source of `agent/phones.js`.
 pub(crate) fn module() -> String {
     let mut source = format!(
         "export const VALID = \"{}\";\nexport const VIABLE = \"{}\";\n",

@@ -10,7 +10,8 @@
 /** @import { NewPaymentRequest } from "../../types/api.d.ts" */
 /** @import { FieldName } from "./texts.js" */
 
-import { AMOUNT_AT_MOST, decimals, formatMoney, parseAmount, plainAmount, readAmount } from "../shared/money.js";
+import { AMOUNT_AT_MOST, decimals, formatMoney, plainAmount } from "../shared/money.js";
+import { parseAmount, readAmount } from "./amount.js";
 import { texts } from "./texts.js";
 
 /** @typedef {Record<FieldName, string>} Fields */

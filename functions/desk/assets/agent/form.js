@@ -8,7 +8,8 @@
 import { Problem, SignInFailed, Unreachable } from "../shared/api.js";
 import { h, put } from "../shared/dom.js";
 import { icon } from "../shared/icons.js";
-import { currencies, currencyIn, isCurrency, parseAmount } from "../shared/money.js";
+import { currencies, isCurrency } from "../shared/money.js";
+import { currencyIn, parseAmount } from "./amount.js";
 import { FIELDS } from "./draft.js";
 import { texts } from "./texts.js";
 
@@ -81,7 +82,7 @@ export class PaymentForm extends EventTarget {
   #sendButton = h("button", { type: "submit", class: "primary" }, texts.send);
   #checked = false;
   #busy = false;
-  /** @type {typeof import("../shared/phone.js") | null} */
+  /** @type {typeof import("./phone.js") | null} */
   #phones = null;
   #country = "";
 
@@ -166,7 +167,7 @@ export class PaymentForm extends EventTarget {
   async #loadPhones() {
     if (this.#phones) return;
     try {
-      this.#phones = await import("../shared/phone.js");
+      this.#phones = await import("./phone.js");
       this.#draft.readPhone = this.#phones.readPhone;
       this.#readAnew();
     } catch {
