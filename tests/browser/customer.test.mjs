@@ -458,7 +458,7 @@ test("every state can be read by everybody, in every language, at every width", 
   const [live, clicked, declined, processing, failed, settled, canceled, refunded] = await Promise.all(
     Array.from({ length: 8 }, () => alice.send()),
   );
-  // One deadline is soon and the other is not: a link is kept for both time limits and a minute, and this takes long.
+  // A link is removed one minute after both time limits. So only one of them is short: this test can take minutes.
   const hurried = await Promise.all([
     System.start({ LINK_TTL_SECONDS: "3" }),
     System.start({ CHECKOUT_TTL_SECONDS: "3" }),

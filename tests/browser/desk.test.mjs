@@ -521,7 +521,7 @@ test("a number without its country is read in the host's, and in none if the hos
   faultless(page);
 });
 
-test("whoever types what can be two numbers chooses one of them", async () => {
+test("an agent chooses between the two numbers that a text can mean", async () => {
   const page = await desk();
   await host(page, { country: "US" });
   await write(page, { "Customer’s phone": "6582234567" });

@@ -61,7 +61,7 @@ function reads(rows) {
   }
 }
 
-test("an amount is read however people write numbers, and refused where it could be another", () => {
+test("an amount is read however people write numbers, and rejected where it is ambiguous", () => {
   reads([
     ["250", "ZAR", 25000],
     ["250.5", "ZAR", 25050],
@@ -137,7 +137,7 @@ test("an amount is read in every script that people type digits in", () => {
   ]);
 });
 
-test("whoever wrote what can be two amounts is told both", () => {
+test("an ambiguous amount comes with both readings", () => {
   for (const [typed, currency, readings] of [
     ["1.250", "ZAR", ["1250", "1.25"]],
     ["250.505", "ZAR", ["250505", null]],
@@ -149,7 +149,7 @@ test("whoever wrote what can be two amounts is told both", () => {
   }
 });
 
-test("an amount may have its currency's code or symbol, and is refused with another's", () => {
+test("an amount may have its currency's code or symbol, and is rejected with another's", () => {
   reads([
     ["250.00 ZAR", "ZAR", 25000],
     ["ZAR 250", "ZAR", 25000],
@@ -212,7 +212,7 @@ test("every currency's amounts are read in each way of writing them, and never a
           `${currency.toLowerCase()}${typed}`,
         ]) {
           const reading = readAmount(written, currency);
-          // A lone mark before three digits is refused where it could be of either kind.
+          // A single mark before three digits is rejected where it is ambiguous.
           const isLone = /^[1-9]\d{0,2}[.,]\d{3}$/.test(typed);
           if (isLone && reading.problem === "ambiguous") continue;
           assert.deepEqual(reading, { minorUnits: amount }, `${written} in ${currency}`);

@@ -24,7 +24,7 @@ async function lines(name) {
   return text.split("\n").filter((line) => line && !line.startsWith("#"));
 }
 
-/** Returns the number after the plus as a person in a right-to-left script types it, or with wide digits. */
+/** Returns a text with the digits of another script, whose zero is given. */
 function inDigits(number, zero) {
   return number.replace(/\d/g, (digit) => String.fromCharCode(zero.charCodeAt(0) + Number(digit)));
 }
@@ -135,7 +135,8 @@ test("a number with its plus is what libphonenumber judges it to be, wherever it
       const number = code + national;
       const found = readPhone(number, "");
       if (verdict.startsWith("-")) {
-        // Some of these are read otherwise: old mobile prefixes, and what is right without a prefix that is too long.
+        // Two kinds of these are read in another form: abolished mobile prefixes, and numbers of more than 15 digits
+        // that are valid without their national prefix.
         if (number.length <= 16 && !/^\+5[25]/.test(number)) assert.deepEqual(found, [], number);
       } else {
         assert.deepEqual(found, [verdict.startsWith(">") ? code + verdict.slice(1) : number], word);
@@ -160,7 +161,7 @@ test("whatever people in a country type is read as libphonenumber reads it there
         assert.ok(found.includes(verdict), what);
         tally[found.length === 1 ? "same" : "asked"] += 1;
       } else {
-        // Where libphonenumber reads nothing, as with 00 where people dial 011, there is this number or none.
+        // libphonenumber reads nothing, for example 00 where people dial 011. Then it is this number, or none.
         assert.ok(found.length === 0 || (found.length === 1 && found[0] === number), what);
         tally[found.length === 1 ? "more" : "none"] += 1;
       }

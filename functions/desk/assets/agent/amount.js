@@ -9,18 +9,19 @@ const SIGN = "\\p{L}*\\p{Sc}";
 /** A currency's code or abbreviation, such as `ZAR` or `د.إ`. */
 const WORD = "\\p{L}[\\p{L}\\p{M}]*(?:\\.\\p{L}[\\p{L}\\p{M}]*)*";
 
-/** A unit before an amount. The point of `Rs.50` may be of the one or of the other, so that this has none. */
+/** A unit before an amount. `Rs.50` has none: its point may belong to the abbreviation or to the amount. */
 const BEFORE = new RegExp(`^(?:(${SIGN}) ?|(${WORD}\\.?) |(${WORD})(?=\\d))`, "u");
 
 /** A unit behind an amount. */
 const BEHIND = new RegExp(` ?(${SIGN}|${WORD}\\.?)$`, "u");
 
-/** The currencies that are grouped as `12,34,567` where they are paid in (CLDR: en-IN, bn-BD, ne-NP, dz-BT). */
+/** The currencies whose amounts are grouped as `12,34,567` in their own countries (CLDR: en-IN, bn-BD, ne-NP, dz-BT). */
 const GROUPED_BY_TWO = ["INR", "BDT", "NPR", "BTN"];
 
 /**
- * What somebody typed, as minor units, or why it cannot be read: it is no amount (`unreadable`), it names a `unit` that
- * is not the currency's, it has more `decimals` than the currency, or it can be read in two ways (`ambiguous`).
+ * The result of reading a text: the amount in minor units, or the reason why it is rejected. The text is no amount
+ * (`unreadable`), names a `unit` that is not the currency's, has more `decimals` than the currency, or can be read in
+ * two ways (`ambiguous`).
  * @typedef {{ minorUnits: number }
  *   | { problem: "unreadable" | "decimals" }
  *   | { problem: "unit", unit: string }
@@ -28,7 +29,7 @@ const GROUPED_BY_TWO = ["INR", "BDT", "NPR", "BTN"];
  */
 
 /**
- * Reads what somebody typed as minor units; `null` if it cannot be read as one amount of this currency.
+ * Reads a text as minor units; `null` if it is not exactly one amount of this currency.
  * @param {string} text
  * @param {string} currency
  */
@@ -38,12 +39,12 @@ export function parseAmount(text, currency) {
 }
 
 /**
- * Reads what somebody typed, with or without the currency's code or symbol: `1250.5`, `1,250.50`, `1.250,50`,
- * `1 250,50`, `1’250.50`, `.5`, `١٬٢٥٠٫٥٠`.
+ * Reads a text, with or without the currency's code or symbol: `1250.5`, `1,250.50`, `1.250,50`, `1 250,50`,
+ * `1’250.50`, `.5`, `١٬٢٥٠٫٥٠`.
  *
- * One mark before exactly three digits could separate thousands or decimals. A currency with fewer than three decimals
- * has no such decimals: the comma separates thousands, and the point is refused, because it can be a slip. Where a
- * currency has three, the point is the decimal mark, and the comma is refused.
+ * A single mark before exactly three digits can separate thousands or decimals. For a currency with fewer than three
+ * decimals, a comma separates thousands, and a point is rejected, because the text may be a typing error. For a
+ * currency with three decimals, a point is the decimal mark, and a comma is rejected.
  * @param {string} text
  * @param {string} currency
  * @returns {Reading}
@@ -58,7 +59,7 @@ export function readAmount(text, currency) {
   if (!halves || whole === null) return { problem: "unreadable" };
   const { fraction, isAmbiguous } = halves;
   if (isAmbiguous) {
-    // Read as decimals they are an amount only if the currency has as many.
+    // The text is an amount with decimals only if the currency has that many.
     const isDecimal = /^0*$/.test(fraction.slice(places)) && places > 0;
     const decimal = isDecimal ? `${whole}.${fraction.slice(0, places)}` : null;
     return { problem: "ambiguous", readings: [whole + fraction, decimal] };
@@ -77,7 +78,7 @@ export function currencyIn(text) {
 }
 
 /**
- * Parts what somebody typed into the number and the units before and behind it.
+ * Splits a text into the number and the units before and behind it.
  * @param {string} text
  */
 function parted(text) {
@@ -98,8 +99,7 @@ function unitName(unit) {
 }
 
 /**
- * Returns whether this unit is written for a currency: its code, or its symbol here or where it is paid in. `$` is so
- * for every dollar.
+ * Returns whether this unit is the currency's code or one of its symbols. `$` is a symbol of every dollar.
  * @param {string} unit
  * @param {string} currency
  */
@@ -119,8 +119,8 @@ function isUnitOf(unit, currency) {
 }
 
 /**
- * Splits a number into what is before and behind its decimal mark; `null` if it is none. It `isAmbiguous` if its only
- * mark may also separate thousands.
+ * Splits a number at its decimal mark; `null` if the text is no number. `isAmbiguous` says that its only mark may also
+ * separate thousands.
  * @param {string} text
  * @param {number} places
  */
@@ -145,7 +145,7 @@ function split(text, places) {
 }
 
 /**
- * Returns a whole number's digits without what separates its thousands; `null` if its groups are not all of three.
+ * Returns a whole number's digits without separators; `null` if the separators do not separate thousands.
  * @param {string} whole
  * @param {string} currency
  */

@@ -1,11 +1,11 @@
-// What people type and paste as numbers, in plain characters.
+// Conversion of typed and pasted texts to plain characters.
 
-/** The zeros of the scripts whose digits keyboards type: each is followed by the other nine. */
+/** The zeros of the scripts whose digits keyboards type. In Unicode, the other nine digits follow each zero. */
 const ZEROS = "0٠۰߀०০੦૦୦௦౦೦൦๐໐༠၀០᠐０";
 
 /**
- * Returns a text with ASCII digits and plain spaces, without the characters that cannot be seen, such as marks of
- * direction, and without spaces around it. Nothing else changes: a superscript is no digit.
+ * Returns a text with ASCII digits and plain spaces, trimmed, and without invisible characters such as marks of
+ * direction. Nothing else changes: a superscript is no digit.
  * @param {string} text
  */
 export function plain(text) {

@@ -49,14 +49,14 @@ export class Draft {
     /** The country whose numbers need no country code, by its ISO code; empty if none is known. */
     this.country = "";
     /**
-     * Reads phone numbers, in E.164 form; several if a text can mean one of several. The form sets it once it has the
-     * tables of the world's numbers. Until then, and without them, a number needs its plus.
+     * Returns the numbers, in E.164 form, that a text can mean. The form replaces this function once it has loaded the
+     * tables. Until then, a number needs its plus.
      * @type {(text: string, country: string) => string[]}
      */
     this.readPhone = withPlus;
   }
 
-  /** Returns the phone numbers that what was typed can mean. */
+  /** Returns the numbers that the text in the phone field can mean. */
   get phones() {
     return this.readPhone(this.fields["customer.phone"], this.country);
   }
@@ -180,7 +180,7 @@ function optional(text) {
 }
 
 /**
- * Reads a phone number without any tables: one with a plus, without what separates its digits.
+ * Reads a phone number with a plus, without the tables.
  * @param {string} text
  */
 function withPlus(text) {
@@ -194,7 +194,7 @@ function amountProblem({ amount, currency }) {
   const reading = readAmount(amount, currency);
   if ("problem" in reading) {
     if (reading.problem === "unreadable") return texts.amountWrong(plainAmount(25_000, currency));
-    // What else can be wrong depends on the currency.
+    // The other problems depend on the currency.
     if (currency === "") return null;
     if (reading.problem === "unit") return texts.amountOfAnother(reading.unit, currency);
     const tooFine = texts.amountTooFine(currency, decimals(currency));

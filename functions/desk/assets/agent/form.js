@@ -13,10 +13,7 @@ import { currencyIn, parseAmount } from "./amount.js";
 import { FIELDS } from "./draft.js";
 import { texts } from "./texts.js";
 
-/**
- * How long sending waits for the tables of phone numbers before it does without. They are on their way since the form
- * has been open.
- */
+/** How long sending waits for the tables of phone numbers, in milliseconds. They are loading since the form opened. */
 const TABLES_WITHIN = 5_000;
 
 /** @typedef {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} Control */
@@ -155,28 +152,29 @@ export class PaymentForm extends EventTarget {
   }
 
   /**
-   * Takes the country that the host names.
+   * Sets the country that the host names.
    * @param {string} country
    */
   set country(country) {
     this.#country = country;
-    this.#readAnew();
+    this.#readAgain();
   }
 
-  /** Loads what reads phone numbers, which is half as large as the page. */
+  /** Loads the module that reads phone numbers, with its tables. */
   async #loadPhones() {
     if (this.#phones) return;
     try {
       this.#phones = await import("./phone.js");
       this.#draft.readPhone = this.#phones.readPhone;
-      this.#readAnew();
+      this.#readAgain();
     } catch {
-      // Without a connection. A number with a plus can be sent all the same, and the API judges it.
+      // There is no connection. A number with a plus can still be sent, and the API validates it.
     }
   }
 
-  /** Reads the phone number by what is known now. A country that there is not is none. */
-  #readAnew() {
+  /** Reads the phone number again, after the country has changed or the tables are loaded. */
+  #readAgain() {
+    // An unknown country is ignored.
     this.#draft.country = this.#phones?.isCountry(this.#country) ? this.#country : "";
     this.#preview();
   }

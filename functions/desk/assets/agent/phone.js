@@ -1,5 +1,5 @@
-// Phone numbers as people type and paste them. They are read by the tables that the API validates by, so what is read
-// here is accepted there. The tables are large: whoever needs them imports this module when they do.
+// Phone numbers as people type and paste them. They are read by the tables that the API validates by, so the API accepts
+// every number that this module returns. The tables are large, so this module is imported when a form opens.
 
 import { plain } from "./digits.js";
 import { COUNTRIES, NATIONAL_PREFIXES, VALID, VIABLE } from "./phones.js";
@@ -7,7 +7,10 @@ import { COUNTRIES, NATIONAL_PREFIXES, VALID, VIABLE } from "./phones.js";
 /** The most digits of a number: E.164 ends there. */
 const MOST_DIGITS = 15;
 
-/** The fewest digits that are taken for a number with its country code. Many countries have national ones of fewer. */
+/**
+ * The fewest digits that are read as a number with a country code if it has neither plus nor separators. Shorter ones
+ * are national numbers in many countries.
+ */
 const SURELY_ABROAD = 10;
 
 /**
@@ -77,8 +80,8 @@ function accepts(initial, digits) {
  */
 
 /**
- * Returns the numbers, in E.164 form, that a text can mean: none, one, or several that whoever wrote it has to choose
- * from. Without a plus it can be written as people in `country` write it; no other country is guessed.
+ * Returns the numbers, in E.164 form, that a text can mean: none, one, or several for the agent to choose from. A
+ * national number is read in `country`; no other country is guessed.
  * @param {string} text
  * @param {string} country ISO 3166-1 alpha-2 in capital letters, or empty
  */
@@ -94,7 +97,7 @@ export function readPhone(text, country) {
 }
 
 /**
- * Returns the parts of a number; `null` if the text is not written like one. Texts from right to left have the plus at
+ * Returns the parts of a number; `null` if the text is not written like one. Right-to-left texts can have the plus at
  * the end.
  * @param {string} text
  * @returns {Written | null}
@@ -130,8 +133,8 @@ function readings(written, country) {
 }
 
 /**
- * Returns what a number can mean whose country code has no plus, which nobody could tell from a national number but by
- * its whole, and by the separator behind it if there are some.
+ * Returns the readings of a number that has its country code without a plus. Such a number is valid as a whole, and if
+ * it has separators, the first stands behind the country code.
  * @param {Written} written
  * @param {string} [here] the code of the country that it is written in, if that is known
  */
@@ -194,7 +197,7 @@ function withoutPrefix(digits, own = []) {
 }
 
 /**
- * Returns a national number without what a pattern matches at its start, or with the replacement in its place.
+ * Returns a national number without the prefix that a pattern matches, or with the replacement in its place.
  * @param {string} digits
  * @param {string} [pattern]
  * @param {string} [replacement]
@@ -206,8 +209,8 @@ function withoutStart(digits, pattern = "", replacement = "") {
 }
 
 /**
- * Returns the present form of a mobile number in a form that its country has given up, as `other_form.rs` in the domain
- * does, which has the sources: Mexico's 1 before ten digits, and Brazil's eight digits after the area code.
+ * Returns the current form of a mobile number in an abolished form: Mexico's 1 before ten digits, and Brazil's eight
+ * digits after the area code. `other_form.rs` in the domain does the same, and has the sources.
  * @param {string} digits
  */
 function renumbered(digits) {
@@ -218,7 +221,7 @@ function renumbered(digits) {
 }
 
 /**
- * Returns the countries that a number may belong to: those that share its calling code, the main one first.
+ * Returns the countries that share a number's calling code, the main one first.
  * @param {string} number in E.164 form
  */
 export function countriesOf(number) {
