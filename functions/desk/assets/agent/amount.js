@@ -15,7 +15,7 @@ const BEFORE = new RegExp(`^(?:(${SIGN}) ?|(${WORD}\\.?) |(${WORD})(?=\\d))`, "u
 /** A unit behind an amount. */
 const BEHIND = new RegExp(` ?(${SIGN}|${WORD}\\.?)$`, "u");
 
-/** The currencies whose amounts are grouped as `12,34,567` in their own countries (CLDR: en-IN, bn-BD, ne-NP, dz-BT). */
+/** The currencies whose amounts are grouped as `12,34,567` in their countries (CLDR: en-IN, bn-BD, ne-NP, dz-BT). */
 const GROUPED_BY_TWO = ["INR", "BDT", "NPR", "BTN"];
 
 /**

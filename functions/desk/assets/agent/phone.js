@@ -1,5 +1,5 @@
-// Phone numbers as people type and paste them. They are read by the tables that the API validates by, so the API accepts
-// every number that this module returns. The tables are large, so this module is imported when a form opens.
+// Phone numbers as people type and paste them. They are read by the tables that the API validates by, so the API
+// accepts every number that this module returns. The tables are large, so this module is imported when a form opens.
 
 import { plain } from "./digits.js";
 import { COUNTRIES, NATIONAL_PREFIXES, VALID, VIABLE } from "./phones.js";
