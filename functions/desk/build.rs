@@ -1,7 +1,9 @@
-//! Embeds the static files, together with the currency tables generated from the domain's.
+//! Embeds the static files, together with the tables of currencies and phone numbers generated from the domain's.
 
 #[path = "../../shared/domain/src/currency/table.rs"]
 mod currency_table;
+#[path = "build/phones.rs"]
+mod phones;
 
 use currency_table::{Entry, FORMER, IN_FORCE};
 use std::error::Error;
@@ -9,6 +11,7 @@ use std::error::Error;
 fn main() -> Result<(), Box<dyn Error>> {
     let currencies = format!("{}{}", table("CURRENCIES", IN_FORCE), table("FORMER", FORMER));
     let folder = embed::Folder::read("assets")?.with("shared/currencies.js", currencies);
+    let folder = folder.with("agent/phones.js", phones::module());
     // The element's style sheet becomes a script module, from which the element constructs the sheet: unlike a `style`
     // element, a constructed sheet is allowed by any Content-Security-Policy of the embedding site.
     Ok(folder.with_module_of("agent/element.css")?.write()?)

@@ -21,6 +21,7 @@ import {
 
 const SECRET = randomBytes(24);
 const BUDGET = 60_000;
+const TABLES = 28_000;
 
 let system;
 /** A system whose links expire after 3 seconds and payment pages after 4. */
@@ -434,14 +435,17 @@ test("each invalid field shows its message, and the first one gets the focus", a
   const page = await desk();
   await page.getByRole("button", { name: "Chat 2 Pay" }).click();
   const phone = form(page).getByLabel("Customer’s phone");
-  await phone.fill("083 123 4567");
-  await form(page).getByLabel("Amount").fill("250.555");
+  await phone.fill("083 123 45678");
+  await form(page).getByLabel("Amount").fill("250.5555");
   await form(page).getByLabel("Description").fill("🎟".repeat(201));
   await sendButton(page).click();
   for (const [label, text] of [
-    ["Customer’s phone", "Enter the number with its country code, such as +27831234567."],
+    [
+      "Customer’s phone",
+      "This is no phone number in South Africa. Enter the number with its country code, such as +27831234567.",
+    ],
     ["Order number", "Enter the order number."],
-    ["Amount", "Enter an amount such as 250.00."],
+    ["Amount", "ZAR has 2 decimals: enter no more than that."],
     ["Description", "Use at most 200 characters. These are 201."],
   ]) {
     const control = form(page).getByLabel(label);
@@ -458,18 +462,145 @@ test("each invalid field shows its message, and the first one gets the focus", a
   assert.equal(await phone.getAttribute("aria-invalid"), null, "the message disappears as soon as the value is valid");
   assert.deepEqual(await requests(page), []);
 
-  // The API checks the rest: a number that does not exist in its country, and an invisible character.
   await phone.fill("+999123456789");
+  await form(page).getByText("This is no phone number. Enter the number with its country code").waitFor();
+
+  // What only the API knows: a text that would show as another.
+  await phone.fill("+27 83 123 4567");
   await fill(page, { "Order number": "10\u202e045", Description: "" });
+  await sendButton(page).click();
+  await form(page)
+    .getByText("Order number must be 1 to 64 printable characters, and contains an invisible one.")
+    .waitFor();
+  await alert(page).getByText("One field needs a correction.").waitFor();
+  const order = form(page).getByLabel("Order number");
+  assert.ok(await order.evaluate((element) => element.getRootNode().activeElement === element));
+  faultless(page);
+});
+
+/** Changes what the host says of the conversation. */
+async function host(page, attributes) {
+  await page.locator("chat2pay-desk").evaluate((element, changed) => {
+    for (const [name, value] of Object.entries(changed)) element.setAttribute(name, value);
+  }, attributes);
+}
+
+test("a phone number is sent as it is shown, however it is typed", async () => {
+  const page = await desk();
+  const ways = ["+27 (0)83 123 4567", "083 123 4567", "27831234567", "٠٨٣ ١٢٣ ٤٥٦٧", "tel:+27-83-123-4567"];
+  for (const [index, typed] of ways.entries()) {
+    await write(page, { "Customer’s phone": typed });
+    await form(page).getByText("The link goes to +27831234567, South Africa.").waitFor();
+    if (typed.startsWith("083")) await picture(page, "desk-phone-read");
+    await sendButton(page).click();
+    await until(`the card of ${typed}`, async () => (await cards(page).count()) === index + 1);
+  }
+  const phones = (await requests(page)).map(({ customer }) => customer.phone);
+  assert.deepEqual(
+    phones,
+    ways.map(() => "+27831234567"),
+  );
+  faultless(page);
+});
+
+test("a number without its country is read in the host's, and in none if the host names none", async () => {
+  const page = await desk();
+  await write(page, { "Customer’s phone": "07911 123456" });
+  await form(page).getByText("With the country code, such as +27831234567.").waitFor();
+  await host(page, { country: "gb" });
+  await form(page)
+    .getByText("The link goes to +447911123456, United Kingdom or another country with this code.")
+    .waitFor();
+  await host(page, { country: "nowhere" });
+  await form(page).getByText("With the country code, such as +27831234567.").waitFor();
+  await sendButton(page).click();
+  await form(page)
+    .getByText("Enter the number with its country code, such as +27831234567.", { exact: true })
+    .waitFor();
+  assert.deepEqual(await requests(page), []);
+  faultless(page);
+});
+
+test("an agent chooses between the two numbers that a text can mean", async () => {
+  const page = await desk();
+  await host(page, { country: "US" });
+  await write(page, { "Customer’s phone": "6582234567" });
+  await form(page).getByText("This can be one of these numbers:").waitFor();
+  await sendButton(page).click();
+  await form(page).getByText("Choose which number this is, or enter it with a + and its country code.").waitFor();
+  await accessible(page, "a number that can be two");
+  await picture(page, "desk-phone-choice");
+  assert.deepEqual(await requests(page), []);
+  await form(page).getByRole("button", { name: "+6582234567, Singapore" }).click();
+  assert.equal(await form(page).getByLabel("Customer’s phone").inputValue(), "+6582234567");
+  await form(page).getByText("The link goes to +6582234567, Singapore.").waitFor();
+  await sendButton(page).click();
+  await card(page, "sent").waitFor();
+  assert.equal((await requests(page))[0].customer.phone, "+6582234567");
+  faultless(page);
+});
+
+test("without the tables of numbers a number with a plus is sent all the same, and the API judges it", async () => {
+  const page = await desk();
+  const lose = (route) => route.abort();
+  await page.route("**/agent/phones.js", lose);
+  await write(page, { "Customer’s phone": "083 123 4567" });
+  await sendButton(page).click();
+  await form(page).getByText("Enter the number with its country code, such as +27831234567.").waitFor();
+  await form(page).getByLabel("Customer’s phone").fill("+999 123 456 789");
   await sendButton(page).click();
   await form(page)
     .getByText("Customer’s phone must be a valid phone number in international form, such as +27831234567.")
     .waitFor();
-  await form(page)
-    .getByText("Order number must be 1 to 64 printable characters, and contains an invisible one.")
-    .waitFor();
-  await alert(page).getByText("2 fields need a correction.").waitFor();
-  assert.ok(await phone.evaluate((element) => element.getRootNode().activeElement === element));
+  await form(page).getByLabel("Customer’s phone").fill("+27 83 123 4567");
+  await sendButton(page).click();
+  await card(page, "sent").waitFor();
+  assert.equal((await requests(page))[0].customer.phone, "+27831234567");
+  // They are asked for again with the next form.
+  await page.unroute("**/agent/phones.js", lose);
+  await write(page, { "Order number": "10046", "Customer’s phone": "083 123 4567" });
+  await form(page).getByText("The link goes to +27831234567, South Africa.").waitFor();
+  faultless(page);
+});
+
+test("an amount is read as people write it, and what it is not is said", async () => {
+  const page = await desk();
+  await write(page);
+  const amount = form(page).getByLabel("Amount");
+  for (const [typed, shown] of [
+    ["R1’250.50", "Reads as R1,250.50."],
+    ["1.250,50 ZAR", "Reads as R1,250.50."],
+    [".5", "Reads as R0.50."],
+    ["1,250", "Reads as R1,250.00."],
+    ["١٬٢٥٠٫٥٠", "Reads as R1,250.50."],
+  ]) {
+    await amount.fill(typed);
+    await form(page).getByText(shown).waitFor();
+  }
+  await amount.fill("1.250");
+  await sendButton(page).click();
+  for (const [typed, said] of [
+    ["1.250", "This can mean 1250 or 1.25. Enter the one that you mean, without a separator between thousands."],
+    ["250.555", "If this means 250555, enter it so. ZAR has 2 decimals: enter no more than that."],
+    ["$250", "The amount says “$”, but the currency is ZAR. Change one of them."],
+    ["250 USD", "The amount says “USD”, but the currency is ZAR. Change one of them."],
+    ["R.50", "Enter an amount such as 250.00."],
+  ]) {
+    await amount.fill(typed);
+    await form(page).getByText(said).waitFor();
+  }
+  await picture(page, "desk-amount-problem");
+  await amount.fill("250 USD");
+  await form(page).getByLabel("Currency").selectOption("USD");
+  await form(page).getByText("Reads as $250.00.").waitFor();
+  await form(page).getByLabel("Currency").selectOption("");
+  await amount.fill("jpy 2500");
+  await form(page).getByText("Reads as ¥2,500.").waitFor();
+  assert.equal(await form(page).getByLabel("Currency").inputValue(), "JPY", "taken over where none was chosen");
+  await sendButton(page).click();
+  await card(page, "sent").waitFor();
+  const [{ amount: sent, currency }] = await requests(page);
+  assert.deepEqual({ sent, currency }, { sent: 2500, currency: "JPY" });
   faultless(page);
 });
 
@@ -835,5 +966,12 @@ test("the page is under its budget over the wire", async () => {
   await page.goto(`${system.base}/desk`);
   await page.getByRole("button", { name: "Alice" }).click();
   await page.getByText("No payment requests").waitFor();
-  assert.ok(bytes() < BUDGET, `${bytes()} bytes`);
+  const before = bytes();
+  assert.ok(before < BUDGET, `${before} bytes`);
+  // The tables of phone numbers come with the first form, and once.
+  await page.getByRole("button", { name: "Chat 2 Pay" }).click();
+  await form(page).getByText("The link goes to +27831234567, South Africa.").waitFor();
+  const tables = bytes() - before;
+  console.log(`the agent's page: ${before} bytes over the wire, and ${tables} with its first form`);
+  assert.ok(tables > 15_000 && tables < TABLES, `${tables} bytes`);
 });

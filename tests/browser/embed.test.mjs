@@ -82,6 +82,8 @@ async function send(page, order = "10045") {
   await page.getByRole("button", { name: "Chat 2 Pay" }).click();
   await form(page).getByLabel("Order number").fill(order);
   await form(page).getByLabel("Amount").fill("250");
+  // The tables of phone numbers are loaded under the site's policy, too.
+  await form(page).getByText("The link goes to +27831234567, South Africa.").waitFor();
   await form(page).getByRole("button", { name: "Send" }).click();
   await page.locator('article[data-status="sent"]', { hasText: order }).waitFor();
 }

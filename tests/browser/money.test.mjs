@@ -11,7 +11,7 @@ let money;
 before(async () => {
   system = await System.start();
   tables = await served(system, "shared/currencies.js");
-  money = await served(system, "shared/money.js");
+  money = { ...(await served(system, "shared/money.js")), ...(await served(system, "agent/amount.js")) };
 });
 
 after(() => system.stop());
@@ -51,44 +51,176 @@ test("a former currency is not offered", () => {
   for (const other of ["", "zar", "XXX", "constructor", "__proto__"]) assert.ok(!money.isCurrency(other), other);
 });
 
-test("an amount is parsed in every common notation, and rejected if it is ambiguous", () => {
-  for (const [typed, currency, amount] of [
+/** Every row is what somebody types, the currency that is chosen, and the amount or why there is none. */
+function reads(rows) {
+  for (const [typed, currency, expected] of rows) {
+    const reading = money.readAmount(typed, currency);
+    const found = reading.minorUnits ?? reading.problem;
+    assert.equal(found, expected, `${JSON.stringify(typed)} in ${currency}`);
+    assert.equal(money.parseAmount(typed, currency), reading.minorUnits ?? null);
+  }
+}
+
+test("an amount is read however people write numbers, and rejected where it is ambiguous", () => {
+  reads([
     ["250", "ZAR", 25000],
     ["250.5", "ZAR", 25050],
     ["250,50", "ZAR", 25050],
     ["1,250.50", "ZAR", 125_050],
     ["1.250,50", "ZAR", 125_050],
     ["1 250,50", "ZAR", 125_050],
+    ["1’250.50", "ZAR", 125_050],
+    ["1'250.50", "ZAR", 125_050],
+    ["1’250", "KWD", 1_250_000],
+    ["1\u00a0250\u00a0000,5", "ZAR", 125_000_050],
+    ["1\u202f250,500", "KWD", 1_250_500],
     ["1,250", "ZAR", 125_000],
     ["1,250,000", "ZAR", 125_000_000],
-    ["R 1,250.50", "ZAR", 125_050],
-    ["r250", "ZAR", 25000],
-    ["zar 250", "ZAR", 25000],
-    [" 0.01 ", "ZAR", 1],
+    ["1.250.000", "ZAR", 125_000_000],
     ["1,250", "JPY", 1250],
+    ["12,500", "JPY", 12_500],
     ["1.250", "KWD", 1250],
     ["12.5", "KWD", 12_500],
+    ["0,250", "KWD", 250],
+    ["12500.000", "KWD", 12_500_000],
+    ["1,25,000.50", "INR", 12_500_050],
+    ["250,-", "EUR", 25_000],
+    ["250.–", "CHF", 25_000],
+    [" 0.01 ", "ZAR", 1],
+    [".5", "ZAR", 50],
+    [",05", "ZAR", 5],
     ["0", "ZAR", 0],
-    ["1.250.000", "ZAR", 125_000_000],
-    ["1.250", "ZAR", null],
-    ["1.250", "JPY", null],
-    ["1,250", "KWD", null],
-    ["250.505", "ZAR", null],
-    ["250.5", "JPY", null],
-    ["250.", "ZAR", null],
-    [".50", "ZAR", null],
-    ["1,25,000", "ZAR", null],
-    ["1,2500.00", "ZAR", null],
-    ["-250", "ZAR", null],
-    ["2e3", "ZAR", null],
-    ["0x10", "ZAR", null],
-    ["٢٥٠", "ZAR", null],
-    ["", "ZAR", null],
-    ["two hundred", "ZAR", null],
-    ["$250", "ZAR", null],
-    ["9".repeat(40), "ZAR", null],
-  ]) {
-    assert.equal(money.parseAmount(typed, currency), amount, `${typed} ${currency}`);
-  }
+    ["0012", "ZAR", 1200],
+    ["1.250", "ZAR", "ambiguous"],
+    ["1.250", "JPY", "ambiguous"],
+    ["1,250", "KWD", "ambiguous"],
+    ["0.250", "ZAR", "decimals"],
+    ["0,250", "ZAR", "decimals"],
+    ["250.5051", "ZAR", "decimals"],
+    ["1250.505", "ZAR", "decimals"],
+    ["1 250,505", "ZAR", "decimals"],
+    ["250.505", "ZAR", "ambiguous"],
+    ["250.5", "JPY", "decimals"],
+    ["250.00", "JPY", "decimals"],
+    ["250.", "ZAR", "unreadable"],
+    [".", "ZAR", "unreadable"],
+    ["1,25,000", "ZAR", "unreadable"],
+    ["1,2500.00", "ZAR", "unreadable"],
+    ["1 25", "ZAR", "unreadable"],
+    ["1 250,000.50", "ZAR", "unreadable"],
+    ["1.250.50", "ZAR", "unreadable"],
+    ["0 250", "ZAR", "unreadable"],
+    ["-250", "ZAR", "unreadable"],
+    ["(250)", "ZAR", "unreadable"],
+    ["250²", "ZAR", "unreadable"],
+    ["2e3", "ZAR", "unreadable"],
+    ["0x10", "ZAR", "unreadable"],
+    ["", "ZAR", "unreadable"],
+    ["9".repeat(40), "ZAR", "unreadable"],
+  ]);
   assert.equal(money.decimals("JPY"), 0);
+});
+
+test("an amount is read in every script that people type digits in", () => {
+  reads([
+    ["٢٥٠", "ZAR", 25000],
+    ["١٬٢٥٠٫٥٠", "ZAR", 125_050],
+    ["١٬٢٥٠", "KWD", 1_250_000],
+    ["١٫٢٥٠", "KWD", 1250],
+    ["١٫٢٥٠", "ZAR", "decimals"],
+    ["۱٬۲۵۰", "ZAR", 125_000],
+    ["२५०.५", "INR", 25_050],
+    ["２５０．５０", "ZAR", 25050],
+    ["１，２５０", "JPY", 1250],
+    ["\u200f٢٥٠\u200f", "ZAR", 25000],
+    ["\u2066250.50\u2069", "ZAR", 25050],
+  ]);
+});
+
+test("an ambiguous amount comes with both readings", () => {
+  for (const [typed, currency, readings] of [
+    ["1.250", "ZAR", ["1250", "1.25"]],
+    ["250.505", "ZAR", ["250505", null]],
+    ["1.250", "JPY", ["1250", null]],
+    ["1,250", "KWD", ["1250", "1.250"]],
+  ]) {
+    assert.deepEqual(money.readAmount(typed, currency).readings, readings);
+    for (const reading of readings) if (reading) assert.notEqual(money.parseAmount(reading, currency), null, reading);
+  }
+});
+
+test("an amount may have its currency's code or symbol, and is rejected with another's", () => {
+  reads([
+    ["250.00 ZAR", "ZAR", 25000],
+    ["ZAR 250", "ZAR", 25000],
+    ["zar250", "ZAR", 25000],
+    ["250zar", "ZAR", 25000],
+    ["R250", "ZAR", 25000],
+    ["R 1,250.50", "ZAR", 125_050],
+    ["r250", "ZAR", 25000],
+    ["R250 ZAR", "ZAR", 25000],
+    ["R .50", "ZAR", 50],
+    ["$.50", "USD", 50],
+    ["$250", "CAD", 25000],
+    ["C$250", "CAD", "unit"],
+    ["250 €", "EUR", 25000],
+    ["€1.250,50", "EUR", 125_050],
+    ["250,- kr.", "SEK", 25000],
+    ["250 Kč", "CZK", 25000],
+    ["٢٥٠ د.ك.", "KWD", 250_000],
+    ["R$250", "ZAR", "unit"],
+    ["$250", "ZAR", "unit"],
+    ["250 USD", "ZAR", "unit"],
+    ["R250 USD", "ZAR", "unit"],
+    ["€250", "ZAR", "unit"],
+    ["two hundred", "ZAR", "unit"],
+    ["250 rand", "ZAR", "unit"],
+    ["250k", "ZAR", "unit"],
+    // Fifty rand or fifty cents: the point may be the abbreviation's.
+    ["R.50", "ZAR", "unreadable"],
+    ["Rs.50", "PKR", "unreadable"],
+    ["Rs. 50", "PKR", 5000],
+  ]);
+  assert.equal(money.currencyIn("250.00 usd"), "USD");
+  assert.equal(money.currencyIn("KWD 25"), "KWD");
+  for (const text of ["250", "$250", "R250", "250 BGN", "250 rand", ""])
+    assert.equal(money.currencyIn(text), undefined, text);
+});
+
+test("every currency's amounts are read in each way of writing them, and never as ten times or a thousandth", () => {
+  const { decimals, formatMoney, parseAmount, readAmount } = money;
+  for (const currency of Object.keys(tables.CURRENCIES)) {
+    const places = decimals(currency);
+    for (const amount of [1, 99, 1000, 12_345, 125_050, 1_250_000, 99_999_999]) {
+      const text = formatMoney(amount, currency).replace(/^\D+/, "");
+      const [whole, fraction] = text.split(".");
+      for (const [group, mark] of [
+        [",", "."],
+        [".", ","],
+        [" ", ","],
+        ["\u202f", ","],
+        ["’", "."],
+        ["٬", "٫"],
+        ["", "."],
+        ["", ","],
+      ]) {
+        const typed = [whole.replaceAll(",", group), ...(fraction ? [fraction] : [])].join(mark);
+        for (const written of [
+          typed,
+          `${typed} ${currency}`,
+          `${currency} ${typed}`,
+          `${currency.toLowerCase()}${typed}`,
+        ]) {
+          const reading = readAmount(written, currency);
+          // A single mark before three digits is rejected where it is ambiguous.
+          const isLone = /^[1-9]\d{0,2}[.,]\d{3}$/.test(typed);
+          if (isLone && reading.problem === "ambiguous") continue;
+          assert.deepEqual(reading, { minorUnits: amount }, `${written} in ${currency}`);
+        }
+      }
+      for (const more of [`${text}${places ? "" : "."}5`, `${text}${places ? "" : ","}05`]) {
+        assert.equal(parseAmount(more, currency), null, `${more} in ${currency}`);
+      }
+    }
+  }
 });

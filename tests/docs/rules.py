@@ -16,7 +16,7 @@ PATH = re.compile(rf"(?<![\w./$\"-]){TOP_LEVEL}/[\w./-]*[\w/]")
 PLACEHOLDER = re.compile(r"[<>{}*…$]")
 FILE = re.compile(r"[\w.-]+(?:/[\w.-]+)*\.(?:css|html|json|mjs|js|md|py|rs|sh|toml|yaml)")
 # The build makes these.
-MADE = {"agent/element.css.js", "shared/currencies.js"}
+MADE = {"agent/element.css.js", "agent/phones.js", "shared/currencies.js"}
 # Six words and more are a sentence, and only tests are named by sentences.
 TEST = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+){5,}")
 PACKAGE = re.compile(r"\bcargo (?:\w+ )+?(?:[^|;&]*? )?(?:-p|--package)[ =]([\w-]+)")

@@ -55,9 +55,11 @@ fn nothing_but_those_modules_names_a_status() {
     let others = ASSETS.files.iter().filter(|asset| STATUS_TABLES.iter().all(|(_, file, _)| *file != asset.name));
     for asset in others {
         let text = str::from_utf8(asset.bytes).unwrap();
-        for (number, line) in (1..).zip(text.lines()) {
+        // A style sheet is served in one line, and its rules are what can be found again.
+        let (part, end) = if asset.name.contains(".css") { ("rule", '}') } else { ("line", '\n') };
+        for (number, line) in (1..).zip(text.split(end)) {
             let named = Status::ALL.into_iter().find(|status| names(line, status.as_str(), asset.name));
-            assert_eq!(named, None, "{}, line {number}: {line}", asset.name);
+            assert_eq!(named, None, "{}, {part} {number}: {line}", asset.name);
         }
     }
 }

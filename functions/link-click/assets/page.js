@@ -168,7 +168,7 @@ addEventListener("submit", (event) => {
   press(true);
   setTimeout(() => {
     press(false);
-    ask();
+    poll();
   }, GIVE_UP_AFTER);
 });
 addEventListener("pageshow", (event) => {

@@ -1,6 +1,6 @@
 """Makes the tables about phone numbers from libphonenumber's metadata, as the Python package `phonenumbers` carries it.
 
-    python make.py            writes numbering_plans.bin, national_prefixes.tsv and judged.txt beside this file
+    python make.py            writes the tables beside this file
     python make.py --check    fails if one of them is not what this script makes of the pinned metadata
 
 README.md says what is in them.
@@ -8,6 +8,7 @@ README.md says what is in them.
 
 import itertools
 import random
+import re
 import struct
 import sys
 from functools import cache
@@ -272,9 +273,25 @@ def national_prefixes():
         plan = metadata(calling_code, regions[0])
         if plan.national_prefix_for_parsing:
             lengths = ",".join(map(str, plan.general_desc.possible_length))
-            # Python writes a group as \1, Rust as ${1}.
-            replacement = (plan.national_prefix_transform_rule or "").replace("\\1", "${1}").replace("\\2", "${2}")
-            yield "\t".join((str(calling_code), lengths, plan.national_prefix_for_parsing, replacement))
+            yield "\t".join((str(calling_code), lengths, *parsing(plan)))
+
+
+def parsing(plan):
+    """Returns the pattern of a plan's national prefixes, and what takes the place of what it matches."""
+    # Python writes a group as \1, Rust as ${1}.
+    replacement = (plan.national_prefix_transform_rule or "").replace("\\1", "${1}").replace("\\2", "${2}")
+    return plan.national_prefix_for_parsing or "", replacement
+
+
+def countries():
+    """Returns the lines of the table of countries: calling code, international prefix, own national prefixes."""
+    for calling_code, regions in sorted(COUNTRY_CODE_TO_REGION_CODE.items()):
+        main = parsing(metadata(calling_code, regions[0]))
+        for region in regions:
+            if region != NON_GEOGRAPHIC:
+                plan = metadata(calling_code, region)
+                own = parsing(plan) if parsing(plan) != main else ()
+                yield "\t".join((region, str(calling_code), plan.international_prefix or "", *own))
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -386,6 +403,48 @@ def judged():
         yield " ".join(line)
 
 
+def forms(calling_code, region, parsed):
+    """Yields a number as people in its region, and people who write to them, type it."""
+    plan = metadata(calling_code, region)
+    digits = phonenumbers.national_significant_number(parsed)
+    national = phonenumbers.format_number(parsed, PhoneNumberFormat.NATIONAL)
+    international = phonenumbers.format_number(parsed, PhoneNumberFormat.INTERNATIONAL)
+    yield national
+    yield digits
+    yield f"{plan.national_prefix or 0}{digits}"
+    yield international
+    yield international.removeprefix("+")
+    yield international.replace("+", "00")
+    yield international.replace(" ", f" ({plan.national_prefix or 0})", 1)
+    yield international.replace("+", f"{plan.preferred_international_prefix or plan.international_prefix} ")
+
+
+def typed():
+    """Returns the lines of the table of typed numbers: a region and a number, and forms with what they are read as."""
+    seen = set()
+    for calling_code, region, example in examples():
+        number = f"+{calling_code}{example}"
+        if region == NON_GEOGRAPHIC or number in seen or judge(number) != region:
+            continue
+        seen.add(number)
+        line = [f"{region} {number}"]
+        for text in dict.fromkeys(forms(calling_code, region, phonenumbers.parse(number, None))):
+            if re.fullmatch(r"[-+() \d./]+", text):
+                form = read(text, region)
+                line.append(text if form == number else f"{text}>{form or ''}")
+        yield "\t".join(line)
+
+
+def read(text, region):
+    """Returns the E.164 form of the valid number that libphonenumber reads in a text typed in a region, or None."""
+    try:
+        parsed = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return None
+    form = phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
+    return form if judge(form) and not judge(form).startswith("+") else None
+
+
 def as_written(calling_code, region, verdict):
     """Returns a verdict as it stands behind a number: nothing for a valid one of its line's region."""
     match verdict:
@@ -404,7 +463,9 @@ def files():
     return {
         "numbering_plans.bin": plans,
         "national_prefixes.tsv": "\n".join((head, *national_prefixes(), "")).encode(),
+        "countries.tsv": "\n".join((head, *countries(), "")).encode(),
         "judged.txt": "\n".join((head, *judged(), "")).encode(),
+        "typed.txt": "\n".join((head, *typed(), "")).encode(),
     }
 
 

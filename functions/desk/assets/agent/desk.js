@@ -85,6 +85,7 @@ const chat = h(
 
 const desk = new Chat2PayDesk();
 desk.setAttribute("currency", "ZAR");
+desk.setAttribute("country", "ZA");
 put(desk, chat);
 
 /** Starts another conversation with the same customer. */

@@ -12,7 +12,8 @@
 /** @import { NewPaymentRequest } from "../../types/api.d.ts" */
 /** @import { FieldName } from "./texts.js" */
 
-import { AMOUNT_AT_MOST, formatMoney, parseAmount, plainAmount } from "../shared/money.js";
+import { AMOUNT_AT_MOST, decimals, formatMoney, plainAmount } from "../shared/money.js";
+import { parseAmount, readAmount } from "./amount.js";
 import { texts } from "./texts.js";
 
 /** @typedef {Record<FieldName, string>} Fields */
@@ -47,6 +48,19 @@ export class Draft {
     this.key = key;
     /** Whether the draft was sent and its outcome is unknown. */
     this.unconfirmed = unconfirmed;
+    /** The country whose numbers need no country code, by its ISO code; empty if none is known. */
+    this.country = "";
+    /**
+     * Returns the numbers, in E.164 form, that a text can mean. The form replaces this function once it has loaded the
+     * tables. Until then, a number needs its plus.
+     * @type {(text: string, country: string) => string[]}
+     */
+    this.readPhone = withPlus;
+  }
+
+  /** Returns the numbers that the text in the phone field can mean. */
+  get phones() {
+    return this.readPhone(this.fields["customer.phone"], this.country);
   }
 
   /**
@@ -109,10 +123,19 @@ export class Draft {
       order_number,
       amount: parseAmount(this.fields.amount, currency),
       currency,
-      customer: { phone: phone(this.fields), name: optional(name) },
+      customer: { phone: this.phones[0] ?? "", name: optional(name) },
       description: optional(description),
       conversation_id: this.#conversation,
     };
+  }
+
+  /** @param {string} text */
+  #phoneProblem(text) {
+    if (text === "") return texts.phoneMissing;
+    const { phones } = this;
+    if (phones.length > 1) return texts.phoneAmbiguous;
+    if (phones.length === 1) return null;
+    return this.readPhone === withPlus ? texts.phoneNeedsCode : texts.phoneWrong(text, this.country);
   }
 
   /** Returns a message for each invalid field. It leaves to the API the checks that only the API can make. */
@@ -120,8 +143,8 @@ export class Draft {
     const fields = trimmed(this.fields);
     /** @type {Map<FieldName, string>} */
     const found = new Map();
-    if (fields["customer.phone"] === "") found.set("customer.phone", texts.phoneMissing);
-    else if (!/^\+[1-9]\d{1,14}$/.test(phone(this.fields))) found.set("customer.phone", texts.phoneWrong);
+    const phone = this.#phoneProblem(fields["customer.phone"]);
+    if (phone) found.set("customer.phone", phone);
     if (fields.order_number === "") found.set("order_number", texts.orderMissing);
     const amount = amountProblem(fields);
     if (amount) found.set("amount", amount);
@@ -159,18 +182,29 @@ function optional(text) {
 }
 
 /**
- * Returns the phone number without separators, as the API accepts it.
- * @param {Fields} fields
+ * Parses a phone number with a plus, without the tables.
+ * @param {string} text
  */
-function phone(fields) {
-  return fields["customer.phone"].replace(/[\s().\-\u00a0\u202f]/g, "");
+function withPlus(text) {
+  const number = text.replace(/[\s().-]/g, "");
+  return /^\+[1-9]\d{1,14}$/.test(number) ? [number] : [];
 }
 
 /** @param {Fields} fields */
 function amountProblem({ amount, currency }) {
   if (amount === "") return texts.amountMissing;
-  const minorUnits = parseAmount(amount, currency);
-  if (minorUnits === null) return texts.amountWrong(plainAmount(25_000, currency));
+  const reading = readAmount(amount, currency);
+  if ("problem" in reading) {
+    if (reading.problem === "unreadable") return texts.amountWrong(plainAmount(25_000, currency));
+    // The other problems depend on the currency.
+    if (currency === "") return null;
+    if (reading.problem === "unit") return texts.amountOfAnother(reading.unit, currency);
+    const tooFine = texts.amountTooFine(currency, decimals(currency));
+    if (reading.problem !== "ambiguous") return tooFine;
+    const [grouped, decimal] = reading.readings;
+    return decimal === null ? texts.amountGrouped(grouped, tooFine) : texts.amountAmbiguous(grouped, decimal);
+  }
+  const { minorUnits } = reading;
   if (minorUnits === 0) return texts.amountZero;
   if (minorUnits > AMOUNT_AT_MOST) {
     return texts.amountTooLarge((currency ? formatMoney : plainAmount)(AMOUNT_AT_MOST, currency));

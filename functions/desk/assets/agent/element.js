@@ -44,7 +44,7 @@ sheet.replaceSync(style);
 
 /** The element `<chat2pay-desk>`. */
 export class Chat2PayDesk extends HTMLElement {
-  static observedAttributes = ["conversation-id", "customer-phone", "customer-name", "currency"];
+  static observedAttributes = ["conversation-id", "customer-phone", "customer-name", "currency", "country"];
 
   /** @type {TokenSource | null} */
   #token = null;
@@ -207,14 +207,25 @@ export class Chat2PayDesk extends HTMLElement {
     return {
       "customer.phone": this.getAttribute("customer-phone") ?? "",
       "customer.name": this.getAttribute("customer-name") ?? "",
-      currency: this.getAttribute("currency") ?? "",
+      currency: this.#codeIn("currency"),
     };
+  }
+
+  /**
+   * Returns an attribute that is an ISO code, however the host writes it.
+   * @param {"currency" | "country"} name
+   */
+  #codeIn(name) {
+    return this.getAttribute(name)?.trim().toUpperCase() ?? "";
   }
 
   #updateKnown() {
     const before = this.#known;
     this.#known = this.#knownNow();
-    this.#shown?.form?.update(before, this.#known);
+    const form = this.#shown?.form;
+    if (!form) return;
+    form.country = this.#codeIn("country");
+    form.update(before, this.#known);
   }
 
   /**
@@ -224,6 +235,7 @@ export class Chat2PayDesk extends HTMLElement {
   #openForm(shown, draft) {
     this.#known = this.#knownNow();
     const form = new PaymentForm(this.#api, draft, shown.ended.signal);
+    form.country = this.#codeIn("country");
     shown.form = form;
     form.addEventListener("made", (event) => {
       /** @type {PaymentRequest} */

@@ -8,9 +8,13 @@
 import { Problem, SignInFailed, Unreachable } from "../shared/api.js";
 import { h, put } from "../shared/dom.js";
 import { icon } from "../shared/icons.js";
-import { currencies, isCurrency, parseAmount } from "../shared/money.js";
+import { currencies, isCurrency } from "../shared/money.js";
+import { currencyIn, parseAmount } from "./amount.js";
 import { FIELDS } from "./draft.js";
 import { texts } from "./texts.js";
+
+/** How long sending waits for the tables of phone numbers, in milliseconds. They are loading since the form opened. */
+const TABLES_WITHIN = 5_000;
 
 /** @typedef {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} Control */
 
@@ -29,7 +33,7 @@ const CONTROLS = {
 };
 
 /** @type {Partial<Fields>} */
-const HINTS = { "customer.phone": texts.phoneHint, description: texts.descriptionHint };
+const HINTS = { description: texts.descriptionHint };
 
 /** One field of the form: label, control, error and hint. */
 class Field {
@@ -75,6 +79,9 @@ export class PaymentForm extends EventTarget {
   #sendButton = h("button", { type: "submit", class: "primary" }, texts.send);
   #checked = false;
   #busy = false;
+  /** @type {typeof import("./phone.js") | null} */
+  #phones = null;
+  #country = "";
 
   /**
    * @param {Api} api
@@ -108,6 +115,7 @@ export class PaymentForm extends EventTarget {
       this.#send();
     });
     this.#preview();
+    this.#loadPhones();
     if (draft.unconfirmed) put(this.#alert, texts.interrupted);
   }
 
@@ -145,13 +153,45 @@ export class PaymentForm extends EventTarget {
   }
 
   /**
+   * Sets the country that the host names.
+   * @param {string} country
+   */
+  set country(country) {
+    this.#country = country;
+    this.#readAgain();
+  }
+
+  /** Loads the module that reads phone numbers, with its tables. */
+  async #loadPhones() {
+    if (this.#phones) return;
+    try {
+      this.#phones = await import("./phone.js");
+      this.#draft.readPhone = this.#phones.readPhone;
+      this.#readAgain();
+    } catch {
+      // There is no connection. A number with a plus can still be sent, and the API validates it.
+    }
+  }
+
+  /** Reads the phone number again, after the country has changed or the tables are loaded. */
+  #readAgain() {
+    // An unknown country is ignored.
+    this.#draft.country = this.#phones?.isCountry(this.#country) ? this.#country : "";
+    this.#preview();
+  }
+
+  /**
    * @param {FieldName} name
    * @param {string} value
    */
   #typed(name, value) {
     this.#draft.fields[name] = value;
+    const { currency } = this.#fields;
+    if (name === "amount" && currency.control.value === "") {
+      currency.control.value = this.#draft.fields.currency = currencyIn(value) ?? "";
+    }
     this.#draft.save();
-    if (name === "amount" || name === "currency") this.#preview();
+    this.#preview();
     if (!this.#checked) return;
     const problems = this.#draft.problems();
     this.#fields[name].mark(problems.get(name));
@@ -159,11 +199,42 @@ export class PaymentForm extends EventTarget {
     if (name === "currency") this.#fields.amount.mark(problems.get("amount"));
   }
 
-  /** Shows how the customer will read the amount. */
+  /** Shows the amount and the phone number as they will be sent. */
   #preview() {
     const { amount, currency } = this.#draft.fields;
     const minorUnits = currency ? parseAmount(amount, currency) : null;
     put(this.#fields.amount.hint, minorUnits ? texts.amountReads(minorUnits, currency) : null);
+    const { hint } = this.#fields["customer.phone"];
+    const { phones } = this.#draft;
+    hint.classList.toggle("choices", phones.length > 1);
+    if (phones.length > 1)
+      put(
+        hint,
+        texts.phoneCouldBe,
+        phones.map((number) => this.#choice(number)),
+      );
+    else if (phones.length === 1) put(hint, texts.phoneReads(phones[0], this.#countriesOf(phones[0])));
+    else put(hint, texts.phoneHint);
+  }
+
+  /**
+   * Makes a button that puts one of the numbers that a text can mean in its place.
+   * @param {string} number
+   */
+  #choice(number) {
+    const { control } = this.#fields["customer.phone"];
+    const choose = () => {
+      if (this.#busy) return;
+      control.value = number;
+      this.#typed("customer.phone", number);
+      control.focus();
+    };
+    return h("button", { type: "button", onclick: choose }, texts.phoneChoice(number, this.#countriesOf(number)));
+  }
+
+  /** @param {string} number */
+  #countriesOf(number) {
+    return this.#phones?.countriesOf(number) ?? [];
   }
 
   /**
@@ -193,6 +264,12 @@ export class PaymentForm extends EventTarget {
   async #send() {
     if (this.#busy) return;
     put(this.#alert);
+    if (!this.#phones) {
+      this.#set(true);
+      await Promise.race([this.#loadPhones(), new Promise((resolve) => setTimeout(resolve, TABLES_WITHIN))]);
+      this.#set(false);
+      if (this.#signal.aborted) return;
+    }
     const problems = this.#draft.problems();
     this.#show(problems);
     if (problems.size > 0) return;

@@ -19,6 +19,23 @@ const labels = {
   description: "Description",
 };
 
+const PHONE_ADVICE = "Enter the number with its country code, such as +27831234567.";
+
+const COUNTRIES = new Intl.DisplayNames("en", { type: "region" });
+
+/** @param {string} country */
+function countryName(country) {
+  return COUNTRIES.of(country) ?? country;
+}
+
+/**
+ * Returns where a number is: its country, or the main one of those that share its country code.
+ * @param {string[]} countries
+ */
+function place([main, ...others]) {
+  return others.length === 0 ? countryName(main) : `${countryName(main)} or another country with this code`;
+}
+
 export const texts = {
   extension: "Chat 2 Pay",
   extensionHint: "Send a payment link into this conversation.",
@@ -51,13 +68,41 @@ export const texts = {
   /** @type {(count: number) => string} */
   fieldsWrong: (count) => (count === 1 ? "One field needs a correction." : `${count} fields need a correction.`),
   phoneMissing: "Enter the customer’s phone number.",
-  phoneWrong: "Enter the number with its country code, such as +27831234567.",
+  phoneNeedsCode: PHONE_ADVICE,
+  /** @type {(text: string, country: string) => string} */
+  phoneWrong: (text, country) => {
+    if (/\+|^\D*00/.test(text)) return `This is no phone number. ${PHONE_ADVICE}`;
+    return country ? `This is no phone number in ${countryName(country)}. ${PHONE_ADVICE}` : PHONE_ADVICE;
+  },
+  phoneAmbiguous: "Choose which number this is, or enter it with a + and its country code.",
+  /** @type {(number: string, countries: string[]) => (Node | string)[]} */
+  phoneReads: (number, countries) => [
+    ...sentence`The link goes to ${number}`,
+    ...(countries.length > 0 ? sentence`, ${place(countries)}` : []),
+    ".",
+  ],
+  phoneCouldBe: "This can be one of these numbers:",
+  /** @type {(number: string, countries: string[]) => string} */
+  phoneChoice: (number, countries) => (countries.length > 0 ? `${number}, ${place(countries)}` : number),
   orderMissing: "Enter the order number.",
   /** @type {(most: number, length: number) => string} */
   tooLong: (most, length) => `Use at most ${most} characters. These are ${length}.`,
   amountMissing: "Enter the amount.",
   /** @type {(example: string) => string} */
   amountWrong: (example) => `Enter an amount such as ${example}.`,
+  /** @type {(unit: string, currency: string) => string} */
+  amountOfAnother: (unit, currency) =>
+    `The amount says “${unit}”, but the currency is ${currency}. Change one of them.`,
+  /** @type {(grouped: string, decimal: string) => string} */
+  amountAmbiguous: (grouped, decimal) =>
+    `This can mean ${grouped} or ${decimal}. Enter the one that you mean, without a separator between thousands.`,
+  /** @type {(grouped: string, otherwise: string) => string} */
+  amountGrouped: (grouped, otherwise) => `If this means ${grouped}, enter it so. ${otherwise}`,
+  /** @type {(currency: string, places: number) => string} */
+  amountTooFine: (currency, places) =>
+    places === 0
+      ? `${currency} has no decimals: enter a whole amount.`
+      : `${currency} has ${places} decimals: enter no more than that.`,
   amountZero: "Enter an amount above zero.",
   /** @type {(most: string) => string} */
   amountTooLarge: (most) => `Enter at most ${most}.`,
