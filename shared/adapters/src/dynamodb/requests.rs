@@ -47,7 +47,7 @@ impl DynamoDbStore {
         let outcomes: Vec<Vec<&'static Transition>> = alternatives(change.command.kind()).collect();
         let mut rows = outcomes.first().map(Vec::as_slice).unwrap_or_default();
         let mut found = None;
-        // Each change of another author can get in between once, and so can its time.
+        // Changes of the status can get in between, and failed attempts to pay with later times.
         for _ in 0..2 * STATUS_CHANGES_AT_MOST {
             let update = conditional_update(self.update(id), id, change, rows, found.as_ref(), self.retention)?;
             let request = match self.write(update).await? {
