@@ -26,10 +26,7 @@ impl Endpoint {
     /// The address has another form; the error names the variable.
     pub(crate) fn base(text: &str, name: &str) -> Result<Self, ConfigError> {
         let expected = "an https address without a query, or an http one on the loopback interface";
-        match parse(text, &[SECURE, PATH]) {
-            Some(_) => Ok(Self(text.trim_end_matches('/').to_owned())),
-            None => Err(Environment::invalid(name, expected)),
-        }
+        Self::without_trailing_slashes(text, &[SECURE, PATH], name, expected)
     }
 
     /// Parses a complete address, which may have a query. Trailing slashes are removed.
@@ -37,10 +34,13 @@ impl Endpoint {
     /// # Errors
     /// The address has another form; the error names the variable.
     pub(crate) fn complete(text: &str, name: &str) -> Result<Self, ConfigError> {
-        match parse(text, &[SECURE, PATH, QUERY]) {
-            Some(_) => Ok(Self(text.trim_end_matches('/').to_owned())),
-            None => Err(Environment::invalid(name, "an https address, or an http one on the loopback interface")),
-        }
+        let expected = "an https address, or an http one on the loopback interface";
+        Self::without_trailing_slashes(text, &[SECURE, PATH, QUERY], name, expected)
+    }
+
+    fn without_trailing_slashes(text: &str, parts: &[&str], name: &str, expected: &str) -> Result<Self, ConfigError> {
+        parse(text, parts).ok_or_else(|| Environment::invalid(name, expected))?;
+        Ok(Self(text.trim_end_matches('/').to_owned()))
     }
 
     /// Parses an origin in the form that browsers write, or with a trailing slash.
@@ -48,11 +48,10 @@ impl Endpoint {
     /// # Errors
     /// The address has another form; the error names the variable.
     pub(crate) fn origin(text: &str, name: &str) -> Result<Self, ConfigError> {
+        let expected = "an https origin, or an http one on the loopback interface";
         let origin = parse(text, &[SECURE, "/?"]).map(|url| url.origin().ascii_serialization());
-        match origin.filter(|origin| origin == text.trim_end_matches('/')) {
-            Some(origin) => Ok(Self(origin)),
-            None => Err(Environment::invalid(name, "an https origin, or an http one on the loopback interface")),
-        }
+        let origin = origin.filter(|origin| origin == text.trim_end_matches('/'));
+        origin.map(Self).ok_or_else(|| Environment::invalid(name, expected))
     }
 
     /// Returns the address as text.

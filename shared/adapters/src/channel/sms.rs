@@ -186,7 +186,9 @@ impl Meaning {
             "TEXT_INVALID_MESSAGE" | "TEXT_SPAM" | "TEXT_PROTECT_BLOCKED" | "RCS_PROTECT_BLOCKED" => {
                 Self::Failed(DeliveryFailure::ChannelRefused)
             }
-            "TEXT_SENT"
+            // AWS reports after 72 hours that the outcome is unknown. No link lives as long.
+            "TEXT_UNKNOWN"
+            | "TEXT_SENT"
             | "TEXT_PENDING"
             | "TEXT_QUEUED"
             | "TEXT_SUCCESSFUL"
@@ -196,8 +198,6 @@ impl Meaning {
             | "RCS_DELIVERED"
             | "RCS_READ"
             | "RCS_FALLEN_BACK_TO_SMS" => Self::NotFailed,
-            // AWS reports after 72 hours that the outcome is unknown. No link lives as long.
-            "TEXT_UNKNOWN" => Self::NotFailed,
             // Nothing is sent as media or by voice.
             other if other.starts_with("MEDIA_") || other.starts_with("VOICE_") => Self::NotFailed,
             _ => Self::Unknown,

@@ -23,8 +23,7 @@ const FRESH: Duration = Duration::from_secs(3);
 /// about such an attempt, so the text of a cancellation waits until then.
 const UNCLAIMED_ATTEMPTS: Duration = Duration::from_secs(5);
 
-/// The greatest difference between the clocks of two runs. AWS keeps its machines' clocks within milliseconds
-/// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/set-time.html>).
+/// The greatest difference between the clocks of two runs. Clocks that are synchronized differ by milliseconds.
 const CLOCK_DIFFERENCE: Duration = Duration::from_secs(1);
 
 /// The pause between two looks at whether a claimed link has been delivered.
