@@ -12,6 +12,7 @@ mod crashes;
 mod currencies;
 mod delivery_reports;
 mod desk;
+mod details;
 mod events;
 mod facts;
 mod faults;

@@ -1,7 +1,7 @@
 //! Parsing of request bodies (strict JSON objects) and query strings. All invalid fields are reported together.
 
 use crate::http_function::body;
-use crate::problem::{FieldError, Problem};
+use crate::problem::{FieldError, Problem, UNKNOWN_FIELD};
 use domain::Invalid;
 use http::header::CONTENT_TYPE;
 use lambda_http::Request;
@@ -29,14 +29,14 @@ impl Fields {
         let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let essence = media_type.split(';').next().unwrap_or_default().trim();
         if !essence.eq_ignore_ascii_case("application/json") {
-            return Err(Problem::UnsupportedMediaType("The body has to be JSON, sent as application/json."));
+            return Err(Problem::UnsupportedMediaType("The request has to be sent as JSON."));
         }
         match serde_json::from_slice::<Strict>(bytes) {
             Ok(Strict(Value::Object(values))) => Ok(Self::of(values, String::new())),
-            Ok(_) => Err(Problem::MalformedBody("The body has to be a JSON object.")),
-            Err(_) => {
-                Err(Problem::MalformedBody("The body has to be one JSON object in UTF-8, with no name given twice."))
-            }
+            Ok(_) => Err(Problem::MalformedBody("The request cannot be read: it has to be a JSON object.")),
+            Err(_) => Err(Problem::MalformedBody(
+                "The request cannot be read: it has to be one JSON object in which no name is given twice.",
+            )),
         }
     }
 
@@ -103,7 +103,7 @@ impl Fields {
                 None
             }
             Some(_) => {
-                self.refuse(name, "must be an object");
+                self.refuse(name, "must be given as a group of fields");
                 None
             }
         }
@@ -111,7 +111,7 @@ impl Fields {
 
     fn refuse_the_rest(&mut self) {
         for (name, _) in std::mem::take(&mut self.values) {
-            self.refuse(&name, "is not a field of this request");
+            self.refuse(&name, UNKNOWN_FIELD);
         }
     }
 
