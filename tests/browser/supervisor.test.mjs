@@ -248,7 +248,7 @@ test("an invalid phone number is reported at its field", async () => {
   await rows(page).first().waitFor();
   await page.getByLabel("Phone", { exact: true }).fill("0831234567");
   await page.keyboard.press("Enter");
-  await page.getByText("It must be a phone number in international form, such as +27831234567").waitFor();
+  await page.getByText("It must be written with its country code, such as +27831234567").waitFor();
   assert.equal(await page.getByLabel("Phone", { exact: true }).getAttribute("aria-invalid"), "true");
   assert.match(
     await page

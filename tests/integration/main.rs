@@ -13,6 +13,7 @@ mod currencies;
 mod deadlines;
 mod delivery_reports;
 mod desk;
+mod details;
 mod events;
 mod facts;
 mod faults;

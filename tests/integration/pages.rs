@@ -408,19 +408,44 @@ async fn a_cached_page_is_not_sent_again_until_it_changes() {
     let version = tag.strip_prefix("W/\"").and_then(|tag| tag.strip_suffix('"')).unwrap();
     assert!(page.text().contains(&format!("data-version=\"{version}\"")), "{page:?}");
     assert_eq!(system.page(Method::HEAD, link(&sent)).await.header("etag"), tag);
-    for known in [tag.clone(), format!("W/\"x\", {tag}")] {
+    let strong = tag.trim_start_matches("W/").to_owned();
+    for known in [
+        tag.clone(),
+        strong.clone(),
+        "*".to_owned(),
+        format!("W/\"x\", {tag}"),
+        format!("\"x\",{strong}"),
+        format!("{strong}, W/\"x\""),
+        format!("\"a, b\" , , \t{strong}\t"),
+    ] {
         for method in [Method::GET, Method::HEAD] {
             let same = Answer::of(system.request(method, link(&sent)).header("if-none-match", &known)).await;
             assert_eq!((same.status, same.body.len(), same.header("etag")), (304, 0, tag.as_str()));
             assert_eq!((same.header("cache-control"), same.header("vary")), ("no-store", "accept-language, cookie"));
         }
     }
+    for other in
+        ["", "\"x\"", "W/", version, &strong[1..], &format!("\"a,{version}\""), &format!("w/{strong}"), "\"*\""]
+    {
+        let shown = Answer::of(system.request(Method::GET, link(&sent)).header("if-none-match", other)).await;
+        assert_eq!((shown.status, shown.header("etag")), (200, tag.as_str()), "{other}");
+        assert!(shown.text().contains("</html>"), "{other}: {shown:?}");
+    }
+    // Every one of several headers counts, and one that is not text hides no other.
+    let twice = system.request(Method::GET, link(&sent)).header("if-none-match", &b"\"\xe4\""[..]);
+    assert_eq!(Answer::of(twice.header("if-none-match", &strong)).await.status, 304);
+    let among = [b"\"\xe4\", ".as_slice(), strong.as_bytes()].concat();
+    let among = system.request(Method::GET, link(&sent)).header("if-none-match", among);
+    assert_eq!(Answer::of(among).await.status, 304);
+    let unknown = format!("{}/p/{}", system.base(), "4".repeat(22));
+    assert_eq!(page_with(&system, &unknown, "if-none-match", "*").await.status, 404, "there is no page to know");
     alice.cancel(id(&sent)).await;
     let canceled = page_with(&system, link(&sent), "if-none-match", &tag).await;
     assert_eq!(canceled.status, 410);
     // The page of an ended request is sent again in full, whatever `If-None-Match` says (RFC 9110, section 13.2.1).
     let again = page_with(&system, link(&sent), "if-none-match", canceled.header("etag")).await;
     assert_eq!((again.status, again.text()), (410, canceled.text()));
+    assert_eq!(page_with(&system, link(&sent), "if-none-match", "*").await.status, 410);
     // `If-None-Match` does not stop the button.
     let sent = alice.sent().await;
     let tag = system.page(Method::GET, link(&sent)).await.header("etag").to_owned();

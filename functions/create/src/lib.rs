@@ -108,7 +108,8 @@ impl Create {
         let amount = fields.required("amount", amount);
         let currency = fields.required("currency", |value| Currency::in_force(value.as_str().unwrap_or_default()));
         let money = amount.zip(currency).map(|(amount, currency)| Money { amount, currency });
-        // Amounts that the provider rejects are rejected now, so that the customer does not get a link that cannot be paid.
+        // Amounts that the provider rejects are rejected now, so that the customer does not get a link that cannot be
+        // paid.
         if let Some(Err(refusal)) = money.map(|money| self.provider.check(money)) {
             fields.refuse(refusal.field, refusal.message);
         }
@@ -133,7 +134,8 @@ impl Create {
         fields.finish(details.zip(key))
     }
 
-    /// Reads the customer's phone number. If an invalid number has an unambiguous valid form, the error message names it.
+    /// Reads the customer's phone number. If an invalid number has an unambiguous valid form, the error message names
+    /// it.
     fn phone(&self, customer: &mut Fields) -> Option<Phone> {
         let text = customer.required("phone", |value| Ok(value.as_str().unwrap_or_default().to_owned()))?;
         let phone = Phone::parse(&text).map_err(|invalid| customer.refuse("phone", invalid.message())).ok()?;

@@ -213,12 +213,20 @@ fn answered(page: Page, request: &Request) -> Response<Body> {
     response
 }
 
-/// Returns whether `If-None-Match` contains this entity tag, so that the browser already has the page (RFC 9110,
-/// section 13.1.2).
+/// Returns whether `If-None-Match` names this entity tag or, by `*`, any page, so that the browser already has the page
+/// (RFC 9110, section 13.1.2). Tags are compared weakly: whether one of them is marked as weak makes no difference
+/// (section 8.8.3.2).
 fn knows(headers: &HeaderMap, tag: &str) -> bool {
-    let values = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    // Splitting at commas is safe: none of our tags contains one.
-    values.flat_map(|value| value.split(',')).any(|known| known.trim() == tag)
+    fn opaque(tag: &str) -> &str {
+        tag.strip_prefix("W/").unwrap_or(tag)
+    }
+    // A header that is not text as a whole may still name the tag, so only its bytes are compared.
+    let values = headers.get_all(IF_NONE_MATCH).iter().map(HeaderValue::as_bytes);
+    // Splitting at commas is safe: no part of a tag that contains one is quoted on both sides, as every tag of ours is.
+    values.flat_map(|value| value.split(|byte| *byte == b',')).any(|known| {
+        let known = std::str::from_utf8(known).unwrap_or_default().trim();
+        known == "*" || opaque(known) == opaque(tag)
+    })
 }
 
 fn see_other(location: HeaderValue, cookie: Option<HeaderValue>) -> Response<Body> {

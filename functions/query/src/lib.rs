@@ -130,7 +130,7 @@ fn search(request: &Request) -> Result<Search, Problem> {
     if let (Some(from), Some(to)) = (search.from, search.to)
         && from > to
     {
-        fields.refuse("to", "must not be before from");
+        fields.refuse("to", "must not be before the start");
     }
     let search = fields.finish(Some(search))?;
     let after = cursor.map(|text| cursor::read(&text)).transpose()?;

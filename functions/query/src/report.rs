@@ -63,9 +63,9 @@ pub(crate) fn query(request: &Request, now: Timestamp) -> Result<ReportQuery, Pr
         }
     };
     if from > to {
-        fields.refuse("to", "must not be before from");
+        fields.refuse("to", "must not be before the start");
     } else if to.saturating_duration_since(from) > LONGEST {
-        fields.refuse("from", "must be at most 92 days before to");
+        fields.refuse("from", "must be at most 92 days before the end");
     }
     fields.finish(Some(ReportQuery { from, to, include: include.unwrap_or_default() }))
 }

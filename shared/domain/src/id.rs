@@ -92,7 +92,7 @@ impl FromStr for IdempotencyKey {
         if (1..=255).contains(&text.len()) && text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Invalid("must be 1 to 255 printable ASCII characters"))
+            Err(Invalid("must be 1 to 255 plain printable characters"))
         }
     }
 }

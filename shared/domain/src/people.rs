@@ -25,7 +25,7 @@ text!(
     AgentId,
     1..=255_usize,
     identifier,
-    "is not an agent"
+    "must be 1 to 255 characters, none of them a control character"
 );
 
 text!(

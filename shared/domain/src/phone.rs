@@ -39,7 +39,7 @@ impl Phone {
         if right {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Invalid("must be a phone number in international form, such as +27831234567"))
+            Err(Invalid("must be written with its country code, such as +27831234567"))
         }
     }
 

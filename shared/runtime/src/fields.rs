@@ -1,7 +1,7 @@
 //! Parsing of request bodies (strict JSON objects) and query strings. All invalid fields are reported together.
 
 use crate::http_function::body;
-use crate::problem::{FieldError, Problem};
+use crate::problem::{FieldError, Problem, UNKNOWN_FIELD};
 use domain::Invalid;
 use http::header::CONTENT_TYPE;
 use lambda_http::Request;
@@ -29,12 +29,14 @@ impl Fields {
         let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let essence = media_type.split(';').next().unwrap_or_default().trim();
         if !essence.eq_ignore_ascii_case("application/json") {
-            return Err(Problem::UnsupportedMediaType("The body must be JSON, sent as application/json."));
+            return Err(Problem::UnsupportedMediaType("The request must be sent as JSON."));
         }
         match serde_json::from_slice::<Strict>(bytes) {
             Ok(Strict(Value::Object(values))) => Ok(Self::of(values, String::new())),
-            Ok(_) => Err(Problem::MalformedBody("The body must be a JSON object.")),
-            Err(_) => Err(Problem::MalformedBody("The body must be one JSON object in UTF-8 without duplicate names.")),
+            Ok(_) => Err(Problem::MalformedBody("The request cannot be read: it must be a JSON object.")),
+            Err(_) => Err(Problem::MalformedBody(
+                "The request cannot be read: it must be one JSON object without duplicate names.",
+            )),
         }
     }
 
@@ -101,7 +103,7 @@ impl Fields {
                 None
             }
             Some(_) => {
-                self.refuse(name, "must be an object");
+                self.refuse(name, "must be given as a group of fields");
                 None
             }
         }
@@ -110,7 +112,7 @@ impl Fields {
     /// Records an error for every field that was not read: the request has no such field.
     fn refuse_the_rest(&mut self) {
         for (name, _) in std::mem::take(&mut self.values) {
-            self.refuse(&name, "is not a field of this request");
+            self.refuse(&name, UNKNOWN_FIELD);
         }
     }
 

@@ -24,6 +24,9 @@ impl FieldError {
     }
 }
 
+/// The message about a field that a request does not have.
+pub(crate) const UNKNOWN_FIELD: &str = "is not a field of this request";
+
 /// The reason why a request failed, with what its response needs.
 #[derive(Debug)]
 pub enum Problem {
@@ -127,21 +130,17 @@ impl Problem {
     fn detail(&self) -> String {
         match self {
             Self::MalformedBody(detail) | Self::UnsupportedMediaType(detail) => (*detail).to_owned(),
-            Self::InvalidCursor => {
-                "The cursor is not one that this list returned. Please start again from the first page.".to_owned()
-            }
+            Self::InvalidCursor => "This page of the list cannot be found. Please begin with the first one.".to_owned(),
             Self::Unauthenticated => "Please sign in and try again.".to_owned(),
             Self::Forbidden => "You are not allowed to do this.".to_owned(),
             Self::NotFound => "This does not exist, or you are not allowed to see it.".to_owned(),
             Self::Refused(refusal) => refusal.to_string(),
-            Self::BodyTooLarge(limit) => format!("The body is longer than {} KiB.", limit / 1024),
-            Self::ValidationFailed(errors) => match errors.as_slice() {
-                [only] => format!("{} {}.", only.field, only.message),
-                several => format!("{} fields are not valid.", several.len()),
-            },
+            Self::BodyTooLarge(limit) => {
+                format!("The request is too large: at most {} KiB can be read.", limit / 1024)
+            }
+            Self::ValidationFailed(errors) => sentence(errors),
             Self::IdempotencyKeyReused => {
-                "This Idempotency-Key was already used for a request with different contents. Please use a new key."
-                    .to_owned()
+                "The same key was already used for another payment request. Please use a new one.".to_owned()
             }
             Self::TooManyRequests(pause) => {
                 let seconds = whole_seconds(*pause);
@@ -191,6 +190,68 @@ impl Problem {
         }
         response
     }
+}
+
+/// What a person calls each field, by its path. A field that a route adds gets a row here.
+const NAMES: &[(&str, &str)] = &[
+    ("Idempotency-Key", "the idempotency key"),
+    ("agent", "the agent"),
+    ("amount", "the amount"),
+    ("conversation_id", "the conversation"),
+    ("currency", "the currency"),
+    ("cursor", "the page"),
+    ("customer", "the customer"),
+    ("customer.name", "the customer's name"),
+    ("customer.phone", "the phone number"),
+    ("data.reason", "the reason"),
+    ("description", "the description"),
+    ("from", "the start of the period"),
+    ("include", "what to include"),
+    ("limit", "the number of requests on a page"),
+    ("metadata", "the metadata"),
+    ("order_number", "the order number"),
+    ("phone", "the phone number"),
+    ("status", "the status"),
+    ("to", "the end of the period"),
+];
+
+/// What a person calls a field that is not known.
+const SOME_FIELD: &str = "a field that is not known here";
+
+/// Returns what a person calls a field; `None` for one that is not known.
+fn name(field: &str) -> Option<&'static str> {
+    NAMES.iter().find_map(|(path, name)| (*path == field).then_some(*name))
+}
+
+/// Returns the sentence about invalid fields that a person reads: about one what it must be, about several which ones
+/// they are.
+fn sentence(errors: &[FieldError]) -> String {
+    if let [FieldError { field, message }] = errors {
+        return match name(field) {
+            Some(name) => capitalized(&format!("{name} {message}.")),
+            None if message == UNKNOWN_FIELD => "There is a field that is not known here.".to_owned(),
+            None => format!("One of the fields {message}."),
+        };
+    }
+    let mut names: Vec<&str> = Vec::new();
+    for error in errors {
+        let name = name(&error.field).unwrap_or(SOME_FIELD);
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    match names.split_last() {
+        Some((&SOME_FIELD, [])) => "There are fields that are not known here.".to_owned(),
+        Some((last, [])) => format!("Please correct {last}."),
+        Some((last, others)) => format!("Please correct {} and {last}.", others.join(", ")),
+        None => "Some fields are not valid.".to_owned(),
+    }
+}
+
+/// Returns a sentence with its first letter, which is an ASCII one, as a capital.
+fn capitalized(sentence: &str) -> String {
+    let (first, rest) = sentence.split_at(1);
+    first.to_ascii_uppercase() + rest
 }
 
 /// Returns a pause in seconds, rounded up, so that whoever waits for them does not come back too early.

@@ -176,3 +176,86 @@ impl DynamoDbStore {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::Router;
+    use axum::extract::State;
+    use domain::{Doors, NoRandomness, Randomness, SystemClock};
+    use runtime::Environment;
+    use serde_json::{Value, json};
+    use std::sync::{Arc, Mutex};
+
+    /// Draws no pause, so that no test waits.
+    struct Zeros;
+
+    impl Randomness for Zeros {
+        fn fill(&self, bytes: &mut [u8]) -> Result<(), NoRandomness> {
+            bytes.fill(0);
+            Ok(())
+        }
+    }
+
+    fn item(key: &Value) -> Value {
+        let id = key["pk"]["S"].as_str().unwrap().strip_prefix("REQ#").unwrap();
+        json!({
+            "pk": key["pk"], "status": { "S": "sent" }, "version": { "N": "1" }, "workspace": { "S": "acme" },
+            "agent": { "M": { "id": { "S": "alice" }, "name": { "S": "Alice" } } }, "order_number": { "S": "10045" },
+            "amount": { "N": "25000" }, "currency": { "S": "ZAR" }, "phone": { "S": "+27831234567" },
+            "token": { "S": "4ZrjxzUmPJr1kqZ1VqVQ7k" }, "link_until": { "N": "1767607500000" },
+            "due_at": { "N": "1767607500000" }, "created": { "S": format!("2026-01-05T10:00:00.000Z#{id}") },
+            "history": { "L": [{ "M": { "status": { "S": "sent" }, "actor": { "S": "system" },
+                "at": { "N": "1767607200000" } } }] },
+        })
+    }
+
+    /// The numbers of keys that a fake table was asked for, and how many keys it processes in one call.
+    #[derive(Clone)]
+    struct Throttled {
+        asked_for: Arc<Mutex<Vec<usize>>>,
+        at_once: usize,
+    }
+
+    async fn answer(State(table): State<Throttled>, body: String) -> String {
+        let body: Value = serde_json::from_str(&body).unwrap();
+        let keys = body["RequestItems"]["chat2pay"]["Keys"].as_array().unwrap().clone();
+        table.asked_for.lock().unwrap().push(keys.len());
+        let (processed, rest) = keys.split_at(table.at_once.min(keys.len()));
+        let rest = if rest.is_empty() { json!({}) } else { json!({ "chat2pay": { "Keys": rest } }) };
+        json!({ "Responses": { "chat2pay": processed.iter().map(item).collect::<Vec<_>>() }, "UnprocessedKeys": rest })
+            .to_string()
+    }
+
+    /// Reads four requests from a table that processes so many keys in one call. Returns how many were read, and the
+    /// number of keys in each call.
+    async fn read(at_once: usize) -> (Result<usize, StoreError>, Vec<usize>) {
+        let table = Throttled { asked_for: Arc::default(), at_once };
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().fallback(answer).with_state(table.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let environment = Environment::default()
+            .with("TABLE_NAME", "chat2pay")
+            .with("AWS_REGION", "us-east-1")
+            .with("AWS_ACCESS_KEY_ID", "test")
+            .with("AWS_SECRET_ACCESS_KEY", "test")
+            .with("AWS_ENDPOINT_URL_DYNAMODB", url)
+            .with_doors(Doors::new(SystemClock, Zeros));
+        let ids: Vec<PaymentRequestId> = (0..4).map(|_| PaymentRequestId::new(&Doors::default()).unwrap()).collect();
+        let found = DynamoDbStore::new(&environment).unwrap().get_all(&ids).await;
+        let asked_for = std::mem::take(&mut *table.asked_for.lock().unwrap());
+        (found.map(|found| found.len()), asked_for)
+    }
+
+    #[tokio::test]
+    async fn what_a_batch_leaves_over_is_asked_for_again_within_the_limits_of_every_call() {
+        for (at_once, calls) in [(4, &[4][..]), (2, &[4, 2]), (1, &[4, 3, 2, 1])] {
+            let (found, asked_for) = read(at_once).await;
+            assert_eq!((found.unwrap(), &asked_for[..]), (4, calls));
+        }
+        let (found, asked_for) = read(0).await;
+        assert!(matches!(found, Err(StoreError::Unavailable(_))), "{found:?}");
+        assert_eq!(asked_for, [4; ATTEMPTS as usize]);
+    }
+}
