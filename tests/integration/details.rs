@@ -179,12 +179,12 @@ async fn every_other_problem_is_told_in_words() {
     other["amount"] = json!(1);
     assert_eq!(alice.create_with_key(&order, "key-1").await.status, 201);
     for (answer, expected) in [
-        (post("application/json", "[]".to_owned()).await, "The request cannot be read: it has to be a JSON object."),
+        (post("application/json", "[]".to_owned()).await, "The request cannot be read: it must be a JSON object."),
         (
             post("application/json", "{".to_owned()).await,
-            "The request cannot be read: it has to be one JSON object in which no name is given twice.",
+            "The request cannot be read: it must be one JSON object without duplicate names.",
         ),
-        (post("text/plain", order.to_string()).await, "The request has to be sent as JSON."),
+        (post("text/plain", order.to_string()).await, "The request must be sent as JSON."),
         (
             post("application/json", " ".repeat(16 * 1024 + 1)).await,
             "The request is too large: at most 16 KiB can be read.",
