@@ -2,8 +2,8 @@
 
 use adapters::{ConfiguredChannel, DynamoDbStore};
 use domain::use_cases::notify::{Notified, notify};
-use domain::{Doors, PaymentRequestEvent, RetrySchedule, gsm, message};
-use runtime::bus_event::BusEvent;
+use domain::{Doors, RetrySchedule, gsm, message};
+use runtime::bus_event::payment_request_event;
 use runtime::telemetry::{Metric, chain, count};
 use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
 use std::time::Duration;
@@ -39,7 +39,7 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
 impl Function for Notify {
     fn invoke<'a>(&'a self, event: &'a str) -> BoxFuture<'a, Result<String, InvocationError>> {
         Box::pin(async move {
-            let event: PaymentRequestEvent = BusEvent::read(event)?;
+            let event = payment_request_event(event)?;
             let event_id = &event.event_id;
             match notify(&self.store, &self.channel, &self.doors, &LAMBDA_RETRIES, &event).await {
                 Ok(Notified::TooLate) => {
