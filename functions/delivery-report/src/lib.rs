@@ -78,8 +78,8 @@ impl HttpHandler for Reports {
             Err(problem) => return Err(self.unread(&request, problem).await),
         };
         let reports = self.channel.read(request.headers(), body, self.doors.now()).await.map_err(|error| {
-            let unreadable = "The body is not what the channel's reports are.";
-            error.into_problem(Metric::WebhookRefused, Metric::WebhookUnreadable, unreadable)
+            let unreadable = self.channel.are_signed().then_some(Metric::WebhookUnreadable);
+            error.into_problem(Metric::WebhookRefused, unreadable, "The body is not what the channel's reports are.")
         })?;
         for report in reports {
             self.record(report).await?;
@@ -96,6 +96,10 @@ impl Reports {
     /// Returns the problem of a report whose body is not read, and counts it if it is correctly signed.
     async fn unread(&self, request: &Request, problem: Problem) -> Problem {
         let bytes = request.body().len();
+        if !self.channel.are_signed() {
+            tracing::info!(bytes, "report rejected: too large");
+            return problem;
+        }
         match self.channel.read(request.headers(), request.body(), self.doors.now()).await {
             Err(error) if error.is_unverified() => tracing::info!(bytes, "report rejected: too large, and not signed"),
             Ok(_) | Err(_) => {

@@ -82,7 +82,7 @@ impl HttpHandler for PaymentWebhook {
             }
             Err(error) => {
                 let unreadable = "The webhook's body is not what its type promises.";
-                return Err(error.into_problem(Metric::WebhookRefused, Metric::WebhookUnreadable, unreadable));
+                return Err(error.into_problem(Metric::WebhookRefused, Some(Metric::WebhookUnreadable), unreadable));
             }
         }
         Ok(json(StatusCode::OK, &json!({})))

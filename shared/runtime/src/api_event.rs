@@ -71,7 +71,7 @@ pub(crate) fn read(event: &str) -> Result<ApiEvent, NoRequest> {
         Rest { claims: jwt.map(|jwt| Claims::new(&jwt.object("claims").unwrap_or_default())), body: body(&root) };
     let mut event = ApiGatewayV2httpRequest::default();
     event.request_context.http.method = method(&context)?;
-    event.request_context.route_key = context.optional("routeKey");
+    event.request_context.route_key = context.optional("routeKey").filter(|key: &String| is_route_key(key));
     event.raw_path = Some(address(&path(&root), PATH)?);
     event.raw_query_string = Some(address(&root.optional::<String>("rawQueryString").unwrap_or_default(), QUERY)?);
     event.path_parameters = root.object("pathParameters").unwrap_or_default().texts().collect();
@@ -96,6 +96,16 @@ fn method(context: &Object<'_>) -> Result<Method, NoRequest> {
     let method: Option<String> = context.object("http").and_then(|http| http.optional("method"));
     let method = method.and_then(|method| method.parse().ok());
     method.ok_or(NoRequest::Refused(Problem::MalformedBody("The request has no method.")))
+}
+
+/// Returns whether a text is a route's key: a method and a path of plain words and parameters, or `$default`. It is
+/// logged, so that nothing else may pass for one.
+fn is_route_key(key: &str) -> bool {
+    let in_path = |byte: u8| byte.is_ascii_lowercase() || b"/{}.+_-".contains(&byte);
+    key == "$default"
+        || key.split_once(' ').is_some_and(|(method, path)| {
+            method.len() <= 7 && method.bytes().all(|byte| byte.is_ascii_uppercase()) && path.bytes().all(in_path)
+        })
 }
 
 /// Returns the path, which always begins with a slash.

@@ -34,10 +34,16 @@ pub fn notice(event: &str) -> Result<Notice, InvocationError> {
 /// [`InvocationError::Event`] if a needed field cannot be read.
 pub fn payment_request_event(event: &str) -> Result<PaymentRequestEvent, InvocationError> {
     of_detail(event, |detail| {
+        let (id, version): (PaymentRequestId, usize) = (detail.required("id")?, detail.required("version")?);
+        // It identifies the message at the channel and in the log, so that it may be nothing else.
+        let event_id = format!("{id}#{version}");
+        if detail.required::<String>("event_id")? != event_id {
+            return Err(Unreadable::new("its event_id is not made of its id and its version"));
+        }
         Ok(PaymentRequestEvent {
-            event_id: detail.required("event_id")?,
-            id: detail.required("id")?,
-            version: detail.required("version")?,
+            event_id,
+            id,
+            version,
             status: detail.required("status")?,
             previous_status: detail.optional("previous_status"),
             occurred_at: detail.required("occurred_at")?,
@@ -115,6 +121,7 @@ mod tests {
             "null",
             "\"+27831234567\"",
             &with("customer", json!("+27831234567")),
+            &with("event_id", json!("+27831234567")),
             &with("status", json!("+27831234567")),
             &with("order_number", json!(27_831_234_567_i64)),
         ] {

@@ -102,3 +102,18 @@ fn work(
     }
     Ok(outcomes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_run_of_each_reader_finds_nothing() {
+        log::capture();
+        let options = Options { inputs: 2_000, seed: 1, reader: None, only: None };
+        for reader in Reader::ALL {
+            let outcomes = run(reader, &options).unwrap_or_else(|fault| panic!("{reader:?}: {fault}"));
+            assert!(outcomes.len() > 1, "{reader:?}: {outcomes:?} show little");
+        }
+    }
+}

@@ -6,7 +6,7 @@ use crate::mutation::{Mutated, Seed};
 use crate::random::Random;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use domain::{Clock as _, Doors};
+use domain::Doors;
 use runtime::stripe_signature::{STRIPE_SIGNATURE, SigningSecrets};
 use runtime::webhook::Secrets;
 use runtime::{ConfigError, Environment, Function, InvocationError};

@@ -196,6 +196,11 @@ impl Reports for ClickatellReports {
         Some(CALLBACK_AT_MOST)
     }
 
+    /// Returns false: a code in the body says who sent it.
+    fn are_signed(&self) -> bool {
+        false
+    }
+
     /// Accepts only reports with a mark of ours, and ignores those about all other messages of the account.
     async fn read(
         &self,
