@@ -73,7 +73,10 @@ async fn answer(State(shared): State<Arc<Mutex<Shared>>>, uri: Uri, headers: Hea
         "BatchGetItem" => around(b"{\"Responses\":{\"chat2pay\":[", &shared.item, b"]},\"UnprocessedKeys\":{}}"),
         "Query" if sent["IndexName"] == "due" => b"{\"Items\":[],\"Count\":0,\"ScannedCount\":0}".to_vec(),
         "Query" => {
-            let key = json!({ "pk": { "S": format!("REQ#{}", crate::readers::REQUEST) } });
+            let key = format!("REQ#{}", crate::readers::REQUEST);
+            let created = format!("2026-01-05T10:00:00.000Z#{}", crate::readers::REQUEST);
+            let key = json!({ "pk": { "S": key }, "created": { "S": created },
+                "workspace_agent": { "S": "acme#alice" }, "workspace_month": { "S": "acme#2026-01" } });
             json!({ "Items": [key], "Count": 1, "ScannedCount": 1 }).to_string().into_bytes()
         }
         "DescribeEventBus" => b"{\"Name\":\"chat2pay\"}".to_vec(),

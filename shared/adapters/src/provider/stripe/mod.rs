@@ -80,8 +80,8 @@ struct Refunds(Vec<Refund>);
 impl FromObject for Refund {
     fn from_object(refund: &Object<'_>) -> Result<Self, Unreadable> {
         Ok(Self {
-            // Needed only to read a refund again, where it is checked.
-            id: refund.optional("id").unwrap_or_default(),
+            // An object without one is no refund, and says nothing of ours.
+            id: refund.required("id")?,
             status: Open::of_field(refund, "status"),
             pending_reason: refund.optional("pending_reason"),
             owner: owner(refund),
