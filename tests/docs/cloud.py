@@ -120,7 +120,7 @@ class Cloud:
                 QueueUrl=self.outputs["DeadLettersUrl"], MessageBody=json.dumps(letter), MessageAttributes=attributes
             )
 
-        logs, line = self._client("logs"), json.dumps({"level": "ERROR", "message": "the message was given up"})
+        logs, line = self._client("logs"), json.dumps({"level": "ERROR", "message": "message abandoned"})
         place = {"logGroupName": f"/aws/lambda/{STACK}-notify", "logStreamName": "one"}
         logs.create_log_group(logGroupName=place["logGroupName"])
         logs.create_log_stream(**place)

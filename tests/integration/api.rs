@@ -275,7 +275,7 @@ mod creating {
         let cancel = format!("/payment-requests/{}/cancel", id(&sent.json()));
         post(cancel, " ".repeat(16 * 1024 + 1)).await.problem(413, "body_too_large");
         post("/payment-requests".to_owned(), "x".repeat(5 * 1024 * 1024)).await.problem(413, "body_too_large");
-        Answer::of(system.post_webhook("/webhooks/sandbox", &"x".repeat(16 * 1024 + 1)))
+        Answer::of(system.post_webhook("/webhooks/sandbox", &"x".repeat(256 * 1024 + 1)))
             .await
             .problem(413, "body_too_large");
         assert_eq!(alice.listed(&[]).await.0.len(), 1);

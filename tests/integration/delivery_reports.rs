@@ -612,7 +612,7 @@ async fn a_report_that_cannot_be_parsed_is_rejected_and_changes_nothing() {
         }
         assert_eq!(setting.reasons(&id).await.len(), 1);
     }
-    for (channel, limit) in [(Webhook, 16), (Clickatell, 256), (WhatsApp, 3 * 1024)] {
+    for (channel, limit) in [(Webhook, 256), (Clickatell, 256), (WhatsApp, 3 * 1024)] {
         let setting = Setting::of(channel).await;
         let filled = |length: usize| json!({ "type": "x", "more": "x".repeat(length) });
         let most = limit * 1024 - filled(0).to_string().len();

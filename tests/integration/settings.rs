@@ -134,6 +134,10 @@ async fn an_invalid_variable_is_named_and_its_value_is_not() {
                 ("RETENTION_DAYS", "-1"),
                 ("EXPIRY_LOOKAHEAD_SECONDS", "1e3"),
                 ("PUBLIC_BASE_URL", "pay.example.com"),
+                ("PUBLIC_BASE_URL", "https://pay.example.com?x"),
+                ("PUBLIC_BASE_URL", "https://pay.example.com#x"),
+                ("PUBLIC_BASE_URL", "https://user@pay.example.com"),
+                ("PUBLIC_BASE_URL", "https://pay.example.com/a b"),
                 ("PAYMENT_PROVIDER", "somebody"),
                 ("SANDBOX_PROVIDER_URL", "ftp://sandbox.example.com"),
                 ("SANDBOX_WEBHOOK_SECRET", "my-secret"),
@@ -297,4 +301,97 @@ async fn personal_data_and_secrets_are_sent_encrypted_or_stay_on_the_machine() {
             assert!(line.is_empty() || line.contains(name), "{line}");
         }
     }
+}
+/// Returns the pattern of the parameter `PublicBaseUrl`, which has to match the whole value.
+fn pattern_of_the_template() -> regex::Regex {
+    let template = include_str!("../../infra/template.yaml");
+    let (_, parameter) = template.split_once("\n  PublicBaseUrl:\n").unwrap();
+    let (_, pattern) = parameter.split_once("AllowedPattern: >-\n").unwrap();
+    regex::Regex::new(&format!("^(?:{})$", pattern.lines().next().unwrap().trim())).unwrap()
+}
+
+fn functions_take(address: &str) -> bool {
+    let environment = Environment::default().with("PUBLIC_BASE_URL", address);
+    runtime::config::public_base_url(&environment).is_ok()
+}
+
+#[test]
+fn an_address_that_makes_dead_links_is_refused_by_the_functions_and_by_the_template() {
+    let template = pattern_of_the_template();
+    for (address, functions, deployment) in [
+        ("https://pay.example.com", true, true),
+        ("https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com", true, true),
+        ("https://pay.example.com:8443", true, true),
+        ("https://pay.example.com:65535", true, true),
+        ("https://xn--zahlung-b1a.example", true, true),
+        ("http://127.0.0.1:8080", true, true),
+        ("http://localhost", true, true),
+        ("http://a1b2c3.execute-api.localhost:4566", true, true),
+        // The functions take more than a deployment does: a path, a slash at the end, and http anywhere.
+        ("https://pay.example.com/stage", true, false),
+        ("https://pay.example.com/", true, false),
+        ("http://pay.example.com", true, false),
+        ("HTTPS://pay.example.com", true, false),
+        ("http://[::1]:8080", true, false),
+        ("https://pay.example.com?x", false, false),
+        ("https://pay.example.com/?x", false, false),
+        ("https://pay.example.com/p?x=1", false, false),
+        ("https://pay.example.com#x", false, false),
+        ("https://pay.example.com/#", false, false),
+        ("https://user@pay.example.com", false, false),
+        ("https://user:secret@pay.example.com", false, false),
+        ("https://@pay.example.com", false, false),
+        ("https://pay.example.com ", false, false),
+        (" https://pay.example.com", false, false),
+        ("https://pay example.com", false, false),
+        ("https://pay.example.com/a b", false, false),
+        ("https://pay.example.com\n", false, false),
+        ("https://pay.example.com\\p", false, false),
+        ("https://pay.example.com\"", false, false),
+        ("https://<pay.example.com>", false, false),
+        ("https://pay.example.com:", false, false),
+        ("https://pay.example.com:0", false, false),
+        ("https://pay.example.com:65536", false, false),
+        ("https://pay.example.com:+80", false, false),
+        ("https://pay.example.com:http", false, false),
+        ("https://pay..example.com", false, false),
+        ("https://.example.com", false, false),
+        ("https://pay.example.com.", false, false),
+        ("https://zählung.example", false, false),
+        ("https://[::1", false, false),
+        ("https://", false, false),
+        ("https:///p", false, false),
+        ("https:pay.example.com", false, false),
+        ("https//pay.example.com", false, false),
+        ("ftp://pay.example.com", false, false),
+        ("pay.example.com", false, false),
+        ("javascript:alert(1)", false, false),
+    ] {
+        assert_eq!(functions_take(address), functions, "{address:?}");
+        assert_eq!(template.is_match(address), deployment, "{address:?} in the template");
+    }
+}
+
+#[test]
+fn the_template_takes_no_address_that_the_functions_refuse() {
+    let template = pattern_of_the_template();
+    let (mut taken, mut refused) = (0, 0);
+    for address in ["https://pay.example.com:8443", "http://a.localhost:65535", "http://127.0.0.1", "https://a-b.c"] {
+        for at in 0..=address.len() {
+            for inserted in
+                ["", "?", "#", "@", ":", "/", " ", ".", "-", "_", "%", "[", "9", "a", "\n", "\0", "é", "::", "//"]
+            {
+                for cut in 0..3.min(address.len() + 1 - at) {
+                    let changed = format!("{}{inserted}{}", &address[..at], &address[at + cut..]);
+                    if template.is_match(&changed) {
+                        taken += 1;
+                        assert!(functions_take(&changed), "{changed:?}");
+                    } else {
+                        refused += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(taken > 300 && refused > 300, "{taken} of {} show little", taken + refused);
 }

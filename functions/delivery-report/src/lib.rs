@@ -8,13 +8,14 @@ use domain::{DeliveryReport, Doors};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response, StatusCode};
 use runtime::http_function::{body_of_at_most, json, path_parameter};
+use runtime::json::{Document, Object};
 use runtime::telemetry::{Metric, count};
 use runtime::{
     Body, BoxFuture, ConfigError, Environment, Function, HttpFunction, HttpHandler, InvocationError, Problem, Request,
     RequestExt as _,
 };
-use serde::Deserialize;
 use serde_json::json;
+use serde_json::value::RawValue;
 
 /// The function's name, which is the package's and the binary's too.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
@@ -40,35 +41,18 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
     }))))
 }
 
-/// An event of Amazon SNS (<https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html>). The event of an HTTP request
-/// has no records.
-#[derive(Deserialize)]
-struct Notifications {
-    #[serde(rename = "Records", default)]
-    records: Vec<Notification>,
-}
-
-#[derive(Deserialize)]
-struct Notification {
-    #[serde(rename = "Sns")]
-    sns: Sns,
-}
-
-#[derive(Deserialize)]
-struct Sns {
-    #[serde(rename = "Message")]
-    message: String,
-}
-
 impl Function for DeliveryReports {
+    /// Handles an event of Amazon SNS (<https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html>) or of the API. The
+    /// latter has no records.
     fn invoke<'a>(&'a self, event: &'a str) -> BoxFuture<'a, Result<String, InvocationError>> {
         Box::pin(async move {
-            let Notifications { records } = serde_json::from_str(event).map_err(InvocationError::Event)?;
             let HttpFunction(reports) = &self.0;
-            if records.is_empty() || !reports.channel.come_as_notifications() {
+            let document = Document::new(event.as_bytes());
+            let notifications = document.object().map(|event| event.list("Records")).unwrap_or_default();
+            if notifications.is_empty() || !reports.channel.come_as_notifications() {
                 return self.0.invoke(event).await;
             }
-            reports.record_notifications(&records).await?;
+            reports.record_notifications(&notifications).await?;
             Ok("null".to_owned())
         })
     }
@@ -89,9 +73,14 @@ impl HttpHandler for Reports {
         if *request.method() == Method::GET {
             return self.answer_challenge(&request);
         }
-        let body = body_of_at_most(&request, body_at_most)?;
+        let body = match body_of_at_most(&request, body_at_most) {
+            Ok(body) => body,
+            Err(problem) => return Err(self.unread(&request, problem).await),
+        };
         let reports = self.channel.read(request.headers(), body, self.doors.now()).await.map_err(|error| {
-            error.into_problem(Metric::WebhookRefused, "The body does not have the form of the channel's reports.")
+            let unreadable = self.channel.are_signed().then_some(Metric::WebhookUnreadable);
+            let detail = "The body does not have the form of the channel's reports.";
+            error.into_problem(Metric::WebhookRefused, unreadable, detail)
         })?;
         for report in reports {
             self.record(report).await?;
@@ -105,6 +94,23 @@ impl HttpHandler for Reports {
 }
 
 impl Reports {
+    /// Returns the problem of a report whose body is not read, and counts it if it is correctly signed.
+    async fn unread(&self, request: &Request, problem: Problem) -> Problem {
+        let bytes = request.body().len();
+        if !self.channel.are_signed() {
+            tracing::info!(bytes, "report rejected: too large");
+            return problem;
+        }
+        match self.channel.read(request.headers(), request.body(), self.doors.now()).await {
+            Err(error) if error.is_unverified() => tracing::info!(bytes, "report rejected: too large, and not signed"),
+            Ok(_) | Err(_) => {
+                count(Metric::WebhookUnreadable);
+                tracing::error!(bytes, "report rejected: it is correctly signed, and too large");
+            }
+        }
+        problem
+    }
+
     /// Answers Meta's challenge. The answer proves that the webhook URL configured at Meta is ours
     /// (<https://developers.facebook.com/docs/graph-api/webhooks/getting-started>).
     fn answer_challenge(&self, request: &Request) -> Result<Response<Body>, Problem> {
@@ -123,10 +129,12 @@ impl Reports {
     ///
     /// # Errors
     /// The first notification that is unreadable or could not be recorded.
-    async fn record_notifications(&self, notifications: &[Notification]) -> Result<(), InvocationError> {
+    async fn record_notifications(&self, notifications: &[&RawValue]) -> Result<(), InvocationError> {
         for notification in notifications {
-            let outcome = self.channel.read_notification(&notification.sns.message);
-            match outcome.map_err(InvocationError::Event)? {
+            let message = Object::of(notification).and_then(|notification| notification.object("Sns"));
+            let message: String =
+                message.unwrap_or_default().required("Message").map_err(|error| InvocationError::unreadable(&error))?;
+            match self.channel.read_notification(&message).map_err(|error| InvocationError::event(&error))? {
                 ReportedOutcome::Failed(report) => self.record(report).await.map_err(InvocationError::work)?,
                 ReportedOutcome::NotFailed => {}
                 ReportedOutcome::Unknown { event_type } => {

@@ -6,9 +6,8 @@
 mod gates;
 mod sweep;
 
-use adapters::dynamodb::stream::target_of_link;
+use adapters::dynamodb::stream::{ItemKind, RecordError, StreamRecord, records, target_of_link};
 use adapters::{ConfiguredProvider, DynamoDbStore};
-use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use domain::ports::ProviderError;
 use domain::use_cases::UseCaseError;
@@ -17,15 +16,10 @@ use domain::{Doors, Limits, PaymentRequest, PaymentRequestId};
 use gates::Gates;
 use runtime::telemetry::{Metric, chain, count, duration};
 use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
-use serde::Deserialize;
 use std::time::Duration;
 
 /// The function's name, which is the package's and the binary's too.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
-
-/// Whom DynamoDB names as the one who removed an item whose time to live was over
-/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-streams.html>).
-const TIME_TO_LIVE: &str = "dynamodb.amazonaws.com";
 
 struct Expire {
     store: DynamoDbStore,
@@ -58,25 +52,17 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
     }))
 }
 
-/// What may come. A stream event has records; a scheduled one has none that matter.
-#[derive(Deserialize)]
-struct Kind {
-    #[serde(rename = "Records")]
-    records: Option<serde::de::IgnoredAny>,
-}
-
 impl Function for Expire {
     fn invoke<'a>(&'a self, event: &'a str) -> BoxFuture<'a, Result<String, InvocationError>> {
         Box::pin(async move {
-            let kind: Kind = serde_json::from_str(event).map_err(InvocationError::Event)?;
-            if kind.records.is_some() {
-                let event: Event = serde_json::from_str(event).map_err(InvocationError::Event)?;
-                let response = self.settle_removed(event.records).await;
-                serde_json::to_string(&response).map_err(InvocationError::Answer)
-            } else {
-                self.sweep().await.map_err(InvocationError::work)?;
-                Ok("null".to_owned())
+            // A scheduled event has no records.
+            let records = records(event).map_err(|error| InvocationError::unreadable(&error))?;
+            if let Some(records) = records {
+                let response = self.settle_removed(records).await;
+                return serde_json::to_string(&response).map_err(|error| InvocationError::answer(&error));
             }
+            self.sweep().await.map_err(InvocationError::work)?;
+            Ok("null".to_owned())
         })
     }
 
@@ -88,20 +74,14 @@ impl Function for Expire {
 impl Expire {
     /// Settles the requests whose links were removed. The first failure ends the batch; the stream delivers it again
     /// from there.
-    async fn settle_removed(&self, records: Vec<EventRecord>) -> DynamoDbEventResponse {
+    async fn settle_removed(&self, records: Vec<StreamRecord>) -> DynamoDbEventResponse {
         let (mut response, gates) = (DynamoDbEventResponse::default(), Gates::default());
         for record in records {
-            let by_time = record.user_identity.as_ref().map(|user| user.principal_id.as_str()) == Some(TIME_TO_LIVE);
-            let removed = record.event_name == "REMOVE";
-            if !(by_time && removed) {
-                continue;
-            }
-            // A removed request is no link: its retention is over, so nothing is left to settle.
-            let Ok(id) = target_of_link(record.change.old_image) else { continue };
+            let Some(id) = removed_link(&record) else { continue };
             if let Err(error) = self.settle(id, &gates).await {
                 tracing::error!(%id, cause = chain(&error), "request not settled: the stream delivers it again");
                 let mut failure = DynamoDbBatchItemFailure::default();
-                failure.item_identifier = record.change.sequence_number;
+                failure.item_identifier = Some(record.sequence_number);
                 response.batch_item_failures = vec![failure];
                 return response;
             }
@@ -144,6 +124,23 @@ impl Expire {
     }
 }
 
+/// Returns the request of a link that time to live has removed; `None` for any other record. A removed request is no
+/// link: its retention is over, so nothing is left to settle.
+fn removed_link(record: &StreamRecord) -> Option<PaymentRequestId> {
+    let target = match record.kind() {
+        ItemKind::Link if record.removed_by_time_to_live => target_of_link(record.old_image.clone()).map_err(RecordError::from),
+        ItemKind::Unreadable => Err(RecordError::Form),
+        ItemKind::Request | ItemKind::Link | ItemKind::Other => return None,
+    };
+    target
+        .inspect_err(|error| {
+            count(Metric::RecordUnreadable);
+            let sequence_number = &record.sequence_number;
+            tracing::error!(%error, sequence_number, "stream record left out; the schedule settles its request");
+        })
+        .ok()
+}
+
 /// Logs the outcome of one request, and counts what an operator has to see.
 fn log_outcome(id: PaymentRequestId, settled: Settled) {
     match settled {
@@ -159,6 +156,9 @@ fn log_outcome(id: PaymentRequestId, settled: Settled) {
         }
         Settled::NotDue => {}
         Settled::Postponed(error) => {
+            if matches!(error, ProviderError::Unreadable(_)) {
+                count(Metric::ProviderValueUnknown);
+            }
             tracing::warn!(%id, cause = chain(&error), "checkout not closed: the next run retries");
         }
         Settled::Mismatched(_) => {

@@ -67,7 +67,8 @@ impl HttpHandler for LinkClick {
         let answer = match (token, request.method()) {
             (None, _) => Ok(Answer::Page(page::unknown(visitor, self.brands.of(None)))),
             (Some(token), &Method::GET | &Method::HEAD) => self.show(&token, visitor).await,
-            (Some(_), &Method::POST) if body(&request).is_err() => {
+            // A press needs nothing of its body, so one that cannot be decoded does no harm.
+            (Some(_), &Method::POST) if matches!(body(&request), Err(Problem::BodyTooLarge(_))) => {
                 Ok(Answer::Page(page::too_large(visitor, self.brands.of(None))))
             }
             (Some(token), &Method::POST) => self.click(&token, visitor).await,
@@ -166,12 +167,19 @@ impl LinkClick {
 
 /// Reads the visitor's language and [`WENT_TO_CHECKOUT`] cookie. An unreadable cookie counts as missing.
 fn visitor(headers: &HeaderMap) -> Visitor {
-    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
-    let went_to_checkout = pairs.find(|(name, _)| *name == WENT_TO_CHECKOUT).and_then(|(_, milliseconds)| {
-        milliseconds.parse().ok().and_then(|milliseconds| Timestamp::from_milliseconds(milliseconds).ok())
-    });
-    Visitor { texts: language::chosen(headers), went_to_checkout }
+    let mut cookies = headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
+    Visitor { texts: language::chosen(headers), went_to_checkout: cookies.find_map(time_of_redirect) }
+}
+
+/// Reads the time in one cookie if it is [`WENT_TO_CHECKOUT`]. A cookie is bytes, not text: other applications of the
+/// domain may set anything (RFC 6265, section 5.4), and the first that can be read as ours counts.
+fn time_of_redirect(cookie: &[u8]) -> Option<Timestamp> {
+    let (name, value) = std::str::from_utf8(cookie).ok()?.split_once('=')?;
+    let value = value.trim();
+    // Some intermediaries put a value into quotes, which the standard allows.
+    let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
+    let milliseconds = value.parse().ok().filter(|_| name.trim() == WENT_TO_CHECKOUT)?;
+    Timestamp::from_milliseconds(milliseconds).ok()
 }
 
 /// Builds the headers common to pages and redirects: no caching, no indexing, and no referrer, which would reveal the

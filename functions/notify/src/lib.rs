@@ -3,7 +3,7 @@
 use adapters::{ConfiguredChannel, DynamoDbStore};
 use domain::use_cases::notify::{Notified, NotifyError, notify};
 use domain::{Doors, PaymentRequestEvent, RetrySchedule, gsm, message};
-use runtime::bus_event::BusEvent;
+use runtime::bus_event::payment_request_event;
 use runtime::telemetry::{Metric, chain, count};
 use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
 use std::time::Duration;
@@ -49,7 +49,7 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
 impl Function for Notify {
     fn invoke<'a>(&'a self, event: &'a str) -> BoxFuture<'a, Result<String, InvocationError>> {
         Box::pin(async move {
-            let event: PaymentRequestEvent = BusEvent::read(event)?;
+            let event = payment_request_event(event)?;
             let event_id = &event.event_id;
             match self.notify_after_link(&event).await {
                 Ok(Notified::TooLate) => {
@@ -58,7 +58,7 @@ impl Function for Notify {
                 Ok(Notified::Failed { reason, recorded, cause }) => {
                     count(Metric::DeliveryFailed);
                     let (reason, error) = (reason.code(), chain(&cause));
-                    tracing::error!(event_id, reason, recorded, error, "the message was given up");
+                    tracing::error!(event_id, reason, recorded, error, "message abandoned");
                 }
                 Ok(Notified::LinkInFlight { .. }) => return Err(InvocationError::work(LinkInFlight)),
                 Ok(Notified::Delivered { unsettled }) => {

@@ -5,8 +5,8 @@ use adapters::{ConfiguredWebhooks, DynamoDbStore, ProviderName};
 use domain::Doors;
 use domain::use_cases::pay::{ProviderEventOutcome, record_provider_event};
 use http::{Response, StatusCode};
-use runtime::http_function::{body, json, path_parameter};
-use runtime::telemetry::{Metric, count};
+use runtime::http_function::{WEBHOOK_AT_MOST, body_of_at_most, json, path_parameter};
+use runtime::telemetry::{Metric, count, word};
 use runtime::{Body, ConfigError, Environment, Function, HttpFunction, HttpHandler, Problem, Request};
 use serde_json::json;
 
@@ -38,7 +38,10 @@ impl HttpHandler for PaymentWebhook {
         if provider != Some(self.webhooks.provider()) {
             return Err(Problem::NotFound);
         }
-        let body = body(&request)?;
+        let body = match body_of_at_most(&request, WEBHOOK_AT_MOST) {
+            Ok(body) => body,
+            Err(problem) => return Err(self.unread(&request, problem).await),
+        };
         match self.webhooks.read(request.headers(), body, self.doors.now()).await {
             Ok(WebhookEvent::Report(event)) => {
                 log_outcome(&record_provider_event(&self.store, &self.doors, event).await?);
@@ -57,18 +60,29 @@ impl HttpHandler for PaymentWebhook {
                     "refund failed after the provider had accepted it; a person has to have it sent again"
                 );
             }
-            Ok(WebhookEvent::Ignored(kind)) => tracing::info!(kind, "webhook ignored: its type changes nothing"),
+            Ok(WebhookEvent::ValueUnknown { id, kind, field }) => {
+                count(Metric::ProviderValueUnknown);
+                tracing::error!(
+                    %id,
+                    kind = word(&kind),
+                    field,
+                    "payment report not applied: a field has an unknown value; it counts as not yet"
+                );
+            }
+            Ok(WebhookEvent::Ignored(kind)) => {
+                tracing::info!(kind = word(&kind), "webhook ignored: its type changes nothing");
+            }
             Ok(WebhookEvent::OtherMode(kind)) => {
                 count(Metric::WebhookOtherMode);
-                tracing::warn!(kind, "webhook ignored: it is of the provider's other mode, test or live");
+                tracing::warn!(kind = word(&kind), "webhook ignored: it is of the provider's other mode, test or live");
             }
             Ok(WebhookEvent::Unrelated(kind)) => {
                 count(Metric::WebhookIgnored);
-                tracing::info!(kind, "webhook ignored: it is not about a request of ours");
+                tracing::info!(kind = word(&kind), "webhook ignored: it is not about a request of ours");
             }
             Err(error) => {
-                let unreadable = "The webhook's body does not match its type.";
-                return Err(error.into_problem(Metric::WebhookRefused, unreadable));
+                let detail = "The webhook's body does not match its type.";
+                return Err(error.into_problem(Metric::WebhookRefused, Some(Metric::WebhookUnreadable), detail));
             }
         }
         Ok(json(StatusCode::OK, &json!({})))
@@ -76,6 +90,22 @@ impl HttpHandler for PaymentWebhook {
 
     async fn warm(&self) {
         self.store.warm().await;
+    }
+}
+
+impl PaymentWebhook {
+    /// Returns the problem of a webhook whose body is not read. If the webhook is correctly signed, the provider has
+    /// something to say that will not be known, which an operator has to see. Anybody can send an unsigned one.
+    async fn unread(&self, request: &Request, problem: Problem) -> Problem {
+        let bytes = request.body().len();
+        match self.webhooks.read(request.headers(), request.body(), self.doors.now()).await {
+            Err(error) if error.is_unverified() => tracing::info!(bytes, "webhook rejected: too large, and not signed"),
+            Ok(_) | Err(_) => {
+                count(Metric::WebhookUnreadable);
+                tracing::error!(bytes, "webhook rejected: it is correctly signed, and too large");
+            }
+        }
+        problem
     }
 }
 

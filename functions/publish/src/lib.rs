@@ -2,10 +2,8 @@
 //! outbox.
 
 use adapters::EventBus;
-use adapters::dynamodb::Unreadable;
-use adapters::dynamodb::stream::{is_request, request_of_image};
+use adapters::dynamodb::stream::{ItemKind, RecordError, StreamRecord, records, request_of_image};
 use adapters::eventbridge::{ENTRIES_PER_CALL, Entry, EntryError};
-use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use domain::{Doors, PaymentRequestEvent};
 use runtime::telemetry::{Metric, chain, count};
@@ -47,14 +45,15 @@ struct Pending {
 impl Function for Publish {
     fn invoke<'a>(&'a self, event: &'a str) -> BoxFuture<'a, Result<String, InvocationError>> {
         Box::pin(async move {
-            let event: Event = serde_json::from_str(event).map_err(InvocationError::Event)?;
+            let records = records(event).map_err(|error| InvocationError::unreadable(&error))?;
+            let records = records.ok_or_else(|| InvocationError::Event("it has no records".to_owned()))?;
             let mut response = DynamoDbEventResponse::default();
-            if let Err(failed) = self.publish(event.records).await {
+            if let Err(failed) = self.publish(records).await {
                 let mut failure = DynamoDbBatchItemFailure::default();
                 failure.item_identifier = Some(failed);
                 response.batch_item_failures = vec![failure];
             }
-            serde_json::to_string(&response).map_err(InvocationError::Answer)
+            serde_json::to_string(&response).map_err(|error| InvocationError::answer(&error))
         })
     }
 }
@@ -65,7 +64,7 @@ impl Publish {
     /// # Errors
     /// The sequence number of the first record that was not published. The stream redelivers from that record on, so
     /// later events may be published twice. Consumers drop duplicates by their `event_id`.
-    async fn publish(&self, records: Vec<EventRecord>) -> Result<(), String> {
+    async fn publish(&self, records: Vec<StreamRecord>) -> Result<(), String> {
         let mut batch: Vec<Pending> = Vec::new();
         for record in records {
             for pending in self.events(record) {
@@ -126,29 +125,18 @@ impl Publish {
 
     /// Returns the entries for the history entries that a record added to its request. For an unreadable record,
     /// returns one entry for the dead-letter queue.
-    fn events(&self, record: EventRecord) -> Vec<Pending> {
-        let change = record.change;
-        let sequence_number = change.sequence_number.unwrap_or_default();
-        // A link's item has no event of its own, because the request's event contains the link. A removal has none.
-        if !is_request(&change.keys) || change.new_image.is_empty() {
-            return Vec::new();
-        }
-        let read = || -> Result<_, Unreadable> {
-            Ok(request_of_image(change.new_image)?.zip(Some(request_of_image(change.old_image)?)))
-        };
-        match read() {
-            Ok(None) => Vec::new(),
-            Ok(Some((new, old))) => {
-                let seen = old.map_or(0, |request| request.version());
-                let events = PaymentRequestEvent::of_history(&new, seen, &self.public_base_url);
-                events
-                    .map(|event| Pending {
-                        subject: event.id.to_string(),
-                        sequence_number: sequence_number.clone(),
-                        entry: Entry::from(&event),
-                    })
-                    .collect()
-            }
+    fn events(&self, record: StreamRecord) -> Vec<Pending> {
+        let sequence_number = record.sequence_number.clone();
+        let (event_source_arn, keys) = (record.event_source_arn.clone(), record.request_keys());
+        match self.published(record) {
+            Ok(events) => events
+                .into_iter()
+                .map(|event| Pending {
+                    subject: event.id.to_string(),
+                    sequence_number: sequence_number.clone(),
+                    entry: Entry::from(&event),
+                })
+                .collect(),
             // A retry cannot help: the record stays unreadable. It must neither block the shard nor be lost, so the bus
             // sends an entry that identifies it to the dead-letter queue.
             Err(error) => {
@@ -159,9 +147,9 @@ impl Publish {
                     detail_type: "StreamRecordUnreadable",
                     time: self.doors.now(),
                     detail: json!({
-                        "event_source_arn": record.event_source_arn,
+                        "event_source_arn": event_source_arn,
                         "sequence_number": sequence_number,
-                        "keys": change.keys.into_inner(),
+                        "keys": keys,
                         "error": error.to_string(),
                     })
                     .to_string(),
@@ -169,5 +157,22 @@ impl Publish {
                 vec![Pending { subject: sequence_number.clone(), sequence_number, entry }]
             }
         }
+    }
+
+    /// Returns the events of the history entries that a record added to its request.
+    ///
+    /// # Errors
+    /// The record cannot be read.
+    fn published(&self, record: StreamRecord) -> Result<Vec<PaymentRequestEvent>, RecordError> {
+        match record.kind() {
+            ItemKind::Unreadable => return Err(RecordError::Form),
+            // A link's item has no event of its own, because the request's event contains the link. A removal has none.
+            ItemKind::Link | ItemKind::Other => return Ok(Vec::new()),
+            ItemKind::Request if record.removed => return Ok(Vec::new()),
+            ItemKind::Request => {}
+        }
+        let new = request_of_image(record.new_image)?.ok_or(RecordError::Form)?;
+        let seen = request_of_image(record.old_image)?.map_or(0, |request| request.version());
+        Ok(PaymentRequestEvent::of_history(&new, seen, &self.public_base_url).collect())
     }
 }

@@ -1,9 +1,9 @@
 //! The bus, status `refund_due` → the payment provider: refunds a payment that arrived too late.
 
 use adapters::{ConfiguredProvider, DynamoDbStore};
+use domain::Doors;
 use domain::use_cases::refund::{Refunded, refund};
-use domain::{Doors, PaymentRequestEvent};
-use runtime::bus_event::BusEvent;
+use runtime::bus_event::notice;
 use runtime::telemetry::{Metric, count, duration};
 use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
 
@@ -28,7 +28,7 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
 impl Function for Refund {
     fn invoke<'a>(&'a self, event: &'a str) -> BoxFuture<'a, Result<String, InvocationError>> {
         Box::pin(async move {
-            let event: PaymentRequestEvent = BusEvent::read(event)?;
+            let event = notice(event)?;
             duration(Metric::RefundAge, self.doors.now().saturating_duration_since(event.occurred_at));
             // After an error Lambda retries the event, and finally moves it to the dead-letter queue for a person.
             match refund(&self.store, &self.provider, &self.doors, event.id).await.map_err(InvocationError::work)? {
@@ -41,6 +41,13 @@ impl Function for Refund {
                     tracing::error!(
                         id = %request.id,
                         "refund waits for money in the provider's account; a person has to top it up"
+                    );
+                }
+                Refunded::StatusUnknown(request) => {
+                    count(Metric::ProviderValueUnknown);
+                    tracing::error!(
+                        id = %request.id,
+                        "refund accepted, with an unknown status; the provider reports when it is done"
                     );
                 }
                 Refunded::NotDue => tracing::info!(id = %event.id, "no refund is due"),

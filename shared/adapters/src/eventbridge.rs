@@ -9,6 +9,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use domain::event::SOURCE;
 use domain::ports::Cause;
 use domain::{PaymentRequestEvent, Timestamp};
+use runtime::telemetry::chain;
 use runtime::{ConfigError, Environment};
 use std::error::Error;
 use std::sync::Arc;
@@ -82,12 +83,12 @@ pub struct EntryError {
 pub struct EventBus {
     client: Client,
     name: String,
-    /// The time at which the bus was last seen to exist.
-    seen: Arc<Mutex<Option<Instant>>>,
+    /// The time at which EventBridge was last asked whether the bus exists, unless it does not.
+    asked: Arc<Mutex<Option<Instant>>>,
 }
 
-/// The time for which a bus is assumed to exist after it was seen.
-const SEEN_FOR: Duration = Duration::from_mins(1);
+/// The time after which EventBridge is asked again whether the bus exists.
+const ASK_EVERY: Duration = Duration::from_mins(1);
 
 impl EventBus {
     /// Builds the bus from the environment: `EVENT_BUS_NAME` in `AWS_REGION`, with the endpoint
@@ -99,20 +100,28 @@ impl EventBus {
         Ok(Self {
             client: Client::from_conf(client_config!(aws_sdk_eventbridge, environment, "AWS_ENDPOINT_URL_EVENTBRIDGE")),
             name: environment.require("EVENT_BUS_NAME")?.to_owned(),
-            seen: Arc::default(),
+            asked: Arc::default(),
         })
     }
 
     /// Verifies that the bus exists, about once a minute. `PutEvents` succeeds even for a bus that does not exist
     /// (<https://github.com/aws/aws-cli/issues/9186>), and the events would be lost without an error.
+    ///
+    /// Only the answer that there is no such bus stops publishing. If the call fails otherwise, because it is throttled
+    /// or not allowed, nothing is known, and `PutEvents` says for itself whether it works.
     async fn ensure_exists(&self) -> Result<(), BusError> {
-        let mut seen = self.seen.lock().await;
-        if seen.is_some_and(|at| at.elapsed() < SEEN_FOR) {
+        let mut asked = self.asked.lock().await;
+        if asked.is_some_and(|at| at.elapsed() < ASK_EVERY) {
             return Ok(());
         }
-        let bus = self.client.describe_event_bus().name(&self.name).send().await;
-        bus.map_err(|error| self.failure(error))?;
-        *seen = Some(Instant::now());
+        match self.client.describe_event_bus().name(&self.name).send().await {
+            Ok(_) => {}
+            Err(error) if error.code() == Some("ResourceNotFoundException") => return Err(self.failure(error)),
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "event bus not checked; events are published all the same");
+            }
+        }
+        *asked = Some(Instant::now());
         Ok(())
     }
 
@@ -192,14 +201,32 @@ mod tests {
     #[tokio::test]
     async fn a_missing_or_forbidden_bus_is_distinguished_from_an_unavailable_one() {
         let there = (200, json!({ "Name": "chat2pay" }));
-        for code in ["ResourceNotFoundException", "AccessDeniedException"] {
-            let failed = put((400, error(code)), (200, json!({}))).await.unwrap_err();
-            assert!(matches!(&failed, BusError::Misconfigured { name, .. } if name == "chat2pay"), "{failed:?}");
-        }
+        let failed = put((400, error("ResourceNotFoundException")), (200, json!({}))).await.unwrap_err();
+        assert!(matches!(&failed, BusError::Misconfigured { name, .. } if name == "chat2pay"), "{failed:?}");
         let failed = put(there.clone(), (400, error("AccessDeniedException"))).await.unwrap_err();
         assert!(matches!(failed, BusError::Misconfigured { .. }), "{failed:?}");
         let failed = put(there, (500, error("InternalException"))).await.unwrap_err();
         assert!(matches!(failed, BusError::Unavailable(_)), "{failed:?}");
+    }
+
+    #[tokio::test]
+    async fn only_a_missing_bus_stops_publishing() {
+        let published = (200, json!({ "FailedEntryCount": 0, "Entries": [{ "EventId": "1" }, { "EventId": "2" }] }));
+        for (status, code) in [
+            (400, "AccessDeniedException"),
+            (400, "ThrottlingException"),
+            (400, "TooManyRequestsException"),
+            (400, "UnrecognizedClientException"),
+            (400, "SomethingNew"),
+            (500, "InternalException"),
+            (503, "ServiceUnavailable"),
+        ] {
+            let results = put((status, error(code)), published.clone()).await.unwrap();
+            assert_eq!(results, [Ok(()), Ok(())], "{code}");
+        }
+        let results = put((200, json!("not what the SDK can read")), published.clone()).await.unwrap();
+        assert_eq!(results, [Ok(()), Ok(())]);
+        put((400, error("ResourceNotFoundException")), published).await.unwrap_err();
     }
 
     #[tokio::test]

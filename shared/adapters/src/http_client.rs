@@ -1,5 +1,6 @@
 //! The HTTP client for systems other than AWS. It is the client that the AWS SDK includes anyway (decision 0013).
 
+use crate::json::{FromObject, read};
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::Provider;
@@ -12,7 +13,6 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper_util::client::legacy::Error as HyperError;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::error::Error;
 use std::time::Duration;
 
@@ -172,8 +172,8 @@ impl HttpRequest {
     }
 
     /// Sends the request and parses the JSON of a successful response.
-    pub(crate) async fn send_for_json<T: DeserializeOwned>(self) -> Result<T, HttpError> {
-        serde_json::from_slice(&self.send().await?).map_err(|error| HttpError::Unreadable(error.into()))
+    pub(crate) async fn send_for_json<T: FromObject>(self) -> Result<T, HttpError> {
+        read(&self.send().await?).map_err(|error| HttpError::Unreadable(error.into()))
     }
 }
 

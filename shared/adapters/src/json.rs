@@ -1,8 +1,26 @@
-//! Deserializers for JSON from other systems.
+//! Readers and deserializers for JSON from other systems.
 
+use runtime::json::{Document, Object, Unreadable};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// An object of another system's, read leniently ([`runtime::json`]): of its fields only those that are needed.
+pub(crate) trait FromObject: Sized {
+    /// Reads the needed fields.
+    ///
+    /// # Errors
+    /// A field that cannot be done without is missing or of another type.
+    fn from_object(object: &Object<'_>) -> Result<Self, Unreadable>;
+}
+
+/// Reads the object in a response's body.
+///
+/// # Errors
+/// The body is not an object, or lacks a needed field.
+pub(crate) fn read<T: FromObject>(body: &[u8]) -> Result<T, Unreadable> {
+    T::from_object(&Document::new(body).object()?)
+}
 
 /// Deserializes a field that may be missing or `null`: then it is `T`'s default.
 ///
@@ -20,9 +38,9 @@ pub(crate) fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserializ
 /// # Errors
 /// The value is neither null nor a list.
 pub(crate) fn lenient_list<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Vec<T>, D::Error> {
-    let elements: Vec<Value> = null_as_default(from)?;
+    let elements: Vec<Box<RawValue>> = null_as_default(from)?;
     let count = elements.len();
-    let read: Vec<T> = elements.into_iter().filter_map(|element| serde_json::from_value(element).ok()).collect();
+    let read: Vec<T> = elements.iter().filter_map(|element| serde_json::from_str(element.get()).ok()).collect();
     if read.len() < count {
         tracing::warn!(skipped = count - read.len(), "elements of a list skipped: they have an unknown shape");
     }

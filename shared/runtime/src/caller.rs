@@ -1,10 +1,15 @@
 //! Caller identity: reads the claims that the gateway's JWT authorizer has verified.
 
 use crate::environment::Environment;
+use crate::json::Object;
 use crate::problem::Problem;
 use domain::{Agent, Caller, Role};
-use lambda_http::request::RequestContext;
-use lambda_http::{Request, RequestExt as _};
+use lambda_http::Request;
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
 /// The names of the claims that differ between identity providers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,41 +26,118 @@ impl ClaimNames {
         Self { workspace: named("WORKSPACE_CLAIM", "workspace"), role: named("ROLE_CLAIM", "role") }
     }
 
-    /// Returns the authenticated caller of a request.
+    /// Returns the authenticated caller of a request. Only four claims are read; whatever else is in the token, and of
+    /// whatever type, changes nothing.
     ///
     /// # Errors
     /// [`Problem::Unauthenticated`] if the gateway verified no token; [`Problem::Forbidden`] if a claim is missing or
     /// holds an unknown value.
     pub fn caller(&self, request: &Request) -> Result<Caller, Problem> {
-        let Some(RequestContext::ApiGatewayV2(context)) = request.request_context_ref() else {
-            return Err(Problem::Unauthenticated);
-        };
-        let jwt = context.authorizer.as_ref().and_then(|authorizer| authorizer.jwt.as_ref());
-        let claims = &jwt.ok_or(Problem::Unauthenticated)?.claims;
-        let claim = |name: &str| claims.get(name).map(String::as_str).ok_or(Problem::Forbidden);
+        let claims = request.extensions().get::<Claims>().ok_or(Problem::Unauthenticated)?;
         Ok(Caller {
-            workspace: claim(&self.workspace)?.parse().map_err(|_| Problem::Forbidden)?,
-            agent: Agent {
-                id: claim("sub")?.parse().map_err(|_| Problem::Forbidden)?,
-                name: claim("name")?.parse().map_err(|_| Problem::Forbidden)?,
-            },
-            role: role(claim(&self.role)?).ok_or(Problem::Forbidden)?,
+            workspace: claims.parsed(&self.workspace)?,
+            agent: Agent { id: claims.parsed("sub")?, name: claims.parsed("name")? },
+            role: claims.0.get(&self.role).and_then(Claim::role).ok_or(Problem::Forbidden)?,
         })
     }
 }
 
-/// Parses the role in a claim. An HTTP API passes a claim with several groups, such as Cognito's, as one string like
-/// `[agent supervisor]`. A caller in both groups is a supervisor.
+/// The claims of a token that the gateway has verified, by name. Claims of a type that no claim of ours has are left
+/// out.
+#[derive(Debug, Clone)]
+pub(crate) struct Claims(BTreeMap<String, Claim>);
+
+/// The value of a claim.
+#[derive(Clone, Deserialize)]
+#[serde(untagged)]
+enum Claim {
+    Text(String),
+    List(Vec<Value>),
+}
+
+/// Prints no content: a claim can be a name or an address.
+impl fmt::Debug for Claim {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Claim(redacted)")
+    }
+}
+
+impl Claims {
+    /// Reads the claims in an event.
+    pub(crate) fn new(claims: &Object<'_>) -> Self {
+        let known =
+            claims.iter().filter_map(|(name, raw)| Some((name.to_owned(), serde_json::from_str(raw.get()).ok()?)));
+        Self(known.collect())
+    }
+
+    /// Parses a claim that is a text.
+    fn parsed<T: FromStr>(&self, name: &str) -> Result<T, Problem> {
+        match self.0.get(name) {
+            Some(Claim::Text(text)) => text.parse().map_err(|_| Problem::Forbidden),
+            Some(Claim::List(_)) | None => Err(Problem::Forbidden),
+        }
+    }
+}
+
+impl Claim {
+    fn role(&self) -> Option<Role> {
+        match self {
+            Self::Text(text) => role(text),
+            Self::List(elements) => highest(elements.iter().filter_map(|element| element.as_str()?.parse().ok())),
+        }
+    }
+}
+
+/// Returns the role of a caller in several groups: a supervisor may do all that an agent may.
+fn highest(mut roles: impl Iterator<Item = Role> + Clone) -> Option<Role> {
+    roles.clone().find(|role| *role == Role::Supervisor).or_else(|| roles.next())
+}
+
+/// Parses the role in a claim that is a text: one word, or a list of groups.
+///
+/// An HTTP API hands on a list of groups, such as Cognito's, as one text, `[agent supervisor]`, and does not say where
+/// an element ends. So `[night shift supervisor trainees]` can be four groups or one, and a name with a space in it
+/// must never count as two. A list whose elements are separated by spaces therefore gives a role only if nothing in it
+/// can be part of a longer name: every element is one of the words, or Cognito's own group of a federated user. To
+/// belong to any other group as well is possible where the claim is a list that says where its elements end: a JSON
+/// list, or a text with commas. Cognito allows no space in a group's name, but the claim's name does not prove that it
+/// comes from Cognito.
 fn role(claim: &str) -> Option<Role> {
     let listed = claim.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let Some(listed) = listed else { return claim.parse().ok() };
-    let mut roles = listed.split([' ', ',']).filter_map(|text| text.parse().ok());
-    roles.clone().find(|role| *role == Role::Supervisor).or_else(|| roles.next())
+    if listed.contains(',') {
+        let elements = listed.split(',').map(|element| element.strip_prefix(' ').unwrap_or(element));
+        return highest(elements.filter_map(|element| element.parse().ok()));
+    }
+    let elements = listed.split(' ').filter(|element| !is_federated_group(element));
+    let roles = elements.map(str::parse).collect::<Result<Vec<_>, _>>().ok()?;
+    highest(roles.into_iter())
+}
+
+/// Returns whether a group is the one in which Cognito puts every user of an identity provider. Its name is the user
+/// pool's identifier, an underscore, and the provider's name, as in `eu-west-1_aB3dE5fG7_Google`
+/// (<https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-user-groups.html>). No word of a
+/// longer name has this form.
+fn is_federated_group(element: &str) -> bool {
+    let mut parts = element.splitn(3, '_');
+    let (Some(region), Some(pool), Some(provider)) = (parts.next(), parts.next(), parts.next()) else { return false };
+    let region: Vec<_> = region.split('-').collect();
+    let [area, middle @ .., number] = region.as_slice() else { return false };
+    area.len() == 2
+        && !middle.is_empty()
+        && [&[*area], middle].concat().iter().all(|part| part.bytes().all(|byte| byte.is_ascii_lowercase()))
+        && number.len() == 1
+        && number.bytes().all(|byte| byte.is_ascii_digit())
+        && pool.len() >= 9
+        && pool.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        && !provider.is_empty()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::Document;
+    use lambda_http::Body;
 
     #[test]
     fn a_role_is_a_single_word_or_an_element_of_a_list() {
@@ -64,7 +146,11 @@ mod tests {
             ("supervisor", Some(Role::Supervisor)),
             ("[agent]", Some(Role::Agent)),
             ("[agent supervisor]", Some(Role::Supervisor)),
+            ("[supervisor agent]", Some(Role::Supervisor)),
             ("[other, agent]", Some(Role::Agent)),
+            ("[other,supervisor,agent]", Some(Role::Supervisor)),
+            ("[eu-west-1_aB3dE5fG7_Google agent]", Some(Role::Agent)),
+            ("[agent us-gov-west-1_aB3dE5fG7_My_Company supervisor]", Some(Role::Supervisor)),
             ("[]", None),
             ("[other]", None),
             ("", None),
@@ -73,6 +159,82 @@ mod tests {
             ("Agent", None),
         ] {
             assert_eq!(role(claim), expected, "{claim}");
+        }
+    }
+
+    #[test]
+    fn a_group_whose_name_has_a_space_never_counts_as_two() {
+        for name in [
+            "night shift supervisor trainees",
+            "supervisor trainees",
+            "night supervisor",
+            "the agent",
+            "agent  supervisor",
+            " supervisor",
+            "supervisor ",
+            "agents supervisor",
+            "supervisor [retired]",
+            "eu-west-1 supervisor",
+            "eu-west-1_short_Google supervisor",
+            "my_team_agents supervisor",
+        ] {
+            assert_eq!(role(name), None, "{name}");
+            assert_eq!(role(&format!("[{name}]")), None, "[{name}]");
+            assert_eq!(role(&format!("[other, {name}]")), None, "[other, {name}]");
+            assert_eq!(role(&format!("[[{name}]]")), None, "[[{name}]]");
+        }
+    }
+
+    /// Returns the caller of a request with these claims.
+    fn caller(claims: &str) -> Result<Caller, Problem> {
+        let document = Document::new(claims.as_bytes());
+        let mut request = Request::new(Body::Empty);
+        request.extensions_mut().insert(Claims::new(&document.object().unwrap()));
+        ClaimNames::new(&Environment::default()).caller(&request)
+    }
+
+    const FOUR: &str = r#""sub": "alice", "name": "Alice", "workspace": "acme", "role": "agent""#;
+
+    #[test]
+    fn four_claims_are_read_and_no_other_can_spoil_them() {
+        let expected = caller(&format!("{{{FOUR}}}")).unwrap();
+        assert_eq!((expected.agent.id.as_str(), expected.role), ("alice", Role::Agent));
+        let deep = format!("{}{}", "[".repeat(1_000), "]".repeat(1_000));
+        for other in ["1767607200", "1e999", "true", "null", r#"["a", 1]"#, r#"{"a": {"b": []}}"#, r#""\ud83d""#, &deep]
+        {
+            for name in ["exp", "email_verified", "aud", "cognito:groups", "scope"] {
+                let claims = format!("{{{FOUR}, \"{name}\": {other}}}");
+                assert_eq!(caller(&claims).unwrap(), expected, "{name} {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_claim_of_ours_of_another_type_is_forbidden() {
+        for name in ["sub", "name", "workspace", "role"] {
+            for other in ["7", "true", "null", "[]", r#"[["agent"]]"#, r#"{"agent": "agent"}"#, r#""""#] {
+                let claims = format!("{{{FOUR}, \"{name}\": {other}}}");
+                assert!(matches!(caller(&claims), Err(Problem::Forbidden)), "{name} {other}");
+            }
+        }
+        assert!(matches!(caller("{}"), Err(Problem::Forbidden)));
+        let request = Request::new(Body::Empty);
+        let answer = ClaimNames::new(&Environment::default()).caller(&request);
+        assert!(matches!(answer, Err(Problem::Unauthenticated)));
+    }
+
+    #[test]
+    fn a_list_gives_a_role_by_an_element_that_is_exactly_one_of_the_words() {
+        for (groups, expected) in [
+            (r#"["agent"]"#, Some(Role::Agent)),
+            (r#"["night shift", "agent", 7, null]"#, Some(Role::Agent)),
+            (r#"["agent", "supervisor"]"#, Some(Role::Supervisor)),
+            (r#"["night shift supervisor trainees"]"#, None),
+            (r#"["agent supervisor", "Supervisor", "supervisor "]"#, None),
+            ("[]", None),
+        ] {
+            let found = caller(&format!("{{{FOUR}, \"role\": {groups}}}"));
+            assert_eq!(found.ok().map(|caller| caller.role), expected, "{groups}");
         }
     }
 }

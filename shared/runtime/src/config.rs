@@ -3,6 +3,7 @@
 use crate::environment::{ConfigError, Environment};
 use domain::country::UnknownCountry;
 use domain::{AllowedCountries, CreationLimit, Limits};
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 /// Reads the durations: `LINK_TTL_SECONDS` (default 300), `CHECKOUT_TTL_SECONDS` (900) and `RETENTION_DAYS` (365).
@@ -59,10 +60,45 @@ pub fn allowed_countries(environment: &Environment) -> Result<AllowedCountries, 
 
 /// Reads `PUBLIC_BASE_URL`, the base of the customer pages' URLs, and removes trailing slashes.
 ///
+/// Links are made by appending a path. With a query, a fragment or a space in the base, every link would be dead; with
+/// user information, chat apps would not show it as a link.
+///
 /// # Errors
-/// [`ConfigError`] if the variable is missing or is not an `http` or `https` URL with a host.
+/// [`ConfigError`] if the variable is missing or is not an `http` or `https` URL with a host, of scheme, host, port and
+/// path alone.
 pub fn public_base_url(environment: &Environment) -> Result<String, ConfigError> {
-    url(environment, "PUBLIC_BASE_URL")
+    const NAME: &str = "PUBLIC_BASE_URL";
+    let text = environment.require(NAME)?.trim_end_matches('/');
+    let expected = "an address such as https://pay.example.com, with nothing after its host, port and path";
+    if is_base_url(text) { Ok(text.to_owned()) } else { Err(Environment::invalid(NAME, expected)) }
+}
+
+/// Returns whether a text consists of scheme, host, port and path, each as RFC 3986 has it.
+fn is_base_url(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once("://") else { return false };
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let is_port =
+        |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|it| it > 0);
+    let in_path = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/%".contains(&byte);
+    (scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http"))
+        && is_host(host)
+        && port.is_none_or(is_port)
+        && path.bytes().all(in_path)
+}
+
+/// Returns whether a text is a host's name or address.
+fn is_host(host: &str) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => host.split('.').all(is_label),
+    }
 }
 
 /// Reads a variable that holds a URL, and removes trailing slashes.

@@ -1,7 +1,8 @@
 //! The interface of a deployed function: one JSON event in, one JSON response out, for every kind of trigger.
 
 use crate::environment::{ConfigError, Environment};
-use crate::telemetry::chain;
+use crate::json::Unreadable;
+use crate::telemetry::{self, chain, redacted};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::value::RawValue;
 use std::future::Future;
@@ -30,18 +31,37 @@ pub trait Function: Send + Sync + 'static {
 /// returned to an HTTP caller.
 #[derive(Debug, thiserror::Error)]
 pub enum InvocationError {
-    /// The event cannot be deserialized as the type that this function expects.
+    /// The event does not have the form that this function expects. The text says where, and quotes nothing of the
+    /// event, which may contain a customer's data.
     #[error("the event does not have the form that this function expects: {0}")]
-    Event(#[source] serde_json::Error),
-    /// The function's response could not be serialized as JSON.
+    Event(String),
+    /// The function's response could not be serialized as JSON. The text quotes nothing of it.
     #[error("the response could not be serialized as JSON: {0}")]
-    Answer(#[source] serde_json::Error),
+    Answer(String),
     /// The function read the event, and failed to process it.
     #[error("{0}")]
     Work(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl InvocationError {
+    /// Builds the error for an event that is not JSON of the expected form.
+    #[must_use]
+    pub fn event(error: &serde_json::Error) -> Self {
+        Self::Event(redacted(error))
+    }
+
+    /// Builds the error for an event that lacks what is needed.
+    #[must_use]
+    pub fn unreadable(error: &Unreadable) -> Self {
+        Self::Event(error.to_string())
+    }
+
+    /// Builds the error for a response that could not be serialized.
+    #[must_use]
+    pub fn answer(error: &serde_json::Error) -> Self {
+        Self::Answer(redacted(error))
+    }
+
     /// Builds the error for an event whose processing failed because of `cause`.
     pub fn work(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Work(cause.into())
@@ -62,7 +82,7 @@ impl InvocationError {
 /// Logs one line and returns a failure if the function cannot start (a variable is missing or invalid) or if the
 /// connection to the runtime API is lost.
 pub async fn run(make: impl FnOnce(&Environment) -> Result<Box<dyn Function>, ConfigError>) -> ExitCode {
-    lambda_runtime::tracing::init_default_subscriber();
+    telemetry::init();
     let function = match make(&Environment::from_process()) {
         Ok(function) => function,
         Err(error) => {
@@ -74,7 +94,7 @@ pub async fn run(make: impl FnOnce(&Environment) -> Result<Box<dyn Function>, Co
     let function = &function;
     let ended = lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         match function.invoke(event.payload.get()).await {
-            Ok(answer) => RawValue::from_string(answer).map_err(InvocationError::Answer),
+            Ok(answer) => RawValue::from_string(answer).map_err(|error| InvocationError::answer(&error)),
             Err(error) => Err(error),
         }
         .map_err(|error| Diagnostic { error_type: error.kind().to_owned(), error_message: error.to_string() })

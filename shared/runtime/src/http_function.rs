@@ -1,10 +1,12 @@
 //! Functions behind the HTTP API, and helpers to read requests and build responses.
 
+use crate::api_event::{self, ApiEvent, NoRequest, UndecodableBody};
 use crate::function::{BoxFuture, Function, InvocationError};
 use crate::problem::Problem;
 use crate::telemetry::chain;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Response, StatusCode};
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_http::request::{LambdaRequest, RequestContext};
 use lambda_http::{Adapter, Body, Context, LambdaEvent, Request, RequestExt as _, Service as _, service_fn};
 use serde::Serialize;
@@ -13,6 +15,10 @@ use std::future::Future;
 
 /// The default limit of a request body, in bytes. A longer body is rejected without being parsed.
 pub const BODY_AT_MOST: usize = 16 * 1024;
+
+/// The limit of a webhook's body, in bytes. Stripe's events alone have 22 KB and more
+/// (<https://github.com/mozilla/fxa/issues/8227>).
+pub const WEBHOOK_AT_MOST: usize = 256 * 1024;
 
 /// Handles the HTTP requests of one function.
 pub trait HttpHandler: Send + Sync + 'static {
@@ -29,25 +35,51 @@ pub trait HttpHandler: Send + Sync + 'static {
     }
 }
 
-/// Adapts an [`HttpHandler`] to a [`Function`], with the same adapter that `lambda_http::run` uses.
+/// Adapts an [`HttpHandler`] to a [`Function`]. Every event of the API gets an HTTP response. The conversion is that of
+/// `lambda_http::run`, of what [`api_event::read`] has read.
 #[derive(Debug)]
 pub struct HttpFunction<H>(pub H);
 
 impl<H: HttpHandler> Function for HttpFunction<H> {
     fn invoke<'a>(&'a self, event: &'a str) -> BoxFuture<'a, Result<String, InvocationError>> {
         Box::pin(async move {
-            let request: LambdaRequest = serde_json::from_str(event).map_err(InvocationError::Event)?;
-            let mut adapter =
-                Adapter::from(service_fn(|request| async { Ok::<_, Infallible>(answer(&self.0, request).await) }));
-            let response = adapter.call(LambdaEvent::new(request, Context::default())).await;
+            let (event, rest) = match api_event::read(event) {
+                Ok(ApiEvent { event, rest }) => (event, Ok(rest)),
+                Err(NoRequest::Refused(problem)) => (ApiGatewayV2httpRequest::default(), Err(problem)),
+                Err(NoRequest::NotOfTheApi(error)) => return Err(error),
+            };
+            // The adapter calls the service once.
+            let mut rest = Some(rest);
+            let mut adapter = Adapter::from(service_fn(|mut request: Request| {
+                let rest = rest.take();
+                async {
+                    Ok::<_, Infallible>(match rest {
+                        Some(Err(problem)) => refused(problem),
+                        Some(Ok(rest)) => {
+                            rest.add_to(&mut request);
+                            answer(&self.0, request).await
+                        }
+                        None => answer(&self.0, request).await,
+                    })
+                }
+            }));
+            let response = adapter.call(LambdaEvent::new(LambdaRequest::ApiGatewayV2(event), Context::default())).await;
             let response = response.unwrap_or_else(|never| match never {});
-            serde_json::to_string(&response).map_err(InvocationError::Answer)
+            serde_json::to_string(&response).map_err(|error| InvocationError::answer(&error))
         })
     }
 
     fn warm(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.0.warm())
     }
+}
+
+/// Builds the response to an event of which no request can be built.
+fn refused(problem: Problem) -> Response<Body> {
+    let mut response = problem.into_response();
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    tracing::info!(status = response.status().as_u16(), "answered: the event holds no request");
+    response
 }
 
 async fn answer(handler: &impl HttpHandler, request: Request) -> Response<Body> {
@@ -91,7 +123,8 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
 /// accepted.
 ///
 /// # Errors
-/// [`Problem::BodyTooLarge`] if the body exceeds the limit.
+/// [`Problem::BodyTooLarge`] if the body exceeds the limit; [`Problem::MalformedBody`] if it is not the base64 that the
+/// gateway says it is.
 pub fn body(request: &Request) -> Result<&[u8], Problem> {
     body_of_at_most(request, BODY_AT_MOST)
 }
@@ -99,8 +132,11 @@ pub fn body(request: &Request) -> Result<&[u8], Problem> {
 /// Returns the body's bytes, decoded like those of [`body`], for a route with its own `limit` in bytes.
 ///
 /// # Errors
-/// [`Problem::BodyTooLarge`] if the body exceeds the limit.
+/// As those of [`body`].
 pub fn body_of_at_most(request: &Request, limit: usize) -> Result<&[u8], Problem> {
+    if request.extensions().get::<UndecodableBody>().is_some() {
+        return Err(Problem::MalformedBody("The body cannot be decoded."));
+    }
     let bytes = request.body().as_ref();
     if bytes.len() > limit { Err(Problem::BodyTooLarge(limit)) } else { Ok(bytes) }
 }

@@ -1,6 +1,7 @@
 //! Code shared by all functions: configuration, telemetry, caller identity, problem responses, request parsing, webhook
 //! signatures.
 
+mod api_event;
 pub mod assets;
 pub mod bus_event;
 pub mod caller;
@@ -10,6 +11,7 @@ pub mod fields;
 pub mod function;
 pub mod hmac;
 pub mod http_function;
+pub mod json;
 pub mod problem;
 pub mod representation;
 pub mod stripe_signature;

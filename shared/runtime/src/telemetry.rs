@@ -1,9 +1,92 @@
-//! Telemetry for operators: descriptions of errors for log lines (JSON, by the Lambda runtime's subscriber) and
-//! metrics.
+//! Telemetry for operators: the log, descriptions of errors for its lines, and metrics.
 
+use lambda_runtime::tracing::subscriber::filter::{EnvFilter, LevelFilter, filter_fn};
+use lambda_runtime::tracing::subscriber::fmt::{self, MakeWriter};
+use lambda_runtime::tracing::subscriber::layer::SubscriberExt as _;
+use lambda_runtime::tracing::subscriber::util::SubscriberInitExt as _;
+use lambda_runtime::tracing::subscriber::{Layer as _, registry};
 use std::error::Error;
 use std::io::Write as _;
+use std::panic::PanicHookInfo;
 use std::time::Duration;
+use tracing::{Level, Subscriber};
+
+/// The crates whose events are logged at any level that an operator asks for. They log no customer's data at any level.
+///
+/// All other crates are logged at `INFO` at most, whatever is asked for. At `DEBUG` and `TRACE`, the Lambda runtime,
+/// the AWS SDK and the HTTP client log whole events, requests and responses, with phone numbers, tokens and keys.
+pub const OWN_CRATES: [&str; 14] = [
+    "adapters",
+    "cancel",
+    "create",
+    "delivery_report",
+    "desk",
+    "domain",
+    "expire",
+    "link_click",
+    "notify",
+    "payment_webhook",
+    "publish",
+    "query",
+    "refund",
+    "runtime",
+];
+
+/// What is logged, and in which form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSettings {
+    level: LevelFilter,
+    directives: String,
+    json: bool,
+}
+
+impl LogSettings {
+    /// Builds the settings of these variables: `AWS_LAMBDA_LOG_LEVEL`, which is preferred to `RUST_LOG`, and
+    /// `AWS_LAMBDA_LOG_FORMAT`. `INFO` is the default. `RUST_LOG` may also hold directives for single crates.
+    ///
+    /// Lambda sets the first and the third by the function's logging configuration
+    /// (<https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>).
+    #[must_use]
+    pub fn new(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let level = variable("AWS_LAMBDA_LOG_LEVEL").or_else(|| variable("RUST_LOG"));
+        Self {
+            level: level.and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO),
+            directives: variable("RUST_LOG").unwrap_or_default(),
+            json: variable("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("json")),
+        }
+    }
+
+    /// Builds the subscriber that writes the log.
+    pub fn subscriber<W>(&self, writer: W) -> impl Subscriber + Send + Sync + use<W>
+    where
+        W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+    {
+        let lines = fmt::layer().with_target(false).without_time().with_writer(writer);
+        let lines = if self.json { lines.json().boxed() } else { lines.boxed() };
+        let wanted = EnvFilter::builder().with_default_directive(self.level.into()).parse_lossy(&self.directives);
+        let allowed = filter_fn(|metadata| *metadata.level() <= Level::INFO || is_own(metadata.target()));
+        registry().with(lines).with(wanted).with(allowed)
+    }
+}
+
+/// Returns whether an event's target, a module path, belongs to one of [`OWN_CRATES`].
+fn is_own(target: &str) -> bool {
+    OWN_CRATES.contains(&target.split("::").next().unwrap_or_default())
+}
+
+/// Sets up the process's log, by [`LogSettings`] and on standard output. Panics are logged without their text.
+pub fn init() {
+    let settings = LogSettings::new(|name| std::env::var(name).ok());
+    settings.subscriber(std::io::stdout).init();
+    std::panic::set_hook(Box::new(log_panic));
+}
+
+/// Logs where a panic happened. Its text is logged only if it is a literal: a composed one may show a customer's data.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let location = panic.location().map(ToString::to_string);
+    let text = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(a composed text)");
+    tracing::error!(location, text, "panicked");
+}
 
 /// A metric that an operator watches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +101,12 @@ pub enum Metric {
     WebhookOtherMode,
     /// A webhook rejected because its signature is invalid.
     WebhookRefused,
+    /// A correctly signed webhook that was rejected because it is too large or cannot be read.
+    WebhookUnreadable,
+    /// A value in a provider's report or response that this version does not know. It counts as "not yet".
+    ProviderValueUnknown,
+    /// A record of the table's stream that was left out because it cannot be read.
+    RecordUnreadable,
     /// A request that expired without the provider's confirmation that it was not paid.
     ExpiredUnconfirmed,
     /// A message that was abandoned: the customer did not receive it, or its delivery is unknown.
@@ -47,6 +136,9 @@ impl Metric {
             Self::WebhookIgnored => "WebhookIgnored",
             Self::WebhookOtherMode => "WebhookOtherMode",
             Self::WebhookRefused => "WebhookRefused",
+            Self::WebhookUnreadable => "WebhookUnreadable",
+            Self::ProviderValueUnknown => "ProviderValueUnknown",
+            Self::RecordUnreadable => "RecordUnreadable",
             Self::ExpiredUnconfirmed => "ExpiredUnconfirmed",
             Self::DeliveryFailed => "DeliveryFailed",
             Self::StoredItemUnreadable => "StoredItemUnreadable",
@@ -104,6 +196,15 @@ pub fn redacted(error: &serde_json::Error) -> String {
     format!("{:?} error at line {}, column {}", error.classify(), error.line(), error.column())
 }
 
+/// Returns a word of another system's vocabulary, such as an event's type, for the log. Any other text, which may be a
+/// customer's, is replaced by a question mark.
+#[must_use]
+pub fn word(text: &str) -> &str {
+    let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    if (1..=64).contains(&text.len()) && text.bytes().all(known) && digits <= 3 { text } else { "?" }
+}
+
 /// Formats an error and all its causes in one line.
 #[must_use]
 pub fn chain(error: &(dyn Error + 'static)) -> String {
@@ -119,4 +220,96 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
         cause = error.source();
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Returns what is logged of one event of our own and one of another crate at each level, with these variables.
+    fn logged(variables: &[(&str, &str)]) -> String {
+        let captured = Captured::default();
+        let writer = captured.clone();
+        let settings = LogSettings::new(|name| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        });
+        tracing::subscriber::with_default(settings.subscriber(move || writer.clone()), || {
+            tracing::error!(target: "hyper_util::client", "other error");
+            tracing::info!(target: "lambda_runtime", "other info");
+            tracing::debug!(target: "aws_smithy_runtime::client", "other debug");
+            tracing::trace!(target: "lambda_runtime::layers", "other trace");
+            tracing::debug!(target: "runtimes", "other of a similar name");
+            tracing::error!(target: "link_click", "own error");
+            tracing::info!(target: "adapters::dynamodb", "own info");
+            tracing::debug!(target: "runtime::telemetry", "own debug");
+            tracing::trace!(target: "domain", "own trace");
+        });
+        String::from_utf8(captured.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn no_level_opens_the_log_to_other_crates_details() {
+        for variables in [
+            &[("AWS_LAMBDA_LOG_LEVEL", "TRACE")][..],
+            &[("RUST_LOG", "trace")],
+            &[("AWS_LAMBDA_LOG_LEVEL", "TRACE"), ("AWS_LAMBDA_LOG_FORMAT", "JSON")],
+            &[("RUST_LOG", "trace,hyper_util=trace,aws_smithy_runtime=trace,lambda_runtime=trace")],
+        ] {
+            let log = logged(variables);
+            for expected in ["other error", "other info", "own error", "own info", "own debug", "own trace"] {
+                assert!(log.contains(expected), "{variables:?}: {log}");
+            }
+            for secret in ["other debug", "other trace", "similar"] {
+                assert!(!log.contains(secret), "{variables:?}: {log}");
+            }
+        }
+        let log = logged(&[]);
+        assert!(log.contains("own info") && !log.contains("own debug"), "{log}");
+        let log = logged(&[("AWS_LAMBDA_LOG_LEVEL", "ERROR"), ("AWS_LAMBDA_LOG_FORMAT", "JSON")]);
+        assert!(log.contains(r#""message":"own error""#) && !log.contains("info"), "{log}");
+    }
+
+    #[test]
+    fn the_own_crates_are_those_of_functions_and_shared() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut crates: Vec<String> = ["functions", "shared"]
+            .into_iter()
+            .flat_map(|folder| std::fs::read_dir(root.join(folder)).unwrap())
+            .map(|entry| entry.unwrap())
+            .filter(|entry| entry.path().join("Cargo.toml").exists())
+            .map(|entry| entry.file_name().into_string().unwrap().replace('-', "_"))
+            // It runs in build scripts alone.
+            .filter(|name| name != "embed")
+            .collect();
+        crates.sort();
+        assert_eq!(crates, OWN_CRATES);
+    }
+
+    #[test]
+    fn only_a_word_of_a_vocabulary_is_repeated() {
+        for text in ["checkout.session.completed", "v1.billing.meter", "on_hold", "2xx"] {
+            assert_eq!(word(text), text);
+        }
+        for text in
+            ["", "+27831234567", "27831234567", "4ZrjxzUmPJr1kqZ1VqVQ7k", "Thandi", "a b", "žofie", &"x".repeat(65)]
+        {
+            assert_eq!(word(text), "?", "{text}");
+        }
+    }
 }

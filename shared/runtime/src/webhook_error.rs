@@ -1,5 +1,6 @@
 //! The errors of webhook handlers, common to all senders, and the problems returned to the senders.
 
+use crate::json::Unreadable;
 use crate::problem::{FieldError, Problem};
 use crate::telemetry::{Metric, count, redacted};
 use crate::webhook::SignatureError;
@@ -23,13 +24,19 @@ pub enum WebhookError {
 }
 
 impl WebhookError {
-    /// Builds the HTTP problem returned to the sender; `unreadable` is its detail for an unparsable body.
-    ///
-    /// Logs what an operator has to know. For an invalid signature it also counts `rejected`. The caller passes this
-    /// metric because each function's own source has to name every metric that it emits: a check compares the
-    /// template's alarms with the source.
+    /// Returns whether this is the error for a webhook that nobody has proved to come from its sender.
     #[must_use]
-    pub fn into_problem(self, rejected: Metric, unreadable: &'static str) -> Problem {
+    pub fn is_unverified(&self) -> bool {
+        matches!(self, Self::Signature(_) | Self::Secret(_))
+    }
+
+    /// Builds the HTTP problem returned to the sender; `detail` is its detail for an unparsable body.
+    ///
+    /// Logs what an operator has to know. Counts `rejected` for an invalid signature, and `unreadable` for a body that
+    /// cannot be read; it is `None` for a sender that does not sign, whom anybody can imitate. The caller passes the metrics because each function's own source has to
+    /// name every metric that it emits: a check compares the template's alarms with the source.
+    #[must_use]
+    pub fn into_problem(self, rejected: Metric, unreadable: Option<Metric>, detail: &'static str) -> Problem {
         match self {
             Self::Signature(error) => {
                 count(rejected);
@@ -38,11 +45,26 @@ impl WebhookError {
             }
             Self::Secret(error) => Problem::TemporarilyUnavailable(error),
             Self::Unreadable(error) => {
-                tracing::error!(error, "webhook rejected: its body cannot be parsed");
-                Problem::MalformedBody(unreadable)
+                match unreadable {
+                    Some(unreadable) => {
+                        count(unreadable);
+                        tracing::error!(
+                            error,
+                            "webhook rejected: it is correctly signed, but its body cannot be parsed"
+                        );
+                    }
+                    None => tracing::warn!(error, "webhook rejected: its body cannot be parsed"),
+                }
+                Problem::MalformedBody(detail)
             }
             Self::Field(error) => Problem::ValidationFailed(vec![error]),
         }
+    }
+}
+
+impl From<Unreadable> for WebhookError {
+    fn from(error: Unreadable) -> Self {
+        Self::Unreadable(error.to_string())
     }
 }
 

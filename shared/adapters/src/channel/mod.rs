@@ -147,6 +147,12 @@ impl ConfiguredReports {
         with_channel!(self, reports => reports.body_at_most())
     }
 
+    /// Returns whether a report's sender is known before its body is read. Anybody can send what is not signed.
+    #[must_use]
+    pub fn are_signed(&self) -> bool {
+        with_channel!(self, reports => reports.are_signed())
+    }
+
     /// Verifies a webhook and returns the links that will not arrive. Reports of delivered messages and of messages
     /// without a link are ignored.
     ///

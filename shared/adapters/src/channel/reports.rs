@@ -25,6 +25,11 @@ pub(super) trait Reports: Send + Sync {
         None
     }
 
+    /// Returns whether the sender of a report is known before its body is read, by a signature over it.
+    fn are_signed(&self) -> bool {
+        true
+    }
+
     /// Verifies a webhook and returns the links that will not arrive.
     fn read(
         &self,

@@ -9,15 +9,13 @@ use domain::event::link_event_id;
 use domain::ports::{ChannelError, Message};
 use domain::{ConversationId, DeliveryFailure, DeliveryReport, Doors, PaymentRequestId, Phone, Timestamp, WorkspaceId};
 use http::{HeaderMap, StatusCode};
+use runtime::http_function::WEBHOOK_AT_MOST;
+use runtime::json::Document;
 use runtime::problem::FieldError;
 use runtime::webhook::{Secrets, SignedWebhook};
 use runtime::webhook_error::WebhookError;
 use runtime::{ConfigError, Environment};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
-/// The maximum size of a report in bytes. Each report is about one message.
-const REPORT_AT_MOST: usize = 16 * 1024;
+use serde::Serialize;
 
 /// A channel that posts messages to `CHANNEL_WEBHOOK_URL`, signed with `CHANNEL_WEBHOOK_SECRET` or the secret at
 /// `CHANNEL_WEBHOOK_SECRET_ARN`.
@@ -119,21 +117,6 @@ pub struct ChatReports {
     secrets: SecretSource<Secrets>,
 }
 
-#[derive(Deserialize)]
-struct Report {
-    r#type: String,
-    /// The report's details, in the form of its type. Unknown types may have none.
-    #[serde(default)]
-    data: Value,
-}
-
-#[derive(Deserialize)]
-struct FailedMessage {
-    event_id: String,
-    payment_request_id: String,
-    reason: Option<String>,
-}
-
 impl ChatReports {
     /// Builds the reader of webhooks signed with `CHANNEL_WEBHOOK_SECRET` or the secret at
     /// `CHANNEL_WEBHOOK_SECRET_ARN`.
@@ -147,7 +130,7 @@ impl ChatReports {
 
 impl Reports for ChatReports {
     fn body_at_most(&self) -> Option<usize> {
-        Some(REPORT_AT_MOST)
+        Some(WEBHOOK_AT_MOST)
     }
 
     /// Verifies a report, and ignores one about a text without a link.
@@ -159,16 +142,20 @@ impl Reports for ChatReports {
     ) -> Result<Vec<DeliveryReport>, WebhookError> {
         let webhook = SignedWebhook::read(headers, body, now)?;
         self.secrets.verify(|secrets| secrets.verify(&webhook)).await?;
-        let report: Report = serde_json::from_slice(body)?;
-        if report.r#type != "message.failed" {
+        let document = Document::new(body);
+        let report = document.object()?;
+        if report.required::<String>("type")? != "message.failed" {
             return Ok(Vec::new());
         }
-        let message: FailedMessage = serde_json::from_value(report.data)?;
-        let reason = match message.reason.as_deref() {
+        let message = report.object("data").unwrap_or_default();
+        let event_id: String = message.required("event_id")?;
+        let id: String = message.required("payment_request_id")?;
+        let reason = match message.raw("reason") {
             None => DeliveryFailure::Undelivered,
-            Some(code) => DeliveryFailure::of_code(code).ok_or_else(|| WebhookError::Field(unknown_reason()))?,
+            Some(_) => DeliveryFailure::of_code(&message.required::<String>("reason")?)
+                .ok_or_else(|| WebhookError::Field(unknown_reason()))?,
         };
-        let id = message.payment_request_id.parse().ok().filter(|id| link_event_id(*id) == message.event_id);
+        let id = id.parse().ok().filter(|id| link_event_id(*id) == event_id);
         Ok(id.map(|id| DeliveryReport { id, reason }).into_iter().collect())
     }
 }

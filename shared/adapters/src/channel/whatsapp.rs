@@ -13,6 +13,7 @@ use domain::ports::{ChannelError, Message};
 use domain::{DeliveryFailure, DeliveryReport, Doors, Timestamp};
 use http::HeaderMap;
 use runtime::hmac::{equal_in_constant_time, hexadecimal};
+use runtime::json::Document;
 use runtime::webhook::SignatureError;
 use runtime::webhook_error::WebhookError;
 use runtime::{ConfigError, Environment};
@@ -235,7 +236,7 @@ impl Reports for WhatsAppReports {
     ) -> Result<Vec<DeliveryReport>, WebhookError> {
         let signed = SignedNotification::read(headers, body)?;
         self.secrets.verify(|secret| signed.verify(secret)).await?;
-        let notifications: Notifications = serde_json::from_slice(body)?;
+        let notifications: Notifications = Document::new(body).parse()?;
         let changes = notifications.entry.into_iter().flat_map(|entry| entry.changes);
         let statuses = changes.filter(|change| change.field == "messages").flat_map(|change| change.value.statuses);
         Ok(statuses.filter_map(SentStatus::report).collect())

@@ -6,8 +6,10 @@ use domain::{AgentId, LinkToken, PaymentRequestId, WorkspaceId};
 /// The number of partitions of the index of deadlines, so that a burst of requests does not load a single one.
 pub(super) const DUE_SHARDS: u8 = 16;
 
-const REQUEST: &str = "REQ#";
-const LINK: &str = "LINK#";
+/// The beginning of the keys of requests' items.
+pub(super) const REQUEST: &str = "REQ#";
+/// The beginning of the keys of links' items.
+pub(super) const LINK: &str = "LINK#";
 
 /// Returns the text of the key of a request's item.
 pub(super) fn request_key(id: PaymentRequestId) -> String {

@@ -1,14 +1,129 @@
-//! Items in the records of the table's stream.
+//! The events of the table's stream
+//! (<https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html>), and the items in their records.
+//!
+//! Records are read one by one, and of each only what is needed: a record that cannot be read costs no other.
 
-use super::keys::request_of_key;
+use super::keys::{LINK, REQUEST, request_of_key};
 use super::read::{self, Unreadable};
 use domain::{PaymentRequest, PaymentRequestId};
+use runtime::json::{self, Document, Object};
 use serde_dynamo::{AttributeValue, Item};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use std::collections::HashMap;
 
-/// Returns whether a record's keys belong to a payment request.
-#[must_use]
-pub fn is_request(keys: &Item) -> bool {
-    matches!(keys.get("pk"), Some(AttributeValue::S(key)) if request_of_key(key).is_some())
+/// The principal that DynamoDB names for the removal of an item whose time to live is over
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-streams.html>).
+const TIME_TO_LIVE: &str = "dynamodb.amazonaws.com";
+
+/// A record: the change of one item.
+#[derive(Debug, Clone, Default)]
+pub struct StreamRecord {
+    /// The record's place in the stream; empty if it cannot be read.
+    pub sequence_number: String,
+    /// The stream.
+    pub event_source_arn: Option<String>,
+    /// Whether the item was removed.
+    pub removed: bool,
+    /// Whether the item was removed because its time to live was over.
+    pub removed_by_time_to_live: bool,
+    /// The item after the change; empty if there is none.
+    pub new_image: Item,
+    /// The item before the change; empty if there was none.
+    pub old_image: Item,
+    key: Option<String>,
+}
+
+/// The kind of an item, by its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ItemKind {
+    /// A payment request.
+    Request,
+    /// A link.
+    Link,
+    /// An item of another version, which is none of these.
+    Other,
+    /// An item of which nothing is known, because its key cannot be read.
+    Unreadable,
+}
+
+/// The error for a record that cannot be read. Its text names attributes, never their values.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// The record's key or image is missing or has another form.
+    #[error("the record's key or image is missing or has another form")]
+    Form,
+    /// The item in an image cannot be read.
+    #[error(transparent)]
+    Item(#[from] Unreadable),
+}
+
+/// Reads the records of an event; `None` if it is not an event of a stream.
+///
+/// # Errors
+/// The event is not a JSON object, or its records are not a list.
+pub fn records(event: &str) -> Result<Option<Vec<StreamRecord>>, json::Unreadable> {
+    let document = Document::new(event.as_bytes());
+    let event = document.object()?;
+    if event.raw("Records").is_none() {
+        return Ok(None);
+    }
+    let records: Vec<&RawValue> = event.required("Records")?;
+    Ok(Some(records.into_iter().map(record).collect()))
+}
+
+fn record(raw: &RawValue) -> StreamRecord {
+    let record = Object::of(raw).unwrap_or_default();
+    let change = record.object("dynamodb").unwrap_or_default();
+    let user = record.object("userIdentity").and_then(|user| user.optional::<String>("principalId"));
+    let removed = record.optional::<String>("eventName").as_deref() == Some("REMOVE");
+    StreamRecord {
+        sequence_number: change.optional("SequenceNumber").unwrap_or_default(),
+        event_source_arn: record.optional("eventSourceARN"),
+        removed,
+        removed_by_time_to_live: removed && user.as_deref() == Some(TIME_TO_LIVE),
+        new_image: item(&change, "NewImage"),
+        old_image: item(&change, "OldImage"),
+        key: change.object("Keys").and_then(|keys| keys.object("pk")?.optional("S")),
+    }
+}
+
+/// Reads an item. An attribute that cannot be read becomes a value that no attribute of ours can have. So it is an
+/// error where it is needed, and nowhere else.
+fn item(change: &Object<'_>, name: &str) -> Item {
+    let read = |raw: &RawValue| serde_json::from_str(raw.get()).unwrap_or_else(|_| unreadable());
+    let attributes: HashMap<String, AttributeValue> = match change.raw(name).map(Object::of) {
+        None => HashMap::new(),
+        Some(Some(attributes)) => attributes.iter().map(|(name, raw)| (name.to_owned(), read(raw))).collect(),
+        // An image that is no object must not pass for one that is not there.
+        Some(None) => HashMap::from([(name.to_owned(), unreadable())]),
+    };
+    attributes.into()
+}
+
+fn unreadable() -> AttributeValue {
+    AttributeValue::Bs(Vec::new())
+}
+
+impl StreamRecord {
+    /// Returns the kind of the record's item.
+    #[must_use]
+    pub fn kind(&self) -> ItemKind {
+        match self.key.as_deref() {
+            Some(key) if request_of_key(key).is_some() => ItemKind::Request,
+            Some(key) if key.starts_with(LINK) => ItemKind::Link,
+            Some(key) if !key.starts_with(REQUEST) => ItemKind::Other,
+            Some(_) | None => ItemKind::Unreadable,
+        }
+    }
+
+    /// Returns the keys of a request's item, for an operator who has to find it; `None` for any other item, whose key
+    /// may be a link's token.
+    #[must_use]
+    pub fn request_keys(&self) -> Option<Value> {
+        let key = self.key.as_deref()?;
+        request_of_key(key).map(|_| json!({ "pk": { "S": key } }))
+    }
 }
 
 /// Reads the payment request in an image; `None` for an empty image, which a record has if no item existed.
@@ -25,4 +140,81 @@ pub fn request_of_image(image: Item) -> Result<Option<PaymentRequest>, Unreadabl
 /// [`Unreadable`]
 pub fn target_of_link(image: Item) -> Result<PaymentRequestId, Unreadable> {
     read::target_of_link(image.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INSERTED: &str = include_str!("../../../../events/samples/publish/inserted.json");
+    const REMOVED: &str = include_str!("../../../../events/samples/expire/link-removed.json");
+
+    fn sample(text: &str) -> Value {
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn read(event: &Value) -> Vec<StreamRecord> {
+        records(&event.to_string()).unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_record_is_read_whatever_else_is_in_it() {
+        let expected = request_of_image(read(&sample(INSERTED)).remove(0).new_image).unwrap().unwrap();
+        for (place, value) in [
+            ("/Records/0/dynamodb/StreamViewType", json!("NEW_AND_OLDER_IMAGES")),
+            ("/Records/0/dynamodb/ApproximateCreationDateTime", json!("2026-01-05")),
+            ("/Records/0/dynamodb/SizeBytes", json!([null])),
+            ("/Records/0/eventVersion", json!(2)),
+            ("/Records/0/awsRegion", Value::Null),
+            ("/Records/0/eventID", json!({})),
+            ("/Records/0/eventName", json!("INSERTED")),
+            ("/Records/0/dynamodb/NewImage/due_shard", json!({ "N": "14", "X": "1" })),
+            ("/Records/0/dynamodb/NewImage/of_a_newer_version", json!({ "VECTOR": [1, 2] })),
+        ] {
+            let mut event = sample(INSERTED);
+            match event.pointer_mut(place) {
+                Some(found) => *found = value,
+                None => event["Records"][0]["dynamodb"]["NewImage"]["of_a_newer_version"] = value,
+            }
+            let [record] = &read(&event)[..] else { panic!("one record") };
+            assert_eq!(record.kind(), ItemKind::Request, "{place}");
+            assert_eq!(record.sequence_number, "400000000000000000001", "{place}");
+            match request_of_image(record.new_image.clone()) {
+                Ok(request) => assert_eq!(request.as_ref(), Some(&expected), "{place}"),
+                Err(error) => assert!(place.ends_with("due_shard"), "{place}: {error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_costs_no_other() {
+        for spoiled in [
+            json!("+27831234567"),
+            Value::Null,
+            json!({}),
+            json!({ "dynamodb": { "Keys": { "pk": { "S": 7 } }, "NewImage": "+27831234567" } }),
+            json!({ "dynamodb": { "Keys": { "pk": { "S": "REQ#+27831234567" } } } }),
+        ] {
+            let mut event = sample(INSERTED);
+            event["Records"].as_array_mut().unwrap().insert(0, spoiled.clone());
+            let [broken, whole] = &read(&event)[..] else { panic!("two records") };
+            assert_eq!((broken.kind(), whole.kind()), (ItemKind::Unreadable, ItemKind::Request), "{spoiled}");
+            assert_eq!(broken.request_keys(), None);
+        }
+        let [record] = &read(&json!({ "Records": [{ "dynamodb": { "NewImage": "text" } }] }))[..] else { panic!() };
+        assert!(request_of_image(record.new_image.clone()).is_err(), "not a missing image");
+    }
+
+    #[test]
+    fn the_key_tells_the_kind_and_a_links_key_is_never_shown() {
+        let [removed] = &read(&sample(REMOVED))[..] else { panic!("one record") };
+        assert!(removed.removed_by_time_to_live && removed.removed);
+        assert_eq!((removed.kind(), removed.request_keys()), (ItemKind::Link, None));
+        let mut event = sample(REMOVED);
+        event["Records"][0]["dynamodb"]["Keys"]["pk"]["S"] = json!("CONNECTION#1");
+        assert_eq!(read(&event)[0].kind(), ItemKind::Other);
+        assert!(records("{}").unwrap().is_none(), "not a stream's event");
+        assert_eq!(records(r#"{"Records": []}"#).unwrap().unwrap().len(), 0);
+        assert!(records("null").is_err() && records(r#"{"Records": 7}"#).is_err());
+    }
 }

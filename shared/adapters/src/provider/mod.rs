@@ -68,6 +68,16 @@ pub enum WebhookEvent {
     ImpossibleMoney(PaymentRequestId),
     /// A refund that chat2pay requested and the provider had accepted has failed.
     RefundFailed(PaymentRequestId),
+    /// A report about a request of ours with a value that this version does not know. It counts as "not yet": the
+    /// request stays as it is until another report comes, or the provider is asked.
+    ValueUnknown {
+        /// The request.
+        id: PaymentRequestId,
+        /// The event's type, for the log.
+        kind: String,
+        /// The field with the unknown value.
+        field: &'static str,
+    },
     /// An event about a request of ours that changes nothing. Holds its type, for the log.
     Ignored(String),
     /// An event of the provider's test mode in a deployment where money is real, or the other way round. Holds its

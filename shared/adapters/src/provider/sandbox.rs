@@ -3,18 +3,24 @@
 use super::{ProviderName, WebhookEvent};
 use crate::endpoint::Endpoint;
 use crate::http_client::{HttpClient, HttpError};
+use crate::json::FromObject;
 use crate::secrets::SecretSource;
 use domain::ports::{Checkout, Closing, PaymentProvider, ProviderError, Refunding};
 use domain::use_cases::pay::ProviderEvent;
 use domain::{Amount, CheckoutId, Currency, Money, Payment, PaymentRequest, PaymentRequestId, Reason, Timestamp};
 use http::HeaderMap;
+use runtime::json::{Document, Object, Unreadable};
 use runtime::webhook::{Secrets, SignedWebhook};
 use runtime::webhook_error::WebhookError;
 use runtime::{ConfigError, Environment};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// The provider's name in a payment.
 const NAME: &str = ProviderName::Sandbox.as_str();
+
+/// The types of the provider's events.
+const KINDS: [&str; 4] =
+    ["checkout.paid", "checkout.processing", "checkout.async_payment_failed", "checkout.payment_failed"];
 
 /// The client of the sandbox provider.
 #[derive(Debug, Clone)]
@@ -41,26 +47,41 @@ struct NewCheckout<'a> {
     expires_at: Timestamp,
 }
 
-#[derive(Deserialize)]
 struct CreatedCheckout {
     id: CheckoutId,
     url: String,
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "status", rename_all = "snake_case")]
-enum ClosedCheckout {
-    Closed,
-    Paid(ClosedPayment),
-    Processing(ClosedPayment),
+impl FromObject for CreatedCheckout {
+    fn from_object(checkout: &Object<'_>) -> Result<Self, Unreadable> {
+        Ok(Self { id: checkout.required("id")?, url: checkout.required("url")? })
+    }
 }
 
-#[derive(Deserialize)]
-struct ClosedPayment {
-    payment_id: String,
-    amount: Amount,
-    currency: Currency,
-    paid_at: Timestamp,
+/// The answer to a checkout's closing, in the form of its status.
+struct ClosedCheckout(Closing);
+
+impl FromObject for ClosedCheckout {
+    fn from_object(checkout: &Object<'_>) -> Result<Self, Unreadable> {
+        let payment = || Ok::<_, Unreadable>((payment(checkout)?, money(checkout)?));
+        match checkout.required::<String>("status")?.as_str() {
+            "closed" => Ok(Self(Closing::Closed)),
+            "paid" => payment().map(|(payment, money)| Self(Closing::Paid { payment, money })),
+            "processing" => payment().map(|(payment, money)| Self(Closing::Processing { payment, money })),
+            _ => Err(Unreadable::new("a checkout has an unknown status")),
+        }
+    }
+}
+
+/// Reads the payment that an object is about.
+fn payment(object: &Object<'_>) -> Result<Payment, Unreadable> {
+    let (reference, paid_at) = (object.required("payment_id")?, object.required("paid_at")?);
+    Ok(Payment { provider: NAME.to_owned(), reference, paid_at })
+}
+
+/// Reads the amount that an object is about, and its currency.
+fn money(object: &Object<'_>) -> Result<Money, Unreadable> {
+    Ok(Money { amount: object.required("amount")?, currency: object.required("currency")? })
 }
 
 #[derive(Serialize)]
@@ -69,42 +90,6 @@ struct NewRefund<'a> {
     payment_id: &'a str,
     amount: Amount,
     currency: Currency,
-}
-
-#[derive(Deserialize)]
-struct Envelope {
-    r#type: String,
-    /// The event's object, in the form of its type. Unknown types may have none.
-    #[serde(default)]
-    data: serde_json::Value,
-}
-
-#[derive(Deserialize)]
-struct PaymentData {
-    payment_request_id: String,
-    payment_id: String,
-    amount: i64,
-    currency: String,
-    paid_at: Timestamp,
-}
-
-#[derive(Deserialize)]
-struct FailedPaymentData {
-    payment_request_id: String,
-    payment_id: String,
-}
-
-#[derive(Deserialize)]
-struct FailedAttemptData {
-    payment_request_id: String,
-    reason: Option<String>,
-}
-
-impl ClosedPayment {
-    fn parts(self) -> (Payment, Money) {
-        let payment = Payment { provider: NAME.to_owned(), reference: self.payment_id, paid_at: self.paid_at };
-        (payment, Money { amount: self.amount, currency: self.currency })
-    }
 }
 
 impl Sandbox {
@@ -142,42 +127,39 @@ impl SandboxWebhooks {
     ) -> Result<WebhookEvent, WebhookError> {
         let webhook = SignedWebhook::read(headers, body, now)?;
         self.secrets.verify(|secrets| secrets.verify(&webhook)).await?;
-        let envelope: Envelope = serde_json::from_slice(body)?;
-        match envelope.r#type.as_str() {
-            kind @ ("checkout.paid" | "checkout.processing") => {
-                let data: PaymentData = serde_json::from_value(envelope.data)?;
-                let Ok(id) = data.payment_request_id.parse() else {
-                    return Ok(WebhookEvent::Unrelated(envelope.r#type));
-                };
-                let (Ok(amount), Ok(currency)) = (Amount::new(data.amount), data.currency.parse()) else {
+        let document = Document::new(body);
+        let envelope = document.object()?;
+        let kind: String = envelope.required("type")?;
+        if !KINDS.contains(&kind.as_str()) {
+            return Ok(WebhookEvent::Unrelated(kind));
+        }
+        let data = envelope.object("data").unwrap_or_default();
+        let Ok(id) = data.required::<String>("payment_request_id")?.parse() else {
+            return Ok(WebhookEvent::Unrelated(kind));
+        };
+        Ok(WebhookEvent::Report(match kind.as_str() {
+            "checkout.async_payment_failed" => {
+                let (provider, reference) = (NAME.to_owned(), data.required("payment_id")?);
+                ProviderEvent::PaymentFailed { id, provider, reference }
+            }
+            "checkout.payment_failed" => {
+                let reason = data.optional::<String>("reason").as_deref().and_then(Reason::fitted);
+                ProviderEvent::AttemptFailed { id, report: webhook.id().to_owned(), reason }
+            }
+            _ => {
+                let (amount, currency): (i64, String) = (data.required("amount")?, data.required("currency")?);
+                let payment = payment(&data)?;
+                let (Ok(amount), Ok(currency)) = (Amount::new(amount), currency.parse()) else {
                     return Ok(WebhookEvent::ImpossibleMoney(id));
                 };
-                let payment = Payment { provider: NAME.to_owned(), reference: data.payment_id, paid_at: data.paid_at };
                 let money = Money { amount, currency };
-                Ok(WebhookEvent::Report(if kind == "checkout.paid" {
+                if kind == "checkout.paid" {
                     ProviderEvent::Paid { id, payment, money }
                 } else {
                     ProviderEvent::Processing { id, payment, money }
-                }))
+                }
             }
-            "checkout.async_payment_failed" => {
-                let data: FailedPaymentData = serde_json::from_value(envelope.data)?;
-                let Ok(id) = data.payment_request_id.parse() else {
-                    return Ok(WebhookEvent::Unrelated(envelope.r#type));
-                };
-                let (provider, reference) = (NAME.to_owned(), data.payment_id);
-                Ok(WebhookEvent::Report(ProviderEvent::PaymentFailed { id, provider, reference }))
-            }
-            "checkout.payment_failed" => {
-                let data: FailedAttemptData = serde_json::from_value(envelope.data)?;
-                let Ok(id) = data.payment_request_id.parse() else {
-                    return Ok(WebhookEvent::Unrelated(envelope.r#type));
-                };
-                let reason = data.reason.as_deref().and_then(Reason::fitted);
-                Ok(WebhookEvent::Report(ProviderEvent::AttemptFailed { id, report: webhook.id().to_owned(), reason }))
-            }
-            _ => Ok(WebhookEvent::Unrelated(envelope.r#type)),
-        }
+        }))
     }
 }
 
@@ -199,17 +181,8 @@ impl PaymentProvider for Sandbox {
 
     async fn close_checkout(&self, checkout: &CheckoutId) -> Result<Closing, ProviderError> {
         let request = self.http.post(&format!("{}/checkouts/{}/close", self.url, checkout.0));
-        Ok(match request.send_for_json().await? {
-            ClosedCheckout::Closed => Closing::Closed,
-            ClosedCheckout::Paid(closed) => {
-                let (payment, money) = closed.parts();
-                Closing::Paid { payment, money }
-            }
-            ClosedCheckout::Processing(closed) => {
-                let (payment, money) = closed.parts();
-                Closing::Processing { payment, money }
-            }
-        })
+        let ClosedCheckout(closing) = request.send_for_json().await?;
+        Ok(closing)
     }
 
     async fn refund(&self, request: &PaymentRequest, payment: &Payment) -> Result<Refunding, ProviderError> {

@@ -62,6 +62,9 @@ pub enum Refunding {
     /// The provider has accepted the refund, and will send it once the account has sufficient funds. A person must add
     /// them.
     WaitsForFunds,
+    /// The provider has accepted the refund, and reports a status that this version does not know. It counts as under
+    /// way.
+    StatusUnknown,
 }
 
 /// A payment provider.

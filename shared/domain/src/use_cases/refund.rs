@@ -21,6 +21,8 @@ pub enum Refunded {
     UnderWay(Box<PaymentRequest>),
     /// The provider has accepted the refund, and will send it as soon as the account has sufficient funds.
     WaitsForFunds(Box<PaymentRequest>),
+    /// The provider has accepted the refund, and reports a status that this version does not know.
+    StatusUnknown(Box<PaymentRequest>),
     /// No refund is due.
     NotDue,
 }
@@ -52,6 +54,7 @@ pub async fn refund(
         Ok(Refunding::Done) => return complete(store, doors, id).await,
         Ok(Refunding::UnderWay) => Refunded::UnderWay,
         Ok(Refunding::WaitsForFunds) => Refunded::WaitsForFunds,
+        Ok(Refunding::StatusUnknown) => Refunded::StatusUnknown,
         Err(provider @ ProviderError::Refused(_)) => {
             return Err(match store.retract_fact(id, &Fact::RefundRequested).await {
                 Ok(_) => provider.into(),

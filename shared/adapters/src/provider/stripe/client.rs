@@ -3,14 +3,13 @@
 use super::settings::{Mode, SecretKey};
 use crate::aws::{ATTEMPTS, INITIAL_BACKOFF};
 use crate::http_client::{HttpClient, HttpError, HttpResponse};
+use crate::json::{self, FromObject};
 use crate::retry::{full_jitter, retry};
 use crate::secrets::{SecretError, SecretSource};
 use domain::Doors;
 use domain::ports::{Cause, ProviderError};
 use http::{Method, StatusCode};
-use runtime::telemetry::redacted;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use runtime::json::{Object, Unreadable};
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
@@ -96,7 +95,7 @@ pub(super) struct ApiResponse<T> {
 }
 
 /// The error object in a response's body (<https://docs.stripe.com/api/errors>).
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default)]
 struct ErrorObject {
     r#type: Option<Word>,
     code: Option<Word>,
@@ -104,9 +103,16 @@ struct ErrorObject {
     param: Option<Word>,
 }
 
+impl FromObject for ErrorObject {
+    fn from_object(body: &Object<'_>) -> Result<Self, Unreadable> {
+        let error = body.object("error").unwrap_or_default();
+        let word = |name| error.optional::<String>(name).map(Word::from);
+        Ok(Self { r#type: word("type"), code: word("code"), decline_code: word("decline_code"), param: word("param") })
+    }
+}
+
 /// A word of the API's vocabulary. Any other text in its place is dropped.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Word(String);
 
 impl From<String> for Word {
@@ -143,15 +149,11 @@ fn is_repeated(response: &HttpResponse) -> bool {
 
 impl ApiError {
     fn read(response: &HttpResponse) -> Self {
-        #[derive(Default, Deserialize)]
-        struct Body {
-            error: ErrorObject,
-        }
         let header = |name| response.headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
         Self {
             status: response.status,
             // A proxy between Stripe and us rejected the request in a format of its own, so only the status is known.
-            error: serde_json::from_slice::<Body>(&response.body).unwrap_or_default().error,
+            error: json::read(&response.body).unwrap_or_default(),
             request: header("request-id").map(|id| Word::from(id.to_owned())),
             should_retry: header("stripe-should-retry").and_then(|text| text.parse().ok()),
             original: header("original-request").filter(|_| is_repeated(response)).map(|id| Word::from(id.to_owned())),
@@ -234,7 +236,7 @@ impl Client {
     ///
     /// # Errors
     /// [`StripeError`]
-    pub(super) async fn send<T: DeserializeOwned>(&self, request: &ApiRequest) -> Result<ApiResponse<T>, StripeError> {
+    pub(super) async fn send<T: FromObject>(&self, request: &ApiRequest) -> Result<ApiResponse<T>, StripeError> {
         let mut idempotency_key = request.idempotency_key.clone();
         let mut repeated = 0;
         loop {
@@ -242,8 +244,7 @@ impl Client {
                 Err(StripeError::Refused(error)) => error,
                 result => {
                     let response = result?;
-                    let object = serde_json::from_slice(&response.body)
-                        .map_err(|error| StripeError::Unreadable(redacted(&error).into()))?;
+                    let object = json::read(&response.body).map_err(|error| StripeError::Unreadable(error.into()))?;
                     return Ok(ApiResponse { object, is_repeated: is_repeated(&response) });
                 }
             };

@@ -10,16 +10,17 @@ mod settings;
 mod webhook;
 
 use self::client::{ApiRequest, ApiResponse, Client, REPEATED_AT_MOST, StripeError};
-use self::objects::{Expandable, InvalidResponse, Metadata, PaymentStatus, Session, SessionStatus};
+use self::objects::{Expandable, InvalidResponse, Open, PaymentStatus, Session, SessionStatus, owner};
 use self::settings::Account;
 use super::{MoneyRefusal, ProviderName};
-use crate::json::null_as_default;
+use crate::json::FromObject;
 use domain::ports::{Checkout, Closing, PaymentProvider, ProviderError, Refunding};
 use domain::{CheckoutId, Doors, Money, Payment, PaymentRequest, PaymentRequestId, Status};
 use http::{Method, StatusCode};
+use runtime::json::{Object, Unreadable};
 use runtime::{ConfigError, Environment};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use std::time::Duration;
 
 pub use self::webhook::StripeWebhooks;
@@ -41,20 +42,23 @@ pub struct Stripe {
     checkout_origin: String,
 }
 
-#[derive(Deserialize)]
 struct CreatedSession {
     id: String,
     url: String,
 }
 
+impl FromObject for CreatedSession {
+    fn from_object(session: &Object<'_>) -> Result<Self, Unreadable> {
+        Ok(Self { id: session.required("id")?, url: session.required("url")? })
+    }
+}
+
 /// A refund (<https://docs.stripe.com/api/refunds/object>).
-#[derive(Deserialize)]
 struct Refund {
     id: String,
-    status: RefundStatus,
+    status: Open<RefundStatus>,
     pending_reason: Option<String>,
-    #[serde(default, deserialize_with = "null_as_default")]
-    metadata: Metadata,
+    owner: Option<PaymentRequestId>,
 }
 
 /// A refund's status (<https://docs.stripe.com/refunds#refund-statuses>).
@@ -71,15 +75,34 @@ enum RefundStatus {
 }
 
 /// The refunds of a payment, newest first. One response holds all of them: a payment hardly ever has more than one.
-#[derive(Deserialize)]
-struct Refunds {
-    data: Vec<Refund>,
+struct Refunds(Vec<Refund>);
+
+impl FromObject for Refund {
+    fn from_object(refund: &Object<'_>) -> Result<Self, Unreadable> {
+        Ok(Self {
+            // An object without one is no refund, and says nothing of ours.
+            id: refund.required("id")?,
+            status: Open::of_field(refund, "status"),
+            pending_reason: refund.optional("pending_reason"),
+            owner: owner(refund),
+        })
+    }
+}
+
+impl FromObject for Refunds {
+    fn from_object(list: &Object<'_>) -> Result<Self, Unreadable> {
+        let refunds: Vec<&RawValue> = list.required("data")?;
+        // One that cannot be read could be ours, and not be done.
+        let read = |raw| Object::of(raw).ok_or_else(|| Unreadable::new("a refund is not an object"));
+        refunds.into_iter().map(|raw| Refund::from_object(&read(raw)?)).collect::<Result<_, _>>().map(Self)
+    }
 }
 
 impl Refund {
     /// Returns the refund's outcome; `None` if it has failed or was canceled.
     fn outcome(&self) -> Option<Refunding> {
-        match self.status {
+        let Open::Known(status) = self.status else { return Some(Refunding::StatusUnknown) };
+        match status {
             RefundStatus::Succeeded => Some(Refunding::Done),
             // The balance does not cover it (https://docs.stripe.com/changelog/basil/2025-04-30/refund-pending-reason).
             RefundStatus::Pending if self.pending_reason.as_deref() == Some("insufficient_funds") => {
@@ -128,7 +151,7 @@ impl Stripe {
         })
     }
 
-    async fn read<T: DeserializeOwned>(&self, path: String) -> Result<T, StripeError> {
+    async fn read<T: FromObject>(&self, path: String) -> Result<T, StripeError> {
         let request = ApiRequest { method: Method::GET, path, parameters: Vec::new(), idempotency_key: None };
         Ok(self.client.send(&request).await?.object)
     }
@@ -140,8 +163,8 @@ impl Stripe {
     /// Returns the outcome for a payment that is already refunded: the state of our own refund if there is one,
     /// otherwise done. Another refund was made by a person, who is responsible for it.
     async fn refunded_already(&self, request: PaymentRequestId, payment: &Payment) -> Result<Refunding, ProviderError> {
-        let refunds: Refunds = self.read(format!("/v1/refunds?limit=100&payment_intent={}", payment.reference)).await?;
-        let ours = refunds.data.iter().filter(|refund| refund.metadata.owner() == Some(request));
+        let Refunds(refunds) = self.read(format!("/v1/refunds?limit=100&payment_intent={}", payment.reference)).await?;
+        let ours = refunds.iter().filter(|refund| refund.owner == Some(request));
         Ok(ours.filter_map(Refund::outcome).find(|outcome| *outcome != Refunding::Done).unwrap_or(Refunding::Done))
     }
 }
@@ -188,16 +211,17 @@ impl PaymentProvider for Stripe {
             // key.
             let call = ApiRequest { method: Method::POST, path, parameters: Vec::new(), idempotency_key: None };
             match self.client.send::<Session>(&call).await {
-                Ok(session) if session.object.status == SessionStatus::Expired => Ok(Closing::Closed),
+                Ok(session) if session.object.status == Open::Known(SessionStatus::Expired) => Ok(Closing::Closed),
                 Ok(_) => Err(invalid_response("a session that was to expire has not")),
                 // Only an open session can be expired. For any other its state decides: our own call may have expired
                 // it, and its response was lost.
                 Err(StripeError::Refused(error)) if error.status == StatusCode::BAD_REQUEST => {
                     let session = self.read_session(id).await?;
                     match session.status {
-                        SessionStatus::Open => Err(StripeError::Refused(error).into()),
-                        SessionStatus::Expired => Ok(Closing::Closed),
-                        SessionStatus::Complete => completed(&session),
+                        Open::Known(SessionStatus::Open) => Err(StripeError::Refused(error).into()),
+                        Open::Known(SessionStatus::Expired) => Ok(Closing::Closed),
+                        Open::Known(SessionStatus::Complete) => completed(&session),
+                        Open::Unknown => Err(invalid_response("a session has an unknown status")),
                     }
                 }
                 Err(error) => Err(error.into()),
@@ -296,10 +320,13 @@ fn completed(session: &Session) -> Result<Closing, ProviderError> {
     let Some(Expandable::Object(intent)) = &session.payment_intent else {
         return Err(invalid_response("the payment is not expanded"));
     };
-    let paid = match (session.payment_status, intent.status.as_str()) {
-        (PaymentStatus::Paid, _) | (PaymentStatus::Unpaid, "succeeded") => true,
+    let Open::Known(payment_status) = session.payment_status else {
+        return Err(invalid_response("a session has an unknown payment status"));
+    };
+    let paid = match (payment_status, intent.status.as_deref()) {
+        (PaymentStatus::Paid, _) | (PaymentStatus::Unpaid, Some("succeeded")) => true,
         // The payment has failed, and nobody can try another one in this session.
-        (PaymentStatus::Unpaid, "requires_payment_method" | "canceled") => return Ok(Closing::Closed),
+        (PaymentStatus::Unpaid, Some("requires_payment_method" | "canceled")) => return Ok(Closing::Closed),
         (PaymentStatus::Unpaid, _) => false,
         (PaymentStatus::NoPaymentRequired, _) => return Err(invalid_response("a session wants no payment")),
     };

@@ -2,8 +2,11 @@
 
 use super::NAME;
 use super::currency::from_stripe;
+use crate::json::FromObject;
 use domain::{Money, Payment, PaymentRequestId, Timestamp};
+use runtime::json::{Object, Unreadable};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 /// The error for an object of Stripe's that has the documented form, but contradicts the request or itself.
 #[derive(Debug, thiserror::Error)]
@@ -11,20 +14,49 @@ use serde::Deserialize;
 pub(super) struct InvalidResponse(pub(super) &'static str);
 
 /// A field that holds another object, or only its identifier.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug)]
 pub(super) enum Expandable<T> {
     Id(String),
     Object(T),
 }
 
+impl<T: FromObject> Expandable<T> {
+    /// Reads a field; `None` if it is missing or null.
+    ///
+    /// # Errors
+    /// The field holds neither an identifier nor a `T`.
+    fn of_field(object: &Object<'_>, name: &'static str) -> Result<Option<Self>, Unreadable> {
+        match (object.object(name), object.raw(name)) {
+            (Some(expanded), _) => Ok(Some(Self::Object(T::from_object(&expanded)?))),
+            (None, Some(_)) => Ok(Some(Self::Id(object.required(name)?))),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// A value of one of Stripe's enumerations, to which Stripe adds values without a new version of its API
+/// (<https://docs.stripe.com/upgrades#what-changes-does-stripe-consider-to-be-backwards-compatible>).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Open<T> {
+    Known(T),
+    /// A value that this version does not know, or none at all. It counts as "not yet".
+    Unknown,
+}
+
+impl<T: DeserializeOwned> Open<T> {
+    /// Reads a field.
+    pub(super) fn of_field(object: &Object<'_>, name: &str) -> Self {
+        object.optional(name).map_or(Self::Unknown, Self::Known)
+    }
+}
+
 /// A Checkout Session (<https://docs.stripe.com/api/checkout/sessions/object>).
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(super) struct Session {
-    pub(super) status: SessionStatus,
-    pub(super) payment_status: PaymentStatus,
-    pub(super) amount_total: Option<i64>,
-    pub(super) currency: Option<String>,
+    pub(super) status: Open<SessionStatus>,
+    pub(super) payment_status: Open<PaymentStatus>,
+    amount_total: Option<i64>,
+    currency: Option<String>,
     pub(super) payment_intent: Option<Expandable<PaymentIntent>>,
 }
 
@@ -44,32 +76,55 @@ pub(super) enum PaymentStatus {
     NoPaymentRequired,
 }
 
+impl FromObject for Session {
+    fn from_object(session: &Object<'_>) -> Result<Self, Unreadable> {
+        Ok(Self {
+            status: Open::of_field(session, "status"),
+            payment_status: Open::of_field(session, "payment_status"),
+            amount_total: session.optional("amount_total"),
+            currency: session.optional("currency"),
+            payment_intent: Expandable::of_field(session, "payment_intent")?,
+        })
+    }
+}
+
 /// A Payment Intent (<https://docs.stripe.com/api/payment_intents/object>).
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(super) struct PaymentIntent {
     pub(super) id: String,
-    pub(super) status: String,
-    created: i64,
+    /// Its status, if it is a text.
+    pub(super) status: Option<String>,
+    created: Option<i64>,
     latest_charge: Option<Expandable<Charge>>,
 }
 
+impl FromObject for PaymentIntent {
+    fn from_object(intent: &Object<'_>) -> Result<Self, Unreadable> {
+        Ok(Self {
+            id: intent.required("id")?,
+            status: intent.optional("status"),
+            created: intent.optional("created"),
+            latest_charge: Expandable::of_field(intent, "latest_charge")?,
+        })
+    }
+}
+
 /// A Charge (<https://docs.stripe.com/api/charges/object>).
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(super) struct Charge {
     created: i64,
 }
 
-/// The metadata that we set on every object, which identifies its request.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Metadata {
-    payment_request_id: Option<String>,
+impl FromObject for Charge {
+    fn from_object(charge: &Object<'_>) -> Result<Self, Unreadable> {
+        Ok(Self { created: charge.required("created")? })
+    }
 }
 
-impl Metadata {
-    /// Returns the request that the object belongs to; `None` if it is not one of ours.
-    pub(super) fn owner(&self) -> Option<PaymentRequestId> {
-        self.payment_request_id.as_ref()?.parse().ok()
-    }
+/// Returns the request that an object belongs to, by the metadata that we set on every object; `None` if it is not one
+/// of ours. Other systems may use the same account, and their objects may have any structure.
+pub(super) fn owner(object: &Object<'_>) -> Option<PaymentRequestId> {
+    object.object("metadata")?.optional::<String>("payment_request_id")?.parse().ok()
 }
 
 impl Session {
@@ -105,10 +160,11 @@ impl PaymentIntent {
     /// The time is out of bounds, or the charge was not expanded.
     pub(super) fn payment(&self) -> Result<Payment, InvalidResponse> {
         let created = match &self.latest_charge {
-            Some(Expandable::Object(charge)) => charge.created,
+            Some(Expandable::Object(charge)) => Some(charge.created),
             Some(Expandable::Id(_)) => return Err(InvalidResponse("the charge is not expanded")),
             None => self.created,
         };
+        let created = created.ok_or(InvalidResponse("a payment has no time"))?;
         Ok(payment(&self.id, moment(created)?))
     }
 }

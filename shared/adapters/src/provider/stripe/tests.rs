@@ -471,7 +471,7 @@ async fn a_refund_is_complete_when_it_succeeds_and_not_when_it_is_accepted() {
         (says(200, refund("re_1", "requires_action")), Some(Refunding::UnderWay)),
         (says(200, refund("re_1", "failed")), None),
         (says(200, refund("re_1", "canceled")), None),
-        (says(200, refund("re_1", "something_new")), None),
+        (says(200, refund("re_1", "something_new")), Some(Refunding::StatusUnknown)),
         (error(400, "charge_disputed"), None),
         (error(404, "resource_missing"), None),
     ] {
@@ -495,6 +495,7 @@ async fn for_a_refunded_payment_the_state_of_its_refund_is_returned() {
         // A person made this refund and is responsible for it.
         (vec![json!({ "id": "re_1", "status": "pending", "metadata": null })], Refunding::Done),
         (vec![of("another", "pending"), ours("failed")], Refunding::Done),
+        (vec![of("another", "something_new"), ours("something_new")], Refunding::StatusUnknown),
     ] {
         let list = json!({ "object": "list", "has_more": false, "data": refunds });
         let server = Server::start(vec![error(400, "charge_already_refunded"), says(200, list)]).await;
@@ -502,8 +503,10 @@ async fn for_a_refunded_payment_the_state_of_its_refund_is_returned() {
         assert_eq!(server.received()[1].uri.query(), Some("limit=100&payment_intent=pi_1"));
     }
     // A refund that cannot be read does not count as done.
-    let server = Server::start(vec![error(400, "charge_already_refunded"), says(200, json!({}))]).await;
-    server.stripe().refund(&request, &payment()).await.unwrap_err();
+    for list in [json!({}), json!({ "data": null }), json!({ "data": [ours("succeeded"), "re_2"] })] {
+        let server = Server::start(vec![error(400, "charge_already_refunded"), says(200, list)]).await;
+        server.stripe().refund(&request, &payment()).await.unwrap_err();
+    }
 }
 
 #[tokio::test]
@@ -735,6 +738,52 @@ async fn each_event_is_mapped_to_its_report() {
 }
 
 #[tokio::test]
+async fn an_unknown_value_means_not_yet() {
+    let id = PaymentRequestId::new(&domain::Doors::default()).unwrap();
+    for value in [json!("on_hold"), json!("+27831234567"), json!(7), json!(["paid"]), Value::Null] {
+        for (kind, field) in [
+            ("checkout.session.completed", "payment_status"),
+            ("checkout.session.async_payment_succeeded", "payment_status"),
+            ("refund.created", "status"),
+            ("refund.updated", "status"),
+        ] {
+            let mut object = json!({ "metadata": { "payment_request_id": id } });
+            object[field] = value.clone();
+            let expected = WebhookEvent::ValueUnknown { id, kind: kind.to_owned(), field };
+            assert_eq!(read(&event(kind, &object)).await.unwrap(), expected, "{kind} {value}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_with_an_unknown_value_is_retried_and_never_a_rejection() {
+    for value in ["on_hold", ""] {
+        let object = |status: Value, payment_status: Value| {
+            says(
+                200,
+                json!({ "id": SESSION, "status": status, "payment_status": payment_status,
+                "amount_total": 25_000, "currency": "zar", "payment_intent": intent("succeeded", &Value::Null) }),
+            )
+        };
+        for prepared in [
+            vec![object(value.into(), "unpaid".into())],
+            vec![not_open(), object(value.into(), "unpaid".into())],
+            vec![not_open(), object("complete".into(), value.into())],
+            vec![not_open(), object("complete".into(), Value::Null)],
+        ] {
+            let error = Server::start(prepared).await.stripe().close_checkout(&checkout()).await.unwrap_err();
+            assert!(matches!(error, ProviderError::Unreadable(_)), "{error}");
+        }
+        // What the outcome does not depend on may hold anything.
+        let closed = Server::start(vec![object("expired".into(), value.into())]).await;
+        assert_eq!(closed.stripe().close_checkout(&checkout()).await.unwrap(), Closing::Closed);
+        let server = Server::start(vec![says(200, refund("re_1", value))]).await;
+        let outcome = server.stripe().refund(&clicked(Duration::from_mins(15)), &payment()).await.unwrap();
+        assert_eq!(outcome, Refunding::StatusUnknown);
+    }
+}
+
+#[tokio::test]
 async fn events_of_other_uses_of_the_account_are_unrelated_whatever_their_shape() {
     let uuid = PaymentRequestId::new(&domain::Doors::default()).unwrap().to_string().to_uppercase();
     for object in [
@@ -778,7 +827,11 @@ async fn money_that_cannot_have_been_requested_is_reported_as_impossible() {
 async fn a_signed_event_that_cannot_be_parsed_is_unreadable_and_not_quoted() {
     let metadata = json!({ "payment_request_id": PaymentRequestId::new(&domain::Doors::default()).unwrap() });
     for (kind, object) in [
-        ("checkout.session.completed", json!({ "metadata": metadata, "payment_status": "+27831234567" })),
+        (
+            "checkout.session.completed",
+            json!({ "metadata": metadata, "payment_status": "paid", "payment_intent": ["+27831234567"] }),
+        ),
+        ("refund.updated", json!({ "metadata": metadata, "status": "succeeded", "payment_intent": "+27831234567" })),
         (
             "checkout.session.async_payment_failed",
             json!({ "metadata": metadata, "status": "complete", "payment_status": "unpaid" }),

@@ -1,19 +1,18 @@
 //! Stripe's webhooks: the events that it reports (<https://docs.stripe.com/api/events>).
 
 use super::currency::from_stripe;
-use super::objects::{InvalidResponse, Metadata, PaymentStatus, Session, moment, payment};
-use super::{NAME, settings::Mode};
+use super::objects::{InvalidResponse, Open, PaymentStatus, Session, moment, owner, payment};
+use super::{NAME, RefundStatus, settings::Mode};
+use crate::json::FromObject as _;
 use crate::provider::WebhookEvent;
 use crate::secrets::{SecretSource, SecretValue};
 use domain::use_cases::pay::ProviderEvent;
 use domain::{Money, PaymentRequestId, Reason, Timestamp};
 use http::HeaderMap;
+use runtime::json::{Document, Object, Unreadable};
 use runtime::stripe_signature::{SignedEvent, SigningSecrets};
 use runtime::webhook_error::WebhookError;
 use runtime::{ConfigError, Environment};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 /// The webhooks of one Stripe account.
 #[derive(Debug, Clone)]
@@ -30,58 +29,6 @@ impl SecretValue for SigningSecrets {
     fn from_environment(environment: &Environment, name: &str) -> Result<Self, ConfigError> {
         Self::from_environment(environment, name)
     }
-}
-
-/// An event. Types that we do not use may have another structure (<https://docs.stripe.com/api/v2/core/events/object>),
-/// so only the fields that all events have are required.
-#[derive(Deserialize)]
-struct Event {
-    id: String,
-    r#type: String,
-    /// The time of the event, in seconds since the Unix epoch.
-    #[serde(default)]
-    created: Value,
-    livemode: bool,
-    #[serde(default)]
-    data: Data,
-}
-
-#[derive(Default, Deserialize)]
-struct Data {
-    #[serde(default)]
-    object: Value,
-}
-
-/// The part of every object that identifies its request.
-#[derive(Deserialize)]
-struct Owned {
-    metadata: Option<Metadata>,
-}
-
-#[derive(Deserialize)]
-struct FailedIntent {
-    last_payment_error: Option<PaymentFailure>,
-}
-
-#[derive(Deserialize)]
-struct PaymentFailure {
-    code: Option<String>,
-    decline_code: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct RefundedCharge {
-    payment_intent: String,
-    amount_refunded: i64,
-    currency: String,
-}
-
-#[derive(Deserialize)]
-struct RefundReport {
-    status: Option<String>,
-    payment_intent: String,
-    amount: i64,
-    currency: String,
 }
 
 impl StripeWebhooks {
@@ -103,36 +50,39 @@ impl StripeWebhooks {
     ) -> Result<WebhookEvent, WebhookError> {
         let signed = SignedEvent::read(headers, body, now)?;
         self.secrets.verify(|secrets| secrets.verify(&signed)).await?;
-        let event: Event = serde_json::from_slice(body)?;
-        if Mode::of(event.livemode) != self.mode {
-            return Ok(WebhookEvent::OtherMode(event.r#type));
+        let document = Document::new(body);
+        let event = document.object()?;
+        let kind: String = event.required("type")?;
+        if Mode::of(event.required("livemode")?) != self.mode {
+            return Ok(WebhookEvent::OtherMode(kind));
         }
-        match owner(&event.data.object) {
-            Some(id) => read_event(id, event),
-            None => Ok(WebhookEvent::Unrelated(event.r#type)),
+        // Types that we do not use may have another structure (https://docs.stripe.com/api/v2/core/events/object).
+        let object = event.object("data").and_then(|data| data.object("object")).unwrap_or_default();
+        match owner(&object) {
+            Some(id) => read_event(id, kind, &event, &object),
+            None => Ok(WebhookEvent::Unrelated(kind)),
         }
     }
 }
 
-/// Returns the request that an object belongs to; `None` if it is not one of ours. Other systems may use the same
-/// account, and their objects may have any structure.
-fn owner(object: &Value) -> Option<PaymentRequestId> {
-    let owned = Owned::deserialize(object).ok()?;
-    owned.metadata?.owner()
-}
-
-/// Converts an event about a request of ours.
-fn read_event(id: PaymentRequestId, event: Event) -> Result<WebhookEvent, WebhookError> {
-    let Event { id: event_id, r#type: kind, created, data: Data { object }, .. } = event;
+/// Converts an event about a request of ours. Of its object only the fields that its type needs are read.
+fn read_event(
+    id: PaymentRequestId,
+    kind: String,
+    event: &Object<'_>,
+    object: &Object<'_>,
+) -> Result<WebhookEvent, WebhookError> {
     Ok(match kind.as_str() {
         "checkout.session.completed" | "checkout.session.async_payment_succeeded" => {
-            let session: Session = read(object)?;
+            let session = Session::from_object(object)?;
+            let Open::Known(status) = session.payment_status else {
+                return Ok(WebhookEvent::ValueUnknown { id, kind, field: "payment_status" });
+            };
             // The event of an instant payment has the time of the payment. The event of a delayed payment has the time
             // at which its money arrived; the customer's own time was in the earlier event that announced it.
-            let created = created.as_i64().ok_or(InvalidResponse("an event has no time"))?;
-            let payment = payment(session.payment_reference()?, moment(created)?);
+            let payment = payment(session.payment_reference()?, moment(event.required("created")?)?);
             let Some(money) = session.money()? else { return Ok(WebhookEvent::ImpossibleMoney(id)) };
-            match session.payment_status {
+            match status {
                 PaymentStatus::Paid => WebhookEvent::Report(ProviderEvent::Paid { id, payment, money }),
                 PaymentStatus::Unpaid if kind == "checkout.session.completed" => {
                     WebhookEvent::Report(ProviderEvent::Processing { id, payment, money })
@@ -142,53 +92,50 @@ fn read_event(id: PaymentRequestId, event: Event) -> Result<WebhookEvent, Webhoo
             }
         }
         "checkout.session.async_payment_failed" => {
-            let session: Session = read(object)?;
-            let reference = session.payment_reference()?.to_owned();
+            let reference = Session::from_object(object)?.payment_reference()?.to_owned();
             WebhookEvent::Report(ProviderEvent::PaymentFailed { id, provider: NAME.to_owned(), reference })
         }
         "payment_intent.payment_failed" => {
-            let intent: FailedIntent = read(object)?;
-            let words = intent.last_payment_error.and_then(|failure| failure.decline_code.or(failure.code));
-            let reason = words.as_deref().and_then(Reason::fitted);
-            WebhookEvent::Report(ProviderEvent::AttemptFailed { id, report: event_id, reason })
+            let failure = object.object("last_payment_error").unwrap_or_default();
+            let code = failure.optional::<String>("decline_code").or_else(|| failure.optional("code"));
+            let reason = code.as_deref().and_then(Reason::fitted);
+            WebhookEvent::Report(ProviderEvent::AttemptFailed { id, report: event.required("id")?, reason })
         }
         "charge.refunded" => {
-            let charge: RefundedCharge = read(object)?;
-            report_of_money(id, charge.amount_refunded, &charge.currency, |money| ProviderEvent::RefundTaken {
-                id,
-                reference: charge.payment_intent,
-                money,
-            })
+            let reference = object.required("payment_intent")?;
+            report_of_money(id, object, "amount_refunded", |money| ProviderEvent::RefundTaken { id, reference, money })?
         }
-        "refund.created" | "refund.updated" => {
-            let refund: RefundReport = read(object)?;
-            match refund.status.as_deref() {
-                Some("succeeded") => report_of_money(id, refund.amount, &refund.currency, |money| {
-                    ProviderEvent::Refunded { id, reference: refund.payment_intent, money }
-                }),
-                // A refund that waits for the customer can be canceled. Stripe does not call that a failure.
-                Some("canceled") => WebhookEvent::RefundFailed(id),
-                _ => WebhookEvent::Ignored(kind),
+        "refund.created" | "refund.updated" => match Open::of_field(object, "status") {
+            Open::Known(RefundStatus::Succeeded) => {
+                let reference = object.required("payment_intent")?;
+                report_of_money(id, object, "amount", |money| ProviderEvent::Refunded { id, reference, money })?
             }
-        }
+            // A refund that waits for the customer can be canceled. Stripe does not call that a failure.
+            Open::Known(RefundStatus::Canceled) => WebhookEvent::RefundFailed(id),
+            Open::Known(RefundStatus::Pending | RefundStatus::RequiresAction | RefundStatus::Failed) => {
+                WebhookEvent::Ignored(kind)
+            }
+            Open::Unknown => WebhookEvent::ValueUnknown { id, kind, field: "status" },
+        },
         "refund.failed" => WebhookEvent::RefundFailed(id),
         "checkout.session.expired" => WebhookEvent::Ignored(kind),
         _ => WebhookEvent::Unrelated(kind),
     })
 }
 
-/// Builds a report about an amount of money, if the amount is valid.
+/// Builds a report about the amount of money in a field, if the amount is valid.
+///
+/// # Errors
+/// The object has no amount or no currency.
 fn report_of_money(
     id: PaymentRequestId,
-    amount: i64,
-    currency: &str,
+    object: &Object<'_>,
+    amount: &'static str,
     report: impl FnOnce(Money) -> ProviderEvent,
-) -> WebhookEvent {
-    from_stripe(amount, currency).map_or(WebhookEvent::ImpossibleMoney(id), |money| WebhookEvent::Report(report(money)))
-}
-
-fn read<T: DeserializeOwned>(object: Value) -> Result<T, WebhookError> {
-    Ok(serde_json::from_value(object)?)
+) -> Result<WebhookEvent, Unreadable> {
+    let (amount, currency): (i64, String) = (object.required(amount)?, object.required("currency")?);
+    let money = from_stripe(amount, &currency);
+    Ok(money.map_or(WebhookEvent::ImpossibleMoney(id), |money| WebhookEvent::Report(report(money))))
 }
 
 impl From<InvalidResponse> for WebhookError {

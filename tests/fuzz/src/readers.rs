@@ -1,0 +1,367 @@
+//! Everything that reads from other systems, with what has to hold for every input.
+
+use crate::cloud::{Calls, Cloud};
+use crate::log::{self, Log};
+use crate::mutation::{Mutated, Seed};
+use crate::random::Random;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use domain::Doors;
+use runtime::stripe_signature::{STRIPE_SIGNATURE, SigningSecrets};
+use runtime::webhook::Secrets;
+use runtime::{ConfigError, Environment, Function, InvocationError};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::error::Error;
+
+/// The request that all documents are about.
+pub(crate) const REQUEST: &str = "a07ce246-e3c8-8497-86e5-265e1d9cc33e";
+
+/// What no log may ever hold: the customer's phone number and name, the link's token, and a secret.
+const SECRETS: [&str; 4] = ["2783123456", "A4Kf6uEsbJydvmwVZks6Xo", "Thandi", "whsec_"];
+
+const WEBHOOK_SECRET: &str = "whsec_dGVzdCBzZWNyZXQgb2YgbW9yZSB0aGFuIDI0IGJ5dGVz";
+
+macro_rules! samples {
+    ($($path:literal),* $(,)?) => {
+        [$(($path, include_str!(concat!("../../../events/samples/", $path, ".json")))),*]
+    };
+}
+
+/// One reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Reader {
+    /// Stripe's webhooks.
+    Stripe,
+    /// The sandbox provider's webhooks.
+    Sandbox,
+    /// Records of the table's stream, in `publish` and `expire`.
+    Stream,
+    /// Events of the bus, in `notify` and `refund`.
+    Bus,
+    /// Events of the HTTP API, in every function behind it.
+    Api,
+    /// Items of the table, in `query`.
+    Items,
+}
+
+impl Reader {
+    pub(crate) const ALL: [Self; 6] = [Self::Stripe, Self::Sandbox, Self::Stream, Self::Bus, Self::Api, Self::Items];
+}
+
+/// What became of one input.
+#[derive(Debug, PartialEq, Eq)]
+struct Outcome {
+    /// The HTTP status, `done` of a function that has none, or the kind of the error.
+    result: String,
+    calls: Calls,
+    metrics: Vec<String>,
+}
+
+/// A seed, the function that gets it, and what becomes of it unchanged.
+struct Case {
+    seed: Seed,
+    function: usize,
+    expected: Outcome,
+}
+
+/// The bench of one reader: the functions, everything that they call, and the seeds.
+pub(crate) struct Bench {
+    reader: Reader,
+    cloud: Cloud,
+    functions: Vec<Box<dyn Function>>,
+    cases: Vec<Case>,
+    /// Requests for stored items.
+    requests: Vec<String>,
+    item: Value,
+    doors: Doors,
+    stripe: SigningSecrets,
+    sandbox: Secrets,
+}
+
+type Make = fn(&Environment) -> Result<Box<dyn Function>, ConfigError>;
+
+impl Bench {
+    /// Builds the bench of a reader.
+    pub(crate) async fn new(reader: Reader) -> Result<Self, Box<dyn Error>> {
+        let modified: Value = serde_json::from_str(include_str!("../../../events/samples/publish/modified.json"))?;
+        let item = modified["Records"][0]["dynamodb"]["NewImage"].clone();
+        let cloud = Cloud::start(&item).await?;
+        let provider = if reader == Reader::Stripe { "stripe" } else { "sandbox" };
+        let environment = environment(&cloud.url, provider);
+        let makes: &[Make] = match reader {
+            Reader::Stripe | Reader::Sandbox => &[payment_webhook::function],
+            Reader::Stream => &[publish::function, expire::function],
+            Reader::Bus => &[notify::function, refund::function],
+            Reader::Api => &[
+                create::function,
+                cancel::function,
+                query::function,
+                link_click::function,
+                desk::function,
+                payment_webhook::function,
+                delivery_report::function,
+            ],
+            Reader::Items => &[query::function],
+        };
+        let functions = makes.iter().map(|make| make(&environment)).collect::<Result<_, _>>()?;
+        let stripe = SigningSecrets::from_environment(&environment, "STRIPE_WEBHOOK_SECRET")?;
+        let sandbox = Secrets::from_environment(&environment, "SANDBOX_WEBHOOK_SECRET")?;
+        let requests = samples!["query/get", "query/list"].map(|(_, text)| text.to_owned()).to_vec();
+        let doors = Doors::default();
+        let mut bench = Self { reader, cloud, functions, cases: Vec::new(), requests, item, doors, stripe, sandbox };
+        for (seed, function) in bench.seeds()? {
+            let original = Mutated::original(&seed);
+            let expected = bench.outcome(&original.bytes, function, Signed::Correctly).await.0;
+            bench.cases.push(Case { seed, function, expected });
+        }
+        Ok(bench)
+    }
+
+    /// Returns the seeds, each with the position of its function.
+    fn seeds(&self) -> Result<Vec<(Seed, usize)>, serde_json::Error> {
+        let webhooks = |text: &str, common: &[&str]| -> Result<Vec<(Seed, usize)>, serde_json::Error> {
+            let corpus: Vec<Value> = serde_json::from_str(text)?;
+            let seeds = corpus.iter().map(|entry| {
+                let needed = entry["needed"].as_array().into_iter().flatten().filter_map(Value::as_str);
+                let needed: Vec<&str> = needed.chain(common.iter().copied()).collect();
+                (Seed::new(entry["event"]["type"].to_string(), &entry["event"], &needed), 0)
+            });
+            Ok(seeds.collect())
+        };
+        let samples = |samples: &[(&str, &str)], needed: &[&str], function| -> Result<Vec<_>, serde_json::Error> {
+            let seeds = samples
+                .iter()
+                .map(|(name, text)| Ok((Seed::new(*name, &serde_json::from_str(text)?, needed), function)));
+            seeds.collect()
+        };
+        let mut seeds = Vec::new();
+        match self.reader {
+            Reader::Stripe => {
+                let owner = "data.object.metadata.payment_request_id";
+                seeds.extend(webhooks(include_str!("../corpus/stripe.json"), &["type", "livemode", owner])?);
+            }
+            Reader::Sandbox => {
+                let common = ["type", "data.payment_request_id"];
+                seeds.extend(webhooks(include_str!("../corpus/sandbox.json"), &common)?);
+            }
+            Reader::Stream => {
+                let needed = [
+                    "Records.*.eventName",
+                    "Records.*.userIdentity",
+                    "Records.*.dynamodb.Keys",
+                    "Records.*.dynamodb.NewImage",
+                    "Records.*.dynamodb.OldImage",
+                    "Records.*.dynamodb.SequenceNumber",
+                ];
+                let published = samples![
+                    "publish/inserted",
+                    "publish/modified",
+                    "publish/attempt-failed",
+                    "publish/processing",
+                    "publish/delivery-failed",
+                ];
+                seeds.extend(samples(&published, &needed, 0)?);
+                seeds.extend(samples(&samples!["expire/link-removed"], &needed, 1)?);
+            }
+            Reader::Bus => {
+                let sent = [
+                    "event_id",
+                    "id",
+                    "version",
+                    "status",
+                    "occurred_at",
+                    "workspace",
+                    "agent",
+                    "order_number",
+                    "amount",
+                    "currency",
+                    "customer",
+                    "conversation_id",
+                    "metadata",
+                    "link",
+                ]
+                .map(|name| format!("detail.{name}"));
+                let sent: Vec<&str> = sent.iter().map(String::as_str).collect();
+                seeds.extend(samples(&samples!["notify/sent", "notify/canceled", "notify/paid"], &sent, 0)?);
+                seeds.extend(samples(&samples!["refund/refund-due"], &["detail.id", "detail.occurred_at"], 1)?);
+            }
+            Reader::Api => {
+                let needed = [
+                    "rawPath",
+                    "rawQueryString",
+                    "cookies",
+                    "headers",
+                    "pathParameters",
+                    "body",
+                    "isBase64Encoded",
+                    "requestContext.routeKey",
+                    "requestContext.http.method",
+                    "requestContext.authorizer.jwt.claims.sub",
+                    "requestContext.authorizer.jwt.claims.name",
+                    "requestContext.authorizer.jwt.claims.workspace",
+                    "requestContext.authorizer.jwt.claims.role",
+                ];
+                let functions: [&[(&str, &str)]; 7] = [
+                    &samples!["create/created", "create/idempotent", "create/invalid"],
+                    &samples!["cancel/canceled", "cancel/unknown"],
+                    &samples!["query/get", "query/list", "query/list-of-customer", "query/report", "query/bad-cursor"],
+                    &samples!["link-click/get", "link-click/head", "link-click/post", "link-click/post-base64"],
+                    &samples!["desk/agent", "desk/element", "desk/old-version"],
+                    &samples!["payment-webhook/unsigned", "payment-webhook/unknown-provider"],
+                    &samples!["delivery-report/unsigned", "delivery-report/verification"],
+                ];
+                for (function, of_function) in functions.into_iter().enumerate() {
+                    seeds.extend(samples(of_function, &needed, function)?);
+                }
+            }
+            Reader::Items => seeds.push((Seed::new("item", &self.item, &["*"]), 0)),
+        }
+        Ok(seeds)
+    }
+
+    /// Hands one mutated input to its function, and checks what has to hold. Returns the outcome in a word.
+    pub(crate) async fn check(&self, random: &mut Random) -> Result<String, String> {
+        let case = random.pick(&self.cases);
+        let mutated = case.seed.mutated(random);
+        let signed = match random.below(40) {
+            0 if matches!(self.reader, Reader::Stripe | Reader::Sandbox) => Signed::Wrongly,
+            _ => Signed::Correctly,
+        };
+        let (outcome, log) = self.outcome(&mutated.bytes, case.function, signed).await;
+        let wrong = |what: &str| Err(format!("{what}\n{}: {mutated}\n{outcome:?}\n{}", case.seed.name, log.text));
+        // An item is what the table holds, and its key is what an operator needs to find it.
+        if let Some(secret) = SECRETS.iter().find(|secret| log.text.contains(*secret)) {
+            return wrong(&format!("the log holds {secret}"));
+        }
+        if signed == Signed::Wrongly {
+            let refused = outcome.result == "401" && outcome.calls == Calls::default();
+            return if refused { Ok(outcome.result) } else { wrong("a forged webhook was not refused") };
+        }
+        if mutated.harmless && outcome != case.expected {
+            return wrong(&format!("a field that is not needed changed the outcome from {:?}", case.expected));
+        }
+        match self.fault(&outcome, &mutated.bytes) {
+            Some(fault) => wrong(fault),
+            None => Ok(outcome.result),
+        }
+    }
+
+    /// Returns what must not have happened, if it has.
+    fn fault(&self, outcome: &Outcome, bytes: &[u8]) -> Option<&'static str> {
+        let counted = |metric: &str| outcome.metrics.iter().any(|counted| counted == metric);
+        let done = outcome.calls != Calls::default();
+        let result = outcome.result.as_str();
+        match self.reader {
+            Reader::Stripe | Reader::Sandbox => match result {
+                "200" if done || !outcome.metrics.is_empty() => None,
+                "200" if self.reader == Reader::Stripe && changes_nothing(bytes) => None,
+                "200" => Some("a signed report was dropped without a count"),
+                "400" | "413" if counted("WebhookUnreadable") => None,
+                _ => Some("a signed webhook got another answer than 200, or than 400 or 413 with a count"),
+            },
+            // An event that cannot be read as one is tried again, and then kept for a person.
+            Reader::Stream | Reader::Bus => {
+                (!["done", "event"].contains(&result)).then_some("the function failed on what it had read")
+            }
+            Reader::Api => (result != "event" && result >= "500").then_some("an event of the API got no answer"),
+            Reader::Items => (!["200", "404", "503"].contains(&result)).then_some("an item cost an answer"),
+        }
+    }
+
+    /// Hands these bytes to a function.
+    async fn outcome(&self, bytes: &[u8], function: usize, signed: Signed) -> (Outcome, Log) {
+        let event = match self.reader {
+            Reader::Stripe | Reader::Sandbox => self.webhook(bytes, signed),
+            Reader::Items => {
+                self.cloud.store(bytes.to_vec());
+                self.requests[bytes.len() % self.requests.len()].clone()
+            }
+            Reader::Stream | Reader::Bus | Reader::Api => String::from_utf8_lossy(bytes).into_owned(),
+        };
+        log::take();
+        self.cloud.take_calls();
+        let answer = self.functions[function].invoke(&event).await;
+        let log = log::take();
+        let result = match answer {
+            Ok(answer) => {
+                let answer: Value = serde_json::from_str(&answer).unwrap_or_else(|_| json!("no JSON"));
+                match (&answer["statusCode"], &answer["batchItemFailures"]) {
+                    (Value::Number(status), _) => status.to_string(),
+                    (_, Value::Array(failures)) if failures.is_empty() => "done".to_owned(),
+                    _ if answer.is_null() => "done".to_owned(),
+                    _ => format!("malformed answer: {answer}"),
+                }
+            }
+            Err(InvocationError::Event(_)) => "event".to_owned(),
+            Err(error) => format!("error: {error}"),
+        };
+        let outcome = Outcome { result, calls: self.cloud.take_calls(), metrics: log.metrics.clone() };
+        (outcome, log)
+    }
+
+    /// Builds the API's event of a webhook with this body.
+    fn webhook(&self, body: &[u8], signed: Signed) -> String {
+        let now = self.doors.now();
+        let signed_body = if signed == Signed::Correctly { body } else { b"another body" };
+        let (provider, mut headers) = if self.reader == Reader::Stripe {
+            ("stripe", json!({ STRIPE_SIGNATURE: self.stripe.sign(signed_body, now) }))
+        } else {
+            let headers = self.sandbox.sign("msg_1", signed_body, now).unwrap_or_default();
+            let headers = headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default()));
+            ("sandbox", json!(headers.collect::<BTreeMap<_, _>>()))
+        };
+        headers["content-type"] = json!("application/json");
+        json!({
+            "version": "2.0", "rawPath": format!("/webhooks/{provider}"), "rawQueryString": "", "headers": headers,
+            "requestContext": { "routeKey": "POST /webhooks/{provider}", "http": { "method": "POST" } },
+            "pathParameters": { "provider": provider }, "body": STANDARD.encode(body), "isBase64Encoded": true,
+        })
+        .to_string()
+    }
+}
+
+/// How a webhook is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Signed {
+    Correctly,
+    Wrongly,
+}
+
+/// Returns whether a webhook of Stripe's says something about a request that changes nothing, as far as a parser that
+/// is not ours can read it.
+fn changes_nothing(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    let of_kind = |kind: &str| text.contains(&format!("\"type\":\"{kind}\""));
+    let of_status = |status: &str| text.contains(&format!("\"status\":\"{status}\""));
+    of_kind("checkout.session.expired")
+        || ((of_kind("refund.created") || of_kind("refund.updated"))
+            && (of_status("pending") || of_status("requires_action") || of_status("failed")))
+}
+
+fn environment(cloud: &str, provider: &str) -> Environment {
+    [
+        ("TABLE_NAME", "chat2pay"),
+        ("EVENT_BUS_NAME", "chat2pay"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_ENDPOINT_URL", cloud),
+        ("PUBLIC_BASE_URL", "https://pay.example.com"),
+        ("EXPIRY_LOOKAHEAD_SECONDS", "0"),
+        ("PAYMENT_PROVIDER", provider),
+        ("SANDBOX_PROVIDER_URL", cloud),
+        ("SANDBOX_WEBHOOK_SECRET", WEBHOOK_SECRET),
+        ("STRIPE_API_URL", cloud),
+        ("STRIPE_SECRET_KEY", "rk_test_1234567890"),
+        ("STRIPE_WEBHOOK_SECRET", "whsec_0000000000000000000000000000test"),
+        ("STRIPE_LIVEMODE", "false"),
+        ("CHANNEL", "webhook"),
+        ("CHANNEL_WEBHOOK_URL", cloud),
+        ("CHANNEL_WEBHOOK_SECRET", WEBHOOK_SECRET),
+        ("SIGN_IN", "local"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into_iter()
+    .collect()
+}

@@ -1,0 +1,325 @@
+//! What comes from the gateway, the stream and the provider is read as far as it is needed. What is not needed cannot
+//! spoil it, and what cannot be read gets an answer of ours.
+
+use adapters::ProviderName;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use domain::{Clock as _, SystemClock};
+use runtime::stripe_signature::SigningSecrets;
+use runtime::webhook::Secrets;
+use runtime::{Environment, Function};
+use serde_json::{Value, json};
+use tests::handlers::Handlers;
+
+fn event(method: &str, path: &str) -> Value {
+    json!({
+        "version": "2.0", "routeKey": format!("{method} {path}"), "rawPath": path, "rawQueryString": "",
+        "headers": { "host": "pay.example.com", "x-forwarded-proto": "https", "content-type": "application/json" },
+        "requestContext": {
+            "http": { "method": method, "path": path }, "routeKey": format!("{method} {path}"), "stage": "$default",
+            "authorizer": { "jwt": { "claims": {
+                "sub": "alice", "name": "Alice", "workspace": "acme", "role": "agent" }, "scopes": null } },
+        },
+        "isBase64Encoded": false,
+    })
+}
+
+/// Hands an event to a function, and returns status and body of its answer.
+async fn answer(function: &dyn Function, event: &str) -> (u64, String) {
+    let answer: Value = serde_json::from_str(&function.invoke(event).await.unwrap()).unwrap();
+    (answer["statusCode"].as_u64().unwrap(), answer["body"].as_str().unwrap_or_default().to_owned())
+}
+
+#[tokio::test]
+async fn nothing_in_a_token_but_the_four_claims_decides_what_its_caller_may_do() {
+    let handlers = Handlers::start().await;
+    let query = query::function(handlers.environment()).unwrap();
+    for claim in
+        [json!(1_767_607_200), json!(1e300), json!(true), json!(["a", 1]), json!({ "a": { "b": [] } }), json!(null)]
+    {
+        let mut event = event("GET", "/payment-requests");
+        let claims = &mut event["requestContext"]["authorizer"]["jwt"]["claims"];
+        for name in ["exp", "iat", "email_verified", "aud", "address"] {
+            claims[name] = claim.clone();
+        }
+        event["requestContext"]["authorizer"]["jwt"]["scopes"] = claim.clone();
+        event["requestContext"]["timeEpoch"] = claim.clone();
+        assert_eq!(answer(&*query, &event.to_string()).await.0, 200, "{claim}");
+        for name in ["sub", "name", "workspace", "role"] {
+            let mut event = event.clone();
+            event["requestContext"]["authorizer"]["jwt"]["claims"][name] = claim.clone();
+            assert_eq!(answer(&*query, &event.to_string()).await.0, 403, "{name} {claim}");
+        }
+    }
+    for (groups, status) in [
+        (json!("[night shift supervisor trainees]"), 403),
+        (json!(["night shift supervisor trainees"]), 403),
+        (json!("[agent supervisor]"), 200),
+        (json!(["night shift", "agent"]), 200),
+    ] {
+        let mut event = event("GET", "/payment-requests");
+        event["requestContext"]["authorizer"]["jwt"]["claims"]["role"] = groups.clone();
+        assert_eq!(answer(&*query, &event.to_string()).await.0, status, "{groups}");
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_the_gateway_did_not_clean_gets_an_answer_of_ours() {
+    let handlers = Handlers::start().await;
+    let [query, create, click] =
+        [query::function, create::function, link_click::function].map(|make| make(handlers.environment()).unwrap());
+    for query_string in ["q=a b", "q=\"", "q=<b>", "q=#", "q=\u{7f}\u{1}", "q=žofie", "q=`{}|\\^", "%", "q=%zz&&=", "?"]
+    {
+        let mut event = event("GET", "/payment-requests");
+        event["rawQueryString"] = json!(query_string);
+        let (status, body) = answer(&*query, &event.to_string()).await;
+        assert!([200, 422].contains(&status), "{query_string}: {status} {body}");
+    }
+    for (field, value) in [
+        ("x-forwarded-proto", json!("https,http")),
+        ("x-forwarded-proto", json!("")),
+        ("host", json!("pay example.com")),
+        ("host", json!("[::1")),
+        ("host", json!("a:b:c")),
+        ("host", json!("")),
+        ("x-name", json!("Žofie")),
+        ("x-name", json!("a\r\nb: c")),
+        ("bad name", json!("x")),
+        ("", json!("x")),
+        ("x-list", json!(["x"])),
+    ] {
+        let mut event = event("GET", "/payment-requests");
+        event["headers"][field] = value.clone();
+        event["requestContext"]["domainName"] = value.clone();
+        assert_eq!(answer(&*query, &event.to_string()).await.0, 200, "{field}: {value}");
+    }
+    for path in ["/p/a b", "/p/a?b#c", "p", "", "//", "/p/\u{0}", "/p/žofie\\..", "/p/[::1", "/p/%"] {
+        let mut event = event("GET", path);
+        event["pathParameters"] = json!({ "token": path.trim_start_matches("/p/") });
+        assert_eq!(answer(&*click, &event.to_string()).await.0, 404, "{path}");
+    }
+    for body in ["no base64!", "YQ", "YQ=", "====", "YWI\n=", "Žofie"] {
+        let mut event = event("POST", "/payment-requests");
+        event["body"] = json!(body);
+        event["isBase64Encoded"] = json!(true);
+        let (status, body) = answer(&*create, &event.to_string()).await;
+        assert!(status == 400 && body.contains("malformed_body"), "{status} {body}");
+    }
+    for (field, value) in [("rawPath", "x".repeat(30_000)), ("rawQueryString", "é".repeat(30_000))] {
+        let mut event = event("GET", "/payment-requests");
+        event[field] = json!(value);
+        assert_eq!(answer(&*query, &event.to_string()).await.0, 400, "{field}");
+    }
+    let mut without_method = event("GET", "/payment-requests");
+    without_method["requestContext"]["http"] = json!({ "method": "BREW COFFEE" });
+    assert_eq!(answer(&*query, &without_method.to_string()).await.0, 400);
+    let half = r#"{"rawPath": "/x", "headers": {"x": "\ud83d"}, "requestContext": {"http": {"method": "GET"}}}"#;
+    assert_eq!(answer(&*query, half).await.0, 401);
+    for no_event in ["null", "{}", "[]", "7", r#"{"requestContext": 7}"#] {
+        query.invoke(no_event).await.unwrap_err();
+    }
+}
+
+#[tokio::test]
+async fn no_other_cookie_hides_that_the_customer_went_to_the_checkout() {
+    let handlers = Handlers::start().await;
+    let click = link_click::function(handlers.environment()).unwrap();
+    let (_, token) = handlers.clicked().await;
+    let page = async |cookies: Value, header: Option<&str>| {
+        let mut event = event("GET", &format!("/p/{token}"));
+        event["pathParameters"] = json!({ "token": token });
+        event["cookies"] = cookies;
+        if let Some(header) = header {
+            event["headers"]["Cookie"] = json!(header);
+        }
+        let (status, body) = answer(&*click, &event.to_string()).await;
+        assert_eq!(status, 200);
+        body
+    };
+    let ours = format!("to_checkout={}", SystemClock.now().as_milliseconds());
+    let came_back = "Waiting for confirmation";
+    assert!(!page(json!(null), None).await.contains(came_back));
+    assert!(!page(json!(["name=Žofie", "to_checkout=soon"]), Some("to_checkout=")).await.contains(came_back));
+    for others in [
+        json!([ours]),
+        json!([ours.replacen('=', "=\"", 1) + "\""]),
+        json!(["name=Žofie", ours]),
+        json!([ours, "name=Žofie"]),
+        json!(["name=\u{1}\u{7f}", ours]),
+        json!(["; =; ;", "\"", ours]),
+        json!(["quoted=\"a; b=c", ours]),
+        json!(["to_checkout=soon", "to_checkout", ours]),
+        json!([7, null, ["x"], ours]),
+        json!([format!("name=Žofie; {ours}; x=ß")]),
+        json!((0..300).map(|n| format!("c{n}=x")).chain([ours.clone()]).collect::<Vec<_>>()),
+    ] {
+        assert!(page(others.clone(), None).await.contains(came_back), "{others}");
+    }
+    for header in [format!("name=Žofie; {ours}"), format!("{ours}; x=\""), format!("a;;=;{ours}")] {
+        assert!(page(json!(null), Some(&header)).await.contains(came_back), "{header}");
+        assert!(page(json!(["x=1"]), Some(&header)).await.contains(came_back), "{header}");
+    }
+}
+
+/// A provider's webhooks as they arrive: bytes, in base64, signed.
+struct Webhooks {
+    function: Box<dyn Function>,
+    provider: ProviderName,
+}
+
+const STRIPE_SECRET: &str = "whsec_0000000000000000000000000000test";
+
+impl Webhooks {
+    fn new(environment: &Environment, provider: ProviderName) -> Self {
+        let environment = environment
+            .clone()
+            .with("PAYMENT_PROVIDER", provider.as_str())
+            .with("STRIPE_LIVEMODE", "false")
+            .with("STRIPE_WEBHOOK_SECRET", STRIPE_SECRET);
+        Self { function: payment_webhook::function(&environment).unwrap(), provider }
+    }
+
+    async fn post(&self, environment: &Environment, body: &[u8], signed: bool) -> u64 {
+        let now = SystemClock.now();
+        let mut event = event("POST", "/webhooks/{provider}");
+        event["pathParameters"] = json!({ "provider": self.provider.as_str() });
+        event["body"] = json!(STANDARD.encode(body));
+        event["isBase64Encoded"] = json!(true);
+        let of_signature = if signed { body } else { b"something else" };
+        match self.provider {
+            ProviderName::Stripe => {
+                let secrets = SigningSecrets::parse(STRIPE_SECRET, "test").unwrap();
+                event["headers"]["Stripe-Signature"] = json!(secrets.sign(of_signature, now));
+            }
+            ProviderName::Sandbox => {
+                let secrets = Secrets::from_environment(environment, "SANDBOX_WEBHOOK_SECRET").unwrap();
+                for (name, value) in &secrets.sign("msg_1", of_signature, now).unwrap() {
+                    event["headers"][name.as_str()] = json!(value.to_str().unwrap());
+                }
+            }
+        }
+        answer(&*self.function, &event.to_string()).await.0
+    }
+}
+
+/// Builds a provider's report that a request was paid, with `more` in every object that has room for fields.
+fn paid(provider: ProviderName, id: &str, more: &str) -> String {
+    match provider {
+        ProviderName::Stripe => format!(
+            r#"{{"id": "evt_1", "type": "checkout.session.completed", "created": {}, "livemode": false{more},
+            "data": {{"object": {{"payment_status": "paid", "amount_total": 25000, "currency": "zar",
+            "payment_intent": "pi_{id}", "metadata": {{"payment_request_id": "{id}"{more}}}{more}}}{more}}}}}"#,
+            SystemClock.now().as_milliseconds() / 1000
+        ),
+        ProviderName::Sandbox => format!(
+            r#"{{"type": "checkout.paid", "data": {{"payment_request_id": "{id}", "payment_id": "pay_{id}",
+            "amount": 25000, "currency": "ZAR", "paid_at": "{}"{more}}}{more}}}"#,
+            SystemClock.now()
+        ),
+    }
+}
+
+#[tokio::test]
+async fn a_field_of_a_report_that_nobody_reads_costs_no_payment() {
+    let handlers = Handlers::start().await;
+    let deep = format!("{}{}", "[".repeat(3_000), "]".repeat(3_000));
+    for &provider in ProviderName::ALL {
+        let webhooks = Webhooks::new(handlers.environment(), provider);
+        for unread in [
+            br#""fianc\u00e9e \ud83d""#.as_slice(),
+            b"\"\xff\xc3\x28\"",
+            b"1e999",
+            b"123456789012345678901234567890123456789012345678901234567890",
+            deep.as_bytes(),
+            br#"{"a": 1, "a": {"b": 2, "b": "\udfff"}}"#,
+            br#""on_hold""#,
+            b"null",
+            format!("\"{}\"", "x".repeat(10_000)).as_bytes(),
+        ] {
+            let (id, _) = handlers.clicked().await;
+            // The marker is replaced by bytes, which no text can hold.
+            let fields: String = ["status", "checkout_id", "timestamp", "dim\\ud83d"]
+                .map(|name| format!(", \"{name}\": 0.125"))
+                .concat();
+            let body = paid(provider, &id, &fields);
+            let body: Vec<u8> = body.split("0.125").collect::<Vec<_>>().join("\0").into_bytes();
+            let body = body.split(|byte| *byte == 0).collect::<Vec<_>>().join(unread);
+            assert_eq!(webhooks.post(handlers.environment(), &body, true).await, 200, "{provider}");
+            let status = handlers.stored(&id).await.status;
+            assert_eq!(
+                status,
+                domain::Status::Paid,
+                "{provider} {}",
+                String::from_utf8_lossy(&unread[..unread.len().min(60)])
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_this_version_does_not_know_means_not_yet() {
+    let handlers = Handlers::start().await;
+    let webhooks = Webhooks::new(handlers.environment(), ProviderName::Stripe);
+    let (id, _) = handlers.clicked().await;
+    let of = |kind: &str, field: &str, value: &Value| {
+        let mut event: Value = serde_json::from_str(&paid(ProviderName::Stripe, &id, "")).unwrap();
+        event["type"] = json!(kind);
+        event["data"]["object"][field] = value.clone();
+        event.to_string()
+    };
+    for value in [json!("on_hold"), json!(null), json!(7), json!({ "status": "paid" }), json!("PAID"), json!("")] {
+        for (kind, field) in [
+            ("checkout.session.completed", "payment_status"),
+            ("checkout.session.async_payment_succeeded", "payment_status"),
+            ("refund.updated", "status"),
+            ("refund.created", "status"),
+        ] {
+            let body = of(kind, field, &value);
+            let status = webhooks.post(handlers.environment(), body.as_bytes(), true).await;
+            assert_eq!(status, 200, "{kind} {field} {value}");
+            assert_eq!(handlers.stored(&id).await.status, domain::Status::Clicked, "{kind} {field} {value}");
+        }
+    }
+    for value in [json!("on_hold"), json!(null), json!([])] {
+        let (id, _) = handlers.clicked().await;
+        let mut event: Value = serde_json::from_str(&paid(ProviderName::Stripe, &id, "")).unwrap();
+        event["data"]["object"]["status"] = value.clone();
+        assert_eq!(webhooks.post(handlers.environment(), event.to_string().as_bytes(), true).await, 200);
+        assert_eq!(
+            handlers.stored(&id).await.status,
+            domain::Status::Paid,
+            "the session's status is not needed: {value}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_may_have_256_kib_and_one_that_is_signed_but_unreadable_is_not_called_a_forgery() {
+    let handlers = Handlers::start().await;
+    for &provider in ProviderName::ALL {
+        let webhooks = Webhooks::new(handlers.environment(), provider);
+        let (id, _) = handlers.clicked().await;
+        let padded = |length: usize| {
+            let body = paid(provider, &id, ", \"padding\": \"\"");
+            let missing = length - body.len();
+            body.replacen("\"padding\": \"\"", &format!("\"padding\": \"{}\"", "x".repeat(missing)), 1)
+        };
+        let (fits, too_long) = (padded(256 * 1024), padded(256 * 1024 + 1));
+        for (body, signed, status) in [
+            (too_long.as_bytes(), true, 413),
+            (too_long.as_bytes(), false, 413),
+            (fits.as_bytes(), false, 401),
+            (b"\xff\xfe{\0}\0", true, 400),
+            (b"no JSON", true, 400),
+            (b"", true, 400),
+            (b"[]", true, 400),
+            (b"\xff\xfe{\0}\0", false, 401),
+        ] {
+            let found = webhooks.post(handlers.environment(), body, signed).await;
+            assert_eq!(found, status, "{provider} {signed} {} bytes", body.len());
+            assert_eq!(handlers.stored(&id).await.status, domain::Status::Clicked);
+        }
+        assert_eq!(webhooks.post(handlers.environment(), fits.as_bytes(), true).await, 200, "{provider}");
+        assert_eq!(handlers.stored(&id).await.status, domain::Status::Paid);
+    }
+}
