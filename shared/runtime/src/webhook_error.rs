@@ -45,15 +45,11 @@ impl WebhookError {
             }
             Self::Secret(error) => Problem::TemporarilyUnavailable(error),
             Self::Unreadable(error) => {
-                match unreadable {
-                    Some(unreadable) => {
-                        count(unreadable);
-                        tracing::error!(
-                            error,
-                            "webhook rejected: it is correctly signed, but its body cannot be parsed"
-                        );
-                    }
-                    None => tracing::warn!(error, "webhook rejected: its body cannot be parsed"),
+                if let Some(unreadable) = unreadable {
+                    count(unreadable);
+                    tracing::error!(error, "webhook rejected: it is correctly signed, but its body cannot be parsed");
+                } else {
+                    tracing::warn!(error, "webhook rejected: its body cannot be parsed");
                 }
                 Problem::MalformedBody(detail)
             }
