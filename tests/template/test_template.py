@@ -167,6 +167,7 @@ BREACHES = {
         ("Path: /reports/agents }", "Path: /reports/agents, Auth: { Authorizer: NONE } }"),
         ('Path: "/webhooks/{provider}", Auth: { Authorizer: NONE }', 'Path: "/webhooks/{provider}"'),
         ("Method: HEAD", "Method: DELETE"),
+        ("Method: ANY, Path: /p,", "Method: GET, Path: /p,"),
         ("        ThrottlingBurstLimit: !Ref RequestBurst\n", ""),
     ],
     rules.the_table_keeps_what_it_is_given: [
