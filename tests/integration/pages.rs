@@ -315,7 +315,7 @@ async fn punctuation_that_a_chat_app_added_to_a_link_changes_nothing() {
     let alice = system.alice().await;
     for mark in ["/", ".", ",", ")", "]", ">", "\"", "'", "!", "?", ";", ":", "//", ".)", "!!!", "/."] {
         // Not every mark may stand in a path as it is, and some apps encode what another has encoded.
-        let once = mark.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+        let once = mark.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
         let twice = once.replace('%', "%25");
         for written in [mark, &once, &once.to_lowercase(), &twice] {
             let sent = alice.sent().await;

@@ -38,8 +38,8 @@ impl StandIns {
             let named = given.get(role.variable);
             let stand_in = role.stand_ins.iter().find(|stand_in| Some(stand_in.name()) == named);
             if stand_in.is_none() && named.is_some() && !role.replaces_others {
-                let names: Vec<_> = role.stand_ins.iter().map(|stand_in| stand_in.name()).collect();
-                return Err(Environment::invalid(role.variable, &names.join(" or ")));
+                let known: Vec<_> = role.stand_ins.iter().map(|stand_in| stand_in.name()).collect();
+                return Err(Environment::invalid(role.variable, &known.join(" or ")));
             }
             chosen.extend(stand_in.or(role.stand_ins.first()).filter(|stand_in| !stand_in.is_elsewhere(given)));
         }
