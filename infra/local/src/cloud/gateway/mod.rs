@@ -147,7 +147,8 @@ impl Gateway {
         } else {
             tokio::time::timeout(INTEGRATION_TIMEOUT, invocation).await
         };
-        let failed = |error: &dyn std::error::Error| tracing::error!(function, %error, "function not answered for");
+        let failed =
+            |error: &dyn std::error::Error| tracing::error!(function, %error, "invocation for the HTTP API failed");
         let answer = answer.map_err(|error| {
             failed(&error);
             GatewayError::Unavailable
