@@ -162,6 +162,8 @@ def with_routes(template):
         }
     for path, methods in body["paths"].items():
         for method, route in methods.items():
+            # In OpenAPI, the method ANY has a name of API Gateway's own.
+            method = method.removeprefix("x-amazon-apigateway-").removesuffix("-method")
             name = "Route" + "".join(character for character in method + path if character.isalnum())
             resources[f"{name}Integration"] = {
                 "Type": "AWS::ApiGatewayV2::Integration",

@@ -283,6 +283,36 @@ mod creating {
     }
 
     #[tokio::test]
+    async fn a_compressed_body_is_rejected_on_every_route_with_the_accepted_coding() {
+        let system = System::shared(&[]).await;
+        let alice = system.alice().await;
+        let sent = alice.sent().await;
+        let cancel = format!("/payment-requests/{}/cancel", id(&sent));
+        let webhook = paid(&sent, "pay_1", now()).to_string();
+        let signature = signed("msg_1", now().as_milliseconds() / 1000, &webhook);
+        let routes = [
+            alice.request(Method::POST, "/payment-requests").body(order(&phone()).to_string()),
+            alice.request(Method::POST, &cancel).body("{}"),
+            system.request(Method::POST, "/webhooks/sandbox").headers(signature).body(webhook),
+            system.request(Method::POST, "/delivery-reports/webhook").body("{}"),
+        ];
+        for route in &routes {
+            for coding in ["gzip", "GZIP", "br", "identity, deflate", "x"] {
+                let request = route.try_clone().unwrap().header("content-type", "application/json");
+                let answer = Answer::of(request.header("content-encoding", coding)).await;
+                answer.problem(415, "unsupported_media_type");
+                assert_eq!(answer.header("accept-encoding"), "identity", "{coding}");
+            }
+        }
+        assert_eq!(alice.listed(&[]).await.0, [id(&sent)]);
+        assert_eq!(alice.read(id(&sent)).await, sent);
+        for (route, status) in routes.iter().zip([201, 200]) {
+            let request = route.try_clone().unwrap().header("content-type", "application/json");
+            assert_eq!(Answer::of(request.header("content-encoding", "Identity")).await.status, status);
+        }
+    }
+
+    #[tokio::test]
     async fn the_body_of_a_cancel_is_empty_or_an_empty_object() {
         let system = System::shared(&[]).await;
         let alice = system.alice().await;
@@ -458,13 +488,13 @@ mod callers {
         ];
         for (method, path, body) in guarded_routes(id(&sent)) {
             let request = with_body(system.request(method.clone(), &path), body.as_ref());
-            let problem = Answer::of(request).await;
-            problem.problem(401, "unauthenticated");
-            assert!(problem.header("www-authenticate").starts_with("Bearer"), "{problem:?}");
+            let refused = Answer::of(request).await;
+            refused.gateway(401);
+            assert!(refused.header("www-authenticate").starts_with("Bearer"), "{refused:?}");
             for authorization in &wrong {
                 let request = with_body(system.request(method.clone(), &path), body.as_ref());
                 let answer = Answer::of(request.header("authorization", authorization)).await;
-                answer.problem(401, "unauthenticated");
+                answer.gateway(401);
             }
         }
         assert_eq!(alice.listed(&[]).await.0, [id(&sent)]);
@@ -501,7 +531,7 @@ mod callers {
             ("aud", json!("another system")),
             ("iss", json!("https://login.example.com")),
         ] {
-            listed(&[wrong]).await.problem(401, "unauthenticated");
+            listed(&[wrong]).await.gateway(401);
         }
         system.stop().await;
     }
@@ -586,10 +616,21 @@ mod callers {
         let alice = system.alice().await;
         let sent = alice.sent().await;
         let upper = id(&sent).to_uppercase();
-        for wrong in [NOBODY, "x", "%20", "..", "%00", "%2F", "%2e%2e%2fx", &upper, &"x".repeat(10_000), "REQ%23x"] {
+        for wrong in [NOBODY, "x", "%20", "%00", &upper, &"x".repeat(9_000), "REQ%23x", "x%3Fx"] {
             alice.get(wrong).await.problem(404, "not_found");
+        }
+        for wrong in [NOBODY, "x", "%20", "%00", &upper, &"x".repeat(9_000), "REQ%23x"] {
             alice.cancel(wrong).await.problem(404, "not_found");
         }
+        // The gateway decodes a path before it looks for a route, and these have none.
+        for wrong in ["%2F", "%2e%2e%2fx"] {
+            alice.get(wrong).await.gateway(404);
+            alice.cancel(wrong).await.gateway(404);
+        }
+        alice.cancel("x%3Fx").await.gateway(404);
+        // Clients resolve two dots themselves, here to the runner's own start page.
+        alice.get("..").await.problem(404, "not_found");
+        alice.cancel("..").await.gateway(404);
     }
 
     #[tokio::test]
@@ -597,9 +638,8 @@ mod callers {
         let system = System::shared(&[]).await;
         let alice = system.alice().await;
         for (method, path) in [
-            (Method::GET, "/"),
-            (Method::GET, "/p"),
-            (Method::GET, "/p/"),
+            (Method::HEAD, "/payment-requests"),
+            (Method::HEAD, "/desk"),
             (Method::PUT, "/payment-requests"),
             (Method::DELETE, "/payment-requests/x"),
             (Method::PATCH, "/payment-requests/x"),
@@ -608,8 +648,17 @@ mod callers {
             (Method::GET, "/payment-requests/"),
             (Method::GET, "/webhooks/sandbox"),
             (Method::POST, "/webhooks"),
-            (Method::DELETE, "/local/messages"),
+            (Method::GET, "/pay"),
         ] {
+            let answer = Answer::of(alice.request(method.clone(), path)).await;
+            if method == Method::HEAD {
+                assert_eq!((answer.status, answer.body.len()), (404, 0), "{path}");
+            } else {
+                answer.gateway(404);
+            }
+        }
+        // These are the runner's own, and no part of the API.
+        for (method, path) in [(Method::GET, "/"), (Method::DELETE, "/local/messages")] {
             let answer = Answer::of(alice.request(method.clone(), path)).await;
             assert_eq!(answer.problem(404, "not_found")["status"], 404, "{method} {path}");
         }
@@ -962,7 +1011,7 @@ mod lists {
             ("order_number", "a\0"),
             ("order_number", "a\u{202e}b"),
             ("order_number", &"7".repeat(65)),
-            ("order_number", &"7".repeat(20_000)),
+            ("order_number", &"7".repeat(9_000)),
             ("phone", "0831234567"),
             ("phone", "27831234567"),
             ("phone", " 27831234567"),
@@ -1068,7 +1117,7 @@ mod lists {
         let cursor = alice.listed(&[("limit", "1")]).await.1.unwrap();
         let cut = &cursor[1..];
         let longer = format!("{cursor}A");
-        for wrong in ["x", "%", "AAAA", "null", cut, &longer, &"A".repeat(20_000), "ä", "\u{0}"] {
+        for wrong in ["x", "%", "AAAA", "null", cut, &longer, &"A".repeat(9_000), "ä", "\u{0}"] {
             alice.list(&[("cursor", wrong)]).await.problem(400, "invalid_cursor");
         }
         // A cursor that another user received shows only the caller's own requests.

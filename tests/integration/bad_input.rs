@@ -1,5 +1,5 @@
-//! Any bytes in any field, header, path, query or body of any route get a 4xx problem or the customer's 404 page. They
-//! never cause a 5xx or change a stored request, and no answer reveals internals.
+//! Any bytes in any field, header, path, query or body of any route get a 4xx problem, the gateway's own refusal or the
+//! customer's 404 page. They never cause a 5xx or change a stored request, and no answer reveals internals.
 
 use http::{HeaderValue, Method};
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ fn assert_discreet(answer: &Answer, asked: &str) {
     }
 }
 
-/// Asserts that the answer is a complete 4xx problem or one of the customer's pages.
+/// Asserts that the answer is a complete 4xx problem, the gateway's own refusal or one of the customer's pages.
 fn assert_refused(answer: &Answer, asked: &str) {
     assert_discreet(answer, asked);
     assert!((400..500).contains(&answer.status), "{asked}: {answer:?}");
@@ -53,6 +53,7 @@ fn assert_refused(answer: &Answer, asked: &str) {
             let problem: Value = serde_json::from_slice(&answer.body).unwrap();
             answer.problem(answer.status, problem["code"].as_str().unwrap());
         }
+        "application/json" => answer.gateway(answer.status),
         "text/html; charset=utf-8" => assert!([404, 413].contains(&answer.status), "{asked}: {answer:?}"),
         other => panic!("{other:?} in the answer to {asked}: {answer:?}"),
     }
@@ -268,8 +269,7 @@ async fn random_headers_break_nothing() {
             let authorization = [b"Bearer ", value.as_bytes()].concat();
             for value in [&value, &HeaderValue::from_bytes(&authorization).unwrap()] {
                 let request = system.request(Method::GET, "/payment-requests").header("authorization", value);
-                let answer = Answer::of(request).await;
-                answer.problem(401, "unauthenticated");
+                Answer::of(request).await.gateway(401);
             }
             let create = |name: &'static str| {
                 let order = order(&phone()).to_string();
@@ -373,11 +373,11 @@ async fn a_malformed_path_reaches_no_other_route() {
         format!("REQ%23{}", id(&sent)),
         format!("LINK%23{token}"),
         format!("{token}%00"),
-        format!("{token}%2F"),
+        format!("{token}%2Fx"),
         token.to_lowercase(),
         token.chars().rev().collect(),
-        "x".repeat(10_000),
-        "%00".repeat(5_000),
+        "x".repeat(5_000),
+        "%00".repeat(2_000),
     ]);
     for _ in 0..60 {
         let length = 1 + random.below(60);
@@ -431,6 +431,8 @@ async fn a_malformed_query_finds_and_breaks_nothing() {
     ]
     .map(str::to_owned)
     .to_vec();
+    wrong.extend(["x".repeat(4_000), "%41".repeat(1_300)]);
+    // More than the gateway hands on.
     wrong.extend(["x".repeat(10_000), "A".repeat(30_000), "%41".repeat(10_000)]);
     for _ in 0..60 {
         let length = 1 + random.below(80);

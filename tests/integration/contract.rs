@@ -24,7 +24,9 @@ use tests::system::{
 };
 
 /// Each route of the deployment template, with the snapshot of its answer.
-const ROUTES: [(&str, &str); 17] = [
+const ROUTES: [(&str, &str); 19] = [
+    ("ANY /p", "pages/link-unknown"),
+    ("ANY /p/{proxy+}", "pages/link-unknown"),
     ("GET /delivery-reports/{channel}", "api/delivery-report-verification"),
     ("GET /desk", "pages/desk"),
     ("GET /desk/assets/{version}/{folder}/{file}", "pages/desk-asset"),
@@ -113,7 +115,7 @@ async fn every_problem() {
     for answer in [
         create("application/json", "{".to_owned()).await,
         alice.list(&[("cursor", "x")]).await,
-        Answer::of(system.request(Method::GET, "/payment-requests")).await,
+        Answer::of(system.post_webhook("/webhooks/sandbox", "{}")).await,
         Answer::of(alice.request(Method::GET, "/reports/agents")).await,
         alice.get("x").await,
         alice.cancel(id(&clicked)).await,
@@ -130,6 +132,9 @@ async fn every_problem() {
         Examples::of(&alice.workspace, &phone).assert(&format!("problems/{code}"), &answer);
         found.push(code);
     }
+    let coded = alice.request(Method::POST, "/payment-requests").header("content-type", "application/json");
+    let coded = Answer::of(coded.header("content-encoding", "gzip").body("{}")).await;
+    Examples::of(&alice.workspace, &phone).assert("problems/unsupported_media_type-coded", &coded);
     // Built here, because the pause that a function answers depends on the time of its call.
     let too_many = Problem::TooManyRequests(Duration::from_secs(42));
     found.push(too_many.code().to_owned());
@@ -189,8 +194,8 @@ async fn every_page() {
     };
     let page = system.page(Method::GET, link(&canceled)).await;
     let (_, script) = page.text().split_once("src=\"").unwrap();
-    let script = format!("/p/{}", script.split('"').next().unwrap());
-    Examples::default().assert("pages/link-asset", &head(system.page(Method::GET, &script).await));
+    let script = script.split('"').next().unwrap();
+    Examples::default().assert("pages/link-asset", &head(system.page(Method::GET, script).await));
     for (path, name) in [
         ("/desk", "pages/desk"),
         ("/desk/supervisor", "pages/desk-supervisor"),

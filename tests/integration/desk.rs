@@ -79,20 +79,21 @@ async fn the_embedding_address_redirects_to_the_current_version() {
 async fn an_unknown_file_is_not_found() {
     let system = System::start(&[]).await;
     let version = desk::ASSETS.version;
-    for path in [
-        "/desk/".to_owned(),
-        "/desk/elsewhere".to_owned(),
-        format!("/desk/assets/{version}"),
-        format!("/desk/assets/{version}/element.js"),
-        format!("/desk/assets/{version}/agent/nothing.js"),
-        format!("/desk/assets/{version}/shared/element.js"),
-        format!("/desk/assets/{version}/agent/..%2Fdesk.js"),
-        format!("/desk/assets/{version}/agent%2Felement.js/element.js"),
-        "/desk/assets/0123456789abcdef/agent/element.js".to_owned(),
+    // What has no route, the gateway answers, and the function what it does not have.
+    for (path, content_type) in [
+        ("/desk/".to_owned(), "application/json"),
+        ("/desk/elsewhere".to_owned(), "application/json"),
+        (format!("/desk/assets/{version}"), "application/json"),
+        (format!("/desk/assets/{version}/element.js"), "application/json"),
+        (format!("/desk/assets/{version}/agent/nothing.js"), "application/problem+json"),
+        (format!("/desk/assets/{version}/shared/element.js"), "application/problem+json"),
+        (format!("/desk/assets/{version}/agent/..%2Fdesk.js"), "application/json"),
+        (format!("/desk/assets/{version}/agent%2Felement.js/element.js"), "application/json"),
+        ("/desk/assets/0123456789abcdef/agent/element.js".to_owned(), "application/problem+json"),
     ] {
         let response = get(&system, &path).await;
         assert_eq!(response.status(), 404, "{path}");
-        assert_eq!(header(&response, CONTENT_TYPE), "application/problem+json", "{path}");
+        assert_eq!(header(&response, CONTENT_TYPE), content_type, "{path}");
     }
 }
 

@@ -79,6 +79,9 @@ async fn every_page_has_the_protective_headers() {
         assert_eq!(head.status, status);
         assert!(head.body.is_empty());
         assert_guarded(&head);
+        // The length of what the GET would send, and not of the body that is left out.
+        assert_eq!(head.header("content-length"), page.header("content-length"), "{link}");
+        assert_ne!(head.header("content-length"), "0", "{link}");
         assert_eq!(head.header("content-security-policy"), page.header("content-security-policy"));
     }
     for link in [link(&canceled), link(&expired), &unknown] {
@@ -307,6 +310,57 @@ async fn a_link_that_was_never_issued_is_unknown() {
 }
 
 #[tokio::test]
+async fn punctuation_that_a_chat_app_added_to_a_link_changes_nothing() {
+    let system = System::shared(&[]).await;
+    let alice = system.alice().await;
+    for mark in ["/", ".", ",", ")", "]", ">", "\"", "'", "!", "?", ";", ":", "//", ".)", "!!!", "/."] {
+        // Not every mark may stand in a path as it is, and some apps encode what another has encoded.
+        let once = mark.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
+        let twice = once.replace('%', "%25");
+        for written in [mark, &once, &once.to_lowercase(), &twice] {
+            let sent = alice.sent().await;
+            let link = format!("{}{written}", link(&sent));
+            let page = system.page(Method::GET, &link).await;
+            assert_eq!((page.status, page.text().contains("<button")), (200, true), "{written}");
+            assert_guarded(&page);
+            assert_eq!(system.page(Method::GET, script(&page)).await.status, 200, "{written}");
+            let head = system.page(Method::HEAD, &link).await;
+            assert_eq!((head.status, head.header("etag")), (200, page.header("etag")), "{written}");
+            assert_eq!(alice.read(id(&sent)).await["status"], "sent", "{written}");
+            assert_eq!(system.press(&link).await.status, 303, "{written}");
+            assert_eq!(alice.read(id(&sent)).await["status"], "clicked", "{written}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_other_path_at_or_below_p_is_the_customers_404_page() {
+    let system = System::shared(&[]).await;
+    let alice = system.alice().await;
+    let sent = alice.sent().await;
+    let token = link(&sent).rsplit('/').next().unwrap();
+    let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    let paths = ["/p", "/p/", "/p//", "/p/x", "/p/x/y/z", "/p/.", "/p/%2F", "/p/assets", "/p/assets/0/page.js"];
+    let below = [format!("/p/{token}/x"), format!("/p/{token}x."), format!("/p/x/{token}"), format!("/p/.{token}")];
+    for path in paths.into_iter().chain(below.iter().map(String::as_str)) {
+        for method in methods {
+            let page = system.page(method.parse().unwrap(), path).await;
+            assert_eq!(page.status, 404, "{method} {path}");
+            assert_guarded(&page);
+            assert!(method == "HEAD" || page.text().contains("</html>"), "{method} {path}: {page:?}");
+        }
+    }
+    for method in ["PUT", "PATCH", "DELETE", "OPTIONS"] {
+        for path in [link(&sent), &format!("{}.", link(&sent))] {
+            let page = system.page(method.parse().unwrap(), path).await;
+            assert_eq!(page.status, 404, "{method} {path}");
+            assert_guarded(&page);
+        }
+    }
+    assert_eq!(alice.read(id(&sent)).await, sent);
+}
+
+#[tokio::test]
 async fn a_press_is_a_click_whatever_the_form_contains() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
@@ -458,7 +512,7 @@ async fn the_script_is_immutable_under_a_name_with_its_hash() {
     let system = System::shared(&[]).await;
     let sent = system.alice().await.sent().await;
     let page = system.page(Method::GET, link(&sent)).await;
-    let path = format!("/p/{}", script(&page));
+    let path = script(&page).to_owned();
     for (encoding, content_encoding) in [("identity", ""), ("br, gzip", "gzip"), ("gzip;q=0", "")] {
         let script = page_with(&system, &path, "accept-encoding", encoding).await;
         assert_eq!((script.status, script.header("content-encoding")), (200, content_encoding), "{encoding}");

@@ -248,7 +248,7 @@ async fn an_invalid_part_of_a_report_is_rejected_by_name() {
     ] {
         assert_eq!(report(&supervisor, &format!("?include={wrong}")).await.bad_fields(), ["include"], "{wrong}");
     }
-    let long = "clicks,".repeat(2_000);
+    let long = "clicks,".repeat(1_000);
     assert_eq!(report(&supervisor, &format!("?include={long}")).await.bad_fields(), ["include"]);
     assert_eq!(report(&supervisor, "?include=clicks&include=days").await.bad_fields(), ["include"]);
     assert_eq!(report(&supervisor, "?include=x&from=x&to=x&x=x").await.bad_fields(), ["from", "include", "to", "x"]);

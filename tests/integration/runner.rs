@@ -38,7 +38,13 @@ impl Runner {
     }
 
     async fn with(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut child = command(arguments, variables).spawn().unwrap();
+        Self::of(command(arguments, variables)).await
+    }
+
+    /// Starts the program by a command that becomes it.
+    async fn of(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut log = child.stderr.take().unwrap();
         // The log is read all the time; otherwise a full pipe would block the program.
@@ -118,6 +124,45 @@ async fn it_prints_one_line_once_every_route_answers_and_ends_cleanly_on_either_
     }
 }
 
+/// With few open files, many more clients than there are places are all answered, and what happens in the background
+/// goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_few_open_files_clients_wait_and_nothing_fails() {
+    const CLIENTS: usize = 200;
+    let limited = format!("ulimit -n 256 && exec '{}' --port 0", env!("CARGO_BIN_EXE_runner"));
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", &limited]).env_clear().env("LINK_TTL_SECONDS", "3");
+    let runner = Runner::of(shell).await;
+    let (base, workspace) = (runner.base.clone(), workspace());
+    let token = runner.system().user(&workspace, "alice", "agent").await.token;
+    // Each client has connections of its own, and keeps them as long as it may.
+    let clients: Vec<System> = (0..CLIENTS).map(|_| System::at(base.clone())).collect();
+    let expected: BTreeSet<String> = all(clients.iter().map(|system| async {
+        let created = system.bearer(&token, "").create(&order(&phone())).await;
+        assert_eq!(created.status, 201, "{created:?}");
+        let page = system.page(Method::GET, link(&created.json())).await;
+        assert!([200, 410].contains(&page.status), "{page:?}");
+        let id = id(&created.json()).to_owned();
+        [format!("{id}#1"), format!("{id}#2")]
+    }))
+    .await
+    .into_iter()
+    .flatten()
+    .collect();
+    let system = runner.system();
+    eventually("the expiry of every link", async || {
+        let events = system.events().await;
+        let found: BTreeSet<&str> = events.iter().map(|event| event["detail"]["event_id"].as_str().unwrap()).collect();
+        let missing = expected.iter().filter(|id| !found.contains(id.as_str())).count();
+        if missing == 0 { Ok(()) } else { Err(format!("{missing} of {} are missing", expected.len())) }
+    })
+    .await;
+    let stored = system.bearer(&token, &workspace).everything().await;
+    assert_eq!(stored.iter().filter(|request| request["status"] == "expired").count(), CLIENTS);
+    runner.signal("TERM").await;
+    assert_eq!(runner.ended().await.0.code(), Some(0));
+}
+
 #[tokio::test]
 async fn it_listens_on_the_configured_port() {
     let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
@@ -143,6 +188,7 @@ async fn it_names_the_reason_for_a_failed_start_and_prints_no_ready_line() {
         ("RETENTION_DAYS", "1.5"),
         ("SANDBOX_WEBHOOK_SECRET", "not-a-secret"),
         ("PUBLIC_BASE_URL", "pay.example.com"),
+        ("PAYMENT_PROVIDER", "strype"),
         ("ALLOWED_ORIGINS", "https://desk.example.com/path"),
     ] {
         let ended = command(&["--port", "0"], &[(name, value)]).output().await.unwrap();
@@ -252,7 +298,7 @@ async fn without_a_data_directory_nothing_is_kept() {
     runner.kill().await;
     let runner = Runner::start(None, &[]).await;
     let system = runner.system();
-    system.bearer(&bearer, &workspace).list(&[]).await.problem(401, "unauthenticated");
+    system.bearer(&bearer, &workspace).list(&[]).await.gateway(401);
     assert!(system.events().await.is_empty());
     runner.kill().await;
 }

@@ -402,6 +402,24 @@ impl Answer {
         values.first().map_or("", |value| value.to_str().unwrap())
     }
 
+    /// Asserts that the answer is the HTTP API's own, with this status: a message, and no problem of a function.
+    pub fn gateway(&self, status: u16) {
+        let message = match status {
+            400 => "Bad Request",
+            401 => "Unauthorized",
+            404 => "Not Found",
+            413 => "Request Entity Too Large",
+            414 => "URI Too Long",
+            429 => "Too Many Requests",
+            431 => "Request Header Fields Too Large",
+            500 => "Internal Server Error",
+            503 => "Service Unavailable",
+            other => panic!("the HTTP API does not answer with {other}: {self:?}"),
+        };
+        assert_eq!((self.status, self.header("content-type")), (status, "application/json"), "{self:?}");
+        assert_eq!(self.json(), json!({ "message": message }), "{self:?}");
+    }
+
     /// Asserts that the answer is a problem with this status and code by RFC 9457 and the specification's table, with
     /// all the members of a problem and no others. Returns the body.
     pub fn problem(&self, status: u16, code: &str) -> Value {

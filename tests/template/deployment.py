@@ -57,6 +57,7 @@ class Deployment:
             for method, route in methods.items():
                 uri = route["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
                 function = self.logical_names[re.search(r"\$\{(\w+)\.Arn\}", uri).group(1)]
+                method = method.removeprefix("x-amazon-apigateway-").removesuffix("-method")
                 routes[f"{method.upper()} {path}"] = (route.get("security") != [{"NONE": []}], function)
         return routes
 

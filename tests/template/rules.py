@@ -20,6 +20,8 @@ ROUTES = {
     "HEAD /p/{token}": (False, "link-click"),
     "POST /p/{token}": (False, "link-click"),
     "GET /p/assets/{version}/{file}": (False, "link-click"),
+    "ANY /p": (False, "link-click"),
+    "ANY /p/{proxy+}": (False, "link-click"),
     "POST /webhooks/{provider}": (False, "payment-webhook"),
     "POST /delivery-reports/{channel}": (False, "delivery-report"),
     "GET /delivery-reports/{channel}": (False, "delivery-report"),

@@ -173,6 +173,7 @@ BREACHES = {
         ("Path: /reports/agents }", "Path: /reports/agents, Auth: { Authorizer: NONE } }"),
         ('Path: "/webhooks/{provider}", Auth: { Authorizer: NONE }', 'Path: "/webhooks/{provider}"'),
         ("Method: HEAD", "Method: DELETE"),
+        ("Method: ANY, Path: /p,", "Method: GET, Path: /p,"),
         ("        ThrottlingBurstLimit: !Ref RequestBurst\n", ""),
     ],
     rules.the_table_is_protected_against_loss: [

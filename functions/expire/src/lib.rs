@@ -128,7 +128,9 @@ impl Expire {
 /// link: its retention is over, so nothing is left to settle.
 fn removed_link(record: &StreamRecord) -> Option<PaymentRequestId> {
     let target = match record.kind() {
-        ItemKind::Link if record.removed_by_time_to_live => target_of_link(record.old_image.clone()).map_err(RecordError::from),
+        ItemKind::Link if record.removed_by_time_to_live => {
+            target_of_link(record.old_image.clone()).map_err(RecordError::from)
+        }
         ItemKind::Unreadable => Err(RecordError::Form),
         ItemKind::Request | ItemKind::Link | ItemKind::Other => return None,
     };

@@ -1,5 +1,6 @@
 //! The look of a workspace's pages: its name, logo, colour and support contact, from the variable `BRANDING`.
 
+use crate::page::ASSETS;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::{Phone, WorkspaceId};
@@ -39,6 +40,8 @@ pub(crate) struct Brand {
     pub(crate) support: Option<Support>,
     /// The style sheet with the brand's colour.
     pub(crate) style: String,
+    /// The path of the pages' script. It is absolute, because a page may be shown at a path with slashes added to it.
+    pub(crate) script: String,
     /// The Content-Security-Policy. It allows only what the page needs: its own files, its logo, and the checkout as
     /// the form's destination.
     pub(crate) policy: HeaderValue,
@@ -62,11 +65,16 @@ struct Settings {
 }
 
 impl Brands {
-    /// Reads the brands from `BRANDING`. `checkout_origin` is the origin to which the pages' form may redirect.
+    /// Reads the brands from `BRANDING`. `checkout_origin` is the origin to which the pages' form may redirect, and
+    /// `path_prefix` what all our paths begin with.
     ///
     /// # Errors
     /// A setting is invalid; the error names it.
-    pub(crate) fn new(environment: &Environment, checkout_origin: &str) -> Result<Self, ConfigError> {
+    pub(crate) fn new(
+        environment: &Environment,
+        checkout_origin: &str,
+        path_prefix: &str,
+    ) -> Result<Self, ConfigError> {
         let text = environment.get("BRANDING").unwrap_or("{}");
         let settings: BTreeMap<WorkspaceId, Settings> = serde_json::from_str(text).map_err(|error| {
             // The error's own text is left out, because it may repeat a value.
@@ -78,13 +86,13 @@ impl Brands {
             ))
         })?;
         let brands = settings.into_iter().map(|(workspace, settings)| {
-            let brand = Brand::new(settings, checkout_origin);
+            let brand = Brand::new(settings, checkout_origin, path_prefix);
             let brand = brand.map_err(|expected| wrong(&format!("JSON in which, for {workspace}, {expected}")))?;
             Ok((workspace, brand))
         });
         Ok(Self {
             of_workspaces: brands.collect::<Result<_, ConfigError>>()?,
-            plain: Brand::new(Settings::default(), checkout_origin).map_err(wrong)?,
+            plain: Brand::new(Settings::default(), checkout_origin, path_prefix).map_err(wrong)?,
         })
     }
 
@@ -99,7 +107,7 @@ fn wrong(expected: &str) -> ConfigError {
 }
 
 impl Brand {
-    fn new(settings: Settings, checkout_origin: &str) -> Result<Self, &'static str> {
+    fn new(settings: Settings, checkout_origin: &str, path_prefix: &str) -> Result<Self, &'static str> {
         let name = settings.name.map(|name| {
             let right = (1..=100).contains(&name.chars().count()) && !name.contains(char::is_control);
             if right { Ok(name) } else { Err("name is 1 to 100 characters, none of them a control character") }
@@ -131,6 +139,7 @@ impl Brand {
             logo,
             support: support.transpose()?,
             style,
+            script: format!("{path_prefix}/p/assets/{}/page.js", ASSETS.version),
             policy: HeaderValue::from_str(&policy).map_err(|_| "every address is valid in a header")?,
         })
     }
@@ -225,7 +234,7 @@ mod tests {
 
     fn brands(branding: &str) -> Result<Brands, String> {
         let environment = Environment::default().with("BRANDING", branding);
-        Brands::new(&environment, "https://provider.example").map_err(|error| error.to_string())
+        Brands::new(&environment, "https://provider.example", "").map_err(|error| error.to_string())
     }
 
     fn brand(settings: &str) -> Brand {

@@ -1,7 +1,7 @@
 //! `/p/{token}`: shows the page behind a customer's link and records the click.
 //!
 //! A GET or HEAD changes nothing, because chat apps and scanners fetch links to draw previews. Only the form's POST is
-//! a click.
+//! a click. Whatever else is asked for at or below `/p` gets the page of an unknown link.
 
 mod brand;
 mod language;
@@ -12,11 +12,12 @@ use brand::Brands;
 use domain::use_cases::click::{Clicked, click, look};
 use domain::{Doors, Limits, LinkToken, PaymentRequest, Status, Timestamp, event::link_url};
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, ETAG, IF_NONE_MATCH,
-    LOCATION, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, VARY,
+    CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, ETAG, IF_NONE_MATCH, LOCATION,
+    REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, VARY,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri};
 use page::{ASSETS, Page, Visitor};
+use percent_encoding::percent_decode_str;
 use runtime::http_function::{body, path_parameter};
 use runtime::telemetry::chain;
 use runtime::{Body, ConfigError, Environment, Function, HttpFunction, HttpHandler, Problem, Request};
@@ -28,6 +29,9 @@ pub const NAME: &str = env!("CARGO_PKG_NAME");
 /// time of that redirect, in milliseconds since the Unix epoch. The page thereby distinguishes a customer who returns
 /// from the checkout from one who opens the link in another browser.
 const WENT_TO_CHECKOUT: &str = "to_checkout";
+
+/// The punctuation that chat apps take for a part of the link when a text goes on behind it.
+const PUNCTUATION: [char; 12] = ['/', '.', ',', ')', ']', '>', '"', '\'', '!', '?', ';', ':'];
 
 struct LinkClick {
     store: DynamoDbStore,
@@ -45,34 +49,33 @@ struct LinkClick {
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
     let provider = ConfiguredProvider::new(environment)?;
     let limits = runtime::config::limits(environment)?;
+    let public_base_url = runtime::config::public_base_url(environment)?;
     Ok(Box::new(HttpFunction(LinkClick {
         store: DynamoDbStore::new(environment)?.with_retention(limits.retention),
         doors: environment.doors(),
         limits,
-        public_base_url: runtime::config::public_base_url(environment)?,
-        brands: Brands::new(environment, provider.checkout_origin())?,
+        brands: Brands::new(environment, provider.checkout_origin(), &path_prefix(&public_base_url))?,
+        public_base_url,
         provider,
     })))
 }
 
 impl HttpHandler for LinkClick {
     /// Answers with a page in every case, errors included: a customer never gets a problem document. Only the static
-    /// files and an unsupported method are answered otherwise.
+    /// files are answered otherwise.
     async fn handle(&self, request: Request) -> Result<Response<Body>, Problem> {
-        if let Ok(file) = path_parameter(&request, "file") {
-            return ASSETS.answer(&request, &path_parameter(&request, "version")?, &file);
+        if let Some(file) = asset(&request) {
+            return Ok(file);
         }
         let visitor = visitor(request.headers());
-        let token = path_parameter(&request, "token").ok().and_then(|text| text.parse::<LinkToken>().ok());
-        let answer = match (token, request.method()) {
-            (None, _) => Ok(Answer::Page(page::unknown(visitor, self.brands.of(None)))),
+        let answer = match (token(&request), request.method()) {
             (Some(token), &Method::GET | &Method::HEAD) => self.show(&token, visitor).await,
-            // A press needs nothing of its body, so one that cannot be decoded does no harm.
+            // The form sends no fields, so the body is not read, only bounded: one that cannot be decoded does no harm.
             (Some(_), &Method::POST) if matches!(body(&request), Err(Problem::BodyTooLarge(_))) => {
                 Ok(Answer::Page(page::too_large(visitor, self.brands.of(None))))
             }
             (Some(token), &Method::POST) => self.click(&token, visitor).await,
-            _ => return Ok(not_allowed()),
+            _ => Ok(Answer::Page(page::unknown(visitor, self.brands.of(None)))),
         };
         let answer = answer.unwrap_or_else(|error| {
             tracing::error!(cause = chain(&error), "link page failed; the customer got the unavailable page");
@@ -87,6 +90,12 @@ impl HttpHandler for LinkClick {
     async fn warm(&self) {
         self.store.warm().await;
     }
+}
+
+/// Returns the path of the public base URL, without a slash at its end.
+fn path_prefix(public_base_url: &str) -> String {
+    let base = public_base_url.parse::<Uri>().unwrap_or_default();
+    base.path().trim_end_matches('/').to_owned()
 }
 
 enum Answer {
@@ -151,11 +160,11 @@ impl LinkClick {
     /// # Errors
     /// The cookie's text is not valid in a header.
     fn cookie(&self, token: &LinkToken) -> Result<HeaderValue, http::header::InvalidHeaderValue> {
-        let base = self.public_base_url.parse::<Uri>().unwrap_or_default();
-        let (prefix, secure) = (base.path().trim_end_matches('/'), base.scheme_str() == Some("https"));
+        let secure = self.public_base_url.parse::<Uri>().unwrap_or_default().scheme_str() == Some("https");
         let mut cookie = HeaderValue::try_from(format!(
-            "{WENT_TO_CHECKOUT}={}; Path={prefix}/p/{}; Max-Age={}; HttpOnly; SameSite=Lax{}",
+            "{WENT_TO_CHECKOUT}={}; Path={}/p/{}; Max-Age={}; HttpOnly; SameSite=Lax{}",
             self.doors.now().as_milliseconds(),
+            path_prefix(&self.public_base_url),
             token.reveal(),
             self.limits.checkout.as_secs(),
             if secure { "; Secure" } else { "" }
@@ -163,6 +172,21 @@ impl LinkClick {
         cookie.set_sensitive(true);
         Ok(cookie)
     }
+}
+
+/// Returns the static file that a request is for, if it names one of this version.
+fn asset(request: &Request) -> Option<Response<Body>> {
+    let (version, file) = (path_parameter(request, "version").ok()?, path_parameter(request, "file").ok()?);
+    ASSETS.answer(request, &version, &file).ok()
+}
+
+/// Reads the link's token from the path, without the punctuation that a chat app added to it.
+fn token(request: &Request) -> Option<LinkToken> {
+    // A path with a slash behind the token has the route of everything below `/p`.
+    let text = path_parameter(request, "token").or_else(|_| path_parameter(request, "proxy")).ok()?;
+    // The gateway has decoded the path once. A chat app may have encoded the punctuation once more.
+    let text = percent_decode_str(&text).decode_utf8().ok()?;
+    text.trim_end_matches(PUNCTUATION).parse().ok()
 }
 
 /// Reads the visitor's language and [`WENT_TO_CHECKOUT`] cookie. An unreadable cookie counts as missing.
@@ -192,8 +216,8 @@ fn headers() -> HeaderMap {
     ])
 }
 
-/// Builds the response for a page: 304 without a body if the browser already has this version of it, no body for a
-/// HEAD.
+/// Builds the response for a page: 304 without a body if the browser already has this version of it. The response to a
+/// HEAD is that to the GET: the gateway sends its length and leaves out the body itself (RFC 9110, section 9.3.2).
 fn answered(page: Page, request: &Request) -> Response<Body> {
     let mut headers = headers();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
@@ -213,9 +237,7 @@ fn answered(page: Page, request: &Request) -> Response<Body> {
     if known {
         headers.remove(CONTENT_TYPE);
     }
-    // The response to a HEAD has the headers of the GET and no body (RFC 9110, section 9.3.2).
-    let body = if known || *request.method() == Method::HEAD { Body::Empty } else { Body::Text(page.html) };
-    let mut response = Response::new(body);
+    let mut response = Response::new(if known { Body::Empty } else { Body::Text(page.html) });
     *response.status_mut() = if known { StatusCode::NOT_MODIFIED } else { page.status };
     *response.headers_mut() = headers;
     response
@@ -245,12 +267,5 @@ fn see_other(location: HeaderValue, cookie: Option<HeaderValue>) -> Response<Bod
     if let Some(cookie) = cookie {
         response.headers_mut().insert(SET_COOKIE, cookie);
     }
-    response
-}
-
-fn not_allowed() -> Response<Body> {
-    let mut response = Response::new(Body::Empty);
-    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
     response
 }

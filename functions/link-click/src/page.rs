@@ -54,7 +54,7 @@ pub(crate) struct Visitor {
 struct View<'a> {
     texts: &'a Texts,
     brand: &'a Brand,
-    script: String,
+    script: &'a str,
     state: &'a State,
     order: Option<Order<'a>>,
     version: Option<&'a str>,
@@ -260,7 +260,7 @@ fn rendered(state: &State, request: Option<(&PaymentRequest, Timestamp)>, visito
     let view = View {
         texts: visitor.texts,
         brand,
-        script: format!("assets/{}/page.js", ASSETS.version),
+        script: &brand.script,
         state,
         order: request.map(|(request, now)| order(request, now, brand)),
         version: version.as_deref(),
@@ -363,7 +363,7 @@ mod tests {
     fn page_in(language: &str, request: &PaymentRequest, now: i64, went_to_checkout: Option<Timestamp>) -> Page {
         let mut headers = HeaderMap::new();
         headers.insert(http::header::ACCEPT_LANGUAGE, language.parse().unwrap());
-        let brands = Brands::new(&Environment::default(), "https://provider.example").unwrap();
+        let brands = Brands::new(&Environment::default(), "https://provider.example", "").unwrap();
         of_request(request, at(now), Visitor { texts: chosen(&headers), went_to_checkout }, brands.of(None))
     }
 

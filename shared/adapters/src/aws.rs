@@ -29,11 +29,16 @@ pub(crate) const ATTEMPTS: u32 = 4;
 /// button.
 pub(crate) const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
 
+/// The connections that are kept for a configured endpoint. A process on one machine has a client for each function,
+/// and may have few files open.
+const CONNECTIONS_KEPT: usize = 4;
+
 /// Builds the HTTP client for a configured endpoint, such as an emulator on this machine. It is the SDK's own client,
 /// but without the proxies in the environment, which are not meant for such endpoints.
 pub(crate) fn direct_http_client() -> SharedHttpClient {
     let provider = Provider::Rustls(CryptoMode::AwsLc);
-    aws_smithy_http_client::Builder::new().tls_provider(provider).build_https()
+    let builder = aws_smithy_http_client::Builder::new().pool_max_idle_per_host(CONNECTIONS_KEPT);
+    builder.tls_provider(provider).build_https()
 }
 
 /// Builds the HTTP client for calls that must not be made twice: each call has a connection of its own. A sandbox is

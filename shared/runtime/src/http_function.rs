@@ -4,8 +4,8 @@ use crate::api_event::{self, ApiEvent, NoRequest, UndecodableBody};
 use crate::function::{BoxFuture, Function, InvocationError};
 use crate::problem::Problem;
 use crate::telemetry::chain;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderValue, Response, StatusCode};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_http::request::{LambdaRequest, RequestContext};
 use lambda_http::{Adapter, Body, Context, LambdaEvent, Request, RequestExt as _, Service as _, service_fn};
@@ -123,8 +123,8 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
 /// accepted.
 ///
 /// # Errors
-/// [`Problem::BodyTooLarge`] if the body exceeds the limit; [`Problem::MalformedBody`] if it is not the base64 that the
-/// gateway says it is.
+/// [`Problem::BodyTooLarge`] if the body exceeds the limit; [`Problem::UnsupportedContentCoding`] if it is compressed;
+/// [`Problem::MalformedBody`] if it is not the base64 that the gateway says it is.
 pub fn body(request: &Request) -> Result<&[u8], Problem> {
     body_of_at_most(request, BODY_AT_MOST)
 }
@@ -138,7 +138,25 @@ pub fn body_of_at_most(request: &Request, limit: usize) -> Result<&[u8], Problem
         return Err(Problem::MalformedBody("The body cannot be decoded."));
     }
     let bytes = request.body().as_ref();
-    if bytes.len() > limit { Err(Problem::BodyTooLarge(limit)) } else { Ok(bytes) }
+    if bytes.len() > limit {
+        return Err(Problem::BodyTooLarge(limit));
+    }
+    if !bytes.is_empty() && is_coded(request.headers()) {
+        return Err(Problem::UnsupportedContentCoding);
+    }
+    Ok(bytes)
+}
+
+/// Returns whether a body has a content coding (RFC 9110, section 8.4). Neither the gateway nor `lambda_http` undoes
+/// one. A webhook with one is rejected like every other body: no sender that we know compresses its webhooks, and none
+/// says whether it would sign them before or after that.
+fn is_coded(headers: &HeaderMap) -> bool {
+    let mut codings =
+        headers.get_all(CONTENT_ENCODING).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    codings.any(|coding| {
+        let coding = coding.trim_ascii();
+        !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity")
+    })
 }
 
 /// Returns a path parameter. The gateway sets all parameters of a matched route, so that a missing one means that no

@@ -2,7 +2,7 @@
 
 use domain::CancelRefusal;
 use domain::use_cases::UseCaseError;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use lambda_http::Body;
 use serde::Serialize;
@@ -46,6 +46,8 @@ pub enum Problem {
     BodyTooLarge(usize),
     /// The body's media type is not supported.
     UnsupportedMediaType(&'static str),
+    /// The body has a content coding, such as gzip. None is supported.
+    UnsupportedContentCoding,
     /// One or more fields are invalid; every one of them is listed.
     ValidationFailed(Vec<FieldError>),
     /// The idempotency key was already used with a different body.
@@ -82,7 +84,7 @@ impl Problem {
             Self::NotFound => "not_found",
             Self::Refused(refusal) => refusal.code(),
             Self::BodyTooLarge(_) => "body_too_large",
-            Self::UnsupportedMediaType(_) => "unsupported_media_type",
+            Self::UnsupportedMediaType(_) | Self::UnsupportedContentCoding => "unsupported_media_type",
             Self::ValidationFailed(_) => "validation_failed",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::TooManyRequests(_) => "too_many_requests",
@@ -100,7 +102,7 @@ impl Problem {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Refused(_) => StatusCode::CONFLICT,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnsupportedMediaType(_) | Self::UnsupportedContentCoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::ValidationFailed(_) | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::TemporarilyUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -119,7 +121,7 @@ impl Problem {
             Self::Refused(CancelRefusal::LinkExpired) => "Link expired",
             Self::Refused(CancelRefusal::AlreadyPaid) => "Already paid",
             Self::BodyTooLarge(_) => "The body is too large",
-            Self::UnsupportedMediaType(_) => "Unsupported media type",
+            Self::UnsupportedMediaType(_) | Self::UnsupportedContentCoding => "Unsupported media type",
             Self::ValidationFailed(_) => "Some fields are not valid",
             Self::IdempotencyKeyReused => "Idempotency key reused",
             Self::TooManyRequests(_) => "Too many requests",
@@ -130,6 +132,7 @@ impl Problem {
     fn detail(&self) -> String {
         match self {
             Self::MalformedBody(detail) | Self::UnsupportedMediaType(detail) => (*detail).to_owned(),
+            Self::UnsupportedContentCoding => "The request is compressed. Please send it uncompressed.".to_owned(),
             Self::InvalidCursor => "This page of the list cannot be found. Please begin with the first one.".to_owned(),
             Self::Unauthenticated => "Please sign in and try again.".to_owned(),
             Self::Forbidden => "You are not allowed to do this.".to_owned(),
@@ -182,6 +185,10 @@ impl Problem {
             }
             Self::TemporarilyUnavailable(_) => {
                 headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+            }
+            // Names what would have been accepted (RFC 9110, section 15.5.16).
+            Self::UnsupportedContentCoding => {
+                headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
             }
             Self::Unauthenticated => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

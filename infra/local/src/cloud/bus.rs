@@ -1,6 +1,11 @@
-//! The EventBridge bus. It stores published events, and delivers them to functions by the template's rules, with
-//! retries until a function accepts them.
+//! The EventBridge bus. It stores published events, and delivers them to functions by the template's rules.
+//!
+//! The bus invokes functions asynchronously. What a function fails on, Lambda tries again: twice, after one minute and
+//! after two more. Then the event goes to the dead-letter queue
+//! (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>). Meanwhile later events are
+//! delivered, also those of the same request.
 
+use super::CloudError;
 use super::aws::Envelope;
 use super::template::{Rule, Target};
 use crate::runner::Runner;
@@ -11,16 +16,16 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use domain::Timestamp;
 use http::{HeaderMap, StatusCode, header};
-use runtime::BoxFuture;
+use runtime::{BoxFuture, ConfigError, Environment};
 use rusqlite::Transaction;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use stand_in_host::DurableStoreError;
 use stand_in_host::Identifiers as _;
 use stand_in_host::durable::{Attempt, Job, NewJob, Queue, Work, keep_dead_letter};
 use stand_in_host::web::{ProblemResponse, body};
 use std::sync::Arc;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// The bus's default name, if `EVENT_BUS_NAME` is not set.
@@ -39,6 +44,11 @@ const ENTRIES: usize = 10;
 /// The maximum total size of one call's entries, in bytes. AWS has raised it to 1 MiB for some accounts; a caller that
 /// stays within the smaller limit works everywhere.
 const SIZE: usize = 256 * 1024;
+
+/// The variable with the seconds until Lambda's first retry, so that whoever tries a failure need not wait for minutes.
+const RETRY_SECONDS: &str = "FUNCTION_RETRY_SECONDS";
+/// The time until Lambda's first retry, unless the variable says otherwise. The second retry comes after twice as long.
+const FIRST_RETRY: Duration = Duration::from_mins(1);
 
 /// The state of the running bus.
 struct Bus {
@@ -96,15 +106,26 @@ struct AcceptedEntry {
 }
 
 /// Starts the bus, resumes the deliveries that an earlier run left unfinished, and returns the bus's routes.
-pub(super) async fn start(runner: &Runner) -> Result<Router, DurableStoreError> {
+///
+/// # Errors
+/// [`CloudError`] if the stored events cannot be read, or `FUNCTION_RETRY_SECONDS` is not a number of seconds.
+pub(super) async fn start(runner: &Runner) -> Result<Router, CloudError> {
     runner.host.store.create_tables(SCHEMA).await?;
-    let deliveries = Queue::start(&runner.host, QUEUE, Arc::new(Deliveries { runner: runner.clone() })).await?;
+    let deliveries = Deliveries { runner: runner.clone(), first_retry: first_retry(&runner.environment)? };
+    let deliveries = Queue::start(&runner.host, QUEUE, Arc::new(deliveries)).await?;
     let name = runner.environment.get("EVENT_BUS_NAME").unwrap_or(EVENT_BUS_NAME).to_owned();
     Ok(Router::new()
         .route("/local/events", get(list))
         .route("/local/aws/events", post(call))
         .route("/local/aws/events/", post(call))
         .with_state(Arc::new(Bus { name, runner: runner.clone(), deliveries })))
+}
+
+/// Returns the time until Lambda's first retry.
+fn first_retry(environment: &Environment) -> Result<Duration, ConfigError> {
+    let Some(text) = environment.get(RETRY_SECONDS) else { return Ok(FIRST_RETRY) };
+    let seconds: u32 = text.parse().map_err(|_| Environment::invalid(RETRY_SECONDS, "a whole number of seconds"))?;
+    Ok(Duration::from_secs(seconds.into()))
 }
 
 impl Bus {
@@ -226,7 +247,8 @@ fn store(
     for rule in rules.iter().filter(|rule| rule.pattern.matches(&event.envelope)) {
         match &rule.target {
             Target::Function(_) => {
-                // One message group for each rule and request, so that a request's events reach each function in order.
+                // One message group for each rule and request, so that a request's events reach each function in order,
+                // as long as it fails on none. The bus of a deployment promises no order at all.
                 let about = event.envelope["detail"]["id"].as_str().unwrap_or(&event.id);
                 let message_group = format!("{}/{about}", rule.name);
                 let job = NewJob { rule: &rule.name, message_group: &message_group, body: event.text.clone() };
@@ -243,6 +265,7 @@ fn store(
 /// Delivers events to functions.
 struct Deliveries {
     runner: Runner,
+    first_retry: Duration,
 }
 
 impl Work for Deliveries {
@@ -252,15 +275,21 @@ impl Work for Deliveries {
             let Some((rule, Target::Function(function))) = rule.map(|rule| (rule, &rule.target)) else {
                 return Attempt::Fatal("the template no longer has this rule".to_owned());
             };
-            match self.runner.functions.invoke(function, job.body.clone()).await {
-                Ok(_) => Attempt::Done,
-                Err(error) if error.is_unavailable() => Attempt::Unavailable(error.to_string()),
-                Err(error) if job.attempts >= rule.retries => Attempt::Fatal(error.to_string()),
-                Err(error) if job.age(self.runner.host.doors.now()) >= rule.maximum_age => {
-                    Attempt::Fatal(error.to_string())
-                }
-                Err(error) => Attempt::Failed(error.to_string()),
+            let Err(error) = self.runner.functions.invoke(function, job.body.clone()).await else {
+                return Attempt::Done;
+            };
+            let (reason, age) = (error.to_string(), job.age(self.runner.host.doors.now()));
+            if error.is_unavailable() {
+                // The bus could not hand the event over, so that its own policy applies.
+                let abandoned = age >= rule.maximum_age;
+                return if abandoned { Attempt::Fatal(reason) } else { Attempt::Unavailable(reason) };
             }
+            let settings = self.runner.template.functions.get(function);
+            let lambda = settings.map(|settings| settings.asynchronous).unwrap_or_default();
+            if job.attempts >= lambda.retries || age >= lambda.maximum_age() {
+                return Attempt::Fatal(reason);
+            }
+            Attempt::PutOff { reason, wait: self.first_retry.saturating_mul(1 << job.attempts.min(1)) }
         })
     }
 }
@@ -377,5 +406,43 @@ mod tests {
         }
         let arn = json!({ "EventBusName": "arn:aws:events:us-east-1:000000000000:event-bus/bus" });
         assert!(entry(&arn).accept("bus", Uuid::nil(), Doors::default().now()).is_ok());
+    }
+
+    /// Answers every invocation with an error.
+    struct Fails;
+
+    impl runtime::Function for Fails {
+        fn invoke<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<String, runtime::InvocationError>> {
+            Box::pin(async { Err(runtime::InvocationError::work(std::io::Error::other("as a test wants it"))) })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_function_that_fails_on_an_event_is_tried_three_times_by_lambdas_waits() {
+        let (runner, _handle) = crate::test::runner([("notify", Box::new(Fails) as _)]);
+        let now = runner.host.doors.now();
+        let put = move |transaction: &Transaction<'_>| {
+            let rule = "notify/WorthATextMessage";
+            Job::put(transaction, QUEUE, NewJob { rule, message_group: "1", body: "{}".to_owned() }, now)
+        };
+        let mut job = runner.host.store.transaction(put).await.unwrap();
+        let deliveries = Deliveries { first_retry: first_retry(&Environment::default()).unwrap(), runner };
+        for (attempts, minutes) in [(0, Some(1)), (1, Some(2)), (2, None)] {
+            job.attempts = attempts;
+            match deliveries.attempt(&job).await {
+                Attempt::PutOff { wait, .. } => assert_eq!(Some(wait), minutes.map(Duration::from_mins), "{attempts}"),
+                Attempt::Fatal(_) => assert_eq!(minutes, None, "{attempts}"),
+                other => panic!("{other:?} after {attempts}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_wait_for_a_retry_can_be_set_and_is_refused_by_name() {
+        let read = |text: &str| first_retry(&Environment::default().with(RETRY_SECONDS, text));
+        assert_eq!(read("0").unwrap(), Duration::ZERO);
+        for wrong in ["-1", "1.5", "soon"] {
+            assert!(read(wrong).unwrap_err().to_string().contains(RETRY_SECONDS), "{wrong}");
+        }
     }
 }

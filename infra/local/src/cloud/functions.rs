@@ -6,9 +6,14 @@ use stand_in_host::Shutdown;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The timeout of a function that runs elsewhere. It is long because the first invocation waits for the compilation.
 const REMOTE_TIMEOUT: Duration = Duration::from_mins(10);
+
+/// The invocations for clients of the HTTP API that are in flight at once. Further requests wait for their turn. Each
+/// may need a few connections, so that this bounds the open files.
+const FOR_CLIENTS: usize = 16;
 
 type Make = fn(&Environment) -> Result<Box<dyn Function>, ConfigError>;
 
@@ -85,7 +90,7 @@ impl InvokeError {
 pub(crate) struct Functions(Arc<Place>);
 
 enum Place {
-    Here { functions: BTreeMap<&'static str, Here>, shutdown: Shutdown },
+    Here { functions: BTreeMap<&'static str, Here>, for_clients: Arc<Semaphore>, shutdown: Shutdown },
     Elsewhere { client: reqwest::Client, url: String },
 }
 
@@ -113,7 +118,12 @@ impl Functions {
             let function = make(environment).map_err(|cause| FunctionError::Config { name, cause })?;
             functions.insert(name, Here { function: Arc::from(function), timeout: settings.timeout });
         }
-        Ok(Self(Arc::new(Place::Here { functions, shutdown })))
+        Ok(Self::of_this_process(functions, shutdown))
+    }
+
+    fn of_this_process(functions: BTreeMap<&'static str, Here>, shutdown: Shutdown) -> Self {
+        let for_clients = Arc::new(Semaphore::new(FOR_CLIENTS));
+        Self(Arc::new(Place::Here { functions, for_clients, shutdown }))
     }
 
     /// Connects to the functions of a running `cargo lambda watch`.
@@ -125,26 +135,54 @@ impl Functions {
         Ok(Self(Arc::new(Place::Elsewhere { client, url: url.trim_end_matches('/').to_owned() })))
     }
 
-    /// Invokes a function with an event's JSON text, and returns the response's. As in AWS, an invocation that has
-    /// begun in this process runs to its end, even if the caller no longer waits for it.
+    /// Returns whether the functions run in another process.
+    pub(crate) fn are_elsewhere(&self) -> bool {
+        matches!(self.0.as_ref(), Place::Elsewhere { .. })
+    }
+
+    /// Waits for the turn of a client's request, if the functions run in this process.
+    pub(crate) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        match self.0.as_ref() {
+            Place::Here { for_clients, .. } => Arc::clone(for_clients).acquire_owned().await.ok(),
+            Place::Elsewhere { .. } => None,
+        }
+    }
+
+    /// Invokes a function with an event's JSON text, and returns the response's.
     ///
     /// # Errors
     /// [`InvokeError`] if there is no response.
     pub(crate) async fn invoke(&self, name: &str, event: String) -> Result<String, InvokeError> {
+        self.invoke_in_turn(name, event, None).await
+    }
+
+    /// Invokes a function as [`Functions::invoke`] does. As in AWS, an invocation that has begun in this process runs
+    /// to its end, even if the caller no longer waits for it; `turn` ends with it.
+    ///
+    /// # Errors
+    /// [`InvokeError`] if there is no response.
+    pub(crate) async fn invoke_in_turn(
+        &self,
+        name: &str,
+        event: String,
+        turn: Option<OwnedSemaphorePermit>,
+    ) -> Result<String, InvokeError> {
         match self.0.as_ref() {
-            Place::Here { functions, shutdown } => {
+            Place::Here { functions, shutdown, .. } => {
                 let Here { function, timeout } =
                     functions.get(name).ok_or_else(|| InvokeError::Unknown(name.to_owned()))?;
                 let (function, timeout, shutdown) = (Arc::clone(function), *timeout, shutdown.clone());
                 // A separate task, so that a panic stays within it.
                 let invocation = tokio::spawn(async move {
-                    tokio::select! {
+                    let answer = tokio::select! {
                         answer = tokio::time::timeout(timeout, function.invoke(&event)) => match answer {
                             Ok(answer) => answer.map_err(|error| failed(&error)),
                             Err(_) => Err(InvokeError::TimedOut),
                         },
                         () = shutdown.halted() => Err(InvokeError::Stopping),
-                    }
+                    };
+                    drop(turn);
+                    answer
                 });
                 match invocation.await {
                     Ok(answer) => answer,
@@ -166,6 +204,20 @@ impl Functions {
 
 fn failed(error: &InvocationError) -> InvokeError {
     InvokeError::Failed(error.to_string())
+}
+
+#[cfg(test)]
+impl Functions {
+    /// Builds the functions from these, by name, instead of the deployed ones.
+    pub(crate) fn of(
+        functions: impl IntoIterator<Item = (&'static str, Box<dyn Function>)>,
+        shutdown: Shutdown,
+    ) -> Self {
+        let here =
+            |function: Box<dyn Function>| Here { function: Arc::from(function), timeout: Duration::from_secs(9) };
+        let functions = functions.into_iter().map(|(name, function)| (name, here(function))).collect();
+        Self::of_this_process(functions, shutdown)
+    }
 }
 
 #[cfg(test)]
@@ -215,7 +267,7 @@ mod tests {
 
     fn only(function: impl Function, timeout: Duration, shutdown: Shutdown) -> Functions {
         let here = Here { function: Arc::new(function), timeout };
-        Functions(Arc::new(Place::Here { functions: BTreeMap::from([("it", here)]), shutdown }))
+        Functions::of_this_process(BTreeMap::from([("it", here)]), shutdown)
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 /// The template's text, embedded at build time, so that the runner needs no file at run time.
@@ -92,19 +93,89 @@ impl Table {
 pub(crate) struct FunctionSettings {
     /// The timeout of one invocation.
     pub(crate) timeout: Duration,
+    /// The retries of an invocation that nobody waits for.
+    pub(crate) asynchronous: AsynchronousInvocation,
+}
+
+/// How long Lambda tries an invocation that nobody waits for, such as that with an event of the bus. The default is
+/// Lambda's
+/// (<https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionEventInvokeConfig.html>).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct AsynchronousInvocation {
+    /// The number of retries after a failure, at most two.
+    #[serde(rename = "MaximumRetryAttempts")]
+    pub(crate) retries: u32,
+    /// The maximum age of an event for another try, in seconds.
+    #[serde(rename = "MaximumEventAgeInSeconds")]
+    maximum_age: u64,
+}
+
+impl AsynchronousInvocation {
+    /// Returns the maximum age of an event for another try.
+    pub(crate) fn maximum_age(&self) -> Duration {
+        Duration::from_secs(self.maximum_age)
+    }
+}
+
+impl Default for AsynchronousInvocation {
+    fn default() -> Self {
+        Self { retries: 2, maximum_age: 6 * 60 * 60 }
+    }
 }
 
 /// One route of the HTTP API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Route {
-    /// The HTTP method.
-    pub(crate) method: Method,
-    /// The path, with parameters in braces.
+    /// The methods that it takes.
+    pub(crate) methods: Methods,
+    /// The path, with parameters in braces. A last parameter with a plus sign, such as `{proxy+}`, is the rest of the
+    /// path.
     pub(crate) path: String,
     /// The name of the function that handles it.
     pub(crate) function: String,
     /// Whether a caller needs a token.
     pub(crate) authorized: bool,
+}
+
+impl Route {
+    /// Returns the route's key, such as `GET /payment-requests/{id}` or `ANY /p/{proxy+}`.
+    pub(crate) fn key(&self) -> String {
+        format!("{} {}", self.methods, self.path)
+    }
+}
+
+/// The methods that a route takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Methods {
+    /// Every method that has no route of its own.
+    Any,
+    /// One method.
+    One(Method),
+}
+
+impl Methods {
+    fn read(text: &str) -> Option<Self> {
+        let text = text.to_ascii_uppercase();
+        if text == "ANY" { Some(Self::Any) } else { text.parse().ok().map(Self::One) }
+    }
+
+    /// Returns whether a request with this method is one of the route's.
+    pub(crate) fn contains(&self, method: &Method) -> bool {
+        match self {
+            Self::Any => true,
+            Self::One(one) => one == method,
+        }
+    }
+}
+
+impl fmt::Display for Methods {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => formatter.write_str("ANY"),
+            Self::One(method) => method.fmt(formatter),
+        }
+    }
 }
 
 /// A function that is invoked on a schedule.
@@ -140,9 +211,8 @@ pub(crate) struct Rule {
     pub(crate) pattern: Pattern,
     /// The target of matched events.
     pub(crate) target: Target,
-    /// The number of retries of a failing delivery.
-    pub(crate) retries: u32,
-    /// The maximum age of an event for another retry.
+    /// For how long the bus offers an event to a target that cannot be reached. What the target makes of the event does
+    /// not concern the bus.
     pub(crate) maximum_age: Duration,
 }
 
@@ -178,7 +248,7 @@ pub(crate) struct Cors {
 /// [`TemplateError`] if the template cannot be parsed, or contains something that one machine cannot emulate.
 pub fn routes() -> Result<Vec<String>, TemplateError> {
     let routes = Template::embedded()?.routes;
-    Ok(routes.iter().map(|route| format!("{} {}", route.method, route.path)).collect())
+    Ok(routes.iter().map(Route::key).collect())
 }
 
 impl Template {
@@ -222,14 +292,14 @@ impl Template {
             let unsupported = |reason| Err(resource.unsupported(reason));
             match source {
                 EventSource::HttpApi(api) => {
-                    let Ok(method) = api.method.to_ascii_uppercase().parse::<Method>() else {
+                    let Some(methods) = Methods::read(&api.method) else {
                         return unsupported("a route's method is not an HTTP method");
                     };
-                    if method.as_str() == "ANY" || api.path.contains("+}") || !api.path.starts_with('/') {
-                        return unsupported("a route accepts any method or a path of any length");
+                    if !is_route_path(&api.path) {
+                        return unsupported("a route's path is not one that an HTTP API accepts");
                     }
                     let authorized = api.auth.is_none_or(|auth| auth.authorizer != "NONE");
-                    self.routes.push(Route { method, path: api.path, function: function.clone(), authorized });
+                    self.routes.push(Route { methods, path: api.path, function: function.clone(), authorized });
                 }
                 EventSource::Schedule(schedule) => {
                     let Some(every) = rate(&schedule.schedule) else {
@@ -256,13 +326,13 @@ impl Template {
                     name: format!("{function}/{event}"),
                     pattern: Pattern::from_value(&rule.pattern).map_err(|cause| resource.pattern_error(cause))?,
                     target: Target::Function(function.clone()),
-                    retries: rule.retry_policy.maximum_retry_attempts,
                     maximum_age: Duration::from_secs(rule.retry_policy.maximum_event_age_in_seconds),
                 }),
             }
         }
         let timeout = Duration::from_secs(properties.timeout.unwrap_or(default_timeout));
-        self.functions.insert(function, FunctionSettings { timeout });
+        let asynchronous = properties.event_invoke_config;
+        self.functions.insert(function, FunctionSettings { timeout, asynchronous });
         Ok(())
     }
 }
@@ -308,9 +378,15 @@ fn rule_of_its_own(resource: &Named<'_>) -> Result<Rule, TemplateError> {
         name: resource.id.to_owned(),
         pattern: Pattern::from_value(&properties.event_pattern).map_err(|cause| resource.pattern_error(cause))?,
         target: Target::DeadLetters,
-        retries: policy.maximum_retry_attempts,
         maximum_age: Duration::from_secs(policy.maximum_event_age_in_seconds),
     })
+}
+
+/// Returns whether an HTTP API accepts a route with this path: it begins with a slash and ends with none, and only its
+/// last segment may stand for the rest of a path.
+fn is_route_path(path: &str) -> bool {
+    let mut above = path.rsplit('/').skip(1);
+    path.starts_with('/') && (path == "/" || !path.ends_with('/')) && !above.any(|segment| segment.ends_with("+}"))
 }
 
 /// Parses a rate expression such as `rate(1 minute)` into the time between two runs.
@@ -461,6 +537,8 @@ struct FunctionProperties {
     #[serde(default)]
     timeout: Option<u64>,
     #[serde(default)]
+    event_invoke_config: AsynchronousInvocation,
+    #[serde(default)]
     events: BTreeMap<String, EventSource>,
 }
 
@@ -533,14 +611,13 @@ struct RuleEvent {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct RetryPolicy {
-    maximum_retry_attempts: u32,
     maximum_event_age_in_seconds: u64,
 }
 
-/// The defaults of EventBridge.
+/// The default of EventBridge.
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { maximum_retry_attempts: 185, maximum_event_age_in_seconds: 86_400 }
+        Self { maximum_event_age_in_seconds: 86_400 }
     }
 }
 
@@ -548,8 +625,8 @@ impl Default for RetryPolicy {
 mod tests {
     use super::*;
 
-    fn route(template: &Template, method: &str, path: &str) -> Route {
-        template.routes.iter().find(|route| route.method == method && route.path == path).cloned().unwrap()
+    fn route(template: &Template, key: &str) -> Route {
+        template.routes.iter().find(|route| route.key() == key).cloned().unwrap()
     }
 
     #[test]
@@ -558,15 +635,19 @@ mod tests {
         let names: Vec<_> = template.functions.keys().map(String::as_str).collect();
         let all = "cancel create delivery-report desk expire link-click notify payment-webhook publish query refund";
         assert_eq!(names.join(" "), all);
-        assert_eq!(template.routes.len(), 17);
-        assert!(route(&template, "POST", "/payment-requests").authorized);
-        assert!(!route(&template, "HEAD", "/p/{token}").authorized);
+        assert_eq!(template.routes.len(), 19);
+        assert!(route(&template, "POST /payment-requests").authorized);
+        assert!(!route(&template, "HEAD /p/{token}").authorized);
+        assert_eq!(route(&template, "ANY /p/{proxy+}").methods, Methods::Any);
         assert_eq!(template.schedules, [Schedule { function: "expire".to_owned(), every: Duration::from_mins(1) }]);
         assert_eq!(template.stream_consumers.len(), 2);
         assert!(template.rules.iter().any(|rule| rule.target == Target::DeadLetters));
         assert_eq!(template.cors.allow_methods, ["GET", "POST"]);
         assert_eq!(template.table.ttl_attribute, "ttl");
         assert_eq!(template.functions.get("expire").map(|f| f.timeout), Some(Duration::from_secs(90)));
+        let tries = |name| template.functions.get(name).map(|f| (f.asynchronous.retries, f.asynchronous.maximum_age));
+        assert_eq!(tries("notify"), Some((2, 21_600)));
+        assert_eq!(tries("expire"), Some((0, 60)));
     }
 
     #[test]
@@ -592,7 +673,9 @@ mod tests {
             ("rate(1 minute)", "cron(0 * * * ? *)"),
             ("status: [refund_due]", "status: [{ wildcard: \"re*\" }]"),
             ("Type: Schedule", "Type: SNS"),
-            ("Method: HEAD", "Method: ANY"),
+            ("Method: HEAD", "Method: H EAD"),
+            ("/p/{proxy+}", "/p/{proxy+}/x"),
+            ("Path: /p,", "Path: /p/,"),
             ("StartingPosition: TRIM_HORIZON", "StartingPosition: LATEST"),
             ("Id: DeadLetters", "Id: SomethingElse"),
         ] {

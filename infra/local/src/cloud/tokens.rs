@@ -13,7 +13,6 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use runtime::Environment;
-use runtime::problem::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use stand_in_host::Doors;
@@ -138,17 +137,12 @@ impl Tokens {
         Ok(token)
     }
 
-    /// Verifies a token, and returns its claims as text, as the HTTP API's authorizer passes them on.
-    ///
-    /// # Errors
-    /// [`Problem::Unauthenticated`] if this provider did not issue the token, or if it is not valid now.
-    pub(super) fn verify(&self, token: &str) -> Result<Map<String, Value>, ProblemResponse> {
-        let verified = jsonwebtoken::decode::<Map<String, Value>>(token, &self.public, &self.validation);
-        let claims = verified.map_err(|_| Problem::Unauthenticated)?.claims;
-        if !holds_at(self.doors.now().as_milliseconds() / 1000, &claims) {
-            return Err(Problem::Unauthenticated.into());
-        }
-        Ok(claims.into_iter().map(|(name, value)| (name, Value::String(as_text(value)))).collect())
+    /// Verifies a token, and returns its claims as text, as the HTTP API's authorizer passes them on. Returns `None` if
+    /// this provider did not issue the token, or if it is not valid now.
+    pub(super) fn verify(&self, token: &str) -> Option<Map<String, Value>> {
+        let claims = jsonwebtoken::decode::<Map<String, Value>>(token, &self.public, &self.validation).ok()?.claims;
+        holds_at(self.doors.now().as_milliseconds() / 1000, &claims)
+            .then(|| claims.into_iter().map(|(name, value)| (name, Value::String(as_text(value)))).collect())
     }
 }
 
@@ -264,7 +258,7 @@ mod tests {
     fn only_a_current_token_of_our_issuer_and_audience_is_valid() {
         let tokens = tokens();
         let now = Doors::default().now().as_milliseconds() / 1000;
-        assert!(tokens.verify(&tokens.sign(&claims(&[])).unwrap()).is_ok());
+        assert!(tokens.verify(&tokens.sign(&claims(&[])).unwrap()).is_some());
         for changed in [
             ("iss", json!("someone else")),
             ("aud", json!("something else")),
@@ -274,7 +268,7 @@ mod tests {
             ("exp", json!("soon")),
         ] {
             assert!(
-                tokens.verify(&tokens.sign(&claims(std::slice::from_ref(&changed))).unwrap()).is_err(),
+                tokens.verify(&tokens.sign(&claims(std::slice::from_ref(&changed))).unwrap()).is_none(),
                 "{changed:?}"
             );
         }
@@ -287,7 +281,7 @@ mod tests {
             let tokens = tokens_at(Doors::new(clock.clone(), NoneNeeded));
             let token = tokens.mint(Bearer::default()).unwrap().text;
             clock.0.fetch_add(later, Ordering::Relaxed);
-            assert_eq!(tokens.verify(&token).is_ok(), holds, "{later}");
+            assert_eq!(tokens.verify(&token).is_some(), holds, "{later}");
         }
     }
 
@@ -295,7 +289,7 @@ mod tests {
     fn a_changed_token_is_invalid() {
         let (ours, theirs) = (tokens(), tokens());
         let token = ours.sign(&claims(&[])).unwrap();
-        assert!(theirs.verify(&token).is_err());
+        assert!(theirs.verify(&token).is_none());
         let (signed, signature) = token.rsplit_once('.').unwrap();
         let (_, payload) = signed.split_once('.').unwrap();
         let none = URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#);
@@ -310,7 +304,7 @@ mod tests {
             format!("{}.{other}.{signature}", signed.split_once('.').unwrap().0),
             format!("{signed}.{}", "A".repeat(signature.len())),
         ] {
-            assert!(ours.verify(&forged).is_err(), "{forged}");
+            assert!(ours.verify(&forged).is_none(), "{forged}");
         }
     }
 
@@ -320,7 +314,7 @@ mod tests {
         let file = directory.path().join("signing-key");
         let token =
             Tokens::new(Some(&file), &Environment::default(), Doors::default()).unwrap().sign(&claims(&[])).unwrap();
-        assert!(Tokens::new(Some(&file), &Environment::default(), Doors::default()).unwrap().verify(&token).is_ok());
+        assert!(Tokens::new(Some(&file), &Environment::default(), Doors::default()).unwrap().verify(&token).is_some());
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;

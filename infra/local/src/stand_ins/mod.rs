@@ -13,13 +13,15 @@ use stripe_stand_in::StripeStandIn;
 struct Role {
     /// The variable that names the party.
     variable: &'static str,
-    /// The available stand-ins. The first is the default for an unknown or missing name.
+    /// The available stand-ins. The first is the default for a missing name.
     stand_ins: &'static [&'static dyn StandIn],
+    /// Whether the first stand-in takes the place of any other party as well. Otherwise an unknown name is an error.
+    replaces_others: bool,
 }
 
 const ROLES: [Role; 2] = [
-    Role { variable: "PAYMENT_PROVIDER", stand_ins: &[&SandboxStandIn, &StripeStandIn] },
-    Role { variable: "CHANNEL", stand_ins: &[&PhoneStandIn] },
+    Role { variable: "PAYMENT_PROVIDER", stand_ins: &[&SandboxStandIn, &StripeStandIn], replaces_others: false },
+    Role { variable: "CHANNEL", stand_ins: &[&PhoneStandIn], replaces_others: true },
 ];
 
 /// The stand-ins of one run of the runner.
@@ -27,13 +29,21 @@ pub(crate) struct StandIns(Vec<&'static dyn StandIn>);
 
 impl StandIns {
     /// Selects one stand-in for each role, unless the functions are configured to call the real party.
-    pub(crate) fn choose(given: &Environment) -> Self {
-        let chosen = ROLES.iter().filter_map(|role| {
+    ///
+    /// # Errors
+    /// [`ConfigError`] if a variable names a party that does not exist.
+    pub(crate) fn choose(given: &Environment) -> Result<Self, ConfigError> {
+        let mut chosen = Vec::new();
+        for role in &ROLES {
             let named = given.get(role.variable);
             let stand_in = role.stand_ins.iter().find(|stand_in| Some(stand_in.name()) == named);
-            stand_in.or(role.stand_ins.first()).copied().filter(|stand_in| !stand_in.is_elsewhere(given))
-        });
-        Self(chosen.collect())
+            if stand_in.is_none() && named.is_some() && !role.replaces_others {
+                let known: Vec<_> = role.stand_ins.iter().map(|stand_in| stand_in.name()).collect();
+                return Err(Environment::invalid(role.variable, &known.join(" or ")));
+            }
+            chosen.extend(stand_in.or(role.stand_ins.first()).filter(|stand_in| !stand_in.is_elsewhere(given)));
+        }
+        Ok(Self(chosen))
     }
 
     /// Adds the variables by which the functions find the stand-ins.
@@ -63,7 +73,7 @@ mod tests {
     use adapters::ProviderName;
 
     fn chosen(given: &Environment) -> Vec<&'static str> {
-        StandIns::choose(given).0.iter().map(|stand_in| stand_in.name()).collect()
+        StandIns::choose(given).unwrap().0.iter().map(|stand_in| stand_in.name()).collect()
     }
 
     #[test]
@@ -78,9 +88,18 @@ mod tests {
         let named = |provider| Environment::default().with("PAYMENT_PROVIDER", provider);
         assert_eq!(chosen(&Environment::default()), ["sandbox", "webhook"]);
         assert_eq!(chosen(&named("sandbox")), ["sandbox", "webhook"]);
-        assert_eq!(chosen(&named("another")), ["sandbox", "webhook"]);
         assert_eq!(chosen(&named("stripe")), ["stripe", "webhook"]);
         assert_eq!(chosen(&named("stripe").with("STRIPE_API_URL", "https://api.stripe.com")), ["webhook"]);
         assert_eq!(chosen(&Environment::default().with("CHANNEL", "sms")), ["sandbox", "webhook"]);
+    }
+
+    #[test]
+    fn a_provider_that_does_not_exist_is_refused_by_name() {
+        for wrong in ["another", "Stripe", " "] {
+            let refused = StandIns::choose(&Environment::default().with("PAYMENT_PROVIDER", wrong)).err().unwrap();
+            let expected = "the environment variable PAYMENT_PROVIDER";
+            assert!(refused.to_string().starts_with(expected), "{refused}");
+            assert!(refused.to_string().contains("sandbox or stripe"), "{refused}");
+        }
     }
 }

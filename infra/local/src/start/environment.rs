@@ -18,12 +18,11 @@ pub(super) fn for_functions(
     stand_ins: &StandIns,
     dynamodb: &str,
 ) -> Result<Environment, ConfigError> {
-    let base = &host.base_url;
     Ok(stand_ins
         .configure(host, given)?
         .or("TABLE_NAME", TABLE_NAME)
         .or("EVENT_BUS_NAME", EVENT_BUS_NAME)
-        .or("PUBLIC_BASE_URL", base)
+        .or("PUBLIC_BASE_URL", &host.base_url)
         .or("SIGN_IN", "local")
         // The functions must not reach any real AWS account that this machine has access to.
         .with("AWS_REGION", REGION)
@@ -31,7 +30,7 @@ pub(super) fn for_functions(
         .with("AWS_SECRET_ACCESS_KEY", "local")
         .with("AWS_SESSION_TOKEN", "")
         .with("AWS_ENDPOINT_URL_DYNAMODB", dynamodb)
-        .with("AWS_ENDPOINT_URL_EVENTBRIDGE", format!("{base}/local/aws/events")))
+        .with("AWS_ENDPOINT_URL_EVENTBRIDGE", format!("{}/local/aws/events", host.own_url)))
 }
 
 #[cfg(test)]
@@ -44,13 +43,14 @@ mod tests {
         let (_handle, shutdown) = ShutdownHandle::new();
         let host = Host {
             base_url: "http://127.0.0.1:1".to_owned(),
+            own_url: "http://127.0.0.1:3".to_owned(),
             functions_elsewhere,
             store: DurableStore::open(None).unwrap(),
             doors: Doors::default(),
             client: stand_in_host::client(Duration::from_secs(1)).unwrap(),
             shutdown,
         };
-        let stand_ins = StandIns::choose(&given);
+        let stand_ins = StandIns::choose(&given).unwrap();
         for_functions(given, &host, &stand_ins, "http://127.0.0.1:2").unwrap()
     }
 
@@ -71,7 +71,7 @@ mod tests {
         assert_eq!(environment.get("PUBLIC_BASE_URL"), Some("https://pay.example.com"));
         assert_eq!(environment.get("SANDBOX_WEBHOOK_SECRET"), Some("whsec_given"));
         assert_eq!(environment.get("AWS_ACCESS_KEY_ID"), Some("local"));
-        assert_eq!(environment.get("SANDBOX_PROVIDER_URL"), Some("http://127.0.0.1:1/sandbox"));
+        assert_eq!(environment.get("SANDBOX_PROVIDER_URL"), Some("http://127.0.0.1:3/sandbox"));
     }
 
     #[test]
@@ -93,7 +93,7 @@ mod tests {
     fn stripe_has_a_stand_in_unless_its_address_is_set() {
         let stripe = Environment::default().with("PAYMENT_PROVIDER", "stripe");
         let here = made(stripe.clone(), false);
-        assert_eq!(here.get("STRIPE_API_URL"), Some("http://127.0.0.1:1/stripe"));
+        assert_eq!(here.get("STRIPE_API_URL"), Some("http://127.0.0.1:3/stripe"));
         assert_eq!(here.get("STRIPE_CHECKOUT_ORIGIN"), Some("http://127.0.0.1:1"));
         assert_eq!(here.get("SANDBOX_WEBHOOK_SECRET"), None);
 

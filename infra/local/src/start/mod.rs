@@ -12,7 +12,7 @@ use crate::cloud::dynamodb::{self, DatabaseError, Embedded};
 use crate::cloud::functions::{FunctionError, Functions};
 use crate::cloud::template::{Template, TemplateError};
 use crate::cloud::{self, CloudError};
-use crate::listener::{ClientAddress, Listener};
+use crate::listener::Listener;
 use crate::pages;
 use crate::runner::Runner;
 use crate::stand_ins::StandIns;
@@ -20,13 +20,17 @@ use axum::Router;
 use runtime::problem::Problem;
 use runtime::{ConfigError, Environment};
 use stand_in_host::web::ProblemResponse;
-use stand_in_host::{DurableStore, DurableStoreError, Host, Shutdown, ShutdownHandle, StandInError};
+use stand_in_host::{DurableStore, DurableStoreError, Host, ShutdownHandle, StandInError};
 use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// The grace period for work in flight when the runner stops.
 const DRAIN: Duration = Duration::from_secs(3);
+/// The connections of clients that are open at once. With the connections that their requests need within the process,
+/// and with those that are kept for later, the runner stays far below 512 open files.
+const CONNECTIONS: usize = 64;
 /// The timeout of a call to one of the runner's own services.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -94,8 +98,12 @@ pub async fn start(options: Options) -> Result<Local, StartError> {
     let template = Arc::new(Template::embedded()?);
     let lock = options.data_dir.as_deref().map(data_dir::claim).transpose()?;
     let cannot_listen = |cause| StartError::Listen { port: options.port, cause };
-    let listener = Listener::bind(options.port).await.map_err(cannot_listen)?;
+    let listener = Listener::bind(options.port, CONNECTIONS).await.map_err(cannot_listen)?;
     let base_url = format!("http://{}", listener.address().map_err(cannot_listen)?);
+    // Calls within the process are as few as the requests and deliveries that make them.
+    let cannot_listen = |cause| StartError::Listen { port: 0, cause };
+    let own_listener = Listener::bind(0, Semaphore::MAX_PERMITS).await.map_err(cannot_listen)?;
+    let own_url = format!("http://{}", own_listener.address().map_err(cannot_listen)?);
 
     let table_name = options.environment.get("TABLE_NAME").unwrap_or(dynamodb::TABLE_NAME);
     let embedded = Embedded::with_table(options.data_dir.as_deref(), table_name, &template.table, &doors).await?;
@@ -104,13 +112,14 @@ pub async fn start(options: Options) -> Result<Local, StartError> {
     let (shutdown_handle, shutdown) = ShutdownHandle::new();
     let host = Host {
         base_url: base_url.clone(),
+        own_url,
         functions_elsewhere: options.lambda.is_some(),
         store: opened.map_err(DurableStoreError::from)??,
         doors,
         client: stand_in_host::client(CALL_TIMEOUT)?,
         shutdown: shutdown.clone(),
     };
-    let stand_ins = StandIns::choose(&options.environment);
+    let stand_ins = StandIns::choose(&options.environment)?;
     let environment = environment::for_functions(options.environment, &host, &stand_ins, &embedded.url)?;
     let functions = match &options.lambda {
         None => Functions::here(&template.functions, &environment, shutdown.clone())?,
@@ -126,7 +135,8 @@ pub async fn start(options: Options) -> Result<Local, StartError> {
         database_url: embedded.url.clone(),
     };
     let router = assemble(&runner, &stand_ins).await?;
-    serve(listener, router, &shutdown);
+    shutdown.spawn(listener.serve(router.clone(), shutdown.clone()));
+    shutdown.spawn(own_listener.serve(router, shutdown.clone()));
     Ok(Local { base_url, environment: runner.environment, embedded, shutdown: shutdown_handle, _lock: lock })
 }
 
@@ -138,17 +148,6 @@ async fn assemble(runner: &Runner, stand_ins: &StandIns) -> Result<Router, Start
     let own = pages::router().merge(cloud.own_routes).merge(stand_ins);
     let own = own.method_not_allowed_fallback(async || ProblemResponse(Problem::NotFound));
     Ok(own.fallback_service(cloud.http_api))
-}
-
-fn serve(listener: Listener, router: Router, shutdown: &Shutdown) {
-    let service = router.into_make_service_with_connect_info::<ClientAddress>();
-    let draining = shutdown.clone();
-    shutdown.spawn(async move {
-        let served = axum::serve(listener, service).with_graceful_shutdown(async move { draining.draining().await });
-        if let Err(error) = served.await {
-            tracing::error!(%error, "no longer listening");
-        }
-    });
 }
 
 impl Local {
@@ -182,12 +181,22 @@ impl Local {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
+    use stand_in_host::Doors;
     use std::io::{Read, Write};
     use std::path::Path;
 
     fn options(directory: Option<&Path>) -> Options {
         let data_dir = directory.map(Path::to_path_buf);
         Options { port: 0, data_dir, lambda: None, environment: Environment::default() }
+    }
+
+    /// A clock that stands still, so that a rate limit admits nothing new.
+    struct Standing;
+
+    impl domain::Clock for Standing {
+        fn now(&self) -> domain::Timestamp {
+            "2026-01-05T10:00:00Z".parse().unwrap()
+        }
     }
 
     async fn create(local: &Local) -> reqwest::Response {
@@ -247,19 +256,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_gateway_rejects_calls_with_problems() {
+    async fn the_gateway_answers_what_no_function_answers() {
         let environment = Environment::default().with("ALLOWED_ORIGINS", "https://desk.example.com");
         let local = start(Options { environment, ..options(None) }).await.unwrap();
         let client = stand_in_host::client(CALL_TIMEOUT).unwrap();
         let url = |path: &str| format!("{}{path}", local.base_url());
+        for (request, status, message) in [
+            (client.get(url("/payment-requests")), 401, "Unauthorized"),
+            (client.get(url("/payment-requests")).bearer_auth("a.b.c"), 401, "Unauthorized"),
+            (client.put(url("/payment-requests")), 404, "Not Found"),
+            (client.post(url("/webhooks/sandbox")).body(vec![b'x'; 11 * 1024 * 1024]), 413, "Request Entity Too Large"),
+            (client.post(url("/webhooks/sandbox")).body(vec![b'x'; 7 * 1024 * 1024]), 413, "Request Entity Too Large"),
+            (client.get(url(&format!("/p/{}", "x".repeat(10_241)))), 431, "Request Header Fields Too Large"),
+            (client.get(url("/p/x")).header("x", "x".repeat(10_241)), 431, "Request Header Fields Too Large"),
+        ] {
+            let response = request.send().await.unwrap();
+            assert_eq!(response.status(), status);
+            assert_eq!(response.headers()["content-type"], "application/json");
+            assert_eq!(response.headers().contains_key("www-authenticate"), status == 401);
+            assert_eq!(response.json::<Value>().await.unwrap(), json!({ "message": message }));
+        }
+        // The runner's own routes are no part of the API.
         for (request, status, code) in [
-            (client.get(url("/payment-requests")), 401, "unauthenticated"),
-            (client.get(url("/payment-requests")).bearer_auth("a.b.c"), 401, "unauthenticated"),
-            (client.put(url("/payment-requests")), 404, "not_found"),
             (client.get(url("/local/token")), 404, "not_found"),
-            (client.post(url("/webhooks/sandbox")).body(vec![b'x'; 11 * 1024 * 1024]), 413, "body_too_large"),
             (client.post(url("/local/token")).body("{"), 400, "malformed_body"),
-            (client.get(url(&format!("/p/{}", "x".repeat(61_000)))), 422, "validation_failed"),
         ] {
             let response = request.send().await.unwrap();
             assert_eq!(response.status(), status);
@@ -279,7 +299,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn malformed_http_gets_a_problem_too() {
+    async fn a_call_over_the_rate_limit_gets_a_429() {
+        let environment = Environment::default().with("REQUESTS_PER_SECOND", "1").with("REQUEST_BURST", "1");
+        let environment = environment.with_doors(Doors::new(Standing, domain::SystemRandomness));
+        let local = start(Options { environment, ..options(None) }).await.unwrap();
+        let client = stand_in_host::client(CALL_TIMEOUT).unwrap();
+        for status in [404, 429] {
+            let response = client.get(format!("{}/p/x", local.base_url())).send().await.unwrap();
+            assert_eq!(response.status(), status);
+        }
+        local.stop().await;
+    }
+
+    #[tokio::test]
+    async fn malformed_http_gets_a_message_too() {
         let local = start(options(None)).await.unwrap();
         let authority = local.base_url().trim_start_matches("http://").to_owned();
         let answers = tokio::task::spawn_blocking(move || {
@@ -295,8 +328,8 @@ mod tests {
         for answer in answers.await.unwrap() {
             assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
             let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-            assert!(head.contains("application/problem+json"), "{answer}");
-            assert_eq!(serde_json::from_str::<Value>(body).unwrap()["code"], "malformed_body");
+            assert!(head.contains("content-type: application/json"), "{answer}");
+            assert!(serde_json::from_str::<Value>(body).unwrap()["message"].is_string(), "{answer}");
         }
         local.stop().await;
     }
@@ -309,8 +342,15 @@ mod tests {
         assert!(matches!(taken, Err(StartError::Listen { .. })));
         local.stop().await;
 
-        let environment = Environment::default().with("LINK_TTL_SECONDS", "soon");
-        let error = start(Options { environment, ..options(None) }).await.err().unwrap().to_string();
-        assert!(error.contains("LINK_TTL_SECONDS"), "{error}");
+        for (name, value) in [
+            ("LINK_TTL_SECONDS", "soon"),
+            ("PAYMENT_PROVIDER", "another"),
+            ("REQUESTS_PER_SECOND", "many"),
+            ("FUNCTION_RETRY_SECONDS", "soon"),
+        ] {
+            let environment = Environment::default().with(name, value);
+            let error = start(Options { environment, ..options(None) }).await.err().unwrap().to_string();
+            assert!(error.contains(name), "{error}");
+        }
     }
 }

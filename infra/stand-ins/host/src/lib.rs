@@ -24,8 +24,11 @@ use std::time::Duration;
 /// The process that runs the stand-ins, as far as they depend on it. Clones refer to the same host.
 #[derive(Clone)]
 pub struct Host {
-    /// The base URL of the process, without a trailing slash.
+    /// The base URL of the process for everybody else, without a trailing slash.
     pub base_url: String,
+    /// The base URL for calls within the process, without a trailing slash. It has the same routes, and a listener of
+    /// its own: a call that a request waits for must not wait behind other requests.
+    pub own_url: String,
     /// Whether the functions run in another process, with secrets agreed in advance.
     pub functions_elsewhere: bool,
     /// The store for data that outlives the process.
@@ -43,7 +46,7 @@ impl Host {
     /// process.
     #[must_use]
     pub fn function_url(&self, environment: &Environment, variable: &str, path: &str) -> String {
-        environment.get(variable).map_or_else(|| format!("{}{path}", self.base_url), str::to_owned)
+        environment.get(variable).map_or_else(|| format!("{}{path}", self.own_url), str::to_owned)
     }
 
     /// Returns a webhook secret for a variable that is not set: a random one, or `agreed` if the functions run

@@ -49,7 +49,7 @@ impl StandIn for SandboxStandIn {
         Ok(given
             .or("SANDBOX_WEBHOOK_SECRET", secret)
             .with("PAYMENT_PROVIDER", self.name())
-            .with("SANDBOX_PROVIDER_URL", format!("{}/sandbox", host.base_url)))
+            .with("SANDBOX_PROVIDER_URL", format!("{}/sandbox", host.own_url)))
     }
 
     fn start<'a>(

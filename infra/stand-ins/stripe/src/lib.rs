@@ -53,7 +53,7 @@ impl StandIn for StripeStandIn {
             .or("STRIPE_WEBHOOK_SECRET", host.random_webhook_secret("STRIPE_WEBHOOK_SECRET")?)
             .or("STRIPE_LIVEMODE", "false")
             .or("STRIPE_CHECKOUT_ORIGIN", &host.base_url)
-            .with("STRIPE_API_URL", format!("{}/stripe", host.base_url)))
+            .with("STRIPE_API_URL", format!("{}/stripe", host.own_url)))
     }
 
     fn start<'a>(

@@ -9,15 +9,10 @@ use base64::engine::general_purpose::STANDARD;
 use domain::Timestamp;
 use http::request::Parts;
 use http::{HeaderMap, header};
-use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use uuid::Uuid;
-
-/// The bytes to percent-encode: a request's URL may contain raw non-ASCII bytes, and the event's URL must be strictly
-/// valid.
-const BEYOND_ASCII: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`').add(b'{').add(b'}');
 
 /// The parts of the event that do not come from the request.
 pub(super) struct Context<'a> {
@@ -28,17 +23,18 @@ pub(super) struct Context<'a> {
     pub(super) request_id: Uuid,
 }
 
-/// Builds the event's JSON text. `claims` are those of a verified token.
+/// Builds the event's JSON text. `path` is the decoded path, as the event carries it. `claims` are those of a verified
+/// token.
 pub(super) fn event(
     parts: &Parts,
+    path: &str,
     body: &[u8],
     found: &Match<'_>,
     claims: Option<Map<String, Value>>,
     &Context { authority, client, now, request_id }: &Context<'_>,
 ) -> String {
-    let route_key = format!("{} {}", found.route.method, found.route.path);
-    let path = percent_encode(parts.uri.path().as_bytes(), BEYOND_ASCII).to_string();
-    let query = percent_encode(parts.uri.query().unwrap_or_default().as_bytes(), BEYOND_ASCII).to_string();
+    let route_key = found.route.key();
+    let query = parts.uri.query().unwrap_or_default();
     let headers = headers(&parts.headers, authority, client);
     let mut context = json!({
         "accountId": aws::ACCOUNT,
@@ -78,7 +74,7 @@ pub(super) fn event(
     if !parameters.is_empty() {
         event["pathParameters"] = json!(parameters);
     }
-    let query_parameters = query_parameters(&query);
+    let query_parameters = query_parameters(query);
     if !query_parameters.is_empty() {
         event["queryStringParameters"] = json!(query_parameters);
     }
@@ -134,17 +130,20 @@ fn query_parameters(query: &str) -> BTreeMap<String, String> {
     parameters
 }
 
-/// Returns whether a body of this content type is passed on as text. Any other body is passed on in base64.
+/// Returns whether a body of this content type is passed on as text. Any other body is passed on in base64. AWS does
+/// not document these types; they are those of ministack, whose authors tried them.
 fn is_text(headers: &HeaderMap) -> bool {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence.starts_with("text/") || essence == "application/json"
+    essence.starts_with("text/")
+        || matches!(essence.as_str(), "application/json" | "application/xml" | "application/javascript")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cloud::template::Route;
+    use crate::cloud::gateway::route::decoded;
+    use crate::cloud::template::{Methods, Route};
     use http::{Method, Request};
 
     const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
@@ -152,21 +151,22 @@ mod tests {
     fn made(request: http::request::Builder, body: &[u8]) -> Value {
         let (parts, ()) = request.body(()).unwrap().into_parts();
         let route = Route {
-            method: Method::POST,
+            methods: Methods::One(Method::POST),
             path: "/things/{id}".to_owned(),
             function: "thing".to_owned(),
             authorized: true,
         };
-        let found = Match { route: &route, parameters: vec![("id", "a/b".to_owned())] };
+        let found = Match { route: &route, parameters: vec![("id", "a b".to_owned())] };
         let claims = json!({ "sub": "alice" }).as_object().cloned();
         let now = "2026-01-05T10:00:00.250Z".parse().unwrap();
         let context = Context { authority: "127.0.0.1:8080", client: CLIENT, now, request_id: Uuid::nil() };
-        serde_json::from_str(&event(&parts, body, &found, claims, &context)).unwrap()
+        let path = decoded(parts.uri.path());
+        serde_json::from_str(&event(&parts, &path, body, &found, claims, &context)).unwrap()
     }
 
     #[test]
     fn a_request_becomes_the_event_of_the_payload_format() {
-        let request = Request::post("/things/a%2Fb?x=1&x=2&y=%20")
+        let request = Request::post("/things/a%20b?x=1&x=2&y=%20&z=a+b&n=")
             .header("Content-Type", "application/json; charset=utf-8")
             .header("X-Twice", "1")
             .header("X-Twice", "2")
@@ -176,10 +176,11 @@ mod tests {
         let event = made(request, br#"{"a":1}"#);
         assert_eq!(event["version"], "2.0");
         assert_eq!(event["routeKey"], "POST /things/{id}");
-        assert_eq!(event["rawPath"], "/things/a%2Fb");
-        assert_eq!(event["rawQueryString"], "x=1&x=2&y=%20");
-        assert_eq!(event["queryStringParameters"], json!({ "x": "1,2", "y": " " }));
-        assert_eq!(event["pathParameters"], json!({ "id": "a/b" }));
+        assert_eq!(event["rawPath"], "/things/a b");
+        assert_eq!(event["requestContext"]["http"]["path"], "/things/a b");
+        assert_eq!(event["rawQueryString"], "x=1&x=2&y=%20&z=a+b&n=");
+        assert_eq!(event["queryStringParameters"], json!({ "x": "1,2", "y": " ", "z": "a b", "n": "" }));
+        assert_eq!(event["pathParameters"], json!({ "id": "a b" }));
         assert_eq!(event["cookies"], json!(["a=1", "b=2"]));
         assert_eq!(event["headers"]["x-twice"], "1,2");
         assert_eq!(event["headers"]["host"], "127.0.0.1:8080");

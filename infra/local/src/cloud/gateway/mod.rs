@@ -1,8 +1,11 @@
-//! The HTTP API in front of the functions: routing, token verification, CORS, and conversion of requests and responses.
+//! The HTTP API in front of the functions: routing, token verification, rate limit, CORS, and conversion of requests
+//! and responses.
 
+mod error;
 mod event;
 mod response;
 mod route;
+mod throttle;
 
 use super::template::Cors;
 use super::tokens::Tokens;
@@ -12,28 +15,37 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::{IntoResponse, Response};
+use error::GatewayError;
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use route::Routes;
 use runtime::problem::Problem;
 use runtime::{ConfigError, Environment};
 use serde_json::{Map, Value};
 use stand_in_host::Identifiers as _;
-use stand_in_host::web::{ProblemResponse, body};
+use stand_in_host::web::body;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use throttle::Throttle;
 use tower_http::cors::CorsLayer;
 
+// The quotas of HTTP APIs: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
 /// The largest body that an HTTP API accepts, in bytes.
 const BODY_LIMIT: usize = 10 * 1024 * 1024;
-/// The longest path and query that a function can receive, in bytes. An HTTP API allows 10,240 bytes for the request
-/// line and all headers together. This limit is that of the functions' HTTP types, less room for the scheme and host.
-const ADDRESS_LIMIT: usize = 60_000;
+/// The longest request line and header values together, in bytes.
+const HEAD_LIMIT: usize = 10_240;
+/// The longest time that an HTTP API waits for a function.
+const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(30);
+/// The largest event of an invocation that is waited for, in bytes, and the largest answer to it
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>).
+const INVOCATION_LIMIT: usize = 6 * 1024 * 1024;
 
 /// The state shared by all requests.
 struct Gateway {
     routes: Routes,
     tokens: Arc<Tokens>,
+    throttle: Option<Throttle>,
     runner: Runner,
     /// The host and port of the runner, whatever the client sends.
     authority: String,
@@ -42,12 +54,13 @@ struct Gateway {
 /// Builds the router: the template's routes lead to their functions, and every other request gets a 404.
 ///
 /// # Errors
-/// [`ConfigError`] if `ALLOWED_ORIGINS` contains something that is not an origin, or if the template's CORS settings
-/// are not valid header values.
+/// [`ConfigError`] if `ALLOWED_ORIGINS` contains something that is not an origin, if the rate limit is not one, or if
+/// the template's CORS settings are not valid header values.
 pub(super) fn router(runner: &Runner, tokens: Arc<Tokens>) -> Result<Router, ConfigError> {
     let gateway = Gateway {
         routes: Routes::new(&runner.template.routes),
         tokens,
+        throttle: Throttle::from_environment(&runner.environment, runner.host.doors.now())?,
         authority: runner.host.base_url.trim_start_matches("http://").to_owned(),
         runner: runner.clone(),
     };
@@ -65,60 +78,95 @@ async fn handle(
     ConnectInfo(ClientAddress(client)): ConnectInfo<ClientAddress>,
     request: Request,
 ) -> Response {
-    gateway.answer(request, client).await.unwrap_or_else(IntoResponse::into_response)
+    let (parts, body) = request.into_parts();
+    gateway.answer(parts, body, client).await.unwrap_or_else(IntoResponse::into_response)
 }
 
 impl Gateway {
-    async fn answer(&self, request: Request, client: SocketAddr) -> Result<Response, ProblemResponse> {
-        let (parts, body) = request.into_parts();
-        if parts.uri.path().len() + parts.uri.query().map_or(0, str::len) > ADDRESS_LIMIT {
-            return Err(refuse(body, ProblemResponse::invalid("address", "is too long")).await);
-        }
-        let Some(found) = self.routes.find(&parts.method, parts.uri.path()) else {
-            return Err(refuse(body, Problem::NotFound.into()).await);
-        };
-        let claims = if found.route.authorized {
-            match self.claims(&parts.headers) {
-                Ok(claims) => Some(claims),
-                Err(problem) => return Err(refuse(body, problem).await),
+    async fn answer(&self, parts: Parts, body: Body, client: SocketAddr) -> Result<Response, GatewayError> {
+        let path = route::decoded(parts.uri.path());
+        let admitted = self.admit(&parts, &path);
+        let (found, claims) = match admitted {
+            Ok(admitted) => admitted,
+            Err(error) => {
+                // The body is read and discarded, so that the client receives the response; it may break off.
+                drop(body::read(body, 0).await);
+                return Err(error);
             }
-        } else {
-            None
         };
-        let body = body::read(body, BODY_LIMIT).await?;
+        let body = body::read(body, BODY_LIMIT).await.map_err(|problem| match problem.0 {
+            Problem::BodyTooLarge(_) => GatewayError::BodyTooLarge,
+            _ => GatewayError::BadRequest,
+        })?;
         let context = event::Context {
             authority: &self.authority,
             client: client.ip(),
             now: self.runner.host.doors.now(),
             request_id: self.runner.host.doors.uuid(),
         };
-        let event = event::event(&parts, &body, &found, claims, &context);
-        let function = &found.route.function;
-        let answer = self.runner.functions.invoke(function, event).await.map_err(|error| failed(function, &error))?;
-        response::response(&answer).map_err(|error| failed(function, &error))
+        let event = event::event(&parts, &path, &body, &found, claims, &context);
+        self.invoke(&found.route.function, event).await
+    }
+
+    /// Finds the request's route, and the claims of its token if the route needs one.
+    fn admit(&self, parts: &Parts, path: &str) -> Result<(route::Match<'_>, Option<Map<String, Value>>), GatewayError> {
+        // AWS documents the limit and not the answer; this status is what RFC 6585 has for it.
+        if head_length(parts) > HEAD_LIMIT {
+            return Err(GatewayError::HeadersTooLarge);
+        }
+        let found = self.routes.find(&parts.method, path).ok_or(GatewayError::NotFound)?;
+        if self.throttle.as_ref().is_some_and(|throttle| !throttle.admits(self.runner.host.doors.now())) {
+            return Err(GatewayError::TooManyRequests);
+        }
+        let claims = found.route.authorized.then(|| self.claims(&parts.headers)).transpose()?;
+        Ok((found, claims))
     }
 
     /// Verifies the request's token and returns its claims.
-    fn claims(&self, headers: &HeaderMap) -> Result<Map<String, Value>, ProblemResponse> {
+    fn claims(&self, headers: &HeaderMap) -> Result<Map<String, Value>, GatewayError> {
         let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let (scheme, token) = header.and_then(|value| value.split_once(' ')).ok_or(Problem::Unauthenticated)?;
+        let (scheme, token) = header.and_then(|value| value.split_once(' ')).ok_or(GatewayError::Unauthorized)?;
         if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(Problem::Unauthenticated.into());
+            return Err(GatewayError::Unauthorized);
         }
-        self.tokens.verify(token.trim())
+        self.tokens.verify(token.trim()).ok_or(GatewayError::Unauthorized)
+    }
+
+    /// Invokes a function and converts its answer. The reason of a failure is logged here, because the response hides
+    /// it.
+    async fn invoke(&self, function: &str, event: String) -> Result<Response, GatewayError> {
+        if event.len() > INVOCATION_LIMIT {
+            return Err(GatewayError::BodyTooLarge);
+        }
+        let functions = &self.runner.functions;
+        let turn = functions.turn().await;
+        let invocation = functions.invoke_in_turn(function, event, turn);
+        // A function that runs elsewhere may still have to be compiled.
+        let answer = if functions.are_elsewhere() {
+            Ok(invocation.await)
+        } else {
+            tokio::time::timeout(INTEGRATION_TIMEOUT, invocation).await
+        };
+        let failed =
+            |error: &dyn std::error::Error| tracing::error!(function, %error, "invocation for the HTTP API failed");
+        let answer = answer.map_err(|error| {
+            failed(&error);
+            GatewayError::Unavailable
+        })?;
+        let answer = answer.inspect_err(|error| failed(error))?;
+        if answer.len() > INVOCATION_LIMIT {
+            tracing::error!(function, bytes = answer.len(), "function answered with more than an invocation may");
+            return Err(GatewayError::FunctionFailed);
+        }
+        Ok(response::response(answer).inspect_err(|error| failed(error))?)
     }
 }
 
-/// Builds the response to a request whose function returned no response, or an invalid one.
-fn failed(function: &str, error: &dyn std::error::Error) -> ProblemResponse {
-    ProblemResponse::unavailable(format!("{function}: {error}"))
-}
-
-/// Reads and discards the body of a rejected request, so that the client receives the response.
-async fn refuse(body: Body, problem: ProblemResponse) -> ProblemResponse {
-    // The request is rejected even if its body is too large or breaks off.
-    drop(body::read(body, 0).await);
-    problem
+/// Returns the length of the request line and the header values, in bytes, as an HTTP API limits it.
+fn head_length(parts: &Parts) -> usize {
+    let line =
+        parts.method.as_str().len() + parts.uri.path().len() + parts.uri.query().map_or(0, |query| query.len() + 1);
+    line + parts.headers.values().map(HeaderValue::len).sum::<usize>()
 }
 
 /// Builds the CORS layer for pages of these comma-separated origins; `None` without an origin.

@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The reason why a function's response is not a valid HTTP response.
@@ -26,8 +27,6 @@ struct FunctionResponse {
     #[serde(default)]
     headers: Option<BTreeMap<String, String>>,
     #[serde(default)]
-    multi_value_headers: Option<BTreeMap<String, Vec<String>>>,
-    #[serde(default)]
     cookies: Option<Vec<String>>,
     #[serde(default)]
     body: Option<String>,
@@ -35,31 +34,37 @@ struct FunctionResponse {
     is_base64_encoded: bool,
 }
 
-/// Builds the HTTP response that a function's response describes.
+/// Builds the HTTP response that a function's answer describes. An answer without `statusCode` is the body of a 200, as
+/// an HTTP API infers it
+/// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>).
+/// `multiValueHeaders` belongs to format 1.0, and is ignored.
 ///
 /// # Errors
 /// [`FunctionResponseError`] if it does not describe a valid one.
-pub(super) fn response(answer: &str) -> Result<Response, FunctionResponseError> {
-    let answer: FunctionResponse = serde_json::from_str(answer)?;
+pub(super) fn response(answer: String) -> Result<Response, FunctionResponseError> {
+    let value: Value = serde_json::from_str(&answer)?;
+    if value.get("statusCode").is_none() {
+        let body = match value {
+            Value::String(text) => text,
+            _ => answer,
+        };
+        let mut response = Response::new(Body::from(body));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        return Ok(response);
+    }
+    let answer = FunctionResponse::deserialize(value)?;
     let body = answer.body.unwrap_or_default();
     let body = if answer.is_base64_encoded { Body::from(STANDARD.decode(body)?) } else { Body::from(body) };
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(answer.status_code).map_err(http::Error::from)?;
-
-    let several = answer.multi_value_headers.unwrap_or_default();
-    let single = answer.headers.unwrap_or_default().into_iter();
-    // If a header is given in both forms, `multiValueHeaders` takes precedence over `headers`.
-    let single = single.filter(|(name, _)| !several.contains_key(name)).map(|(name, value)| (name, vec![value]));
-    let cookies = answer.cookies.unwrap_or_default().into_iter().map(|cookie| ("set-cookie".to_owned(), vec![cookie]));
-    for (name, values) in several.clone().into_iter().chain(single).chain(cookies) {
+    let cookies = answer.cookies.unwrap_or_default().into_iter().map(|cookie| ("set-cookie".to_owned(), cookie));
+    for (name, value) in answer.headers.unwrap_or_default().into_iter().chain(cookies) {
         let name: HeaderName = name.parse().map_err(http::Error::from)?;
         // The server decides how the body is transferred, not the function.
         if name == header::CONTENT_LENGTH || name == header::TRANSFER_ENCODING || name == header::CONNECTION {
             continue;
         }
-        for value in values {
-            response.headers_mut().append(name.clone(), HeaderValue::from_str(&value).map_err(http::Error::from)?);
-        }
+        response.headers_mut().append(name, HeaderValue::from_str(&value).map_err(http::Error::from)?);
     }
     Ok(response)
 }
@@ -73,32 +78,49 @@ mod tests {
     async fn an_answer_becomes_the_response_it_describes() {
         let answer = json!({
             "statusCode": 201,
-            "headers": { "location": "/x", "x-twice": "1", "content-length": "99" },
-            "multiValueHeaders": { "x-twice": ["1", "2"] },
+            "headers": { "location": "/x", "x-twice": "1,2", "content-length": "99" },
+            "multiValueHeaders": { "x-thrice": ["1", "2", "3"] },
             "cookies": ["a=1", "b=2"],
             "body": "aGk=",
             "isBase64Encoded": true,
         });
-        let response = response(&answer.to_string()).unwrap();
+        let response = response(answer.to_string()).unwrap();
         assert_eq!(response.status(), 201);
         assert_eq!(response.headers()["location"], "/x");
-        assert_eq!(response.headers().get_all("x-twice").iter().count(), 2);
+        assert_eq!(response.headers()["x-twice"], "1,2");
+        assert!(!response.headers().contains_key("x-thrice"));
         assert_eq!(response.headers().get_all("set-cookie").iter().count(), 2);
         assert!(!response.headers().contains_key("content-length"));
         assert_eq!(axum::body::to_bytes(response.into_body(), 9).await.unwrap(), "hi");
     }
 
+    #[tokio::test]
+    async fn an_answer_without_a_status_is_the_body_itself() {
+        for (answer, body) in [
+            (json!("text"), "text"),
+            (json!({}), "{}"),
+            (json!({ "message": "hi", "body": 1 }), r#"{"body":1,"message":"hi"}"#),
+            (json!([1]), "[1]"),
+            (json!(null), "null"),
+        ] {
+            let response = response(answer.to_string()).unwrap();
+            assert_eq!(response.status(), StatusCode::OK);
+            assert_eq!(response.headers()["content-type"], "application/json");
+            assert_eq!(axum::body::to_bytes(response.into_body(), 99).await.unwrap(), body);
+        }
+    }
+
     #[test]
     fn an_answer_that_is_not_a_response_is_an_error() {
+        assert!(response("text".to_owned()).is_err());
         for answer in [
-            json!("text"),
-            json!({}),
             json!({ "statusCode": 7 }),
+            json!({ "statusCode": "ok" }),
             json!({ "statusCode": 200, "headers": { "a b": "c" } }),
             json!({ "statusCode": 200, "headers": { "a": "\n" } }),
             json!({ "statusCode": 200, "body": "!", "isBase64Encoded": true }),
         ] {
-            assert!(response(&answer.to_string()).is_err(), "{answer}");
+            assert!(response(answer.to_string()).is_err(), "{answer}");
         }
     }
 }

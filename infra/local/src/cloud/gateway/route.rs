@@ -1,7 +1,9 @@
-//! Route matching as an HTTP API does it: the method is equal, the path has the same number of segments, and a literal
-//! segment takes precedence over a parameter.
+//! Route matching as an HTTP API does it
+//! (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html>): a route whose whole
+//! path matches takes precedence over one that ends with the rest of a path. Among those, a literal segment takes
+//! precedence over a parameter, and a method over any method.
 
-use crate::cloud::template::Route;
+use crate::cloud::template::{Methods, Route};
 use http::Method;
 use percent_encoding::percent_decode_str;
 
@@ -19,6 +21,8 @@ struct Compiled {
 enum Segment {
     Literal(String),
     Parameter(String),
+    /// All that is left of the path, of any number of segments.
+    Rest(String),
 }
 
 /// A matched route with the values of its path parameters.
@@ -38,28 +42,48 @@ impl Routes {
                 route: route.clone(),
             })
             .collect();
-        // The first match wins, so that routes with the fewest parameters come first.
-        compiled.sort_by_key(|compiled| compiled.segments.iter().filter(|segment| segment.is_parameter()).count());
+        // The first match wins.
+        compiled.sort_by_key(Compiled::rank);
         Self(compiled)
     }
 
-    /// Finds the route for a request. `path` is still percent-encoded, so that an encoded slash stays within its
-    /// segment.
+    /// Finds the route for a request. `path` is [decoded](decoded).
     pub(super) fn find(&self, method: &Method, path: &str) -> Option<Match<'_>> {
-        self.0.iter().filter(|compiled| compiled.route.method == *method).find_map(|compiled| compiled.matches(path))
+        let mut routes = self.0.iter().filter(|compiled| compiled.route.methods.contains(method));
+        routes.find_map(|compiled| compiled.matches(path))
     }
 }
 
+/// Decodes a request's path as an HTTP API does before it chooses a route. So an encoded slash divides segments, and
+/// everything from an encoded question mark on is lost (captured in us-west-2 by
+/// <https://github.com/hotsock/voker/pull/8>).
+pub(super) fn decoded(path: &str) -> String {
+    let mut path = percent_decode_str(path).decode_utf8_lossy().into_owned();
+    if let Some(end) = path.find('?') {
+        path.truncate(end);
+    }
+    path
+}
+
 impl Compiled {
+    /// Returns the route's place in the order of precedence, the lowest first.
+    fn rank(&self) -> (bool, usize, bool) {
+        let greedy = self.segments.iter().any(|segment| matches!(segment, Segment::Rest(_)));
+        let parameters = self.segments.iter().filter(|segment| !matches!(segment, Segment::Literal(_))).count();
+        (greedy, parameters, self.route.methods == Methods::Any)
+    }
+
     fn matches(&self, path: &str) -> Option<Match<'_>> {
         let mut given = segments(path);
         let mut parameters = Vec::new();
         for segment in &self.segments {
-            let given = given.next()?;
+            let first = given.next()?;
             match segment {
-                Segment::Literal(literal) if literal == given => {}
-                Segment::Parameter(name) if !given.is_empty() => {
-                    parameters.push((name.as_str(), percent_decode_str(given).decode_utf8_lossy().into_owned()));
+                Segment::Literal(literal) if literal == first => {}
+                Segment::Parameter(name) if !first.is_empty() => parameters.push((name.as_str(), first.to_owned())),
+                Segment::Rest(name) => {
+                    let rest = given.by_ref().fold(first.to_owned(), |rest, segment| rest + "/" + segment);
+                    parameters.push((name.as_str(), rest));
                 }
                 Segment::Literal(_) | Segment::Parameter(_) => return None,
             }
@@ -71,13 +95,12 @@ impl Compiled {
 impl Segment {
     fn read(text: &str) -> Self {
         match text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
-            Some(name) => Self::Parameter(name.to_owned()),
+            Some(name) => match name.strip_suffix('+') {
+                Some(name) => Self::Rest(name.to_owned()),
+                None => Self::Parameter(name.to_owned()),
+            },
             None => Self::Literal(text.to_owned()),
         }
-    }
-
-    fn is_parameter(&self) -> bool {
-        matches!(self, Self::Parameter(_))
     }
 }
 
@@ -90,36 +113,67 @@ mod tests {
     use super::*;
 
     fn routes() -> Routes {
-        let route = |method: Method, path: &str| Route {
-            method,
+        let route = |methods: Methods, path: &str| Route {
+            methods,
             path: path.to_owned(),
             function: "f".to_owned(),
             authorized: true,
         };
         Routes::new(&[
-            route(Method::GET, "/requests/{id}"),
-            route(Method::GET, "/requests/latest"),
-            route(Method::POST, "/requests/{id}/cancel"),
+            route(Methods::Any, "/files/{proxy+}"),
+            route(Methods::Any, "/files"),
+            route(Methods::One(Method::GET), "/files/{name}"),
+            route(Methods::One(Method::GET), "/files/{name}/{version}/raw"),
+            route(Methods::One(Method::GET), "/requests/{id}"),
+            route(Methods::One(Method::GET), "/requests/latest"),
+            route(Methods::One(Method::POST), "/requests/{id}/cancel"),
         ])
     }
 
     fn found(method: &Method, path: &str) -> Option<(String, Vec<String>)> {
         let routes = routes();
-        let found = routes.find(method, path)?;
-        Some((found.route.path.clone(), found.parameters.into_iter().map(|(_, value)| value).collect()))
+        let found = routes.find(method, &decoded(path))?;
+        Some((found.route.key(), found.parameters.into_iter().map(|(_, value)| value).collect()))
+    }
+
+    fn route(key: &str, parameters: &[&str]) -> (String, Vec<String>) {
+        (key.to_owned(), parameters.iter().map(|&parameter| parameter.to_owned()).collect())
     }
 
     #[test]
     fn a_literal_segment_comes_before_a_parameter() {
-        assert_eq!(found(&Method::GET, "/requests/latest"), Some(("/requests/latest".to_owned(), vec![])));
-        assert_eq!(found(&Method::GET, "/requests/7"), Some(("/requests/{id}".to_owned(), vec!["7".to_owned()])));
+        assert_eq!(found(&Method::GET, "/requests/latest"), Some(route("GET /requests/latest", &[])));
+        assert_eq!(found(&Method::GET, "/requests/7"), Some(route("GET /requests/{id}", &["7"])));
     }
 
     #[test]
-    fn parameters_are_decoded_within_their_segment() {
-        for (given, decoded) in [("a%2Fb", "a/b"), ("%41%20", "A "), ("%FF", "\u{fffd}"), ("%", "%"), ("%2", "%2")] {
-            let path = format!("/requests/{given}/cancel");
-            assert_eq!(found(&Method::POST, &path).unwrap().1, [decoded], "{given}");
+    fn the_rest_of_a_path_is_for_whatever_has_no_route_of_its_own() {
+        assert_eq!(found(&Method::GET, "/files/a"), Some(route("GET /files/{name}", &["a"])));
+        assert_eq!(found(&Method::GET, "/files/a/1/raw"), Some(route("GET /files/{name}/{version}/raw", &["a", "1"])));
+        for (method, path, rest) in [
+            (Method::PUT, "/files/a", "a"),
+            (Method::HEAD, "/files/a", "a"),
+            (Method::GET, "/files/", ""),
+            (Method::GET, "/files/a/", "a/"),
+            (Method::GET, "/files//", "/"),
+            (Method::GET, "/files/a/1/raws", "a/1/raws"),
+            (Method::GET, "/files/a%2Fb", "a/b"),
+        ] {
+            assert_eq!(found(&method, path), Some(route("ANY /files/{proxy+}", &[rest])), "{method} {path}");
+        }
+        assert_eq!(found(&Method::DELETE, "/files"), Some(route("ANY /files", &[])));
+        assert_eq!(found(&Method::DELETE, "/filesystem"), None);
+    }
+
+    #[test]
+    fn the_path_is_decoded_before_a_route_is_chosen() {
+        for (given, parameter) in [("%41%20", "A "), ("%FF", "\u{fffd}"), ("%", "%"), ("%2", "%2"), ("7%3Fx", "7")] {
+            let path = format!("/requests/{given}");
+            assert_eq!(found(&Method::GET, &path), Some(route("GET /requests/{id}", &[parameter])), "{given}");
+        }
+        assert_eq!(found(&Method::POST, "/requests%2F7/cancel"), Some(route("POST /requests/{id}/cancel", &["7"])));
+        for path in ["/requests/a%2Fb/cancel", "/requests/%2F/cancel", "/requests/7%3F/cancel"] {
+            assert_eq!(found(&Method::POST, path), None, "{path}");
         }
     }
 

@@ -49,7 +49,7 @@ impl StandIn for PhoneStandIn {
         Ok(given
             .or("CHANNEL_WEBHOOK_SECRET", secret)
             .with("CHANNEL", self.name())
-            .with("CHANNEL_WEBHOOK_URL", format!("{}/local/phone", host.base_url)))
+            .with("CHANNEL_WEBHOOK_URL", format!("{}/local/phone", host.own_url)))
     }
 
     fn start<'a>(

@@ -1,7 +1,7 @@
 //! A durable queue: a stored job is attempted until it is done or abandoned, also across restarts.
 //!
 //! Jobs of one message group are attempted one at a time, in the order in which they were stored. Groups do not wait
-//! for each other.
+//! for each other. A job that is put off ([`Attempt::PutOff`]) leaves its place, and the jobs behind it go on.
 
 use super::backoff::backoff;
 use super::store::{DurableStore, DurableStoreError, keep_dead_letter};
@@ -97,6 +97,14 @@ pub enum Attempt {
     Done,
     /// The attempt failed for this reason, and is retried.
     Failed(String),
+    /// The attempt failed, and is retried after a fixed wait. Meanwhile, the later jobs of its message group are
+    /// attempted. If the process ends during the wait, the retry comes with the next start.
+    PutOff {
+        /// The reason why the attempt failed.
+        reason: String,
+        /// The time until the retry.
+        wait: Duration,
+    },
     /// A service that the job needs could not be reached, for this reason. It is retried, and does not count as an
     /// attempt.
     Unavailable(String),
@@ -137,7 +145,8 @@ impl Queue {
             shutdown: host.shutdown.clone(),
             slots: Arc::new(Semaphore::new(CONCURRENCY)),
         };
-        let dispatcher = Dispatcher { groups: HashMap::new(), running: JoinSet::new(), worker };
+        let dispatcher =
+            Dispatcher { groups: HashMap::new(), running: JoinSet::new(), waiting: JoinSet::new(), worker };
         host.shutdown.spawn(dispatcher.run(left, receiver));
         Ok(Self(sender))
     }
@@ -182,9 +191,19 @@ fn left_over(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<Vec<
 struct Dispatcher {
     /// The jobs that wait behind each group's current job.
     groups: HashMap<String, VecDeque<Submission>>,
-    /// The tasks in flight; each returns its job's message group.
-    running: JoinSet<String>,
+    /// The tasks in flight.
+    running: JoinSet<Ended>,
+    /// The jobs that were put off, each until its wait is over.
+    waiting: JoinSet<Job>,
     worker: Worker,
+}
+
+/// The end of a task: its job's message group is free.
+enum Ended {
+    /// The job was settled, or the queue drains.
+    Released(String),
+    /// The job was put off for this time.
+    PutOff(Job, Duration),
 }
 
 impl Dispatcher {
@@ -196,8 +215,16 @@ impl Dispatcher {
             tokio::select! {
                 () = self.worker.shutdown.draining() => break,
                 Some(submission) = arriving.recv() => self.take(submission),
+                Some(Ok(job)) = self.waiting.join_next() => self.take(Submission { job, attempted: None }),
                 Some(ended) = self.running.join_next() => match ended {
-                    Ok(group) => self.next_of(&group),
+                    Ok(Ended::Released(group)) => self.next_of(&group),
+                    Ok(Ended::PutOff(job, wait)) => {
+                        self.next_of(&job.message_group);
+                        self.waiting.spawn(async move {
+                            tokio::time::sleep(wait).await;
+                            job
+                        });
+                    }
                     // Only a defect in the work leads here. The job is still stored, and is attempted again after the
                     // next start.
                     Err(error) => tracing::error!(queue = self.worker.name, %error, "worker of a queue ended early"),
@@ -205,6 +232,7 @@ impl Dispatcher {
                 else => break,
             }
         }
+        // What waits for its retry is stored, so that it is dropped here.
         while self.running.join_next().await.is_some() {}
     }
 
@@ -237,14 +265,15 @@ struct Worker {
 }
 
 impl Worker {
-    /// Attempts one job until it is done or abandoned, and returns its message group.
-    async fn complete(self, Submission { mut job, mut attempted }: Submission) -> String {
+    /// Attempts one job until it is done, abandoned or put off.
+    async fn complete(self, Submission { mut job, mut attempted }: Submission) -> Ended {
         let mut failures = job.attempts;
         while !self.shutdown.is_draining() {
             let attempt = tokio::select! {
                 attempt = self.attempt(&job) => attempt,
                 () = self.shutdown.halted() => break,
             };
+            let put_off = if let Attempt::PutOff { wait, .. } = attempt { Some(wait) } else { None };
             let settled = self.record(&mut job, attempt).await;
             if let Some(attempted) = attempted.take() {
                 // The submitter may no longer be waiting.
@@ -253,13 +282,16 @@ impl Worker {
             if settled {
                 break;
             }
+            if let Some(wait) = put_off {
+                return Ended::PutOff(job, wait);
+            }
             failures = failures.saturating_add(1);
             tokio::select! {
                 () = tokio::time::sleep(backoff(failures, &self.doors)) => {}
                 () = self.shutdown.draining() => break,
             }
         }
-        job.message_group
+        Ended::Released(job.message_group)
     }
 
     async fn attempt(&self, job: &Job) -> Attempt {
@@ -278,7 +310,7 @@ impl Worker {
                 tracing::warn!(queue, rule, reason, "job postponed: a service that it needs is unavailable");
                 return false;
             }
-            Attempt::Failed(reason) => {
+            Attempt::Failed(reason) | Attempt::PutOff { reason, .. } => {
                 job.attempts = job.attempts.saturating_add(1);
                 tracing::warn!(queue, rule, attempts = job.attempts, reason, "attempt of a job failed");
                 let attempts = job.attempts;
@@ -321,6 +353,8 @@ mod tests {
     use crate::shutdown::ShutdownHandle;
     use std::sync::Mutex;
 
+    const MINUTE: Duration = Duration::from_mins(1);
+
     /// Fails the first attempt of each body, and records every attempt.
     #[derive(Default)]
     struct Stubborn(Mutex<Vec<String>>);
@@ -331,6 +365,7 @@ mod tests {
                 self.0.lock().unwrap().push(job.body.clone());
                 match (job.rule.as_str(), job.attempts) {
                     ("fatal", _) => Attempt::Fatal("never".to_owned()),
+                    ("put off", 0) => Attempt::PutOff { reason: "at first".to_owned(), wait: MINUTE },
                     (_, 0) => Attempt::Failed("at first".to_owned()),
                     _ => Attempt::Done,
                 }
@@ -342,6 +377,7 @@ mod tests {
         let (handle, shutdown) = ShutdownHandle::new();
         let host = Host {
             base_url: "http://127.0.0.1:1".to_owned(),
+            own_url: "http://127.0.0.1:1".to_owned(),
             functions_elsewhere: false,
             store: DurableStore::open(None).unwrap(),
             doors: Doors::default(),
@@ -396,6 +432,39 @@ mod tests {
         Queue::start(&host, "test", Arc::new(Stubborn::default())).await.unwrap();
         until_empty(&host).await;
         assert_eq!(count(&host, "dead_letters").await, 1);
+    }
+
+    /// Time stands still and jumps to the next wait when nothing else can be done.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_put_off_holds_nothing_up_and_is_tried_again() {
+        let (_handle, host) = host();
+        let begun = tokio::time::Instant::now();
+        let work = Arc::new(Stubborn::default());
+        let queue = Queue::start(&host, "test", work.clone()).await.unwrap();
+        queue.submit(put(&host, "put off", "group", "1").await).await.unwrap();
+        queue.submit(put(&host, "fatal", "group", "2").await).await.unwrap();
+        assert_eq!(*work.0.lock().unwrap(), ["1", "2"]);
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        tokio::time::sleep(MINUTE * 2).await;
+        until_empty(&host).await;
+        assert_eq!(*work.0.lock().unwrap(), ["1", "2", "1"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn draining_waits_for_nothing_that_is_put_off_and_the_next_start_tries_it_again() {
+        let (handle, host) = host();
+        let work = Arc::new(Stubborn::default());
+        let queue = Queue::start(&host, "test", work.clone()).await.unwrap();
+        let begun = tokio::time::Instant::now();
+        queue.submit(put(&host, "put off", "group", "1").await).await.unwrap();
+        handle.stop(MINUTE).await;
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        assert_eq!(count(&host, "jobs").await, 1);
+
+        let (_handle, shutdown) = ShutdownHandle::new();
+        Queue::start(&Host { shutdown, ..host.clone() }, "test", work.clone()).await.unwrap();
+        until_empty(&host).await;
+        assert_eq!(*work.0.lock().unwrap(), ["1", "1"]);
     }
 
     #[tokio::test]
