@@ -188,12 +188,28 @@ impl DynamoDbStore {
 
 /// Parses a payment request from its item.
 pub(super) fn read(item: Item) -> Result<PaymentRequest, StoreError> {
+    let item: Item = item.into_iter().map(|(name, value)| (name, readable(value))).collect();
     let item: RequestItem = from_item(item).map_err(corrupt)?;
     item.try_into().map_err(|error: domain::Invalid| StoreError::Corrupt(error.into()))
 }
 
-pub(super) fn corrupt(error: serde_dynamo::Error) -> StoreError {
-    StoreError::Corrupt(error.into())
+/// Returns the value itself, or, for one of a type that the SDK does not know, a value that no attribute of ours can
+/// have. So it is an error where it is needed, and nowhere else. `serde_dynamo` would panic.
+fn readable(value: AttributeValue) -> AttributeValue {
+    fn is_known(value: &AttributeValue) -> bool {
+        match value {
+            AttributeValue::L(elements) => elements.iter().all(is_known),
+            AttributeValue::M(fields) => fields.values().all(is_known),
+            other => !other.is_unknown(),
+        }
+    }
+    if is_known(&value) { value } else { AttributeValue::Bs(Vec::new()) }
+}
+
+/// Returns the error for an item that cannot be read. The reader's own text may show a value, so it is left out.
+#[allow(clippy::needless_pass_by_value, reason = "errors are handed over by value")]
+pub(super) fn corrupt(_error: serde_dynamo::Error) -> StoreError {
+    StoreError::Corrupt("an attribute is missing, of another type, or of an unknown value".into())
 }
 
 /// Returns a text attribute from an index's key.
