@@ -33,8 +33,9 @@ impl WebhookError {
     /// Builds the HTTP problem returned to the sender; `detail` is its detail for an unparsable body.
     ///
     /// Logs what an operator has to know. Counts `rejected` for an invalid signature, and `unreadable` for a body that
-    /// cannot be read; it is `None` for a sender that does not sign, whom anybody can imitate. The caller passes the metrics because each function's own source has to
-    /// name every metric that it emits: a check compares the template's alarms with the source.
+    /// cannot be read; it is `None` for a sender that does not sign, whom anybody can imitate. The caller passes the
+    /// metrics because each function's own source has to name every metric that it emits: a check compares the
+    /// template's alarms with the source.
     #[must_use]
     pub fn into_problem(self, rejected: Metric, unreadable: Option<Metric>, detail: &'static str) -> Problem {
         match self {

@@ -39,15 +39,44 @@ impl Unreadable {
     }
 }
 
-/// The attributes of one item, of the SDK or of a stream record. Each read removes one.
+/// An attribute's value, of the SDK or of a stream record.
+pub(super) trait Stored: Clone {
+    /// Returns the value as `serde_dynamo` reads it.
+    fn into_value(self) -> AttributeValue;
+}
+
+impl Stored for AttributeValue {
+    fn into_value(self) -> AttributeValue {
+        self
+    }
+}
+
+impl Stored for aws_sdk_dynamodb::types::AttributeValue {
+    /// Returns a value that no attribute of ours can have if it contains a type that the SDK does not know:
+    /// `serde_dynamo` would panic. So it is an error where it is needed, and nowhere else.
+    fn into_value(self) -> AttributeValue {
+        if is_known(&self) { self.into() } else { AttributeValue::Bs(Vec::new()) }
+    }
+}
+
+fn is_known(value: &aws_sdk_dynamodb::types::AttributeValue) -> bool {
+    use aws_sdk_dynamodb::types::AttributeValue as Value;
+    match value {
+        Value::L(elements) => elements.iter().all(is_known),
+        Value::M(fields) => fields.values().all(is_known),
+        other => !other.is_unknown(),
+    }
+}
+
+/// The attributes of one item. Each read removes one.
 struct Attributes<A> {
     key: String,
     item: HashMap<String, A>,
 }
 
-impl<A: Clone + Into<AttributeValue>> Attributes<A> {
+impl<A: Stored> Attributes<A> {
     fn new(item: HashMap<String, A>) -> Self {
-        let pk = item.get("pk").cloned().map(Into::into);
+        let pk = item.get("pk").cloned().map(Stored::into_value);
         let key = if let Some(AttributeValue::S(pk)) = pk { redacted_key(&pk) } else { redacted_key("") };
         Self { key, item }
     }
@@ -58,7 +87,7 @@ impl<A: Clone + Into<AttributeValue>> Attributes<A> {
 
     /// Reads an attribute that may be missing; NULL counts as missing.
     fn optional<T: DeserializeOwned>(&mut self, attribute: &'static str) -> Result<Option<T>, Unreadable> {
-        match self.item.remove(attribute).map(Into::into) {
+        match self.item.remove(attribute).map(Stored::into_value) {
             None | Some(AttributeValue::Null(_)) => Ok(None),
             Some(value) => serde_dynamo::from_attribute_value(value).map(Some).map_err(|_| self.unreadable(attribute)),
         }
@@ -82,9 +111,7 @@ impl<A: Clone + Into<AttributeValue>> Attributes<A> {
 }
 
 /// Reads a payment request. The attributes of the indexes and the time to live are not needed.
-pub(super) fn payment_request<A: Clone + Into<AttributeValue>>(
-    item: HashMap<String, A>,
-) -> Result<PaymentRequest, Unreadable> {
+pub(super) fn payment_request<A: Stored>(item: HashMap<String, A>) -> Result<PaymentRequest, Unreadable> {
     let mut item = Attributes::new(item);
     let id = item.parsed("pk", request_of_key)?;
     // The version is the history's length. Its attribute has to be a number all the same, for every change adds to it.
@@ -117,23 +144,19 @@ pub(super) fn payment_request<A: Clone + Into<AttributeValue>>(
 }
 
 /// Reads the request that a link leads to.
-pub(super) fn target_of_link<A: Clone + Into<AttributeValue>>(
-    item: HashMap<String, A>,
-) -> Result<PaymentRequestId, Unreadable> {
+pub(super) fn target_of_link<A: Stored>(item: HashMap<String, A>) -> Result<PaymentRequestId, Unreadable> {
     Attributes::new(item).required("request_id")
 }
 
 /// Reads a key of the index `by_agent` or `by_month`.
-pub(super) fn position<A: Clone + Into<AttributeValue>>(key: HashMap<String, A>) -> Result<Position, Unreadable> {
+pub(super) fn position<A: Stored>(key: HashMap<String, A>) -> Result<Position, Unreadable> {
     let mut key = Attributes::new(key);
     let id = key.parsed("pk", request_of_key)?;
     key.parsed("created", |text| text.parse().ok().filter(|position: &Position| position.id == id))
 }
 
 /// Reads a key of the index `due`: the request, and when it is due.
-pub(super) fn due<A: Clone + Into<AttributeValue>>(
-    key: HashMap<String, A>,
-) -> Result<(PaymentRequestId, Timestamp), Unreadable> {
+pub(super) fn due<A: Stored>(key: HashMap<String, A>) -> Result<(PaymentRequestId, Timestamp), Unreadable> {
     let mut key = Attributes::new(key);
     Ok((key.parsed("pk", request_of_key)?, key.time("due_at")?))
 }
