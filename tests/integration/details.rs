@@ -68,7 +68,7 @@ async fn a_create_is_refused_in_words() {
         (
             "customer.name",
             json!("a\tb"),
-            "The customer's name must be 1 to 200 characters, none of them a control character.",
+            "The customer's name must be at most 200 characters, none of them a control character.",
         ),
         ("description", json!(1), "The description must be at most 200 characters, none of them a control character."),
         ("conversation_id", json!(1), "The conversation must be at most 128 printable characters."),

@@ -195,7 +195,6 @@ impl Table {
             assert!(matches!(answer.status, 200 | 409 | 503), "{case}: {answer:?}");
             assert!(!readable || answer.status != 503, "{case}: {answer:?}");
         }
-        self.goes_on_beside(item, case).await;
         let log = self.logged();
         assert_eq!(log.contains("StoredItemUnreadable"), !readable, "{case}: {log}");
         for secret in [PHONE, item.get("token").and_then(|token| token.as_s().ok()).map_or("-----", String::as_str)] {

@@ -5,13 +5,17 @@
 //! configuration chain of `aws-config`, with its profiles, STS and IMDS, is left out: it would enlarge the package and
 //! slow the cold start.
 
-use aws_sdk_dynamodb::config::SharedHttpClient;
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::{Connector, ConnectorBuilder};
+use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector, http_client_fn};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use runtime::{ConfigError, Environment};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// The timeout of a connection. Inside one region it takes milliseconds; a second without one is a failure.
@@ -33,20 +37,39 @@ pub(crate) const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
 /// and may have few files open.
 const CONNECTIONS_KEPT: usize = 4;
 
-/// Builds the HTTP client for a configured endpoint, such as an emulator on this machine. It is the SDK's own client,
-/// but without the proxies in the environment, which are not meant for such endpoints.
+/// Builds the HTTP client for AWS's own endpoints, with the proxies in the environment as in the SDK's own client.
+pub(crate) fn http_client() -> SharedHttpClient {
+    client_of(|| Connector::builder().proxy_config(ProxyConfig::from_env()))
+}
+
+/// Builds the HTTP client for a configured endpoint, such as an emulator on this machine. It uses no proxies: those in
+/// the environment are not meant for such endpoints.
 pub(crate) fn direct_http_client() -> SharedHttpClient {
-    let provider = Provider::Rustls(CryptoMode::AwsLc);
-    let builder = aws_smithy_http_client::Builder::new().pool_max_idle_per_host(CONNECTIONS_KEPT);
-    builder.tls_provider(provider).build_https()
+    client_of(|| Connector::builder().pool_max_idle_per_host(CONNECTIONS_KEPT))
 }
 
 /// Builds the HTTP client for calls that must not be made twice: each call has a connection of its own. A sandbox is
 /// frozen between events. On a connection that died meanwhile, a call that never arrived cannot be distinguished from
 /// one whose response was lost.
 pub(crate) fn unpooled_http_client() -> SharedHttpClient {
-    let provider = Provider::Rustls(CryptoMode::AwsLc);
-    aws_smithy_http_client::Builder::new().pool_max_idle_per_host(0).tls_provider(provider).build_https()
+    client_of(|| Connector::builder().pool_max_idle_per_host(0))
+}
+
+/// Builds an HTTP client that makes its connector once, at its first call.
+///
+/// The SDK's own clients make one when they are configured, to validate it, and another one for their first call. Each
+/// of them parses all of the system's certificates, which is most of what a function does before its first answer
+/// (`tests/counts/run`).
+fn client_of(connector: impl Fn() -> ConnectorBuilder + Send + Sync + 'static) -> SharedHttpClient {
+    let once = OnceLock::new();
+    http_client_fn(move |settings, _| {
+        // The settings are the same at every call: each client has its own.
+        let make = || {
+            let connector = connector().connector_settings(settings.clone()).sleep_impl(TokioSleep::new());
+            SharedHttpConnector::new(connector.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build())
+        };
+        once.get_or_init(make).clone()
+    })
 }
 
 /// Builds the configuration of one service's client. A macro, because every SDK crate has its own type for the same
@@ -80,9 +103,10 @@ macro_rules! client_config {
             );
         // The variables that every AWS SDK reads: the endpoint of one service, or of all
         // (https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html).
-        if let Some(url) = environment.get($endpoint).or_else(|| environment.get("AWS_ENDPOINT_URL")) {
-            config = config.endpoint_url(url).http_client($crate::aws::direct_http_client());
-        }
+        config = match environment.get($endpoint).or_else(|| environment.get("AWS_ENDPOINT_URL")) {
+            Some(url) => config.endpoint_url(url).http_client($crate::aws::direct_http_client()),
+            None => config.http_client($crate::aws::http_client()),
+        };
         config.build()
     }};
 }

@@ -182,13 +182,19 @@ mod tests {
     use super::*;
     use axum::Router;
     use axum::extract::State;
-    use domain::{Doors, NoRandomness, Randomness, SystemClock};
+    use domain::{Clock, Doors, NoRandomness, Randomness};
     use runtime::Environment;
     use serde_json::{Value, json};
     use std::sync::{Arc, Mutex};
 
     /// Draws no pause, so that no test waits.
     struct Zeros;
+
+    impl Clock for Zeros {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_milliseconds(0).unwrap()
+        }
+    }
 
     impl Randomness for Zeros {
         fn fill(&self, bytes: &mut [u8]) -> Result<(), NoRandomness> {
@@ -241,7 +247,7 @@ mod tests {
             .with("AWS_ACCESS_KEY_ID", "test")
             .with("AWS_SECRET_ACCESS_KEY", "test")
             .with("AWS_ENDPOINT_URL_DYNAMODB", url)
-            .with_doors(Doors::new(SystemClock, Zeros));
+            .with_doors(Doors::new(Zeros, Zeros));
         let ids: Vec<PaymentRequestId> = (0..4).map(|_| PaymentRequestId::new(&Doors::default()).unwrap()).collect();
         let found = DynamoDbStore::new(&environment).unwrap().get_all(&ids).await;
         let asked_for = std::mem::take(&mut *table.asked_for.lock().unwrap());
