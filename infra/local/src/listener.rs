@@ -157,8 +157,8 @@ async fn serve(stream: TcpStream, address: SocketAddr, router: Router, closing: 
 }
 
 impl Closing {
-    /// Waits until the connection has to be closed as soon as no request is in flight on it: until the runner drains, or
-    /// until another client needs the place and nobody uses the connection.
+    /// Waits until the connection has to be closed as soon as no request is in flight on it: the runner drains, or
+    /// another client needs the place and nobody uses the connection.
     async fn begins(&self) {
         let needed = async {
             let mut crowded = self.crowded.subscribe();
