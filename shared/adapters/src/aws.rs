@@ -7,8 +7,8 @@
 
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Connector, ConnectorBuilder};
 use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector, http_client_fn};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -37,22 +37,55 @@ pub(crate) const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
 /// and may have few files open.
 const CONNECTIONS_KEPT: usize = 4;
 
+/// The roots of Amazon Trust Services (decision 0022).
+const AMAZON_ROOTS: &str = include_str!("../certificates/amazon-trust-services.pem");
+
+/// The partitions other than `aws`, by the beginning of their regions' names
+/// (<https://docs.aws.amazon.com/general/latest/gr/rande.html>). Their endpoints may have other authorities' certificates.
+const OTHER_PARTITIONS: [&str; 5] = ["cn-", "us-gov-", "us-iso", "eu-iso", "eusc-"];
+
 /// Builds the HTTP client for AWS's own endpoints, with the proxies in the environment as in the SDK's own client.
-pub(crate) fn http_client() -> SharedHttpClient {
-    client_of(|| Connector::builder().proxy_config(ProxyConfig::from_env()))
+pub(crate) fn http_client(region: &str) -> SharedHttpClient {
+    let is_other_partition = OTHER_PARTITIONS.iter().any(|prefix| region.starts_with(prefix));
+    client_of(move || {
+        let proxies = ProxyConfig::from_env();
+        // A proxy may open TLS with a certificate of its own.
+        let trust = if is_other_partition || !proxies.is_disabled() { Trust::System } else { Trust::Amazon };
+        (Connector::builder().proxy_config(proxies), trust)
+    })
 }
 
 /// Builds the HTTP client for a configured endpoint, such as an emulator on this machine. It uses no proxies: those in
 /// the environment are not meant for such endpoints.
-pub(crate) fn direct_http_client() -> SharedHttpClient {
-    client_of(|| Connector::builder().pool_max_idle_per_host(CONNECTIONS_KEPT))
+pub(crate) fn direct_http_client(url: &str) -> SharedHttpClient {
+    // Without TLS nothing is verified, so fewer certificates are parsed.
+    let trust = if url.starts_with("http:") { Trust::Amazon } else { Trust::System };
+    client_of(move || (Connector::builder().pool_max_idle_per_host(CONNECTIONS_KEPT), trust))
 }
 
 /// Builds the HTTP client for calls that must not be made twice: each call has a connection of its own. A sandbox is
 /// frozen between events. On a connection that died meanwhile, a call that never arrived cannot be distinguished from
 /// one whose response was lost.
 pub(crate) fn unpooled_http_client() -> SharedHttpClient {
-    client_of(|| Connector::builder().pool_max_idle_per_host(0))
+    client_of(|| (Connector::builder().pool_max_idle_per_host(0), Trust::System))
+}
+
+/// The root certificates that a client trusts.
+#[derive(Debug, Clone, Copy)]
+enum Trust {
+    /// [`AMAZON_ROOTS`].
+    Amazon,
+    /// All of the system's.
+    System,
+}
+
+impl Trust {
+    fn store(self) -> TrustStore {
+        match self {
+            Self::Amazon => TrustStore::empty().with_pem_certificate(AMAZON_ROOTS),
+            Self::System => TrustStore::default(),
+        }
+    }
 }
 
 /// Builds an HTTP client that makes its connector once, at its first call.
@@ -60,13 +93,19 @@ pub(crate) fn unpooled_http_client() -> SharedHttpClient {
 /// The SDK's own clients make one when they are configured, to validate it, and another one for their first call. Each
 /// of them parses all of the system's certificates, which is most of what a function does before its first answer
 /// (`tests/counts/run`).
-fn client_of(connector: impl Fn() -> ConnectorBuilder + Send + Sync + 'static) -> SharedHttpClient {
+fn client_of(connector: impl Fn() -> (ConnectorBuilder, Trust) + Send + Sync + 'static) -> SharedHttpClient {
     let once = OnceLock::new();
     http_client_fn(move |settings, _| {
         // The settings are the same at every call: each client has its own.
         let make = || {
-            let connector = connector().connector_settings(settings.clone()).sleep_impl(TokioSleep::new());
-            SharedHttpConnector::new(connector.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build())
+            let (connector, trust) = connector();
+            let connector = connector.connector_settings(settings.clone()).sleep_impl(TokioSleep::new());
+            let connector = connector.tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+            match TlsContext::builder().with_trust_store(trust.store()).build() {
+                Ok(context) => SharedHttpConnector::new(connector.tls_context(context).build()),
+                // The builder has no error of its own yet. The system's certificates are the SDK's default.
+                Err(_) => SharedHttpConnector::new(connector.build()),
+            }
         };
         once.get_or_init(make).clone()
     })
@@ -104,8 +143,8 @@ macro_rules! client_config {
         // The variables that every AWS SDK reads: the endpoint of one service, or of all
         // (https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html).
         config = match environment.get($endpoint).or_else(|| environment.get("AWS_ENDPOINT_URL")) {
-            Some(url) => config.endpoint_url(url).http_client($crate::aws::direct_http_client()),
-            None => config.http_client($crate::aws::http_client()),
+            Some(url) => config.endpoint_url(url).http_client($crate::aws::direct_http_client(url)),
+            None => config.http_client($crate::aws::http_client(environment.require("AWS_REGION")?)),
         };
         config.build()
     }};
@@ -169,6 +208,9 @@ mod tests {
     use aws_smithy_runtime_api::http::StatusCode;
     use aws_smithy_types::body::SdkBody;
     use aws_smithy_types::error::ErrorMetadata;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use sha2::{Digest as _, Sha256};
 
     fn answered(status: u16, code: Option<&str>) -> SdkError<ErrorMetadata, HttpResponse> {
         let mut error = ErrorMetadata::builder();
@@ -177,6 +219,39 @@ mod tests {
         }
         let response = HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::empty());
         SdkError::service_error(error.build(), response)
+    }
+
+    /// Returns the first DER element of `bytes`, a SEQUENCE with a length of one to three bytes.
+    fn sequence(bytes: &[u8]) -> Option<&[u8]> {
+        let (head, length) = match *bytes {
+            [0x30, length @ 0..=0x7f, ..] => (2, usize::from(length)),
+            [0x30, 0x81, length, ..] => (3, usize::from(length)),
+            [0x30, 0x82, high, low, ..] => (4, usize::from(u16::from_be_bytes([high, low]))),
+            _ => return None,
+        };
+        bytes.get(..head + length)
+    }
+
+    #[test]
+    fn the_roots_are_the_five_that_amazon_trust_services_recommends() {
+        // The SHA-256 hashes of the subjects' public keys, from https://www.amazontrust.com/repository/.
+        let published = [
+            "fbe3018031f9586bcbf41727e417b7d1c45c2f47f93be372a17b96b50757d5a2",
+            "7f4296fc5b6a4e3b35d3c369623e364ab1af381d8fa7121533c9d6c633ea2461",
+            "36abc32656acfc645c61b71613c4bf21c787f5cabbee48348d58597803d7abc9",
+            "f7ecded5c66047d28ed6466b543c40e0743abe81d109254dcf845d4c2c7853c5",
+            "2b071c59a0a0ae76b0eadb2bad23bad4580b69c3601b630c2eaf0613afa83f92",
+        ];
+        let certificates = AMAZON_ROOTS.split("-----BEGIN CERTIFICATE-----").skip(1).map(|certificate| {
+            let (text, _) = certificate.split_once("-----END CERTIFICATE-----").unwrap();
+            STANDARD.decode(text.split_whitespace().collect::<String>()).unwrap()
+        });
+        let certificates: Vec<Vec<u8>> = certificates.collect();
+        assert_eq!(certificates.len(), published.len());
+        for (certificate, hash) in certificates.iter().zip(published) {
+            let mut sequences = (0..certificate.len()).filter_map(|start| sequence(&certificate[start..]));
+            assert!(sequences.any(|element| hex::encode(Sha256::digest(element)) == hash), "{hash}");
+        }
     }
 
     #[test]
