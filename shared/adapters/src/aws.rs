@@ -41,7 +41,8 @@ const CONNECTIONS_KEPT: usize = 4;
 const AMAZON_ROOTS: &str = include_str!("../certificates/amazon-trust-services.pem");
 
 /// The partitions other than `aws`, by the beginning of their regions' names
-/// (<https://docs.aws.amazon.com/general/latest/gr/rande.html>). Their endpoints may have other authorities' certificates.
+/// (<https://docs.aws.amazon.com/general/latest/gr/rande.html>). Their endpoints may have certificates of other
+/// authorities.
 const OTHER_PARTITIONS: [&str; 5] = ["cn-", "us-gov-", "us-iso", "eu-iso", "eusc-"];
 
 /// Builds the HTTP client for AWS's own endpoints, with the proxies in the environment as in the SDK's own client.
