@@ -38,7 +38,7 @@ fn order_with(field: &str, value: Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_create_is_refused_in_words() {
+async fn a_rejected_create_has_a_detail_in_words() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     for (field, value, expected) in [
@@ -75,7 +75,7 @@ async fn a_create_is_refused_in_words() {
         (
             "metadata",
             json!({ "a": 1 }),
-            "The metadata must hold keys and texts of at most 500 characters, none of them a control character, and no \
+            "The metadata must contain keys and texts of at most 500 characters, none of them a control character, and no \
              empty key.",
         ),
         ("crm_id", json!(1), "There is a field that is not known here."),
@@ -124,13 +124,13 @@ async fn get(user: &User<'_>, path: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_query_is_refused_in_words() {
+async fn a_rejected_query_has_a_detail_in_words() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let sara = system.user(&alice.workspace, "sara", "supervisor").await;
     let time = "must be a date such as 2026-01-31 or a time such as 2026-01-31T10:00:00.000Z";
     let with_code = "The phone number must be written with its country code, such as +27831234567";
-    let lost_plus = "a space came in place of its plus sign";
+    let lost_plus = "its plus sign was received as a space";
     for (query, expected) in [
         ("phone=083%20123%204001", format!("{with_code}.")),
         ("phone=083+123+4001", format!("{with_code}.")),
@@ -167,7 +167,7 @@ async fn a_query_is_refused_in_words() {
 }
 
 #[tokio::test]
-async fn every_other_problem_is_told_in_words() {
+async fn every_other_problem_has_a_detail_in_words() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let post = async |media_type: &str, body: String| {
@@ -193,7 +193,7 @@ async fn every_other_problem_is_told_in_words() {
             alice.create_with_key(&other, "key-1").await,
             "The same key was already used for another payment request. Please use a new one.",
         ),
-        (alice.get("x").await, "There is nothing here, or it is not yours to see."),
+        (alice.get("x").await, "This does not exist, or you are not allowed to see it."),
         (get(&alice, "/reports/agents").await, "You are not allowed to do this."),
     ] {
         assert_eq!(detail(&answer), expected);
