@@ -597,9 +597,9 @@ async fn a_text_is_abandoned_once_by_run_or_by_report() {
     let (id, event) = setting.sent().await;
     let event: PaymentRequestEvent = serde_json::from_value(event).unwrap();
     setting.channels.always(Some(Reply::Refused(422, json!({}))));
-    let first = notify(&store, &channel, &Doors::default(), &LAMBDA_RETRIES, &event).await.unwrap();
+    let first = notify(&store, &channel, &Doors::default(), &LAMBDA_RETRIES, &event, false).await.unwrap();
     assert!(matches!(first, Notified::Failed { recorded: true, .. }), "{first:?}");
-    let again = notify(&store, &channel, &Doors::default(), &LAMBDA_RETRIES, &event).await.unwrap();
+    let again = notify(&store, &channel, &Doors::default(), &LAMBDA_RETRIES, &event, false).await.unwrap();
     assert!(matches!(again, Notified::Elsewhere), "{again:?}");
     let report = DeliveryReport { id: id.parse().unwrap(), reason: DeliveryFailure::Undelivered };
     let reported = record_delivery_report(&store, &SystemClock, report).await.unwrap();
@@ -623,10 +623,10 @@ async fn a_text_without_a_link_whose_run_stopped_is_reported_as_unconfirmed() {
     let event = setting.last_event(&id).await;
     store.record_fact(id.parse().unwrap(), &claim_to(&event)).await.unwrap();
     let mut event: PaymentRequestEvent = serde_json::from_value(event).unwrap();
-    let at_once = notify(&store, &channel, &Doors::default(), &LAMBDA_RETRIES, &event).await.unwrap();
+    let at_once = notify(&store, &channel, &Doors::default(), &LAMBDA_RETRIES, &event, false).await.unwrap();
     assert!(matches!(at_once, Notified::Elsewhere), "the run that claimed it may still be in progress: {at_once:?}");
     event.occurred_at = SystemClock.now().saturating_sub(Duration::from_secs(65));
-    let later = notify(&store, &channel, &Doors::default(), &LAMBDA_RETRIES, &event).await.unwrap();
+    let later = notify(&store, &channel, &Doors::default(), &LAMBDA_RETRIES, &event, false).await.unwrap();
     let reason = DeliveryFailure::DeliveryUnconfirmed;
     assert!(matches!(later, Notified::Failed { reason: r, recorded: false, .. } if r == reason), "{later:?}");
     assert_eq!(setting.channels.calls(), 0);

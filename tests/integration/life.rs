@@ -95,6 +95,8 @@ async fn a_sent_request_can_be_canceled_and_the_customer_is_notified() {
     let system = System::shared(&[]).await;
     let (alice, phone) = (system.alice().await, phone());
     let sent = alice.sent_to(&phone).await;
+    // A request that is canceled before its link was sent gets no link.
+    system.wait_for_texts(&phone, 1).await;
     let answer = alice.cancel(id(&sent)).await;
     let mut examples = Examples::of(&alice.workspace, &phone);
     examples.assert("api/cancel", &answer);

@@ -47,7 +47,7 @@ async fn notified(setting: &Setting, channel: ChannelName, event: &Value, later:
 async fn notified_at(setting: &Setting, channel: ChannelName, event: &Value, now: Timestamp) -> Notified {
     let doors = tests::doors_at(now);
     let (store, channel) = (setting.handlers.store(), setting.channel(channel));
-    notify(&store, &channel, &doors, &LAMBDA_RETRIES, &read(event)).await.unwrap()
+    notify(&store, &channel, &doors, &LAMBDA_RETRIES, &read(event), false).await.unwrap()
 }
 
 #[tokio::test]
@@ -283,7 +283,7 @@ async fn what_was_claimed_is_settled_by_its_own_run_alone() {
     let store = setting.handlers.store();
     store.record_fact(id.parse().unwrap(), &claim_to(&link)).await.unwrap();
     let doors = Doors::default();
-    let outcome = notify(&store, &setting.channel(Sms), &doors, &LAMBDA_RETRIES, &read(&link)).await.unwrap();
+    let outcome = notify(&store, &setting.channel(Sms), &doors, &LAMBDA_RETRIES, &read(&link), false).await.unwrap();
     assert!(matches!(outcome, Notified::Elsewhere), "{outcome:?}");
     assert!(!setting.handlers.stored(&id).await.facts.contains(&Fact::MessageSettled { version: 1 }));
 }

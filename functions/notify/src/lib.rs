@@ -1,5 +1,8 @@
 //! The bus → the channel to the customer: sends the message of an event.
 
+mod links;
+
+use crate::links::Links;
 use adapters::{ConfiguredChannel, DynamoDbStore};
 use domain::use_cases::notify::{Notified, NotifyError, notify};
 use domain::{Doors, PaymentRequestEvent, RetrySchedule, gsm, message};
@@ -32,6 +35,7 @@ struct Notify {
     store: DynamoDbStore,
     doors: Doors,
     channel: ConfiguredChannel,
+    links: Links,
 }
 
 /// Builds the function from its environment variables.
@@ -43,6 +47,7 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
         store: DynamoDbStore::new(environment)?,
         doors: environment.doors(),
         channel: ConfiguredChannel::new(environment)?,
+        links: Links::default(),
     }))
 }
 
@@ -84,8 +89,13 @@ impl Notify {
     /// Sends the message of an event, and waits before it while the link of a canceled request may be in flight.
     async fn notify_after_link(&self, event: &PaymentRequestEvent) -> Result<Notified, NotifyError> {
         let started = Instant::now();
+        let run = event.link.is_some().then(|| self.links.begin(event.id));
         loop {
-            let notified = notify(&self.store, &self.channel, &self.doors, &LAMBDA_RETRIES, event).await?;
+            let delivered = self.links.is_delivered(event.id);
+            let notified = notify(&self.store, &self.channel, &self.doors, &LAMBDA_RETRIES, event, delivered).await?;
+            if let (Some(run), Notified::Delivered { .. }) = (&run, &notified) {
+                run.record_delivery();
+            }
             let Notified::LinkInFlight { look_again_at } = notified else { return Ok(notified) };
             let pause = look_again_at.saturating_duration_since(self.doors.now());
             if started.elapsed() + pause > WAIT_AT_MOST {

@@ -98,7 +98,8 @@ pub enum NotifyError {
 ///
 /// The link never follows the text that its request is canceled, although the two events may arrive in any order. A
 /// link is sent only if a read or a claim finds that the request was not canceled, and a cancellation's text is sent
-/// only when every attempt that began with such a finding has ended (decision 0020).
+/// only when every attempt that began with such a finding has ended (decision 0020). `link_delivered` says that the
+/// caller knows that the link was delivered, so that a channel that drops repeats needs no waiting.
 ///
 /// # Errors
 /// [`NotifyError`]
@@ -108,6 +109,7 @@ pub async fn notify(
     doors: &(impl Clock + Randomness),
     retries: &RetrySchedule,
     event: &PaymentRequestEvent,
+    link_delivered: bool,
 ) -> Result<Notified, NotifyError> {
     let Some(text) = message::text(event) else { return Ok(Notified::NoMessage) };
     let message = Message { event, text, attempts_end: None };
@@ -117,7 +119,7 @@ pub async fn notify(
     }
     if event.status == Status::Canceled {
         let Some(request) = store.get(event.id).await? else { return Ok(Notified::Unknown) };
-        if let Some(look_again_at) = link_in_flight(channel, &request, event.occurred_at, doors.now()) {
+        if let Some(look_again_at) = link_in_flight(channel, &request, event.occurred_at, doors.now(), link_delivered) {
             return Ok(Notified::LinkInFlight { look_again_at });
         }
     }
@@ -134,12 +136,14 @@ pub async fn notify(
 ///
 /// Since `canceled_at`, only a run that looked at the request before can still send the link:
 /// - with a claim, which the run settles or gives back at its end. A run that was cut off does neither.
-/// - without a claim, if the link was fresh and the channel drops repeats.
+/// - without a claim, if the link was fresh and the channel drops repeats. Once it was delivered, only repeats can be in
+///   flight.
 fn link_in_flight(
     channel: &impl Channel,
     request: &PaymentRequest,
     canceled_at: Timestamp,
     now: Timestamp,
+    link_delivered: bool,
 ) -> Option<Timestamp> {
     let end = |begin: Timestamp, longest| {
         let end = begin.saturating_add(longest).saturating_add(CLOCK_DIFFERENCE);
@@ -147,7 +151,8 @@ fn link_in_flight(
     };
     let claimed = is_claimed(request, LINK_VERSION) && !is_settled(request, LINK_VERSION);
     let claimed = if claimed { end(canceled_at, RUN_AT_MOST) } else { None };
-    let unclaimed = if channel.drops_repeats() { end(request.created_at, UNCLAIMED_ATTEMPTS) } else { None };
+    let unclaimed =
+        if channel.drops_repeats() && !link_delivered { end(request.created_at, UNCLAIMED_ATTEMPTS) } else { None };
     // Only a claim can end before its time.
     unclaimed.or(claimed.map(|end| end.min(now.saturating_add(LOOK_AGAIN))))
 }
