@@ -131,7 +131,7 @@ async fn with_few_open_files_clients_wait_and_nothing_fails() {
     const CLIENTS: usize = 200;
     let limited = format!("ulimit -n 256 && exec '{}' --port 0", env!("CARGO_BIN_EXE_runner"));
     let mut shell = Command::new("/bin/sh");
-    shell.args(["-c", &limited]).env_clear().env("LINK_TTL_SECONDS", "3");
+    shell.args(["-c", &limited]).env_clear().env("LINK_TTL_SECONDS", "3").env("AGENT_REQUESTS_PER_MINUTE", "0");
     let runner = Runner::of(shell).await;
     let (base, workspace) = (runner.base.clone(), workspace());
     let token = runner.system().user(&workspace, "alice", "agent").await.token;

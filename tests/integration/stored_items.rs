@@ -20,7 +20,8 @@ const PHONE: &str = "27831234567";
 const INDEX_KEYS: [&str; 5] = ["due_shard", "due_at", "workspace_agent", "workspace_month", "created"];
 
 /// The attributes without which a request can still be read.
-const NOT_NEEDED: [&str; 12] = [
+const NOT_NEEDED: [&str; 13] = [
+    "updated_at",
     "due_shard",
     "workspace_agent",
     "workspace_month",

@@ -5,8 +5,9 @@ use adapters::{ConfiguredWebhooks, DynamoDbStore, ProviderName};
 use domain::Doors;
 use domain::use_cases::pay::{ProviderEventOutcome, record_provider_event};
 use http::{Response, StatusCode};
-use runtime::http_function::{WEBHOOK_AT_MOST, body_of_at_most, json, path_parameter};
+use runtime::http_function::{body_of_at_most, json, path_parameter};
 use runtime::telemetry::{Metric, count, word};
+use runtime::webhook::WEBHOOK_AT_MOST;
 use runtime::{Body, ConfigError, Environment, Function, HttpFunction, HttpHandler, Problem, Request};
 use serde_json::json;
 

@@ -16,10 +16,6 @@ use std::future::Future;
 /// The default limit of a request body, in bytes. A longer body is rejected without being parsed.
 pub const BODY_AT_MOST: usize = 16 * 1024;
 
-/// The limit of a webhook's body, in bytes. Stripe's events alone have 22 KB and more
-/// (<https://github.com/mozilla/fxa/issues/8227>).
-pub const WEBHOOK_AT_MOST: usize = 256 * 1024;
-
 /// Handles the HTTP requests of one function.
 pub trait HttpHandler: Send + Sync + 'static {
     /// Handles one request and returns its response.

@@ -12,6 +12,10 @@ use secrecy::{ExposeSecret as _, SecretSlice};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+/// The limit of a webhook's body, in bytes. Stripe's events alone have 22 KB and more
+/// (<https://github.com/mozilla/fxa/issues/8227>).
+pub const WEBHOOK_AT_MOST: usize = 256 * 1024;
+
 /// The header with the webhook's identifier, the same for every delivery attempt.
 const ID: &str = "webhook-id";
 /// The header with the time of signing, in seconds since the Unix epoch.

@@ -78,7 +78,7 @@ pub(super) struct RequestItem {
     #[serde(with = "serde_dynamo::string_set")]
     operations: BTreeSet<OperationId>,
     /// The time of the last change, in milliseconds, for the conditions of writes: they cannot look at the end of a
-    /// list. Items that release 0.1 wrote lack it. It is never read; the history has the time too.
+    /// list. Items that release 0.1 wrote lack it. Its value is never used; the history has the time too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     updated_at: Option<i64>,
     /// All texts of all facts; absent if there is none, because DynamoDB stores no empty set.

@@ -116,6 +116,8 @@ pub(super) fn payment_request<A: Stored>(item: HashMap<String, A>) -> Result<Pay
     let id = item.parsed("pk", request_of_key)?;
     // The version is the history's length. Its attribute has to be a number all the same, for every change adds to it.
     item.required::<u64>("version")?;
+    // So has the time of the last change, with which every change compares its own. Items of release 0.1 lack it.
+    item.optional::<i64>("updated_at")?;
     let Position { created_at, .. } = item.parsed("created", |text| text.parse().ok())?;
     Ok(PaymentRequest {
         id,
