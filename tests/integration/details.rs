@@ -75,8 +75,8 @@ async fn a_rejected_create_has_a_detail_in_words() {
         (
             "metadata",
             json!({ "a": 1 }),
-            "The metadata must contain keys and texts of at most 500 characters, none of them a control character, and no \
-             empty key.",
+            "The metadata must contain keys and texts of at most 500 characters, none of them a control character, and \
+             no empty key.",
         ),
         ("crm_id", json!(1), "There is a field that is not known here."),
         ("customer.vip", json!(true), "There is a field that is not known here."),
