@@ -136,8 +136,8 @@ pub async fn notify(
 ///
 /// Since `canceled_at`, only a run that looked at the request before can still send the link:
 /// - with a claim, which the run settles or gives back at its end. A run that was cut off does neither.
-/// - without a claim, if the link was fresh and the channel drops repeats. Once it was delivered, only repeats can be in
-///   flight.
+/// - without a claim, if the link was fresh and the channel drops repeats. Once it was delivered, only repeats can be
+///   in flight.
 fn link_in_flight(
     channel: &impl Channel,
     request: &PaymentRequest,
