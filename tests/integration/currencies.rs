@@ -37,7 +37,7 @@ async fn a_request_in_a_former_currency_is_shown_paid_and_counted() {
     let request = in_leva(&alice, now(), &[]);
     let (id, phone) = (request.id.to_string(), request.details.customer.phone.as_str().to_owned());
     let link_store = DynamoDbStore::new(system.environment()).unwrap();
-    link_store.insert_link(&request.token, request.id, request.link_deadline).await.unwrap();
+    link_store.insert_link(&request.token, request.id, request.click_deadline).await.unwrap();
     store(&system, &[request]).await;
 
     let shown = alice.read(&id).await;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tests::channels::{Channels, Reply, TOKEN, clickatell_refusal};
 use tests::examples::Examples;
-use tests::handlers::{Answer, Handlers};
+use tests::handlers::{HandlerAnswer, Handlers};
 use tests::proxy::Fault;
 
 const CHAT_SECRET: &str = "whsec_dGVzdCBzZWNyZXQgb2YgbW9yZSB0aGFuIDI0IGJ5dGVz";
@@ -95,7 +95,7 @@ impl Setting {
     }
 
     /// Sends this body as the channel, with the channel's signature.
-    pub(crate) async fn post(&self, body: &Value) -> Answer {
+    pub(crate) async fn post(&self, body: &Value) -> HandlerAnswer {
         let body = body.to_string();
         let headers = signed(self.channel, &body, SystemClock.now());
         self.handlers.report_delivery(&*self.reports, self.channel.as_str(), headers, &body).await

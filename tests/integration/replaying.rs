@@ -28,7 +28,7 @@ async fn a_replay_publishes_the_same_events_in_order() {
     let link = &bus.accepted()[0]["Detail"]["link"];
     assert_eq!(
         link["expires_at"],
-        handlers.stored(&id).await.link_deadline.to_string(),
+        handlers.stored(&id).await.click_deadline.to_string(),
         "the link's deadline, not the checkout's"
     );
     assert!(

@@ -9,7 +9,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tests::bus::Bus;
-use tests::handlers::{Answer, Handlers};
+use tests::handlers::{HandlerAnswer, Handlers};
 use tracing_subscriber::fmt::MakeWriter;
 
 type Item = HashMap<String, AttributeValue>;
@@ -206,7 +206,7 @@ impl Table {
     }
 }
 
-fn ids(list: &Answer) -> Vec<String> {
+fn ids(list: &HandlerAnswer) -> Vec<String> {
     let items = list.body["items"].as_array().unwrap();
     items.iter().map(|request| request["id"].as_str().unwrap().to_owned()).collect()
 }

@@ -121,7 +121,7 @@ impl<B: AsRef<[u8]>> Whole for http::Response<B> {
 }
 
 /// Formats a handler's answer that did not pass through a gateway, as a [`system::Answer`] is formatted.
-impl Whole for handlers::Answer {
+impl Whole for handlers::HandlerAnswer {
     fn whole(&self) -> String {
         let headers = self.headers.as_object().unwrap();
         let lines: String = headers.iter().fold(String::new(), |mut lines, (name, value)| {

@@ -21,7 +21,7 @@ const SECRET: &str = "whsec_dGVzdCBzZWNyZXQgb2YgbW9yZSB0aGFuIDI0IGJ5dGVz";
 
 /// The HTTP answer of a handler.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct HandlerAnswer {
     /// The status code.
     pub status: u16,
     /// The headers, with names in lower case.
@@ -30,7 +30,7 @@ pub struct Answer {
     pub body: Value,
 }
 
-impl Answer {
+impl HandlerAnswer {
     /// Returns the problem's code, if the answer is a problem.
     #[must_use]
     pub fn code(&self) -> &str {
@@ -135,16 +135,16 @@ impl Handlers {
     }
 
     /// Creates a request over R250.00 as agent Alice.
-    pub async fn create(&self, key: Option<&str>) -> Answer {
+    pub async fn create(&self, key: Option<&str>) -> HandlerAnswer {
         self.create_with(key, 25_000, "ZAR").await
     }
 
     /// Creates a request over this amount as agent Alice.
-    pub async fn create_over(&self, amount: i64, currency: &str) -> Answer {
+    pub async fn create_over(&self, amount: i64, currency: &str) -> HandlerAnswer {
         self.create_with(None, amount, currency).await
     }
 
-    async fn create_with(&self, key: Option<&str>, amount: i64, currency: &str) -> Answer {
+    async fn create_with(&self, key: Option<&str>, amount: i64, currency: &str) -> HandlerAnswer {
         let body = json!({ "order_number": "10045", "amount": amount, "currency": currency,
             "customer": { "phone": "+27831234567", "name": "Thandi" }, "description": "2 x tickets",
             "conversation_id": "c-981", "metadata": { "crm": "77" } });
@@ -172,54 +172,54 @@ impl Handlers {
     }
 
     /// Cancels a request as agent Alice.
-    pub async fn cancel(&self, id: &str) -> Answer {
+    pub async fn cancel(&self, id: &str) -> HandlerAnswer {
         let path = format!("/payment-requests/{id}/cancel");
         self.http(&*self.cancel, "POST", &path, json!({ "id": id }), json!({}), "", Some("agent")).await
     }
 
     /// Reads one request as agent Alice.
-    pub async fn get(&self, id: &str) -> Answer {
+    pub async fn get(&self, id: &str) -> HandlerAnswer {
         let path = format!("/payment-requests/{id}");
         self.http(&*self.query, "GET", &path, json!({ "id": id }), json!({}), "", Some("agent")).await
     }
 
     /// Presses the button on the customer's page.
-    pub async fn click(&self, token: &str) -> Answer {
+    pub async fn click(&self, token: &str) -> HandlerAnswer {
         let headers = json!({ "content-type": "application/x-www-form-urlencoded" });
         self.http(&*self.click, "POST", &format!("/p/{token}"), json!({ "token": token }), headers, "", None).await
     }
 
     /// Opens the link as the customer.
-    pub async fn open(&self, token: &str) -> Answer {
+    pub async fn open(&self, token: &str) -> HandlerAnswer {
         self.http(&*self.click, "GET", &format!("/p/{token}"), json!({ "token": token }), json!({}), "", None).await
     }
 
     /// Reports a payment of R250.00 as the provider.
-    pub async fn pay(&self, id: &str, paid_at: Timestamp) -> Answer {
+    pub async fn pay(&self, id: &str, paid_at: Timestamp) -> HandlerAnswer {
         self.report("checkout.paid", &paid(id, paid_at), None).await
     }
 
     /// Reports as the provider that the customer has paid R250.00 and that the money is still in flight.
-    pub async fn process(&self, id: &str, paid_at: Timestamp) -> Answer {
+    pub async fn process(&self, id: &str, paid_at: Timestamp) -> HandlerAnswer {
         self.report("checkout.processing", &paid(id, paid_at), None).await
     }
 
     /// Reports as the provider that money in flight will not arrive.
-    pub async fn fail_payment(&self, id: &str) -> Answer {
+    pub async fn fail_payment(&self, id: &str) -> HandlerAnswer {
         let data = json!({ "checkout_id": format!("cs_{id}"), "payment_request_id": id,
             "payment_id": format!("pay_{id}"), "amount": 25_000, "currency": "ZAR" });
         self.report("checkout.async_payment_failed", &data, None).await
     }
 
     /// Reports as the provider that an attempt has failed, in a webhook with this identifier.
-    pub async fn fail_attempt(&self, id: &str, webhook_id: &str) -> Answer {
+    pub async fn fail_attempt(&self, id: &str, webhook_id: &str) -> HandlerAnswer {
         let data = json!({ "checkout_id": format!("cs_{id}"), "payment_request_id": id, "amount": 25_000,
             "currency": "ZAR", "reason": "card_declined" });
         self.report("checkout.payment_failed", &data, Some(webhook_id)).await
     }
 
     /// Sends this body as Stripe, with this signature or with none.
-    pub async fn stripe_webhook(&self, signature: Option<&str>, body: &str) -> Answer {
+    pub async fn stripe_webhook(&self, signature: Option<&str>, body: &str) -> HandlerAnswer {
         let mut headers = json!({ "content-type": "application/json; charset=utf-8" });
         if let Some(signature) = signature {
             headers["stripe-signature"] = signature.into();
@@ -227,7 +227,7 @@ impl Handlers {
         self.webhook(ProviderName::Stripe, headers, body).await
     }
 
-    async fn report(&self, kind: &str, data: &Value, webhook_id: Option<&str>) -> Answer {
+    async fn report(&self, kind: &str, data: &Value, webhook_id: Option<&str>) -> HandlerAnswer {
         let now = self.environment.doors().now();
         let body = json!({ "type": kind, "timestamp": now, "data": data }).to_string();
         let counted = format!("msg_{}", self.reports.fetch_add(1, Ordering::Relaxed));
@@ -240,7 +240,7 @@ impl Handlers {
     }
 
     /// Sends a webhook to the address of its provider.
-    async fn webhook(&self, provider: ProviderName, headers: Value, body: &str) -> Answer {
+    async fn webhook(&self, provider: ProviderName, headers: Value, body: &str) -> HandlerAnswer {
         let (path, parameters) = (format!("/webhooks/{provider}"), json!({ "provider": provider.as_str() }));
         self.http(&*self.webhook, "POST", &path, parameters, headers, body, None).await
     }
@@ -261,23 +261,23 @@ impl Handlers {
     }
 
     /// Lists the workspace's requests as a user with this role.
-    pub async fn list(&self, role: &str) -> Answer {
+    pub async fn list(&self, role: &str) -> HandlerAnswer {
         self.read("/payment-requests", role).await
     }
 
     /// Reads a list or a report, at this address with its query, as a user with this role.
-    pub async fn read(&self, address: &str, role: &str) -> Answer {
+    pub async fn read(&self, address: &str, role: &str) -> HandlerAnswer {
         self.http(&*self.query, "GET", address, json!({}), json!({}), "", Some(role)).await
     }
 
     /// Lists the workspace's requests with this query as a user with this role.
-    pub async fn list_page(&self, role: &str, query: &str) -> Answer {
+    pub async fn list_page(&self, role: &str, query: &str) -> HandlerAnswer {
         let path = format!("/payment-requests?{query}");
         self.http(&*self.query, "GET", &path, json!({}), json!({}), "", Some(role)).await
     }
 
     /// Reads the workspace's report as a supervisor.
-    pub async fn report_on_agents(&self) -> Answer {
+    pub async fn report_on_agents(&self) -> HandlerAnswer {
         self.http(&*self.query, "GET", "/reports/agents", json!({}), json!({}), "", Some("supervisor")).await
     }
 
@@ -328,13 +328,24 @@ impl Handlers {
     }
 
     /// Sends a delivery report to this channel's address.
-    pub async fn report_delivery(&self, function: &dyn Function, name: &str, headers: Value, body: &str) -> Answer {
+    pub async fn report_delivery(
+        &self,
+        function: &dyn Function,
+        name: &str,
+        headers: Value,
+        body: &str,
+    ) -> HandlerAnswer {
         let (path, parameters) = (format!("/delivery-reports/{name}"), json!({ "channel": name }));
         self.http(function, "POST", &path, parameters, headers, body, None).await
     }
 
     /// Sends Meta's verification request to this channel's address.
-    pub async fn request_verification(&self, function: &dyn Function, name: &str, query: &[(&str, &str)]) -> Answer {
+    pub async fn request_verification(
+        &self,
+        function: &dyn Function,
+        name: &str,
+        query: &[(&str, &str)],
+    ) -> HandlerAnswer {
         let path = format!("/delivery-reports/{name}?{}", serde_urlencoded::to_string(query).unwrap());
         self.http(function, "GET", &path, json!({ "channel": name }), json!({}), "", None).await
     }
@@ -449,7 +460,7 @@ impl Handlers {
         headers: Value,
         body: &str,
         role: Option<&str>,
-    ) -> Answer {
+    ) -> HandlerAnswer {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let claims = |role| json!({ "sub": "alice", "name": "Alice", "role": role, "workspace": "acme" });
         let authorizer = role.map(claims).map(|claims| json!({ "jwt": { "claims": claims, "scopes": null } }));
@@ -463,7 +474,7 @@ impl Handlers {
             "body": STANDARD.encode(body), "isBase64Encoded": true });
         let response: Value = serde_json::from_str(&function.invoke(&event.to_string()).await.unwrap()).unwrap();
         let text = response["body"].as_str().unwrap_or_default();
-        Answer {
+        HandlerAnswer {
             status: u16::try_from(response["statusCode"].as_u64().unwrap()).unwrap(),
             headers: response["headers"].clone(),
             body: serde_json::from_str(text).unwrap_or_else(|_| text.into()),

@@ -40,7 +40,7 @@ pub struct Provider {
     ledger: Arc<Mutex<Ledger>>,
 }
 
-type Answer = (StatusCode, Json<Value>);
+type ProviderAnswer = (StatusCode, Json<Value>);
 
 impl Provider {
     /// Starts a provider on a free port.
@@ -101,11 +101,11 @@ async fn keep(State(ledger): State<Arc<Mutex<Ledger>>>, request: Request, next: 
     next.run(Request::from_parts(parts, body.into())).await
 }
 
-fn unreachable() -> Answer {
+fn unreachable() -> ProviderAnswer {
     (StatusCode::SERVICE_UNAVAILABLE, Json(json!({})))
 }
 
-async fn create(State(ledger): State<Arc<Mutex<Ledger>>>, Json(body): Json<Value>) -> Answer {
+async fn create(State(ledger): State<Arc<Mutex<Ledger>>>, Json(body): Json<Value>) -> ProviderAnswer {
     let mut ledger = ledger.lock().unwrap();
     if ledger.unreachable {
         return unreachable();
@@ -117,7 +117,7 @@ async fn create(State(ledger): State<Arc<Mutex<Ledger>>>, Json(body): Json<Value
     (StatusCode::OK, Json(json!({ "id": id, "url": url, "status": "open" })))
 }
 
-async fn close(State(ledger): State<Arc<Mutex<Ledger>>>, Path(id): Path<String>) -> Answer {
+async fn close(State(ledger): State<Arc<Mutex<Ledger>>>, Path(id): Path<String>) -> ProviderAnswer {
     let mut ledger = ledger.lock().unwrap();
     if ledger.unreachable {
         return unreachable();
@@ -135,13 +135,13 @@ async fn close(State(ledger): State<Arc<Mutex<Ledger>>>, Path(id): Path<String>)
     }
 }
 
-fn of_payment(status: &str, request: &str, paid_at: Timestamp, amount: i64) -> Answer {
+fn of_payment(status: &str, request: &str, paid_at: Timestamp, amount: i64) -> ProviderAnswer {
     let payment = json!({ "status": status, "payment_id": format!("pay_{request}"), "amount": amount,
         "currency": "ZAR", "paid_at": paid_at });
     (StatusCode::OK, Json(payment))
 }
 
-async fn refund(State(ledger): State<Arc<Mutex<Ledger>>>, Json(body): Json<Value>) -> Answer {
+async fn refund(State(ledger): State<Arc<Mutex<Ledger>>>, Json(body): Json<Value>) -> ProviderAnswer {
     let mut ledger = ledger.lock().unwrap();
     if ledger.unreachable {
         return unreachable();

@@ -2,7 +2,7 @@
 //! until a test delivers them.
 
 use crate::examples::header_lines;
-use crate::handlers::{Answer, Handlers};
+use crate::handlers::{HandlerAnswer, Handlers};
 use adapters::ProviderName;
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -225,7 +225,7 @@ impl Stripe {
     }
 
     /// Waits for a webhook of this kind about a request and delivers it to the handlers unchanged.
-    pub async fn deliver(&self, handlers: &Handlers, request: &str, kind: &str) -> Answer {
+    pub async fn deliver(&self, handlers: &Handlers, request: &str, kind: &str) -> HandlerAnswer {
         let webhooks = self.wait_for(request, kind).await;
         let webhook = webhooks.iter().rfind(|delivery| delivery.event()["type"] == kind).unwrap();
         handlers.stripe_webhook(Some(&webhook.signature), &webhook.body).await

@@ -72,18 +72,18 @@ impl HttpHandler for LinkClick {
             (Some(token), &Method::GET | &Method::HEAD) => self.show(&token, visitor).await,
             // The form sends no fields, so the body is not read, only bounded: one that cannot be decoded does no harm.
             (Some(_), &Method::POST) if matches!(body(&request), Err(Problem::BodyTooLarge(_))) => {
-                Ok(Answer::Page(page::too_large(visitor, self.brands.of(None))))
+                Ok(LinkAnswer::Page(page::too_large(visitor, self.brands.of(None))))
             }
             (Some(token), &Method::POST) => self.click(&token, visitor).await,
-            _ => Ok(Answer::Page(page::unknown(visitor, self.brands.of(None)))),
+            _ => Ok(LinkAnswer::Page(page::unknown(visitor, self.brands.of(None)))),
         };
         let answer = answer.unwrap_or_else(|error| {
             tracing::error!(cause = chain(&error), "link page failed; the customer got the unavailable page");
-            Answer::Page(page::unavailable(visitor, self.brands.of(None)))
+            LinkAnswer::Page(page::unavailable(visitor, self.brands.of(None)))
         });
         Ok(match answer {
-            Answer::Page(page) => answered(page, &request),
-            Answer::SeeOther { location, cookie } => see_other(location, cookie),
+            LinkAnswer::Page(page) => answered(page, &request),
+            LinkAnswer::SeeOther { location, cookie } => see_other(location, cookie),
         })
     }
 
@@ -98,22 +98,22 @@ fn path_prefix(public_base_url: &str) -> String {
     base.path().trim_end_matches('/').to_owned()
 }
 
-enum Answer {
+enum LinkAnswer {
     Page(Page),
     SeeOther { location: HeaderValue, cookie: Option<HeaderValue> },
 }
 
 impl LinkClick {
-    async fn show(&self, token: &LinkToken, visitor: Visitor) -> Result<Answer, domain::use_cases::UseCaseError> {
+    async fn show(&self, token: &LinkToken, visitor: Visitor) -> Result<LinkAnswer, domain::use_cases::UseCaseError> {
         // The page is as of a moment before the request was read (`PaymentRequest::status_at`).
         let now = self.doors.now();
-        Ok(Answer::Page(match look(&self.store, token).await? {
+        Ok(LinkAnswer::Page(match look(&self.store, token).await? {
             Some(request) => self.page(&request, now, visitor),
             None => page::unknown(visitor, self.brands.of(None)),
         }))
     }
 
-    async fn click(&self, token: &LinkToken, visitor: Visitor) -> Result<Answer, domain::use_cases::UseCaseError> {
+    async fn click(&self, token: &LinkToken, visitor: Visitor) -> Result<LinkAnswer, domain::use_cases::UseCaseError> {
         let clicked = click(&self.store, &self.provider, &self.doors, &self.limits, &self.public_base_url, token);
         Ok(match clicked.await? {
             Clicked::Checkout { url } => self.see_other(&url, Some(token), visitor),
@@ -121,9 +121,9 @@ impl LinkClick {
             Clicked::ProviderFailed(request, error) => {
                 tracing::error!(id = %request.id, cause = chain(&error), "the provider created no checkout");
                 let brand = self.brands.of(Some(&request.workspace));
-                Answer::Page(page::provider_unavailable(&request, self.doors.now(), visitor, brand))
+                LinkAnswer::Page(page::provider_unavailable(&request, self.doors.now(), visitor, brand))
             }
-            Clicked::NotFound => Answer::Page(page::unknown(visitor, self.brands.of(None))),
+            Clicked::NotFound => LinkAnswer::Page(page::unknown(visitor, self.brands.of(None))),
         })
     }
 
@@ -133,25 +133,25 @@ impl LinkClick {
 
     /// Answers a click on a request that is no longer payable. If the payment is processing or complete, redirects to
     /// the link's page, which shows its progress. Otherwise shows the page of the terminal status.
-    fn settled(&self, request: &PaymentRequest, visitor: Visitor) -> Answer {
+    fn settled(&self, request: &PaymentRequest, visitor: Visitor) -> LinkAnswer {
         match request.status {
             Status::Processing | Status::Paid => {
                 self.see_other(&link_url(request, &self.public_base_url), None, visitor)
             }
             // The use case returns no `Sent` here, the one status that depends on the time.
-            _ => Answer::Page(self.page(request, self.doors.now(), visitor)),
+            _ => LinkAnswer::Page(self.page(request, self.doors.now(), visitor)),
         }
     }
 
     /// Redirects to `url`. If `url` is the checkout page of a token, `to_checkout_of`, also sets that link's
     /// [`WENT_TO_CHECKOUT`] cookie. If `url` is not valid in a header, logs that and answers with the unavailable page.
-    fn see_other(&self, url: &str, to_checkout_of: Option<&LinkToken>, visitor: Visitor) -> Answer {
+    fn see_other(&self, url: &str, to_checkout_of: Option<&LinkToken>, visitor: Visitor) -> LinkAnswer {
         let cookie = to_checkout_of.map(|token| self.cookie(token)).transpose();
         let (Ok(location), Ok(cookie)) = (HeaderValue::from_str(url), cookie) else {
             tracing::error!("redirect failed: its URL is not valid in a header");
-            return Answer::Page(page::unavailable(visitor, self.brands.of(None)));
+            return LinkAnswer::Page(page::unavailable(visitor, self.brands.of(None)));
         };
-        Answer::SeeOther { location, cookie }
+        LinkAnswer::SeeOther { location, cookie }
     }
 
     /// Builds the [`WENT_TO_CHECKOUT`] cookie. It is limited to the path of this link, and its lifetime is that of a

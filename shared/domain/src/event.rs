@@ -112,7 +112,7 @@ impl PaymentRequestEvent {
         request.history.iter().zip(previous).enumerate().skip(seen).map(move |(index, (entry, previous_status))| {
             let version = index + 1;
             let link = (version == LINK_VERSION)
-                .then(|| Link { url: link_url(request, public_base_url), expires_at: request.link_deadline });
+                .then(|| Link { url: link_url(request, public_base_url), expires_at: request.click_deadline });
             Self {
                 event_id: event_id(request.id, version),
                 id: request.id,

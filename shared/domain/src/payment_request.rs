@@ -95,7 +95,7 @@ pub struct PaymentRequest {
     /// The stored status. A `Sent` long past its deadline is shown as expired, see [`Self::status_at`].
     pub status: Status,
     /// The first deadline, by which the customer must click. The customer's message and the first event state it.
-    pub link_deadline: Timestamp,
+    pub click_deadline: Timestamp,
     /// The current deadline while the request is open, and the last one afterwards.
     pub deadline: Timestamp,
     /// Every change, oldest first.
@@ -136,7 +136,7 @@ impl PaymentRequest {
             token,
             created_at: now,
             status: Status::Sent,
-            link_deadline: deadline,
+            click_deadline: deadline,
             deadline,
             history: vec![sent],
             operations: BTreeSet::from([operation]),

@@ -149,7 +149,7 @@ impl From<&PaymentRequest> for RequestItem {
             conversation_id: details.conversation_id.clone(),
             metadata: details.metadata.clone(),
             token: request.token.reveal(),
-            link_until: request.link_deadline,
+            link_until: request.click_deadline,
             due_at: request.deadline,
             due_shard: request.status.is_open().then(|| due_shard(request.id)),
             history: request.history.iter().map(EntryItem::from).collect(),

@@ -133,7 +133,7 @@ pub(super) fn payment_request<A: Stored>(item: HashMap<String, A>) -> Result<Pay
         },
         token: item.parsed("token", |text| text.parse().ok())?,
         created_at,
-        link_deadline: item.time("link_until")?,
+        click_deadline: item.time("link_until")?,
         status: item.required("status")?,
         deadline: item.time("due_at")?,
         history: item.required::<Vec<EntryItem>>("history")?.into_iter().map(HistoryEntry::from).collect(),
