@@ -254,7 +254,7 @@ test("an invalid phone number is reported at its field", async () => {
     await page
       .getByLabel("Phone", { exact: true })
       .evaluate((input) => document.getElementById(input.getAttribute("aria-describedby")).textContent),
-    /international form/,
+    /country code/,
   );
   assert.equal(await rows(page).count(), 0);
   await accessible(page, "an invalid filter");

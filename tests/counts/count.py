@@ -22,7 +22,6 @@ PROJECT = Path(__file__).parents[2]
 TIMEOUT_SECONDS = 300
 
 # For each function the event that it starts with, and the most million instructions that it may take to its answer.
-# Most of them read and parse the system's certificates.
 FUNCTIONS = {
     "create": ("events/samples/create/created.json", 20),
 }

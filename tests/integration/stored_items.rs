@@ -296,6 +296,11 @@ const UNKNOWN: &[Case] = &[
     ("another shard", true, |item| set(item, "due_shard", number("99"))),
     ("NULL for what is optional", true, |item| set(item, "description", AttributeValue::Null(true))),
     ("NULL for what is needed", false, |item| set(item, "order_number", AttributeValue::Null(true))),
+    ("NULL for what changes write to", false, |item| set(item, "updated_at", AttributeValue::Null(true))),
+    ("NULL for a set", false, |item| set(item, "facts", AttributeValue::Null(true))),
+    ("a list for a set", false, |item| {
+        set(item, "operations", AttributeValue::L(vec![text("a")]));
+    }),
     ("truth for a text", false, |item| set(item, "conversation_id", AttributeValue::Bool(true))),
 ];
 

@@ -96,16 +96,18 @@ impl HttpHandler for Reports {
 impl Reports {
     /// Returns the problem of a report whose body is not read, and counts it if it is correctly signed.
     async fn unread(&self, request: &Request, problem: Problem) -> Problem {
-        let bytes = request.body().len();
+        let (bytes, code) = (request.body().len(), problem.code());
         if !self.channel.are_signed() {
-            tracing::info!(bytes, "report rejected: too large");
+            tracing::info!(bytes, code, "report rejected: its body is not read");
             return problem;
         }
         match self.channel.read(request.headers(), request.body(), self.doors.now()).await {
-            Err(error) if error.is_unverified() => tracing::info!(bytes, "report rejected: too large, and not signed"),
+            Err(error) if error.is_unverified() => {
+                tracing::info!(bytes, code, "report rejected: its body is not read, and its signature is not valid");
+            }
             Ok(_) | Err(_) => {
                 count(Metric::WebhookUnreadable);
-                tracing::error!(bytes, "report rejected: it is correctly signed, and too large");
+                tracing::error!(bytes, code, "report rejected: it is correctly signed, but its body is not read");
             }
         }
         problem

@@ -98,12 +98,14 @@ impl PaymentWebhook {
     /// Returns the problem of a webhook whose body is not read. If the webhook is correctly signed, the provider has
     /// something to say that will not be known, which an operator has to see. Anybody can send an unsigned one.
     async fn unread(&self, request: &Request, problem: Problem) -> Problem {
-        let bytes = request.body().len();
+        let (bytes, code) = (request.body().len(), problem.code());
         match self.webhooks.read(request.headers(), request.body(), self.doors.now()).await {
-            Err(error) if error.is_unverified() => tracing::info!(bytes, "webhook rejected: too large, and not signed"),
+            Err(error) if error.is_unverified() => {
+                tracing::info!(bytes, code, "webhook rejected: its body is not read, and its signature is not valid");
+            }
             Ok(_) | Err(_) => {
                 count(Metric::WebhookUnreadable);
-                tracing::error!(bytes, "webhook rejected: it is correctly signed, and too large");
+                tracing::error!(bytes, code, "webhook rejected: it is correctly signed, but its body is not read");
             }
         }
         problem

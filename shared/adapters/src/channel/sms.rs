@@ -5,7 +5,6 @@ use super::reports::{ReportedOutcome, Reports};
 use super::sender::{Sender, refused};
 use crate::aws::client_config;
 use crate::http_client::is_failure_to_connect;
-use crate::json::null_as_default;
 use aws_sdk_pinpointsmsvoicev2::Client;
 use aws_sdk_pinpointsmsvoicev2::config::retry::RetryConfig;
 use aws_sdk_pinpointsmsvoicev2::config::timeout::TimeoutConfig;
@@ -15,7 +14,7 @@ use aws_sdk_pinpointsmsvoicev2::types::{ConflictExceptionReason, MessageType};
 use domain::ports::{Cause, ChannelError, Message};
 use domain::{DeliveryFailure, DeliveryReport, Doors};
 use runtime::{ConfigError, Environment};
-use serde::Deserialize;
+use serde_json::Value;
 use std::time::Duration;
 
 /// The timeout of one call: below the function's own timeout, with room for the writes around it. It is longer than for
@@ -120,33 +119,20 @@ impl Sender for SmsChannel {
 #[derive(Debug, Clone, Copy)]
 pub struct SmsReports;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct TextEvent {
-    event_type: String,
-    /// Whether the state is final. Otherwise the text may still arrive: an unreachable carrier may recover.
-    #[serde(default, deserialize_with = "null_as_default")]
-    is_final: bool,
-    #[serde(default, deserialize_with = "null_as_default")]
-    context: Context,
-}
-
-#[derive(Default, Deserialize)]
-struct Context {
-    payment_request_id: Option<String>,
-}
-
 impl Reports for SmsReports {
     fn come_as_notifications(&self) -> bool {
         true
     }
 
     fn read_notification(&self, event: &str) -> Result<ReportedOutcome, serde_json::Error> {
-        let TextEvent { event_type, is_final, context } = serde_json::from_str(event)?;
-        let Some(id) = context.payment_request_id.and_then(|id| id.parse().ok()) else {
+        let event = Value::Object(serde_json::from_str(event)?);
+        let Some(id) = event["context"]["payment_request_id"].as_str().and_then(|id| id.parse().ok()) else {
             return Ok(ReportedOutcome::NotFailed);
         };
-        Ok(match Meaning::of(&event_type) {
+        let event_type = event["eventType"].as_str().unwrap_or_default();
+        // Unless the state is final, the text may still arrive: an unreachable carrier may recover.
+        let is_final = event["isFinal"].as_bool().unwrap_or_default();
+        Ok(match Meaning::of(event_type) {
             Meaning::Failed(reason) if is_final => ReportedOutcome::Failed(DeliveryReport { id, reason }),
             Meaning::Failed(_) | Meaning::NotFailed => ReportedOutcome::NotFailed,
             Meaning::Unknown => ReportedOutcome::Unknown {

@@ -93,6 +93,19 @@ impl<A: Stored> Attributes<A> {
         }
     }
 
+    /// Reads an attribute that may be missing and that changes write to: any other type, NULL too, would fail them.
+    fn of_type<T: DeserializeOwned>(
+        &mut self,
+        attribute: &'static str,
+        is_right: impl FnOnce(&AttributeValue) -> bool,
+    ) -> Result<Option<T>, Unreadable> {
+        let value = self.item.get(attribute).cloned().map(Stored::into_value);
+        if value.is_some_and(|value| !is_right(&value)) {
+            return Err(self.unreadable(attribute));
+        }
+        self.optional(attribute)
+    }
+
     /// Reads an attribute that every item has.
     fn required<T: DeserializeOwned>(&mut self, attribute: &'static str) -> Result<T, Unreadable> {
         self.optional(attribute)?.ok_or_else(|| self.unreadable(attribute))
@@ -110,6 +123,10 @@ impl<A: Stored> Attributes<A> {
     }
 }
 
+fn is_set(value: &AttributeValue) -> bool {
+    matches!(value, AttributeValue::Ss(_))
+}
+
 /// Reads a payment request. The attributes of the indexes and the time to live are not needed.
 pub(super) fn payment_request<A: Stored>(item: HashMap<String, A>) -> Result<PaymentRequest, Unreadable> {
     let mut item = Attributes::new(item);
@@ -117,7 +134,7 @@ pub(super) fn payment_request<A: Stored>(item: HashMap<String, A>) -> Result<Pay
     // The version is the history's length. Its attribute has to be a number all the same, for every change adds to it.
     item.required::<u64>("version")?;
     // So has the time of the last change, with which every change compares its own. Items of release 0.1 lack it.
-    item.optional::<i64>("updated_at")?;
+    item.of_type::<i64>("updated_at", |value| matches!(value, AttributeValue::N(_)))?;
     let Position { created_at, .. } = item.parsed("created", |text| text.parse().ok())?;
     Ok(PaymentRequest {
         id,
@@ -137,8 +154,8 @@ pub(super) fn payment_request<A: Stored>(item: HashMap<String, A>) -> Result<Pay
         status: item.required("status")?,
         deadline: item.time("due_at")?,
         history: item.required::<Vec<EntryItem>>("history")?.into_iter().map(HistoryEntry::from).collect(),
-        operations: item.optional::<BTreeSet<OperationId>>("operations")?.unwrap_or_default(),
-        facts: item.optional::<BTreeSet<String>>("facts")?.into_iter().flatten().map(Fact::from_text).collect(),
+        operations: item.of_type::<BTreeSet<OperationId>>("operations", is_set)?.unwrap_or_default(),
+        facts: item.of_type::<BTreeSet<String>>("facts", is_set)?.into_iter().flatten().map(Fact::from_text).collect(),
         checkout: item.optional("checkout_id")?,
         payment: item.optional("payment")?,
         fingerprint: item.optional("fingerprint")?,

@@ -200,20 +200,22 @@ async fn send_claimed(
 ) -> Result<Notified, NotifyError> {
     let event = message.event;
     let claim = Fact::MessageClaimed { version: event.version, run: RunId::random(doors)? };
-    let (request, claim) = match store.record_fact(event.id, &claim).await? {
-        Changed::Applied(request) => (request, Some(claim)),
+    let (request, is_ours) = match store.record_fact(event.id, &claim).await? {
+        Changed::Applied(request) => (request, true),
         Changed::Unchanged(request) if is_settled(&request, event.version) => return Ok(Notified::Elsewhere),
         // The other run may have been cut off before it sent the message. If it was not, the receiver drops the repeat.
-        Changed::Unchanged(request) if channel.drops_repeats() => (request, None),
+        Changed::Unchanged(request) if channel.drops_repeats() => (request, false),
         Changed::Unchanged(request) => return claimed_elsewhere(store, doors, retries, event, &request).await,
         Changed::NotFound => return Ok(Notified::Unknown),
     };
     if event.link.is_some() && request.status != Status::Sent {
         // Otherwise the text that the request is canceled would wait for this run.
-        settle(store, event, claim.as_ref()).await?;
+        if is_ours {
+            settle(store, event, Some(&claim)).await?;
+        }
         return Ok(Notified::TooLate);
     }
-    send(store, channel, doors, retries, &message, claim.as_ref()).await
+    send(store, channel, doors, retries, &message, Some(&claim)).await
 }
 
 /// Hands a message over and concludes its run.
@@ -225,10 +227,15 @@ async fn send(
     message: &Message<'_>,
     claim: Option<&Fact>,
 ) -> Result<Notified, NotifyError> {
-    conclude(store, clock, retries, message.event, claim, channel.deliver(message).await).await
+    let outcome = channel.deliver(message).await;
+    let is_shared = channel.drops_repeats() && message.event.link.is_some();
+    conclude(store, clock, retries, message.event, claim.filter(|_| outcome.is_ok() || !is_shared), outcome).await
 }
 
-/// Records what the channel's answer means for the claim, and for the history.
+/// Records what the channel's answer means for the claim, and for the history. `claim` is the claim that has ended.
+///
+/// Through a channel that drops repeats, several runs may send one link under one claim. A failed one leaves the claim
+/// as it is: another may be in flight, and the text of a cancellation has to wait for it.
 async fn conclude(
     store: &(impl Changes + Facts),
     clock: &impl Clock,

@@ -78,17 +78,22 @@ fn read_event(
             let Open::Known(status) = session.payment_status else {
                 return Ok(WebhookEvent::ValueUnknown { id, kind, field: "payment_status" });
             };
+            let is_announced = kind == "checkout.session.completed";
+            match status {
+                PaymentStatus::NoPaymentRequired => return Ok(WebhookEvent::Unrelated(kind)),
+                // A payment that succeeded and is unpaid is none that this version knows.
+                PaymentStatus::Unpaid if !is_announced => {
+                    return Ok(WebhookEvent::ValueUnknown { id, kind, field: "payment_status" });
+                }
+                PaymentStatus::Paid | PaymentStatus::Unpaid => {}
+            }
             // The event of an instant payment has the time of the payment. The event of a delayed payment has the time
             // at which its money arrived; the customer's own time was in the earlier event that announced it.
             let payment = payment(session.payment_reference()?, moment(event.required("created")?)?);
             let Some(money) = session.money()? else { return Ok(WebhookEvent::ImpossibleMoney(id)) };
             match status {
                 PaymentStatus::Paid => WebhookEvent::Report(ProviderEvent::Paid { id, payment, money }),
-                PaymentStatus::Unpaid if kind == "checkout.session.completed" => {
-                    WebhookEvent::Report(ProviderEvent::Processing { id, payment, money })
-                }
-                PaymentStatus::Unpaid => return Err(InvalidResponse("a payment that succeeded is unpaid").into()),
-                PaymentStatus::NoPaymentRequired => WebhookEvent::Unrelated(kind),
+                _ => WebhookEvent::Report(ProviderEvent::Processing { id, payment, money }),
             }
         }
         "checkout.session.async_payment_failed" => {
