@@ -370,7 +370,7 @@ def run(logs, provider_name):
                 events_queue=None,
                 reports_topic=outputs["SmsReportsTopicArn"],
             )
-            passed = main.run(settings, "Delivery.test_a_text_message_that_failed_is_read_by_the_agent")
+            passed = main.run(settings, "Delivery.test_a_failed_text_message_is_in_the_history")
     return passed
 
 
