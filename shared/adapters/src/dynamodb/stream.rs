@@ -78,7 +78,7 @@ fn record(raw: &RawValue) -> StreamRecord {
     let user = record.object("userIdentity").and_then(|user| user.optional::<String>("principalId"));
     let removed = record.optional::<String>("eventName").as_deref() == Some("REMOVE");
     StreamRecord {
-        sequence_number: change.optional("SequenceNumber").unwrap_or_default(),
+        sequence_number: sequence_number(&change),
         event_source_arn: record.optional("eventSourceARN"),
         removed,
         removed_by_time_to_live: removed && user.as_deref() == Some(TIME_TO_LIVE),
@@ -86,6 +86,13 @@ fn record(raw: &RawValue) -> StreamRecord {
         old_image: item(&change, "OldImage"),
         key: change.object("Keys").and_then(|keys| keys.object("pk")?.optional("S")),
     }
+}
+
+/// Reads the record's place, a number in decimal digits. Any other text counts as unreadable, because the place is
+/// logged.
+fn sequence_number(change: &Object<'_>) -> String {
+    let text = change.optional::<String>("SequenceNumber");
+    text.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit())).unwrap_or_default()
 }
 
 /// Reads an item. An attribute that cannot be read becomes a value that no attribute of ours can have. So it is an
@@ -194,12 +201,13 @@ mod tests {
             json!({}),
             json!({ "dynamodb": { "Keys": { "pk": { "S": 7 } }, "NewImage": "+27831234567" } }),
             json!({ "dynamodb": { "Keys": { "pk": { "S": "REQ#+27831234567" } } } }),
+            json!({ "dynamodb": { "SequenceNumber": "4ZrjxzUmPJr1kqZ1VqVQ7k" } }),
         ] {
             let mut event = sample(INSERTED);
             event["Records"].as_array_mut().unwrap().insert(0, spoiled.clone());
             let [broken, whole] = &read(&event)[..] else { panic!("two records") };
             assert_eq!((broken.kind(), whole.kind()), (ItemKind::Unreadable, ItemKind::Request), "{spoiled}");
-            assert_eq!(broken.request_keys(), None);
+            assert_eq!((broken.request_keys(), broken.sequence_number.as_str()), (None, ""));
         }
         let [record] = &read(&json!({ "Records": [{ "dynamodb": { "NewImage": "text" } }] }))[..] else { panic!() };
         assert!(request_of_image(record.new_image.clone()).is_err(), "not a missing image");
