@@ -4,11 +4,9 @@
 use http::Method;
 use runtime::{Environment, Function};
 use serde_json::{Value, json};
-use std::io;
-use std::sync::{Arc, Mutex};
 use tests::channels::Channels;
+use tests::log::Log;
 use tests::system::{Answer, System, User, id, link, order, phone};
-use tracing_subscriber::fmt::MakeWriter;
 
 /// Returns the message of the only rejected field, which has to be `field`.
 fn message(answer: &Answer, field: &str) -> String {
@@ -179,34 +177,6 @@ async fn a_link_that_lasts_a_day_expires_in_24_hours() {
     }
 }
 
-/// Collects what the test's own thread logs, at every level.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
-
 /// Hands an event to a function, and returns its answer with its log.
 async fn invoked(function: &dyn Function, event: &Value) -> (Value, String) {
     let log = Log::default();
@@ -214,7 +184,7 @@ async fn invoked(function: &dyn Function, event: &Value) -> (Value, String) {
     let subscriber = tracing::subscriber::set_default(everything.with_writer(log.clone()).finish());
     let answer = function.invoke(&event.to_string()).await.unwrap();
     drop(subscriber);
-    (serde_json::from_str(&answer).unwrap(), log.text())
+    (serde_json::from_str(&answer).unwrap(), log.take())
 }
 
 fn environment() -> Environment {

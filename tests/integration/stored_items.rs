@@ -5,12 +5,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use runtime::{Environment, Function};
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use tests::bus::Bus;
 use tests::handlers::{HandlerAnswer, Handlers};
-use tracing_subscriber::fmt::MakeWriter;
+use tests::log::Log;
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -70,28 +69,6 @@ fn inserted(item: &Item) -> Value {
         "NewImage": image(item) } })
 }
 
-/// Collects what the test's own thread logs.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
-
 /// A system in which one item after the other is damaged.
 struct Table {
     handlers: Arc<Handlers>,
@@ -122,7 +99,7 @@ impl Table {
 
     /// Returns what was logged since the last call.
     fn logged(&self) -> String {
-        String::from_utf8(std::mem::take(&mut *self.log.0.lock().unwrap())).unwrap()
+        self.log.take()
     }
 
     /// Creates a request that has every attribute, and returns its identifier and its item.

@@ -8,6 +8,7 @@ pub mod bus;
 pub mod channels;
 pub mod examples;
 pub mod handlers;
+pub mod log;
 pub mod provider;
 pub mod proxy;
 pub mod stripe;

@@ -15,7 +15,7 @@ mod test;
 
 pub use cloud::CloudError;
 pub use cloud::dynamodb;
-pub use cloud::functions::FunctionError;
+pub use cloud::functions::{FUNCTIONS, FunctionError, Make};
 pub use cloud::pattern::PatternError;
 pub use cloud::template::{TemplateError, routes};
 pub use cloud::tokens::KeyError;

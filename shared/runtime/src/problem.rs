@@ -261,7 +261,7 @@ fn capitalized(sentence: &str) -> String {
     first.to_ascii_uppercase() + rest
 }
 
-/// Returns a pause in seconds, rounded up, so that whoever waits for them does not come back too early.
+/// Returns a pause in seconds, rounded up, so that a caller who waits for them does not retry too early.
 fn whole_seconds(pause: Duration) -> u64 {
     pause.as_secs() + u64::from(pause.subsec_nanos() > 0)
 }

@@ -45,7 +45,7 @@ const ENTRIES: usize = 10;
 /// stays within the smaller limit works everywhere.
 const SIZE: usize = 256 * 1024;
 
-/// The variable with the seconds until Lambda's first retry, so that whoever tries a failure need not wait for minutes.
+/// The variable with the seconds until Lambda's first retry, so that a developer need not wait for minutes.
 const RETRY_SECONDS: &str = "FUNCTION_RETRY_SECONDS";
 /// The time until Lambda's first retry, unless the variable says otherwise. The second retry comes after twice as long.
 const FIRST_RETRY: Duration = Duration::from_mins(1);

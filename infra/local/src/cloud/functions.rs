@@ -15,10 +15,11 @@ const REMOTE_TIMEOUT: Duration = Duration::from_mins(10);
 /// may need a few connections, so that this bounds the open files.
 const FOR_CLIENTS: usize = 16;
 
-type Make = fn(&Environment) -> Result<Box<dyn Function>, ConfigError>;
+/// Builds a function from its environment variables.
+pub type Make = fn(&Environment) -> Result<Box<dyn Function>, ConfigError>;
 
 /// Every function, with its name in a deployment.
-const FUNCTIONS: [(&str, Make); 11] = [
+pub const FUNCTIONS: [(&str, Make); 11] = [
     (cancel::NAME, cancel::function),
     (create::NAME, create::function),
     (delivery_report::NAME, delivery_report::function),

@@ -125,7 +125,7 @@ impl DynamoDbStore {
             }
             Err(error) => {
                 // DynamoDB refuses an update that adds to an attribute of another type as invalid. Then the item is at
-                // fault and not the call, and whoever has many requests to change goes on with the others.
+                // fault and not the call, and a caller with many requests goes on with the others.
                 if let (Some("ValidationException"), Some(key)) = (error.code(), key)
                     && let Ok(Some(item)) = self.get_item(key).await
                 {
