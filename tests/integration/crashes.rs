@@ -1,7 +1,9 @@
 //! A click that stops after each of its steps, and a provider that cannot be reached.
 
 use domain::limits::PROVIDER_GRACE;
-use domain::ports::{Changed, Changes as _, Checkout, Closing, PaymentProvider, ProviderError, Reads as _, Refunding};
+use domain::ports::{
+    Changed, Changes as _, Checkout, CheckoutState, Closes, PaymentProvider, ProviderError, Reads as _, Refunding,
+};
 use domain::use_cases::expire::Settled;
 use domain::{Change, CheckoutId, Clock as _, Command, OperationId, Payment, PaymentRequest, Status, SystemClock};
 use std::time::Duration;
@@ -92,7 +94,7 @@ async fn an_unpaid_request_waits_at_most_ten_minutes_for_an_unreachable_provider
     let grace_ends = deadline.saturating_add(PROVIDER_GRACE);
     for moment in [deadline, grace_ends.saturating_sub(Duration::from_millis(1))] {
         let settled = tests::expire(&store, &Unreachable, moment, id).await.unwrap();
-        assert!(matches!(settled, Settled::Postponed(_)), "{settled:?}");
+        assert!(matches!(settled, Settled::Postponed(..)), "{settled:?}");
         assert_eq!(store.get(id).await.unwrap().unwrap().status, Status::Clicked);
     }
     let settled = tests::expire(&store, &Unreachable, grace_ends, id).await.unwrap();
@@ -165,11 +167,23 @@ async fn a_payment_found_when_closing_counts_only_over_the_requested_amount() {
 struct Unreachable;
 
 impl PaymentProvider for Unreachable {
+    fn name(&self) -> &'static str {
+        "sandbox"
+    }
+
+    fn closes(&self) -> Closes {
+        Closes::OnDemand
+    }
+
     async fn create_checkout(&self, _: &PaymentRequest, _: &str) -> Result<Checkout, ProviderError> {
         Err(ProviderError::Unavailable("no answer".into()))
     }
 
-    async fn close_checkout(&self, _: &CheckoutId) -> Result<Closing, ProviderError> {
+    async fn check_checkout(&self, _: &CheckoutId) -> Result<CheckoutState, ProviderError> {
+        Err(ProviderError::Unavailable("no answer".into()))
+    }
+
+    async fn close_checkout(&self, _: &CheckoutId) -> Result<CheckoutState, ProviderError> {
         Err(ProviderError::Unavailable("no answer".into()))
     }
 

@@ -14,9 +14,10 @@ pub mod proxy;
 pub mod stripe;
 pub mod system;
 
-use domain::ports::{Changes, Links, PaymentProvider};
+use domain::ports::{Changes, Facts, Links, Looks, PaymentProvider, Reads};
 use domain::use_cases::UseCaseError;
-use domain::use_cases::expire::{Found, Settled, expire_unclicked, settle_unpaid};
+use domain::use_cases::expire::{Found, Settled, expire_unclicked};
+use domain::use_cases::look::look;
 use domain::{Clock, Doors, PaymentRequestId, SystemClock, SystemRandomness, Timestamp};
 use std::time::Duration;
 
@@ -40,12 +41,12 @@ pub fn doors_at(now: Timestamp) -> Doors {
     Doors::new(FixedClock(now), SystemRandomness)
 }
 
-/// Expires a request as the function `expire` does, with a clock and a provider that the test chooses.
+/// Settles a request as the function `expire` does, with a clock and a provider that the test chooses.
 ///
 /// # Errors
 /// Returns the store's failure.
 pub async fn expire(
-    store: &(impl Links + Changes),
+    store: &(impl Links + Reads + Changes + Facts + Looks),
     provider: &impl PaymentProvider,
     now: Timestamp,
     id: PaymentRequestId,
@@ -53,7 +54,7 @@ pub async fn expire(
     let doors = doors_at(now);
     match expire_unclicked(store, &doors, id).await? {
         Found::Settled(settled) => Ok(settled),
-        Found::Unpaid(request) => settle_unpaid(store, provider, &doors, "https://pay.example.com", *request).await,
+        Found::Waits(request) => look(store, provider, &doors, "https://pay.example.com", *request).await,
     }
 }
 

@@ -5,14 +5,14 @@ use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use domain::Timestamp;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-/// How the provider answers a call that closes a checkout.
+/// How the provider answers a call that closes a checkout, or asks for its state.
 #[derive(Debug, Clone)]
 pub enum OnClose {
     /// The checkout is closed unpaid.
@@ -21,6 +21,8 @@ pub enum OnClose {
     Paid(Timestamp, i64),
     /// The customer had paid at this time, with this amount, which is still in flight.
     Processing(Timestamp, i64),
+    /// The customer had paid, and the payment failed.
+    Failed,
 }
 
 #[derive(Default)]
@@ -48,6 +50,7 @@ impl Provider {
         let ledger = Arc::new(Mutex::new(Ledger::default()));
         let router = Router::new()
             .route("/checkouts", post(create))
+            .route("/checkouts/{id}/state", get(state))
             .route("/checkouts/{id}/close", post(close))
             .route("/refunds", post(refund))
             .layer(from_fn_with_state(Arc::clone(&ledger), keep))
@@ -117,6 +120,19 @@ async fn create(State(ledger): State<Arc<Mutex<Ledger>>>, Json(body): Json<Value
     (StatusCode::OK, Json(json!({ "id": id, "url": url, "status": "open" })))
 }
 
+async fn state(State(ledger): State<Arc<Mutex<Ledger>>>, Path(id): Path<String>) -> ProviderAnswer {
+    let ledger = ledger.lock().unwrap();
+    if ledger.unreachable {
+        return unreachable();
+    }
+    let Some(request) = ledger.checkouts.get(&id) else { return (StatusCode::NOT_FOUND, Json(json!({}))) };
+    match ledger.on_close.get(request) {
+        Some(state) => state.answer(request),
+        None if ledger.closed.contains(request) => OnClose::Closes.answer(request),
+        None => (StatusCode::OK, Json(json!({ "status": "open" }))),
+    }
+}
+
 async fn close(State(ledger): State<Arc<Mutex<Ledger>>>, Path(id): Path<String>) -> ProviderAnswer {
     let mut ledger = ledger.lock().unwrap();
     if ledger.unreachable {
@@ -125,12 +141,24 @@ async fn close(State(ledger): State<Arc<Mutex<Ledger>>>, Path(id): Path<String>)
     let Some(request) = ledger.checkouts.get(&id).cloned() else {
         return (StatusCode::NOT_FOUND, Json(json!({})));
     };
-    match ledger.on_close.get(&request).cloned() {
-        Some(OnClose::Paid(paid_at, amount)) => of_payment("paid", &request, paid_at, amount),
-        Some(OnClose::Processing(paid_at, amount)) => of_payment("processing", &request, paid_at, amount),
-        Some(OnClose::Closes) | None => {
-            ledger.closed.push(request);
-            (StatusCode::OK, Json(json!({ "status": "closed" })))
+    let state = ledger.on_close.get(&request).cloned().unwrap_or(OnClose::Closes);
+    let answer = state.answer(&request);
+    if matches!(state, OnClose::Closes) {
+        ledger.closed.push(request);
+    }
+    answer
+}
+
+impl OnClose {
+    /// Returns the provider's answer about a checkout in this state.
+    fn answer(&self, request: &str) -> ProviderAnswer {
+        match self {
+            Self::Closes => (StatusCode::OK, Json(json!({ "status": "closed" }))),
+            Self::Failed => {
+                (StatusCode::OK, Json(json!({ "status": "failed", "payment_id": format!("pay_{request}") })))
+            }
+            Self::Paid(paid_at, amount) => of_payment("paid", request, *paid_at, *amount),
+            Self::Processing(paid_at, amount) => of_payment("processing", request, *paid_at, *amount),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// The number of requests that are settled at once: enough for a burst, few enough for the table and the provider.
-const AT_ONCE: usize = 16;
+pub(crate) const AT_ONCE: usize = 16;
 
 /// The gates of one run. The provider has a gate of its own, so that one that hangs delays only the requests that need
 /// it.
@@ -60,15 +60,22 @@ impl ProviderGate {
     }
 
     /// Records whether the provider answered: any answer closes the circuit.
-    pub(crate) fn record_outcome(&self, settled: &Settled) {
-        if let Settled::Postponed(ProviderError::Unavailable(_))
-        | Settled::ExpiredUnconfirmed(_, ProviderError::Unavailable(_)) = settled
-        {
-            self.unanswered.fetch_add(1, Ordering::Relaxed);
-        } else {
+    pub(crate) fn record_answer(&self, answered: bool) {
+        if answered {
             self.unanswered.store(0, Ordering::Relaxed);
+        } else {
+            self.unanswered.fetch_add(1, Ordering::Relaxed);
         }
     }
+}
+
+/// Returns whether the provider answered the calls that led to this outcome.
+pub(crate) fn provider_answered(settled: &Settled) -> bool {
+    !matches!(
+        settled,
+        Settled::Postponed(_, ProviderError::Unavailable(_))
+            | Settled::ExpiredUnconfirmed(_, ProviderError::Unavailable(_))
+    )
 }
 
 #[cfg(test)]
@@ -77,23 +84,17 @@ mod tests {
 
     #[test]
     fn the_circuit_opens_after_as_many_unanswered_calls_as_can_be_in_flight() {
-        let unavailable = || Settled::Postponed(ProviderError::Unavailable("no answer".into()));
-        let answers = [
-            Settled::NotDue,
-            Settled::Postponed(ProviderError::Refused("no".into())),
-            Settled::Postponed(ProviderError::Unreadable("?".into())),
-        ];
         let gate = ProviderGate::default();
-        for answer in answers {
-            (1..AT_ONCE).for_each(|_| gate.record_outcome(&unavailable()));
+        for _ in 0..2 {
+            (1..AT_ONCE).for_each(|_| gate.record_answer(false));
             assert!(!gate.circuit_is_open());
-            gate.record_outcome(&answer);
+            gate.record_answer(true);
         }
-        (1..AT_ONCE).for_each(|_| gate.record_outcome(&unavailable()));
+        (1..AT_ONCE).for_each(|_| gate.record_answer(false));
         assert!(!gate.circuit_is_open(), "an answer resets the count of unanswered calls");
-        gate.record_outcome(&unavailable());
+        gate.record_answer(false);
         assert!(gate.circuit_is_open());
-        gate.record_outcome(&Settled::NotDue);
+        gate.record_answer(provider_answered(&Settled::NotDue));
         assert!(!gate.circuit_is_open());
     }
 }

@@ -1,4 +1,5 @@
-//! Expires payment requests, within about a second of their deadline.
+//! Expires payment requests within about a second of their deadline, and asks the provider about those that wait for its
+//! word.
 //!
 //! Two events invoke it: a scheduled rule once a minute, and the table's stream when time to live has removed a link.
 //! Either alone is enough. Neither decides that a request has expired: the condition of the write does.
@@ -9,11 +10,13 @@ mod sweep;
 use adapters::dynamodb::stream::{ItemKind, RecordError, StreamRecord, records, target_of_link};
 use adapters::{ConfiguredProvider, DynamoDbStore};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
-use domain::ports::ProviderError;
+use domain::ports::{Links as _, ProviderError};
 use domain::use_cases::UseCaseError;
-use domain::use_cases::expire::{Found, Settled, expire_unclicked, settle_unpaid};
-use domain::{Doors, Limits, PaymentRequest, PaymentRequestId};
-use gates::Gates;
+use domain::use_cases::expire::{Found, Settled, Waiting, expire_unclicked};
+use domain::use_cases::look::look;
+use domain::{Doors, Limits, PaymentRequest, PaymentRequestId, Status};
+use futures::StreamExt as _;
+use gates::{AT_ONCE, Gates, provider_answered};
 use runtime::telemetry::{Metric, chain, count, duration};
 use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
 use std::time::Duration;
@@ -72,56 +75,92 @@ impl Function for Expire {
 }
 
 impl Expire {
-    /// Settles the requests whose links were removed. The first failure ends the batch; the stream delivers it again
-    /// from there.
+    /// Settles the requests whose links were removed. The stream delivers the batch again from its first failure on.
+    ///
+    /// A request that still waits for its provider gets its link back, to be removed again after its next look: so the
+    /// stream alone settles it in the end, also if the schedule never runs.
     async fn settle_removed(&self, records: Vec<StreamRecord>) -> DynamoDbEventResponse {
-        let (mut response, gates) = (DynamoDbEventResponse::default(), Gates::default());
+        let gates = &Gates::default();
+        let mut removed = Vec::new();
         for record in records {
-            let Some(id) = removed_link(&record) else { continue };
-            if let Err(error) = self.settle(id, &gates).await {
-                tracing::error!(%id, cause = chain(&error), "request not settled: the stream delivers it again");
-                let mut failure = DynamoDbBatchItemFailure::default();
-                failure.item_identifier = Some(record.sequence_number);
-                response.batch_item_failures = vec![failure];
-                return response;
-            }
+            removed.extend(removed_link(&record).map(|id| (id, record.sequence_number)));
         }
+        let settling = futures::stream::iter(removed).map(|(id, sequence_number)| async move {
+            let error = self.settle_and_keep(id, gates).await.err()?;
+            tracing::error!(%id, cause = chain(&error), "request not settled: the stream delivers it again");
+            Some(sequence_number)
+        });
+        let failed: Vec<_> = settling.buffered(AT_ONCE).collect().await;
+        let mut response = DynamoDbEventResponse::default();
+        response.batch_item_failures = failed.into_iter().flatten().take(1).map(failure).collect();
         response
     }
 
-    /// Settles one request if its deadline has passed, as soon as a permit is free. A request that cannot be read is
-    /// left as it is: it would fail every run, and block the stream. The store has counted it.
-    async fn settle(&self, id: PaymentRequestId, gates: &Gates) -> Result<(), UseCaseError> {
+    async fn settle_and_keep(&self, id: PaymentRequestId, gates: &Gates) -> Result<(), UseCaseError> {
+        let Some(Settled::Postponed(request, _) | Settled::Waiting(request, _)) = self.settle(id, gates).await? else {
+            return Ok(());
+        };
+        let kept_until = request.next_look(self.doors.now());
+        Ok(self.store.keep_link(&request.token, id, kept_until).await?)
+    }
+
+    /// Settles one request if something is due for it, as soon as a permit is free. Returns the outcome, which is logged
+    /// already; none for a request that cannot be read: it is left as it is, because it would fail every run, and block
+    /// the stream. The store has counted it.
+    async fn settle(&self, id: PaymentRequestId, gates: &Gates) -> Result<Option<Settled>, UseCaseError> {
         match self.settle_readable(id, gates).await {
             Err(error) if error.is_unreadable_item() => {
                 tracing::error!(%id, cause = chain(&error), "request not settled: its stored item cannot be read");
-                Ok(())
+                Ok(None)
             }
-            settled => settled,
+            settled => settled.map(Some),
         }
     }
 
-    async fn settle_readable(&self, id: PaymentRequestId, gates: &Gates) -> Result<(), UseCaseError> {
+    async fn settle_readable(&self, id: PaymentRequestId, gates: &Gates) -> Result<Settled, UseCaseError> {
         let permit = gates.store.acquire_store_permit().await;
         let found = expire_unclicked(&self.store, &self.doors, id).await?;
         drop(permit);
         let settled = match found {
             Found::Settled(settled) => settled,
-            Found::Unpaid(request) => self.settle_unpaid(*request, gates).await?,
+            Found::Waits(request) => {
+                self.count_age(&request);
+                self.look(request, gates).await?
+            }
         };
-        log_outcome(id, settled);
-        Ok(())
-    }
-
-    async fn settle_unpaid(&self, request: PaymentRequest, gates: &Gates) -> Result<Settled, UseCaseError> {
-        let _permit = gates.provider.acquire_provider_permit().await;
-        if gates.provider.circuit_is_open() && request.may_wait_for_provider(self.doors.now()) {
-            return Ok(Settled::Postponed(ProviderError::Unavailable("it does not answer in this run".into())));
-        }
-        let settled = settle_unpaid(&self.store, &self.provider, &self.doors, &self.public_base_url, request).await?;
-        gates.provider.record_outcome(&settled);
+        log_outcome(id, &settled);
         Ok(settled)
     }
+
+    async fn look(&self, request: Box<PaymentRequest>, gates: &Gates) -> Result<Settled, UseCaseError> {
+        let _permit = gates.provider.acquire_provider_permit().await;
+        let may_wait = request.status != Status::Clicked || request.may_wait_for_provider(self.doors.now());
+        if gates.provider.circuit_is_open() && may_wait {
+            let error = ProviderError::Unavailable("it does not answer in this run".into());
+            return Ok(Settled::Postponed(request, error));
+        }
+        let settled = look(&self.store, &self.provider, &self.doors, &self.public_base_url, *request).await?;
+        gates.provider.record_answer(provider_answered(&settled));
+        Ok(settled)
+    }
+
+    /// Records for how long a request has waited for its provider. Each is looked at every six hours at least, so the
+    /// greatest value of six hours is the age of the oldest.
+    fn count_age(&self, request: &PaymentRequest) {
+        let (metric, since) = match request.status {
+            Status::Clicked => (Metric::OverdueAge, request.deadline),
+            Status::Processing => (Metric::ProcessingAge, request.updated_at()),
+            Status::RefundDue => (Metric::RefundAge, request.updated_at()),
+            _ => (Metric::UnconfirmedAge, request.updated_at()),
+        };
+        duration(metric, self.doors.now().saturating_duration_since(since));
+    }
+}
+
+fn failure(sequence_number: String) -> DynamoDbBatchItemFailure {
+    let mut failure = DynamoDbBatchItemFailure::default();
+    failure.item_identifier = Some(sequence_number);
+    failure
 }
 
 /// Returns the request of a link that time to live has removed; `None` for any other record. A removed request is no
@@ -144,32 +183,47 @@ fn removed_link(record: &StreamRecord) -> Option<PaymentRequestId> {
 }
 
 /// Logs the outcome of one request, and counts what an operator has to see.
-fn log_outcome(id: PaymentRequestId, settled: Settled) {
+fn log_outcome(id: PaymentRequestId, settled: &Settled) {
     match settled {
         Settled::Expired(request) => {
             duration(Metric::ExpiryLag, request.updated_at().saturating_duration_since(request.deadline));
             tracing::info!(%id, status = %request.status, "request expired");
         }
-        Settled::Paid(request) => {
-            tracing::info!(%id, status = %request.status, "request paid at its deadline");
+        Settled::Changed(request) => {
+            tracing::info!(%id, status = %request.status, "request changed: the provider was asked");
         }
-        Settled::Processing(request) => {
-            tracing::info!(%id, status = %request.status, "request processing at its deadline");
-        }
+        Settled::Confirmed(_) => tracing::info!(%id, "expiry confirmed by the provider"),
         Settled::NotDue => {}
-        Settled::Postponed(error) => {
+        Settled::Waiting(_, waiting) => log_waiting(id, *waiting),
+        Settled::Postponed(_, error) => {
             if matches!(error, ProviderError::Unreadable(_)) {
                 count(Metric::ProviderValueUnknown);
             }
-            tracing::warn!(%id, cause = chain(&error), "checkout not closed: the next run retries");
+            tracing::warn!(%id, cause = chain(error), "request not settled: the provider is asked again");
         }
         Settled::Mismatched(_) => {
             count(Metric::AmountMismatch);
-            tracing::error!(%id, "request expired, although the provider reports a payment of another amount");
+            tracing::error!(%id, "payment not recorded: the provider reports another amount than was asked for");
         }
         Settled::ExpiredUnconfirmed(_, error) => {
             count(Metric::ExpiredUnconfirmed);
-            tracing::error!(%id, cause = chain(&error), "request expired without the provider's confirmation");
+            tracing::error!(%id, cause = chain(error), "request expired without the provider's confirmation");
+        }
+    }
+}
+
+fn log_waiting(id: PaymentRequestId, waiting: Waiting) {
+    match waiting {
+        Waiting::Money => tracing::info!(%id, "money still in flight: the provider is asked again"),
+        Waiting::OpenPage => tracing::info!(%id, "payment page still open: the provider is asked again"),
+        Waiting::Refund => tracing::info!(%id, "refund still under way: the provider is asked again"),
+        Waiting::RefundFunds => {
+            count(Metric::RefundFailed);
+            tracing::error!(%id, "refund waits for money in the provider's account; a person has to top it up");
+        }
+        Waiting::RefundStatusUnknown => {
+            count(Metric::ProviderValueUnknown);
+            tracing::error!(%id, "refund has an unknown status: the provider is asked again");
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use super::Expire;
 use super::gates::Gates;
-use domain::Timestamp;
 use domain::ports::{Due, DueIndex as _};
 use domain::use_cases::UseCaseError;
+use domain::{Status, Timestamp};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use runtime::telemetry::chain;
+use runtime::telemetry::{Metric, chain, gauge};
 use std::collections::HashSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -62,13 +62,26 @@ impl Expire {
                 break;
             }
         }
+        self.count_waiting().await;
         if failed == 0 { Ok(()) } else { Err(SweepError::Settle { failed, due: seen.len() }) }
+    }
+
+    /// Records how many requests wait for their provider. A run that cannot count them has done its work all the same.
+    async fn count_waiting(&self) {
+        match self.store.waiting().await {
+            Ok(waiting) => {
+                for (status, requests) in waiting {
+                    gauge(waiting_metric(status), requests);
+                }
+            }
+            Err(error) => tracing::error!(cause = chain(&error), "waiting requests not counted"),
+        }
     }
 
     async fn settle_at(&self, due: Due, gates: &Gates) -> bool {
         self.wait_until(due.due_at).await;
         match self.settle(due.id, gates).await {
-            Ok(()) => true,
+            Ok(_) => true,
             Err(error) => {
                 tracing::error!(id = %due.id, cause = chain(&error), "request not settled: the next run retries");
                 false
@@ -86,5 +99,14 @@ impl Expire {
             }
             sleep(left).await;
         }
+    }
+}
+
+/// Returns the metric of how many requests in a status wait for their provider.
+fn waiting_metric(status: Status) -> Metric {
+    match status {
+        Status::Processing => Metric::ProcessingWaiting,
+        Status::RefundDue => Metric::RefundsWaiting,
+        _ => Metric::UnconfirmedWaiting,
     }
 }

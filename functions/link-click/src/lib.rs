@@ -123,6 +123,10 @@ impl LinkClick {
                 let brand = self.brands.of(Some(&request.workspace));
                 LinkAnswer::Page(page::provider_unavailable(&request, self.doors.now(), visitor, brand))
             }
+            Clicked::Busy(request) => {
+                let brand = self.brands.of(Some(&request.workspace));
+                LinkAnswer::Page(page::provider_unavailable(&request, self.doors.now(), visitor, brand))
+            }
             Clicked::NotFound => LinkAnswer::Page(page::unknown(visitor, self.brands.of(None))),
         })
     }

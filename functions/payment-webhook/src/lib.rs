@@ -3,7 +3,7 @@
 use adapters::provider::WebhookEvent;
 use adapters::{ConfiguredWebhooks, DynamoDbStore, ProviderName};
 use domain::Doors;
-use domain::use_cases::pay::{ProviderEventOutcome, record_provider_event};
+use domain::use_cases::pay::{ProviderEvent, ProviderEventOutcome, record_provider_event};
 use http::{Response, StatusCode};
 use runtime::http_function::{body_of_at_most, json, path_parameter};
 use runtime::telemetry::{Metric, count, word};
@@ -45,7 +45,17 @@ impl HttpHandler for PaymentWebhook {
         };
         match self.webhooks.read(request.headers(), body, self.doors.now()).await {
             Ok(WebhookEvent::Report(event)) => {
-                log_outcome(&record_provider_event(&self.store, &self.doors, event).await?);
+                let is_payment = matches!(
+                    event,
+                    ProviderEvent::Paid { .. } | ProviderEvent::Arrived { .. } | ProviderEvent::Processing { .. }
+                );
+                match record_provider_event(&self.store, &self.doors, event).await? {
+                    ProviderEventOutcome::Unknown if is_payment => {
+                        count(Metric::PaymentUnknown);
+                        tracing::error!("payment not recorded: it carries our metadata, and there is no such request");
+                    }
+                    outcome => log_outcome(&outcome),
+                }
             }
             Ok(WebhookEvent::ImpossibleMoney(id)) => {
                 count(Metric::AmountMismatch);
@@ -127,6 +137,13 @@ fn log_outcome(outcome: &ProviderEventOutcome) {
                 id = %request.id,
                 status = %request.status,
                 "payment not recorded: its amount or currency is not what was asked for"
+            );
+        }
+        ProviderEventOutcome::TimeUnknown(request) => {
+            tracing::info!(
+                id = %request.id,
+                status = %request.status,
+                "money arrived, and the report does not say when the customer paid: the provider is asked"
             );
         }
         ProviderEventOutcome::SecondPayment(request) => {

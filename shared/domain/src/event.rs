@@ -158,3 +158,15 @@ impl PaymentRequestEvent {
 pub fn link_url(request: &PaymentRequest, public_base_url: &str) -> String {
     format!("{public_base_url}/p/{}", request.token.reveal())
 }
+
+/// Returns the address to which a customer comes back who gave up on the provider's payment page.
+#[must_use]
+pub fn back_url(link: &str) -> String {
+    format!("{link}?back")
+}
+
+/// Returns the address to which a customer comes back from the provider's payment page otherwise.
+#[must_use]
+pub fn done_url(link: &str) -> String {
+    format!("{link}?done")
+}

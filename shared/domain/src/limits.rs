@@ -44,6 +44,20 @@ pub const PROVIDER_GRACE: Duration = Duration::from_mins(10);
 /// caller gives up (decision 0019). Only after it does a read show a `Sent` as expired whose expiry is not written.
 pub const WRITE_GRACE: Duration = Duration::from_secs(6);
 
+/// The time after which the provider is asked for the first time about a request that waits for its word. Every report
+/// normally comes within seconds.
+pub const FIRST_LOOK: Duration = Duration::from_mins(1);
+
+/// The longest time between two looks at a request that waits for its provider's word.
+pub const LONGEST_LOOK: Duration = Duration::from_hours(6);
+
+/// The time for which an expired request is looked at while its checkout may still be paid. The pages of providers that
+/// cannot close them are forgotten sooner; money that arrives later is still found by its report or by reconciliation.
+pub const LOOKS_AT_EXPIRED: Duration = Duration::from_hours(7 * 24);
+
+/// The least time between two calls to the provider that a customer's presses and checks of one request cause.
+pub const CALL_INTERVAL: Duration = Duration::from_secs(3);
+
 /// A generous upper bound of the time that a provider needs to confirm a payment: the slowest methods take weeks.
 pub const LONGEST_PROCESSING: Duration = Duration::from_hours(92 * 24);
 

@@ -2,7 +2,7 @@
 
 use crate::fact::Fact;
 use crate::id::{CheckoutId, Fingerprint, OperationId, PaymentRequestId};
-use crate::limits::{PROVIDER_GRACE, WRITE_GRACE};
+use crate::limits::{FIRST_LOOK, LONGEST_LOOK, PROVIDER_GRACE, WRITE_GRACE};
 use crate::money::Money;
 use crate::people::{Actor, Agent, Caller, Customer, WorkspaceId};
 use crate::status::Status;
@@ -96,8 +96,11 @@ pub struct PaymentRequest {
     pub status: Status,
     /// The first deadline, by which the customer must click. The customer's message and the first event state it.
     pub click_deadline: Timestamp,
-    /// The current deadline while the request is open, and the last one afterwards.
+    /// The current deadline while the request is open, and the last one afterwards. Late money is judged by it.
     pub deadline: Timestamp,
+    /// When something is due for the request: its deadline while that runs, afterwards the next look at the provider.
+    /// `None` once the provider has nothing to add.
+    pub due_at: Option<Timestamp>,
     /// Every change, oldest first.
     pub history: Vec<HistoryEntry>,
     /// The identifiers of the applied changes. In items that release 0.1 wrote, some identifiers are facts, see
@@ -105,8 +108,11 @@ pub struct PaymentRequest {
     pub operations: BTreeSet<OperationId>,
     /// The stored facts. Look a fact up by [`Self::has_fact`].
     pub facts: BTreeSet<Fact>,
-    /// The checkout at the provider, once chat2pay knows that it exists.
+    /// The checkout at the provider, if the request itself has it: a look that settled nothing keeps it here. Until then
+    /// the link has it ([`crate::ports::Links`]).
     pub checkout: Option<CheckoutId>,
+    /// The payment whose money is or was in flight, with the customer's time.
+    pub in_flight: Option<Payment>,
     /// The payment, once its money has arrived.
     pub payment: Option<Payment>,
     /// The digest of the details, if the request was created under an idempotency key.
@@ -138,10 +144,12 @@ impl PaymentRequest {
             status: Status::Sent,
             click_deadline: deadline,
             deadline,
+            due_at: Some(deadline),
             history: vec![sent],
             operations: BTreeSet::from([operation]),
             facts: BTreeSet::new(),
             checkout: None,
+            in_flight: None,
             payment: None,
             fingerprint: None,
         }
@@ -197,6 +205,30 @@ impl PaymentRequest {
     #[must_use]
     pub fn may_wait_for_provider(&self, now: Timestamp) -> bool {
         now < self.deadline.saturating_add(PROVIDER_GRACE)
+    }
+
+    /// Returns whether the provider still has to say how the request ends: its money is in flight or due back, or its
+    /// time is over and its checkout may still be paid.
+    #[must_use]
+    pub fn waits_for_provider(&self, now: Timestamp) -> bool {
+        match self.status {
+            Status::Clicked => self.is_overdue(now),
+            Status::Processing | Status::RefundDue => true,
+            Status::Expired => self.due_at.is_some(),
+            Status::Sent | Status::Paid | Status::Canceled | Status::Refunded => false,
+        }
+    }
+
+    /// Returns when the provider is asked again after a look at `now` that settled nothing: after as long as the request
+    /// has waited already, at least [`FIRST_LOOK`] and at most [`LONGEST_LOOK`]. A request that has not ended yet is
+    /// looked at more often: its agent and its customer are waiting.
+    #[must_use]
+    pub fn next_look(&self, now: Timestamp) -> Timestamp {
+        if self.status == Status::Clicked {
+            return now.saturating_add(FIRST_LOOK);
+        }
+        let waited = now.saturating_duration_since(self.updated_at());
+        now.saturating_add(waited.clamp(FIRST_LOOK, LONGEST_LOOK))
     }
 
     /// Returns whether the customer can continue to the payment page at `now`.

@@ -3,19 +3,20 @@
 use crate::doors::{Doors, SystemRandomness};
 use crate::fact::Fact;
 use crate::id::{CheckoutId, OperationId, PaymentRequestId};
+use crate::limits::CALL_INTERVAL;
 use crate::money::{Amount, Money};
 use crate::payment_request::{Details, Payment, PaymentRequest};
 use crate::people::{Agent, Caller, Customer, Role};
 use crate::phone::Phone;
 use crate::ports::{
-    Changed, Changes, Checkout, Checkouts, Closing, Facts, Links, PaymentProvider, ProviderError, Reads, Refunding,
-    StoreError,
+    Changed, Changes, Checkout, CheckoutState, Closes, Facts, Link, Links, Looks, PaymentProvider, ProviderError,
+    Reads, Refunding, StoreError,
 };
 use crate::status::Status;
 use crate::text::Metadata;
 use crate::time::{Clock, Timestamp};
 use crate::token::LinkToken;
-use crate::transition::{Change, Command};
+use crate::transition::{Change, Command, NextDue};
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::Mutex;
@@ -77,6 +78,7 @@ pub(crate) fn request(status: Status, deadline: i64) -> PaymentRequest {
         OperationId::of_message("created"),
     );
     request.status = status;
+    request.due_at = status.is_open().then_some(request.deadline);
     request
 }
 
@@ -85,9 +87,15 @@ pub(crate) fn apply(request: &mut PaymentRequest, change: &Change) -> bool {
     let Some(row) = change.transition(request) else { return false };
     let recorded_at = change.recorded_at(request.updated_at());
     match &change.command {
-        Command::Click { checkout_limit } => request.deadline = recorded_at.saturating_add(*checkout_limit),
+        Command::Process { payment, .. } => request.in_flight = Some(payment.clone()),
         Command::Pay { payment, .. } => request.payment = Some(payment.clone()),
         _ => {}
+    }
+    match change.next_due(row, recorded_at) {
+        NextDue::Unchanged => {}
+        NextDue::Deadline(deadline) => (request.deadline, request.due_at) = (deadline, Some(deadline)),
+        NextDue::Look(at) => request.due_at = Some(at),
+        NextDue::Never => request.due_at = None,
     }
     request.history.push(change.entry(row, recorded_at));
     request.status = row.to;
@@ -99,6 +107,8 @@ pub(crate) fn apply(request: &mut PaymentRequest, change: &Change) -> bool {
 /// A store of one request in memory, with writes of others that get in between.
 pub(crate) struct FakeStore {
     pub(crate) request: Mutex<PaymentRequest>,
+    checkout: Mutex<Option<Checkout>>,
+    called_at: Mutex<Option<Timestamp>>,
     /// What is applied right before each of the next writes; `None` for nothing.
     in_between: Mutex<VecDeque<Option<Change>>>,
     writes: Mutex<usize>,
@@ -106,7 +116,13 @@ pub(crate) struct FakeStore {
 
 impl FakeStore {
     pub(crate) fn of(request: PaymentRequest) -> Self {
-        Self { request: Mutex::new(request), in_between: Mutex::default(), writes: Mutex::default() }
+        Self {
+            request: Mutex::new(request),
+            checkout: Mutex::default(),
+            called_at: Mutex::default(),
+            in_between: Mutex::default(),
+            writes: Mutex::default(),
+        }
     }
 
     /// Applies `change` right before the write that comes after `writes` others.
@@ -165,14 +181,30 @@ impl Facts for FakeStore {
     }
 }
 
-impl Checkouts for FakeStore {
-    async fn set_checkout(&self, _: PaymentRequestId, checkout: &CheckoutId) -> Result<Changed, StoreError> {
+impl Looks for FakeStore {
+    async fn schedule_look(
+        &self,
+        seen: &PaymentRequest,
+        next: Timestamp,
+        checkout: Option<&CheckoutId>,
+    ) -> Result<Changed, StoreError> {
         Ok(self.write(|request| {
-            let clicked = request.status == Status::Clicked;
-            if clicked {
-                request.checkout = Some(checkout.clone());
+            let is_as_seen = (request.version(), request.due_at) == (seen.version(), seen.due_at);
+            if is_as_seen {
+                request.due_at = Some(next);
+                request.checkout = checkout.cloned().or(request.checkout.take());
             }
-            clicked
+            is_as_seen
+        }))
+    }
+
+    async fn end_looks(&self, seen: &PaymentRequest) -> Result<Changed, StoreError> {
+        Ok(self.write(|request| {
+            let is_as_seen = (request.version(), request.due_at) == (seen.version(), seen.due_at);
+            if is_as_seen {
+                request.due_at = None;
+            }
+            is_as_seen
         }))
     }
 }
@@ -186,8 +218,23 @@ impl Links for FakeStore {
         Ok(())
     }
 
-    async fn find_link(&self, _: &LinkToken) -> Result<Option<PaymentRequestId>, StoreError> {
-        Ok(Some(self.request.lock().unwrap().id))
+    async fn find_link(&self, _: &LinkToken) -> Result<Option<Link>, StoreError> {
+        let (id, checkout) = (self.request.lock().unwrap().id, self.checkout.lock().unwrap().clone());
+        Ok(Some(Link { id, checkout }))
+    }
+
+    async fn set_checkout(&self, _: &LinkToken, checkout: &Checkout) -> Result<(), StoreError> {
+        *self.checkout.lock().unwrap() = Some(checkout.clone());
+        Ok(())
+    }
+
+    async fn take_call(&self, _: &LinkToken, now: Timestamp) -> Result<bool, StoreError> {
+        let mut called_at = self.called_at.lock().unwrap();
+        let is_free = called_at.is_none_or(|called_at| now >= called_at.saturating_add(CALL_INTERVAL));
+        if is_free {
+            *called_at = Some(now);
+        }
+        Ok(is_free)
     }
 }
 
@@ -201,12 +248,24 @@ impl Reads for FakeStore {
 pub(crate) struct FakeProvider;
 
 impl PaymentProvider for FakeProvider {
+    fn name(&self) -> &'static str {
+        "sandbox"
+    }
+
+    fn closes(&self) -> Closes {
+        Closes::OnDemand
+    }
+
     async fn create_checkout(&self, request: &PaymentRequest, _: &str) -> Result<Checkout, ProviderError> {
         Ok(Checkout { id: CheckoutId(format!("cs_{}", request.id)), url: "https://provider.example/pay".to_owned() })
     }
 
-    async fn close_checkout(&self, _: &CheckoutId) -> Result<Closing, ProviderError> {
-        Ok(Closing::Closed)
+    async fn check_checkout(&self, _: &CheckoutId) -> Result<CheckoutState, ProviderError> {
+        Ok(CheckoutState::Open)
+    }
+
+    async fn close_checkout(&self, _: &CheckoutId) -> Result<CheckoutState, ProviderError> {
+        Ok(CheckoutState::Closed)
     }
 
     async fn refund(&self, _: &PaymentRequest, _: &Payment) -> Result<Refunding, ProviderError> {

@@ -6,6 +6,7 @@
 use crate::delivery::DeliveryFailure;
 use crate::fact::Fact;
 use crate::id::OperationId;
+use crate::limits::FIRST_LOOK;
 use crate::money::Money;
 use crate::payment_request::{HistoryEntry, Payment, PaymentRequest};
 use crate::people::{Actor, Scope};
@@ -117,21 +118,28 @@ impl Command {
     }
 }
 
-/// The proof that an unpaid request may expire. It exists only after the provider's confirmation, or after the provider
-/// has been unavailable for long enough.
+/// The proof that an unpaid request may expire. It exists only after the provider was asked, or after the provider has
+/// been unavailable for long enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CheckoutClosed(());
+pub struct CheckoutClosed {
+    is_certain: bool,
+}
 
 impl CheckoutClosed {
-    /// Builds the proof from the provider's confirmation that the checkout is closed.
+    /// Builds the proof from the provider's confirmation that nobody can pay on the checkout any more.
     pub(crate) const fn confirmed() -> Self {
-        Self(())
+        Self { is_certain: true }
+    }
+
+    /// Builds the proof from the provider's word that nothing is paid, where the provider cannot close a checkout.
+    pub(crate) const fn still_payable() -> Self {
+        Self { is_certain: false }
     }
 
     /// Builds the proof without confirmation, if [`crate::limits::PROVIDER_GRACE`] has passed since the deadline;
     /// `None` before that.
     pub(crate) fn unconfirmed(request: &PaymentRequest, now: Timestamp) -> Option<Self> {
-        (!request.may_wait_for_provider(now)).then_some(Self(()))
+        (!request.may_wait_for_provider(now)).then_some(Self { is_certain: false })
     }
 }
 
@@ -224,8 +232,8 @@ const fn because(
 ///
 /// A payment that takes time is judged by when the customer did their part, like an instant payment:
 ///
-/// - A `Clicked` request may be past its deadline. Its checkout stays open until the request expires, so a payment on
-///   it counts.
+/// - A `Clicked` request may be past its deadline, until its checkout is closed. A payment on it counts if the customer
+///   was in time. So its end does not depend on what came first, the report of a late payment or the expiry.
 /// - An `Expired` request for which money is in flight expired without the provider's confirmation. If the customer was
 ///   in time, it moves on: otherwise the agent would read that it has expired, and send another link, while the money
 ///   is in flight. If the customer was late, nothing changes until the money arrives, and then it is refunded.
@@ -251,14 +259,15 @@ pub const TRANSITIONS: &[Transition] = {
         row(Sent,           Cancel,               &[BeforeDeadline],             Canceled),
         because(Sent,       ExpireUnclicked,      &[DeadlinePassed],             Expired,   "not_clicked"),
         because(Clicked,    ExpireUnpaid,         &[DeadlinePassed],             Expired,   "not_paid"),
-        row(Clicked,        Process,              &[NotFailed],                  Processing),
+        row(Clicked,        Process,              &[PaidInTime, NotFailed],      Processing),
         row(Expired,        Process,              &[PaidInTime, NotFailed],      Processing),
         row(Sent,           Pay,                  &[BeforeDeadline],             Paid),
         row(Sent,           Pay,                  &[DeadlinePassed, PaidInTime], Paid),
-        row(Clicked,        Pay,                  &[],                           Paid),
+        row(Clicked,        Pay,                  &[PaidInTime],                 Paid),
         row(Processing,     Pay,                  &[],                           Paid),
         row(Expired,        Pay,                  &[PaidInTime],                 Paid),
         because(Sent,       Pay,                  &[DeadlinePassed, PaidLate],   RefundDue, "paid_after_expiry"),
+        because(Clicked,    Pay,                  &[PaidLate],                   RefundDue, "paid_after_expiry"),
         because(Expired,    Pay,                  &[PaidLate],                   RefundDue, "paid_after_expiry"),
         because(Canceled,   Pay,                  &[],                           RefundDue, "paid_after_cancellation"),
         because(Clicked,    FailPayment,          &[],                           Expired,   PAYMENT_FAILED),
@@ -326,6 +335,18 @@ impl Change {
         HistoryEntry { status: row.to, at: recorded_at, actor: self.actor.clone(), reason }
     }
 
+    /// Returns when the request is due once this change is applied along a row of the table, with this recorded time.
+    #[must_use]
+    pub fn next_due(&self, row: &Transition, recorded_at: Timestamp) -> NextDue {
+        match (&self.command, row.to) {
+            (Command::Click { checkout_limit }, _) => NextDue::Deadline(recorded_at.saturating_add(*checkout_limit)),
+            (Command::ExpireUnpaid(CheckoutClosed { is_certain: false }), _)
+            | (_, Status::Processing | Status::RefundDue) => NextDue::Look(recorded_at.saturating_add(FIRST_LOOK)),
+            (_, to) if to == row.from => NextDue::Unchanged,
+            _ => NextDue::Never,
+        }
+    }
+
     /// Returns the row of the table that applies to this change and the request; `None` if the change is not allowed.
     #[must_use]
     pub fn transition(&self, request: &PaymentRequest) -> Option<&'static Transition> {
@@ -338,6 +359,19 @@ impl Change {
                 && row.when.iter().all(|guard| guard.holds(request, self))
         })
     }
+}
+
+/// When a request is due after a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextDue {
+    /// At the same time as before.
+    Unchanged,
+    /// At its new deadline.
+    Deadline(Timestamp),
+    /// At this time the provider is asked, because it has not said how the request ends. The deadline stays.
+    Look(Timestamp),
+    /// Never: the request has ended, and its provider has nothing to add.
+    Never,
 }
 
 /// Groups a command's rows by outcome: one write can carry out all rows of a group, because they lead to the same

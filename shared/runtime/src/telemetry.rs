@@ -121,6 +121,23 @@ pub enum Metric {
     ExpiryLag,
     /// The time for which a refund had been due when it was attempted.
     RefundAge,
+    /// The time for which the time to pay of a clicked request was over when the provider was asked about it.
+    OverdueAge,
+    /// The time for which money had been in flight when the provider was asked about it.
+    ProcessingAge,
+    /// The time for which a request had expired without the provider's confirmation when the provider was asked about
+    /// it.
+    UnconfirmedAge,
+    /// The number of requests whose money is in flight.
+    ProcessingWaiting,
+    /// The number of requests whose money is due for a refund.
+    RefundsWaiting,
+    /// The number of requests that expired without the provider's confirmation.
+    UnconfirmedWaiting,
+    /// A payment that carries our metadata, for a request that does not exist.
+    PaymentUnknown,
+    /// A call that the provider rejected and would reject again, so that a customer cannot pay.
+    ProviderRefused,
     /// A refund that the provider had accepted, and that later failed, was canceled, or is waiting for money in the
     /// account.
     RefundFailed,
@@ -146,6 +163,14 @@ impl Metric {
             Self::DeadLetter => "DeadLetter",
             Self::ExpiryLag => "ExpiryLag",
             Self::RefundAge => "RefundAge",
+            Self::OverdueAge => "OverdueAge",
+            Self::ProcessingAge => "ProcessingAge",
+            Self::UnconfirmedAge => "UnconfirmedAge",
+            Self::ProcessingWaiting => "ProcessingWaiting",
+            Self::RefundsWaiting => "RefundsWaiting",
+            Self::UnconfirmedWaiting => "UnconfirmedWaiting",
+            Self::PaymentUnknown => "PaymentUnknown",
+            Self::ProviderRefused => "ProviderRefused",
             Self::RefundFailed => "RefundFailed",
             Self::RefundNotDue => "RefundNotDue",
         }
@@ -155,6 +180,11 @@ impl Metric {
 /// Adds one to a metric.
 pub fn count(metric: Metric) {
     emit(metric, "Count", 1);
+}
+
+/// Records a number of things as a metric.
+pub fn gauge(metric: Metric, number: usize) {
+    emit(metric, "Count", u64::try_from(number).unwrap_or(u64::MAX));
 }
 
 /// Records a duration as a metric, in milliseconds.

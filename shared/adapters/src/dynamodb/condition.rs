@@ -1,12 +1,13 @@
 //! The conditions and updates of writes, derived from the domain's transition table and from its facts.
 
 use super::item::EntryItem;
+use super::keys::due_shard;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::ports::StoreError;
-use domain::transition::ATTEMPTS_END_AT;
+use domain::transition::{ATTEMPTS_END_AT, NextDue};
 use domain::{
-    Audience, Change, Command, Fact, Guard, OperationId, PaymentRequest, PaymentRequestId, Scope, Status, Timestamp,
+    Audience, Change, CheckoutId, Fact, Guard, OperationId, PaymentRequest, PaymentRequestId, Scope, Status, Timestamp,
     Transition,
 };
 use std::collections::BTreeMap;
@@ -82,10 +83,10 @@ impl Expression {
         let mut clauses = vec![self.has_status(row.from)];
         for guard in row.when {
             clauses.push(match guard {
-                Guard::BeforeDeadline => self.deadline(">", "now", change.at),
-                Guard::DeadlinePassed => self.deadline("<=", "now", change.at),
-                Guard::PaidInTime => self.deadline(">=", "paid_at", change.paid_at().unwrap_or(change.at)),
-                Guard::PaidLate => self.deadline("<", "paid_at", change.paid_at().unwrap_or(change.at)),
+                Guard::BeforeDeadline => self.deadline(row.from, ">", "now", change.at),
+                Guard::DeadlinePassed => self.deadline(row.from, "<=", "now", change.at),
+                Guard::PaidInTime => self.deadline(row.from, ">=", "paid_at", change.paid_at().unwrap_or(change.at)),
+                Guard::PaidLate => self.deadline(row.from, "<", "paid_at", change.paid_at().unwrap_or(change.at)),
                 Guard::NotFailed => match change.failure() {
                     Some(failure) => self.lacks("failure", &failure.text(), &failure.marks(id)),
                     // Without a payment the guard does not hold, as in the domain.
@@ -100,9 +101,40 @@ impl Expression {
         format!("({})", clauses.join(" AND "))
     }
 
-    fn deadline(&mut self, comparison: &str, name: &str, moment: Timestamp) -> String {
+    /// Compares the deadline with a moment. It is the attribute `due_at` until the first look at the provider is
+    /// scheduled; from then on `due_at` is the time of the look, and the deadline an attribute of its own. A `Sent`
+    /// never has a look.
+    fn deadline(&mut self, from: Status, comparison: &str, name: &str, moment: Timestamp) -> String {
         let moment = self.number(name, moment.as_milliseconds());
-        format!("{} {comparison} {moment}", self.name("#due_at"))
+        let due_at = format!("{} {comparison} {moment}", self.name("#due_at"));
+        if from == Status::Sent {
+            return due_at;
+        }
+        let deadline = self.name("#deadline");
+        format!("({deadline} {comparison} {moment} OR (attribute_not_exists({deadline}) AND {due_at}))")
+    }
+
+    /// Sets the time of the next look in the index, and moves the deadline out of its way.
+    fn look(&mut self, id: PaymentRequestId, status: Status, at: Timestamp) -> [String; 3] {
+        let (due_at, deadline, shard) = (self.name("#due_at"), self.name("#deadline"), self.name("#due_shard"));
+        [
+            format!("{deadline} = if_not_exists({deadline}, {due_at})"),
+            format!("{due_at} = {}", self.number("look_at", at.as_milliseconds())),
+            format!("{shard} = {}", self.number("shard", i64::from(due_shard(id, status)))),
+        ]
+    }
+
+    /// Requires that the request has the same history, and is due at the same time, as this one.
+    fn is_as_in(&mut self, seen: &PaymentRequest) -> String {
+        let version = i64::try_from(seen.version()).unwrap_or(i64::MAX);
+        let unchanged = format!("{} = {}", self.name("#version"), self.number("seen_version", version));
+        let due_at = seen.due_at.unwrap_or(seen.deadline).as_milliseconds();
+        let due_at = format!("{} = {}", self.name("#due_at"), self.number("seen_due_at", due_at));
+        let shard = self.name("#due_shard");
+        let indexed = if seen.due_at.is_some() { "attribute_exists" } else { "attribute_not_exists" };
+        // Without an entry in the index, the time of an earlier look says nothing.
+        let due = if seen.due_at.is_some() { format!(" AND {due_at}") } else { String::new() };
+        format!("{unchanged} AND {indexed}({shard}){due}")
     }
 
     /// Requires that the request's last change was not later than `recorded_at`, so that the times of its history never
@@ -201,18 +233,20 @@ pub(super) fn conditional_update(
     ];
     let mut remove = Vec::new();
 
-    if let Command::Click { checkout_limit } = &change.command {
-        let deadline = write.number("deadline", recorded_at.saturating_add(*checkout_limit).as_milliseconds());
-        set.push(format!("{} = {deadline}", write.name("#due_at")));
+    match change.next_due(row, recorded_at) {
+        NextDue::Unchanged => {}
+        NextDue::Deadline(deadline) => {
+            let deadline = write.number("deadline", deadline.as_milliseconds());
+            set.push(format!("{} = {deadline}", write.name("#due_at")));
+        }
+        NextDue::Look(at) => set.extend(write.look(id, row.to, at)),
+        NextDue::Never => remove.push(write.name("#due_shard")),
     }
-    if let Command::Pay { payment, .. } = &change.command {
+    if let Some((payment, _)) = change.command.payment() {
         let payment =
             serde_dynamo::aws_sdk_dynamodb_1::to_attribute_value(payment).map_err(|e| StoreError::Corrupt(e.into()))?;
-        set.push(format!("{} = {}", write.name("#payment"), write.value("payment", payment)));
-    }
-    // A request without a running deadline, terminal or processing, leaves the index of deadlines.
-    if !row.to.is_open() {
-        remove.push(write.name("#due_shard"));
+        let attribute = if row.to == Status::Processing { "#in_flight" } else { "#payment" };
+        set.push(format!("{} = {}", write.name(attribute), write.value("payment", payment)));
     }
     // A terminal request is deleted after its retention. One whose money is in flight or due for a refund is never
     // deleted.
@@ -241,12 +275,29 @@ pub(super) fn conditional_update(
     Ok(write.apply(update.update_expression(parts.join(" ")).condition_expression(condition.join(" AND "))))
 }
 
-/// Completes an update that sets a clicked request's checkout.
-pub(super) fn checkout_update(update: UpdateItemFluentBuilder, checkout: &str) -> UpdateItemFluentBuilder {
+/// Completes an update that schedules the next look at a request, and keeps its checkout with it.
+pub(super) fn look_update(
+    update: UpdateItemFluentBuilder,
+    seen: &PaymentRequest,
+    next: Timestamp,
+    checkout: Option<&CheckoutId>,
+) -> UpdateItemFluentBuilder {
     let mut write = Expression::default();
-    let condition = format!("{} AND {}", write.exists(), write.has_status(Status::Clicked));
-    let set = format!("SET {} = {}", write.name("#checkout_id"), write.text("checkout", checkout));
+    let condition = format!("{} AND {}", write.exists(), write.is_as_in(seen));
+    let mut set = Vec::from(write.look(seen.id, seen.status, next));
+    if let Some(CheckoutId(checkout)) = checkout.filter(|checkout| seen.checkout.as_ref() != Some(*checkout)) {
+        set.push(format!("{} = {}", write.name("#checkout_id"), write.text("checkout", checkout)));
+    }
+    let set = format!("SET {}", set.join(", "));
     write.apply(update.update_expression(set).condition_expression(condition))
+}
+
+/// Completes an update that ends the looks at a request.
+pub(super) fn end_of_looks_update(update: UpdateItemFluentBuilder, seen: &PaymentRequest) -> UpdateItemFluentBuilder {
+    let mut write = Expression::default();
+    let condition = format!("{} AND {}", write.exists(), write.is_as_in(seen));
+    let remove = format!("REMOVE {}", write.name("#due_shard"));
+    write.apply(update.update_expression(remove).condition_expression(condition))
 }
 
 /// Completes an update that records a fact. If the fact excludes others, none of them may be stored, not even the fact

@@ -1,17 +1,21 @@
-//! The store's port for the index of deadlines.
+//! The store's port for the index of what is due.
 
-use super::keys::DUE_SHARDS;
+use super::error::store_error;
+use super::keys::{LOOKED_AT, due_shards, look_shards};
 use super::read;
 use super::store::{DynamoDbStore, Page};
-use aws_sdk_dynamodb::types::AttributeValue;
-use domain::Timestamp;
+use aws_sdk_dynamodb::types::{AttributeValue, Select};
 use domain::ports::{Due, DueIndex, StoreError};
+use domain::{Status, Timestamp};
 use futures::future::try_join_all;
+
+fn number(number: i64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
 
 impl DueIndex for DynamoDbStore {
     async fn due(&self, latest: Timestamp) -> Result<Vec<Due>, StoreError> {
-        let number = |number: i64| AttributeValue::N(number.to_string());
-        let shards = (0..DUE_SHARDS).map(|shard| {
+        let shards = due_shards().map(|shard| {
             let partition = ("due_shard", number(i64::from(shard)));
             let range = ("due_at", number(0), number(latest.as_milliseconds()));
             let page = Page { index: "due", partition, range, newest_first: false, at_most: None };
@@ -20,5 +24,36 @@ impl DueIndex for DynamoDbStore {
         let mut due: Vec<Due> = try_join_all(shards).await?.into_iter().flatten().collect();
         due.sort_by_key(|due| due.due_at);
         Ok(due)
+    }
+
+    async fn waiting(&self) -> Result<Vec<(Status, usize)>, StoreError> {
+        try_join_all(LOOKED_AT.map(|status| async move {
+            let shards = look_shards(status).into_iter().flatten();
+            let counts = try_join_all(shards.map(|shard| self.count_due(shard))).await?;
+            Ok((status, counts.into_iter().sum()))
+        }))
+        .await
+    }
+}
+
+impl DynamoDbStore {
+    /// Counts the requests in one partition of the index `due`.
+    async fn count_due(&self, shard: u8) -> Result<usize, StoreError> {
+        let (mut found, mut start) = (0, None);
+        loop {
+            let query = self.client.query().table_name(&self.table).index_name("due").select(Select::Count);
+            let output = query
+                .key_condition_expression("due_shard = :shard")
+                .expression_attribute_values(":shard", number(i64::from(shard)))
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(store_error)?;
+            found += usize::try_from(output.count).unwrap_or_default();
+            start = output.last_evaluated_key;
+            if start.is_none() {
+                return Ok(found);
+            }
+        }
     }
 }

@@ -12,7 +12,8 @@ use domain::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// A link's item, which leads from a token to a request. Its key is a secret, so it has no `Debug`.
+/// A link's item, which leads from a token to a request. A press adds `checkout_id` and `checkout_url`, and `called_at`
+/// with the time of the latest call to the provider. Its key is a secret, so it has no `Debug`.
 #[derive(Serialize)]
 pub(super) struct LinkItem {
     /// `LINK#<token>`
@@ -66,12 +67,13 @@ pub(super) struct RequestItem {
     token: String,
     #[serde(with = "milliseconds")]
     link_until: Timestamp,
-    /// The deadline, which is the range key of the index `due`. It is kept after the request's end, because late money
-    /// is judged by it.
+    /// The range key of the index `due`: the deadline or, once a look at the provider has been scheduled, the time of
+    /// the latest such look. From then on the attribute `deadline` has the deadline. Late money is judged by it, so it
+    /// is kept after the request's end.
     #[serde(with = "milliseconds")]
     due_at: Timestamp,
-    /// The hash key of the index `due`. It is present only while a deadline runs: without it, the index does not
-    /// contain the item.
+    /// The hash key of the index `due`. It is present only while a deadline runs or a look is to come: without it, the
+    /// index does not contain the item.
     #[serde(skip_serializing_if = "Option::is_none")]
     due_shard: Option<u8>,
     history: Vec<EntryItem>,
@@ -151,7 +153,7 @@ impl From<&PaymentRequest> for RequestItem {
             token: request.token.reveal(),
             link_until: request.click_deadline,
             due_at: request.deadline,
-            due_shard: request.status.is_open().then(|| due_shard(request.id)),
+            due_shard: request.due_at.map(|_| due_shard(request.id, request.status)),
             history: request.history.iter().map(EntryItem::from).collect(),
             operations: request.operations.clone(),
             updated_at: Some(request.updated_at().as_milliseconds()),

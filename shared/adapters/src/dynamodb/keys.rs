@@ -1,10 +1,16 @@
 //! The keys of the table's items and of its indexes.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::{AgentId, LinkToken, PaymentRequestId, WorkspaceId};
+use domain::{AgentId, LinkToken, PaymentRequestId, Status, WorkspaceId};
+use std::ops::Range;
 
-/// The number of partitions of the index of deadlines, so that a burst of requests does not load a single one.
-pub(super) const DUE_SHARDS: u8 = 16;
+/// The number of partitions of the index `due` for deadlines, so that a burst of requests does not load a single one.
+pub(super) const DEADLINE_SHARDS: u8 = 16;
+/// The number of partitions of the index for the looks at requests of one status. They are apart from the deadlines, so
+/// that a count of each tells how many requests wait for the provider.
+pub(super) const LOOK_SHARDS: u8 = 4;
+/// The statuses whose requests are looked at in partitions of their own, in the order of these.
+pub(super) const LOOKED_AT: [Status; 3] = [Status::Processing, Status::RefundDue, Status::Expired];
 
 /// The beginning of the keys of requests' items.
 pub(super) const REQUEST: &str = "REQ#";
@@ -50,8 +56,24 @@ pub(super) fn workspace_month(workspace: &WorkspaceId, month: &str) -> String {
     format!("{workspace}#{month}")
 }
 
-/// Returns the hash key of the index `due`.
-pub(super) fn due_shard(id: PaymentRequestId) -> u8 {
+/// Returns the hash key of the index `due` for a request in this status.
+pub(super) fn due_shard(id: PaymentRequestId, status: Status) -> u8 {
     let [.., last] = id.as_bytes();
-    last % DUE_SHARDS
+    match look_shards(status) {
+        Some(shards) => shards.start + last % LOOK_SHARDS,
+        None => last % DEADLINE_SHARDS,
+    }
+}
+
+/// Returns the partitions of the index `due` for the looks at requests in this status; `None` if they are due at their
+/// deadlines.
+pub(super) fn look_shards(status: Status) -> Option<Range<u8>> {
+    let place = (0..).zip(LOOKED_AT).find(|(_, looked_at)| *looked_at == status).map(|(place, _): (u8, _)| place)?;
+    let start = DEADLINE_SHARDS + place * LOOK_SHARDS;
+    Some(start..start + LOOK_SHARDS)
+}
+
+/// Returns all partitions of the index `due`.
+pub(super) fn due_shards() -> Range<u8> {
+    0..LOOKED_AT.into_iter().filter_map(look_shards).map(|shards| shards.end).max().unwrap_or(DEADLINE_SHARDS)
 }

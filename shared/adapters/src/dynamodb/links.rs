@@ -3,11 +3,19 @@
 use super::error::store_error;
 use super::item::LinkItem;
 use super::keys::link_key;
-use super::read::{Unreadable, target_of_link};
+use super::read::{self, Unreadable};
 use super::store::{DynamoDbStore, Item, unwritable};
-use domain::ports::{Links, StoreError};
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::limits::CALL_INTERVAL;
+use domain::ports::{Checkout, Link, Links, StoreError};
 use domain::{LinkToken, PaymentRequestId, Timestamp};
 use serde_dynamo::aws_sdk_dynamodb_1::to_item;
+
+/// The length in bytes up to which a payment page's address is stored. Stripe's are about half as long.
+const LONGEST_ADDRESS: usize = 800;
 
 impl Links for DynamoDbStore {
     async fn insert_link(
@@ -31,14 +39,63 @@ impl Links for DynamoDbStore {
         id: PaymentRequestId,
         kept_until: Timestamp,
     ) -> Result<(), StoreError> {
-        let item = to_item(LinkItem::new(token, id, kept_until)).map_err(unwritable)?;
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await;
-        put.map_err(store_error)?;
+        let update = self.update_link(token).update_expression("SET request_id = :request_id, #ttl = :ttl");
+        let update = update
+            .expression_attribute_names("#ttl", "ttl")
+            .expression_attribute_values(":request_id", AttributeValue::S(id.to_string()))
+            .expression_attribute_values(":ttl", number(kept_until.as_seconds_ceiling()));
+        update.send().await.map_err(store_error)?;
         Ok(())
     }
 
-    async fn find_link(&self, token: &LinkToken) -> Result<Option<PaymentRequestId>, StoreError> {
+    async fn find_link(&self, token: &LinkToken) -> Result<Option<Link>, StoreError> {
         let item = self.get_item(link_key(token)).await?;
-        item.map(|item| target_of_link(item).map_err(Unreadable::into_error)).transpose()
+        item.map(|item| read::link(item).map_err(Unreadable::into_error)).transpose()
     }
+
+    async fn set_checkout(&self, token: &LinkToken, checkout: &Checkout) -> Result<(), StoreError> {
+        // An item over 1 KB would cost another write unit. The address can be had from the provider again.
+        if checkout.url.len() > LONGEST_ADDRESS {
+            return Ok(());
+        }
+        let update = self.update_link(token).update_expression("SET checkout_id = :id, checkout_url = :url");
+        let update = update
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":id", AttributeValue::S(checkout.id.0.clone()))
+            .expression_attribute_values(":url", AttributeValue::S(checkout.url.clone()));
+        applied(update).await.map(drop)
+    }
+
+    async fn take_call(&self, token: &LinkToken, now: Timestamp) -> Result<bool, StoreError> {
+        let latest = now.saturating_sub(CALL_INTERVAL);
+        let update = self.update_link(token).update_expression("SET called_at = :now");
+        let update = update
+            .condition_expression("attribute_exists(pk) AND (attribute_not_exists(called_at) OR called_at <= :latest)")
+            .expression_attribute_values(":now", number(now.as_milliseconds()))
+            .expression_attribute_values(":latest", number(latest.as_milliseconds()));
+        applied(update).await
+    }
+}
+
+impl DynamoDbStore {
+    fn update_link(&self, token: &LinkToken) -> UpdateItemFluentBuilder {
+        self.client.update_item().table_name(&self.table).key("pk", AttributeValue::S(link_key(token)))
+    }
+}
+
+/// Sends an update, and returns whether its condition held.
+async fn applied(update: UpdateItemFluentBuilder) -> Result<bool, StoreError> {
+    match update.send().await {
+        Ok(_) => Ok(true),
+        Err(SdkError::ServiceError(context))
+            if matches!(context.err(), UpdateItemError::ConditionalCheckFailedException(_)) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(store_error(error)),
+    }
+}
+
+fn number(number: i64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
 }

@@ -6,7 +6,7 @@
 
 use super::item::EntryItem;
 use super::keys::{redacted_key, request_of_key};
-use domain::ports::{Position, StoreError};
+use domain::ports::{Checkout, Link, Position, StoreError};
 use domain::{
     Customer, Details, Fact, HistoryEntry, Metadata, Money, OperationId, PaymentRequest, PaymentRequestId, Timestamp,
 };
@@ -118,8 +118,12 @@ impl<A: Stored> Attributes<A> {
     }
 
     fn time(&mut self, attribute: &'static str) -> Result<Timestamp, Unreadable> {
-        let milliseconds = self.required(attribute)?;
-        Timestamp::from_milliseconds(milliseconds).map_err(|_| self.unreadable(attribute))
+        self.optional_time(attribute)?.ok_or_else(|| self.unreadable(attribute))
+    }
+
+    fn optional_time(&mut self, attribute: &'static str) -> Result<Option<Timestamp>, Unreadable> {
+        let milliseconds: Option<i64> = self.optional(attribute)?;
+        milliseconds.map(Timestamp::from_milliseconds).transpose().map_err(|_| self.unreadable(attribute))
     }
 }
 
@@ -136,6 +140,7 @@ pub(super) fn payment_request<A: Stored>(item: HashMap<String, A>) -> Result<Pay
     // So has the time of the last change, with which every change compares its own. Items of release 0.1 lack it.
     item.of_type::<i64>("updated_at", |value| matches!(value, AttributeValue::N(_)))?;
     let Position { created_at, .. } = item.parsed("created", |text| text.parse().ok())?;
+    let due_at = item.time("due_at")?;
     Ok(PaymentRequest {
         id,
         workspace: item.required("workspace")?,
@@ -152,11 +157,13 @@ pub(super) fn payment_request<A: Stored>(item: HashMap<String, A>) -> Result<Pay
         created_at,
         click_deadline: item.time("link_until")?,
         status: item.required("status")?,
-        deadline: item.time("due_at")?,
+        deadline: item.optional_time("deadline")?.unwrap_or(due_at),
+        due_at: item.optional::<u8>("due_shard")?.map(|_| due_at),
         history: item.required::<Vec<EntryItem>>("history")?.into_iter().map(HistoryEntry::from).collect(),
         operations: item.of_type::<BTreeSet<OperationId>>("operations", is_set)?.unwrap_or_default(),
         facts: item.of_type::<BTreeSet<String>>("facts", is_set)?.into_iter().flatten().map(Fact::from_text).collect(),
         checkout: item.optional("checkout_id")?,
+        in_flight: item.optional("in_flight")?,
         payment: item.optional("payment")?,
         fingerprint: item.optional("fingerprint")?,
     })
@@ -165,6 +172,14 @@ pub(super) fn payment_request<A: Stored>(item: HashMap<String, A>) -> Result<Pay
 /// Reads the request that a link leads to.
 pub(super) fn target_of_link<A: Stored>(item: HashMap<String, A>) -> Result<PaymentRequestId, Unreadable> {
     Attributes::new(item).required("request_id")
+}
+
+/// Reads a link. One of which only one half of the payment page is stored has none: the provider returns it again.
+pub(super) fn link<A: Stored>(item: HashMap<String, A>) -> Result<Link, Unreadable> {
+    let mut item = Attributes::new(item);
+    let id = item.required("request_id")?;
+    let checkout = item.optional("checkout_id")?.zip(item.optional("checkout_url")?);
+    Ok(Link { id, checkout: checkout.map(|(id, url)| Checkout { id, url }) })
 }
 
 /// Reads a key of the index `by_agent` or `by_month`.

@@ -1,14 +1,14 @@
 //! The store's ports for requests: one item each, with everything about it.
 
-use super::condition::{checkout_update, conditional_update, record_update, retract_update};
+use super::condition::{conditional_update, end_of_looks_update, look_update, record_update, retract_update};
 use super::item::RequestItem;
 use super::keys::request_key;
 use super::store::{DynamoDbStore, Written, read, unwritable};
 use crate::aws::OPERATION_TIMEOUT;
 use domain::limits::WRITE_GRACE;
-use domain::ports::{Changed, Changes, Checkouts, Facts, Inserted, Inserts, Reads, StoreError};
+use domain::ports::{Changed, Changes, Facts, Inserted, Inserts, Looks, Reads, StoreError};
 use domain::transition::{STATUS_CHANGES_AT_MOST, alternatives};
-use domain::{Change, CheckoutId, Fact, PaymentRequest, PaymentRequestId, Transition};
+use domain::{Change, CheckoutId, Fact, PaymentRequest, PaymentRequestId, Timestamp, Transition};
 use serde_dynamo::aws_sdk_dynamodb_1::to_item;
 use std::time::Duration;
 
@@ -76,10 +76,35 @@ impl DynamoDbStore {
     }
 }
 
-impl Checkouts for DynamoDbStore {
-    async fn set_checkout(&self, id: PaymentRequestId, checkout: &CheckoutId) -> Result<Changed, StoreError> {
-        Ok(self.write(checkout_update(self.update(id), &checkout.0)).await?.changed())
+impl Looks for DynamoDbStore {
+    async fn schedule_look(
+        &self,
+        seen: &PaymentRequest,
+        next: Timestamp,
+        checkout: Option<&CheckoutId>,
+    ) -> Result<Changed, StoreError> {
+        Ok(match self.write(look_update(self.update(seen.id), seen, next, checkout)).await? {
+            // This very look was scheduled: the response to the first attempt was lost.
+            Written::Refused(Some(request)) if is_scheduled(&request, seen, Some(next)) => {
+                Changed::Applied(Box::new(request))
+            }
+            written => written.changed(),
+        })
     }
+
+    async fn end_looks(&self, seen: &PaymentRequest) -> Result<Changed, StoreError> {
+        Ok(match self.write(end_of_looks_update(self.update(seen.id), seen)).await? {
+            Written::Refused(Some(request)) if is_scheduled(&request, seen, None) => {
+                Changed::Applied(Box::new(request))
+            }
+            written => written.changed(),
+        })
+    }
+}
+
+/// Returns whether a request has not changed since it was seen, and is due next at this time.
+fn is_scheduled(request: &PaymentRequest, seen: &PaymentRequest, next: Option<Timestamp>) -> bool {
+    request.version() == seen.version() && request.due_at == next
 }
 
 impl Facts for DynamoDbStore {

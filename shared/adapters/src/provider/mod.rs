@@ -8,7 +8,7 @@ mod sandbox;
 mod stripe;
 
 use crate::names::names;
-use domain::ports::{Checkout, Closing, PaymentProvider, ProviderError, Refunding};
+use domain::ports::{Checkout, CheckoutState, Closes, PaymentProvider, ProviderError, Refunding};
 use domain::use_cases::pay::ProviderEvent;
 use domain::{CheckoutId, Money, Payment, PaymentRequest, PaymentRequestId, Timestamp};
 use http::HeaderMap;
@@ -126,11 +126,23 @@ impl ConfiguredProvider {
 }
 
 impl PaymentProvider for ConfiguredProvider {
-    async fn create_checkout(&self, request: &PaymentRequest, return_url: &str) -> Result<Checkout, ProviderError> {
-        with_provider!(self, provider => provider.create_checkout(request, return_url).await)
+    fn name(&self) -> &'static str {
+        with_provider!(self, provider => provider.name())
     }
 
-    async fn close_checkout(&self, checkout: &CheckoutId) -> Result<Closing, ProviderError> {
+    fn closes(&self) -> Closes {
+        with_provider!(self, provider => provider.closes())
+    }
+
+    async fn create_checkout(&self, request: &PaymentRequest, link: &str) -> Result<Checkout, ProviderError> {
+        with_provider!(self, provider => provider.create_checkout(request, link).await)
+    }
+
+    async fn check_checkout(&self, checkout: &CheckoutId) -> Result<CheckoutState, ProviderError> {
+        with_provider!(self, provider => provider.check_checkout(checkout).await)
+    }
+
+    async fn close_checkout(&self, checkout: &CheckoutId) -> Result<CheckoutState, ProviderError> {
         with_provider!(self, provider => provider.close_checkout(checkout).await)
     }
 

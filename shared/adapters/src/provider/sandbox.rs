@@ -5,7 +5,7 @@ use crate::endpoint::Endpoint;
 use crate::http_client::{HttpClient, HttpError};
 use crate::json::FromObject;
 use crate::secrets::SecretSource;
-use domain::ports::{Checkout, Closing, PaymentProvider, ProviderError, Refunding};
+use domain::ports::{Checkout, CheckoutState, Closes, PaymentProvider, ProviderError, Refunding};
 use domain::use_cases::pay::ProviderEvent;
 use domain::{Amount, CheckoutId, Currency, Money, Payment, PaymentRequest, PaymentRequestId, Reason, Timestamp};
 use http::HeaderMap;
@@ -28,6 +28,7 @@ pub struct Sandbox {
     http: HttpClient,
     url: String,
     origin: String,
+    closes: Closes,
 }
 
 /// The webhooks of the sandbox provider.
@@ -58,18 +59,20 @@ impl FromObject for CreatedCheckout {
     }
 }
 
-/// The answer to a checkout's closing, in the form of its status.
-struct ClosedCheckout(Closing);
+/// A checkout, in the form of its status.
+struct StoredCheckout(CheckoutState);
 
-impl FromObject for ClosedCheckout {
+impl FromObject for StoredCheckout {
     fn from_object(checkout: &Object<'_>) -> Result<Self, Unreadable> {
         let payment = || Ok::<_, Unreadable>((payment(checkout)?, money(checkout)?));
-        match checkout.required::<String>("status")?.as_str() {
-            "closed" => Ok(Self(Closing::Closed)),
-            "paid" => payment().map(|(payment, money)| Self(Closing::Paid { payment, money })),
-            "processing" => payment().map(|(payment, money)| Self(Closing::Processing { payment, money })),
-            _ => Err(Unreadable::new("a checkout has an unknown status")),
-        }
+        Ok(Self(match checkout.required::<String>("status")?.as_str() {
+            "open" => CheckoutState::Open,
+            "closed" => CheckoutState::Closed,
+            "failed" => CheckoutState::Failed { reference: checkout.required("payment_id")? },
+            "paid" => payment().map(|(payment, money)| CheckoutState::Paid { payment, money })?,
+            "processing" => payment().map(|(payment, money)| CheckoutState::Processing { payment, money })?,
+            _ => return Err(Unreadable::new("a checkout has an unknown status")),
+        }))
     }
 }
 
@@ -93,7 +96,8 @@ struct NewRefund<'a> {
 }
 
 impl Sandbox {
-    /// Builds the client of the sandbox provider at `SANDBOX_PROVIDER_URL`.
+    /// Builds the client of the sandbox provider at `SANDBOX_PROVIDER_URL`, whose payment pages close as
+    /// `SANDBOX_CLOSES` says: `on_demand` (the default), `at_its_time` or `never`.
     ///
     /// # Errors
     /// A variable is missing or invalid.
@@ -101,11 +105,22 @@ impl Sandbox {
         let url = Endpoint::base(environment.require("SANDBOX_PROVIDER_URL")?, "SANDBOX_PROVIDER_URL")?.into_string();
         // The payment pages have the same origin as the customer's pages.
         let origin = runtime::config::public_base_url(environment)?;
-        Ok(Self { http: HttpClient::new(), url, origin })
+        let closes = match environment.get("SANDBOX_CLOSES") {
+            None | Some("" | "on_demand") => Closes::OnDemand,
+            Some("at_its_time") => Closes::AtItsTime,
+            Some("never") => Closes::Never,
+            Some(_) => return Err(Environment::invalid("SANDBOX_CLOSES", "on_demand, at_its_time or never")),
+        };
+        Ok(Self { http: HttpClient::new(), url, origin, closes })
     }
 
     pub(super) fn checkout_origin(&self) -> &str {
         &self.origin
+    }
+
+    /// Returns the address of a checkout, below which the provider's interface for it is.
+    fn checkout_url(&self, checkout: &CheckoutId) -> String {
+        format!("{}/checkouts/{}", self.url, checkout.0)
     }
 }
 
@@ -164,14 +179,22 @@ impl SandboxWebhooks {
 }
 
 impl PaymentProvider for Sandbox {
-    async fn create_checkout(&self, request: &PaymentRequest, return_url: &str) -> Result<Checkout, ProviderError> {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn closes(&self) -> Closes {
+        self.closes
+    }
+
+    async fn create_checkout(&self, request: &PaymentRequest, link: &str) -> Result<Checkout, ProviderError> {
         let body = NewCheckout {
             payment_request_id: request.id,
             order_number: request.details.order_number.as_str(),
             description: request.details.description.as_ref().map(domain::Description::as_str),
             amount: request.details.money.amount,
             currency: request.details.money.currency,
-            return_url,
+            return_url: link,
             expires_at: request.deadline,
         };
         let request = self.http.post(&format!("{}/checkouts", self.url)).json(&body);
@@ -179,10 +202,20 @@ impl PaymentProvider for Sandbox {
         Ok(Checkout { id: created.id, url: created.url })
     }
 
-    async fn close_checkout(&self, checkout: &CheckoutId) -> Result<Closing, ProviderError> {
-        let request = self.http.post(&format!("{}/checkouts/{}/close", self.url, checkout.0));
-        let ClosedCheckout(closing) = request.send_for_json().await?;
-        Ok(closing)
+    async fn check_checkout(&self, checkout: &CheckoutId) -> Result<CheckoutState, ProviderError> {
+        let StoredCheckout(state) =
+            self.http.get(&format!("{}/state", self.checkout_url(checkout))).send_for_json().await?;
+        Ok(state)
+    }
+
+    async fn close_checkout(&self, checkout: &CheckoutId) -> Result<CheckoutState, ProviderError> {
+        let request = self.http.post(&format!("{}/close", self.checkout_url(checkout)));
+        match request.send_for_json().await? {
+            StoredCheckout(CheckoutState::Open) => {
+                Err(ProviderError::Unreadable("a checkout that was to close is open".into()))
+            }
+            StoredCheckout(state) => Ok(state),
+        }
     }
 
     async fn refund(&self, request: &PaymentRequest, payment: &Payment) -> Result<Refunding, ProviderError> {

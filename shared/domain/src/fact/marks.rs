@@ -20,8 +20,8 @@ impl Fact {
             Self::MessageClaimed { run, .. } => Some(OperationId::from_text(run.as_str().to_owned())),
             Self::PaymentFailed(PaymentDigest(payment)) => Some(OperationId::from_text(payment.clone())),
             Self::RefundRequested => Some(OperationId::of_message("refund:asked")),
-            // Release 0.1 does not know this fact.
-            Self::MessageSettled { .. } | Self::Other(_) => None,
+            // Release 0.1 does not know these facts.
+            Self::MessageSettled { .. } | Self::PaymentArrived(_) | Self::Other(_) => None,
         }
     }
 
@@ -32,7 +32,11 @@ impl Fact {
             Self::MessageClaimed { version, .. } => {
                 Some(OperationId::of_message(&format!("{}:claimed", event_id(id, *version))))
             }
-            Self::MessageSettled { .. } | Self::PaymentFailed(_) | Self::RefundRequested | Self::Other(_) => None,
+            Self::MessageSettled { .. }
+            | Self::PaymentFailed(_)
+            | Self::PaymentArrived(_)
+            | Self::RefundRequested
+            | Self::Other(_) => None,
         }
     }
 

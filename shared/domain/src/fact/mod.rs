@@ -7,6 +7,7 @@
 mod marks;
 
 use crate::id::{RunId, digest};
+use crate::payment_request::Payment;
 use crate::status::Status;
 
 /// A fact about a request.
@@ -27,6 +28,9 @@ pub enum Fact {
     },
     /// The provider reported that a payment failed, so its money is no longer expected.
     PaymentFailed(PaymentDigest),
+    /// The provider reported that a payment's money has arrived, but not when the customer did their part. The provider
+    /// is asked for it, or another report says it.
+    PaymentArrived(PaymentDigest),
     /// chat2pay requested the refund of late money. The provider's later reports of a refund are then about this one,
     /// not about one that a person made.
     RefundRequested,
@@ -48,6 +52,7 @@ const NOT_ENDED_BY_A_FAILED_PAYMENT: &[Status] =
 const CLAIMED: &str = "claimed";
 const SETTLED: &str = "settled";
 const PAYMENT_FAILED: &str = "payment_failed";
+const PAYMENT_ARRIVED: &str = "payment_arrived";
 const REFUND_REQUESTED: &str = "refund_requested";
 
 impl Fact {
@@ -55,6 +60,12 @@ impl Fact {
     #[must_use]
     pub fn payment_failed(provider: &str, reference: &str) -> Self {
         Self::PaymentFailed(PaymentDigest(digest(&format!("{provider}:{reference}:failed"))))
+    }
+
+    /// Builds the fact that the money of a provider's payment arrived.
+    #[must_use]
+    pub fn payment_arrived(payment: &Payment) -> Self {
+        Self::PaymentArrived(PaymentDigest(digest(&format!("{}:{}", payment.provider, payment.reference))))
     }
 
     /// Parses a stored text; an unknown one becomes [`Self::Other`].
@@ -71,6 +82,7 @@ impl Fact {
             Self::MessageClaimed { version, run } => format!("{CLAIMED}:{version}:{}", run.as_str()),
             Self::MessageSettled { version } => format!("{SETTLED}:{version}"),
             Self::PaymentFailed(PaymentDigest(payment)) => format!("{PAYMENT_FAILED}:{payment}"),
+            Self::PaymentArrived(PaymentDigest(payment)) => format!("{PAYMENT_ARRIVED}:{payment}"),
             Self::RefundRequested => REFUND_REQUESTED.to_owned(),
             Self::Other(text) => text.clone(),
         }
@@ -82,7 +94,11 @@ impl Fact {
     pub fn exclusive_text(&self) -> Option<String> {
         match self {
             Self::MessageClaimed { version, .. } => Some(format!("{CLAIMED}:{version}")),
-            Self::MessageSettled { .. } | Self::PaymentFailed(_) | Self::RefundRequested | Self::Other(_) => None,
+            Self::MessageSettled { .. }
+            | Self::PaymentFailed(_)
+            | Self::PaymentArrived(_)
+            | Self::RefundRequested
+            | Self::Other(_) => None,
         }
     }
 
@@ -98,6 +114,8 @@ impl Fact {
         match self {
             Self::RefundRequested => Some(&[Status::RefundDue]),
             Self::PaymentFailed(_) => Some(NOT_ENDED_BY_A_FAILED_PAYMENT),
+            // In any other status the money's arrival is a change, whenever the customer did their part.
+            Self::PaymentArrived(_) => Some(&[Status::Clicked, Status::Expired]),
             Self::MessageClaimed { .. } | Self::MessageSettled { .. } | Self::Other(_) => None,
         }
     }
@@ -111,6 +129,7 @@ fn parse(text: &str) -> Option<Fact> {
         }
         (SETTLED, Some(version), None) => Some(Fact::MessageSettled { version: version.parse().ok()? }),
         (PAYMENT_FAILED, Some(payment), None) => Some(Fact::PaymentFailed(PaymentDigest(payment.to_owned()))),
+        (PAYMENT_ARRIVED, Some(payment), None) => Some(Fact::PaymentArrived(PaymentDigest(payment.to_owned()))),
         (REFUND_REQUESTED, None, None) => Some(Fact::RefundRequested),
         _ => None,
     }

@@ -1,11 +1,22 @@
-//! The port for links: which request a link's token leads to.
+//! The port for links: which request a link's token leads to, and on which payment page it is paid.
 
 use crate::id::PaymentRequestId;
-use crate::ports::StoreError;
+use crate::ports::{Checkout, StoreError};
 use crate::time::Timestamp;
 use crate::token::LinkToken;
 
+/// A customer's link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The request that the link leads to.
+    pub id: PaymentRequestId,
+    /// The payment page at the provider, once chat2pay knows that it exists.
+    pub checkout: Option<Checkout>,
+}
+
 /// The customers' links.
+///
+/// A link's checkout is beside the request, so that another press on the link finds it by the read that it makes anyway.
 pub trait Links: Send + Sync {
     /// Stores a link from `token` to the request until `kept_until`. This is called before the request itself is
     /// inserted. A link without a request only leads nowhere, but a request without a link would be announced with a
@@ -17,7 +28,7 @@ pub trait Links: Send + Sync {
         kept_until: Timestamp,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Extends a link's life to `kept_until`, or stores the link again if it was deleted.
+    /// Extends a link's life to `kept_until`, or stores the link again, without its checkout, if it was deleted.
     fn keep_link(
         &self,
         token: &LinkToken,
@@ -25,7 +36,18 @@ pub trait Links: Send + Sync {
         kept_until: Timestamp,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Returns the request that `token` leads to; `None` if there is no such link.
-    fn find_link(&self, token: &LinkToken)
-    -> impl Future<Output = Result<Option<PaymentRequestId>, StoreError>> + Send;
+    /// Returns the link of `token`; `None` if there is none (a consistent read).
+    fn find_link(&self, token: &LinkToken) -> impl Future<Output = Result<Option<Link>, StoreError>> + Send;
+
+    /// Sets the payment page of a link. If the link was deleted in the meantime, this does nothing.
+    fn set_checkout(
+        &self,
+        token: &LinkToken,
+        checkout: &Checkout,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Takes the permission to call the provider for a link, which is given once in every
+    /// [`CALL_INTERVAL`](crate::limits::CALL_INTERVAL), whichever instance asks. Returns whether it was given. It is not
+    /// given for a deleted link. After a lost response it may be reported as not given.
+    fn take_call(&self, token: &LinkToken, now: Timestamp) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }

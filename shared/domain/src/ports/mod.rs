@@ -5,21 +5,20 @@
 //!
 //! | port | concern |
 //! | --- | --- |
-//! | [`Links`] | which request a link's token leads to |
+//! | [`Links`] | which request a link's token leads to, and on which payment page it is paid |
 //! | [`Inserts`] | new requests |
 //! | [`Reads`] | one request as it is now |
 //! | [`Creations`] | when an agent's latest requests were created |
 //! | [`Changes`] | one request's changes, each decided by the transition table |
-//! | [`Checkouts`] | which checkout belongs to a clicked request |
 //! | [`Facts`] | what must be remembered about a request besides its changes |
-//! | [`DueIndex`] | which requests' deadlines come next |
+//! | [`DueIndex`] | which requests are due next: at their deadlines, or for a look at the provider |
+//! | [`Looks`] | when the provider is asked next about a request |
 //! | [`Lists`] | the requests that an audience may see |
 //! | [`PaymentProvider`] | the provider that takes the payments |
 //! | [`Channel`] | the messages to the customer's chat |
 
 mod changes;
 mod channel;
-mod checkouts;
 mod due_index;
 mod error;
 mod facts;
@@ -30,11 +29,10 @@ mod requests;
 
 pub use changes::{Changed, Changes};
 pub use channel::{Channel, ChannelError, Message};
-pub use checkouts::Checkouts;
-pub use due_index::{Due, DueIndex};
+pub use due_index::{Due, DueIndex, Looks};
 pub use error::{Cause, StoreError};
 pub use facts::Facts;
-pub use links::Links;
+pub use links::{Link, Links};
 pub use lists::{Listed, Listing, Lists, Position};
-pub use provider::{Checkout, Closing, PaymentProvider, ProviderError, Refunding};
+pub use provider::{Checkout, CheckoutState, Closes, PaymentProvider, ProviderError, Refunding};
 pub use requests::{Creations, Inserted, Inserts, Reads};

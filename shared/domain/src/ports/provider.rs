@@ -31,12 +31,14 @@ pub struct Checkout {
     pub url: String,
 }
 
-/// The outcome of [`PaymentProvider::close_checkout`].
+/// The state of a payment page at the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Closing {
-    /// The page was unpaid and is closed, so nobody can pay on it any more.
+pub enum CheckoutState {
+    /// The page is unpaid, and the customer may still pay on it.
+    Open,
+    /// The page is unpaid and closed, so nobody can pay on it any more.
     Closed,
-    /// The page had already been paid.
+    /// The page is paid.
     Paid {
         /// The payment.
         payment: Payment,
@@ -50,6 +52,22 @@ pub enum Closing {
         /// The amount and its currency.
         money: Money,
     },
+    /// The customer had done their part and the payment failed. Nobody can pay on the page any more.
+    Failed {
+        /// The provider's own identifier of the payment.
+        reference: String,
+    },
+}
+
+/// How a provider's payment pages close.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closes {
+    /// When chat2pay asks for it ([`PaymentProvider::close_checkout`]).
+    OnDemand,
+    /// By themselves, at the deadline that the request had when the page was created.
+    AtItsTime,
+    /// Never while a customer may have them open.
+    Never,
 }
 
 /// The outcome of [`PaymentProvider::refund`].
@@ -69,16 +87,34 @@ pub enum Refunding {
 
 /// A payment provider.
 pub trait PaymentProvider: Send + Sync {
+    /// Returns the provider's name, as in [`Payment::provider`].
+    fn name(&self) -> &'static str;
+
+    /// Returns how the provider's payment pages close.
+    fn closes(&self) -> Closes;
+
     /// Returns the payment page for a request. Repeated calls return the same page, because the request's identifier is
-    /// the provider's idempotency key. `return_url` is the address that the customer returns to.
+    /// the provider's idempotency key. The customer returns from it to [`back_url`](crate::event::back_url) of `link` if
+    /// they gave up there, and to [`done_url`](crate::event::done_url) otherwise.
     fn create_checkout(
         &self,
         request: &PaymentRequest,
-        return_url: &str,
+        link: &str,
     ) -> impl Future<Output = Result<Checkout, ProviderError>> + Send;
 
-    /// Closes a payment page for good, or reports that it was paid or that a payment is in flight. This is idempotent.
-    fn close_checkout(&self, checkout: &CheckoutId) -> impl Future<Output = Result<Closing, ProviderError>> + Send;
+    /// Returns the state of a payment page, and changes nothing.
+    fn check_checkout(
+        &self,
+        checkout: &CheckoutId,
+    ) -> impl Future<Output = Result<CheckoutState, ProviderError>> + Send;
+
+    /// Closes a payment page for good, unless it is paid or a payment is in flight. Returns its state afterwards, which
+    /// is not [`CheckoutState::Open`]. This is idempotent. It is called only for providers that close
+    /// [`Closes::OnDemand`].
+    fn close_checkout(
+        &self,
+        checkout: &CheckoutId,
+    ) -> impl Future<Output = Result<CheckoutState, ProviderError>> + Send;
 
     /// Refunds a payment. This is idempotent, but a refund that failed after it was accepted is requested again.
     fn refund(

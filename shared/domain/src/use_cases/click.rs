@@ -1,16 +1,16 @@
 //! The use case of a customer who opens the link and continues to the payment page.
 
 use super::UseCaseError;
-use super::expire::expire_overdue;
+use super::expire::{expire_overdue, settle_unpaid};
 use crate::doors::Randomness;
 use crate::event::link_url;
-use crate::id::OperationId;
+use crate::id::{OperationId, PaymentRequestId};
 use crate::limits::Limits;
 use crate::payment_request::PaymentRequest;
 use crate::people::Actor;
-use crate::ports::{Changed, Changes, Checkouts, Links, PaymentProvider, ProviderError, Reads};
+use crate::ports::{Changed, Changes, Facts, Link, Links, Looks, PaymentProvider, ProviderError, Reads};
 use crate::status::Status;
-use crate::time::Clock;
+use crate::time::{Clock, Timestamp};
 use crate::token::LinkToken;
 use crate::transition::{Change, Command};
 
@@ -22,10 +22,14 @@ pub enum Clicked {
         /// The payment page's address.
         url: String,
     },
-    /// There is no payment page. Holds the request, which is being paid, is paid or has ended.
+    /// There is no payment page. Holds the request, which is being paid, is paid or has ended; or it is still `Clicked`
+    /// past its deadline, because the provider cannot say yet whether it was paid.
     Settled(Box<PaymentRequest>),
-    /// The payment provider is unavailable. The click is recorded, and another click continues from here.
+    /// The payment provider failed. The click is recorded, and another click continues from here.
     ProviderFailed(Box<PaymentRequest>, ProviderError),
+    /// The provider was called for this request a moment ago, and has not returned a payment page yet. The click is
+    /// recorded, and another click continues from here.
+    Busy(Box<PaymentRequest>),
     /// The link is unknown.
     NotFound,
 }
@@ -36,7 +40,7 @@ pub enum Clicked {
 /// The store failed.
 pub async fn look(store: &(impl Links + Reads), token: &LinkToken) -> Result<Option<PaymentRequest>, UseCaseError> {
     match store.find_link(token).await? {
-        Some(id) => Ok(store.get(id).await?),
+        Some(link) => Ok(store.get(link.id).await?),
         None => Ok(None),
     }
 }
@@ -45,45 +49,81 @@ pub async fn look(store: &(impl Links + Reads), token: &LinkToken) -> Result<Opt
 ///
 /// The claim comes first, so that an agent who cancels at the same moment gets the true status. Every later step is
 /// idempotent: the provider returns the same checkout for the same request, so another click recovers from any failure
-/// in between. The first click takes one read and two writes; another click takes one read and one rejected write. A
-/// click past the deadline writes the expiry before the customer is told: until that is written, a click or a cancel
+/// in between. The first click takes one read and two writes. A later one takes two reads if the payment page is known;
+/// otherwise it calls the provider at most once in every [`crate::limits::CALL_INTERVAL`].
+///
+/// A click past the deadline writes the expiry before the customer is told: until that is written, a click or a cancel
 /// that began before the deadline may still be applied.
 ///
 /// # Errors
 /// The store failed.
 pub async fn click(
-    store: &(impl Links + Changes + Checkouts),
+    store: &(impl Links + Reads + Changes + Facts + Looks),
     provider: &impl PaymentProvider,
     doors: &(impl Clock + Randomness),
     limits: &Limits,
     public_base_url: &str,
     token: &LinkToken,
 ) -> Result<Clicked, UseCaseError> {
-    let Some(id) = store.find_link(token).await? else { return Ok(Clicked::NotFound) };
+    let Some(Link { id, checkout }) = store.find_link(token).await? else { return Ok(Clicked::NotFound) };
     let now = doors.now();
+    if let Some(checkout) = checkout {
+        // Only a claimed request has a checkout, so there is nothing to claim.
+        let Some(request) = store.get(id).await? else { return Ok(Clicked::NotFound) };
+        if request.status == Status::Clicked && request.is_live(now) {
+            return Ok(Clicked::Checkout { url: checkout.url });
+        }
+        return ended(store, provider, doors, public_base_url, request, now).await;
+    }
     let claim = Command::Click { checkout_limit: limits.checkout };
     let claim = Change::new(claim, now, Actor::Customer, OperationId::random(doors)?);
-    let found = match store.change(id, &claim).await? {
+    let (found, is_first) = match store.change(id, &claim).await? {
         // The table allows clicking in this status, so the deadline has passed.
-        Changed::Unchanged(request) if request.status == Status::Sent => expire_overdue(store, doors, id, now).await?,
-        Changed::Applied(request) | Changed::Unchanged(request) => Some(request),
-        Changed::NotFound => None,
+        Changed::Unchanged(request) if request.status == Status::Sent => {
+            (expire_overdue(store, doors, id, now).await?, false)
+        }
+        Changed::Applied(request) => (Some(request), true),
+        Changed::Unchanged(request) => (Some(request), false),
+        Changed::NotFound => (None, false),
     };
     let request = match found {
         Some(request) if request.status == Status::Clicked && request.is_live(now) => request,
-        Some(request) => return Ok(Clicked::Settled(request)),
+        Some(request) => return ended(store, provider, doors, public_base_url, *request, now).await,
         None => return Ok(Clicked::NotFound),
     };
+    if !is_first && !store.take_call(token, now).await? {
+        return Ok(Clicked::Busy(request));
+    }
     let checkout = match provider.create_checkout(&request, &link_url(&request, public_base_url)).await {
         Ok(checkout) => checkout,
         Err(error) => return Ok(Clicked::ProviderFailed(request, error)),
     };
-    if request.checkout.as_ref() != Some(&checkout.id) {
-        match store.set_checkout(id, &checkout.id).await? {
-            Changed::Applied(_) => {}
-            Changed::Unchanged(request) => return Ok(Clicked::Settled(request)),
-            Changed::NotFound => return Ok(Clicked::NotFound),
-        }
+    store.set_checkout(token, &checkout).await?;
+    // The call may have taken until after the deadline. Then the checkout is about to be closed, or is closed already.
+    if !request.is_live(doors.now()) {
+        return current(store, id).await;
     }
     Ok(Clicked::Checkout { url: checkout.url })
+}
+
+/// Returns the outcome for a request on which nobody can click any more. If its time to pay is over and its end is not
+/// written yet, the provider is asked first, within the budget of calls.
+async fn ended(
+    store: &(impl Links + Reads + Changes + Facts + Looks),
+    provider: &impl PaymentProvider,
+    doors: &(impl Clock + Randomness),
+    public_base_url: &str,
+    request: PaymentRequest,
+    now: Timestamp,
+) -> Result<Clicked, UseCaseError> {
+    let id = request.id;
+    if request.status != Status::Clicked || !store.take_call(&request.token, now).await? {
+        return Ok(Clicked::Settled(Box::new(request)));
+    }
+    settle_unpaid(store, provider, doors, public_base_url, request).await?;
+    current(store, id).await
+}
+
+async fn current(store: &impl Reads, id: PaymentRequestId) -> Result<Clicked, UseCaseError> {
+    Ok(store.get(id).await?.map_or(Clicked::NotFound, |request| Clicked::Settled(Box::new(request))))
 }

@@ -1,31 +1,33 @@
 //! The use cases that end a payment request whose deadline has passed.
 
 use super::UseCaseError;
-use super::payments::{paid, process};
+use super::checkouts::close;
+use super::payments::{Observed, record_state};
 use crate::doors::Randomness;
-use crate::event::link_url;
-use crate::id::{OperationId, PaymentRequestId};
+use crate::id::{CheckoutId, OperationId, PaymentRequestId};
 use crate::payment_request::PaymentRequest;
 use crate::people::Actor;
-use crate::ports::{Changed, Changes, Closing, Links, PaymentProvider, ProviderError, StoreError};
+use crate::ports::{Changed, Changes, Closes, Facts, Links, Looks, PaymentProvider, ProviderError, StoreError};
 use crate::status::Status;
 use crate::time::{Clock, Timestamp};
 use crate::transition::{Change, CheckoutClosed, Command};
 
-/// The outcome for a request whose deadline may have passed.
+/// The outcome for a request that may be due.
 #[derive(Debug)]
 pub enum Settled {
     /// The request has expired.
     Expired(Box<PaymentRequest>),
-    /// The provider reports that the request was paid.
-    Paid(Box<PaymentRequest>),
-    /// The provider reports that the customer has done their part. The money is in flight, and no deadline runs any
-    /// more.
-    Processing(Box<PaymentRequest>),
-    /// The request's deadline has not passed, or the request has ended otherwise.
+    /// The provider's word has changed the request: it is paid, processing, due for a refund, refunded, or has expired
+    /// because its payment failed.
+    Changed(Box<PaymentRequest>),
+    /// The request had expired without the provider's confirmation, and the provider has now confirmed it.
+    Confirmed(Box<PaymentRequest>),
+    /// Nothing is due, or somebody else has changed the request in the meantime.
     NotDue,
-    /// The provider is unavailable; retry later.
-    Postponed(ProviderError),
+    /// The provider has answered, and the request still waits for it: it is asked again at the request's next look.
+    Waiting(Box<PaymentRequest>, Waiting),
+    /// The provider is unavailable, or its answer cannot be read: it is asked again at the request's next look.
+    Postponed(Box<PaymentRequest>, ProviderError),
     /// The provider reports a payment, arrived or in flight, with another amount or currency. The request has expired,
     /// and a person must check the payment.
     Mismatched(Box<PaymentRequest>),
@@ -33,17 +35,31 @@ pub enum Settled {
     ExpiredUnconfirmed(Box<PaymentRequest>, ProviderError),
 }
 
+/// What a request waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// For money in flight.
+    Money,
+    /// For an open payment page that the provider cannot close.
+    OpenPage,
+    /// For a refund that the provider has accepted.
+    Refund,
+    /// For a refund that waits until the account has sufficient funds.
+    RefundFunds,
+    /// For a refund with a status that this version does not know.
+    RefundStatusUnknown,
+}
+
 /// The outcome of [`expire_unclicked`].
 #[derive(Debug)]
 pub enum Found {
-    /// The request has expired, or is not due.
+    /// The request has expired, or nothing is due for it.
     Settled(Settled),
-    /// The customer has clicked, and the time to pay is over: [`settle_unpaid`] determines the outcome.
-    Unpaid(Box<PaymentRequest>),
+    /// The request waits for its provider's word: [`look`](super::look::look) determines the outcome.
+    Waits(Box<PaymentRequest>),
 }
 
-/// Expires a request past its deadline that nobody has clicked, in a single write: most expiring requests were never
-/// clicked.
+/// Expires a request past its deadline that nobody has clicked, in a single write: most due requests were never clicked.
 ///
 /// # Errors
 /// The store failed.
@@ -56,9 +72,7 @@ pub async fn expire_unclicked(
     let change = Change::new(Command::ExpireUnclicked, now, Actor::System, OperationId::random(doors)?);
     Ok(match store.change(id, &change).await? {
         Changed::Applied(request) => Found::Settled(Settled::Expired(request)),
-        Changed::Unchanged(request) if request.status == Status::Clicked && request.is_overdue(now) => {
-            Found::Unpaid(request)
-        }
+        Changed::Unchanged(request) if request.waits_for_provider(now) => Found::Waits(request),
         Changed::Unchanged(_) | Changed::NotFound => Found::Settled(Settled::NotDue),
     })
 }
@@ -83,74 +97,94 @@ pub(super) async fn expire_overdue(
     }
 }
 
-/// Ends a request whose time to pay is over.
+/// Ends a clicked request whose time to pay is over.
 ///
 /// The checkout is closed at the provider first, so that nobody can pay for a request that has ended. If it was paid in
-/// the meantime, the request becomes paid, or processing while the money is in flight.
+/// time, the request becomes paid, or processing while the money is in flight.
+///
+/// Where the provider cannot close its pages, it is asked for the page's state. A page that never closes does not keep
+/// the request from expiring, but money may still come: so the provider is asked again later.
 ///
 /// # Errors
 /// The store failed.
 pub async fn settle_unpaid(
-    store: &(impl Links + Changes),
+    store: &(impl Links + Changes + Facts + Looks),
     provider: &impl PaymentProvider,
     doors: &(impl Clock + Randomness),
     public_base_url: &str,
     request: PaymentRequest,
 ) -> Result<Settled, UseCaseError> {
-    let closing = close(provider, public_base_url, &request).await;
+    let asked = close(store, provider, public_base_url, &request).await?;
     let now = doors.now();
-    let (proof, note) = match closing {
-        Ok(Closing::Closed) => (CheckoutClosed::confirmed(), Note::None),
-        Ok(Closing::Paid { payment, money }) if money == request.details.money => {
-            // The provider's webhook for this payment has the same operation, so the second of the two changes nothing.
-            return Ok(match store.change(request.id, &paid(payment, money, now)).await? {
-                Changed::Applied(request) => Settled::Paid(request),
-                Changed::Unchanged(_) | Changed::NotFound => Settled::NotDue,
-            });
-        }
-        Ok(Closing::Processing { payment, money }) if money == request.details.money => {
-            return Ok(match process(store, request.id, payment, money, now).await? {
-                Changed::Applied(request) => Settled::Processing(request),
-                Changed::Unchanged(_) | Changed::NotFound => Settled::NotDue,
-            });
-        }
-        // The payment does not match the request: it never counts as paid, and expires all the same.
-        Ok(Closing::Paid { .. } | Closing::Processing { .. }) => (CheckoutClosed::confirmed(), Note::Mismatched),
-        Err(error) => match CheckoutClosed::unconfirmed(&request, now) {
-            Some(proof) => (proof, Note::Unconfirmed(error)),
-            None => return Ok(Settled::Postponed(error)),
-        },
+    let observed = match asked.state {
+        Ok(state) => record_state(store, &request, provider.name(), state, now).await?,
+        Err(error) => return postpone_expiry(store, doors, request, error, asked.checkout.as_ref()).await,
     };
-    let change = Change::new(Command::ExpireUnpaid(proof), now, Actor::System, OperationId::random(doors)?);
-    Ok(match (store.change(request.id, &change).await?, note) {
-        (Changed::Applied(request), Note::None) => Settled::Expired(request),
-        (Changed::Applied(request), Note::Mismatched) => Settled::Mismatched(request),
-        (Changed::Applied(request), Note::Unconfirmed(error)) => Settled::ExpiredUnconfirmed(request, error),
-        (Changed::Unchanged(_) | Changed::NotFound, _) => Settled::NotDue,
+    match observed {
+        Observed::Payment(Changed::Applied(request)) => Ok(Settled::Changed(request)),
+        // The customer did their part too late. The page is closed, and the money is judged when it comes.
+        Observed::Payment(Changed::Unchanged(request)) if request.status == Status::Clicked => {
+            expire(store, doors, request.id, CheckoutClosed::confirmed()).await
+        }
+        Observed::Payment(_) => Ok(Settled::NotDue),
+        Observed::Mismatched => Ok(match expire(store, doors, request.id, CheckoutClosed::confirmed()).await? {
+            Settled::Expired(request) => Settled::Mismatched(request),
+            settled => settled,
+        }),
+        Observed::Unpaid { is_open: false } => expire(store, doors, request.id, CheckoutClosed::confirmed()).await,
+        Observed::Unpaid { is_open: true } if provider.closes() == Closes::Never => {
+            expire(store, doors, request.id, CheckoutClosed::still_payable()).await
+        }
+        Observed::Unpaid { is_open: true } => {
+            let open = ProviderError::Unreadable("a checkout is open after its time".into());
+            postpone_expiry(store, doors, request, open, asked.checkout.as_ref()).await
+        }
+    }
+}
+
+/// Leaves a request as it is for as long as the provider's confirmation is worth waiting for, and expires it without
+/// after that.
+async fn postpone_expiry(
+    store: &(impl Changes + Looks),
+    doors: &(impl Clock + Randomness),
+    request: PaymentRequest,
+    error: ProviderError,
+    checkout: Option<&CheckoutId>,
+) -> Result<Settled, UseCaseError> {
+    let now = doors.now();
+    let postponed = postpone(store, request, now, checkout).await?;
+    let Some(request) = postponed else { return Ok(Settled::NotDue) };
+    let Some(proof) = CheckoutClosed::unconfirmed(&request, now) else {
+        return Ok(Settled::Postponed(request, error));
+    };
+    Ok(match expire(store, doors, request.id, proof).await? {
+        Settled::Expired(request) => Settled::ExpiredUnconfirmed(request, error),
+        settled => settled,
     })
 }
 
-/// The circumstances of an expiry.
-enum Note {
-    None,
-    Mismatched,
-    Unconfirmed(ProviderError),
+/// Sets the next look at a request; `None` if the request has changed in the meantime.
+pub(super) async fn postpone(
+    store: &impl Looks,
+    request: PaymentRequest,
+    now: Timestamp,
+    checkout: Option<&CheckoutId>,
+) -> Result<Option<Box<PaymentRequest>>, UseCaseError> {
+    Ok(match store.schedule_look(&request, request.next_look(now), checkout).await? {
+        Changed::Applied(request) => Some(request),
+        Changed::Unchanged(_) | Changed::NotFound => None,
+    })
 }
 
-/// Closes a request's checkout. A clicked request without a known checkout may be about to get one. Then the checkout
-/// is created and closed, so that nobody can pay on it.
-async fn close(
-    provider: &impl PaymentProvider,
-    public_base_url: &str,
-    request: &PaymentRequest,
-) -> Result<Closing, ProviderError> {
-    if let Some(checkout) = &request.checkout {
-        return provider.close_checkout(checkout).await;
-    }
-    match provider.create_checkout(request, &link_url(request, public_base_url)).await {
-        Ok(checkout) => provider.close_checkout(&checkout.id).await,
-        // The provider creates no checkout for this amount, so nobody can pay.
-        Err(ProviderError::AmountNotAccepted(_)) => Ok(Closing::Closed),
-        Err(error) => Err(error),
-    }
+async fn expire(
+    store: &impl Changes,
+    doors: &(impl Clock + Randomness),
+    id: PaymentRequestId,
+    proof: CheckoutClosed,
+) -> Result<Settled, UseCaseError> {
+    let change = Change::new(Command::ExpireUnpaid(proof), doors.now(), Actor::System, OperationId::random(doors)?);
+    Ok(match store.change(id, &change).await? {
+        Changed::Applied(request) => Settled::Expired(request),
+        Changed::Unchanged(_) | Changed::NotFound => Settled::NotDue,
+    })
 }

@@ -1,12 +1,15 @@
 //! The use cases of a payment request, one module each.
 
 pub mod cancel;
+pub mod check;
+mod checkouts;
 pub mod click;
 pub mod create;
 #[cfg(test)]
 mod deadline_tests;
 pub mod expire;
 pub mod list;
+pub mod look;
 pub mod notify;
 pub mod pay;
 mod payments;

@@ -1,13 +1,13 @@
 //! The use cases that record a payment provider's reports.
 
 use super::UseCaseError;
-use super::payments::{paid, process};
+use super::payments::{fail, paid, process};
 use crate::fact::Fact;
 use crate::id::{OperationId, PaymentRequestId};
 use crate::money::Money;
 use crate::payment_request::{Payment, PaymentRequest};
 use crate::people::Actor;
-use crate::ports::{Changed, Changes, Facts, Links, Reads, StoreError};
+use crate::ports::{Changed, Changes, Facts, Links, Looks, Reads, StoreError};
 use crate::status::Status;
 use crate::text::Reason;
 use crate::time::{Clock, Timestamp};
@@ -31,6 +31,17 @@ pub enum ProviderEvent {
         id: PaymentRequestId,
         /// The payment.
         payment: Payment,
+        /// The amount and its currency.
+        money: Money,
+    },
+    /// Money has arrived, and the report does not say exactly when the customer did their part.
+    Arrived {
+        /// The request being paid.
+        id: PaymentRequestId,
+        /// The payment. Its time is the latest at which the customer can have done their part.
+        payment: Payment,
+        /// The earliest such time, if the report has one.
+        earliest: Option<Timestamp>,
         /// The amount and its currency.
         money: Money,
     },
@@ -82,6 +93,9 @@ pub enum ProviderEventOutcome {
     Unchanged(Box<PaymentRequest>),
     /// The amount or currency differs from the request's, so the payment does not count. A person must check it.
     Mismatch(Box<PaymentRequest>),
+    /// The money has arrived, and it is not known whether the customer was in time. The provider is asked at the next
+    /// look.
+    TimeUnknown(Box<PaymentRequest>),
     /// The request had already been paid by another payment, so this one is too much. A person must check it.
     SecondPayment(Box<PaymentRequest>),
     /// Money of the request was refunded, but not the whole of a payment whose refund was due. So a person sent it.
@@ -90,17 +104,17 @@ pub enum ProviderEventOutcome {
     Unknown,
 }
 
-/// Records a report: in one write, for a refund after one read. A payment in flight takes a second write, and so does
-/// the failure of a payment that changes nothing but has to be remembered.
+/// Records a report: in one write, for a refund and for money without the customer's time after one read. A payment in
+/// flight takes a second write, and so does the failure of a payment that changes nothing but has to be remembered.
 ///
 /// # Errors
 /// The store failed; the provider must send the report again.
 pub async fn record_provider_event(
-    store: &(impl Links + Reads + Changes + Facts),
+    store: &(impl Links + Reads + Changes + Facts + Looks),
     clock: &impl Clock,
     event: ProviderEvent,
 ) -> Result<ProviderEventOutcome, UseCaseError> {
-    use ProviderEventOutcome::{Applied, Mismatch, SecondPayment, Unchanged, Unknown};
+    use ProviderEventOutcome::{Applied, Mismatch, Unchanged, Unknown};
     let now = clock.now();
     match event {
         ProviderEvent::Processing { id, payment, money } => Ok(match process(store, id, payment, money, now).await? {
@@ -109,22 +123,12 @@ pub async fn record_provider_event(
             Changed::Unchanged(request) => Unchanged(request),
             Changed::NotFound => Unknown,
         }),
-        ProviderEvent::Paid { id, payment, money } => {
-            let reference = payment.reference.clone();
-            Ok(match store.change(id, &paid(payment, money, now)).await? {
-                Changed::Applied(request) => Applied(request),
-                Changed::Unchanged(request) if request.details.money != money => Mismatch(request),
-                Changed::Unchanged(request)
-                    if request.payment.as_ref().is_some_and(|payment| payment.reference != reference) =>
-                {
-                    SecondPayment(request)
-                }
-                Changed::Unchanged(request) => Unchanged(request),
-                Changed::NotFound => Unknown,
-            })
+        ProviderEvent::Paid { id, payment, money } => record_payment(store, id, payment, money, now).await,
+        ProviderEvent::Arrived { id, payment, earliest, money } => {
+            record_arrival(store, id, payment, earliest, money, now).await
         }
         ProviderEvent::PaymentFailed { id, provider, reference } => {
-            record_failed_payment(store, id, provider, reference, now).await
+            Ok(outcome(fail(store, id, provider, reference, now).await?))
         }
         ProviderEvent::Refunded { id, reference, money } => {
             record_refund(store, id, &reference, money, now, Evidence::Arrived).await
@@ -140,34 +144,82 @@ pub async fn record_provider_event(
     }
 }
 
-/// Records that a payment failed. Where the failure changes nothing, it is remembered as a fact alone: nothing is
-/// announced and no page changes, but a late report that this payment is in flight is then not waited for.
+/// Records that a payment's money has arrived, by a report that does not say when the customer did their part: `latest`
+/// at the latest. The times of a payment decide whether it counts, and not the order of its reports. So they are taken
+/// from where they are known:
 ///
-/// The fact's mark is the identifier of the change too (decision 0017). So the fact is recorded only in a status that
-/// the failure does not change. If the request moves on in between, the change is tried again.
-async fn record_failed_payment(
-    store: &(impl Changes + Facts),
+/// - The report that the money is in flight has come before: it said when.
+/// - The customer was in time, or too late, whenever it was within these bounds; or the status does not ask for it.
+/// - Otherwise the arrival is remembered as a fact. The report that the money was in flight may still come, and the
+///   provider is asked at once.
+async fn record_arrival(
+    store: &(impl Links + Reads + Changes + Facts + Looks),
     id: PaymentRequestId,
-    provider: String,
-    reference: String,
+    payment: Payment,
+    earliest: Option<Timestamp>,
+    money: Money,
     now: Timestamp,
 ) -> Result<ProviderEventOutcome, UseCaseError> {
-    let fact = Fact::payment_failed(&provider, &reference);
-    let operation = OperationId::of_failed_payment(&provider, &reference);
-    let change = Change::new(Command::FailPayment { provider, reference }, now, Actor::Provider, operation);
+    let fact = Fact::payment_arrived(&payment);
     for _ in 0..STATUS_CHANGES_AT_MOST {
-        match apply(store, id, &change).await? {
-            ProviderEventOutcome::Unchanged(request) if !request.has_fact(&fact) => {
-                match store.record_fact(id, &fact).await? {
-                    Changed::Applied(request) => return Ok(ProviderEventOutcome::Unchanged(request)),
-                    Changed::Unchanged(_) => {}
-                    Changed::NotFound => return Ok(ProviderEventOutcome::Unknown),
-                }
-            }
-            outcome => return Ok(outcome),
+        let Some(request) = store.get(id).await? else { return Ok(ProviderEventOutcome::Unknown) };
+        if let Some(paid_at) = known_time(&request, &payment, earliest) {
+            return record_payment(store, id, Payment { paid_at, ..payment }, money, now).await;
         }
+        if request.details.money != money {
+            return Ok(ProviderEventOutcome::Mismatch(Box::new(request)));
+        }
+        let Changed::Applied(request) = store.record_fact(id, &fact).await? else { continue };
+        // The report that the money is in flight was recorded right before the fact, and did not find it.
+        if known_time(&request, &payment, earliest).is_some() {
+            continue;
+        }
+        return Ok(match store.schedule_look(&request, now, None).await? {
+            Changed::Applied(request) => ProviderEventOutcome::TimeUnknown(request),
+            Changed::Unchanged(_) => continue,
+            Changed::NotFound => ProviderEventOutcome::Unknown,
+        });
     }
     Err(StoreError::kept_changing().into())
+}
+
+/// Returns when the customer did their part of a payment that reached the provider at `payment.paid_at` at the latest
+/// and at `earliest` at the earliest; `None` if it would matter and is not known.
+fn known_time(request: &PaymentRequest, payment: &Payment, earliest: Option<Timestamp>) -> Option<Timestamp> {
+    let is_it = |in_flight: &&Payment| {
+        (in_flight.provider.as_str(), in_flight.reference.as_str())
+            == (payment.provider.as_str(), payment.reference.as_str())
+    };
+    if let Some(in_flight) = request.in_flight.as_ref().filter(is_it) {
+        return Some(in_flight.paid_at);
+    }
+    let matters = matches!(request.status, Status::Clicked | Status::Expired);
+    let is_in_time = payment.paid_at <= request.deadline;
+    let is_late = earliest.is_some_and(|earliest| earliest > request.deadline);
+    (!matters || is_in_time || is_late).then_some(payment.paid_at)
+}
+
+/// Records money that has arrived.
+async fn record_payment(
+    store: &impl Changes,
+    id: PaymentRequestId,
+    payment: Payment,
+    money: Money,
+    now: Timestamp,
+) -> Result<ProviderEventOutcome, UseCaseError> {
+    use ProviderEventOutcome::{Applied, Mismatch, SecondPayment, Unchanged, Unknown};
+    let reference = payment.reference.clone();
+    Ok(match store.change(id, &paid(payment, money, now)).await? {
+        Changed::Applied(request) => Applied(request),
+        Changed::Unchanged(request) if request.details.money != money => Mismatch(request),
+        Changed::Unchanged(request)
+            if request.payment.as_ref().is_some_and(|payment| payment.reference != reference) =>
+        {
+            SecondPayment(request)
+        }
+        Changed::Unchanged(request) => Unchanged(request),
+        Changed::NotFound => Unknown,
+    })
 }
 
 /// The state of a refund that a report proves.
@@ -214,9 +266,13 @@ async fn apply(
     id: PaymentRequestId,
     change: &Change,
 ) -> Result<ProviderEventOutcome, UseCaseError> {
-    Ok(match store.change(id, change).await? {
+    Ok(outcome(store.change(id, change).await?))
+}
+
+fn outcome(changed: Changed) -> ProviderEventOutcome {
+    match changed {
         Changed::Applied(request) => ProviderEventOutcome::Applied(request),
         Changed::Unchanged(request) => ProviderEventOutcome::Unchanged(request),
         Changed::NotFound => ProviderEventOutcome::Unknown,
-    })
+    }
 }

@@ -162,7 +162,7 @@ impl ApiError {
 
     /// Returns whether the key was used for another request before. Stripe does not process this request under any key
     /// derived from it.
-    fn is_of_another_request(&self) -> bool {
+    pub(super) fn is_of_another_request(&self) -> bool {
         self.error.r#type.as_ref().is_some_and(|word| word.0 == "idempotency_error")
     }
 

@@ -14,7 +14,8 @@ use self::objects::{Expandable, InvalidResponse, Open, PaymentStatus, Session, S
 use self::settings::Account;
 use super::{MoneyRefusal, ProviderName};
 use crate::json::FromObject;
-use domain::ports::{Checkout, Closing, PaymentProvider, ProviderError, Refunding};
+use domain::event::{back_url, done_url};
+use domain::ports::{Checkout, CheckoutState, Closes, PaymentProvider, ProviderError, Refunding};
 use domain::{CheckoutId, Doors, Money, Payment, PaymentRequest, PaymentRequestId, Status};
 use http::{Method, StatusCode};
 use runtime::json::{Object, Unreadable};
@@ -170,16 +171,31 @@ impl Stripe {
 }
 
 impl PaymentProvider for Stripe {
-    async fn create_checkout(&self, request: &PaymentRequest, return_url: &str) -> Result<Checkout, ProviderError> {
-        let parameters = session_parameters(request, return_url)?;
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn closes(&self) -> Closes {
+        Closes::OnDemand
+    }
+
+    async fn create_checkout(&self, request: &PaymentRequest, link: &str) -> Result<Checkout, ProviderError> {
+        let parameters = session_parameters(request, &back_url(link), &done_url(link))?;
         let created: CreatedSession = Client::within_budget(async {
-            let call = ApiRequest {
+            let mut call = ApiRequest {
                 method: Method::POST,
                 path: "/v1/checkout/sessions".to_owned(),
                 parameters,
                 idempotency_key: Some(request.id.to_string()),
             };
-            match self.client.send(&call).await {
+            let mut sent = self.client.send(&call).await;
+            // The session was created by release 0.1, which sent other parameters under this key. Stripe returns it for
+            // those alone. Remove this a day after 0.1 is gone: Stripe then knows none of its keys any more.
+            if matches!(&sent, Err(StripeError::Refused(error)) if error.is_of_another_request()) {
+                call.parameters = session_parameters(request, link, link)?;
+                sent = self.client.send(&call).await;
+            }
+            match sent {
                 Ok(created) => Ok(created.object),
                 // The account is paid out in another currency, whose limits only Stripe knows.
                 Err(StripeError::Refused(error))
@@ -200,18 +216,31 @@ impl PaymentProvider for Stripe {
         Ok(Checkout { id: CheckoutId(created.id), url: created.url })
     }
 
-    async fn close_checkout(&self, checkout: &CheckoutId) -> Result<Closing, ProviderError> {
-        let id = checkout.0.as_str();
-        if !is_identifier(id) {
-            return Err(ProviderError::Refused("the checkout is not one of Stripe's".into()));
-        }
+    async fn check_checkout(&self, checkout: &CheckoutId) -> Result<CheckoutState, ProviderError> {
+        let id = identifier_of(checkout)?;
+        Client::within_budget(async {
+            let session = self.read_session(id).await?;
+            match session.status {
+                Open::Known(SessionStatus::Open) => Ok(CheckoutState::Open),
+                Open::Known(SessionStatus::Expired) => Ok(CheckoutState::Closed),
+                Open::Known(SessionStatus::Complete) => completed(&session),
+                Open::Unknown => Err(invalid_response("a session has an unknown status")),
+            }
+        })
+        .await
+    }
+
+    async fn close_checkout(&self, checkout: &CheckoutId) -> Result<CheckoutState, ProviderError> {
+        let id = identifier_of(checkout)?;
         Client::within_budget(async {
             let path = format!("/v1/checkout/sessions/{id}/expire");
             // No idempotency key: under one, Stripe would repeat its first rejection for as long as it remembers the
             // key.
             let call = ApiRequest { method: Method::POST, path, parameters: Vec::new(), idempotency_key: None };
             match self.client.send::<Session>(&call).await {
-                Ok(session) if session.object.status == Open::Known(SessionStatus::Expired) => Ok(Closing::Closed),
+                Ok(session) if session.object.status == Open::Known(SessionStatus::Expired) => {
+                    Ok(CheckoutState::Closed)
+                }
                 Ok(_) => Err(invalid_response("a session that was to expire has not")),
                 // Only an open session can be expired. For any other its state decides: our own call may have expired
                 // it, and its response was lost.
@@ -219,7 +248,7 @@ impl PaymentProvider for Stripe {
                     let session = self.read_session(id).await?;
                     match session.status {
                         Open::Known(SessionStatus::Open) => Err(StripeError::Refused(error).into()),
-                        Open::Known(SessionStatus::Expired) => Ok(Closing::Closed),
+                        Open::Known(SessionStatus::Expired) => Ok(CheckoutState::Closed),
                         Open::Known(SessionStatus::Complete) => completed(&session),
                         Open::Unknown => Err(invalid_response("a session has an unknown status")),
                     }
@@ -279,7 +308,8 @@ impl PaymentProvider for Stripe {
 /// parameters under the same idempotency key.
 fn session_parameters(
     request: &PaymentRequest,
-    return_url: &str,
+    cancel_url: &str,
+    success_url: &str,
 ) -> Result<Vec<(&'static str, String)>, ProviderError> {
     let details = &request.details;
     // This fails for a request that was created with another provider, or under earlier limits of Stripe.
@@ -297,8 +327,8 @@ fn session_parameters(
         ("line_items[0][price_data][product_data][name]", format!("Order {}", details.order_number.as_str())),
         // The customer pays the requested amount, not its equivalent in another currency.
         ("adaptive_pricing[enabled]", "false".to_owned()),
-        ("success_url", return_url.to_owned()),
-        ("cancel_url", return_url.to_owned()),
+        ("success_url", success_url.to_owned()),
+        ("cancel_url", cancel_url.to_owned()),
     ];
     if let Some(description) = &details.description {
         parameters.push(("line_items[0][price_data][product_data][description]", description.as_str().to_owned()));
@@ -316,7 +346,7 @@ fn expires_at(request: &PaymentRequest) -> Option<i64> {
 }
 
 /// Returns the outcome of a session in which the customer has done their part.
-fn completed(session: &Session) -> Result<Closing, ProviderError> {
+fn completed(session: &Session) -> Result<CheckoutState, ProviderError> {
     let Some(Expandable::Object(intent)) = &session.payment_intent else {
         return Err(invalid_response("the payment is not expanded"));
     };
@@ -326,13 +356,24 @@ fn completed(session: &Session) -> Result<Closing, ProviderError> {
     let paid = match (payment_status, intent.status.as_deref()) {
         (PaymentStatus::Paid, _) | (PaymentStatus::Unpaid, Some("succeeded")) => true,
         // The payment has failed, and nobody can try another one in this session.
-        (PaymentStatus::Unpaid, Some("requires_payment_method" | "canceled")) => return Ok(Closing::Closed),
+        (PaymentStatus::Unpaid, Some("requires_payment_method" | "canceled")) => {
+            return Ok(CheckoutState::Failed { reference: intent.id.clone() });
+        }
         (PaymentStatus::Unpaid, _) => false,
         (PaymentStatus::NoPaymentRequired, _) => return Err(invalid_response("a session wants no payment")),
     };
     let money = session.money()?.ok_or(InvalidResponse("a session's amount cannot have been requested"))?;
     let payment = intent.payment()?;
-    Ok(if paid { Closing::Paid { payment, money } } else { Closing::Processing { payment, money } })
+    Ok(if paid { CheckoutState::Paid { payment, money } } else { CheckoutState::Processing { payment, money } })
+}
+
+/// Returns the identifier of a checkout's session.
+///
+/// # Errors
+/// The checkout was created at another provider.
+fn identifier_of(checkout: &CheckoutId) -> Result<&str, ProviderError> {
+    let CheckoutId(id) = checkout;
+    if is_identifier(id) { Ok(id) } else { Err(ProviderError::Refused("the checkout is not one of Stripe's".into())) }
 }
 
 /// Returns whether a text has the form of a Stripe identifier, so that it is safe in a path and in the table.

@@ -377,13 +377,14 @@ async fn closing_returns_the_outcome_of_the_session() {
     let charge = json!({ "id": "ch_1", "created": 1_767_607_300, "amount": 25_000 });
     let (payment, money) = (Payment { paid_at, ..payment() }, money(25_000, "ZAR"));
     let submitted = Payment { paid_at: at("2026-01-05T10:00:00Z"), ..payment.clone() };
+    let failed = CheckoutState::Failed { reference: payment.reference.clone() };
     for (payment_status, intent, expected) in [
-        ("paid", intent("succeeded", &charge), Closing::Paid { payment: payment.clone(), money }),
-        ("unpaid", intent("succeeded", &charge), Closing::Paid { payment: payment.clone(), money }),
-        ("unpaid", intent("processing", &charge), Closing::Processing { payment, money }),
-        ("unpaid", intent("requires_action", &Value::Null), Closing::Processing { payment: submitted, money }),
-        ("unpaid", intent("requires_payment_method", &charge), Closing::Closed),
-        ("unpaid", intent("canceled", &charge), Closing::Closed),
+        ("paid", intent("succeeded", &charge), CheckoutState::Paid { payment: payment.clone(), money }),
+        ("unpaid", intent("succeeded", &charge), CheckoutState::Paid { payment: payment.clone(), money }),
+        ("unpaid", intent("processing", &charge), CheckoutState::Processing { payment, money }),
+        ("unpaid", intent("requires_action", &Value::Null), CheckoutState::Processing { payment: submitted, money }),
+        ("unpaid", intent("requires_payment_method", &charge), failed.clone()),
+        ("unpaid", intent("canceled", &charge), failed),
     ] {
         let server = Server::start(vec![not_open(), session("complete", payment_status, &intent)]).await;
         assert_eq!(server.stripe().close_checkout(&checkout()).await.unwrap(), expected, "{payment_status} {intent}");
@@ -401,7 +402,7 @@ async fn closing_is_idempotent_even_if_the_answer_is_lost() {
         vec![Prepared::Lost, not_open(), Prepared::Lost, session("expired", "unpaid", &Value::Null)],
     ] {
         let server = Server::start(prepared).await;
-        assert_eq!(server.stripe().close_checkout(&checkout()).await.unwrap(), Closing::Closed);
+        assert_eq!(server.stripe().close_checkout(&checkout()).await.unwrap(), CheckoutState::Closed);
         assert!(server.received().iter().all(|call| !call.headers.contains_key("idempotency-key")));
     }
 }
@@ -428,7 +429,7 @@ async fn the_paid_amount_is_reported_and_not_the_requested_one() {
         "payment_intent": intent("succeeded", &Value::Null) });
     let server = Server::start(vec![not_open(), says(200, answer)]).await;
     let closing = server.stripe().close_checkout(&checkout()).await.unwrap();
-    assert!(matches!(closing, Closing::Paid { money, .. } if money == self::money(100, "USD")), "{closing:?}");
+    assert!(matches!(closing, CheckoutState::Paid { money, .. } if money == self::money(100, "USD")), "{closing:?}");
 }
 
 #[tokio::test]
@@ -782,7 +783,7 @@ async fn an_answer_with_an_unknown_value_is_retried_and_never_a_rejection() {
         }
         // What the outcome does not depend on may hold anything.
         let closed = Server::start(vec![object("expired".into(), value.into())]).await;
-        assert_eq!(closed.stripe().close_checkout(&checkout()).await.unwrap(), Closing::Closed);
+        assert_eq!(closed.stripe().close_checkout(&checkout()).await.unwrap(), CheckoutState::Closed);
         let server = Server::start(vec![says(200, refund("re_1", value))]).await;
         let outcome = server.stripe().refund(&clicked(Duration::from_mins(15)), &payment()).await.unwrap();
         assert_eq!(outcome, Refunding::StatusUnknown);

@@ -13,6 +13,11 @@ use runtime::json::{Document, Object, Unreadable};
 use runtime::stripe_signature::{SignedEvent, SigningSecrets};
 use runtime::webhook_error::WebhookError;
 use runtime::{ConfigError, Environment};
+use std::time::Duration;
+
+/// A generous upper bound of the time between a customer's payment and the creation of the event that their session is
+/// complete. Within it, the event does not say whether the customer was in time.
+const EVENT_DELAY: Duration = Duration::from_mins(1);
 
 /// The webhooks of one Stripe account.
 #[derive(Debug, Clone)]
@@ -87,12 +92,14 @@ fn read_event(
                 }
                 PaymentStatus::Paid | PaymentStatus::Unpaid => {}
             }
-            // The event of an instant payment has the time of the payment. The event of a delayed payment has the time
-            // at which its money arrived; the customer's own time was in the earlier event that announced it.
-            let payment = payment(session.payment_reference()?, moment(event.required("created")?)?);
+            // The customer did their part before the event. A session completes when they do, so the event of an instant
+            // payment is hardly later. That of a delayed payment comes when its money arrives, days later.
+            let created = moment(event.required("created")?)?;
+            let payment = payment(session.payment_reference()?, created);
             let Some(money) = session.money()? else { return Ok(WebhookEvent::ImpossibleMoney(id)) };
+            let earliest = is_announced.then(|| created.saturating_sub(EVENT_DELAY));
             match status {
-                PaymentStatus::Paid => WebhookEvent::Report(ProviderEvent::Paid { id, payment, money }),
+                PaymentStatus::Paid => WebhookEvent::Report(ProviderEvent::Arrived { id, payment, earliest, money }),
                 _ => WebhookEvent::Report(ProviderEvent::Processing { id, payment, money }),
             }
         }

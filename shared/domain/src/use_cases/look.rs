@@ -1,0 +1,157 @@
+//! The use case that asks the provider about a request that waits for its word.
+
+use super::UseCaseError;
+use super::checkouts::{Asked, check, close};
+use super::expire::{Settled, Waiting, postpone, settle_unpaid};
+use super::payments::{Observed, fail, record_state};
+use super::refund::{Refunded, refund};
+use crate::doors::Randomness;
+use crate::limits::LOOKS_AT_EXPIRED;
+use crate::payment_request::PaymentRequest;
+use crate::ports::{
+    Changed, Changes, CheckoutState, Closes, Facts, Links, Looks, PaymentProvider, ProviderError, Reads,
+};
+use crate::status::Status;
+use crate::time::{Clock, Timestamp};
+
+/// Asks the provider what became of a request, and records it. So nothing waits for a report alone: whichever report was
+/// lost, a look has the same effect.
+///
+/// A look that settles nothing sets the time of the next, at growing intervals ([`PaymentRequest::next_look`]).
+///
+/// # Errors
+/// The store failed.
+pub async fn look(
+    store: &(impl Links + Reads + Changes + Facts + Looks),
+    provider: &impl PaymentProvider,
+    doors: &(impl Clock + Randomness),
+    public_base_url: &str,
+    request: PaymentRequest,
+) -> Result<Settled, UseCaseError> {
+    match request.status {
+        Status::Clicked => settle_unpaid(store, provider, doors, public_base_url, request).await,
+        Status::Processing => look_at_payment(store, provider, doors, public_base_url, request).await,
+        Status::Expired => look_at_expired(store, provider, doors, public_base_url, request).await,
+        Status::RefundDue => look_at_refund(store, provider, doors, request).await,
+        Status::Sent | Status::Paid | Status::Canceled | Status::Refunded => Ok(Settled::NotDue),
+    }
+}
+
+/// Asks about money in flight.
+async fn look_at_payment(
+    store: &(impl Links + Changes + Facts + Looks),
+    provider: &impl PaymentProvider,
+    doors: &(impl Clock + Randomness),
+    public_base_url: &str,
+    request: PaymentRequest,
+) -> Result<Settled, UseCaseError> {
+    let Asked { checkout, state } = check(store, provider, public_base_url, &request).await?;
+    let now = doors.now();
+    let waiting = |postponed: Option<Box<PaymentRequest>>| {
+        postponed.map_or(Settled::NotDue, |request| Settled::Waiting(request, Waiting::Money))
+    };
+    let observed = match state {
+        // A page on which nobody can pay any more, and nothing in flight: the payment that was has failed.
+        Ok(CheckoutState::Closed) => Observed::Payment(match &request.in_flight {
+            Some(payment) => fail(store, request.id, payment.provider.clone(), payment.reference.clone(), now).await?,
+            // An item of release 0.1 does not say which payment it was.
+            None => fail(store, request.id, provider.name().to_owned(), request.id.to_string(), now).await?,
+        }),
+        Ok(state) => record_state(store, &request, provider.name(), state, now).await?,
+        Err(error) => return postponed(store, request, error, now, checkout.as_ref()).await,
+    };
+    match observed {
+        Observed::Payment(Changed::Applied(request)) if request.status != Status::Processing => {
+            Ok(Settled::Changed(request))
+        }
+        Observed::Payment(Changed::NotFound) => Ok(Settled::NotDue),
+        Observed::Mismatched => {
+            postpone(store, request.clone(), now, checkout.as_ref()).await?;
+            Ok(Settled::Mismatched(Box::new(request)))
+        }
+        Observed::Payment(_) | Observed::Unpaid { .. } => {
+            Ok(waiting(postpone(store, request, now, checkout.as_ref()).await?))
+        }
+    }
+}
+
+/// Asks about a request that expired while the provider could not confirm that nobody can pay any more.
+async fn look_at_expired(
+    store: &(impl Links + Changes + Facts + Looks),
+    provider: &impl PaymentProvider,
+    doors: &(impl Clock + Randomness),
+    public_base_url: &str,
+    request: PaymentRequest,
+) -> Result<Settled, UseCaseError> {
+    let Asked { checkout, state } = close(store, provider, public_base_url, &request).await?;
+    let now = doors.now();
+    let is_in_flight = matches!(state, Ok(CheckoutState::Processing { .. }));
+    let observed = match state {
+        Ok(state) => record_state(store, &request, provider.name(), state, now).await?,
+        Err(error) => return postponed(store, request, error, now, checkout.as_ref()).await,
+    };
+    let waiting = match observed {
+        Observed::Payment(Changed::Applied(request)) if request.status != Status::Expired => {
+            return Ok(Settled::Changed(request));
+        }
+        // The customer did their part too late: the money is judged when it comes.
+        Observed::Payment(Changed::Unchanged(unchanged)) if is_in_flight && unchanged.status == Status::Expired => {
+            Waiting::Money
+        }
+        Observed::Payment(Changed::NotFound) => return Ok(Settled::NotDue),
+        Observed::Payment(_) | Observed::Unpaid { is_open: false } => return end(store, &request, false).await,
+        Observed::Mismatched => return end(store, &request, true).await,
+        // Nobody asks for ever about a page that its provider has long forgotten.
+        Observed::Unpaid { is_open: true }
+            if provider.closes() == Closes::Never
+                && now.saturating_duration_since(request.updated_at()) > LOOKS_AT_EXPIRED =>
+        {
+            return end(store, &request, false).await;
+        }
+        Observed::Unpaid { is_open: true } => Waiting::OpenPage,
+    };
+    let postponed = postpone(store, request, now, checkout.as_ref()).await?;
+    Ok(postponed.map_or(Settled::NotDue, |request| Settled::Waiting(request, waiting)))
+}
+
+/// Ends the looks at an expired request.
+async fn end(store: &impl Looks, request: &PaymentRequest, is_mismatch: bool) -> Result<Settled, UseCaseError> {
+    Ok(match store.end_looks(request).await? {
+        Changed::Applied(request) if is_mismatch => Settled::Mismatched(request),
+        Changed::Applied(request) => Settled::Confirmed(request),
+        Changed::Unchanged(_) | Changed::NotFound => Settled::NotDue,
+    })
+}
+
+/// Requests a due refund again, or asks what became of it: for the provider both are the same call.
+async fn look_at_refund(
+    store: &(impl Links + Reads + Changes + Facts + Looks),
+    provider: &impl PaymentProvider,
+    doors: &(impl Clock + Randomness),
+    request: PaymentRequest,
+) -> Result<Settled, UseCaseError> {
+    let refunded = refund(store, provider, doors, request.id).await;
+    let now = doors.now();
+    let waiting = match refunded {
+        Ok(Refunded::Done(request)) => return Ok(Settled::Changed(request)),
+        Ok(Refunded::NotDue) => return Ok(Settled::NotDue),
+        Ok(Refunded::UnderWay(_)) => Waiting::Refund,
+        Ok(Refunded::WaitsForFunds(_)) => Waiting::RefundFunds,
+        Ok(Refunded::StatusUnknown(_)) => Waiting::RefundStatusUnknown,
+        Err(UseCaseError::Provider(error)) => return postponed(store, request, error, now, None).await,
+        Err(error) => return Err(error),
+    };
+    let postponed = postpone(store, request, now, None).await?;
+    Ok(postponed.map_or(Settled::NotDue, |request| Settled::Waiting(request, waiting)))
+}
+
+async fn postponed(
+    store: &impl Looks,
+    request: PaymentRequest,
+    error: ProviderError,
+    now: Timestamp,
+    checkout: Option<&crate::id::CheckoutId>,
+) -> Result<Settled, UseCaseError> {
+    let postponed = postpone(store, request, now, checkout).await?;
+    Ok(postponed.map_or(Settled::NotDue, |request| Settled::Postponed(request, error)))
+}
