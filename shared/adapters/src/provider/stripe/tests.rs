@@ -235,8 +235,8 @@ async fn a_checkout_contains_exactly_the_order_and_no_customer_data() {
         ("line_items[0][price_data][unit_amount]", "25000"),
         ("line_items[0][price_data][product_data][name]", "Order 10045"),
         ("adaptive_pricing[enabled]", "false"),
-        ("success_url", LINK),
-        ("cancel_url", LINK),
+        ("success_url", &format!("{LINK}?done")),
+        ("cancel_url", &format!("{LINK}?back")),
         ("line_items[0][price_data][product_data][description]", "2 x tickets & more"),
         ("expires_at", "1767610800"),
     ];
@@ -692,10 +692,13 @@ async fn each_event_is_mapped_to_its_report() {
     };
     let money = money(25_000, "ZAR");
     let payment = Payment { paid_at: at("2026-01-05T10:01:40Z"), ..payment() };
-    let paid = || WebhookEvent::Report(ProviderEvent::Paid { id, payment: payment.clone(), money });
+    // The event of a delayed payment does not say when the customer paid; that of an instant one says it roughly.
+    let arrived =
+        |earliest| WebhookEvent::Report(ProviderEvent::Arrived { id, payment: payment.clone(), earliest, money });
+    let minute_before = at("2026-01-05T10:00:40Z");
     let refunded = || WebhookEvent::Report(ProviderEvent::Refunded { id, reference: "pi_1".into(), money });
     for (kind, object, expected) in [
-        ("checkout.session.completed", session("paid"), paid()),
+        ("checkout.session.completed", session("paid"), arrived(Some(minute_before))),
         (
             "checkout.session.completed",
             session("unpaid"),
@@ -706,7 +709,7 @@ async fn each_event_is_mapped_to_its_report() {
             session("no_payment_required"),
             WebhookEvent::Unrelated("checkout.session.completed".into()),
         ),
-        ("checkout.session.async_payment_succeeded", session("paid"), paid()),
+        ("checkout.session.async_payment_succeeded", session("paid"), arrived(None)),
         (
             "checkout.session.async_payment_failed",
             session("unpaid"),
