@@ -38,5 +38,6 @@ mod runner;
 mod secrets;
 mod settings;
 mod stored_items;
+mod stories;
 mod stripe;
 mod walls;

@@ -219,6 +219,12 @@ impl PaymentRequest {
         }
     }
 
+    /// Returns whether a report says that money has arrived, without saying whether the customer was in time.
+    #[must_use]
+    pub fn money_has_arrived(&self) -> bool {
+        self.payment.is_none() && self.facts.iter().any(|fact| matches!(fact, Fact::PaymentArrived(_)))
+    }
+
     /// Returns when the provider is asked again after a look at `now` that settled nothing: after as long as the request
     /// has waited already, at least [`FIRST_LOOK`] and at most [`LONGEST_LOOK`]. A request that has not ended yet is
     /// looked at more often: its agent and its customer are waiting.

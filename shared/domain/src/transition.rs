@@ -131,8 +131,9 @@ impl CheckoutClosed {
         Self { is_certain: true }
     }
 
-    /// Builds the proof from the provider's word that nothing is paid, where the provider cannot close a checkout.
-    pub(crate) const fn still_payable() -> Self {
+    /// Builds the proof from the provider's word that nothing was paid in time, where money may still come: the provider
+    /// cannot close the checkout, or the customer paid too late and the money is in flight.
+    pub(crate) const fn open_ended() -> Self {
         Self { is_certain: false }
     }
 
