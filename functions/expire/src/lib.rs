@@ -1,5 +1,5 @@
-//! Expires payment requests within about a second of their deadline, and asks the provider about those that wait for its
-//! word.
+//! Expires payment requests within about a second of their deadline, and asks the provider about those that wait for
+//! its word.
 //!
 //! Two events invoke it: a scheduled rule once a minute, and the table's stream when time to live has removed a link.
 //! Either alone is enough. Neither decides that a request has expired: the condition of the write does.
@@ -104,9 +104,9 @@ impl Expire {
         Ok(self.store.keep_link(&request.token, id, kept_until).await?)
     }
 
-    /// Settles one request if something is due for it, as soon as a permit is free. Returns the outcome, which is logged
-    /// already; none for a request that cannot be read: it is left as it is, because it would fail every run, and block
-    /// the stream. The store has counted it.
+    /// Settles one request if something is due for it, as soon as a permit is free. Returns the outcome, which is
+    /// logged already; none for a request that cannot be read: it is left as it is, because it would fail every run,
+    /// and block the stream. The store has counted it.
     async fn settle(&self, id: PaymentRequestId, gates: &Gates) -> Result<Option<Settled>, UseCaseError> {
         match self.settle_readable(id, gates).await {
             Err(error) if error.is_unreadable_item() => {

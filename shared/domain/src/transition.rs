@@ -131,8 +131,8 @@ impl CheckoutClosed {
         Self { is_certain: true }
     }
 
-    /// Builds the proof from the provider's word that nothing was paid in time, where money may still come: the provider
-    /// cannot close the checkout, or the customer paid too late and the money is in flight.
+    /// Builds the proof from the provider's word that nothing was paid in time, where money may still come: the
+    /// provider cannot close the checkout, or the customer paid too late and the money is in flight.
     pub(crate) const fn open_ended() -> Self {
         Self { is_certain: false }
     }
