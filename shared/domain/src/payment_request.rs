@@ -219,6 +219,13 @@ impl PaymentRequest {
         }
     }
 
+    /// Returns whether the request has expired while the customer may still pay on a page that is already open: its
+    /// provider cannot close it, or has not confirmed that it is closed. Such a payment is refunded.
+    #[must_use]
+    pub fn payment_page_may_be_open(&self) -> bool {
+        self.status == Status::Expired && self.due_at.is_some()
+    }
+
     /// Returns whether a report says that money has arrived, without saying whether the customer was in time.
     #[must_use]
     pub fn money_has_arrived(&self) -> bool {
