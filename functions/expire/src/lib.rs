@@ -89,8 +89,9 @@ impl Expire {
         response
     }
 
-    /// Settles one request if its deadline has passed, as soon as a permit is free. A request that cannot be read is
-    /// left as it is: it would fail every run, and block the stream. The store has counted it.
+    /// Settles one request if its deadline has passed, as soon as a permit is free. A request that cannot be read is no
+    /// failure: it would fail every run, and block the stream. Its write is made all the same if it only has to expire.
+    /// The store has counted it.
     async fn settle(&self, id: PaymentRequestId, gates: &Gates) -> Result<(), UseCaseError> {
         match self.settle_readable(id, gates).await {
             Err(error) if error.is_unreadable_item() => {
@@ -158,9 +159,7 @@ fn log_outcome(id: PaymentRequestId, settled: Settled) {
         }
         Settled::NotDue => {}
         Settled::Postponed(error) => {
-            if matches!(error, ProviderError::Unreadable(_)) {
-                count(Metric::ProviderValueUnknown);
-            }
+            count_if_unreadable(&error);
             tracing::warn!(%id, cause = chain(&error), "checkout not closed: the next run retries");
         }
         Settled::Mismatched(_) => {
@@ -168,8 +167,16 @@ fn log_outcome(id: PaymentRequestId, settled: Settled) {
             tracing::error!(%id, "request expired, although the provider reports a payment of another amount");
         }
         Settled::ExpiredUnconfirmed(_, error) => {
+            count_if_unreadable(&error);
             count(Metric::ExpiredUnconfirmed);
             tracing::error!(%id, cause = chain(&error), "request expired without the provider's confirmation");
         }
+    }
+}
+
+/// Counts an answer of the provider that this version does not know.
+fn count_if_unreadable(error: &ProviderError) {
+    if matches!(error, ProviderError::Unreadable(_)) {
+        count(Metric::ProviderValueUnknown);
     }
 }
