@@ -9,6 +9,7 @@ mod page;
 
 use adapters::{ConfiguredProvider, DynamoDbStore};
 use brand::Brands;
+use domain::ports::ProviderError;
 use domain::use_cases::click::{Clicked, click, look};
 use domain::{Doors, Limits, LinkToken, PaymentRequest, Status, Timestamp, event::link_url};
 use http::header::{
@@ -19,7 +20,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri
 use page::{ASSETS, Page, Visitor};
 use percent_encoding::percent_decode_str;
 use runtime::http_function::{body, path_parameter};
-use runtime::telemetry::chain;
+use runtime::telemetry::{Metric, chain, count};
 use runtime::{Body, ConfigError, Environment, Function, HttpFunction, HttpHandler, Problem, Request};
 
 /// The function's name, which is the package's and the binary's too.
@@ -119,6 +120,9 @@ impl LinkClick {
             Clicked::Checkout { url } => self.see_other(&url, Some(token), visitor),
             Clicked::Settled(request) => self.settled(&request, visitor),
             Clicked::ProviderFailed(request, error) => {
+                if matches!(error, ProviderError::Unreadable(_)) {
+                    count(Metric::ProviderValueUnknown);
+                }
                 tracing::error!(id = %request.id, cause = chain(&error), "the provider created no checkout");
                 let brand = self.brands.of(Some(&request.workspace));
                 LinkAnswer::Page(page::provider_unavailable(&request, self.doors.now(), visitor, brand))

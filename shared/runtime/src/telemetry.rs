@@ -74,18 +74,17 @@ fn is_own(target: &str) -> bool {
     OWN_CRATES.contains(&target.split("::").next().unwrap_or_default())
 }
 
-/// Sets up the process's log, by [`LogSettings`] and on standard output. Panics are logged without their text.
+/// Sets up the process's log, by [`LogSettings`] and on standard output. Panics are logged by their place alone.
 pub fn init() {
     let settings = LogSettings::new(|name| std::env::var(name).ok());
     settings.subscriber(std::io::stdout).init();
     std::panic::set_hook(Box::new(log_panic));
 }
 
-/// Logs where a panic happened. Its text is logged only if it is a literal: a composed one may show a customer's data.
+/// Logs where a panic happened, and never its text, which may show a customer's data.
 fn log_panic(panic: &PanicHookInfo<'_>) {
-    let location = panic.location().map(ToString::to_string);
-    let text = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(a composed text)");
-    tracing::error!(location, text, "panicked");
+    let (file, line) = panic.location().map(|location| (location.file(), location.line())).unzip();
+    tracing::error!(file, line, "panicked");
 }
 
 /// A metric that an operator watches.
@@ -101,7 +100,7 @@ pub enum Metric {
     WebhookOtherMode,
     /// A webhook rejected because its signature is invalid.
     WebhookRefused,
-    /// A correctly signed webhook that was rejected because it is too large or cannot be read.
+    /// A correctly signed webhook that was rejected because it is too large, cannot be read, or has an unknown value.
     WebhookUnreadable,
     /// A value in a provider's report or response that this version does not know. It counts as "not yet".
     ProviderValueUnknown,
@@ -113,7 +112,7 @@ pub enum Metric {
     DeliveryFailed,
     /// A stored item that this version cannot read.
     StoredItemUnreadable,
-    /// A channel's report on a link, of a type that this version does not know.
+    /// A channel's report, or a part of one, that was left out because this version does not know or cannot read it.
     DeliveryReportUnknown,
     /// A stream record that can never be turned into an event.
     DeadLetter,

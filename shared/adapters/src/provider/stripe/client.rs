@@ -21,8 +21,8 @@ const VERSION: &str = "2026-10-28.endive";
 /// The timeout of one attempt. Stripe responds in a second or two; after this the response is lost.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(3_500);
 
-/// The time for all Stripe calls of one port call, reading the key included. A click also makes three DynamoDB calls of
-/// five seconds at most, and must respond within 25.
+/// The time for all Stripe calls of one port call, reading the key included. A click also makes up to four DynamoDB
+/// calls of five seconds at most, and must respond within the 29 seconds of its function's timeout.
 const BUDGET: Duration = Duration::from_secs(8);
 
 /// The number of repeated responses in a row after which one is accepted as final. The runs and replays of one day stay
