@@ -347,6 +347,8 @@ mod tests {
             ("PAYMENT_PROVIDER", "another"),
             ("REQUESTS_PER_SECOND", "many"),
             ("FUNCTION_RETRY_SECONDS", "soon"),
+            ("SANDBOX_CLOSES", "soon"),
+            ("SANDBOX_WEBHOOKS", "perhaps"),
         ] {
             let environment = Environment::default().with(name, value);
             let error = start(Options { environment, ..options(None) }).await.err().unwrap().to_string();
