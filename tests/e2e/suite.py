@@ -268,10 +268,25 @@ class Deadlines(EndToEnd):
     def test_an_unpaid_request_expires_with_its_checkout_closed(self):
         if self.settings.checkout_seconds > WAITABLE:
             self.skipTest("this system's checkouts expire too late to wait for")
+        if self.settings.closes == "never":
+            self.skipTest("the provider never closes a page")
         request, checkout = self.clicked()
         self.assertEqual(self.becomes(request, "expired")["history"][-1]["reason"], "not_paid")
         self.assertEqual(form("POST", checkout + "/pay", {"outcome": "succeeded"}).status, 410)
         self.assertEqual(self.read(request)["status"], "expired")
+
+    def test_money_that_comes_by_a_page_that_never_closes_goes_back_by_itself(self):
+        if self.settings.closes != "never":
+            self.skipTest("the provider's pages close")
+        for webhooks in ("on", "off"):
+            request, checkout = self.clicked()
+            self.assertEqual(self.becomes(request, "expired")["history"][-1]["reason"], "not_paid")
+            self.assertEqual(form("POST", self.link(request)).status, 410, "our own page offers no way to pay")
+            self.pay(checkout, "succeeded", webhooks=webhooks)
+            # Without a report, the next look finds the money: a minute after the request has expired.
+            refunded = self.becomes(request, "refunded")
+            statuses = [entry["status"] for entry in refunded["history"]]
+            self.assertEqual(statuses, ["sent", "clicked", "expired", "refund_due", "refunded"], webhooks)
 
     def test_a_payment_around_the_deadline_counts_or_is_rejected(self):
         if self.settings.checkout_seconds > WAITABLE:
@@ -281,8 +296,12 @@ class Deadlines(EndToEnd):
         deadlines = [self.read(request)["link"]["expires_at"] for request, _ in requests]
 
         def pay(offset, deadline, checkout):
-            time.sleep(max(0, datetime.datetime.fromisoformat(deadline).timestamp() + offset - time.time()))
-            return form("POST", checkout + "/pay", {"outcome": "succeeded"}).status
+            deadline = datetime.datetime.fromisoformat(deadline).timestamp()
+            time.sleep(max(0, deadline + offset - time.time()))
+            status = form("POST", checkout + "/pay", {"outcome": "succeeded"}).status
+            # A busy machine may make the attempt later than it should. Clocks may differ by a second.
+            self.assertTrue(status == 303 or time.time() > deadline - 1, "a payment in time is accepted")
+            return status
 
         with concurrent.futures.ThreadPoolExecutor(len(offsets)) as pool:
             answers = list(pool.map(pay, offsets, deadlines, [checkout for _, checkout in requests]))
@@ -290,10 +309,10 @@ class Deadlines(EndToEnd):
             self.becomes(request, *(("paid", "refunded") if answer == 303 else ("expired",)))
             for answer, (request, _) in zip(answers, requests, strict=True)
         ]
-        self.assertEqual((answers[0], ends[0]["status"]), (303, "paid"), "long before it")
         for answer, deadline, end in zip(answers, deadlines, ends, strict=True):
-            statuses = [entry["status"] for entry in end["history"] if entry["status"] != "refund_due"]
-            self.assertEqual(statuses, ["sent", "clicked", end["status"]], answer)
+            statuses = [entry["status"] for entry in end["history"]]
+            self.assertEqual((statuses[:2], statuses[-1]), (["sent", "clicked"], end["status"]), answer)
+            self.assertEqual(set(statuses[2:-1]) - {"expired", "refund_due"}, set(), answer)
             # The page may close a moment after the deadline. Who pays in that moment gets the money back.
             if answer == 303:
                 self.assertEqual(end["status"], "paid" if end["payment"]["paid_at"] <= deadline else "refunded")
