@@ -86,7 +86,11 @@ class Settings:
 
 def now(offset_seconds=0.0):
     """Returns the current time plus an offset, in the API's format."""
-    moment = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=offset_seconds)
+    return text_of(datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=offset_seconds))
+
+
+def text_of(moment):
+    """Returns a time in the API's format."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
 
 

@@ -20,7 +20,7 @@ import uuid
 import webhook
 from client import call, eventually, form
 from provider import PROVIDERS
-from settings import now
+from settings import now, text_of
 
 #: The settings of the system under test; `main.run` sets them.
 SETTINGS = None
@@ -93,6 +93,12 @@ class EndToEnd(unittest.TestCase):
             return seen if seen["status"] in statuses and seen["history"][-1]["status"] == seen["status"] else None
 
         return eventually(f"{request['id']} becoming {' or '.join(statuses)}", look)
+
+    def deadline(self, request):
+        """Returns when the time to pay of a clicked request is over, also once it has ended."""
+        clicked = next(entry["at"] for entry in self.read(request)["history"] if entry["status"] == "clicked")
+        limit = datetime.timedelta(seconds=self.settings.checkout_seconds)
+        return text_of(datetime.datetime.fromisoformat(clicked) + limit)
 
     def cancel(self, request):
         return self.api("POST", f"/payment-requests/{request['id']}/cancel")
@@ -293,7 +299,7 @@ class Deadlines(EndToEnd):
             self.skipTest("this system's checkouts expire too late to wait for")
         offsets = (-3.0, -0.4, -0.1, 0.0, 0.1, 0.4)
         requests = [self.clicked() for _ in offsets]
-        deadlines = [self.read(request)["link"]["expires_at"] for request, _ in requests]
+        deadlines = [self.deadline(request) for request, _ in requests]
 
         def pay(offset, deadline, checkout):
             deadline = datetime.datetime.fromisoformat(deadline).timestamp()
@@ -478,7 +484,7 @@ class Money(EndToEnd):
         if self.settings.checkout_seconds > WAITABLE:
             self.skipTest("this system's checkouts expire too late to wait for")
         (late, _), (in_time, _) = self.clicked(), self.clicked()
-        late_deadline, deadline = (self.read(request)["link"]["expires_at"] for request in (late, in_time))
+        late_deadline, deadline = self.deadline(late), self.deadline(in_time)
         self.becomes(late, "expired")
         self.becomes(in_time, "expired")
         self.provider.pay_late(late, late_deadline)
