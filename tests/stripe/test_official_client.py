@@ -131,8 +131,8 @@ def order(**changes):
     """A session as chat2pay asks for one."""
     return {
         "mode": "payment",
-        "success_url": f"{BASE}/p/x",
-        "cancel_url": f"{BASE}/p/x",
+        "success_url": f"{BASE}/p/x?done",
+        "cancel_url": f"{BASE}/p/x?back",
         "client_reference_id": "r-1",
         "metadata": {"payment_request_id": "r-1"},
         "payment_intent_data": {"metadata": {"payment_request_id": "r-1"}},
@@ -154,11 +154,25 @@ def create(key=None, **changes):
     return CLIENT.v1.checkout.sessions.create(order(**changes), {"idempotency_key": key} if key else {})
 
 
+def submit(session, outcome, form="pay", **fields):
+    """Submits a form on a session's page, and returns the status and where the customer goes next."""
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(BASE).netloc, timeout=PATIENCE)
+    try:
+        body = urllib.parse.urlencode({"outcome": outcome, **fields})
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        connection.request("POST", f"/stripe/c/pay/{session.id}/{form}", body, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.headers["location"]
+    finally:
+        connection.close()
+
+
 def press(session, outcome, form="pay"):
-    body = urllib.parse.urlencode({"outcome": outcome})
-    return request(
-        "POST", BASE, f"/stripe/c/pay/{session.id}/{form}", body, {"content-type": "application/x-www-form-urlencoded"}
-    )[0]
+    return submit(session, outcome, form)[0]
+
+
+def page(session, query=""):
+    return request("GET", BASE, f"/stripe/c/pay/{session.id}{query}")[1].decode()
 
 
 def expanded(session):
@@ -177,7 +191,7 @@ class Sessions(unittest.TestCase):
         self.assertEqual(session.url, f"{BASE}/stripe/c/pay/{session.id}")
         read = expanded(session)
         self.assertEqual(read.line_items.data[0].description, "Order 1")
-        self.assertIn(b"2 x tickets", request("GET", BASE, f"/stripe/c/pay/{session.id}")[1])
+        self.assertIn("2 x tickets", page(session))
         self.assertEqual(read.last_response.headers["stripe-version"], stripe.api_version)
         self.assertTrue(read.last_response.request_id.startswith("req_"))
 
@@ -211,6 +225,38 @@ class Sessions(unittest.TestCase):
         self.assertEqual(completed.data.object.payment_intent, paid.payment_intent.id)
         with self.assertRaisesRegex(stripe.InvalidRequestError, "status of `complete`"):
             CLIENT.v1.checkout.sessions.expire(session.id)
+
+    def test_a_customer_returns_by_the_address_for_what_they_did(self):
+        session = create()
+        addresses = (f"{BASE}/p/x?done", f"{BASE}/p/x?back")
+        self.assertEqual((session.success_url, session.cancel_url), addresses)
+        self.assertIn(f'<a href="{BASE}/p/x?back">Cancel and go back</a>', page(session))
+        self.assertEqual(submit(session, "succeeded"), (303, f"{BASE}/p/x?done"))
+        self.assertEqual(submit(session, "succeeded"), (303, f"{BASE}/p/x?done"), "a repeat leads there too")
+        self.assertIn(f'<a href="{BASE}/p/x?done">Back to the shop</a>', page(session))
+        transfer = create()
+        self.assertEqual(submit(transfer, "processing"), (303, f"{BASE}/p/x?done"))
+        without = order()
+        del without["cancel_url"]
+        self.assertNotIn("<a ", page(CLIENT.v1.checkout.sessions.create(without)), "no address, no way back")
+
+    def test_a_declined_customer_stays_on_the_page_with_the_error(self):
+        session = create()
+        status, location = submit(session, "declined")
+        self.assertEqual((status, location), (303, f"/stripe/c/pay/{session.id}?declined"))
+        self.assertIn("Your card was declined.", page(session, "?declined"))
+        self.assertNotIn("declined", page(session).lower().replace('value="declined"', ""))
+        self.assertEqual(submit(session, "succeeded"), (303, f"{BASE}/p/x?done"))
+        self.assertNotIn("Your card was declined.", page(session, "?declined"), "it is paid")
+
+    def test_a_payment_whose_events_are_lost_is_there_all_the_same(self):
+        lost, reported = create(), create()
+        self.assertEqual(submit(lost, "succeeded", webhooks="off")[0], 303)
+        self.assertEqual(submit(reported, "succeeded")[0], 303)
+        self.assertEqual(expanded(lost).payment_status, "paid")
+        WEBHOOKS.about(reported.id, "checkout.session.completed")
+        self.assertFalse(any(lost.id in json.dumps(event.to_dict(), default=str) for event in WEBHOOKS.events))
+        self.assertEqual(submit(create(), "succeeded", webhooks="perhaps")[0], 422)
 
     def test_a_method_that_takes_time_arrives_or_fails(self):
         for outcome, status, kind in (
@@ -330,6 +376,23 @@ class Idempotency(unittest.TestCase):
             with self.assertRaises(stripe.IdempotencyError) as refusal:
                 other()
             self.assertEqual(refusal.exception.http_status, 400)
+
+    def test_the_parameters_that_a_session_was_made_with_find_it_again(self):
+        """As chat2pay asks again for a session of release 0.1, which had one address for every way back."""
+        key, former = uuid.uuid4().hex, {"success_url": f"{BASE}/p/x", "cancel_url": f"{BASE}/p/x"}
+        session = create(key, **former)
+        with self.assertRaises(stripe.IdempotencyError) as refusal:
+            create(key)
+        self.assertEqual(refusal.exception.error.type, "idempotency_error")
+        self.assertIsNone(refusal.exception.headers.get("idempotent-replayed"), "the key keeps its first answer")
+        again = create(key, **former)
+        self.assertEqual((again.id, again.url), (session.id, session.url))
+        self.assertEqual(submit(again, "succeeded"), (303, f"{BASE}/p/x"), "it is still payable")
+        self.assertEqual(CLIENT.v1.checkout.sessions.retrieve(session.id).payment_status, "paid")
+        key = uuid.uuid4().hex
+        create(key, **former)
+        closed = CLIENT.v1.checkout.sessions.expire(create(key, **former).id)
+        self.assertEqual(closed.status, "expired", "and closable")
 
     def test_a_refusal_of_the_parameters_is_not_kept_and_one_of_the_work_is(self):
         key = uuid.uuid4().hex
