@@ -238,6 +238,7 @@ fn function(name: &str, environment: &runtime::Environment) -> Box<dyn Function>
         "payment-webhook" => payment_webhook::function,
         "publish" => publish::function,
         "query" => query::function,
+        "reconcile" => reconcile::function,
         "refund" => refund::function,
         other => panic!("samples for {other}, which is not a function"),
     };
@@ -293,6 +294,7 @@ fn documented() -> Vec<(&'static str, Documented)> {
         ("notify/canceled", Whole(Value::Null)),
         ("notify/paid", Whole(Value::Null)),
         ("refund/refund-due", Whole(Value::Null)),
+        ("reconcile/scheduled", Whole(Value::Null)),
     ]
 }
 

@@ -633,7 +633,8 @@ mod tests {
     fn the_embedded_template_is_fully_supported() {
         let template = Template::embedded().unwrap();
         let names: Vec<_> = template.functions.keys().map(String::as_str).collect();
-        let all = "cancel create delivery-report desk expire link-click notify payment-webhook publish query refund";
+        let all = "cancel create delivery-report desk expire link-click notify payment-webhook publish query \
+                   reconcile refund";
         assert_eq!(names.join(" "), all);
         assert_eq!(template.routes.len(), 19);
         assert!(route(&template, "POST /payment-requests").authorized);

@@ -10,6 +10,8 @@ pub(super) const DUE_SHARDS: u8 = 16;
 pub(super) const REQUEST: &str = "REQ#";
 /// The beginning of the keys of links' items.
 pub(super) const LINK: &str = "LINK#";
+/// The beginning of the keys of differences' items.
+pub(super) const DIFFERENCE: &str = "DIFFERENCE#";
 
 /// Returns the text of the key of a request's item.
 pub(super) fn request_key(id: PaymentRequestId) -> String {
@@ -38,6 +40,16 @@ pub(super) fn redacted_key(key: &str) -> String {
 /// Returns the key of a link's item.
 pub(super) fn link_key(token: &LinkToken) -> String {
     format!("{LINK}{}", token.reveal())
+}
+
+/// Returns the key of a difference's item.
+pub(super) fn difference_key(digest: &str) -> String {
+    format!("{DIFFERENCE}{digest}")
+}
+
+/// Returns the key of the item that keeps the place of a reconciliation.
+pub(super) fn place_key(name: &str) -> String {
+    format!("RECONCILIATION#{name}")
 }
 
 /// Returns the hash key of the index `by_agent`. A workspace contains no `#`, so no two pairs have the same key.

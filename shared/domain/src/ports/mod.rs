@@ -15,6 +15,8 @@
 //! | [`DueIndex`] | which requests' deadlines come next |
 //! | [`Lists`] | the requests that an audience may see |
 //! | [`PaymentProvider`] | the provider that takes the payments |
+//! | [`Reconciliations`] | the requests, differences and places of a reconciliation |
+//! | [`Settlements`] | what the provider took and gave back |
 //! | [`Channel`] | the messages to the customer's chat |
 
 mod changes;
@@ -26,7 +28,9 @@ mod facts;
 mod links;
 mod lists;
 mod provider;
+mod reconciliations;
 mod requests;
+mod settlements;
 
 pub use changes::{Changed, Changes};
 pub use channel::{Channel, ChannelError, Message};
@@ -37,4 +41,8 @@ pub use facts::Facts;
 pub use links::Links;
 pub use lists::{Listed, Listing, Lists, Position};
 pub use provider::{Checkout, Closing, PaymentProvider, ProviderError, Refunding};
+pub use reconciliations::{CreatedRequests, FoundRequests, Place, Reconciliations, Stage};
 pub use requests::{Creations, Inserted, Inserts, Reads};
+pub use settlements::{
+    Fee, PaymentsPage, Payout, PayoutsPage, ProviderPayment, SettlementList, SettlementState, Settlements, Window,
+};

@@ -10,6 +10,9 @@ pub mod list;
 pub mod notify;
 pub mod pay;
 mod payments;
+pub mod reconcile;
+#[cfg(test)]
+mod reconcile_tests;
 pub mod refund;
 pub mod report;
 
