@@ -81,8 +81,8 @@ pub enum WindowError {
     File(#[from] io::Error),
 }
 
-/// Compares a window, page by page. Memory does not grow with the window, but for 13 bytes of each difference and 100 of
-/// each payment that was paid out, and the latter only for an export.
+/// Compares a window, page by page. Memory does not grow with the window, but for 13 bytes of each difference and 100
+/// of each payment that was paid out, and the latter only for an export.
 ///
 /// # Errors
 /// [`WindowError`]
