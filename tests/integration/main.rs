@@ -31,6 +31,7 @@ mod processing;
 mod publishing;
 mod races;
 mod readers;
+mod reconciliation;
 mod refunds;
 mod replaying;
 mod reports;

@@ -355,6 +355,109 @@ class Refunds(unittest.TestCase):
             CLIENT.v1.refunds.create({"payment_intent": expanded(session).payment_intent.id})
 
 
+class Settlements(unittest.TestCase):
+    """What the account took and gave back, as lists of a window."""
+
+    def paid(self, outcome="succeeded"):
+        session = create()
+        press(session, outcome)
+        return session, expanded(session).payment_intent
+
+    def test_charges_of_a_window_come_newest_first_with_their_fees(self):
+        begun = int(time.time())
+        intents = [self.paid()[1] for _ in range(3)]
+        window = {"created": {"gte": begun, "lt": int(time.time()) + 1}, "expand": ["data.balance_transaction"]}
+        page = CLIENT.v1.charges.list({**window, "limit": 2})
+        self.assertEqual([charge.payment_intent for charge in page.data], [intents[2].id, intents[1].id])
+        self.assertTrue(page.has_more)
+        self.assertEqual(page.data[0].metadata["payment_request_id"], "r-1")
+        entry = page.data[0].balance_transaction
+        self.assertEqual((entry.object, entry.type, entry.source), ("balance_transaction", "charge", page.data[0].id))
+        self.assertEqual((entry.amount, entry.fee, entry.net), (25000, 755, 24245))
+        rest = CLIENT.v1.charges.list({**window, "limit": 2, "starting_after": page.data[1].id})
+        self.assertEqual(rest.data[0].payment_intent, intents[0].id)
+        whole = [charge.payment_intent for charge in CLIENT.v1.charges.list({**window, "limit": 1}).auto_paging_iter()]
+        self.assertEqual(whole[:3], [intent.id for intent in intents[::-1]])
+        for empty in ({"lt": begun - 3600}, {"gte": begun + 3600}, {"gt": begun + 3600}, {"lte": begun - 3600}):
+            self.assertEqual(CLIENT.v1.charges.list({"created": empty}).data, [], empty)
+        of_one = CLIENT.v1.charges.list({"payment_intent": intents[1].id}).data
+        self.assertEqual([charge.payment_intent for charge in of_one], [intents[1].id])
+
+    def test_a_charge_has_an_entry_in_the_balance_once_its_money_has_arrived(self):
+        for outcome, end, has_entry in (
+            ("declined", None, False),
+            ("processing", "failed", False),
+            ("processing", "succeeded", True),
+        ):
+            session, intent = self.paid(outcome)
+            self.assertIsNone(intent.latest_charge.balance_transaction, outcome)
+            if end:
+                press(session, end, form="settle")
+                charge = expanded(session).payment_intent.latest_charge
+                self.assertEqual(charge.balance_transaction is not None, has_entry, (outcome, end))
+
+    def test_refunds_of_a_window_lead_to_their_charges(self):
+        begun = int(time.time())
+        _, intent = self.paid()
+        refund = CLIENT.v1.refunds.create({"payment_intent": intent.id, "amount": 1000})
+        listed = CLIENT.v1.refunds.list({"created": {"gte": begun}, "expand": ["data.charge"], "limit": 100}).data
+        (found,) = [one for one in listed if one.id == refund.id]
+        self.assertEqual((found.charge.amount_refunded, found.charge.payment_intent), (1000, intent.id))
+        of_charge = CLIENT.v1.refunds.list({"charge": intent.latest_charge.id}).data
+        self.assertEqual([one.id for one in of_charge], [refund.id])
+
+    def test_a_dispute_is_opened_once_and_leads_to_its_charge(self):
+        begun = int(time.time())
+        session, intent = self.paid()
+        self.assertEqual([press(session, "opened", form="dispute") for _ in range(2)], [303, 303])
+        listed = CLIENT.v1.disputes.list({"created": {"gte": begun}, "expand": ["data.charge"], "limit": 100}).data
+        (dispute,) = [one for one in listed if one.payment_intent == intent.id]
+        self.assertEqual((dispute.amount, dispute.status), (25000, "needs_response"))
+        self.assertTrue(dispute.charge.disputed)
+        self.assertEqual(CLIENT.v1.disputes.retrieve(dispute.id).charge, dispute.charge.id)
+        self.assertEqual([one.id for one in CLIENT.v1.disputes.list({"payment_intent": intent.id}).data], [dispute.id])
+        WEBHOOKS.about(dispute.id, "charge.dispute.created")
+        unpaid = create()
+        press(unpaid, "opened", form="dispute")
+        self.assertIsNone(expanded(unpaid).payment_intent)
+
+    def test_a_payout_names_the_entries_that_it_pays_out(self):
+        begun = int(time.time())
+        self.assertEqual(request("POST", BASE, "/stripe/payouts")[0], 204)
+        _, intent = self.paid()
+        self.assertEqual(request("POST", BASE, "/stripe/payouts")[0], 204)
+        payouts = CLIENT.v1.payouts.list({"created": {"gte": begun}, "limit": 100}).data
+        entries = {
+            payout.id: [
+                entry.id for entry in CLIENT.v1.balance_transactions.list({"payout": payout.id}).auto_paging_iter()
+            ]
+            for payout in payouts
+        }
+        entry = CLIENT.v1.charges.retrieve(intent.latest_charge.id).balance_transaction
+        (payout,) = [payout for payout, paid_out in entries.items() if entry in paid_out]
+        self.assertEqual(entries[payout], [entry])
+        with self.assertRaises(stripe.InvalidRequestError) as refusal:
+            CLIENT.v1.balance_transactions.list({"payout": "po_x"})
+        self.assertEqual((refusal.exception.http_status, refusal.exception.param), (404, "payout"))
+
+    def test_a_list_refuses_what_it_does_not_know(self):
+        for parameters, param in (
+            ({"limit": 0}, "limit"),
+            ({"limit": 101}, "limit"),
+            ({"created": {"gte": "soon"}}, "created[gte]"),
+            ({"created": {"since": 1}}, "created[since]"),
+            ({"starting_after": "ch_x"}, "starting_after"),
+            ({"nonsense": 1}, "nonsense"),
+        ):
+            with self.assertRaises(stripe.InvalidRequestError) as refusal:
+                CLIENT.v1.charges.list(parameters)
+            self.assertEqual(refusal.exception.param, param)
+        self.paid()
+        for path in ("data", "data.nonsense", "data.amount"):
+            with self.assertRaises(stripe.InvalidRequestError):
+                CLIENT.v1.charges.list({"expand": [path]})
+
+
 class Idempotency(unittest.TestCase):
     def test_a_call_under_a_key_is_done_once(self):
         key = uuid.uuid4().hex

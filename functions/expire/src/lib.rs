@@ -171,7 +171,7 @@ fn removed_link(record: &StreamRecord) -> Option<PaymentRequestId> {
             target_of_link(record.old_image.clone()).map_err(RecordError::from)
         }
         ItemKind::Unreadable => Err(RecordError::Form),
-        ItemKind::Request | ItemKind::Link | ItemKind::Other => return None,
+        ItemKind::Request | ItemKind::Link | ItemKind::Difference | ItemKind::Other => return None,
     };
     target
         .inspect_err(|error| {

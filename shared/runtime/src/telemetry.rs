@@ -15,7 +15,7 @@ use tracing::{Level, Subscriber};
 ///
 /// All other crates are logged at `INFO` at most, whatever is asked for. At `DEBUG` and `TRACE`, the Lambda runtime,
 /// the AWS SDK and the HTTP client log whole events, requests and responses, with phone numbers, tokens and keys.
-pub const OWN_CRATES: [&str; 14] = [
+pub const OWN_CRATES: [&str; 15] = [
     "adapters",
     "cancel",
     "create",
@@ -28,6 +28,7 @@ pub const OWN_CRATES: [&str; 14] = [
     "payment_webhook",
     "publish",
     "query",
+    "reconcile",
     "refund",
     "runtime",
 ];
@@ -142,6 +143,12 @@ pub enum Metric {
     RefundFailed,
     /// Money of a request that was returned although no refund was due: a person sent it.
     RefundNotDue,
+    /// A difference between what the provider knows and what is stored here.
+    ReconciliationDifference,
+    /// A reconciliation that stopped before it had compared everything.
+    ReconciliationStopped,
+    /// Payments that a reconciliation compared.
+    PaymentsReconciled,
 }
 
 impl Metric {
@@ -172,6 +179,9 @@ impl Metric {
             Self::ProviderRefused => "ProviderRefused",
             Self::RefundFailed => "RefundFailed",
             Self::RefundNotDue => "RefundNotDue",
+            Self::ReconciliationDifference => "ReconciliationDifference",
+            Self::ReconciliationStopped => "ReconciliationStopped",
+            Self::PaymentsReconciled => "PaymentsReconciled",
         }
     }
 }
@@ -181,8 +191,8 @@ pub fn count(metric: Metric) {
     emit(metric, "Count", 1);
 }
 
-/// Records a number of things as a metric.
-pub fn gauge(metric: Metric, number: usize) {
+/// Adds a number to a metric.
+pub fn add(metric: Metric, number: usize) {
     emit(metric, "Count", u64::try_from(number).unwrap_or(u64::MAX));
 }
 

@@ -1,10 +1,12 @@
 //! The sandbox payment provider: an API for the merchant, pages for the customer, webhooks.
 
 mod checkout;
+mod settlements;
 mod webhook;
 
 use axum::body::Body;
-use axum::extract::{FromRequestParts, Path, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -20,6 +22,7 @@ use runtime::{BoxFuture, ConfigError, Environment};
 use rusqlite::Transaction;
 use serde::Serialize;
 use serde_json::{Value, json};
+use settlements::List;
 use stand_in_host::checkout_page::{
     self, Brand, CheckoutState, FormResult, FormValue, Order, PaymentOutcome, Settlement,
 };
@@ -84,6 +87,7 @@ struct CheckoutResponse {
 impl Provider {
     async fn start(host: &Host, environment: &Environment) -> Result<Self, StandInError> {
         host.store.create_tables(checkout::SCHEMA).await?;
+        host.store.create_tables(settlements::SCHEMA).await?;
         let sender = Sender {
             client: host.client.clone(),
             doors: host.doors.clone(),
@@ -108,6 +112,18 @@ impl Provider {
     ) -> Result<T, DurableStoreError> {
         let (doors, closes) = (self.host.doors.clone(), self.closes);
         self.host.store.transaction(move |transaction| work(&UnitOfWork::new(transaction, &doors, closes))).await
+    }
+
+    /// Returns one page of a list.
+    async fn list(&self, list: List, query: ListQuery) -> Result<Json<settlements::Page>, ProblemResponse> {
+        let Ok(Query(query)) = query else {
+            return Err(ProblemResponse::invalid(
+                "from",
+                "must be a time, and so must to; there is only after besides",
+            ));
+        };
+        let page = self.host.store.transaction(move |transaction| settlements::page(transaction, list, query)).await?;
+        page.map(Json).ok_or_else(|| ProblemResponse::invalid("after", "must be a payment"))
     }
 
     /// Applies a submitted form to a checkout.
@@ -157,7 +173,11 @@ fn router(provider: Provider) -> Router {
         .route("/sandbox/checkouts/{id}/settle", post(settle))
         .route("/sandbox/checkouts/{id}/state", get(state))
         .route("/sandbox/checkouts/{id}/close", post(close))
-        .route("/sandbox/refunds", post(refund))
+        .route("/sandbox/refunds", get(refunds).post(refund))
+        .route("/sandbox/payments", get(payments))
+        .route("/sandbox/payments/{id}", get(payment))
+        .route("/sandbox/payments/{id}/dispute", post(dispute))
+        .route("/sandbox/disputes", get(disputes))
         .route("/sandbox/style.css", get(checkout_page::style))
         .with_state(Arc::new(provider))
 }
@@ -209,8 +229,55 @@ async fn close(State(provider): State<Arc<Provider>>, CheckoutId(id): CheckoutId
 async fn refund(State(provider): State<Arc<Provider>>, body: Body) -> Result<Json<Value>, ProblemResponse> {
     let new: NewRefund = body::json(body).await?;
     let id = provider.host.doors.identifier("ref_");
-    let refund_id = provider.host.store.transaction(|transaction| checkout::refund(transaction, id, new)).await?;
+    let now = provider.host.doors.now();
+    let refunded = provider.host.store.transaction(move |transaction| {
+        settlements::record_refund(transaction, &new.payment_request_id, now)?;
+        checkout::refund(transaction, id, new)
+    });
+    let refund_id = refunded.await?;
     Ok(Json(json!({ "refund_id": refund_id, "status": "succeeded" })))
+}
+
+/// The parameters of a list, if they can be read.
+type ListQuery = Result<Query<settlements::Query>, QueryRejection>;
+
+async fn payments(
+    State(provider): State<Arc<Provider>>,
+    query: ListQuery,
+) -> Result<Json<settlements::Page>, ProblemResponse> {
+    provider.list(List::Payments, query).await
+}
+
+async fn refunds(
+    State(provider): State<Arc<Provider>>,
+    query: ListQuery,
+) -> Result<Json<settlements::Page>, ProblemResponse> {
+    provider.list(List::Refunds, query).await
+}
+
+async fn disputes(
+    State(provider): State<Arc<Provider>>,
+    query: ListQuery,
+) -> Result<Json<settlements::Page>, ProblemResponse> {
+    provider.list(List::Disputes, query).await
+}
+
+async fn payment(
+    State(provider): State<Arc<Provider>>,
+    CheckoutId(id): CheckoutId,
+) -> Result<Json<settlements::Settlement>, ProblemResponse> {
+    let found = provider.host.store.transaction(move |transaction| settlements::payment(transaction, &id)).await?;
+    Ok(Json(found.ok_or(Problem::NotFound)?))
+}
+
+/// Opens a dispute of a payment, in place of the customer's bank.
+async fn dispute(
+    State(provider): State<Arc<Provider>>,
+    CheckoutId(id): CheckoutId,
+) -> Result<Json<settlements::Settlement>, ProblemResponse> {
+    let now = provider.host.doors.now();
+    let found = provider.host.store.transaction(move |transaction| settlements::dispute(transaction, &id, now)).await?;
+    Ok(Json(found.ok_or(Problem::NotFound)?))
 }
 
 async fn show(State(provider): State<Arc<Provider>>, CheckoutId(id): CheckoutId) -> Result<Response, ProblemResponse> {

@@ -7,14 +7,16 @@ mod api;
 mod error;
 mod objects;
 mod parameters;
+mod settlements;
 mod webhook;
 
-use account::{Account, ApiRequest, RefundOutcome, Settings};
+use account::{Account, ApiRequest, DisputeOutcome, RefundOutcome, Settings};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use axum::routing::{any, get, post};
+use http::StatusCode;
 use objects::{Checkout, PaymentStatus, SessionStatus};
 use runtime::stripe_signature::SigningSecrets;
 use runtime::{BoxFuture, ConfigError, Environment};
@@ -85,6 +87,7 @@ impl Stripe {
     async fn start(host: &Host, environment: &Environment) -> Result<Self, StandInError> {
         host.store.create_tables(objects::SCHEMA).await?;
         host.store.create_tables(api::SCHEMA).await?;
+        host.store.create_tables(settlements::SCHEMA).await?;
         let origin = environment.require("STRIPE_CHECKOUT_ORIGIN")?;
         let settings = Settings {
             livemode: environment.get("STRIPE_LIVEMODE") == Some("true"),
@@ -153,6 +156,8 @@ fn router(stripe: Arc<Stripe>) -> Router {
         .route("/stripe/c/pay/{session}/pay", post(pay))
         .route("/stripe/c/pay/{session}/settle", post(settle))
         .route("/stripe/c/pay/{session}/refunds", post(refunds))
+        .route("/stripe/c/pay/{session}/dispute", post(dispute))
+        .route("/stripe/payouts", post(pay_out))
         .route("/stripe/style.css", get(checkout_page::style))
         .with_state(stripe)
 }
@@ -200,6 +205,25 @@ async fn refunds(
     stripe.form(id, body, settle_refunds).await
 }
 
+/// Opens a dispute of the payment, in place of the customer's bank.
+async fn dispute(
+    State(stripe): State<Arc<Stripe>>,
+    Path(id): Path<String>,
+    body: Body,
+) -> Result<Response, ProblemResponse> {
+    stripe.form(id, body, open_dispute).await
+}
+
+/// Pays out the account's balance, in place of the clock.
+async fn pay_out(State(stripe): State<Arc<Stripe>>) -> Result<StatusCode, ProblemResponse> {
+    let settings = stripe.settings.clone();
+    let paid_out = stripe
+        .store
+        .transaction(move |transaction| Account::open(transaction, &settings, ApiRequest::default()).pay_out());
+    paid_out.await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 fn attempt_payment(
     account: &mut Account<'_>,
     mut checkout: Checkout,
@@ -239,6 +263,11 @@ fn settle_refunds(
 ) -> rusqlite::Result<FormResult> {
     let paid = account.settle_refunds(&mut checkout, outcome)?;
     Ok(submitted(account, checkout, paid))
+}
+
+fn open_dispute(account: &mut Account<'_>, checkout: Checkout, _: DisputeOutcome) -> rusqlite::Result<FormResult> {
+    let exists = account.dispute(&checkout)?;
+    Ok(submitted(account, checkout, exists))
 }
 
 /// Builds the result of a form, with the webhooks about the change if it was `applied`.
