@@ -105,8 +105,8 @@ impl Expire {
     }
 
     /// Settles one request if something is due for it, as soon as a permit is free. Returns the outcome, which is
-    /// logged already; none for a request that cannot be read. That is no failure: it would fail every run, and block the
-    /// stream. Its write is made all the same if it only has to expire. The store has counted it.
+    /// logged already; none for a request that cannot be read. That is no failure: it would fail every run, and block
+    /// the stream. Its write is made all the same if it only has to expire. The store has counted it.
     async fn settle(&self, id: PaymentRequestId, gates: &Gates) -> Result<Option<Settled>, UseCaseError> {
         match self.settle_readable(id, gates).await {
             Err(error) if error.is_unreadable_item() => {

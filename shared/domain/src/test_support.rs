@@ -224,6 +224,7 @@ impl Links for FakeStore {
     }
 
     async fn set_checkout(&self, _: &LinkToken, checkout: &Checkout) -> Result<(), StoreError> {
+        *self.writes.lock().unwrap() += 1;
         *self.checkout.lock().unwrap() = Some(checkout.clone());
         Ok(())
     }

@@ -231,9 +231,6 @@ const fn because(
 
 /// Every transition; any other command changes nothing. For one status and command, the guards of at most one row hold.
 ///
-/// A `Sent` whose deadline has passed counts as expired, whether or not that was written. So money for it is judged as
-/// for an expired request.
-///
 /// A payment that takes time is judged by when the customer did their part, like an instant payment:
 ///
 /// - A `Clicked` request may be past its deadline, until its checkout is closed. A payment on it counts if the customer
@@ -265,12 +262,11 @@ pub const TRANSITIONS: &[Transition] = {
         because(Clicked,    ExpireUnpaid,         &[DeadlinePassed],             Expired,   "not_paid"),
         row(Clicked,        Process,              &[PaidInTime, NotFailed],      Processing),
         row(Expired,        Process,              &[PaidInTime, NotFailed],      Processing),
-        row(Sent,           Pay,                  &[BeforeDeadline],             Paid),
-        row(Sent,           Pay,                  &[DeadlinePassed, PaidInTime], Paid),
+        row(Sent,           Pay,                  &[PaidInTime],                 Paid),
         row(Clicked,        Pay,                  &[PaidInTime],                 Paid),
         row(Processing,     Pay,                  &[],                           Paid),
         row(Expired,        Pay,                  &[PaidInTime],                 Paid),
-        because(Sent,       Pay,                  &[DeadlinePassed, PaidLate],   RefundDue, "paid_after_expiry"),
+        because(Sent,       Pay,                  &[PaidLate],                   RefundDue, "paid_after_expiry"),
         because(Clicked,    Pay,                  &[PaidLate],                   RefundDue, "paid_after_expiry"),
         because(Expired,    Pay,                  &[PaidLate],                   RefundDue, "paid_after_expiry"),
         because(Canceled,   Pay,                  &[],                           RefundDue, "paid_after_cancellation"),
@@ -503,12 +499,10 @@ mod tests {
                             (On::Cancel, Sent) if early => Some((Canceled, None)),
                             (On::ExpireUnclicked, Sent) if !early => Some((Expired, Some("not_clicked"))),
                             (On::ExpireUnpaid, Clicked) if !early => Some((Expired, Some("not_paid"))),
-                            (On::Process, Clicked) => Some((Processing, None)),
-                            (On::Process, Expired) if in_time => Some((Processing, None)),
-                            (On::Pay, Sent) if early || in_time => Some((Paid, None)),
-                            (On::Pay, Clicked | Processing) => Some((Paid, None)),
-                            (On::Pay, Expired) if in_time => Some((Paid, None)),
-                            (On::Pay, Sent | Expired) => Some((RefundDue, Some("paid_after_expiry"))),
+                            (On::Process, Clicked | Expired) if in_time => Some((Processing, None)),
+                            (On::Pay, Processing) => Some((Paid, None)),
+                            (On::Pay, Sent | Clicked | Expired) if in_time => Some((Paid, None)),
+                            (On::Pay, Sent | Clicked | Expired) => Some((RefundDue, Some("paid_after_expiry"))),
                             (On::Pay, Canceled) => Some((RefundDue, Some("paid_after_cancellation"))),
                             (On::FailPayment, Clicked | Processing) => Some((Expired, Some("payment_failed"))),
                             (On::RecordFailedAttempt, Clicked) => Some((Clicked, None)),

@@ -130,13 +130,11 @@ impl Expression {
     fn is_as_in(&mut self, seen: &PaymentRequest) -> String {
         let version = i64::try_from(seen.version()).unwrap_or(i64::MAX);
         let unchanged = format!("{} = {}", self.name("#version"), self.number("seen_version", version));
-        let due_at = seen.due_at.unwrap_or(seen.deadline).as_milliseconds();
-        let due_at = format!("{} = {}", self.name("#due_at"), self.number("seen_due_at", due_at));
         let shard = self.name("#due_shard");
-        let indexed = if seen.due_at.is_some() { "attribute_exists" } else { "attribute_not_exists" };
         // Without an entry in the index, the time of an earlier look says nothing.
-        let due = if seen.due_at.is_some() { format!(" AND {due_at}") } else { String::new() };
-        format!("{unchanged} AND {indexed}({shard}){due}")
+        let Some(due_at) = seen.due_at else { return format!("{unchanged} AND attribute_not_exists({shard})") };
+        let due_at = format!("{} = {}", self.name("#due_at"), self.number("seen_due_at", due_at.as_milliseconds()));
+        format!("{unchanged} AND attribute_exists({shard}) AND {due_at}")
     }
 
     /// Requires that the request's last change was not later than `recorded_at`, so that the times of its history never

@@ -165,8 +165,14 @@ impl ApiError {
 
     /// Returns whether the key was used for another request before. Stripe does not process this request under any key
     /// derived from it.
-    pub(super) fn is_of_another_request(&self) -> bool {
+    fn is_of_another_request(&self) -> bool {
         self.error.r#type.as_ref().is_some_and(|word| word.0 == "idempotency_error")
+    }
+
+    /// Returns whether the key was used for a request with other parameters. A request with the same ones that is still
+    /// in progress is a conflict instead.
+    pub(super) fn has_other_parameters(&self) -> bool {
+        self.status == StatusCode::BAD_REQUEST && self.is_of_another_request()
     }
 
     pub(super) fn has_code(&self, code: &str) -> bool {

@@ -192,7 +192,7 @@ impl PaymentProvider for Stripe {
             let mut sent = self.client.send(&call).await;
             // The session was created by release 0.1, which sent other parameters under this key. Stripe returns it for
             // those alone. Remove this a day after 0.1 is gone: Stripe then knows none of its keys any more.
-            if matches!(&sent, Err(StripeError::Refused(error)) if error.is_of_another_request()) {
+            if matches!(&sent, Err(StripeError::Refused(error)) if error.has_other_parameters()) {
                 call.parameters = session_parameters(request, link, link)?;
                 sent = self.client.send(&call).await;
             }
