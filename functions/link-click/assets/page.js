@@ -1,5 +1,5 @@
-// The script of the customer's page. It counts down the remaining time, shows times in the reader's time zone, polls for
-// changes, and asks whether the payment has arrived. The page also works without it: by its forms and by <meta
+// The script of the customer's page. It counts down the remaining time, shows times in the reader's time zone, polls
+// for changes, and asks whether the payment has arrived. The page also works without it: by its forms and by <meta
 // http-equiv="refresh">.
 
 const SECOND = 1000;
@@ -128,8 +128,8 @@ async function poll() {
 
 /**
  * Has the server ask the payment provider whether the customer has paid, if the page waits for that, and shows the
- * result. Schedules the next check. The pauses grow, because a payment that is not there yet is ever less likely to come
- * soon.
+ * result. Schedules the next check. The pauses grow, because a payment that is not there yet is ever less likely to
+ * come soon.
  */
 async function check() {
   clearTimeout(checkTimer);

@@ -37,8 +37,8 @@ impl<P> Circuit<P> {
         Self { provider, unanswered: Mutex::new(Unanswered { calls: 0, probed_at: None }) }
     }
 
-    /// Makes a call, with as much time as the circuit allows, and records whether it was answered. Any answer closes the
-    /// circuit, a rejection too.
+    /// Makes a call, with as much time as the circuit allows, and records whether it was answered. Any answer closes
+    /// the circuit, a rejection too.
     async fn within<T>(&self, call: impl Future<Output = Result<T, ProviderError>> + Send) -> Result<T, ProviderError> {
         let answer = if self.is_cut_short() {
             let answer = timeout(PATIENCE, call).await;

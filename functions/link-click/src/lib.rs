@@ -33,8 +33,8 @@ use std::time::Duration;
 pub const NAME: &str = env!("CARGO_PKG_NAME");
 
 /// The time after which a customer is answered, whatever hangs: shorter than the function's timeout in
-/// `infra/template.yaml`. Every step of a click and of a check is idempotent, so one that was cut short is made again by
-/// the next press.
+/// `infra/template.yaml`. Every step of a click and of a check is idempotent, so one that was cut short is made again
+/// by the next press.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(27);
 
 /// The end of the path of a check.
@@ -135,7 +135,7 @@ impl LinkClick {
 
     async fn click(&self, token: &LinkToken, visitor: Visitor) -> Result<LinkAnswer, UseCaseError> {
         let clicked = click(&self.store, &self.provider, &self.doors, &self.limits, &self.public_base_url, token);
-        Ok(match clicked.await? {
+        Ok(match Box::pin(clicked).await? {
             Clicked::Checkout { url } => self.see_other(&url, visitor),
             Clicked::Settled(request) => self.settled(&request, visitor),
             Clicked::ProviderFailed(request, error) => {
@@ -162,7 +162,7 @@ impl LinkClick {
     /// is known.
     async fn check(&self, token: &LinkToken, visitor: Visitor) -> Result<LinkAnswer, UseCaseError> {
         let checked = check(&self.store, &self.provider, &self.doors, &self.public_base_url, token);
-        let request = match checked.await? {
+        let request = match Box::pin(checked).await? {
             Checked::Asked(request) => {
                 tracing::info!(id = %request.id, status = %request.status, "payment checked at the provider");
                 request

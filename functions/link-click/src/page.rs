@@ -4,7 +4,7 @@ use crate::brand::Brand;
 use crate::language::{Texts, Words};
 use askama::Template;
 use domain::limits::CALL_INTERVAL;
-use domain::{PaymentRequest, Reason, Status, Timestamp};
+use domain::{HistoryEntry, PaymentRequest, Reason, Status, Timestamp};
 use http::{HeaderValue, StatusCode};
 use runtime::assets::Assets;
 use std::time::Duration;
@@ -65,8 +65,8 @@ pub(crate) enum Arrival {
 
 impl Arrival {
     /// Reads a query. Its parameters may have any value and any order, and others may be among them: the provider and
-    /// the chat app add their own. If both of ours are there, `done` counts: a page that waits for a payment which never
-    /// comes does less harm than one that tells somebody who has paid that they have not.
+    /// the chat app add their own. If both of ours are there, `done` counts: a page that waits for a payment which
+    /// never comes does less harm than one that tells somebody who has paid that they have not.
     pub(crate) fn of_query(query: &str) -> Self {
         let has = |name| query.split('&').any(|pair| pair.split('=').next() == Some(name));
         match (has("done"), has("back")) {
@@ -98,8 +98,8 @@ struct View<'a> {
     version: Option<&'a str>,
     look_again_after: Option<u64>,
     is_watched: bool,
-    /// The address that the button posts to. It is without a query, so that the page of a failed click does not wait for
-    /// a payment.
+    /// The address that the button posts to. It is without a query, so that the page of a failed click does not wait
+    /// for a payment.
     pay: String,
     /// The address that asks the provider whether the customer has paid, if the page waits for that.
     check: Option<String>,
@@ -263,17 +263,17 @@ impl State {
 
     /// Returns the state between the click and the confirmation.
     ///
-    /// A failed attempt to pay is shown if it is the latest that is known, also with `?done`. There it may be the reason
-    /// why the customer comes back, or they have tried again since and paid, which the provider has not reported yet.
-    /// Nothing that is stored tells the one from the other. So the page says what is true of both: which attempt failed,
-    /// and that a payment since then will appear. It asks the provider at once. The button is safe: it leads to the same
-    /// payment page, on which nobody can pay twice.
+    /// A failed attempt to pay is shown if it is the latest that is known, also with `?done`. There it may be the
+    /// reason why the customer comes back, or they have tried again since and paid, which the provider has not reported
+    /// yet. Nothing that is stored tells the one from the other. So the page says what is true of both: which attempt
+    /// failed, and that a payment since then will appear. It asks the provider at once. The button is safe: it leads to
+    /// the same payment page, on which nobody can pay twice.
     fn of_clicked(request: &PaymentRequest, visitor: Visitor) -> Self {
         let (texts, is_done) = (visitor.texts, visitor.arrival == Arrival::Done);
-        if let Some(reason) = failed_attempt(request) {
+        if let Some(attempt) = failed_attempt(request) {
             // The reason is the provider's own text, so it is never shown. A known reason selects one of our translated
             // texts.
-            let words = match reason.map(Reason::as_str) {
+            let words = match attempt.reason.as_ref().map(Reason::as_str) {
                 Some("card_declined") => &texts.card_declined,
                 _ => &texts.attempt_failed,
             };
@@ -288,11 +288,11 @@ impl State {
     }
 }
 
-/// Returns the reason of a failed attempt to pay, if that is the latest entry of the history. Such an entry repeats the
-/// status before it.
-fn failed_attempt(request: &PaymentRequest) -> Option<Option<&Reason>> {
+/// Returns the latest entry of the history, if it is a failed attempt to pay. Such an entry repeats the status before
+/// it.
+fn failed_attempt(request: &PaymentRequest) -> Option<&HistoryEntry> {
     match request.history.as_slice() {
-        [.., before, last] if before.status == last.status => Some(last.reason.as_ref()),
+        [.., before, last] if before.status == last.status => Some(last),
         _ => None,
     }
 }
@@ -429,8 +429,8 @@ mod tests {
     use crate::brand::Brands;
     use crate::language::chosen;
     use domain::{
-        Actor, Agent, Amount, Caller, Customer, Details, HistoryEntry, LinkToken, Metadata, Money, OperationId,
-        Payment, PaymentRequestId, Phone, Role,
+        Actor, Agent, Amount, Caller, Customer, Details, LinkToken, Metadata, Money, OperationId, Payment,
+        PaymentRequestId, Phone, Role,
     };
     use http::HeaderMap;
     use runtime::Environment;
