@@ -7,10 +7,12 @@ import settings
 import suite
 
 
-def run(under_test, part=None):
+def run(under_test, *parts):
+    """Runs the suite, or the named parts of it."""
     suite.SETTINGS = under_test
     loader = unittest.defaultTestLoader
-    tests = loader.loadTestsFromName(part, suite) if part else loader.loadTestsFromModule(suite)
+    parts = parts or under_test.only
+    tests = loader.loadTestsFromNames(parts, suite) if parts else loader.loadTestsFromModule(suite)
     result = unittest.TextTestRunner(verbosity=2).run(tests)
     passed = result.testsRun - len(result.failures) - len(result.errors) - len(result.skipped)
     print(

@@ -18,6 +18,8 @@ class Sandbox:
     """The sandbox provider, the default of the local runner."""
 
     name, declined = "sandbox", "card_declined"
+    #: Whether a customer stays on the provider's page after a decline.
+    keeps_declined_customers = False
 
     def __init__(self, settings):
         self.settings = settings
@@ -52,7 +54,7 @@ class Sandbox:
         ]
         return [functools.partial(self._post, body, f"msg_{uuid.uuid4().hex}") for body in bodies]
 
-    def pay_late(self, request):
+    def pay_late(self, request, _deadline=None):
         """Reports a payment for a request that has ended; the sandbox refunds any payment."""
         assert self.report_paid(request, now()).status == 200
 
@@ -61,6 +63,9 @@ class Stripe:
     """Stripe, or its stand-in in the local runner."""
 
     name, declined = "stripe", "generic_decline"
+    keeps_declined_customers = True
+    #: The time within which Stripe's report of a payment does not say whether the customer was in time, in seconds.
+    EVENT_DELAY = 60
 
     def __init__(self, settings):
         self.settings = settings
@@ -122,10 +127,16 @@ class Stripe:
             {"content-type": "application/json; charset=utf-8", "stripe-signature": f"t={timestamp},v1={signed}"},
         )
 
-    def pay_late(self, request):
-        """Pays for a request that has ended, in a new session: Stripe refunds only payments that exist."""
-        # Stripe's times are whole seconds, so a payment in the second of the deadline counts as in time.
-        time.sleep(1)
+    def pay_late(self, request, deadline=None):
+        """Pays for a request that has ended, in a new session: Stripe refunds only payments that exist.
+
+        With a deadline, it waits until the report itself says that the customer was late. Before, the request's own
+        session would decide, and the request has another than the one that is paid here.
+        """
+        if deadline is not None:
+            end = datetime.datetime.fromisoformat(deadline).timestamp()
+            # Stripe's times are whole seconds.
+            time.sleep(max(0, end + self.EVENT_DELAY + 2 - time.time()))
         metadata = {
             "metadata[payment_request_id]": request["id"],
             "payment_intent_data[metadata][payment_request_id]": request["id"],

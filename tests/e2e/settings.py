@@ -34,12 +34,16 @@ class Settings:
     provider: str = "sandbox"
     provider_url: str | None = None
     provider_key: str | None = None
+    #: How the sandbox provider's payment pages close: SANDBOX_CLOSES of the system.
+    closes: str = "on_demand"
     #: The secret of the payment provider's webhooks; without it, tests that need hand-made webhooks are skipped.
     webhook_secret: str | None = None
     #: The secret of the chat's delivery reports; without it, tests of these reports are skipped.
     channel_secret: str | None = None
     #: The SNS topic that reports failed text messages, if the channel is SMS.
     reports_topic: str | None = None
+    #: The classes or tests of the suite to run; all by default.
+    only: list | None = None
     events: list = dataclasses.field(default_factory=list)
 
     def token(self, sub="alice", role="agent", workspace="acme", name=None, audience=None, expires_in=600):
@@ -82,7 +86,11 @@ class Settings:
 
 def now(offset_seconds=0.0):
     """Returns the current time plus an offset, in the API's format."""
-    moment = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=offset_seconds)
+    return text_of(datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=offset_seconds))
+
+
+def text_of(moment):
+    """Returns a time in the API's format."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
 
 
@@ -105,6 +113,10 @@ def from_arguments(arguments=None):
     parser.add_argument(
         "--provider", choices=("sandbox", "stripe"), default="sandbox", help="PAYMENT_PROVIDER of the system"
     )
+    parser.add_argument(
+        "--closes", choices=("on_demand", "at_its_time", "never"), default="on_demand", help="SANDBOX_CLOSES of it"
+    )
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="classes or tests of the suite, such as Deadlines")
     parser.add_argument("--provider-url", help="where the stand-in for Stripe answers")
     parser.add_argument("--provider-key", help="the secret key of the account at the provider")
     parser.add_argument("--webhook-secret", help="the secret with which the payment provider signs")

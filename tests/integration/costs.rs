@@ -41,9 +41,9 @@ async fn each_path_makes_the_calls_it_needs_and_a_whole_life_takes_at_most_11_wr
 }
 
 /// The customer's part and the money are reported separately. That makes one more write, and another that prolongs the
-/// customer's link. The first report removes the request from the index, so the second costs one unit only.
+/// customer's link. In between, the request stays in the index with the time of its next look.
 #[tokio::test]
-async fn a_delayed_payment_costs_two_more_write_units() {
+async fn a_delayed_payment_costs_four_more_write_units() {
     for arrives in [true, false] {
         let handlers = Handlers::start().await;
         let (id, _) = handlers.clicked().await;
@@ -57,8 +57,8 @@ async fn a_delayed_payment_costs_two_more_write_units() {
         };
         let settle = handlers.proxy.take_calls();
         println!("write units: process {}, settle {}", write_units(&process), write_units(&settle));
-        assert_eq!((reads_and_writes(&process), write_units(&process)), ((0, 2), 3.0), "{process:?}");
-        assert_eq!((reads_and_writes(&settle), write_units(&settle)), ((0, 1), 1.0), "{settle:?}");
+        assert_eq!((reads_and_writes(&process), write_units(&process)), ((0, 2), 4.0), "{process:?}");
+        assert_eq!((reads_and_writes(&settle), write_units(&settle)), ((0, 1), 2.0), "{settle:?}");
         let size = handlers.item_size(&id).await;
         assert!(size <= 1024, "{size} bytes: each further kilobyte costs another unit with every write");
     }
@@ -104,12 +104,14 @@ async fn a_cancel_is_one_call_whether_it_works_or_not() {
 }
 
 #[tokio::test]
-async fn a_repeated_click_is_one_read_and_one_rejected_write() {
+async fn a_repeated_click_is_two_reads_and_no_call_to_the_provider() {
     let handlers = Handlers::start().await;
     let (_, token) = handlers.clicked().await;
     handlers.proxy.take_calls();
-    handlers.click(&token).await;
-    assert_eq!(reads_and_writes(&handlers.proxy.take_calls()), (1, 1));
+    let calls = handlers.provider.calls().len();
+    assert_eq!(handlers.click(&token).await.status, 303);
+    assert_eq!(reads_and_writes(&handlers.proxy.take_calls()), (2, 0));
+    assert_eq!(handlers.provider.calls().len(), calls);
 }
 
 #[tokio::test]

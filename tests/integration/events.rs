@@ -214,6 +214,37 @@ async fn an_invalid_event_is_rejected_by_its_schema() {
     }
 }
 
+#[test]
+fn an_invalid_difference_is_rejected_by_its_schema() {
+    let schema = schema("ReconciliationDifferenceFound");
+    let right = json!({ "event_id": "difference#3RTDXS7xWKqSj", "id": "a07ce246-e3c8-8497-86e5-265e1d9cc33e",
+        "kind": "not_recorded", "occurred_at": "2026-01-07T03:00:00.000Z", "workspace": null, "order_number": null,
+        "status": null, "provider": "stripe", "reference": "pi_1", "paid_at": "2026-01-05T10:02:00.000Z",
+        "requested": null, "paid": { "amount": 25_000, "currency": "ZAR" }, "refunded": null });
+    assert!(schema.is_valid(&right), "{right}");
+    for name in right.as_object().unwrap().keys() {
+        let mut without = right.clone();
+        without.as_object_mut().unwrap().remove(name);
+        assert!(!schema.is_valid(&without), "without {name}");
+    }
+    for (name, wrong) in [
+        ("unknown", json!(1)),
+        ("event_id", json!("a07ce246-e3c8-8497-86e5-265e1d9cc33e#1")),
+        ("id", Value::Null),
+        ("kind", json!("lost")),
+        ("occurred_at", json!("2026-01-07")),
+        ("status", json!("lost")),
+        ("reference", json!("")),
+        ("paid", json!({ "amount": 0, "currency": "ZAR" })),
+        ("paid", json!({ "amount": 1, "currency": "rand" })),
+        ("refunded", json!(1_000)),
+    ] {
+        let mut broken = right.clone();
+        broken[name] = wrong;
+        assert!(!schema.is_valid(&broken), "{name} = {}", broken[name]);
+    }
+}
+
 /// The examples in the documentation are validated too.
 #[test]
 fn the_documented_event_is_valid() {
@@ -238,6 +269,7 @@ fn function(name: &str, environment: &runtime::Environment) -> Box<dyn Function>
         "payment-webhook" => payment_webhook::function,
         "publish" => publish::function,
         "query" => query::function,
+        "reconcile" => reconcile::function,
         "refund" => refund::function,
         other => panic!("samples for {other}, which is not a function"),
     };
@@ -291,10 +323,12 @@ fn documented() -> Vec<(&'static str, Documented)> {
         ("publish/attempt-failed", Whole(json!({ "batchItemFailures": [] }))),
         ("publish/processing", Whole(json!({ "batchItemFailures": [] }))),
         ("publish/delivery-failed", Whole(json!({ "batchItemFailures": [] }))),
+        ("publish/difference", Whole(json!({ "batchItemFailures": [] }))),
         ("notify/sent", Whole(Value::Null)),
         ("notify/canceled", Whole(Value::Null)),
         ("notify/paid", Whole(Value::Null)),
         ("refund/refund-due", Whole(Value::Null)),
+        ("reconcile/scheduled", Whole(Value::Null)),
     ]
 }
 
@@ -336,6 +370,10 @@ async fn every_sample_gets_its_documented_answer() {
             assert_valid(event["detail-type"].as_str().unwrap(), &event["detail"]);
         }
     }
+    let differences =
+        system.events().await.into_iter().filter(|event| event["detail-type"] == "ReconciliationDifferenceFound");
+    let [difference] = &differences.collect::<Vec<_>>()[..] else { panic!("one sample of a difference") };
+    assert_valid("ReconciliationDifferenceFound", &difference["detail"]);
     let texts = system.wait_for_texts("+27831234567", 2).await;
     for text in
         ["The 10045 has been canceled by the Agent", "Thank you. We received your payment of R250.00 for order 10045."]

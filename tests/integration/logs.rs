@@ -196,3 +196,25 @@ async fn no_level_and_no_malformed_event_puts_personal_data_or_a_secret_into_the
         }
     }
 }
+
+/// A panic's text is composed of what the function works on. It is neither logged nor handed to the Lambda runtime.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_is_logged_by_its_place_and_its_text_is_nowhere() {
+    for format in ["JSON", "Text"] {
+        let variables = [("AWS_LAMBDA_LOG_FORMAT", format), ("AWS_LAMBDA_LOG_LEVEL", "TRACE")];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let events = vec![json!("+27831234567").to_string(), json!({ "name": "Thandi" }).to_string(), "7".to_owned()];
+        let (answers, log) = run("panicking", &variables, events).await;
+        for answer in &answers {
+            let answer: Value = serde_json::from_str(answer).unwrap();
+            assert_eq!(
+                (answer["errorType"].as_str(), answer["errorMessage"].as_str()),
+                (Some("Panicked"), Some("the function panicked"))
+            );
+        }
+        assert_eq!(log.matches("tests/bin/function.rs").count(), answers.len(), "{log}");
+        for hidden in PERSONAL.into_iter().chain(["cannot read", "cannot handle"]) {
+            assert!(!log.contains(hidden), "{format}: {hidden} in {log}");
+        }
+    }
+}

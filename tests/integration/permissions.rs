@@ -136,5 +136,13 @@ async fn every_permission_is_used_and_every_call_is_permitted() {
     handlers.report_delivery(&*reports, "clickatell", json!({}), &update.to_string()).await;
     assert_eq!(made(&handlers), allowed("delivery-report"), "delivery-report");
 
+    // A payment that the table does not know is looked at once more, and stored as a difference.
+    handlers.provider.add_payment(&canceled.replace(|c: char| c.is_ascii_digit(), "0"), SystemClock.now());
+    let tomorrow = tests::doors_at(tests::system::shifted(SystemClock.now(), 24 * 60 * 60 * 1000));
+    let reconcile = reconcile::function(&handlers.environment().clone().with_doors(tomorrow)).unwrap();
+    made(&handlers);
+    reconcile.invoke("{}").await.unwrap();
+    assert_eq!(made(&handlers), allowed("reconcile"), "reconcile");
+
     assert_eq!(allowed("publish"), BTreeSet::new(), "publish has no business with the table");
 }

@@ -9,7 +9,9 @@ use runtime::stripe_signature::SigningSecrets;
 use runtime::webhook::Secrets;
 use runtime::{Environment, Function};
 use serde_json::{Value, json};
+use std::time::Duration;
 use tests::handlers::Handlers;
+use tests::log::Log;
 
 fn event(method: &str, path: &str) -> Value {
     json!({
@@ -311,5 +313,129 @@ async fn a_webhook_may_have_256_kib_and_one_that_is_signed_but_unreadable_is_not
         }
         assert_eq!(webhooks.post(handlers.environment(), fits.as_bytes(), true).await, 200, "{provider}");
         assert_eq!(handlers.stored(&id).await.status, domain::Status::Paid);
+    }
+}
+
+/// The metric of the alarms `webhook-unreadable`, which watch it of `payment-webhook` and `delivery-report`.
+const UNREADABLE: &str = "WebhookUnreadable";
+
+#[tokio::test]
+async fn a_signed_webhook_past_256_kib_is_counted_with_the_alarms_metric_and_an_unsigned_one_rings_nothing() {
+    let (log, _guard) = Log::of_this_thread();
+    let handlers = Handlers::start().await;
+    for &provider in ProviderName::ALL {
+        let webhooks = Webhooks::new(handlers.environment(), provider);
+        let too_long = vec![b'x'; 256 * 1024 + 1];
+        for (body, signed, status, counts) in [
+            (&too_long[..], true, 413, 1),
+            (&too_long, false, 413, 0),
+            (b"no JSON", true, 400, 1),
+            (b"no JSON", false, 401, 0),
+        ] {
+            log.clear();
+            let found = webhooks.post(handlers.environment(), body, signed).await;
+            let lines = log.take();
+            assert_eq!(found, status, "{provider}: {lines}");
+            assert_eq!(lines.matches(UNREADABLE).count(), counts, "{provider} {status} {signed}: {lines}");
+            assert_eq!(lines.matches("ERROR").count(), counts, "{provider} {status} {signed}: {lines}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn while_the_secret_is_unavailable_a_webhook_past_256_kib_is_neither_forged_nor_unreadable() {
+    let (log, _guard) = Log::of_this_thread();
+    let handlers = Handlers::start().await;
+    let down = tests::serve(axum::Router::new()).await;
+    let environment: Environment = (handlers.environment().iter())
+        .filter(|(name, _)| *name != "SANDBOX_WEBHOOK_SECRET")
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let environment = environment
+        .with("SANDBOX_WEBHOOK_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:1:secret:sandbox")
+        .with("AWS_ENDPOINT_URL_SECRETS_MANAGER", down);
+    let webhooks = Webhooks::new(&environment, ProviderName::Sandbox);
+    let found = webhooks.post(handlers.environment(), &vec![b'x'; 256 * 1024 + 1], true).await;
+    assert_eq!((found, log.take().contains(UNREADABLE)), (503, false));
+}
+
+#[tokio::test]
+async fn a_stream_record_that_cannot_be_read_is_counted_and_the_others_are_settled() {
+    let (log, _guard) = Log::of_this_thread();
+    let handlers = Handlers::start().await;
+    let record = |id: &str| tests::handlers::link_removed(id)["Records"][0].take();
+    let spoiled: [fn(&mut Value); 4] = [
+        |record| record["dynamodb"]["Keys"] = json!("+27831234567"),
+        |record| record["dynamodb"]["OldImage"]["request_id"] = json!({ "N": "27831234567" }),
+        |record| record["dynamodb"]["OldImage"] = Value::Null,
+        |record| record["dynamodb"]["OldImage"]["request_id"] = json!({ "S": "27831234567" }),
+    ];
+    for spoil in spoiled {
+        let (id, _) = handlers.sent().await;
+        handlers.let_pass(&id, Duration::from_secs(10)).await;
+        let mut broken = record(&id);
+        spoil(&mut broken);
+        log.clear();
+        let answer = handlers.expire(&json!({ "Records": [broken, record(&id)] })).await;
+        assert_eq!(answer["batchItemFailures"], json!([]), "{broken}");
+        assert_eq!(handlers.stored(&id).await.status, domain::Status::Expired, "{broken}");
+        let lines = log.take();
+        assert_eq!(lines.matches("RecordUnreadable").count(), 1, "{broken}: {lines}");
+        assert!(lines.contains("stream record left out") && !lines.contains("2783123"), "{broken}: {lines}");
+    }
+    // What is whole is not counted.
+    let (id, _) = handlers.sent().await;
+    handlers.expire(&tests::handlers::link_removed(&id)).await;
+    assert!(!log.take().contains("RecordUnreadable"));
+}
+
+#[tokio::test]
+async fn an_answer_of_the_provider_that_cannot_be_read_is_counted_whoever_asked() {
+    let (log, _guard) = Log::of_this_thread();
+    let handlers = Handlers::start().await;
+    let odd = tests::serve(axum::Router::new().fallback(|| async { axum::Json(json!(["of a new kind"])) })).await;
+    for &provider in ProviderName::ALL {
+        let environment = handlers
+            .environment()
+            .clone()
+            .with("PAYMENT_PROVIDER", provider.as_str())
+            .with("SANDBOX_PROVIDER_URL", &odd)
+            .with("STRIPE_API_URL", &odd)
+            .with("STRIPE_LIVEMODE", "false")
+            .with("STRIPE_SECRET_KEY", "rk_test_1234567890");
+        let counted = |what: &str| {
+            let lines = log.take();
+            assert_eq!(lines.matches("ProviderValueUnknown").count(), 1, "{provider}: {what}: {lines}");
+        };
+        let (_, token) = handlers.sent().await;
+        let mut click = event("POST", &format!("/p/{token}"));
+        click["pathParameters"] = json!({ "token": token });
+        log.clear();
+        assert_eq!(answer(&*link_click::function(&environment).unwrap(), &click.to_string()).await.0, 503);
+        counted("a click");
+        let expiries = [(1, "an expiry that is postponed"), (11, "an expiry without a confirmation")];
+        // The checkouts here are the sandbox's.
+        for (minutes, what) in expiries.into_iter().filter(|_| provider == ProviderName::Sandbox) {
+            let (id, _) = handlers.clicked().await;
+            handlers.let_pass(&id, Duration::from_mins(minutes)).await;
+            log.clear();
+            let removed = tests::handlers::link_removed(&id).to_string();
+            expire::function(&environment).unwrap().invoke(&removed).await.unwrap();
+            counted(what);
+        }
+        // The sandbox's answer to a refund has nothing to read.
+        if provider == ProviderName::Stripe {
+            let (id, _) = handlers.sent().await;
+            handlers.cancel(&id).await;
+            let webhooks = Webhooks::new(handlers.environment(), provider);
+            let paid = paid(provider, &id, "").replace(&format!("pi_{id}"), "pi_1");
+            assert_eq!(webhooks.post(handlers.environment(), paid.as_bytes(), true).await, 200);
+            let request = handlers.stored(&id).await;
+            let event = domain::PaymentRequestEvent::of_history(&request, request.version() - 1, "https://x").last();
+            log.clear();
+            let due = json!({ "source": "chat2pay", "detail": event.unwrap() }).to_string();
+            refund::function(&environment).unwrap().invoke(&due).await.unwrap_err();
+            counted("a refund");
+        }
     }
 }

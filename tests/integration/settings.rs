@@ -47,6 +47,7 @@ fn functions() -> Vec<(&'static str, Make, Vec<&'static str>)> {
         ),
         (expire::NAME, expire::function, [STORE, PROVIDER].concat()),
         (refund::NAME, refund::function, [STORE, PROVIDER].concat()),
+        (reconcile::NAME, reconcile::function, [STORE, PROVIDER].concat()),
         (publish::NAME, publish::function, [&STORE[1..], &["EVENT_BUS_NAME", "PUBLIC_BASE_URL"]].concat()),
         (desk::NAME, desk::function, vec!["SIGN_IN", "SIGN_IN_ISSUER", "SIGN_IN_CLIENT_ID"]),
         (
@@ -92,6 +93,7 @@ fn functions_with_stripe() -> Vec<(&'static str, Make, Vec<&'static str>)> {
         (payment_webhook::NAME, payment_webhook::function, [STORE, WEBHOOKS].concat()),
         (expire::NAME, expire::function, [STORE, KEY, &["PUBLIC_BASE_URL"]].concat()),
         (refund::NAME, refund::function, [STORE, KEY].concat()),
+        (reconcile::NAME, reconcile::function, [STORE, KEY].concat()),
     ]
 }
 
@@ -164,7 +166,10 @@ async fn an_invalid_time_limit_stops_only_the_functions_that_read_it() {
     let expected = [
         ("LINK_TTL_SECONDS", &["create", "query", "link-click", "expire"][..]),
         ("CHECKOUT_TTL_SECONDS", &["create", "query", "link-click", "expire"]),
-        ("RETENTION_DAYS", &["create", "cancel", "query", "link-click", "payment-webhook", "expire", "refund"]),
+        (
+            "RETENTION_DAYS",
+            &["create", "cancel", "query", "link-click", "payment-webhook", "expire", "refund", "reconcile"],
+        ),
     ];
     for (name, stopped) in expected {
         let settings = environment(SETTINGS.iter().copied()).with(name, "0");

@@ -85,16 +85,8 @@ impl Table {
         let environment: &Environment = handlers.environment();
         let environment =
             environment.clone().with("EVENT_BUS_NAME", "chat2pay").with("AWS_ENDPOINT_URL_EVENTBRIDGE", &bus.url);
-        let log = Log::default();
-        let ours = tracing_subscriber::EnvFilter::new("info,runtime=debug");
-        let subscriber = tracing_subscriber::fmt().with_env_filter(ours).with_ansi(false).with_writer(log.clone());
-        Self {
-            publish: publish::function(&environment).unwrap(),
-            _subscriber: tracing::subscriber::set_default(subscriber.finish()),
-            handlers,
-            bus,
-            log,
-        }
+        let (log, subscriber) = Log::of_this_thread();
+        Self { publish: publish::function(&environment).unwrap(), _subscriber: subscriber, handlers, bus, log }
     }
 
     /// Returns what was logged since the last call.

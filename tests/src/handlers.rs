@@ -432,6 +432,12 @@ impl Handlers {
         update.expression_attribute_values(":deadline", AttributeValue::N(deadline)).send().await.unwrap();
     }
 
+    /// Returns whether the link's item holds its payment page.
+    pub async fn link_has_checkout(&self, token: &str) -> bool {
+        let link = self.item(&format!("LINK#{token}")).await;
+        link.contains_key("checkout_id") && link.contains_key("checkout_url")
+    }
+
     /// Returns the size of the request's item in bytes, by DynamoDB's rules
     /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>).
     pub async fn item_size(&self, id: &str) -> usize {

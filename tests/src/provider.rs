@@ -31,6 +31,7 @@ struct Ledger {
     checkouts: HashMap<String, String>,
     closed: Vec<String>,
     refunds: Vec<String>,
+    payments: Vec<Value>,
     calls: Vec<Value>,
     on_close: HashMap<String, OnClose>,
 }
@@ -52,7 +53,10 @@ impl Provider {
             .route("/checkouts", post(create))
             .route("/checkouts/{id}/state", get(state))
             .route("/checkouts/{id}/close", post(close))
-            .route("/refunds", post(refund))
+            .route("/refunds", get(none).post(refund))
+            .route("/payments", get(payments))
+            .route("/payments/{id}", get(payment))
+            .route("/disputes", get(none))
             .layer(from_fn_with_state(Arc::clone(&ledger), keep))
             .with_state(Arc::clone(&ledger));
         Self { url: crate::serve(router).await, ledger }
@@ -66,6 +70,13 @@ impl Provider {
     /// Sets the answer to closing this request's checkout.
     pub fn on_close(&self, request: &str, on_close: OnClose) {
         self.ledger.lock().unwrap().on_close.insert(request.to_owned(), on_close);
+    }
+
+    /// Adds a payment of a request to the provider's list.
+    pub fn add_payment(&self, request: &str, paid_at: Timestamp) {
+        self.ledger.lock().unwrap().payments.push(json!({ "payment_id": format!("pay_{request}"),
+            "payment_request_id": request, "status": "paid", "amount": 25_000, "currency": "ZAR", "paid_at": paid_at,
+            "amount_refunded": 0, "disputed": false }));
     }
 
     /// Returns all calls so far, with their bodies.
@@ -167,6 +178,23 @@ fn of_payment(status: &str, request: &str, paid_at: Timestamp, amount: i64) -> P
     let payment = json!({ "status": status, "payment_id": format!("pay_{request}"), "amount": amount,
         "currency": "ZAR", "paid_at": paid_at });
     (StatusCode::OK, Json(payment))
+}
+
+/// Answers a list that is empty.
+async fn none() -> Json<Value> {
+    Json(json!({ "payments": [] }))
+}
+
+async fn payments(State(ledger): State<Arc<Mutex<Ledger>>>) -> Json<Value> {
+    Json(json!({ "payments": ledger.lock().unwrap().payments, "next": null }))
+}
+
+async fn payment(State(ledger): State<Arc<Mutex<Ledger>>>, Path(id): Path<String>) -> ProviderAnswer {
+    let ledger = ledger.lock().unwrap();
+    match ledger.payments.iter().find(|payment| payment["payment_id"] == id.as_str()) {
+        Some(payment) => (StatusCode::OK, Json(payment.clone())),
+        None => (StatusCode::NOT_FOUND, Json(json!({}))),
+    }
 }
 
 async fn refund(State(ledger): State<Arc<Mutex<Ledger>>>, Json(body): Json<Value>) -> ProviderAnswer {

@@ -131,8 +131,8 @@ def order(**changes):
     """A session as chat2pay asks for one."""
     return {
         "mode": "payment",
-        "success_url": f"{BASE}/p/x",
-        "cancel_url": f"{BASE}/p/x",
+        "success_url": f"{BASE}/p/x?done",
+        "cancel_url": f"{BASE}/p/x?back",
         "client_reference_id": "r-1",
         "metadata": {"payment_request_id": "r-1"},
         "payment_intent_data": {"metadata": {"payment_request_id": "r-1"}},
@@ -154,11 +154,25 @@ def create(key=None, **changes):
     return CLIENT.v1.checkout.sessions.create(order(**changes), {"idempotency_key": key} if key else {})
 
 
+def submit(session, outcome, form="pay", **fields):
+    """Submits a form on a session's page, and returns the status and where the customer goes next."""
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(BASE).netloc, timeout=PATIENCE)
+    try:
+        body = urllib.parse.urlencode({"outcome": outcome, **fields})
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        connection.request("POST", f"/stripe/c/pay/{session.id}/{form}", body, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.headers["location"]
+    finally:
+        connection.close()
+
+
 def press(session, outcome, form="pay"):
-    body = urllib.parse.urlencode({"outcome": outcome})
-    return request(
-        "POST", BASE, f"/stripe/c/pay/{session.id}/{form}", body, {"content-type": "application/x-www-form-urlencoded"}
-    )[0]
+    return submit(session, outcome, form)[0]
+
+
+def page(session, query=""):
+    return request("GET", BASE, f"/stripe/c/pay/{session.id}{query}")[1].decode()
 
 
 def expanded(session):
@@ -177,7 +191,7 @@ class Sessions(unittest.TestCase):
         self.assertEqual(session.url, f"{BASE}/stripe/c/pay/{session.id}")
         read = expanded(session)
         self.assertEqual(read.line_items.data[0].description, "Order 1")
-        self.assertIn(b"2 x tickets", request("GET", BASE, f"/stripe/c/pay/{session.id}")[1])
+        self.assertIn("2 x tickets", page(session))
         self.assertEqual(read.last_response.headers["stripe-version"], stripe.api_version)
         self.assertTrue(read.last_response.request_id.startswith("req_"))
 
@@ -211,6 +225,38 @@ class Sessions(unittest.TestCase):
         self.assertEqual(completed.data.object.payment_intent, paid.payment_intent.id)
         with self.assertRaisesRegex(stripe.InvalidRequestError, "status of `complete`"):
             CLIENT.v1.checkout.sessions.expire(session.id)
+
+    def test_a_customer_returns_by_the_address_for_what_they_did(self):
+        session = create()
+        addresses = (f"{BASE}/p/x?done", f"{BASE}/p/x?back")
+        self.assertEqual((session.success_url, session.cancel_url), addresses)
+        self.assertIn(f'<a href="{BASE}/p/x?back">Cancel and go back</a>', page(session))
+        self.assertEqual(submit(session, "succeeded"), (303, f"{BASE}/p/x?done"))
+        self.assertEqual(submit(session, "succeeded"), (303, f"{BASE}/p/x?done"), "a repeat leads there too")
+        self.assertIn(f'<a href="{BASE}/p/x?done">Back to the shop</a>', page(session))
+        transfer = create()
+        self.assertEqual(submit(transfer, "processing"), (303, f"{BASE}/p/x?done"))
+        without = order()
+        del without["cancel_url"]
+        self.assertNotIn("<a ", page(CLIENT.v1.checkout.sessions.create(without)), "no address, no way back")
+
+    def test_a_declined_customer_stays_on_the_page_with_the_error(self):
+        session = create()
+        status, location = submit(session, "declined")
+        self.assertEqual((status, location), (303, f"/stripe/c/pay/{session.id}?declined"))
+        self.assertIn("Your card was declined.", page(session, "?declined"))
+        self.assertNotIn("declined", page(session).lower().replace('value="declined"', ""))
+        self.assertEqual(submit(session, "succeeded"), (303, f"{BASE}/p/x?done"))
+        self.assertNotIn("Your card was declined.", page(session, "?declined"), "it is paid")
+
+    def test_a_payment_whose_events_are_lost_is_there_all_the_same(self):
+        lost, reported = create(), create()
+        self.assertEqual(submit(lost, "succeeded", webhooks="off")[0], 303)
+        self.assertEqual(submit(reported, "succeeded")[0], 303)
+        self.assertEqual(expanded(lost).payment_status, "paid")
+        WEBHOOKS.about(reported.id, "checkout.session.completed")
+        self.assertFalse(any(lost.id in json.dumps(event.to_dict(), default=str) for event in WEBHOOKS.events))
+        self.assertEqual(submit(create(), "succeeded", webhooks="perhaps")[0], 422)
 
     def test_a_method_that_takes_time_arrives_or_fails(self):
         for outcome, status, kind in (
@@ -309,6 +355,109 @@ class Refunds(unittest.TestCase):
             CLIENT.v1.refunds.create({"payment_intent": expanded(session).payment_intent.id})
 
 
+class Settlements(unittest.TestCase):
+    """What the account took and gave back, as lists of a window."""
+
+    def paid(self, outcome="succeeded"):
+        session = create()
+        press(session, outcome)
+        return session, expanded(session).payment_intent
+
+    def test_charges_of_a_window_come_newest_first_with_their_fees(self):
+        begun = int(time.time())
+        intents = [self.paid()[1] for _ in range(3)]
+        window = {"created": {"gte": begun, "lt": int(time.time()) + 1}, "expand": ["data.balance_transaction"]}
+        page = CLIENT.v1.charges.list({**window, "limit": 2})
+        self.assertEqual([charge.payment_intent for charge in page.data], [intents[2].id, intents[1].id])
+        self.assertTrue(page.has_more)
+        self.assertEqual(page.data[0].metadata["payment_request_id"], "r-1")
+        entry = page.data[0].balance_transaction
+        self.assertEqual((entry.object, entry.type, entry.source), ("balance_transaction", "charge", page.data[0].id))
+        self.assertEqual((entry.amount, entry.fee, entry.net), (25000, 755, 24245))
+        rest = CLIENT.v1.charges.list({**window, "limit": 2, "starting_after": page.data[1].id})
+        self.assertEqual(rest.data[0].payment_intent, intents[0].id)
+        whole = [charge.payment_intent for charge in CLIENT.v1.charges.list({**window, "limit": 1}).auto_paging_iter()]
+        self.assertEqual(whole[:3], [intent.id for intent in intents[::-1]])
+        for empty in ({"lt": begun - 3600}, {"gte": begun + 3600}, {"gt": begun + 3600}, {"lte": begun - 3600}):
+            self.assertEqual(CLIENT.v1.charges.list({"created": empty}).data, [], empty)
+        of_one = CLIENT.v1.charges.list({"payment_intent": intents[1].id}).data
+        self.assertEqual([charge.payment_intent for charge in of_one], [intents[1].id])
+
+    def test_a_charge_has_an_entry_in_the_balance_once_its_money_has_arrived(self):
+        for outcome, end, has_entry in (
+            ("declined", None, False),
+            ("processing", "failed", False),
+            ("processing", "succeeded", True),
+        ):
+            session, intent = self.paid(outcome)
+            self.assertIsNone(intent.latest_charge.balance_transaction, outcome)
+            if end:
+                press(session, end, form="settle")
+                charge = expanded(session).payment_intent.latest_charge
+                self.assertEqual(charge.balance_transaction is not None, has_entry, (outcome, end))
+
+    def test_refunds_of_a_window_lead_to_their_charges(self):
+        begun = int(time.time())
+        _, intent = self.paid()
+        refund = CLIENT.v1.refunds.create({"payment_intent": intent.id, "amount": 1000})
+        listed = CLIENT.v1.refunds.list({"created": {"gte": begun}, "expand": ["data.charge"], "limit": 100}).data
+        (found,) = [one for one in listed if one.id == refund.id]
+        self.assertEqual((found.charge.amount_refunded, found.charge.payment_intent), (1000, intent.id))
+        of_charge = CLIENT.v1.refunds.list({"charge": intent.latest_charge.id}).data
+        self.assertEqual([one.id for one in of_charge], [refund.id])
+
+    def test_a_dispute_is_opened_once_and_leads_to_its_charge(self):
+        begun = int(time.time())
+        session, intent = self.paid()
+        self.assertEqual([press(session, "opened", form="dispute") for _ in range(2)], [303, 303])
+        listed = CLIENT.v1.disputes.list({"created": {"gte": begun}, "expand": ["data.charge"], "limit": 100}).data
+        (dispute,) = [one for one in listed if one.payment_intent == intent.id]
+        self.assertEqual((dispute.amount, dispute.status), (25000, "needs_response"))
+        self.assertTrue(dispute.charge.disputed)
+        self.assertEqual(CLIENT.v1.disputes.retrieve(dispute.id).charge, dispute.charge.id)
+        self.assertEqual([one.id for one in CLIENT.v1.disputes.list({"payment_intent": intent.id}).data], [dispute.id])
+        WEBHOOKS.about(dispute.id, "charge.dispute.created")
+        unpaid = create()
+        press(unpaid, "opened", form="dispute")
+        self.assertIsNone(expanded(unpaid).payment_intent)
+
+    def test_a_payout_names_the_entries_that_it_pays_out(self):
+        begun = int(time.time())
+        self.assertEqual(request("POST", BASE, "/stripe/payouts")[0], 204)
+        _, intent = self.paid()
+        self.assertEqual(request("POST", BASE, "/stripe/payouts")[0], 204)
+        payouts = CLIENT.v1.payouts.list({"created": {"gte": begun}, "limit": 100}).data
+        entries = {
+            payout.id: [
+                entry.id for entry in CLIENT.v1.balance_transactions.list({"payout": payout.id}).auto_paging_iter()
+            ]
+            for payout in payouts
+        }
+        entry = CLIENT.v1.charges.retrieve(intent.latest_charge.id).balance_transaction
+        (payout,) = [payout for payout, paid_out in entries.items() if entry in paid_out]
+        self.assertEqual(entries[payout], [entry])
+        with self.assertRaises(stripe.InvalidRequestError) as refusal:
+            CLIENT.v1.balance_transactions.list({"payout": "po_x"})
+        self.assertEqual((refusal.exception.http_status, refusal.exception.param), (404, "payout"))
+
+    def test_a_list_refuses_what_it_does_not_know(self):
+        for parameters, param in (
+            ({"limit": 0}, "limit"),
+            ({"limit": 101}, "limit"),
+            ({"created": {"gte": "soon"}}, "created[gte]"),
+            ({"created": {"since": 1}}, "created[since]"),
+            ({"starting_after": "ch_x"}, "starting_after"),
+            ({"nonsense": 1}, "nonsense"),
+        ):
+            with self.assertRaises(stripe.InvalidRequestError) as refusal:
+                CLIENT.v1.charges.list(parameters)
+            self.assertEqual(refusal.exception.param, param)
+        self.paid()
+        for path in ("data", "data.nonsense", "data.amount"):
+            with self.assertRaises(stripe.InvalidRequestError):
+                CLIENT.v1.charges.list({"expand": [path]})
+
+
 class Idempotency(unittest.TestCase):
     def test_a_call_under_a_key_is_done_once(self):
         key = uuid.uuid4().hex
@@ -330,6 +479,23 @@ class Idempotency(unittest.TestCase):
             with self.assertRaises(stripe.IdempotencyError) as refusal:
                 other()
             self.assertEqual(refusal.exception.http_status, 400)
+
+    def test_the_parameters_that_a_session_was_made_with_find_it_again(self):
+        """As chat2pay asks again for a session of release 0.1, which had one address for every way back."""
+        key, former = uuid.uuid4().hex, {"success_url": f"{BASE}/p/x", "cancel_url": f"{BASE}/p/x"}
+        session = create(key, **former)
+        with self.assertRaises(stripe.IdempotencyError) as refusal:
+            create(key)
+        self.assertEqual(refusal.exception.error.type, "idempotency_error")
+        self.assertIsNone(refusal.exception.headers.get("idempotent-replayed"), "the key keeps its first answer")
+        again = create(key, **former)
+        self.assertEqual((again.id, again.url), (session.id, session.url))
+        self.assertEqual(submit(again, "succeeded"), (303, f"{BASE}/p/x"), "it is still payable")
+        self.assertEqual(CLIENT.v1.checkout.sessions.retrieve(session.id).payment_status, "paid")
+        key = uuid.uuid4().hex
+        create(key, **former)
+        closed = CLIENT.v1.checkout.sessions.expire(create(key, **former).id)
+        self.assertEqual(closed.status, "expired", "and closable")
 
     def test_a_refusal_of_the_parameters_is_not_kept_and_one_of_the_work_is(self):
         key = uuid.uuid4().hex

@@ -117,6 +117,23 @@ def answers():
         sessions.append(made["id"])
         yield from session(made)
 
+    made = create(**WHOLE)
+    press(made, "succeeded")
+    press(made, "opened", "dispute")
+    official.request("POST", official.BASE, "/stripe/payouts")
+    for kind, name, expand in (
+        ("Charge", "charges", "data.balance_transaction"),
+        ("Refund", "refunds", "data.charge"),
+        ("Dispute", "disputes", "data.charge"),
+        ("Payout", "payouts", "data.destination"),
+        ("BalanceTransaction", "balance_transactions", "data.source"),
+    ):
+        listed = call("GET", f"/{name}", limit=100, **{"expand[0]": expand, "created[gte]": 1})
+        assert listed["data"], name
+        yield f"Stripe.ApiList<Stripe.{kind}>", {**listed, "data": []}
+        for element in listed["data"]:
+            yield f"Stripe.{kind}", element
+
     def webhooks():
         # A session's last event comes after all of its others.
         kinds = {event.type for event in WEBHOOKS.events}
@@ -130,6 +147,7 @@ def answers():
 
 #: Every kind of webhook that the stand-in sends.
 KINDS = {
+    "charge.dispute.created",
     "charge.failed",
     "charge.pending",
     "charge.refunded",

@@ -34,6 +34,7 @@ SECRETS = {
     "link-click": ["StripeSecretKeyArn"],
     "expire": ["StripeSecretKeyArn"],
     "refund": ["StripeSecretKeyArn"],
+    "reconcile": ["StripeSecretKeyArn"],
     # The function may read only the secret of its configured channel. Each secret has its own variable.
     "notify": ["ChannelWebhookSecretArn", "ClickatellApiKeySecretArn", "WhatsAppAccessTokenSecretArn"],
     "delivery-report": ["ChannelWebhookSecretArn", "ClickatellApiKeySecretArn", "WhatsAppAppSecretArn"],

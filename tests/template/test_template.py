@@ -40,6 +40,8 @@ BREACHES = {
               Filters:
                 - Pattern: >-
                     {"eventName": ["INSERT", "MODIFY"], "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "REQ#"}]}}}}
+                - Pattern: >-
+                    {"eventName": ["INSERT"], "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "DIFFERENCE#"}]}}}}
 """,
             "",
         ),

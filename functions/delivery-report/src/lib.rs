@@ -1,15 +1,16 @@
 //! Records a channel's reports that a link which it had accepted did not reach the customer. A report arrives over
 //! HTTP, by `POST /delivery-reports/{channel}`, or as a notification within the AWS account.
 
-use adapters::{ChannelName, ConfiguredReports, DynamoDbStore, ReportedOutcome};
+use adapters::{ChannelName, ConfiguredReports, DynamoDbStore, ReportedOutcome, UnknownPart};
 use domain::use_cases::UseCaseError;
 use domain::use_cases::notify::{DeliveryReportOutcome, record_delivery_report};
 use domain::{DeliveryReport, Doors};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response, StatusCode};
 use runtime::http_function::{body_of_at_most, json, path_parameter};
-use runtime::json::{Document, Object};
+use runtime::json::{Document, Object, Unreadable};
 use runtime::telemetry::{Metric, count};
+use runtime::webhook_error::unread;
 use runtime::{
     Body, BoxFuture, ConfigError, Environment, Function, HttpFunction, HttpHandler, InvocationError, Problem, Request,
     RequestExt as _,
@@ -82,8 +83,8 @@ impl HttpHandler for Reports {
             let detail = "The body does not have the form of the channel's reports.";
             error.into_problem(Metric::WebhookRefused, unreadable, detail)
         })?;
-        for report in reports {
-            self.record(report).await?;
+        for outcome in reports {
+            self.record(outcome).await?;
         }
         Ok(json(StatusCode::OK, &json!({})))
     }
@@ -96,21 +97,17 @@ impl HttpHandler for Reports {
 impl Reports {
     /// Returns the problem of a report whose body is not read, and counts it if it is correctly signed.
     async fn unread(&self, request: &Request, problem: Problem) -> Problem {
-        let (bytes, code) = (request.body().len(), problem.code());
+        let bytes = request.body().len();
         if !self.channel.are_signed() {
-            tracing::info!(bytes, code, "report rejected: its body is not read");
+            tracing::info!(
+                bytes,
+                code = problem.code(),
+                "webhook rejected: its body is not read, and nobody signed it"
+            );
             return problem;
         }
-        match self.channel.read(request.headers(), request.body(), self.doors.now()).await {
-            Err(error) if error.is_unverified() => {
-                tracing::info!(bytes, code, "report rejected: its body is not read, and its signature is not valid");
-            }
-            Ok(_) | Err(_) => {
-                count(Metric::WebhookUnreadable);
-                tracing::error!(bytes, code, "report rejected: it is correctly signed, but its body is not read");
-            }
-        }
-        problem
+        let verified = self.channel.read(request.headers(), request.body(), self.doors.now()).await;
+        unread(verified, problem, bytes, Metric::WebhookUnreadable)
     }
 
     /// Answers Meta's challenge. The answer proves that the webhook URL configured at Meta is ours
@@ -127,29 +124,46 @@ impl Reports {
         Ok(response)
     }
 
-    /// Records the links that did not reach the customer, as reported by notifications within the AWS account.
+    /// Records the links that did not reach the customer, as reported by notifications within the AWS account. One that
+    /// cannot be read or recorded does not cost the others. One that cannot be read would fail every retry, so it is
+    /// counted and left out.
     ///
     /// # Errors
-    /// The first notification that is unreadable or could not be recorded.
+    /// The first notification that could not be recorded.
     async fn record_notifications(&self, notifications: &[&RawValue]) -> Result<(), InvocationError> {
+        let mut recorded = Ok(());
         for notification in notifications {
-            let message = Object::of(notification).and_then(|notification| notification.object("Sns"));
-            let message: String =
-                message.unwrap_or_default().required("Message").map_err(|error| InvocationError::unreadable(&error))?;
-            match self.channel.read_notification(&message).map_err(|error| InvocationError::event(&error))? {
-                ReportedOutcome::Failed(report) => self.record(report).await.map_err(InvocationError::work)?,
-                ReportedOutcome::NotFailed => {}
-                ReportedOutcome::Unknown { event_type } => {
+            match self.read_notification(notification) {
+                Ok(Some(outcome)) => recorded = recorded.and(self.record(outcome).await),
+                Ok(None) => {}
+                Err(error) => {
                     count(Metric::DeliveryReportUnknown);
-                    tracing::warn!(event_type, "delivery report ignored: unknown type");
+                    tracing::error!(%error, "delivery report left out: it cannot be read");
                 }
             }
         }
-        Ok(())
+        recorded.map_err(InvocationError::work)
+    }
+
+    fn read_notification(&self, notification: &RawValue) -> Result<Option<ReportedOutcome>, Unreadable> {
+        let message = Object::of(notification).and_then(|notification| notification.object("Sns"));
+        self.channel.read_notification(&message.unwrap_or_default().required::<String>("Message")?)
+    }
+
+    /// Records a link that did not arrive, and counts what this version does not know.
+    async fn record(&self, outcome: ReportedOutcome) -> Result<(), UseCaseError> {
+        match outcome {
+            ReportedOutcome::Failed(report) => self.record_failure(report).await,
+            ReportedOutcome::Unknown(UnknownPart { part, value }) => {
+                count(Metric::DeliveryReportUnknown);
+                tracing::error!(part, value, "part of a delivery report left out: this version does not know it");
+                Ok(())
+            }
+        }
     }
 
     /// Records one report, logs the outcome, and counts a failed delivery.
-    async fn record(&self, report: DeliveryReport) -> Result<(), UseCaseError> {
+    async fn record_failure(&self, report: DeliveryReport) -> Result<(), UseCaseError> {
         let (id, reason) = (report.id, report.reason.code());
         match record_delivery_report(&self.store, &self.doors, report).await? {
             DeliveryReportOutcome::Applied(_) => {

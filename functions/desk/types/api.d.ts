@@ -40,6 +40,8 @@ export interface PaymentRequest {
   /** Every change, oldest first. */
   history: HistoryEntry[];
   payment: Payment | null;
+  /** Whether the customer may still pay, although the request has expired. Absent if not. */
+  payment_page_may_be_open?: true;
 }
 
 /** The body of `POST /payment-requests`. */

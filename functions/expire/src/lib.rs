@@ -1,5 +1,5 @@
-//! Expires payment requests within about a second of their deadline, and asks the provider about those that wait for its
-//! word.
+//! Expires payment requests within about a second of their deadline, and asks the provider about those that wait for
+//! its word.
 //!
 //! Two events invoke it: a scheduled rule once a minute, and the table's stream when time to live has removed a link.
 //! Either alone is enough. Neither decides that a request has expired: the condition of the write does.
@@ -104,9 +104,9 @@ impl Expire {
         Ok(self.store.keep_link(&request.token, id, kept_until).await?)
     }
 
-    /// Settles one request if something is due for it, as soon as a permit is free. Returns the outcome, which is logged
-    /// already; none for a request that cannot be read: it is left as it is, because it would fail every run, and block
-    /// the stream. The store has counted it.
+    /// Settles one request if something is due for it, as soon as a permit is free. Returns the outcome, which is
+    /// logged already; none for a request that cannot be read. That is no failure: it would fail every run, and block the
+    /// stream. Its write is made all the same if it only has to expire. The store has counted it.
     async fn settle(&self, id: PaymentRequestId, gates: &Gates) -> Result<Option<Settled>, UseCaseError> {
         match self.settle_readable(id, gates).await {
             Err(error) if error.is_unreadable_item() => {
@@ -171,7 +171,7 @@ fn removed_link(record: &StreamRecord) -> Option<PaymentRequestId> {
             target_of_link(record.old_image.clone()).map_err(RecordError::from)
         }
         ItemKind::Unreadable => Err(RecordError::Form),
-        ItemKind::Request | ItemKind::Link | ItemKind::Other => return None,
+        ItemKind::Request | ItemKind::Link | ItemKind::Difference | ItemKind::Other => return None,
     };
     target
         .inspect_err(|error| {
@@ -196,9 +196,7 @@ fn log_outcome(id: PaymentRequestId, settled: &Settled) {
         Settled::NotDue => {}
         Settled::Waiting(_, waiting) => log_waiting(id, *waiting),
         Settled::Postponed(_, error) => {
-            if matches!(error, ProviderError::Unreadable(_)) {
-                count(Metric::ProviderValueUnknown);
-            }
+            count_if_unreadable(error);
             tracing::warn!(%id, cause = chain(error), "request not settled: the provider is asked again");
         }
         Settled::Mismatched(_) => {
@@ -206,6 +204,7 @@ fn log_outcome(id: PaymentRequestId, settled: &Settled) {
             tracing::error!(%id, "payment not recorded: the provider reports another amount than was asked for");
         }
         Settled::ExpiredUnconfirmed(_, error) => {
+            count_if_unreadable(error);
             count(Metric::ExpiredUnconfirmed);
             tracing::error!(%id, cause = chain(error), "request expired without the provider's confirmation");
         }
@@ -225,5 +224,12 @@ fn log_waiting(id: PaymentRequestId, waiting: Waiting) {
             count(Metric::ProviderValueUnknown);
             tracing::error!(%id, "refund has an unknown status: the provider is asked again");
         }
+    }
+}
+
+/// Counts an answer of the provider that this version does not know.
+fn count_if_unreadable(error: &ProviderError) {
+    if matches!(error, ProviderError::Unreadable(_)) {
+        count(Metric::ProviderValueUnknown);
     }
 }

@@ -7,7 +7,7 @@ use domain::use_cases::UseCaseError;
 use domain::{Status, Timestamp};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use runtime::telemetry::{Metric, chain, gauge};
+use runtime::telemetry::{Metric, add, chain};
 use std::collections::HashSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -71,7 +71,7 @@ impl Expire {
         match self.store.waiting().await {
             Ok(waiting) => {
                 for (status, requests) in waiting {
-                    gauge(waiting_metric(status), requests);
+                    add(waiting_metric(status), requests);
                 }
             }
             Err(error) => tracing::error!(cause = chain(&error), "waiting requests not counted"),

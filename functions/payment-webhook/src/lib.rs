@@ -8,6 +8,7 @@ use http::{Response, StatusCode};
 use runtime::http_function::{body_of_at_most, json, path_parameter};
 use runtime::telemetry::{Metric, count, word};
 use runtime::webhook::WEBHOOK_AT_MOST;
+use runtime::webhook_error::unread;
 use runtime::{Body, ConfigError, Environment, Function, HttpFunction, HttpHandler, Problem, Request};
 use serde_json::json;
 
@@ -41,7 +42,11 @@ impl HttpHandler for PaymentWebhook {
         }
         let body = match body_of_at_most(&request, WEBHOOK_AT_MOST) {
             Ok(body) => body,
-            Err(problem) => return Err(self.unread(&request, problem).await),
+            Err(problem) => {
+                let (all, now) = (request.body(), self.doors.now());
+                let verified = self.webhooks.read(request.headers(), all, now).await;
+                return Err(unread(verified, problem, all.len(), Metric::WebhookUnreadable));
+            }
         };
         match self.webhooks.read(request.headers(), body, self.doors.now()).await {
             Ok(WebhookEvent::Report(event)) => {
@@ -101,24 +106,6 @@ impl HttpHandler for PaymentWebhook {
 
     async fn warm(&self) {
         self.store.warm().await;
-    }
-}
-
-impl PaymentWebhook {
-    /// Returns the problem of a webhook whose body is not read. If the webhook is correctly signed, the provider has
-    /// something to say that will not be known, which an operator has to see. Anybody can send an unsigned one.
-    async fn unread(&self, request: &Request, problem: Problem) -> Problem {
-        let (bytes, code) = (request.body().len(), problem.code());
-        match self.webhooks.read(request.headers(), request.body(), self.doors.now()).await {
-            Err(error) if error.is_unverified() => {
-                tracing::info!(bytes, code, "webhook rejected: its body is not read, and its signature is not valid");
-            }
-            Ok(_) | Err(_) => {
-                count(Metric::WebhookUnreadable);
-                tracing::error!(bytes, code, "webhook rejected: it is correctly signed, but its body is not read");
-            }
-        }
-        problem
     }
 }
 

@@ -1,8 +1,8 @@
-//! The table's stream → the event bus: publishes every change of a payment request as an event. The stream is the
-//! outbox.
+//! The table's stream → the event bus: publishes every change of a payment request as an event, and every difference
+//! that a reconciliation found. The stream is the outbox.
 
 use adapters::EventBus;
-use adapters::dynamodb::stream::{ItemKind, RecordError, StreamRecord, records, request_of_image};
+use adapters::dynamodb::stream::{ItemKind, RecordError, StreamRecord, difference_of_image, records, request_of_image};
 use adapters::eventbridge::{ENTRIES_PER_CALL, Entry, EntryError};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use domain::{Doors, PaymentRequestEvent};
@@ -34,8 +34,8 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
     }))
 }
 
-/// An entry not yet put on the bus. `subject` is the request, whose events must stay in order. `sequence_number` is
-/// the stream record from which to retry if the entry fails.
+/// An entry not yet put on the bus. `subject` is the request, whose events must stay in order, or the difference.
+/// `sequence_number` is the stream record from which to retry if the entry fails.
 struct Pending {
     subject: String,
     sequence_number: String,
@@ -123,19 +123,15 @@ impl Publish {
         }
     }
 
-    /// Returns the entries for the history entries that a record added to its request. For an unreadable record,
-    /// returns one entry for the dead-letter queue.
+    /// Returns the entries for what a record added. For an unreadable record, returns one entry for the dead-letter
+    /// queue.
     fn events(&self, record: StreamRecord) -> Vec<Pending> {
         let sequence_number = record.sequence_number.clone();
         let (event_source_arn, keys) = (record.event_source_arn.clone(), record.request_keys());
         match self.published(record) {
-            Ok(events) => events
+            Ok(published) => published
                 .into_iter()
-                .map(|event| Pending {
-                    subject: event.id.to_string(),
-                    sequence_number: sequence_number.clone(),
-                    entry: Entry::from(&event),
-                })
+                .map(|(subject, entry)| Pending { subject, sequence_number: sequence_number.clone(), entry })
                 .collect(),
             // A retry cannot help: the record stays unreadable. It must neither block the shard nor be lost, so the bus
             // sends an entry that identifies it to the dead-letter queue.
@@ -159,20 +155,26 @@ impl Publish {
         }
     }
 
-    /// Returns the events of the history entries that a record added to its request.
+    /// Returns the events of the history entries that a record added to its request, or that of a new difference. Each
+    /// comes with its subject.
     ///
     /// # Errors
     /// The record cannot be read.
-    fn published(&self, record: StreamRecord) -> Result<Vec<PaymentRequestEvent>, RecordError> {
+    fn published(&self, record: StreamRecord) -> Result<Vec<(String, Entry)>, RecordError> {
         match record.kind() {
             ItemKind::Unreadable => return Err(RecordError::Form),
             // A link's item has no event of its own, because the request's event contains the link. A removal has none.
             ItemKind::Link | ItemKind::Other => return Ok(Vec::new()),
-            ItemKind::Request if record.removed => return Ok(Vec::new()),
+            ItemKind::Request | ItemKind::Difference if record.removed => return Ok(Vec::new()),
+            ItemKind::Difference => {
+                let event = difference_of_image(record.new_image)?.event();
+                return Ok(vec![(event.event_id.clone(), Entry::from(&event))]);
+            }
             ItemKind::Request => {}
         }
         let new = request_of_image(record.new_image)?.ok_or(RecordError::Form)?;
         let seen = request_of_image(record.old_image)?.map_or(0, |request| request.version());
-        Ok(PaymentRequestEvent::of_history(&new, seen, &self.public_base_url).collect())
+        let events = PaymentRequestEvent::of_history(&new, seen, &self.public_base_url);
+        Ok(events.map(|event| (event.id.to_string(), Entry::from(&event))).collect())
     }
 }

@@ -2,6 +2,8 @@
 
 use adapters::{ConfiguredProvider, DynamoDbStore};
 use domain::Doors;
+use domain::ports::ProviderError;
+use domain::use_cases::UseCaseError;
 use domain::use_cases::refund::{Refunded, refund};
 use runtime::bus_event::notice;
 use runtime::telemetry::{Metric, count, duration};
@@ -31,7 +33,12 @@ impl Function for Refund {
             let event = notice(event)?;
             duration(Metric::RefundAge, self.doors.now().saturating_duration_since(event.occurred_at));
             // After an error Lambda retries the event, and finally moves it to the dead-letter queue for a person.
-            match refund(&self.store, &self.provider, &self.doors, event.id).await.map_err(InvocationError::work)? {
+            let refunded = refund(&self.store, &self.provider, &self.doors, event.id).await.inspect_err(|error| {
+                if matches!(error, UseCaseError::Provider(ProviderError::Unreadable(_))) {
+                    count(Metric::ProviderValueUnknown);
+                }
+            });
+            match refunded.map_err(InvocationError::work)? {
                 Refunded::Done(request) => tracing::info!(id = %request.id, "late money refunded"),
                 Refunded::UnderWay(request) => {
                     tracing::info!(id = %request.id, "refund accepted; the provider reports when it is done");

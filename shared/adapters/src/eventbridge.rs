@@ -6,6 +6,7 @@ use aws_sdk_eventbridge::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_eventbridge::primitives::DateTime;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use domain::difference::DifferenceEvent;
 use domain::event::SOURCE;
 use domain::ports::Cause;
 use domain::{PaymentRequestEvent, Timestamp};
@@ -39,6 +40,18 @@ impl From<&PaymentRequestEvent> for Entry {
         Self {
             source: SOURCE,
             detail_type: event.detail_type().as_str(),
+            time: event.occurred_at,
+            // The event consists of texts, numbers and maps with text keys, so serialization cannot fail.
+            detail: serde_json::to_string(event).unwrap_or_default(),
+        }
+    }
+}
+
+impl From<&DifferenceEvent> for Entry {
+    fn from(event: &DifferenceEvent) -> Self {
+        Self {
+            source: SOURCE,
+            detail_type: DifferenceEvent::DETAIL_TYPE.as_str(),
             time: event.occurred_at,
             // The event consists of texts, numbers and maps with text keys, so serialization cannot fail.
             detail: serde_json::to_string(event).unwrap_or_default(),

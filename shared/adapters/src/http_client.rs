@@ -21,8 +21,8 @@ use std::time::Duration;
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(2_500);
 /// The timeout of one call: below every function's own timeout, with room for the writes around it.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
-/// The maximum size of a response in bytes. No called system sends more than a page, so a larger response comes from
-/// another one.
+/// The maximum size of a response in bytes, unless a call sets another one. No called system sends more than a page, so
+/// a larger response comes from another one.
 const RESPONSE_AT_MOST: usize = 64 * 1024;
 
 /// An HTTP client with its connections.
@@ -71,7 +71,13 @@ impl HttpClient {
             .method(method)
             .uri(url)
             .header(USER_AGENT, concat!("chat2pay/", env!("CARGO_PKG_VERSION")));
-        HttpRequest { connector: self.connector.clone(), request, body: Ok(Vec::new()), timeout: CALL_TIMEOUT }
+        HttpRequest {
+            connector: self.connector.clone(),
+            request,
+            body: Ok(Vec::new()),
+            timeout: CALL_TIMEOUT,
+            at_most: RESPONSE_AT_MOST,
+        }
     }
 }
 
@@ -81,12 +87,18 @@ pub(crate) struct HttpRequest {
     request: http::request::Builder,
     body: Result<Vec<u8>, Cause>,
     timeout: Duration,
+    at_most: usize,
 }
 
 impl HttpRequest {
     /// Sets the timeout of the whole exchange, including the response's body.
     pub(crate) fn timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
+    }
+
+    /// Sets the maximum size of the response, in bytes.
+    pub(crate) fn response_at_most(self, at_most: usize) -> Self {
+        Self { at_most, ..self }
     }
 
     pub(crate) fn header(self, name: impl AsRef<str>, value: &str) -> Self {
@@ -146,7 +158,7 @@ impl HttpRequest {
             let response = response.try_into_http1x().map_err(|error| HttpError::Unreadable(error.into()))?;
             let (parts, body) = response.into_parts();
             // The bytes are counted as they arrive, because a `Content-Length` may be missing or wrong.
-            match Limited::new(body, RESPONSE_AT_MOST).collect().await {
+            match Limited::new(body, self.at_most).collect().await {
                 Ok(body) => {
                     Ok(HttpResponse { status: parts.status, headers: parts.headers, body: body.to_bytes().to_vec() })
                 }
@@ -161,19 +173,12 @@ impl HttpRequest {
 
     /// Sends the request and returns the body of a successful response.
     pub(crate) async fn send(self) -> Result<Vec<u8>, HttpError> {
-        let HttpResponse { status, body, .. } = self.exchange().await?;
-        if status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429) {
-            return Err(HttpError::Unavailable(format!("it answered {status}").into()));
-        }
-        if !status.is_success() {
-            return Err(HttpError::Refused(format!("it answered {status}").into()));
-        }
-        Ok(body)
+        self.exchange().await?.success()
     }
 
     /// Sends the request and parses the JSON of a successful response.
     pub(crate) async fn send_for_json<T: FromObject>(self) -> Result<T, HttpError> {
-        read(&self.send().await?).map_err(|error| HttpError::Unreadable(error.into()))
+        self.exchange().await?.json()
     }
 }
 
@@ -194,6 +199,25 @@ pub(crate) struct HttpResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
+}
+
+impl HttpResponse {
+    /// Returns the body of a successful response.
+    pub(crate) fn success(self) -> Result<Vec<u8>, HttpError> {
+        let Self { status, body, .. } = self;
+        if status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429) {
+            return Err(HttpError::Unavailable(format!("it answered {status}").into()));
+        }
+        if !status.is_success() {
+            return Err(HttpError::Refused(format!("it answered {status}").into()));
+        }
+        Ok(body)
+    }
+
+    /// Parses the JSON of a successful response.
+    pub(crate) fn json<T: FromObject>(self) -> Result<T, HttpError> {
+        read(&self.success()?).map_err(|error| HttpError::Unreadable(error.into()))
+    }
 }
 
 /// Returns whether an error means that no connection was opened, so that nothing was sent.

@@ -12,7 +12,7 @@ pub mod provider;
 mod retry;
 pub mod secrets;
 
-pub use channel::{ChannelName, ConfiguredChannel, ConfiguredReports, ReportedOutcome};
+pub use channel::{ChannelName, ConfiguredChannel, ConfiguredReports, ReportedOutcome, UnknownPart};
 pub use dynamodb::DynamoDbStore;
 pub use eventbridge::EventBus;
 pub use provider::{ConfiguredProvider, ConfiguredWebhooks, ProviderName};

@@ -22,6 +22,8 @@ pub enum DetailType {
     PaymentAttemptFailed,
     /// A link that did not reach the customer.
     PaymentLinkDeliveryFailed,
+    /// A difference between what the provider knows and what is stored here.
+    ReconciliationDifferenceFound,
 }
 
 impl DetailType {
@@ -32,6 +34,7 @@ impl DetailType {
             Self::PaymentRequestStatusChanged => "PaymentRequestStatusChanged",
             Self::PaymentAttemptFailed => "PaymentAttemptFailed",
             Self::PaymentLinkDeliveryFailed => "PaymentLinkDeliveryFailed",
+            Self::ReconciliationDifferenceFound => "ReconciliationDifferenceFound",
         }
     }
 }

@@ -7,6 +7,7 @@
 pub mod country;
 pub mod currency;
 pub mod delivery;
+pub mod difference;
 pub mod doors;
 pub mod event;
 pub mod fact;
@@ -33,6 +34,7 @@ pub mod use_cases;
 pub use country::AllowedCountries;
 pub use currency::Currency;
 pub use delivery::{DeliveryFailure, DeliveryReport};
+pub use difference::{Difference, DifferenceKind};
 pub use doors::{Doors, NoRandomness, Randomness, SystemRandomness};
 pub use event::PaymentRequestEvent;
 pub use fact::Fact;

@@ -108,8 +108,8 @@ pub struct PaymentRequest {
     pub operations: BTreeSet<OperationId>,
     /// The stored facts. Look a fact up by [`Self::has_fact`].
     pub facts: BTreeSet<Fact>,
-    /// The checkout at the provider, if the request itself has it: a look that settled nothing keeps it here. Until then
-    /// the link has it ([`crate::ports::Links`]).
+    /// The checkout at the provider, if the request itself has it: a look that settled nothing keeps it here. Until
+    /// then the link has it ([`crate::ports::Links`]).
     pub checkout: Option<CheckoutId>,
     /// The payment whose money is or was in flight, with the customer's time.
     pub in_flight: Option<Payment>,
@@ -219,9 +219,22 @@ impl PaymentRequest {
         }
     }
 
-    /// Returns when the provider is asked again after a look at `now` that settled nothing: after as long as the request
-    /// has waited already, at least [`FIRST_LOOK`] and at most [`LONGEST_LOOK`]. A request that has not ended yet is
-    /// looked at more often: its agent and its customer are waiting.
+    /// Returns whether the request has expired while the customer may still pay on a page that is already open: its
+    /// provider cannot close it, or has not confirmed that it is closed. Such a payment is refunded.
+    #[must_use]
+    pub fn payment_page_may_be_open(&self) -> bool {
+        self.status == Status::Expired && self.due_at.is_some()
+    }
+
+    /// Returns whether a report says that money has arrived, without saying whether the customer was in time.
+    #[must_use]
+    pub fn money_has_arrived(&self) -> bool {
+        self.payment.is_none() && self.facts.iter().any(|fact| matches!(fact, Fact::PaymentArrived(_)))
+    }
+
+    /// Returns when the provider is asked again after a look at `now` that settled nothing: after as long as the
+    /// request has waited already, at least [`FIRST_LOOK`] and at most [`LONGEST_LOOK`]. A request that has not ended
+    /// yet is looked at more often: its agent and its customer are waiting.
     #[must_use]
     pub fn next_look(&self, now: Timestamp) -> Timestamp {
         if self.status == Status::Clicked {

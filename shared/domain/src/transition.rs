@@ -38,8 +38,11 @@ pub enum Command {
     },
     /// The provider reports that money has arrived.
     Pay {
-        /// The payment.
+        /// The payment. Its time is the latest at which the customer can have done their part.
         payment: Payment,
+        /// The earliest such time; the same if the provider says exactly when it was. The command changes nothing while
+        /// the deadline lies between the two, where it matters.
+        earliest: Timestamp,
         /// The amount and its currency. They must equal those of the request, otherwise the command changes nothing.
         money: Money,
     },
@@ -112,7 +115,7 @@ impl Command {
     #[must_use]
     pub const fn payment(&self) -> Option<(&Payment, Money)> {
         match self {
-            Self::Process { payment, money } | Self::Pay { payment, money } => Some((payment, *money)),
+            Self::Process { payment, money } | Self::Pay { payment, money, .. } => Some((payment, *money)),
             _ => None,
         }
     }
@@ -131,8 +134,9 @@ impl CheckoutClosed {
         Self { is_certain: true }
     }
 
-    /// Builds the proof from the provider's word that nothing is paid, where the provider cannot close a checkout.
-    pub(crate) const fn still_payable() -> Self {
+    /// Builds the proof from the provider's word that nothing was paid in time, where money may still come: the
+    /// provider cannot close the checkout, or the customer paid too late and the money is in flight.
+    pub(crate) const fn open_ended() -> Self {
         Self { is_certain: false }
     }
 
@@ -176,7 +180,7 @@ pub enum Guard {
     DeadlinePassed,
     /// The provider's time of the payment is not after the deadline.
     PaidInTime,
-    /// The provider's time of the payment is after the deadline.
+    /// The provider's time of the payment is after the deadline, even if it was as early as it can have been.
     PaidLate,
     /// The provider has not reported this payment as failed ([`Fact::PaymentFailed`]). Its reports come in any order,
     /// and a request that waits for a failed payment would never end.
@@ -285,7 +289,7 @@ impl Guard {
             Self::BeforeDeadline => !request.is_overdue(change.at),
             Self::DeadlinePassed => request.is_overdue(change.at),
             Self::PaidInTime => change.paid_at().is_some_and(|paid_at| paid_at <= request.deadline),
-            Self::PaidLate => change.paid_at().is_some_and(|paid_at| paid_at > request.deadline),
+            Self::PaidLate => change.paid_not_before().is_some_and(|earliest| earliest > request.deadline),
             Self::NotFailed => change.failure().is_some_and(|failure| !request.has_fact(&failure)),
             Self::RoomForAttempt => request.version() < usize::from(ATTEMPTS_END_AT),
         }
@@ -297,6 +301,15 @@ impl Change {
     #[must_use]
     pub fn paid_at(&self) -> Option<Timestamp> {
         self.command.payment().map(|(payment, _)| payment.paid_at)
+    }
+
+    /// Returns the earliest time at which the customer can have paid; `None` if the command is not about a payment.
+    #[must_use]
+    pub fn paid_not_before(&self) -> Option<Timestamp> {
+        match &self.command {
+            Command::Pay { earliest, .. } => Some(*earliest),
+            _ => self.paid_at(),
+        }
     }
 
     /// Returns the fact that is recorded once the command's payment has failed; `None` if the command is not about a
@@ -466,7 +479,7 @@ mod tests {
             On::ExpireUnclicked => Command::ExpireUnclicked,
             On::ExpireUnpaid => Command::ExpireUnpaid(CheckoutClosed::confirmed()),
             On::Process => Command::Process { payment, money: money(25_000, "ZAR") },
-            On::Pay => Command::Pay { payment, money: money(25_000, "ZAR") },
+            On::Pay => Command::Pay { earliest: payment.paid_at, payment, money: money(25_000, "ZAR") },
             On::FailPayment => Command::FailPayment { provider: "sandbox".into(), reference: "p".into() },
             On::RecordFailedAttempt => Command::RecordFailedAttempt { reason: None },
             On::CompleteRefund => Command::CompleteRefund,

@@ -6,8 +6,10 @@ use crate::telemetry::{self, chain, redacted};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::value::RawValue;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::process::ExitCode;
+use std::task::Poll;
 
 /// A boxed future, as [`Function::invoke`] returns it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -38,6 +40,9 @@ pub enum InvocationError {
     /// The function's response could not be serialized as JSON. The text quotes nothing of it.
     #[error("the response could not be serialized as JSON: {0}")]
     Answer(String),
+    /// The function panicked. The log says where; the panic's text, which may show a customer's data, is nowhere.
+    #[error("the function panicked")]
+    Panicked,
     /// The function read the event, and failed to process it.
     #[error("{0}")]
     Work(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -71,6 +76,7 @@ impl InvocationError {
         match self {
             Self::Event(_) => "UnreadableEvent",
             Self::Answer(_) => "UnwritableAnswer",
+            Self::Panicked => "Panicked",
             Self::Work(_) => "WorkFailed",
         }
     }
@@ -93,7 +99,7 @@ pub async fn run(make: impl FnOnce(&Environment) -> Result<Box<dyn Function>, Co
     function.warm().await;
     let function = &function;
     let ended = lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
-        match function.invoke(event.payload.get()).await {
+        match caught(|| function.invoke(event.payload.get())).await {
             Ok(answer) => RawValue::from_string(answer).map_err(|error| InvocationError::answer(&error)),
             Err(error) => Err(error),
         }
@@ -105,5 +111,40 @@ pub async fn run(make: impl FnOnce(&Environment) -> Result<Box<dyn Function>, Co
             tracing::error!(error = chain(error.as_ref()), "connection to the runtime API lost");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Runs an invocation, and turns a panic into an error. The Lambda runtime would log the panic's text and return it.
+async fn caught<'a>(
+    invoke: impl FnOnce() -> BoxFuture<'a, Result<String, InvocationError>>,
+) -> Result<String, InvocationError> {
+    // Nothing of a function's state is half changed after a panic: it holds clients and caches alone.
+    let mut invocation = catch_unwind(AssertUnwindSafe(invoke)).map_err(|_| InvocationError::Panicked)?;
+    std::future::poll_fn(|context| {
+        catch_unwind(AssertUnwindSafe(|| invocation.as_mut().poll(context)))
+            .unwrap_or(Poll::Ready(Err(InvocationError::Panicked)))
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_without_its_text() {
+        let text = "+27831234567";
+        let at_once = caught(|| panic!("no {text}")).await;
+        let later = caught(|| {
+            Box::pin(async move {
+                std::future::ready(()).await;
+                panic!("no {text}")
+            })
+        })
+        .await;
+        for error in [at_once.unwrap_err(), later.unwrap_err()] {
+            assert_eq!(format!("{error} {error:?} {}", error.kind()), "the function panicked Panicked Panicked");
+        }
+        assert_eq!(caught(|| Box::pin(async { Ok("null".to_owned()) })).await.unwrap(), "null");
     }
 }

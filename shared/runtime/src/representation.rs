@@ -24,6 +24,9 @@ pub struct Representation<'a> {
     updated_at: Timestamp,
     history: Vec<Entry<'a>>,
     payment: Option<&'a Payment>,
+    /// Present only when it is true.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    payment_page_may_be_open: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -66,5 +69,6 @@ pub fn representation<'a>(request: &'a PaymentRequest, now: Timestamp, public_ba
         updated_at: request.updated_at(),
         history: history.collect(),
         payment: request.payment.as_ref(),
+        payment_page_may_be_open: request.payment_page_may_be_open(),
     }
 }

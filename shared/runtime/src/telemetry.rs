@@ -15,7 +15,7 @@ use tracing::{Level, Subscriber};
 ///
 /// All other crates are logged at `INFO` at most, whatever is asked for. At `DEBUG` and `TRACE`, the Lambda runtime,
 /// the AWS SDK and the HTTP client log whole events, requests and responses, with phone numbers, tokens and keys.
-pub const OWN_CRATES: [&str; 14] = [
+pub const OWN_CRATES: [&str; 15] = [
     "adapters",
     "cancel",
     "create",
@@ -28,6 +28,7 @@ pub const OWN_CRATES: [&str; 14] = [
     "payment_webhook",
     "publish",
     "query",
+    "reconcile",
     "refund",
     "runtime",
 ];
@@ -74,18 +75,17 @@ fn is_own(target: &str) -> bool {
     OWN_CRATES.contains(&target.split("::").next().unwrap_or_default())
 }
 
-/// Sets up the process's log, by [`LogSettings`] and on standard output. Panics are logged without their text.
+/// Sets up the process's log, by [`LogSettings`] and on standard output. Panics are logged by their place alone.
 pub fn init() {
     let settings = LogSettings::new(|name| std::env::var(name).ok());
     settings.subscriber(std::io::stdout).init();
     std::panic::set_hook(Box::new(log_panic));
 }
 
-/// Logs where a panic happened. Its text is logged only if it is a literal: a composed one may show a customer's data.
+/// Logs where a panic happened, and never its text, which may show a customer's data.
 fn log_panic(panic: &PanicHookInfo<'_>) {
-    let location = panic.location().map(ToString::to_string);
-    let text = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(a composed text)");
-    tracing::error!(location, text, "panicked");
+    let (file, line) = panic.location().map(|location| (location.file(), location.line())).unzip();
+    tracing::error!(file, line, "panicked");
 }
 
 /// A metric that an operator watches.
@@ -101,7 +101,7 @@ pub enum Metric {
     WebhookOtherMode,
     /// A webhook rejected because its signature is invalid.
     WebhookRefused,
-    /// A correctly signed webhook that was rejected because it is too large or cannot be read.
+    /// A correctly signed webhook that was rejected because it is too large, cannot be read, or has an unknown value.
     WebhookUnreadable,
     /// A value in a provider's report or response that this version does not know. It counts as "not yet".
     ProviderValueUnknown,
@@ -113,7 +113,7 @@ pub enum Metric {
     DeliveryFailed,
     /// A stored item that this version cannot read.
     StoredItemUnreadable,
-    /// A channel's report on a link, of a type that this version does not know.
+    /// A channel's report, or a part of one, that was left out because this version does not know or cannot read it.
     DeliveryReportUnknown,
     /// A stream record that can never be turned into an event.
     DeadLetter,
@@ -143,6 +143,12 @@ pub enum Metric {
     RefundFailed,
     /// Money of a request that was returned although no refund was due: a person sent it.
     RefundNotDue,
+    /// A difference between what the provider knows and what is stored here.
+    ReconciliationDifference,
+    /// A reconciliation that stopped before it had compared everything.
+    ReconciliationStopped,
+    /// Payments that a reconciliation compared.
+    PaymentsReconciled,
 }
 
 impl Metric {
@@ -173,6 +179,9 @@ impl Metric {
             Self::ProviderRefused => "ProviderRefused",
             Self::RefundFailed => "RefundFailed",
             Self::RefundNotDue => "RefundNotDue",
+            Self::ReconciliationDifference => "ReconciliationDifference",
+            Self::ReconciliationStopped => "ReconciliationStopped",
+            Self::PaymentsReconciled => "PaymentsReconciled",
         }
     }
 }
@@ -182,8 +191,8 @@ pub fn count(metric: Metric) {
     emit(metric, "Count", 1);
 }
 
-/// Records a number of things as a metric.
-pub fn gauge(metric: Metric, number: usize) {
+/// Adds a number to a metric.
+pub fn add(metric: Metric, number: usize) {
     emit(metric, "Count", u64::try_from(number).unwrap_or(u64::MAX));
 }
 

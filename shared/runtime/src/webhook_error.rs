@@ -24,18 +24,12 @@ pub enum WebhookError {
 }
 
 impl WebhookError {
-    /// Returns whether this is the error for a webhook that nobody has proved to come from its sender.
-    #[must_use]
-    pub fn is_unverified(&self) -> bool {
-        matches!(self, Self::Signature(_) | Self::Secret(_))
-    }
-
     /// Builds the HTTP problem returned to the sender; `detail` is its detail for an unparsable body.
     ///
     /// Logs what an operator has to know. Counts `rejected` for an invalid signature, and `unreadable` for a body that
-    /// cannot be read; it is `None` for a sender that does not sign, whom anybody can imitate. The caller passes the
-    /// metrics because each function's own source has to name every metric that it emits: a check compares the
-    /// template's alarms with the source.
+    /// cannot be read, or that has an unknown value where the sender needs to know of it; it is `None` for a sender
+    /// that does not sign, whom anybody can imitate. The caller passes the metrics because each function's own source
+    /// has to name every metric that it emits: a check compares the template's alarms with the source.
     #[must_use]
     pub fn into_problem(self, rejected: Metric, unreadable: Option<Metric>, detail: &'static str) -> Problem {
         match self {
@@ -54,9 +48,36 @@ impl WebhookError {
                 }
                 Problem::MalformedBody(detail)
             }
-            Self::Field(error) => Problem::ValidationFailed(vec![error]),
+            Self::Field(error) => {
+                if let Some(unreadable) = unreadable {
+                    count(unreadable);
+                }
+                tracing::error!(field = error.field, "webhook rejected: the field has an unknown value");
+                Problem::ValidationFailed(vec![error])
+            }
         }
     }
+}
+
+/// Returns the problem for a webhook of this many `bytes` whose body is not read because of `problem`.
+///
+/// `verified` is the result of reading it all the same. If it is correctly signed, its sender reports something that
+/// will not be known: that is logged as an error and counted as `unreadable`. Anybody can send an unsigned one, which
+/// is only logged. If the secret is not available, nobody knows which of the two it is, and the sender has to retry.
+#[must_use]
+pub fn unread<T>(verified: Result<T, WebhookError>, problem: Problem, bytes: usize, unreadable: Metric) -> Problem {
+    let code = problem.code();
+    match verified {
+        Err(WebhookError::Signature(_)) => {
+            tracing::info!(bytes, code, "webhook rejected: its body is not read, and its signature is not valid");
+        }
+        Err(WebhookError::Secret(error)) => return Problem::TemporarilyUnavailable(error),
+        Ok(_) | Err(WebhookError::Unreadable(_) | WebhookError::Field(_)) => {
+            count(unreadable);
+            tracing::error!(bytes, code, "webhook rejected: it is correctly signed, but its body is not read");
+        }
+    }
+    problem
 }
 
 impl From<Unreadable> for WebhookError {

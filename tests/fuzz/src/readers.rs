@@ -10,7 +10,7 @@ use domain::Doors;
 use runtime::stripe_signature::{STRIPE_SIGNATURE, SigningSecrets};
 use runtime::webhook::Secrets;
 use runtime::{ConfigError, Environment, Function, InvocationError};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::error::Error;
 
@@ -71,7 +71,7 @@ pub(crate) struct Bench {
     cloud: Cloud,
     functions: Vec<Box<dyn Function>>,
     cases: Vec<Case>,
-    /// Requests for stored items.
+    /// Requests for stored items: for the one itself, and for a list of it.
     requests: Vec<String>,
     item: Value,
     doors: Doors,
@@ -265,29 +265,54 @@ impl Bench {
                 (!["done", "event"].contains(&result)).then_some("the function failed on what it had read")
             }
             Reader::Api => (result != "event" && result >= "500").then_some("an event of the API got no answer"),
-            Reader::Items => (!["200", "404", "503"].contains(&result)).then_some("an item cost an answer"),
+            Reader::Items => {
+                let unreadable = outcome.metrics.iter().filter(|metric| *metric == "StoredItemUnreadable").count();
+                let right = match result {
+                    // Another agent's is not found, and a list shows what its filters ask for.
+                    "200, a list of 0" | "200, a list of 1" | "404, a list of 0" | "404, a list of 1" => {
+                        unreadable == 0
+                    }
+                    // The request itself is answered as unavailable, because to say that there is none would be wrong.
+                    "503, a list of 0" => unreadable == 2,
+                    "503, 503" => held(bytes).is_none(),
+                    _ => false,
+                };
+                (!right).then_some("an item that cannot be read was not left out of the list, or not counted")
+            }
         }
     }
 
     /// Hands these bytes to a function.
     async fn outcome(&self, bytes: &[u8], function: usize, signed: Signed) -> (Outcome, Log) {
-        let event = match self.reader {
-            Reader::Stripe | Reader::Sandbox => self.webhook(bytes, signed),
+        let events = match self.reader {
+            Reader::Stripe | Reader::Sandbox => vec![self.webhook(bytes, signed)],
             Reader::Items => {
-                self.cloud.store(bytes.to_vec());
-                self.requests[bytes.len() % self.requests.len()].clone()
+                self.cloud.store(held(bytes).unwrap_or_else(|| bytes.to_vec()));
+                self.requests.clone()
             }
-            Reader::Stream | Reader::Bus | Reader::Api => String::from_utf8_lossy(bytes).into_owned(),
+            Reader::Stream | Reader::Bus | Reader::Api => vec![String::from_utf8_lossy(bytes).into_owned()],
         };
         log::take();
         self.cloud.take_calls();
-        let answer = self.functions[function].invoke(&event).await;
+        let mut results = Vec::new();
+        for event in events {
+            results.push(self.result(&event, function).await);
+        }
         let log = log::take();
-        let result = match answer {
+        let (result, calls) = (results.join(", "), self.cloud.take_calls());
+        (Outcome { result, calls, metrics: log.metrics.clone() }, log)
+    }
+
+    /// Hands one event to a function, and returns what it answers, in a word.
+    async fn result(&self, event: &str, function: usize) -> String {
+        match self.functions[function].invoke(event).await {
             Ok(answer) => {
                 let answer: Value = serde_json::from_str(&answer).unwrap_or_else(|_| json!("no JSON"));
                 match (&answer["statusCode"], &answer["batchItemFailures"]) {
-                    (Value::Number(status), _) => status.to_string(),
+                    (Value::Number(status), _) => match shown(&answer) {
+                        Some(items) if self.reader == Reader::Items => format!("a list of {items}"),
+                        _ => status.to_string(),
+                    },
                     (_, Value::Array(failures)) if failures.is_empty() => "done".to_owned(),
                     _ if answer.is_null() => "done".to_owned(),
                     _ => format!("malformed answer: {answer}"),
@@ -295,9 +320,7 @@ impl Bench {
             }
             Err(InvocationError::Event(_)) => "event".to_owned(),
             Err(error) => format!("error: {error}"),
-        };
-        let outcome = Outcome { result, calls: self.cloud.take_calls(), metrics: log.metrics.clone() };
-        (outcome, log)
+        }
     }
 
     /// Builds the API's event of a webhook with this body.
@@ -319,6 +342,57 @@ impl Bench {
         })
         .to_string()
     }
+}
+
+/// Returns how many requests a list shows; `None` for another answer.
+fn shown(answer: &Value) -> Option<usize> {
+    let body: Value = serde_json::from_str(answer["body"].as_str()?).ok()?;
+    Some(body["items"].as_array().filter(|_| answer["statusCode"] == 200)?.len())
+}
+
+/// Returns a mutated item as the table can hold one: under its own key, and with a type for each value. `None` if it is
+/// not even JSON; then it stands for a table that is out of order.
+fn held(bytes: &[u8]) -> Option<Vec<u8>> {
+    // The table holds texts of Unicode alone, and numbers as texts.
+    let text = String::from_utf8_lossy(bytes).replace("\\ud83d", "\\ufffd").replace("\\udc00\\ud800", "\\ufffd");
+    let text = text.replace("1e999", "{\"N\":\"1E+999\"}");
+    let Ok(Value::Object(mut item)) = serde_json::from_str(&text) else { return None };
+    item.insert("pk".to_owned(), json!({ "S": format!("REQ#{REQUEST}") }));
+    serde_json::to_vec(&typed_fields(&item, 0)).ok()
+}
+
+/// The depth to which the table nests values.
+const NESTED_AT_MOST: usize = 32;
+
+/// Returns an attribute's value, with a type if it has none.
+fn typed(value: &Value, depth: usize) -> Value {
+    if depth > NESTED_AT_MOST {
+        return json!({ "NULL": true });
+    }
+    let list = |elements: &[Value]| {
+        let elements: Vec<_> = elements.iter().map(|element| typed(element, depth + 1)).collect();
+        json!({ "L": elements })
+    };
+    let Value::Object(fields) = value else {
+        return match value {
+            Value::Array(elements) => list(elements),
+            Value::Null => json!({ "NULL": true }),
+            Value::Bool(_) => json!({ "BOOL": value }),
+            Value::Number(number) => json!({ "N": number.to_string() }),
+            _ => json!({ "S": value }),
+        };
+    };
+    match fields.iter().next().filter(|_| fields.len() == 1).map(|(kind, inner)| (kind.as_str(), inner)) {
+        Some(("S" | "N", Value::String(_)) | ("BOOL" | "NULL", Value::Bool(_))) => value.clone(),
+        Some(("SS" | "NS", Value::Array(texts))) if texts.iter().all(Value::is_string) => value.clone(),
+        Some(("L", Value::Array(elements))) => list(elements),
+        Some(("M", Value::Object(inner))) => json!({ "M": typed_fields(inner, depth + 1) }),
+        _ => json!({ "M": typed_fields(fields, depth + 1) }),
+    }
+}
+
+fn typed_fields(fields: &Map<String, Value>, depth: usize) -> Map<String, Value> {
+    fields.iter().map(|(name, value)| (name.clone(), typed(value, depth))).collect()
 }
 
 /// How a webhook is signed.

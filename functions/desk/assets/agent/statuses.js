@@ -24,6 +24,8 @@ const ENDED = {
   payment_failed: "The customer paid, but the money did not come.",
 };
 
+const OPEN_PAGE = "The customer may still pay on a page that is already open; such a payment is refunded.";
+
 /** @type {Record<string, string>} */
 const EXPIRED = {
   not_paid: "Expired: not paid in time",
@@ -71,7 +73,10 @@ const SENTENCES = {
     news: (request) => sentence`The payment for order ${request.order_number} is canceled.`,
   },
   expired: {
-    standing: (request) => ENDED[expiryReason(request) ?? ""],
+    standing: (request) => {
+      const ended = ENDED[expiryReason(request) ?? ""];
+      return request.payment_page_may_be_open ? [ended, " ", OPEN_PAGE] : ended;
+    },
     entry: (_, entry) => EXPIRED[entry.reason ?? ""] ?? "Expired: not clicked in time",
     news: (request) => EXPIRY[expiryReason(request) ?? ""]?.(request),
     showsAttempts: true,

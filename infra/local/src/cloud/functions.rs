@@ -19,7 +19,7 @@ const FOR_CLIENTS: usize = 16;
 pub type Make = fn(&Environment) -> Result<Box<dyn Function>, ConfigError>;
 
 /// Every function, with its name in a deployment.
-pub const FUNCTIONS: [(&str, Make); 11] = [
+pub const FUNCTIONS: [(&str, Make); 12] = [
     (cancel::NAME, cancel::function),
     (create::NAME, create::function),
     (delivery_report::NAME, delivery_report::function),
@@ -30,6 +30,7 @@ pub const FUNCTIONS: [(&str, Make); 11] = [
     (payment_webhook::NAME, payment_webhook::function),
     (publish::NAME, publish::function),
     (query::NAME, query::function),
+    (reconcile::NAME, reconcile::function),
     (refund::NAME, refund::function),
 ];
 

@@ -633,13 +633,16 @@ mod tests {
     fn the_embedded_template_is_fully_supported() {
         let template = Template::embedded().unwrap();
         let names: Vec<_> = template.functions.keys().map(String::as_str).collect();
-        let all = "cancel create delivery-report desk expire link-click notify payment-webhook publish query refund";
+        let all = "cancel create delivery-report desk expire link-click notify payment-webhook publish query \
+                   reconcile refund";
         assert_eq!(names.join(" "), all);
         assert_eq!(template.routes.len(), 19);
         assert!(route(&template, "POST /payment-requests").authorized);
         assert!(!route(&template, "HEAD /p/{token}").authorized);
         assert_eq!(route(&template, "ANY /p/{proxy+}").methods, Methods::Any);
-        assert_eq!(template.schedules, [Schedule { function: "expire".to_owned(), every: Duration::from_mins(1) }]);
+        let schedule = |function: &str, every| Schedule { function: function.to_owned(), every };
+        let day = Duration::from_hours(24);
+        assert_eq!(template.schedules, [schedule("expire", Duration::from_mins(1)), schedule("reconcile", day)]);
         assert_eq!(template.stream_consumers.len(), 2);
         assert!(template.rules.iter().any(|rule| rule.target == Target::DeadLetters));
         assert_eq!(template.cors.allow_methods, ["GET", "POST"]);

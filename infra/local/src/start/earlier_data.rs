@@ -47,6 +47,10 @@ const ROWS: &str = r#"
     INSERT INTO checkouts VALUES (
         'chk_1', 'r1', '10045', NULL, 25000, 'ZAR', 'https://pay.example.com/p/x', 'open', NULL, NULL
     );
+    INSERT INTO checkouts VALUES (
+        'chk_3', 'r3', '10047', NULL, 25000, 'ZAR', 'https://pay.example.com/p/z', 'closed', 'pay_3',
+        '2026-11-26T00:16:25.709Z'
+    );
     INSERT INTO refunds VALUES ('r2', 'ref_earlier', 'pay_2', 25000, 'ZAR');
     INSERT INTO jobs VALUES (1, 'bus', 'gone/Rule', 'gone/Rule/r1', '{}', 0, 0);
 "#;
@@ -141,6 +145,11 @@ async fn the_data_of_an_earlier_version_is_kept_and_its_pending_work_is_done() {
     assert_eq!(json("/local/messages").await[0]["text"], "Please pay R250.00");
     let page = client.get(url("/sandbox/checkouts/chk_1")).send().await.unwrap().text().await.unwrap();
     assert!(page.contains("10045") && page.contains("/sandbox/checkouts/chk_1/pay"), "{page}");
+    assert_eq!(json("/sandbox/checkouts/chk_1/state").await, json!({ "status": "open" }));
+    let failed = json("/sandbox/checkouts/chk_3/state").await;
+    assert_eq!((&failed["status"], &failed["payment_id"]), (&json!("failed"), &json!("pay_3")), "a failed transfer");
+    let pay = client.post(url("/sandbox/checkouts/chk_1/pay")).form(&[("outcome", "succeeded")]).send().await.unwrap();
+    assert_eq!(pay.headers()["location"], "https://pay.example.com/p/x?done");
     let refund = json!({ "payment_request_id": "r2", "payment_id": "pay_2", "amount": 25_000, "currency": "ZAR" });
     let refund = client.post(url("/sandbox/refunds")).json(&refund).send().await.unwrap();
     assert_eq!(refund.json::<Value>().await.unwrap()["refund_id"], "ref_earlier");
@@ -154,6 +163,8 @@ async fn the_data_of_an_earlier_version_is_kept_and_its_pending_work_is_done() {
     let url = |path: &str| format!("{}{path}", local.base_url());
     let page = client.get(url("/stripe/c/pay/cs_test_1")).send().await.unwrap().text().await.unwrap();
     assert!(page.contains("Order 10045") && page.contains("/stripe/c/pay/cs_test_1/pay"), "{page}");
+    let pay = client.post(url("/stripe/c/pay/cs_test_1/pay")).form(&[("outcome", "succeeded"), ("webhooks", "off")]);
+    assert_eq!(pay.send().await.unwrap().headers()["location"], "https://pay.example.com/p/x");
     let key = local.environment().get("STRIPE_SECRET_KEY").unwrap();
     let again = client.post(url("/stripe/v1/checkout/sessions")).bearer_auth(key).header("idempotency-key", "key-1");
     let again = again.form(&[("mode", "payment")]).send().await.unwrap();

@@ -199,17 +199,22 @@ mod tests {
         }
     }
 
-    async fn create(local: &Local) -> reqwest::Response {
+    async fn token(local: &Local) -> String {
         let client = stand_in_host::client(CALL_TIMEOUT).unwrap();
         let bearer = json!({ "sub": "alice", "name": "Alice", "role": "agent", "workspace": "acme" });
         let token = client.post(format!("{}/local/token", local.base_url())).json(&bearer).send().await.unwrap();
         let token: Value = token.json().await.unwrap();
+        token["access_token"].as_str().unwrap().to_owned()
+    }
+
+    async fn create(local: &Local) -> reqwest::Response {
+        let client = stand_in_host::client(CALL_TIMEOUT).unwrap();
         let order = json!({
             "order_number": "1", "amount": 100, "currency": "ZAR", "customer": { "phone": "+27831234567" },
         });
         client
             .post(format!("{}/payment-requests", local.base_url()))
-            .bearer_auth(token["access_token"].as_str().unwrap())
+            .bearer_auth(token(local).await)
             .json(&order)
             .send()
             .await
@@ -233,6 +238,32 @@ mod tests {
         tokio::time::timeout(Duration::from_secs(10), arrived).await.unwrap();
         assert_eq!(get(&local, "/local/events").await[0]["detail"]["status"], "sent");
         local.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_payment_is_reported_unless_the_provider_reports_nothing() {
+        for provider in ["sandbox", "stripe"] {
+            for (webhooks, status) in [("on", "paid"), ("off", "clicked")] {
+                let environment = Environment::default().with("PAYMENT_PROVIDER", provider);
+                let environment = environment.with("SANDBOX_WEBHOOKS", webhooks);
+                let local = start(Options { environment, ..options(None) }).await.unwrap();
+                let client = stand_in_host::client(CALL_TIMEOUT).unwrap();
+                let request: Value = create(&local).await.json().await.unwrap();
+                let click = client.post(request["link"]["url"].as_str().unwrap()).send().await.unwrap();
+                let page = click.headers()["location"].to_str().unwrap();
+                // The answer to the form waits for the first attempt of each report.
+                let pay = client.post(format!("{page}/pay")).form(&[("outcome", "succeeded")]).send().await.unwrap();
+                assert_eq!(pay.status(), 303, "{provider}");
+                let page = client.get(page).send().await.unwrap().text().await.unwrap();
+                assert!(page.contains("This order is paid"), "{provider}: {page}");
+                let found = client
+                    .get(format!("{}/payment-requests/{}", local.base_url(), request["id"].as_str().unwrap()))
+                    .bearer_auth(token(&local).await);
+                let found: Value = found.send().await.unwrap().json().await.unwrap();
+                assert_eq!(found["status"], status, "{provider} {webhooks}");
+                local.stop().await;
+            }
+        }
     }
 
     #[tokio::test]
@@ -347,6 +378,8 @@ mod tests {
             ("PAYMENT_PROVIDER", "another"),
             ("REQUESTS_PER_SECOND", "many"),
             ("FUNCTION_RETRY_SECONDS", "soon"),
+            ("SANDBOX_CLOSES", "soon"),
+            ("SANDBOX_WEBHOOKS", "perhaps"),
         ] {
             let environment = Environment::default().with(name, value);
             let error = start(Options { environment, ..options(None) }).await.err().unwrap().to_string();

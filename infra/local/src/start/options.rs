@@ -3,10 +3,18 @@
 use runtime::Environment;
 use std::path::PathBuf;
 
+/// The variables that set how the stand-in provider behaves, for the end of the help.
+const ENVIRONMENT: &str = "\
+Environment:
+  The functions' own variables, as the README lists them. For the stand-in provider:
+  SANDBOX_CLOSES=on_demand|at_its_time|never  how the sandbox provider's payment pages close
+  SANDBOX_WEBHOOKS=on|off                     off: the provider, also Stripe's stand-in, tells nobody anything";
+
 /// The options that the runner is started with.
 #[derive(Debug, Clone, clap::Parser)]
 #[command(
-    about = "chat2pay on one machine: every function, its table, bus and schedule, a phone and a payment provider"
+    about = "chat2pay on one machine: every function, its table, bus and schedule, a phone and a payment provider",
+    after_help = ENVIRONMENT
 )]
 pub struct Options {
     /// The port to listen on, on the loopback address; 0 selects a free port.

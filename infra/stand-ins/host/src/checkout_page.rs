@@ -2,6 +2,7 @@
 
 use crate::durable::{DurableStore, Job, Queue};
 use crate::web::{ProblemResponse, body, html};
+use crate::webhook::Webhooks;
 use askama::Template;
 use axum::body::Body;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -34,12 +35,16 @@ pub struct Order {
     pub description: Option<String>,
     /// The amount, formatted for a person.
     pub amount: String,
-    /// The URL that returns the customer to the merchant.
-    pub return_url: String,
+    /// The URL of the merchant for a customer who has paid.
+    pub done_url: String,
+    /// The URL of the merchant for a customer who gives up, if there is one.
+    pub back_url: Option<String>,
     /// The base URL of its forms, to which `/pay` and `/settle` are appended.
     pub address: String,
     /// The state of its checkout.
     pub state: CheckoutState,
+    /// The problem that the customer has just met, if there was one.
+    pub notice: Option<&'static str>,
 }
 
 /// The state of a checkout.
@@ -80,6 +85,8 @@ pub enum Settlement {
 #[derive(Deserialize)]
 struct Form<T> {
     outcome: T,
+    /// `off` loses the webhooks about this change alone.
+    webhooks: Option<String>,
 }
 
 /// An allowed value of a form's field `outcome`.
@@ -103,13 +110,13 @@ pub enum FormResult {
     Applied {
         /// The stored webhooks about the change, still to be delivered.
         pending_webhooks: Vec<Job>,
-        /// The URL that returns the customer to the merchant.
-        return_url: String,
+        /// The URL that the customer goes to next.
+        next_url: String,
     },
     /// The same change was made before.
     AlreadyDone {
-        /// The URL that returns the customer to the merchant.
-        return_url: String,
+        /// The URL that the customer goes to next.
+        next_url: String,
     },
     /// The checkout can no longer be paid.
     Closed(Box<Order>),
@@ -143,6 +150,15 @@ impl Order {
         };
         Page { brand, title, text, order: Some(self) }
     }
+
+    /// Returns the link that leads back to the merchant, as its text and its URL; `None` if the merchant gave none.
+    fn way_back(&self) -> Option<(&'static str, &str)> {
+        match self.state {
+            CheckoutState::Open => Some(("Cancel and go back", self.back_url.as_deref()?)),
+            CheckoutState::Closed => Some(("Back to the shop", self.back_url.as_deref()?)),
+            CheckoutState::Processing | CheckoutState::Paid => Some(("Back to the shop", &self.done_url)),
+        }
+    }
 }
 
 impl Brand {
@@ -160,7 +176,7 @@ impl Brand {
     }
 
     /// Applies a form within one transaction, delivers the webhooks about the change to the merchant, and redirects the
-    /// customer back.
+    /// customer. With the field `webhooks=off` the webhooks about this change are lost.
     ///
     /// # Errors
     /// [`ProblemResponse`] if the form cannot be parsed, if its change is not possible, or if the store failed.
@@ -174,9 +190,18 @@ impl Brand {
         let form = body::read(form, body::OWN_LIMIT).await?;
         let form = serde_urlencoded::from_bytes::<Form<T>>(&form);
         let form = form.map_err(|_| ProblemResponse::invalid("outcome", T::EXPECTED))?;
-        let result = store.transaction(move |transaction| work(transaction, form.outcome)).await?;
+        let is_told = Webhooks::parse(form.webhooks.as_deref());
+        let is_told = is_told.ok_or_else(|| ProblemResponse::invalid("webhooks", "must be on or off"))?;
+        let work = move |transaction: &Transaction<'_>| {
+            let mut result = work(transaction, form.outcome)?;
+            if let (Webhooks::Off, FormResult::Applied { pending_webhooks, .. }) = (is_told, &mut result) {
+                pending_webhooks.drain(..).try_for_each(|job| job.discard(transaction))?;
+            }
+            Ok(result)
+        };
+        let result = store.transaction(work).await?;
         Ok(match result {
-            FormResult::Applied { pending_webhooks, return_url } => {
+            FormResult::Applied { pending_webhooks, next_url } => {
                 // Wait for the first attempts, so that the merchant's next page already shows the payment. After the
                 // timeout the customer is redirected, and the deliveries continue.
                 let attempted = async {
@@ -186,9 +211,9 @@ impl Brand {
                     }
                 };
                 tokio::time::timeout(FIRST_ATTEMPT, attempted).await.ok();
-                Redirect::to(&return_url).into_response()
+                Redirect::to(&next_url).into_response()
             }
-            FormResult::AlreadyDone { return_url } => Redirect::to(&return_url).into_response(),
+            FormResult::AlreadyDone { next_url } => Redirect::to(&next_url).into_response(),
             FormResult::Closed(order) => respond(StatusCode::GONE, &order.page(self)),
             FormResult::NotProcessing => return Err(ProblemResponse::invalid("checkout", "must be processing")),
             FormResult::Unknown => self.unknown(),
@@ -199,7 +224,7 @@ impl Brand {
 fn respond(status: StatusCode, page: &Page<'_>) -> Response {
     // Browsers apply `form-action` to the redirect after a form too, so that the policy has to include the merchant's
     // origin.
-    let back = page.order.and_then(|order| Url::parse(&order.return_url).ok());
+    let back = page.order.and_then(|order| Url::parse(&order.done_url).ok());
     let policy = format!(
         "default-src 'none'; style-src 'self'; form-action 'self' {}; base-uri 'none'; frame-ancestors 'none'",
         back.map(|url| url.origin().ascii_serialization()).unwrap_or_default(),

@@ -3,7 +3,8 @@
 use domain::{Amount, Currency, Money, Timestamp};
 use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{OptionalExtension, Row, Transaction};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 /// The provider's tables.
 pub(super) const SCHEMA: &str = "
@@ -26,9 +27,13 @@ pub(super) const SCHEMA: &str = "
         amount INTEGER NOT NULL,
         currency TEXT NOT NULL
     ) STRICT;
+    CREATE TABLE IF NOT EXISTS checkout_ends (
+        checkout_id TEXT PRIMARY KEY,
+        expires_at INTEGER NOT NULL
+    ) STRICT;
 ";
 
-/// A merchant's request for a checkout. It has no deadline: the merchant closes the checkout in time.
+/// A merchant's request for a checkout.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct NewCheckout {
     pub(super) payment_request_id: String,
@@ -37,6 +42,8 @@ pub(super) struct NewCheckout {
     #[serde(flatten)]
     pub(super) money: Money,
     pub(super) return_url: String,
+    /// The time at which the checkout closes by itself, if checkouts do that.
+    pub(super) expires_at: Option<Timestamp>,
 }
 
 /// One checkout.
@@ -51,9 +58,8 @@ pub(super) struct Checkout {
     pub(super) status: Status,
 }
 
-/// The state of a checkout. `Paid` and `Closed` are terminal; `Processing` ends in one of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "status", rename_all = "snake_case")]
+/// The state of a checkout. `Paid`, `Failed` and `Closed` are terminal; `Processing` ends in one of the first two.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Status {
     /// The checkout can be paid.
     Open,
@@ -61,12 +67,14 @@ pub(super) enum Status {
     Processing(Payment),
     /// The checkout is paid.
     Paid(Payment),
-    /// The checkout can no longer be paid.
+    /// The customer had paid, and the money did not arrive. The checkout can no longer be paid.
+    Failed(Payment),
+    /// Nobody has paid the checkout, and it can no longer be paid.
     Closed,
 }
 
 /// The payment of a checkout.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Payment {
     /// The provider's identifier of the payment.
     pub(super) payment_id: String,
@@ -88,8 +96,8 @@ const COLUMNS: &str =
 
 /// Returns the checkout of a payment request. The first call creates it with this `id`; every later call returns the
 /// same one.
-pub(super) fn create(transaction: &Transaction<'_>, id: String, new: NewCheckout) -> rusqlite::Result<Checkout> {
-    transaction
+pub(super) fn create(transaction: &Transaction<'_>, id: &str, new: NewCheckout) -> rusqlite::Result<Checkout> {
+    let created = transaction
         .prepare_cached(
             "INSERT INTO checkouts
                  (id, payment_request_id, order_number, description, amount, currency, return_url, status)
@@ -105,6 +113,11 @@ pub(super) fn create(transaction: &Transaction<'_>, id: String, new: NewCheckout
             new.money.currency.code(),
             new.return_url,
         ))?;
+    if let (1, Some(end)) = (created, new.expires_at) {
+        transaction
+            .prepare_cached("INSERT INTO checkout_ends (checkout_id, expires_at) VALUES (?1, ?2)")?
+            .execute((id, end.as_milliseconds()))?;
+    }
     transaction
         .prepare_cached(&format!("SELECT {COLUMNS} FROM checkouts WHERE payment_request_id = ?1"))?
         .query_row([new.payment_request_id], Checkout::read)
@@ -124,6 +137,17 @@ pub(super) fn close(transaction: &Transaction<'_>, id: &str) -> rusqlite::Result
         .prepare_cached("UPDATE checkouts SET status = 'closed' WHERE id = ?1 AND status = 'open'")?
         .execute([id])?;
     find(transaction, id)
+}
+
+/// Closes a checkout if it is open and its time is over.
+pub(super) fn close_overdue(transaction: &Transaction<'_>, id: &str, now: Timestamp) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "UPDATE checkouts SET status = 'closed' WHERE id = ?1 AND status = 'open'
+             AND EXISTS (SELECT 1 FROM checkout_ends WHERE checkout_id = ?1 AND expires_at <= ?2)",
+        )?
+        .execute((id, now.as_milliseconds()))
+        .map(|_| ())
 }
 
 /// Pays a checkout if it is open, and returns its state afterwards. `arrived` says whether the money has arrived or is
@@ -173,7 +197,45 @@ pub(super) fn refund(transaction: &Transaction<'_>, id: String, new: NewRefund) 
         .query_row([new.payment_request_id], |row| row.get(0))
 }
 
+impl Status {
+    /// Returns the status's name, as the merchant reads it.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Processing(_) => "processing",
+            Self::Paid(_) => "paid",
+            Self::Failed(_) => "failed",
+            Self::Closed => "closed",
+        }
+    }
+
+    fn payment(&self) -> Option<&Payment> {
+        match self {
+            Self::Processing(payment) | Self::Paid(payment) | Self::Failed(payment) => Some(payment),
+            Self::Open | Self::Closed => None,
+        }
+    }
+}
+
 impl Checkout {
+    /// Returns the checkout's state as the merchant reads it: its status, and its payment if there is one.
+    pub(super) fn state(&self) -> Value {
+        let name = self.status.name();
+        let Some(Payment { payment_id, paid_at }) = self.status.payment() else { return json!({ "status": name }) };
+        let Money { amount, currency } = self.money;
+        json!({ "status": name, "payment_id": payment_id, "paid_at": paid_at, "amount": amount, "currency": currency })
+    }
+
+    /// Returns the merchant's URL for a customer who has paid or tried to.
+    pub(super) fn done_url(&self) -> String {
+        format!("{}?done", self.return_url)
+    }
+
+    /// Returns the merchant's URL for a customer who gives up.
+    pub(super) fn back_url(&self) -> String {
+        format!("{}?back", self.return_url)
+    }
+
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let amount = Amount::new(row.get("amount")?).map_err(|error| unreadable(error.into()))?;
         let currency: Currency =
@@ -185,6 +247,8 @@ impl Checkout {
         };
         let status = match row.get::<_, String>("status")?.as_str() {
             "open" => Status::Open,
+            // Only a payment that failed after it was processing leaves a closed checkout with a payment.
+            "closed" if row.get::<_, Option<String>>("payment_id")?.is_some() => Status::Failed(payment()?),
             "closed" => Status::Closed,
             "processing" => Status::Processing(payment()?),
             _ => Status::Paid(payment()?),
@@ -238,7 +302,7 @@ mod tests {
     }
 
     fn new(transaction: &Transaction<'_>, payment_request_id: &str) -> rusqlite::Result<Checkout> {
-        create(transaction, Doors::default().identifier("chk_"), order(payment_request_id))
+        create(transaction, &Doors::default().identifier("chk_"), order(payment_request_id))
     }
 
     fn paid(transaction: &Transaction<'_>, id: &str, arrived: bool) -> rusqlite::Result<Option<Checkout>> {
@@ -283,7 +347,7 @@ mod tests {
             .await;
             assert!(settled && !again);
             let Status::Processing(payment) = waiting.unwrap().status else { panic!("a bank transfer takes time") };
-            assert_eq!(done.unwrap().status, if arrives { Status::Paid(payment) } else { Status::Closed });
+            assert_eq!(done.unwrap().status, if arrives { Status::Paid(payment) } else { Status::Failed(payment) });
         }
     }
 
@@ -308,6 +372,28 @@ mod tests {
         .await;
         assert_eq!(paid_late.unwrap().status, Status::Closed);
         assert_eq!(unknown, None);
+    }
+
+    #[tokio::test]
+    async fn an_open_checkout_closes_at_its_time_and_no_other_does() {
+        let end: Timestamp = "2026-01-05T10:05:00Z".parse().unwrap();
+        let before = end.saturating_sub(std::time::Duration::from_millis(1));
+        let statuses = within(move |transaction| {
+            let open = new(transaction, "open")?.id;
+            let in_flight = new(transaction, "in flight")?.id;
+            paid(transaction, &in_flight, false)?;
+            let endless = NewCheckout { expires_at: None, ..order("endless") };
+            let endless = create(transaction, &Doors::default().identifier("chk_"), endless)?.id;
+            close_overdue(transaction, &open, before)?;
+            let mut statuses = vec![find(transaction, &open)?.unwrap().status.name()];
+            for id in [open, in_flight, endless] {
+                close_overdue(transaction, &id, end)?;
+                statuses.push(find(transaction, &id)?.unwrap().status.name());
+            }
+            Ok(statuses)
+        })
+        .await;
+        assert_eq!(statuses, ["open", "closed", "processing", "open"]);
     }
 
     #[tokio::test]

@@ -1,15 +1,19 @@
 //! The sandbox payment provider: an API for the merchant, pages for the customer, webhooks.
 
 mod checkout;
+mod settlements;
 mod webhook;
 
 use axum::body::Body;
-use axum::extract::{FromRequestParts, Path, State};
-use axum::response::Response;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use checkout::{Checkout, NewCheckout, NewRefund, Status};
 use domain::Timestamp;
+use domain::ports::Closes;
+use http::StatusCode;
 use http::request::Parts;
 use reqwest::Url;
 use runtime::problem::Problem;
@@ -18,12 +22,14 @@ use runtime::{BoxFuture, ConfigError, Environment};
 use rusqlite::Transaction;
 use serde::Serialize;
 use serde_json::{Value, json};
+use settlements::List;
 use stand_in_host::checkout_page::{
     self, Brand, CheckoutState, FormResult, FormValue, Order, PaymentOutcome, Settlement,
 };
 use stand_in_host::durable::{Job, NewJob, Queue};
 use stand_in_host::web::{ProblemResponse, body};
-use stand_in_host::{Doors, Host, Identifiers as _, StandIn, StandInError};
+use stand_in_host::webhook::Webhooks;
+use stand_in_host::{Doors, DurableStoreError, Host, Identifiers as _, StandIn, StandInError};
 use std::convert::Infallible;
 use std::sync::Arc;
 use webhook::{Sender, Webhook};
@@ -65,6 +71,7 @@ impl StandIn for SandboxStandIn {
 struct Provider {
     host: Host,
     webhooks: Queue,
+    closes: Closes,
     /// The base URL under which customers reach the provider's pages.
     public_base_url: String,
 }
@@ -80,15 +87,43 @@ struct CheckoutResponse {
 impl Provider {
     async fn start(host: &Host, environment: &Environment) -> Result<Self, StandInError> {
         host.store.create_tables(checkout::SCHEMA).await?;
+        host.store.create_tables(settlements::SCHEMA).await?;
         let sender = Sender {
             client: host.client.clone(),
             doors: host.doors.clone(),
             url: host.function_url(environment, "SANDBOX_WEBHOOK_URL", "/webhooks/sandbox"),
             secrets: Secrets::from_environment(environment, "SANDBOX_WEBHOOK_SECRET")?,
+            webhooks: Webhooks::from_environment(environment)?,
         };
         let webhooks = Queue::start(host, QUEUE, Arc::new(sender)).await?;
         let public_base_url = environment.get("PUBLIC_BASE_URL").unwrap_or(&host.base_url);
-        Ok(Self { host: host.clone(), webhooks, public_base_url: public_base_url.trim_end_matches('/').to_owned() })
+        Ok(Self {
+            host: host.clone(),
+            webhooks,
+            closes: closes(environment)?,
+            public_base_url: public_base_url.trim_end_matches('/').to_owned(),
+        })
+    }
+
+    /// Runs `work` in one transaction and at one time.
+    async fn transaction<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&UnitOfWork<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, DurableStoreError> {
+        let (doors, closes) = (self.host.doors.clone(), self.closes);
+        self.host.store.transaction(move |transaction| work(&UnitOfWork::new(transaction, &doors, closes))).await
+    }
+
+    /// Returns one page of a list.
+    async fn list(&self, list: List, query: ListQuery) -> Result<Json<settlements::Page>, ProblemResponse> {
+        let Ok(Query(query)) = query else {
+            return Err(ProblemResponse::invalid(
+                "from",
+                "must be a time, and so must to; there is only after besides",
+            ));
+        };
+        let page = self.host.store.transaction(move |transaction| settlements::page(transaction, list, query)).await?;
+        page.map(Json).ok_or_else(|| ProblemResponse::invalid("after", "must be a payment"))
     }
 
     /// Applies a submitted form to a checkout.
@@ -98,12 +133,22 @@ impl Provider {
         body: Body,
         work: fn(&UnitOfWork<'_>, Checkout, T) -> rusqlite::Result<FormResult>,
     ) -> Result<Response, ProblemResponse> {
-        let doors = self.host.doors.clone();
-        let find_and_work = move |transaction: &Transaction<'_>, value| match checkout::find(transaction, &id)? {
-            Some(checkout) => work(&UnitOfWork { transaction, now: doors.now(), doors: &doors }, checkout, value),
-            None => Ok(FormResult::Unknown),
+        let (doors, closes) = (self.host.doors.clone(), self.closes);
+        let find_and_work = move |transaction: &Transaction<'_>, value| {
+            let unit = UnitOfWork::new(transaction, &doors, closes);
+            unit.find(&id)?.map_or(Ok(FormResult::Unknown), |checkout| work(&unit, checkout, value))
         };
         BRAND.submit(&self.host.store, &self.webhooks, body, find_and_work).await
+    }
+}
+
+/// Reads `SANDBOX_CLOSES`, which the functions read too: how checkouts close.
+fn closes(environment: &Environment) -> Result<Closes, ConfigError> {
+    match environment.get("SANDBOX_CLOSES") {
+        None | Some("on_demand") => Ok(Closes::OnDemand),
+        Some("at_its_time") => Ok(Closes::AtItsTime),
+        Some("never") => Ok(Closes::Never),
+        Some(_) => Err(Environment::invalid("SANDBOX_CLOSES", "on_demand, at_its_time or never")),
     }
 }
 
@@ -126,54 +171,117 @@ fn router(provider: Provider) -> Router {
         .route("/sandbox/checkouts/{id}", get(show))
         .route("/sandbox/checkouts/{id}/pay", post(pay))
         .route("/sandbox/checkouts/{id}/settle", post(settle))
+        .route("/sandbox/checkouts/{id}/state", get(state))
         .route("/sandbox/checkouts/{id}/close", post(close))
-        .route("/sandbox/refunds", post(refund))
+        .route("/sandbox/refunds", get(refunds).post(refund))
+        .route("/sandbox/payments", get(payments))
+        .route("/sandbox/payments/{id}", get(payment))
+        .route("/sandbox/payments/{id}/dispute", post(dispute))
+        .route("/sandbox/disputes", get(disputes))
         .route("/sandbox/style.css", get(checkout_page::style))
         .with_state(Arc::new(provider))
 }
 
 async fn create(State(provider): State<Arc<Provider>>, body: Body) -> Result<Json<CheckoutResponse>, ProblemResponse> {
     let new: NewCheckout = body::json(body).await?;
-    if !Url::parse(&new.return_url).is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
-        return Err(ProblemResponse::invalid("return_url", "must be an http or https address"));
+    // How the customer comes back is appended to it as a query.
+    let is_address = |url: Url| matches!(url.scheme(), "http" | "https") && url.query().or(url.fragment()).is_none();
+    if !Url::parse(&new.return_url).is_ok_and(is_address) {
+        let expected = "must be an http or https address without a query or a fragment";
+        return Err(ProblemResponse::invalid("return_url", expected));
     }
     let id = provider.host.doors.identifier("chk_");
-    let checkout = provider.host.store.transaction(|transaction| checkout::create(transaction, id, new)).await?;
+    let create = move |unit: &UnitOfWork<'_>| {
+        let checkout = checkout::create(unit.transaction, &id, new)?;
+        Ok(unit.find(&checkout.id)?.unwrap_or(checkout))
+    };
+    let checkout = provider.transaction(create).await?;
     Ok(Json(CheckoutResponse {
         url: format!("{}/sandbox/checkouts/{}", provider.public_base_url, checkout.id),
         id: checkout.id,
-        status: match checkout.status {
-            Status::Open => "open",
-            Status::Processing(_) => "processing",
-            Status::Paid(_) => "paid",
-            Status::Closed => "closed",
-        },
+        status: checkout.status.name(),
     }))
 }
 
-async fn close(
+/// Returns the state of a checkout, and changes nothing that a customer could notice.
+async fn state(
     State(provider): State<Arc<Provider>>,
     CheckoutId(id): CheckoutId,
 ) -> Result<Json<Value>, ProblemResponse> {
-    let closed = provider.host.store.transaction(move |transaction| checkout::close(transaction, &id)).await?;
-    let checkout = closed.ok_or(Problem::NotFound)?;
-    let mut answer = json!(checkout.status);
-    if let (Status::Processing(_) | Status::Paid(_), Some(answer)) = (&checkout.status, answer.as_object_mut()) {
-        answer.insert("amount".to_owned(), json!(checkout.money.amount));
-        answer.insert("currency".to_owned(), json!(checkout.money.currency));
+    let checkout = provider.transaction(move |unit| unit.find(&id)).await?.ok_or(Problem::NotFound)?;
+    Ok(Json(checkout.state()))
+}
+
+/// Closes a checkout, and returns its state afterwards. A provider that cannot do that refuses.
+async fn close(State(provider): State<Arc<Provider>>, CheckoutId(id): CheckoutId) -> Result<Response, ProblemResponse> {
+    let can_close = provider.closes == Closes::OnDemand;
+    let close = move |unit: &UnitOfWork<'_>| {
+        if can_close { checkout::close(unit.transaction, &id) } else { unit.find(&id) }
+    };
+    let checkout = provider.transaction(close).await?.ok_or(Problem::NotFound)?;
+    if can_close {
+        return Ok(Json(checkout.state()).into_response());
     }
-    Ok(Json(answer))
+    let refusal = json!({ "code": "not_closable", "detail": "This provider does not close checkouts on demand." });
+    Ok((StatusCode::CONFLICT, Json(refusal)).into_response())
 }
 
 async fn refund(State(provider): State<Arc<Provider>>, body: Body) -> Result<Json<Value>, ProblemResponse> {
     let new: NewRefund = body::json(body).await?;
     let id = provider.host.doors.identifier("ref_");
-    let refund_id = provider.host.store.transaction(|transaction| checkout::refund(transaction, id, new)).await?;
+    let now = provider.host.doors.now();
+    let refunded = provider.host.store.transaction(move |transaction| {
+        settlements::record_refund(transaction, &new.payment_request_id, now)?;
+        checkout::refund(transaction, id, new)
+    });
+    let refund_id = refunded.await?;
     Ok(Json(json!({ "refund_id": refund_id, "status": "succeeded" })))
 }
 
+/// The parameters of a list, if they can be read.
+type ListQuery = Result<Query<settlements::Query>, QueryRejection>;
+
+async fn payments(
+    State(provider): State<Arc<Provider>>,
+    query: ListQuery,
+) -> Result<Json<settlements::Page>, ProblemResponse> {
+    provider.list(List::Payments, query).await
+}
+
+async fn refunds(
+    State(provider): State<Arc<Provider>>,
+    query: ListQuery,
+) -> Result<Json<settlements::Page>, ProblemResponse> {
+    provider.list(List::Refunds, query).await
+}
+
+async fn disputes(
+    State(provider): State<Arc<Provider>>,
+    query: ListQuery,
+) -> Result<Json<settlements::Page>, ProblemResponse> {
+    provider.list(List::Disputes, query).await
+}
+
+async fn payment(
+    State(provider): State<Arc<Provider>>,
+    CheckoutId(id): CheckoutId,
+) -> Result<Json<settlements::Settlement>, ProblemResponse> {
+    let found = provider.host.store.transaction(move |transaction| settlements::payment(transaction, &id)).await?;
+    Ok(Json(found.ok_or(Problem::NotFound)?))
+}
+
+/// Opens a dispute of a payment, in place of the customer's bank.
+async fn dispute(
+    State(provider): State<Arc<Provider>>,
+    CheckoutId(id): CheckoutId,
+) -> Result<Json<settlements::Settlement>, ProblemResponse> {
+    let now = provider.host.doors.now();
+    let found = provider.host.store.transaction(move |transaction| settlements::dispute(transaction, &id, now)).await?;
+    Ok(Json(found.ok_or(Problem::NotFound)?))
+}
+
 async fn show(State(provider): State<Arc<Provider>>, CheckoutId(id): CheckoutId) -> Result<Response, ProblemResponse> {
-    let found = provider.host.store.transaction(move |transaction| checkout::find(transaction, &id)).await?;
+    let found = provider.transaction(move |unit| unit.find(&id)).await?;
     Ok(found.map_or_else(|| BRAND.unknown(), |checkout| BRAND.show(&checkout.into())))
 }
 
@@ -197,16 +305,18 @@ async fn settle(
 impl From<Checkout> for Order {
     fn from(checkout: Checkout) -> Self {
         Self {
+            done_url: checkout.done_url(),
+            back_url: Some(checkout.back_url()),
+            notice: None,
             address: format!("/sandbox/checkouts/{}", checkout.id),
             name: checkout.order_number,
             description: checkout.description,
             amount: checkout.money.to_string(),
-            return_url: checkout.return_url,
             state: match checkout.status {
                 Status::Open => CheckoutState::Open,
                 Status::Processing(_) => CheckoutState::Processing,
                 Status::Paid(_) => CheckoutState::Paid,
-                Status::Closed => CheckoutState::Closed,
+                Status::Failed(_) | Status::Closed => CheckoutState::Closed,
             },
         }
     }
@@ -217,16 +327,29 @@ struct UnitOfWork<'a> {
     transaction: &'a Transaction<'a>,
     now: Timestamp,
     doors: &'a Doors,
+    closes: Closes,
 }
 
-impl UnitOfWork<'_> {
+impl<'a> UnitOfWork<'a> {
+    fn new(transaction: &'a Transaction<'a>, doors: &'a Doors, closes: Closes) -> Self {
+        Self { transaction, now: doors.now(), doors, closes }
+    }
+
+    /// Returns the checkout with this id, if it exists. One whose time is over is closed first, if checkouts do that.
+    fn find(&self, id: &str) -> rusqlite::Result<Option<Checkout>> {
+        if self.closes == Closes::AtItsTime {
+            checkout::close_overdue(self.transaction, id, self.now)?;
+        }
+        checkout::find(self.transaction, id)
+    }
+
     /// Stores a webhook. Each has its own message group, so that a webhook that is not accepted does not delay the
     /// next.
     fn tell(&self, event: &webhook::Event<'_>, checkout: &Checkout) -> rusqlite::Result<FormResult> {
         let webhook = Webhook::new(self.doors.identifier("msg_"), self.now, event, checkout);
         let job = NewJob { rule: "webhook", message_group: &webhook.id, body: json!(webhook).to_string() };
         let job = Job::put(self.transaction, QUEUE, job, self.now)?;
-        Ok(FormResult::Applied { pending_webhooks: vec![job], return_url: checkout.return_url.clone() })
+        Ok(FormResult::Applied { pending_webhooks: vec![job], next_url: checkout.done_url() })
     }
 }
 
@@ -234,9 +357,9 @@ impl UnitOfWork<'_> {
 fn attempt_payment(unit: &UnitOfWork<'_>, checkout: Checkout, outcome: PaymentOutcome) -> rusqlite::Result<FormResult> {
     match checkout.status {
         Status::Processing(_) | Status::Paid(_) => {
-            return Ok(FormResult::AlreadyDone { return_url: checkout.return_url });
+            return Ok(FormResult::AlreadyDone { next_url: checkout.done_url() });
         }
-        Status::Closed => return Ok(FormResult::Closed(Box::new(checkout.into()))),
+        Status::Failed(_) | Status::Closed => return Ok(FormResult::Closed(Box::new(checkout.into()))),
         Status::Open => {}
     }
     if outcome == PaymentOutcome::Declined {
@@ -248,7 +371,7 @@ fn attempt_payment(unit: &UnitOfWork<'_>, checkout: Checkout, outcome: PaymentOu
     match paid.as_ref().map(|paid| &paid.status) {
         Some(Status::Processing(payment)) => unit.tell(&webhook::Event::Processing(payment), &checkout),
         Some(Status::Paid(payment)) => unit.tell(&webhook::Event::Paid(payment), &checkout),
-        _ => Ok(FormResult::AlreadyDone { return_url: checkout.return_url }),
+        _ => Ok(FormResult::AlreadyDone { next_url: checkout.done_url() }),
     }
 }
 
@@ -256,8 +379,8 @@ fn attempt_payment(unit: &UnitOfWork<'_>, checkout: Checkout, outcome: PaymentOu
 fn settle_payment(unit: &UnitOfWork<'_>, checkout: Checkout, settlement: Settlement) -> rusqlite::Result<FormResult> {
     let payment = match &checkout.status {
         Status::Processing(payment) => payment,
-        Status::Paid(_) => return Ok(FormResult::AlreadyDone { return_url: checkout.return_url }),
-        Status::Closed => return Ok(FormResult::Closed(Box::new(checkout.into()))),
+        Status::Paid(_) => return Ok(FormResult::AlreadyDone { next_url: checkout.done_url() }),
+        Status::Failed(_) | Status::Closed => return Ok(FormResult::Closed(Box::new(checkout.into()))),
         Status::Open => return Ok(FormResult::NotProcessing),
     };
     checkout::settle(unit.transaction, &checkout.id, settlement == Settlement::Succeeded)?;
@@ -267,3 +390,6 @@ fn settle_payment(unit: &UnitOfWork<'_>, checkout: Checkout, settlement: Settlem
     };
     unit.tell(&event, &checkout)
 }
+
+#[cfg(test)]
+mod tests;

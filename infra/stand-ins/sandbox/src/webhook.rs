@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use stand_in_host::Doors;
 use stand_in_host::durable::{Attempt, Job, Work};
-use stand_in_host::webhook::deliver;
+use stand_in_host::webhook::Webhooks;
 
 /// An event about a checkout.
 pub(super) enum Event<'a> {
@@ -73,6 +73,7 @@ pub(super) struct Sender {
     pub(super) doors: Doors,
     pub(super) url: String,
     pub(super) secrets: Secrets,
+    pub(super) webhooks: Webhooks,
 }
 
 impl Sender {
@@ -83,7 +84,7 @@ impl Sender {
             Err(error) => return Attempt::Fatal(error.to_string()),
         };
         let request = self.client.post(&self.url).headers(headers).header("content-type", "application/json");
-        deliver(request.body(webhook.body)).await
+        self.webhooks.deliver(request.body(webhook.body)).await
     }
 }
 

@@ -7,6 +7,7 @@ use super::objects::{
     RefundStatus, Session, SessionStatus, VERSION, load, save,
 };
 use super::parameters::Parameters;
+use super::settlements;
 use super::webhook;
 use domain::Timestamp;
 use rusqlite::{OptionalExtension as _, Transaction};
@@ -33,9 +34,6 @@ const LOCALES: &[&str] = &[
 ];
 /// The reasons that a merchant can give for a refund (<https://docs.stripe.com/api/refunds/create>).
 const REFUND_REASONS: &[&str] = &["duplicate", "fraudulent", "requested_by_customer"];
-/// The bounds and the default of the number of objects in a list (<https://docs.stripe.com/api/pagination>).
-const LIST_LIMITS: std::ops::RangeInclusive<i64> = 1..=100;
-const LIST_LIMIT: i64 = 10;
 
 /// The supported parameters of a new session; Stripe supports more.
 pub(super) const SESSION_PARAMETERS: &[&str] = &[
@@ -60,9 +58,6 @@ pub(super) const SESSION_PARAMETERS: &[&str] = &[
 pub(super) const REFUND_PARAMETERS: &[&str] =
     &["amount", "charge", "expand[]", "metadata[*]", "payment_intent", "reason"];
 
-/// The supported parameters of a list of refunds.
-pub(super) const REFUNDS_PARAMETERS: &[&str] = &["expand[]", "limit", "payment_intent", "starting_after"];
-
 /// The outcome of the refunds of a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -77,6 +72,18 @@ pub(super) enum RefundOutcome {
 
 impl FormValue for RefundOutcome {
     const EXPECTED: &'static str = "must be waiting, succeeded or failed";
+}
+
+/// The outcome of a dispute: it is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum DisputeOutcome {
+    /// The dispute is open.
+    Opened,
+}
+
+impl FormValue for DisputeOutcome {
+    const EXPECTED: &'static str = "must be opened";
 }
 
 /// The API request that caused an event (Stripe's `event.request`); empty when the customer caused it.
@@ -101,7 +108,7 @@ pub(super) struct Account<'a> {
     settings: &'a Settings,
     moment: Timestamp,
     /// `moment` in seconds since the Unix epoch, as Stripe expresses all times.
-    now: i64,
+    pub(super) now: i64,
     request: ApiRequest,
     /// The stored webhooks about the changes, still to be delivered.
     pub(super) pending_webhooks: Vec<Job>,
@@ -113,6 +120,14 @@ impl<'a> Account<'a> {
         let moment = settings.doors.now();
         let now = moment.as_milliseconds().div_euclid(1000);
         Self { transaction, settings, moment, now, request, pending_webhooks: Vec::new() }
+    }
+
+    pub(super) fn transaction(&self) -> &Transaction<'_> {
+        self.transaction
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        self.settings
     }
 
     /// Generates an identifier with a prefix that names its kind, such as `pi_`.
@@ -273,7 +288,10 @@ impl<'a> Account<'a> {
             Some(intent) => intent,
             None => self.new_intent(checkout),
         };
-        let charge = self.new_charge(&intent, outcome);
+        let mut charge = self.new_charge(&intent, outcome);
+        if outcome == PaymentOutcome::Succeeded {
+            settlements::settle(self.transaction, self.settings, self.now, &mut charge)?;
+        }
         intent.latest_charge = Some(charge.id.clone());
         checkout.session.payment_intent = Some(intent.id.clone());
         save(self.transaction, &charge.id, &charge)?;
@@ -321,6 +339,7 @@ impl<'a> Account<'a> {
             Settlement::Succeeded => {
                 charge.status = ChargeStatus::Succeeded;
                 (charge.paid, charge.amount_captured) = (true, charge.amount);
+                settlements::settle(self.transaction, self.settings, self.now, &mut charge)?;
                 intent.status = IntentStatus::Succeeded;
                 intent.amount_received = intent.amount;
                 checkout.session.payment_status = PaymentStatus::Paid;
@@ -395,24 +414,6 @@ impl<'a> Account<'a> {
         Ok(refund)
     }
 
-    /// Returns a page of the refunds of a payment, newest first, and whether there are more.
-    pub(super) fn refunds(&self, given: &Parameters) -> Result<(Vec<Refund>, bool), AccountError> {
-        let limit = given.integer("limit")?.unwrap_or(LIST_LIMIT);
-        let Some(limit) = usize::try_from(limit).ok().filter(|_| LIST_LIMITS.contains(&limit)) else {
-            let message = format!("Limit must be between {} and {}.", LIST_LIMITS.start(), LIST_LIMITS.end());
-            return Err(ApiError::parameter("parameter_invalid_integer", "limit", message).into());
-        };
-        let mut refunds = self.refunds_of(given.required("payment_intent")?)?;
-        if let Some(last) = given.text("starting_after")? {
-            let place = refunds.iter().position(|refund| refund.id == last);
-            let place = place.ok_or_else(|| ApiError::missing("refund", "starting_after", last))?;
-            refunds.drain(..=place);
-        }
-        let has_more = refunds.len() > limit;
-        refunds.truncate(limit);
-        Ok((refunds, has_more))
-    }
-
     fn refunds_of(&self, intent: &str) -> rusqlite::Result<Vec<Refund>> {
         let ids: Vec<String> = self
             .transaction
@@ -464,6 +465,23 @@ impl<'a> Account<'a> {
             }
             save(self.transaction, &refund.id, &refund)?;
             self.tell("refund.updated", &refund)?;
+        }
+        Ok(true)
+    }
+
+    /// Opens the dispute of a session's payment, as the customer does at their bank. Returns whether the payment has
+    /// succeeded; a second dispute changes nothing.
+    pub(super) fn dispute(&mut self, checkout: &Checkout) -> rusqlite::Result<bool> {
+        let intent = self.intent_of(checkout)?;
+        let charge = intent.map_or(Ok(None), |intent| self.latest_charge(&intent))?;
+        let Some(mut charge) = charge.filter(|charge| charge.status == ChargeStatus::Succeeded) else {
+            return Ok(false);
+        };
+        if charge.rest.insert("disputed".to_owned(), json!(true)) != Some(json!(true)) {
+            let (id, dispute) = settlements::dispute(self.settings, self.now, &charge);
+            save(self.transaction, &charge.id, &charge)?;
+            save(self.transaction, &id, &dispute)?;
+            self.tell("charge.dispute.created", &dispute)?;
         }
         Ok(true)
     }

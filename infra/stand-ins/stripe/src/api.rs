@@ -1,10 +1,11 @@
 //! The API for a merchant's programs: authentication, routing of operations, and idempotent replay of responses.
 
 use super::Stripe;
-use super::account::{Account, ApiRequest, REFUND_PARAMETERS, REFUNDS_PARAMETERS, SESSION_PARAMETERS, shown};
+use super::account::{Account, ApiRequest, REFUND_PARAMETERS, SESSION_PARAMETERS, shown};
 use super::error::{AccountError, ApiError};
 use super::objects::{VERSION, expand, load};
 use super::parameters::Parameters;
+use super::settlements::{Kind, list};
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -75,8 +76,9 @@ enum Operation {
     ReadIntent(String),
     ReadCharge(String),
     CreateRefund,
-    ListRefunds,
     ReadRefund(String),
+    ReadDispute(String),
+    List(Kind),
 }
 
 impl Operation {
@@ -90,8 +92,12 @@ impl Operation {
             (&Method::GET, ["payment_intents", intent]) => Self::ReadIntent(id(intent)),
             (&Method::GET, ["charges", charge]) => Self::ReadCharge(id(charge)),
             (&Method::POST, ["refunds"]) => Self::CreateRefund,
-            (&Method::GET, ["refunds"]) => Self::ListRefunds,
             (&Method::GET, ["refunds", refund]) => Self::ReadRefund(id(refund)),
+            (&Method::GET, ["disputes", dispute]) => Self::ReadDispute(id(dispute)),
+            (&Method::GET, [name]) => {
+                let kinds = [Kind::Charge, Kind::Refund, Kind::Dispute, Kind::Payout, Kind::BalanceTransaction];
+                Self::List(kinds.into_iter().find(|kind| kind.path() == *name)?)
+            }
             _ => return None,
         })
     }
@@ -100,7 +106,7 @@ impl Operation {
         match self {
             Self::CreateSession => SESSION_PARAMETERS,
             Self::CreateRefund => REFUND_PARAMETERS,
-            Self::ListRefunds => REFUNDS_PARAMETERS,
+            Self::List(kind) => kind.parameters(),
             _ => READ_PARAMETERS,
         }
     }
@@ -126,11 +132,9 @@ impl Operation {
             Self::ReadIntent(id) => stored(transaction, "payment_intent", "pi_", "intent", id)?,
             Self::ReadCharge(id) => stored(transaction, "charge", "ch_", "charge", id)?,
             Self::CreateRefund => json!(account.refund(given)?),
-            Self::ListRefunds => {
-                let (refunds, has_more) = account.refunds(given)?;
-                json!({ "object": "list", "url": "/v1/refunds", "has_more": has_more, "data": refunds })
-            }
             Self::ReadRefund(id) => stored(transaction, "refund", "re_", "refund", id)?,
+            Self::ReadDispute(id) => stored(transaction, "dispute", "du_", "dispute", id)?,
+            Self::List(kind) => list(transaction, *kind, given)?,
         };
         for path in expanded {
             expand(transaction, &mut object, path)?;

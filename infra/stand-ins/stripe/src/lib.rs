@@ -7,14 +7,16 @@ mod api;
 mod error;
 mod objects;
 mod parameters;
+mod settlements;
 mod webhook;
 
-use account::{Account, ApiRequest, RefundOutcome, Settings};
+use account::{Account, ApiRequest, DisputeOutcome, RefundOutcome, Settings};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use axum::routing::{any, get, post};
+use http::StatusCode;
 use objects::{Checkout, PaymentStatus, SessionStatus};
 use runtime::stripe_signature::SigningSecrets;
 use runtime::{BoxFuture, ConfigError, Environment};
@@ -24,6 +26,7 @@ use stand_in_host::checkout_page::{
 };
 use stand_in_host::durable::{DurableStore, Queue};
 use stand_in_host::web::ProblemResponse;
+use stand_in_host::webhook::Webhooks;
 use stand_in_host::{Host, Shutdown, StandIn, StandInError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +34,8 @@ use std::time::Duration;
 /// The account's API key, unless `STRIPE_SECRET_KEY` is set. It protects nothing.
 const DEVELOPMENT_KEY: &str = "sk_test_local0stand0in";
 const BRAND: Brand = Brand { name: "Stand-in for Stripe", style: "/stripe/style.css" };
+/// The query of a session's page after a declined attempt to pay.
+const DECLINED: &str = "declined";
 /// The interval between two searches for sessions past their expiry.
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);
 
@@ -82,6 +87,7 @@ impl Stripe {
     async fn start(host: &Host, environment: &Environment) -> Result<Self, StandInError> {
         host.store.create_tables(objects::SCHEMA).await?;
         host.store.create_tables(api::SCHEMA).await?;
+        host.store.create_tables(settlements::SCHEMA).await?;
         let origin = environment.require("STRIPE_CHECKOUT_ORIGIN")?;
         let settings = Settings {
             livemode: environment.get("STRIPE_LIVEMODE") == Some("true"),
@@ -93,6 +99,7 @@ impl Stripe {
             doors: host.doors.clone(),
             url: host.function_url(environment, "STRIPE_WEBHOOK_URL", "/webhooks/stripe"),
             secrets: SigningSecrets::from_environment(environment, "STRIPE_WEBHOOK_SECRET")?,
+            webhooks: Webhooks::from_environment(environment)?,
         };
         Ok(Self {
             store: host.store.clone(),
@@ -149,11 +156,17 @@ fn router(stripe: Arc<Stripe>) -> Router {
         .route("/stripe/c/pay/{session}/pay", post(pay))
         .route("/stripe/c/pay/{session}/settle", post(settle))
         .route("/stripe/c/pay/{session}/refunds", post(refunds))
+        .route("/stripe/c/pay/{session}/dispute", post(dispute))
+        .route("/stripe/payouts", post(pay_out))
         .route("/stripe/style.css", get(checkout_page::style))
         .with_state(stripe)
 }
 
-async fn show(State(stripe): State<Arc<Stripe>>, Path(id): Path<String>) -> Result<Response, ProblemResponse> {
+async fn show(
+    State(stripe): State<Arc<Stripe>>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ProblemResponse> {
     let settings = stripe.settings.clone();
     let found = stripe.store.transaction(move |transaction| {
         let mut account = Account::open(transaction, &settings, ApiRequest::default());
@@ -161,7 +174,8 @@ async fn show(State(stripe): State<Arc<Stripe>>, Path(id): Path<String>) -> Resu
     });
     let (checkout, pending_webhooks) = found.await?;
     stripe.webhooks.submit_all(pending_webhooks);
-    Ok(checkout.map_or_else(|| BRAND.unknown(), |checkout| BRAND.show(&checkout.into())))
+    let notice = (query.as_deref() == Some(DECLINED)).then_some("Your card was declined. Try a different one.");
+    Ok(checkout.map_or_else(|| BRAND.unknown(), |checkout| BRAND.show(&Order { notice, ..checkout.into() })))
 }
 
 async fn pay(
@@ -191,18 +205,40 @@ async fn refunds(
     stripe.form(id, body, settle_refunds).await
 }
 
+/// Opens a dispute of the payment, in place of the customer's bank.
+async fn dispute(
+    State(stripe): State<Arc<Stripe>>,
+    Path(id): Path<String>,
+    body: Body,
+) -> Result<Response, ProblemResponse> {
+    stripe.form(id, body, open_dispute).await
+}
+
+/// Pays out the account's balance, in place of the clock.
+async fn pay_out(State(stripe): State<Arc<Stripe>>) -> Result<StatusCode, ProblemResponse> {
+    let settings = stripe.settings.clone();
+    let paid_out = stripe
+        .store
+        .transaction(move |transaction| Account::open(transaction, &settings, ApiRequest::default()).pay_out());
+    paid_out.await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 fn attempt_payment(
     account: &mut Account<'_>,
     mut checkout: Checkout,
     outcome: PaymentOutcome,
 ) -> rusqlite::Result<FormResult> {
     match checkout.session.status {
-        SessionStatus::Complete => return Ok(FormResult::AlreadyDone { return_url: checkout.session.success_url }),
+        SessionStatus::Complete => return Ok(FormResult::AlreadyDone { next_url: checkout.session.success_url }),
         SessionStatus::Expired => return Ok(FormResult::Closed(Box::new(checkout.into()))),
         SessionStatus::Open => {}
     }
     account.attempt(&mut checkout, outcome)?;
-    Ok(submitted(account, checkout, true))
+    // After a decline, Stripe keeps the customer on its page, with the error, to try another way to pay.
+    let declined = (outcome == PaymentOutcome::Declined).then(|| format!("{}?{DECLINED}", path_of(&checkout)));
+    let next_url = declined.unwrap_or(checkout.session.success_url);
+    Ok(FormResult::Applied { pending_webhooks: std::mem::take(&mut account.pending_webhooks), next_url })
 }
 
 fn settle_payment(
@@ -229,32 +265,46 @@ fn settle_refunds(
     Ok(submitted(account, checkout, paid))
 }
 
+fn open_dispute(account: &mut Account<'_>, checkout: Checkout, _: DisputeOutcome) -> rusqlite::Result<FormResult> {
+    let exists = account.dispute(&checkout)?;
+    Ok(submitted(account, checkout, exists))
+}
+
 /// Builds the result of a form, with the webhooks about the change if it was `applied`.
 fn submitted(account: &mut Account<'_>, checkout: Checkout, applied: bool) -> FormResult {
-    let return_url = checkout.session.success_url;
+    let next_url = checkout.session.success_url;
     if applied {
-        FormResult::Applied { pending_webhooks: std::mem::take(&mut account.pending_webhooks), return_url }
+        FormResult::Applied { pending_webhooks: std::mem::take(&mut account.pending_webhooks), next_url }
     } else {
-        FormResult::AlreadyDone { return_url }
+        FormResult::AlreadyDone { next_url }
     }
+}
+
+/// Returns the path of a session's page.
+fn path_of(checkout: &Checkout) -> String {
+    format!("/stripe/c/pay/{}", checkout.session.id)
 }
 
 impl From<Checkout> for Order {
     fn from(checkout: Checkout) -> Self {
+        let address = path_of(&checkout);
         let Checkout { session, line_items, notes, failed, .. } = checkout;
         let names: Vec<&str> = line_items.iter().map(|item| item.description.as_str()).collect();
         Self {
             name: names.join(", "),
             description: notes.into_iter().next().flatten(),
             amount: amount::display(session.amount_total, &session.currency),
-            address: format!("/stripe/c/pay/{}", session.id),
+            address,
             state: match (session.status, session.payment_status) {
                 (SessionStatus::Open, _) => CheckoutState::Open,
                 (SessionStatus::Complete, PaymentStatus::Paid) => CheckoutState::Paid,
                 (SessionStatus::Complete, PaymentStatus::Unpaid) if !failed => CheckoutState::Processing,
                 (SessionStatus::Complete | SessionStatus::Expired, _) => CheckoutState::Closed,
             },
-            return_url: session.success_url,
+            done_url: session.success_url,
+            // Without it there is no way back (https://docs.stripe.com/api/checkout/sessions/create).
+            back_url: session.cancel_url,
+            notice: None,
         }
     }
 }

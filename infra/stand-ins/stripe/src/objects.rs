@@ -336,19 +336,22 @@ pub(super) fn save(transaction: &Transaction<'_>, id: &str, object: &impl Serial
     transaction.prepare_cached(statement)?.execute((id, json!(object).to_string())).map(|_| ())
 }
 
-/// Replaces identifiers with their objects along a path such as `payment_intent.latest_charge`
-/// (<https://docs.stripe.com/api/expanding_objects>).
+/// Replaces identifiers with their objects along a path such as `payment_intent.latest_charge`, or
+/// `data.balance_transaction` for every element of a list (<https://docs.stripe.com/api/expanding_objects>).
 pub(super) fn expand(transaction: &Transaction<'_>, object: &mut Value, path: &str) -> Result<(), AccountError> {
-    let mut here = object;
-    for field in path.split('.') {
-        let cannot = || ApiError::refused(format!("This property cannot be expanded ({field})."));
-        here = here.get_mut(field).ok_or_else(cannot)?;
-        match here {
-            Value::Null => return Ok(()),
-            Value::Object(_) => {}
-            Value::String(id) => *here = load(transaction, id)?.ok_or_else(cannot)?,
-            _ => return Err(cannot().into()),
+    let (field, rest) = path.split_once('.').map_or((path, None), |(field, rest)| (field, Some(rest)));
+    let cannot = || ApiError::refused(format!("This property cannot be expanded ({field})."));
+    let here = object.get_mut(field).ok_or_else(cannot)?;
+    match here {
+        Value::Null => return Ok(()),
+        Value::Object(_) => {}
+        // Only the elements of a list can be expanded, not the list itself.
+        Value::Array(elements) => {
+            let rest = rest.ok_or_else(cannot)?;
+            return elements.iter_mut().try_for_each(|element| expand(transaction, element, rest));
         }
+        Value::String(id) => *here = load(transaction, id)?.ok_or_else(cannot)?,
+        _ => return Err(cannot().into()),
     }
-    Ok(())
+    rest.map_or(Ok(()), |rest| expand(transaction, here, rest))
 }

@@ -9,7 +9,7 @@ use rusqlite::Transaction;
 use serde_json::Value;
 use stand_in_host::Doors;
 use stand_in_host::durable::{Attempt, Job, NewJob, Work};
-use stand_in_host::webhook::deliver;
+use stand_in_host::webhook::Webhooks;
 
 /// The name of the queue of events that the merchant has not accepted yet.
 pub(super) const QUEUE: &str = "stripe";
@@ -25,6 +25,7 @@ pub(super) struct Sender {
     pub(super) doors: Doors,
     pub(super) url: String,
     pub(super) secrets: SigningSecrets,
+    pub(super) webhooks: Webhooks,
 }
 
 impl Work for Sender {
@@ -33,7 +34,7 @@ impl Work for Sender {
             // Signed again for each attempt, because a receiver rejects old signatures.
             let signature = self.secrets.sign(job.body.as_bytes(), self.doors.now());
             let request = self.client.post(&self.url).header(STRIPE_SIGNATURE, signature).body(job.body.clone());
-            deliver(request.header("content-type", "application/json; charset=utf-8")).await
+            self.webhooks.deliver(request.header("content-type", "application/json; charset=utf-8")).await
         })
     }
 }

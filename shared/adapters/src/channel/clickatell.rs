@@ -2,12 +2,12 @@
 //! (<https://guides.clickatell.com/clickatell-chat-commerce-platform/developer/channels/whatsapp-and-sms-one-api/api-reference/messages/send-messages>).
 
 use super::exchange::{by_status, described, exchange, read};
-use super::reports::Reports;
+use super::reports::{ReportedOutcome, Reports, objects};
 use super::sender::{Sender, refused};
 use super::token::Token;
 use crate::endpoint::Endpoint;
 use crate::http_client::{HttpClient, HttpResponse};
-use crate::json::{lenient_list, null_as_default};
+use crate::json::null_as_default;
 use crate::names::names;
 use crate::secrets::SecretSource;
 use base64::Engine as _;
@@ -22,6 +22,7 @@ use runtime::webhook_error::WebhookError;
 use runtime::{ConfigError, Environment};
 use serde::Deserialize;
 use serde_json::json;
+use serde_json::value::RawValue;
 
 const API_URL: &str = "https://platform.clickatell.com";
 
@@ -161,27 +162,6 @@ pub struct ClickatellReports {
     keys: SecretSource<Token>,
 }
 
-#[derive(Deserialize)]
-struct Callback {
-    #[serde(default, deserialize_with = "null_as_default")]
-    event: Event,
-}
-
-/// A callback's members that are read. Replies of customers have other members.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Event {
-    #[serde(default, deserialize_with = "lenient_list")]
-    message_status_update: Vec<StatusUpdate>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct StatusUpdate {
-    status_code: i64,
-    client_message_id: Option<String>,
-}
-
 impl ClickatellReports {
     /// Builds the reader of callbacks about messages that were sent with the key `CLICKATELL_API_KEY` or the one at
     /// `CLICKATELL_API_KEY_ARN`.
@@ -203,20 +183,29 @@ impl Reports for ClickatellReports {
         false
     }
 
-    /// Accepts only reports with a mark of ours, and ignores those about all other messages of the account.
+    /// Accepts only reports with a mark of ours, and ignores those about all other messages of the account. What has no
+    /// mark may come from anybody, so an unknown shape of it is logged and not counted.
     async fn read(
         &self,
         _headers: &HeaderMap,
         body: &[u8],
         _now: Timestamp,
-    ) -> Result<Vec<DeliveryReport>, WebhookError> {
-        let callback: Callback = Document::new(body).parse()?;
-        let (mut reports, mut unmarked) = (Vec::new(), 0);
-        for update in callback.event.message_status_update {
-            let mark = update.client_message_id.as_deref().and_then(Mark::read);
-            let Some((mark, reason)) = mark.zip(undelivered(update.status_code)) else { continue };
+    ) -> Result<Vec<ReportedOutcome>, WebhookError> {
+        let document = Document::new(body);
+        let callback = document.object()?;
+        let (mut unreadable, mut said, mut unmarked) = (Vec::new(), Vec::new(), 0);
+        // Replies of customers have other members.
+        let event = callback.object("event").unwrap_or_default();
+        for update in objects(&event, "messageStatusUpdate", &mut unreadable) {
+            let mark = update.optional::<String>("clientMessageId").as_deref().and_then(Mark::read);
+            let Some(mark) = mark else { continue };
+            let outcome = match update.optional("statusCode").map_or(Meaning::Unknown, Meaning::of) {
+                Meaning::Failed(reason) => ReportedOutcome::Failed(DeliveryReport { id: mark.id, reason }),
+                Meaning::NotFailed => continue,
+                Meaning::Unknown => ReportedOutcome::unknown("statusCode", update.raw("statusCode").map(RawValue::get)),
+            };
             match self.keys.verify(|key| mark.verify(key)).await {
-                Ok(()) => reports.push(DeliveryReport { id: mark.id, reason }),
+                Ok(()) => said.push(outcome),
                 // Another system's identifier may look like a mark, so the sender of the callback is not at fault.
                 Err(WebhookError::Signature(_)) => unmarked += 1,
                 Err(error) => return Err(error),
@@ -225,28 +214,44 @@ impl Reports for ClickatellReports {
         if unmarked > 0 {
             tracing::warn!(unmarked, "delivery reports ignored: their mark was not made with this key");
         }
-        Ok(reports)
+        if !unreadable.is_empty() {
+            tracing::warn!(
+                skipped = unreadable.len(),
+                "status updates ignored: they have an unknown shape and no mark"
+            );
+        }
+        Ok(said)
     }
 }
 
-/// Returns why a message was not delivered, from the code of its status
-/// (<https://www.clickatell.com/developers/api-documentation/one-api-message-status-codes-descriptions/>); `None` if it
-/// was or still may be.
-fn undelivered(status_code: i64) -> Option<DeliveryFailure> {
-    Some(match status_code {
-        // Expired, or a delivery error.
-        20 | 23 => DeliveryFailure::Undelivered,
-        // The delivery was only emulated: the account is testing.
-        24 => return None,
-        29 => DeliveryFailure::NotOnChannel,
-        // WhatsApp's 24-hour window is over.
-        131 => DeliveryFailure::OutsideConversationWindow,
-        // WhatsApp's rate limits.
-        132 | 133 => DeliveryFailure::ChannelUnavailable,
-        // Stopped, no credit, a limit, a route, the content, the template.
-        21.. => DeliveryFailure::ChannelRefused,
-        _ => return None,
-    })
+/// The meaning of a status code
+/// (<https://www.clickatell.com/developers/api-documentation/one-api-message-status-codes-descriptions/>).
+enum Meaning {
+    /// The message was not delivered, for this reason.
+    Failed(DeliveryFailure),
+    /// The message was delivered, or still may be.
+    NotFailed,
+    /// This version does not know the code.
+    Unknown,
+}
+
+impl Meaning {
+    fn of(status_code: i64) -> Self {
+        Self::Failed(match status_code {
+            // Unknown so far, queued, scheduled, sent, delivered, read; or emulated, because the account is testing.
+            1..=6 | 24 => return Self::NotFailed,
+            // Expired, or a delivery error.
+            20 | 23 => DeliveryFailure::Undelivered,
+            29 => DeliveryFailure::NotOnChannel,
+            // WhatsApp's 24-hour window is over.
+            131 => DeliveryFailure::OutsideConversationWindow,
+            // WhatsApp's rate limits.
+            132 | 133 => DeliveryFailure::ChannelUnavailable,
+            // Stopped, no credit, a limit, a route, the content, the template.
+            21.. => DeliveryFailure::ChannelRefused,
+            _ => return Self::Unknown,
+        })
+    }
 }
 
 fn outcome(response: &HttpResponse) -> Result<(), ChannelError> {

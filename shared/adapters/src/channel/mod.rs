@@ -16,14 +16,15 @@ mod whatsapp;
 use self::reports::Reports;
 use self::sender::Sender;
 use crate::names::names;
+use domain::Timestamp;
 use domain::ports::{Channel, ChannelError, Message};
-use domain::{DeliveryReport, Timestamp};
 use http::HeaderMap;
+use runtime::json::Unreadable;
 use runtime::webhook_error::WebhookError;
 use runtime::{ConfigError, Environment};
 
 pub use self::clickatell::{ClickatellChannel, ClickatellReports};
-pub use self::reports::ReportedOutcome;
+pub use self::reports::{ReportedOutcome, UnknownPart};
 pub use self::sms::{SmsChannel, SmsReports};
 pub use self::webhook::{ChatReports, WebhookChannel};
 pub use self::whatsapp::{WhatsAppChannel, WhatsAppReports};
@@ -153,8 +154,8 @@ impl ConfiguredReports {
         with_channel!(self, reports => reports.are_signed())
     }
 
-    /// Verifies a webhook and returns the links that will not arrive. Reports of delivered messages and of messages
-    /// without a link are ignored.
+    /// Verifies a webhook and returns the links that will not arrive, and the parts that this version does not know.
+    /// Reports of delivered messages and of messages without a link are ignored.
     ///
     /// # Errors
     /// [`WebhookError`]
@@ -163,7 +164,7 @@ impl ConfiguredReports {
         headers: &HeaderMap,
         body: &[u8],
         now: Timestamp,
-    ) -> Result<Vec<DeliveryReport>, WebhookError> {
+    ) -> Result<Vec<ReportedOutcome>, WebhookError> {
         with_channel!(self, reports => reports.read(headers, body, now).await)
     }
 
@@ -180,11 +181,11 @@ impl ConfiguredReports {
         with_channel!(self, reports => reports.come_as_notifications())
     }
 
-    /// Reads a notification within the AWS account.
+    /// Reads a notification within the AWS account; `None` if it says nothing that has to be recorded or counted.
     ///
     /// # Errors
     /// The notification is not a report of this channel.
-    pub fn read_notification(&self, message: &str) -> Result<ReportedOutcome, serde_json::Error> {
+    pub fn read_notification(&self, message: &str) -> Result<Option<ReportedOutcome>, Unreadable> {
         with_channel!(self, reports => reports.read_notification(message))
     }
 }

@@ -13,8 +13,8 @@ use aws_sdk_pinpointsmsvoicev2::operation::send_text_message::SendTextMessageErr
 use aws_sdk_pinpointsmsvoicev2::types::{ConflictExceptionReason, MessageType};
 use domain::ports::{Cause, ChannelError, Message};
 use domain::{DeliveryFailure, DeliveryReport, Doors};
+use runtime::json::{Document, Unreadable};
 use runtime::{ConfigError, Environment};
-use serde_json::Value;
 use std::time::Duration;
 
 /// The timeout of one call: below the function's own timeout, with room for the writes around it. It is longer than for
@@ -124,20 +124,21 @@ impl Reports for SmsReports {
         true
     }
 
-    fn read_notification(&self, event: &str) -> Result<ReportedOutcome, serde_json::Error> {
-        let event = Value::Object(serde_json::from_str(event)?);
-        let Some(id) = event["context"]["payment_request_id"].as_str().and_then(|id| id.parse().ok()) else {
-            return Ok(ReportedOutcome::NotFailed);
-        };
-        let event_type = event["eventType"].as_str().unwrap_or_default();
-        // Unless the state is final, the text may still arrive: an unreachable carrier may recover.
-        let is_final = event["isFinal"].as_bool().unwrap_or_default();
-        Ok(match Meaning::of(event_type) {
-            Meaning::Failed(reason) if is_final => ReportedOutcome::Failed(DeliveryReport { id, reason }),
-            Meaning::Failed(_) | Meaning::NotFailed => ReportedOutcome::NotFailed,
-            Meaning::Unknown => ReportedOutcome::Unknown {
-                event_type: event_type.chars().filter(|c| c.is_ascii_uppercase() || *c == '_').take(50).collect(),
+    fn read_notification(&self, event: &str) -> Result<Option<ReportedOutcome>, Unreadable> {
+        let document = Document::new(event.as_bytes());
+        let event = document.object()?;
+        let id = event.object("context").and_then(|context| context.optional::<String>(PAYMENT_REQUEST));
+        let Some(id) = id.and_then(|id| id.parse().ok()) else { return Ok(None) };
+        let event_type: Option<String> = event.optional("eventType");
+        Ok(match Meaning::of(event_type.as_deref().unwrap_or_default()) {
+            // Unless the state is final, the text may still arrive: an unreachable carrier may recover.
+            Meaning::Failed(reason) => match event.optional("isFinal") {
+                Some(true) => Some(ReportedOutcome::Failed(DeliveryReport { id, reason })),
+                Some(false) => None,
+                None => Some(ReportedOutcome::unknown("isFinal", None)),
             },
+            Meaning::NotFailed => None,
+            Meaning::Unknown => Some(ReportedOutcome::unknown("eventType", event_type.as_deref())),
         })
     }
 }

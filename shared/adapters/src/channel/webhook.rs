@@ -1,6 +1,6 @@
 //! The integrator's own chat: each message is a signed webhook (Standard Webhooks).
 
-use super::reports::Reports;
+use super::reports::{ReportedOutcome, Reports};
 use super::sender::{Sender, refused};
 use crate::endpoint::Endpoint;
 use crate::http_client::{HttpClient, HttpError};
@@ -138,7 +138,7 @@ impl Reports for ChatReports {
         headers: &HeaderMap,
         body: &[u8],
         now: Timestamp,
-    ) -> Result<Vec<DeliveryReport>, WebhookError> {
+    ) -> Result<Vec<ReportedOutcome>, WebhookError> {
         let webhook = SignedWebhook::read(headers, body, now)?;
         self.secrets.verify(|secrets| secrets.verify(&webhook)).await?;
         let document = Document::new(body);
@@ -155,7 +155,7 @@ impl Reports for ChatReports {
                 .ok_or_else(|| WebhookError::Field(unknown_reason()))?,
         };
         let id = id.parse().ok().filter(|id| link_event_id(*id) == event_id);
-        Ok(id.map(|id| DeliveryReport { id, reason }).into_iter().collect())
+        Ok(id.map(|id| ReportedOutcome::Failed(DeliveryReport { id, reason })).into_iter().collect())
     }
 }
 

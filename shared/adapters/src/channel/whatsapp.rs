@@ -2,26 +2,28 @@
 //! (<https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/text-messages/>).
 
 use super::exchange::{by_status, described, exchange, read};
-use super::reports::Reports;
+use super::reports::{ReportedOutcome, Reports, objects};
 use super::sender::Sender;
 use super::token::Token;
 use crate::endpoint::Endpoint;
 use crate::http_client::{HttpClient, HttpResponse};
-use crate::json::{lenient_list, null_as_default};
 use crate::secrets::{SecretSource, SecretValue as _};
 use domain::ports::{ChannelError, Message};
 use domain::{DeliveryFailure, DeliveryReport, Doors, Timestamp};
 use http::HeaderMap;
 use runtime::hmac::{equal_in_constant_time, hexadecimal};
-use runtime::json::Document;
+use runtime::json::{Document, Object};
 use runtime::webhook::SignatureError;
 use runtime::webhook_error::WebhookError;
 use runtime::{ConfigError, Environment};
 use serde::Deserialize;
 use serde_json::json;
+use serde_json::value::RawValue;
 
 /// The Graph API, in the version that this code was written for.
 const API_URL: &str = "https://graph.facebook.com/v25.0";
+/// The field of a message that the reports of the message repeat.
+const DATA: &str = "biz_opaque_callback_data";
 
 /// A channel that sends texts from the business's phone number `WHATSAPP_PHONE_NUMBER_ID`, with the token
 /// `WHATSAPP_ACCESS_TOKEN` or the one at `WHATSAPP_ACCESS_TOKEN_ARN`, through `WHATSAPP_API_URL`.
@@ -99,7 +101,7 @@ impl Sender for WhatsAppChannel {
         });
         if let Some(id) = message.link_of() {
             // The reports of the message return this identifier.
-            body["biz_opaque_callback_data"] = id.to_string().into();
+            body[DATA] = id.to_string().into();
         }
         let request = |token: &Token| self.http.post(&self.url).bearer_auth(token.expose_secret()).json(&body);
         outcome(&exchange(&self.tokens, request).await?)
@@ -172,43 +174,6 @@ pub struct WhatsAppReports {
     verify_token: Token,
 }
 
-/// A body with several notifications: about all numbers of the account, and everything that the application subscribes
-/// to.
-#[derive(Deserialize)]
-struct Notifications {
-    #[serde(default, deserialize_with = "lenient_list")]
-    entry: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    #[serde(default, deserialize_with = "lenient_list")]
-    changes: Vec<Change>,
-}
-
-/// One change of a subscribed field, which `field` names. Only `messages` has statuses.
-#[derive(Deserialize)]
-struct Change {
-    field: String,
-    #[serde(default, deserialize_with = "null_as_default")]
-    value: Messages,
-}
-
-/// A change's value, as far as it is about messages that were sent.
-#[derive(Default, Deserialize)]
-struct Messages {
-    #[serde(default, deserialize_with = "lenient_list")]
-    statuses: Vec<SentStatus>,
-}
-
-#[derive(Deserialize)]
-struct SentStatus {
-    status: String,
-    biz_opaque_callback_data: Option<String>,
-    #[serde(default, deserialize_with = "lenient_list")]
-    errors: Vec<GraphError>,
-}
-
 impl WhatsAppReports {
     /// Builds the reader of webhooks signed with `WHATSAPP_APP_SECRET` or the secret at `WHATSAPP_APP_SECRET_ARN`. Meta
     /// sends `WHATSAPP_VERIFY_TOKEN` when the webhook's address is registered.
@@ -233,13 +198,21 @@ impl Reports for WhatsAppReports {
         headers: &HeaderMap,
         body: &[u8],
         _now: Timestamp,
-    ) -> Result<Vec<DeliveryReport>, WebhookError> {
+    ) -> Result<Vec<ReportedOutcome>, WebhookError> {
         let signed = SignedNotification::read(headers, body)?;
         self.secrets.verify(|secret| signed.verify(secret)).await?;
-        let notifications: Notifications = Document::new(body).parse()?;
-        let changes = notifications.entry.into_iter().flat_map(|entry| entry.changes);
-        let statuses = changes.filter(|change| change.field == "messages").flat_map(|change| change.value.statuses);
-        Ok(statuses.filter_map(SentStatus::report).collect())
+        let document = Document::new(body);
+        let notifications = document.object()?;
+        if notifications.raw("entry").is_some() {
+            notifications.required::<Vec<&RawValue>>("entry")?;
+        }
+        let mut said = Vec::new();
+        for entry in objects(&notifications, "entry", &mut said) {
+            for change in objects(&entry, "changes", &mut said) {
+                read_change(&change, &mut said);
+            }
+        }
+        Ok(said)
     }
 
     fn verifies(&self, token: &str) -> bool {
@@ -276,20 +249,50 @@ impl<'a> SignedNotification<'a> {
     }
 }
 
-impl SentStatus {
-    fn report(self) -> Option<DeliveryReport> {
-        let id = self.biz_opaque_callback_data?.parse().ok()?;
-        if self.status != "failed" {
-            return None;
-        }
-        let reason = match self.errors.first().map(|error| Meaning::of(error.code)) {
+/// Reads one change of a field that the application subscribes to. Only `messages` has statuses.
+fn read_change(change: &Object<'_>, said: &mut Vec<ReportedOutcome>) {
+    match change.optional::<String>("field").as_deref() {
+        Some("messages") => {}
+        Some(_) => return,
+        None => return said.push(ReportedOutcome::unknown("field", None)),
+    }
+    if change.raw("value").is_none() {
+        return;
+    }
+    let Some(value) = change.object("value") else { return said.push(ReportedOutcome::unknown("value", None)) };
+    for status in objects(&value, "statuses", said) {
+        read_status(&status, said);
+    }
+}
+
+/// Reads one status, of a message of any system that sends from the account's numbers. A link's message of ours repeats
+/// the request's identifier
+/// (<https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/status>).
+fn read_status(status: &Object<'_>, said: &mut Vec<ReportedOutcome>) {
+    if status.raw(DATA).is_none() {
+        return;
+    }
+    let Some(data) = status.optional::<String>(DATA) else { return said.push(ReportedOutcome::unknown(DATA, None)) };
+    let Ok(id) = data.parse() else { return };
+    match status.optional::<String>("status").as_deref() {
+        Some("failed") => {}
+        Some("sent" | "delivered" | "read" | "played") => return,
+        other => return said.push(ReportedOutcome::unknown("status", other)),
+    }
+    let reason = match objects(status, "errors", said).first() {
+        None => DeliveryFailure::Undelivered,
+        Some(error) => match error.optional("code").map(Meaning::of) {
             Some(Meaning::Recipient(reason)) => reason,
             Some(Meaning::Busy) => DeliveryFailure::ChannelUnavailable,
             Some(Meaning::Other) => DeliveryFailure::ChannelRefused,
-            Some(Meaning::Unclear) | None => DeliveryFailure::Undelivered,
-        };
-        Some(DeliveryReport { id, reason })
-    }
+            Some(Meaning::Unclear) => DeliveryFailure::Undelivered,
+            None => {
+                said.push(ReportedOutcome::unknown("code", None));
+                DeliveryFailure::Undelivered
+            }
+        },
+    };
+    said.push(ReportedOutcome::Failed(DeliveryReport { id, reason }));
 }
 
 #[cfg(test)]

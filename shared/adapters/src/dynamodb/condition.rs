@@ -86,7 +86,9 @@ impl Expression {
                 Guard::BeforeDeadline => self.deadline(row.from, ">", "now", change.at),
                 Guard::DeadlinePassed => self.deadline(row.from, "<=", "now", change.at),
                 Guard::PaidInTime => self.deadline(row.from, ">=", "paid_at", change.paid_at().unwrap_or(change.at)),
-                Guard::PaidLate => self.deadline(row.from, "<", "paid_at", change.paid_at().unwrap_or(change.at)),
+                Guard::PaidLate => {
+                    self.deadline(row.from, "<", "earliest", change.paid_not_before().unwrap_or(change.at))
+                }
                 Guard::NotFailed => match change.failure() {
                     Some(failure) => self.lacks("failure", &failure.text(), &failure.marks(id)),
                     // Without a payment the guard does not hold, as in the domain.

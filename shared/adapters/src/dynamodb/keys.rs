@@ -16,6 +16,8 @@ pub(super) const LOOKED_AT: [Status; 3] = [Status::Processing, Status::RefundDue
 pub(super) const REQUEST: &str = "REQ#";
 /// The beginning of the keys of links' items.
 pub(super) const LINK: &str = "LINK#";
+/// The beginning of the keys of differences' items.
+pub(super) const DIFFERENCE: &str = "DIFFERENCE#";
 
 /// Returns the text of the key of a request's item.
 pub(super) fn request_key(id: PaymentRequestId) -> String {
@@ -44,6 +46,16 @@ pub(super) fn redacted_key(key: &str) -> String {
 /// Returns the key of a link's item.
 pub(super) fn link_key(token: &LinkToken) -> String {
     format!("{LINK}{}", token.reveal())
+}
+
+/// Returns the key of a difference's item.
+pub(super) fn difference_key(digest: &str) -> String {
+    format!("{DIFFERENCE}{digest}")
+}
+
+/// Returns the key of the item that keeps the place of a reconciliation.
+pub(super) fn place_key(name: &str) -> String {
+    format!("RECONCILIATION#{name}")
 }
 
 /// Returns the hash key of the index `by_agent`. A workspace contains no `#`, so no two pairs have the same key.

@@ -131,7 +131,10 @@ impl DynamoDbStore {
     }
 
     /// Reads the requests with these identifiers, in any order. Missing and unreadable ones are left out.
-    async fn get_all(&self, ids: &[PaymentRequestId]) -> Result<HashMap<PaymentRequestId, PaymentRequest>, StoreError> {
+    pub(super) async fn get_all(
+        &self,
+        ids: &[PaymentRequestId],
+    ) -> Result<HashMap<PaymentRequestId, PaymentRequest>, StoreError> {
         let batches = try_join_all(ids.chunks(BATCH).map(|batch| self.get_batch(batch))).await?;
         Ok(batches.into_iter().flatten().map(|request| (request.id, request)).collect())
     }

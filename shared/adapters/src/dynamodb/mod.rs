@@ -1,4 +1,4 @@
-//! The DynamoDB table: one item per request, one per link, and one conditional write per change.
+//! The DynamoDB table: one item per request, link and difference, and one conditional write per change.
 
 mod condition;
 mod due_index;
@@ -8,6 +8,7 @@ mod keys;
 mod links;
 mod lists;
 mod read;
+mod reconciliations;
 mod requests;
 mod store;
 pub mod stream;

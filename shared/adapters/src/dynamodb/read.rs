@@ -6,9 +6,10 @@
 
 use super::item::EntryItem;
 use super::keys::{redacted_key, request_of_key};
-use domain::ports::{Checkout, Link, Position, StoreError};
+use domain::ports::{Checkout, Link, Place, Position, StoreError, Window};
 use domain::{
-    Customer, Details, Fact, HistoryEntry, Metadata, Money, OperationId, PaymentRequest, PaymentRequestId, Timestamp,
+    Customer, Details, Difference, Fact, HistoryEntry, Metadata, Money, OperationId, PaymentRequest, PaymentRequestId,
+    Timestamp,
 };
 use runtime::telemetry::{Metric, count};
 use serde::de::DeserializeOwned;
@@ -193,4 +194,16 @@ pub(super) fn position<A: Stored>(key: HashMap<String, A>) -> Result<Position, U
 pub(super) fn due<A: Stored>(key: HashMap<String, A>) -> Result<(PaymentRequestId, Timestamp), Unreadable> {
     let mut key = Attributes::new(key);
     Ok((key.parsed("pk", request_of_key)?, key.time("due_at")?))
+}
+
+/// Reads a difference.
+pub(super) fn difference<A: Stored>(item: HashMap<String, A>) -> Result<Difference, Unreadable> {
+    Attributes::new(item).required("difference")
+}
+
+/// Reads the place of a reconciliation.
+pub(super) fn place<A: Stored>(item: HashMap<String, A>) -> Result<Place, Unreadable> {
+    let mut item = Attributes::new(item);
+    let window = Window { from: item.required("from")?, to: item.required("to")? };
+    Ok(Place { window, stage: item.parsed("stage", |text| text.parse().ok())?, cursor: item.optional("cursor")? })
 }

@@ -3,9 +3,9 @@
 //!
 //! Records are read one by one, and of each only what is needed: a record that cannot be read costs no other.
 
-use super::keys::{LINK, REQUEST, request_of_key};
+use super::keys::{DIFFERENCE, LINK, REQUEST, request_of_key};
 use super::read::{self, Unreadable};
-use domain::{PaymentRequest, PaymentRequestId};
+use domain::{Difference, PaymentRequest, PaymentRequestId};
 use runtime::json::{self, Document, Object};
 use serde_dynamo::{AttributeValue, Item};
 use serde_json::value::RawValue;
@@ -41,6 +41,8 @@ pub enum ItemKind {
     Request,
     /// A link.
     Link,
+    /// A difference that a reconciliation found.
+    Difference,
     /// An item of another version, which is none of these.
     Other,
     /// An item of which nothing is known, because its key cannot be read.
@@ -119,6 +121,7 @@ impl StreamRecord {
         match self.key.as_deref() {
             Some(key) if request_of_key(key).is_some() => ItemKind::Request,
             Some(key) if key.starts_with(LINK) => ItemKind::Link,
+            Some(key) if key.starts_with(DIFFERENCE) => ItemKind::Difference,
             Some(key) if !key.starts_with(REQUEST) => ItemKind::Other,
             Some(_) | None => ItemKind::Unreadable,
         }
@@ -147,6 +150,14 @@ pub fn request_of_image(image: Item) -> Result<Option<PaymentRequest>, Unreadabl
 /// [`Unreadable`]
 pub fn target_of_link(image: Item) -> Result<PaymentRequestId, Unreadable> {
     read::target_of_link(image.into_inner())
+}
+
+/// Reads the difference in an image.
+///
+/// # Errors
+/// [`Unreadable`]
+pub fn difference_of_image(image: Item) -> Result<Difference, Unreadable> {
+    read::difference(image.into_inner())
 }
 
 #[cfg(test)]

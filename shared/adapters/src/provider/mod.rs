@@ -5,6 +5,7 @@
 //! compiler then reports every other place to change.
 
 mod sandbox;
+mod settlements;
 mod stripe;
 
 use crate::names::names;

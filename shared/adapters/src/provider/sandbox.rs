@@ -1,5 +1,7 @@
 //! The sandbox provider, an HTTP service inside the local runner.
 
+mod settlements;
+
 use super::{ProviderName, WebhookEvent};
 use crate::endpoint::Endpoint;
 use crate::http_client::{HttpClient, HttpError};

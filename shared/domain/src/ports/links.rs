@@ -16,7 +16,8 @@ pub struct Link {
 
 /// The customers' links.
 ///
-/// A link's checkout is beside the request, so that another press on the link finds it by the read that it makes anyway.
+/// A link's checkout is beside the request, so that another press on the link finds it by the read that it makes
+/// anyway.
 pub trait Links: Send + Sync {
     /// Stores a link from `token` to the request until `kept_until`. This is called before the request itself is
     /// inserted. A link without a request only leads nowhere, but a request without a link would be announced with a
@@ -47,7 +48,7 @@ pub trait Links: Send + Sync {
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Takes the permission to call the provider for a link, which is given once in every
-    /// [`CALL_INTERVAL`](crate::limits::CALL_INTERVAL), whichever instance asks. Returns whether it was given. It is not
-    /// given for a deleted link. After a lost response it may be reported as not given.
+    /// [`CALL_INTERVAL`](crate::limits::CALL_INTERVAL), whichever instance asks. Returns whether it was given. It is
+    /// not given for a deleted link. After a lost response it may be reported as not given.
     fn take_call(&self, token: &LinkToken, now: Timestamp) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }

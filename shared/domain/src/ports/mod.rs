@@ -15,6 +15,8 @@
 //! | [`Looks`] | when the provider is asked next about a request |
 //! | [`Lists`] | the requests that an audience may see |
 //! | [`PaymentProvider`] | the provider that takes the payments |
+//! | [`Reconciliations`] | the requests, differences and places of a reconciliation |
+//! | [`Settlements`] | what the provider took and gave back |
 //! | [`Channel`] | the messages to the customer's chat |
 
 mod changes;
@@ -25,7 +27,9 @@ mod facts;
 mod links;
 mod lists;
 mod provider;
+mod reconciliations;
 mod requests;
+mod settlements;
 
 pub use changes::{Changed, Changes};
 pub use channel::{Channel, ChannelError, Message};
@@ -35,4 +39,8 @@ pub use facts::Facts;
 pub use links::{Link, Links};
 pub use lists::{Listed, Listing, Lists, Position};
 pub use provider::{Checkout, CheckoutState, Closes, PaymentProvider, ProviderError, Refunding};
+pub use reconciliations::{CreatedRequests, FoundRequests, Place, Reconciliations, Stage};
 pub use requests::{Creations, Inserted, Inserts, Reads};
+pub use settlements::{
+    Fee, PaymentsPage, Payout, PayoutsPage, ProviderPayment, SettlementList, SettlementState, Settlements, Window,
+};

@@ -94,8 +94,8 @@ pub trait PaymentProvider: Send + Sync {
     fn closes(&self) -> Closes;
 
     /// Returns the payment page for a request. Repeated calls return the same page, because the request's identifier is
-    /// the provider's idempotency key. The customer returns from it to [`back_url`](crate::event::back_url) of `link` if
-    /// they gave up there, and to [`done_url`](crate::event::done_url) otherwise.
+    /// the provider's idempotency key. The customer returns from it to [`back_url`](crate::event::back_url) of `link`
+    /// if they gave up there, and to [`done_url`](crate::event::done_url) otherwise.
     fn create_checkout(
         &self,
         request: &PaymentRequest,

@@ -25,8 +25,8 @@ pub enum Checked {
     NotFound,
 }
 
-/// Asks the provider about the payment of a link's request, and changes the request as the provider's report would. So a
-/// lost report costs the customer no waiting.
+/// Asks the provider about the payment of a link's request, and changes the request as the provider's report would. So
+/// a lost report costs the customer no waiting.
 ///
 /// Checks share the budget of presses ([`Links::take_call`]): a storm of them costs the provider nothing.
 ///

@@ -14,8 +14,8 @@ pub(super) struct Asked {
     pub(super) state: Result<CheckoutState, ProviderError>,
 }
 
-/// Closes a request's checkout if the provider can, and returns its state. The time of the request is over, so nobody is
-/// to pay on it any more.
+/// Closes a request's checkout if the provider can, and returns its state. The time of the request is over, so nobody
+/// is to pay on it any more.
 pub(super) async fn close(
     store: &impl Links,
     provider: &impl PaymentProvider,

@@ -128,7 +128,11 @@ fn command() -> impl Strategy<Value = Command> {
         Just(Command::ExpireUnpaid(CheckoutClosed::confirmed())),
         (0..2 * DEADLINE)
             .prop_map(|paid_at| Command::Process { payment: payment(paid_at), money: money(25_000, "ZAR") }),
-        (0..2 * DEADLINE).prop_map(|paid_at| Command::Pay { payment: payment(paid_at), money: money(25_000, "ZAR") }),
+        (0..2 * DEADLINE).prop_map(|paid_at| Command::Pay {
+            payment: payment(paid_at),
+            earliest: at(paid_at),
+            money: money(25_000, "ZAR"),
+        }),
         Just(Command::FailPayment { provider: "sandbox".into(), reference: "q".into() }),
         Just(Command::RecordFailedAttempt { reason: None }),
         Just(Command::CompleteRefund),

@@ -59,7 +59,8 @@ pub enum Found {
     Waits(Box<PaymentRequest>),
 }
 
-/// Expires a request past its deadline that nobody has clicked, in a single write: most due requests were never clicked.
+/// Expires a request past its deadline that nobody has clicked, in a single write: most due requests were never
+/// clicked.
 ///
 /// # Errors
 /// The store failed.
@@ -122,18 +123,22 @@ pub async fn settle_unpaid(
     };
     match observed {
         Observed::Payment(Changed::Applied(request)) => Ok(Settled::Changed(request)),
-        // The customer did their part too late. The page is closed, and the money is judged when it comes.
+        // The customer did their part too late. The money is judged when it comes.
         Observed::Payment(Changed::Unchanged(request)) if request.status == Status::Clicked => {
-            expire(store, doors, request.id, CheckoutClosed::confirmed()).await
+            expire(store, doors, request.id, CheckoutClosed::open_ended()).await
         }
         Observed::Payment(_) => Ok(Settled::NotDue),
         Observed::Mismatched => Ok(match expire(store, doors, request.id, CheckoutClosed::confirmed()).await? {
             Settled::Expired(request) => Settled::Mismatched(request),
             settled => settled,
         }),
+        // A report says that money has arrived, and the provider does not know of it yet.
+        Observed::Unpaid { is_open: false } if request.money_has_arrived() => {
+            expire(store, doors, request.id, CheckoutClosed::open_ended()).await
+        }
         Observed::Unpaid { is_open: false } => expire(store, doors, request.id, CheckoutClosed::confirmed()).await,
         Observed::Unpaid { is_open: true } if provider.closes() == Closes::Never => {
-            expire(store, doors, request.id, CheckoutClosed::still_payable()).await
+            expire(store, doors, request.id, CheckoutClosed::open_ended()).await
         }
         Observed::Unpaid { is_open: true } => {
             let open = ProviderError::Unreadable("a checkout is open after its time".into());

@@ -14,8 +14,8 @@ use crate::ports::{
 use crate::status::Status;
 use crate::time::{Clock, Timestamp};
 
-/// Asks the provider what became of a request, and records it. So nothing waits for a report alone: whichever report was
-/// lost, a look has the same effect.
+/// Asks the provider what became of a request, and records it. So nothing waits for a report alone: whichever report
+/// was lost, a look has the same effect.
 ///
 /// A look that settles nothing sets the time of the next, at growing intervals ([`PaymentRequest::next_look`]).
 ///
@@ -99,6 +99,8 @@ async fn look_at_expired(
             Waiting::Money
         }
         Observed::Payment(Changed::NotFound) => return Ok(Settled::NotDue),
+        // A report says that money has arrived, and the provider does not know of it yet.
+        Observed::Unpaid { .. } if request.money_has_arrived() => Waiting::Money,
         Observed::Payment(_) | Observed::Unpaid { is_open: false } => return end(store, &request, false).await,
         Observed::Mismatched => return end(store, &request, true).await,
         // Nobody asks for ever about a page that its provider has long forgotten.

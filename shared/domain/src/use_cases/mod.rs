@@ -13,6 +13,9 @@ pub mod look;
 pub mod notify;
 pub mod pay;
 mod payments;
+pub mod reconcile;
+#[cfg(test)]
+mod reconcile_tests;
 pub mod refund;
 pub mod report;
 

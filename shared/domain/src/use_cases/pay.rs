@@ -1,7 +1,7 @@
 //! The use cases that record a payment provider's reports.
 
 use super::UseCaseError;
-use super::payments::{fail, paid, process};
+use super::payments::{fail, paid, paid_within, process};
 use crate::fact::Fact;
 use crate::id::{OperationId, PaymentRequestId};
 use crate::money::Money;
@@ -104,7 +104,7 @@ pub enum ProviderEventOutcome {
     Unknown,
 }
 
-/// Records a report: in one write, for a refund and for money without the customer's time after one read. A payment in
+/// Records a report: in one write, for a refund and for money whose time is in doubt after one read. A payment in
 /// flight takes a second write, and so does the failure of a payment that changes nothing but has to be remembered.
 ///
 /// # Errors
@@ -123,7 +123,7 @@ pub async fn record_provider_event(
             Changed::Unchanged(request) => Unchanged(request),
             Changed::NotFound => Unknown,
         }),
-        ProviderEvent::Paid { id, payment, money } => record_payment(store, id, payment, money, now).await,
+        ProviderEvent::Paid { id, payment, money } => record_payment(store, id, paid(payment, money, now)).await,
         ProviderEvent::Arrived { id, payment, earliest, money } => {
             record_arrival(store, id, payment, earliest, money, now).await
         }
@@ -161,10 +161,18 @@ async fn record_arrival(
     now: Timestamp,
 ) -> Result<ProviderEventOutcome, UseCaseError> {
     let fact = Fact::payment_arrived(&payment);
+    if let Some(earliest) = earliest {
+        // Most payments are made long before the deadline, so that no read is needed.
+        let outcome = record_payment(store, id, paid_within(payment.clone(), earliest, money, now)).await?;
+        match &outcome {
+            ProviderEventOutcome::Unchanged(request) if request.payment.is_none() => {}
+            _ => return Ok(outcome),
+        }
+    }
     for _ in 0..STATUS_CHANGES_AT_MOST {
         let Some(request) = store.get(id).await? else { return Ok(ProviderEventOutcome::Unknown) };
         if let Some(paid_at) = known_time(&request, &payment, earliest) {
-            return record_payment(store, id, Payment { paid_at, ..payment }, money, now).await;
+            return record_payment(store, id, paid(Payment { paid_at, ..payment }, money, now)).await;
         }
         if request.details.money != money {
             return Ok(ProviderEventOutcome::Mismatch(Box::new(request)));
@@ -203,20 +211,19 @@ fn known_time(request: &PaymentRequest, payment: &Payment, earliest: Option<Time
 async fn record_payment(
     store: &impl Changes,
     id: PaymentRequestId,
-    payment: Payment,
-    money: Money,
-    now: Timestamp,
+    change: Change,
 ) -> Result<ProviderEventOutcome, UseCaseError> {
     use ProviderEventOutcome::{Applied, Mismatch, SecondPayment, Unchanged, Unknown};
-    let reference = payment.reference.clone();
-    Ok(match store.change(id, &paid(payment, money, now)).await? {
+    let is_other = |request: &PaymentRequest| {
+        let reported = change.command.payment().map(|(payment, _)| &payment.reference);
+        request.payment.as_ref().is_some_and(|payment| Some(&payment.reference) != reported)
+    };
+    let is_of_other_money =
+        |request: &PaymentRequest| change.command.payment().is_some_and(|(_, money)| money != request.details.money);
+    Ok(match store.change(id, &change).await? {
         Changed::Applied(request) => Applied(request),
-        Changed::Unchanged(request) if request.details.money != money => Mismatch(request),
-        Changed::Unchanged(request)
-            if request.payment.as_ref().is_some_and(|payment| payment.reference != reference) =>
-        {
-            SecondPayment(request)
-        }
+        Changed::Unchanged(request) if is_of_other_money(&request) => Mismatch(request),
+        Changed::Unchanged(request) if is_other(&request) => SecondPayment(request),
         Changed::Unchanged(request) => Unchanged(request),
         Changed::NotFound => Unknown,
     })

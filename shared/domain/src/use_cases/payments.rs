@@ -12,10 +12,17 @@ use crate::status::Status;
 use crate::time::Timestamp;
 use crate::transition::{Change, Command, STATUS_CHANGES_AT_MOST};
 
-/// Returns the change for money that has arrived. It is the same however often the payment is reported.
+/// Returns the change for money that has arrived, when the customer's time is known.
 pub(super) fn paid(payment: Payment, money: Money, now: Timestamp) -> Change {
+    let earliest = payment.paid_at;
+    paid_within(payment, earliest, money, now)
+}
+
+/// Returns the change for money that has arrived, when the customer did their part between `earliest` and the payment's
+/// time. It is the same however often the payment is reported.
+pub(super) fn paid_within(payment: Payment, earliest: Timestamp, money: Money, now: Timestamp) -> Change {
     let operation = OperationId::of_message(&format!("{}:{}", payment.provider, payment.reference));
-    Change::new(Command::Pay { payment, money }, now, Actor::Provider, operation)
+    Change::new(Command::Pay { payment, earliest, money }, now, Actor::Provider, operation)
 }
 
 /// Records that a payment's money is in flight, and keeps the customer's link for as long as that may take. Otherwise

@@ -82,6 +82,14 @@ impl Job {
         Ok(Self { sequence, rule, message_group, body, attempts: 0, created_at })
     }
 
+    /// Removes a stored job that was not submitted, so that it is never attempted.
+    ///
+    /// # Errors
+    /// `SQLite` returned an error.
+    pub fn discard(self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        delete(transaction, self.sequence)
+    }
+
     /// Returns the time since the job was stored.
     #[must_use]
     pub fn age(&self, now: Timestamp) -> Duration {

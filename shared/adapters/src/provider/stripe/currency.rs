@@ -139,15 +139,18 @@ pub(super) fn to_stripe(money: Money) -> Result<i64, NotChargeable> {
 /// Converts an amount in Stripe's unit to money; `None` if no request can have asked for it: an unknown currency, an
 /// amount out of bounds, a fraction of the minor unit.
 pub(super) fn from_stripe(units: i64, code: &str) -> Option<Money> {
+    let (minor_units, currency) = minor_units(units, code)?;
+    Some(Money { amount: Amount::new(minor_units).ok()?, currency })
+}
+
+/// Converts any amount in Stripe's unit to the minor unit; `None` for an unknown currency or a fraction.
+pub(super) fn minor_units(units: i64, code: &str) -> Option<(i64, Currency)> {
     let currency: Currency = code.to_ascii_uppercase().parse().ok()?;
     let decimals = u32::from(currency.decimals());
     let stripe_decimals = unit(currency).or_else(|| find(FORMER, currency))?.decimals;
     let minor_units = units.checked_mul(power(decimals, stripe_decimals))?;
     let down = power(stripe_decimals, decimals);
-    if minor_units % down != 0 {
-        return None;
-    }
-    Some(Money { amount: Amount::new(minor_units / down).ok()?, currency })
+    (minor_units % down == 0).then(|| (minor_units / down, currency))
 }
 
 /// Returns ten to the power of `decimals` minus `others`, at least 1.

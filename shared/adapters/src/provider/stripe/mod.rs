@@ -7,6 +7,7 @@ mod client;
 mod currency;
 mod objects;
 mod settings;
+mod settlements;
 mod webhook;
 
 use self::client::{ApiRequest, ApiResponse, Client, REPEATED_AT_MOST, StripeError};

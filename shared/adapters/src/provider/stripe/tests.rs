@@ -18,7 +18,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use runtime::stripe_signature::{STRIPE_SIGNATURE, SigningSecrets};
 use runtime::webhook_error::WebhookError;
 use serde_json::{Value, json};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -235,13 +235,65 @@ async fn a_checkout_contains_exactly_the_order_and_no_customer_data() {
         ("line_items[0][price_data][unit_amount]", "25000"),
         ("line_items[0][price_data][product_data][name]", "Order 10045"),
         ("adaptive_pricing[enabled]", "false"),
-        ("success_url", LINK),
-        ("cancel_url", LINK),
+        ("success_url", &format!("{LINK}?done")),
+        ("cancel_url", &format!("{LINK}?back")),
         ("line_items[0][price_data][product_data][description]", "2 x tickets & more"),
         ("expires_at", "1767610800"),
     ];
     let found: Vec<_> = url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
     assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+}
+
+/// Returns the parameters of a received call, by name.
+fn parameters(call: &Received) -> BTreeMap<String, String> {
+    format!("http://form/?{}", call.body).parse::<url::Url>().unwrap().query_pairs().into_owned().collect()
+}
+
+/// A session that release 0.1 created has one address for every way back. Stripe returns it for exactly those
+/// parameters under the request's key.
+#[tokio::test]
+async fn a_session_of_release_0_1_is_found_again_and_stays_payable_and_closable() {
+    let other_parameters = || says(400, json!({ "error": { "type": "idempotency_error" } }));
+    let paid = session("complete", "paid", &intent("succeeded", &Value::Null));
+    let prepared = vec![
+        other_parameters(),
+        created(),
+        session("open", "unpaid", &Value::Null),
+        paid,
+        other_parameters(),
+        created(),
+        session("expired", "unpaid", &Value::Null),
+    ];
+    let server = Server::start(prepared).await;
+    let (stripe, request) = (server.stripe(), clicked(Duration::from_mins(15)));
+
+    let found = stripe.create_checkout(&request, LINK).await.unwrap();
+    assert_eq!(found.id, checkout());
+    assert_eq!(found.url, "https://checkout.stripe.com/c/pay/cs_test_a1#x", "the customer can pay on it");
+    assert_eq!(stripe.check_checkout(&found.id).await.unwrap(), CheckoutState::Open);
+    let state = stripe.check_checkout(&found.id).await.unwrap();
+    assert!(matches!(state, CheckoutState::Paid { .. }), "{state:?}");
+    let found = stripe.create_checkout(&request, LINK).await.unwrap();
+    assert_eq!(stripe.close_checkout(&found.id).await.unwrap(), CheckoutState::Closed);
+
+    let received = server.received();
+    let (present, former) = (parameters(&received[0]), parameters(&received[1]));
+    let former_address = |name: &str| (name.to_owned(), LINK.to_owned());
+    let expected = present.into_iter().chain(["success_url", "cancel_url"].map(former_address)).collect();
+    assert_eq!(former, expected, "everything else is as it was");
+    for call in [0, 1, 4, 5] {
+        assert_eq!(received[call].headers["idempotency-key"], request.id.to_string());
+    }
+}
+
+/// A key that belongs to neither release's parameters, such as after a change of `PUBLIC_BASE_URL`.
+#[tokio::test]
+async fn a_session_of_unknown_parameters_is_a_refusal_after_one_more_call() {
+    let other_parameters = || says(400, json!({ "error": { "type": "idempotency_error" } }));
+    let server = Server::start(vec![other_parameters(), other_parameters()]).await;
+    let error = server.stripe().create_checkout(&clicked(Duration::from_mins(15)), LINK).await.unwrap_err();
+    assert!(matches!(error, ProviderError::Refused(_)), "{error}");
+    assert_eq!(server.received().len(), 2);
 }
 
 #[test]
@@ -390,6 +442,31 @@ async fn closing_returns_the_outcome_of_the_session() {
         assert_eq!(server.stripe().close_checkout(&checkout()).await.unwrap(), expected, "{payment_status} {intent}");
         let read = "GET /stripe/v1/checkout/sessions/cs_test_a1?expand%5B%5D=payment_intent.latest_charge";
         assert_eq!(server.paths(), ["POST /stripe/v1/checkout/sessions/cs_test_a1/expire", read]);
+    }
+}
+
+#[tokio::test]
+async fn a_look_at_a_session_reads_it_and_changes_nothing() {
+    let charge = json!({ "id": "ch_1", "created": 1_767_607_300 });
+    let (payment, money) = (Payment { paid_at: at("2026-01-05T10:01:40Z"), ..payment() }, money(25_000, "ZAR"));
+    let failed = CheckoutState::Failed { reference: payment.reference.clone() };
+    let processing = CheckoutState::Processing { payment: payment.clone(), money };
+    for (prepared, expected) in [
+        (session("open", "unpaid", &Value::Null), CheckoutState::Open),
+        (session("open", "unpaid", &intent("requires_payment_method", &charge)), CheckoutState::Open),
+        (session("expired", "unpaid", &Value::Null), CheckoutState::Closed),
+        (session("complete", "unpaid", &intent("processing", &charge)), processing),
+        (session("complete", "unpaid", &intent("requires_payment_method", &charge)), failed),
+        (session("complete", "paid", &intent("succeeded", &charge)), CheckoutState::Paid { payment, money }),
+    ] {
+        let server = Server::start(vec![prepared]).await;
+        assert_eq!(server.stripe().check_checkout(&checkout()).await.unwrap(), expected);
+        let read = "GET /stripe/v1/checkout/sessions/cs_test_a1?expand%5B%5D=payment_intent.latest_charge";
+        assert_eq!(server.paths(), [read]);
+    }
+    for unknown in [session("on_hold", "unpaid", &Value::Null), session("complete", "paid", &json!("pi_1"))] {
+        let error = Server::start(vec![unknown]).await.stripe().check_checkout(&checkout()).await.unwrap_err();
+        assert!(matches!(error, ProviderError::Unreadable(_)), "{error}");
     }
 }
 
@@ -692,10 +769,12 @@ async fn each_event_is_mapped_to_its_report() {
     };
     let money = money(25_000, "ZAR");
     let payment = Payment { paid_at: at("2026-01-05T10:01:40Z"), ..payment() };
-    let paid = || WebhookEvent::Report(ProviderEvent::Paid { id, payment: payment.clone(), money });
+    // Both say that the money is there. Only the first says that the customer did their part at most a minute before.
+    let arrived =
+        |earliest| WebhookEvent::Report(ProviderEvent::Arrived { id, payment: payment.clone(), earliest, money });
     let refunded = || WebhookEvent::Report(ProviderEvent::Refunded { id, reference: "pi_1".into(), money });
     for (kind, object, expected) in [
-        ("checkout.session.completed", session("paid"), paid()),
+        ("checkout.session.completed", session("paid"), arrived(Some(at("2026-01-05T10:00:40Z")))),
         (
             "checkout.session.completed",
             session("unpaid"),
@@ -706,7 +785,7 @@ async fn each_event_is_mapped_to_its_report() {
             session("no_payment_required"),
             WebhookEvent::Unrelated("checkout.session.completed".into()),
         ),
-        ("checkout.session.async_payment_succeeded", session("paid"), paid()),
+        ("checkout.session.async_payment_succeeded", session("paid"), arrived(None)),
         (
             "checkout.session.async_payment_failed",
             session("unpaid"),

@@ -92,8 +92,8 @@ fn read_event(
                 }
                 PaymentStatus::Paid | PaymentStatus::Unpaid => {}
             }
-            // The customer did their part before the event. A session completes when they do, so the event of an instant
-            // payment is hardly later. That of a delayed payment comes when its money arrives, days later.
+            // The customer did their part before the event. A session completes when they do, so the event of an
+            // instant payment is hardly later. That of a delayed payment comes when its money arrives, days later.
             let created = moment(event.required("created")?)?;
             let payment = payment(session.payment_reference()?, created);
             let Some(money) = session.money()? else { return Ok(WebhookEvent::ImpossibleMoney(id)) };
