@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createHmac, randomUUID } from "node:crypto";
+import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import {
   accessible,
@@ -136,6 +137,18 @@ async function status(person, request, wanted) {
   await until(wanted, async () => (await person.get(request.id)).status === wanted);
 }
 
+/** Returns the settings of a system whose provider loses each of its reports: nothing listens where they go. */
+const SILENT_STRIPE = { PAYMENT_PROVIDER: "stripe", STRIPE_WEBHOOK_URL: "http://127.0.0.1:9/webhooks/stripe" };
+
+/** Counts the requests that a page makes with a method to addresses that end like this. */
+function count(page, method, end) {
+  const made = { count: 0 };
+  page.on("request", (request) => {
+    made.count += request.method() === method && request.url().endsWith(end);
+  });
+  return made;
+}
+
 test("a customer can pay by keyboard alone, and the confirmation appears without a reload", async () => {
   const request = await alice.send();
   const page = await look(request.link.url);
@@ -145,8 +158,8 @@ test("a customer can pay by keyboard alone, and the confirmation appears without
   await page.waitForURL(/sandbox\/checkouts/);
   const checkout = page.url();
   // The customer returns before the provider confirms the payment.
-  await page.getByRole("link", { name: "Back to your order" }).click();
-  await heading(page, "Waiting for confirmation");
+  await page.goto(`${request.link.url}?done`);
+  await heading(page, "Your payment is being confirmed");
   await mark(page);
   await page.keyboard.press("Tab");
   assert.equal(await page.evaluate(() => document.activeElement.textContent), "Back to the payment page");
@@ -171,8 +184,8 @@ test("without JavaScript everything works: decline, retry, pay, and the page ref
   await page.getByRole("button", { name: "Try again" }).click();
   await page.waitForURL(/sandbox\/checkouts/);
   const checkout = page.url();
-  await page.getByRole("link", { name: "Back to your order" }).click();
-  await heading(page, "Waiting for confirmation");
+  await page.goto(`${request.link.url}?back`);
+  await heading(page, "Your card was declined");
   await pay(checkout);
   await heading(page, "Paid. Thank you!");
   assert.match(await page.locator("main").textContent(), /pay_/);
@@ -185,8 +198,10 @@ test("an open page shows a failed attempt to pay, and then the successful one", 
   await page.getByRole("button", { name: "Decline" }).click();
   await heading(page, "Your card was declined");
   await page.getByRole("button", { name: "Try again" }).click();
-  await page.getByRole("link", { name: "Back to your order" }).click();
-  await heading(page, "Waiting for confirmation");
+  await page.waitForURL(/sandbox\/checkouts/);
+  await page.goto(`${request.link.url}?done`);
+  await heading(page, "Your card was declined");
+  await page.getByText("If you have paid since then").waitFor();
   await mark(page);
   await report(request, "checkout.payment_failed", { reason: "<b>do_not_honor</b>" });
   await heading(page, "Your payment did not go through");
@@ -214,7 +229,7 @@ test("an open page shows that the link expired, or that the time to pay is over"
   const [unclicked, unpaid] = [await bob.send(), await bob.send()];
   const [unclickedPage, unpaidPage] = await Promise.all([look(unclicked.link.url), look(unpaid.link.url)]);
   await Promise.all([mark(unclickedPage), press(unpaid.link.url)]);
-  await heading(unpaidPage, "Your payment page is open");
+  await heading(unpaidPage, "You have not paid yet");
   await heading(unclickedPage, "This link has expired");
   assert.ok(await marked(unclickedPage));
   await heading(unpaidPage, "The time to pay has run out");
@@ -240,7 +255,7 @@ test("a link whose time is over offers nothing, and says what became of it once 
   }
 });
 
-test("after a press, a second tab waits for the confirmation and another browser shows the payment page", async () => {
+test("after a press, every other window says that nothing is paid yet, and then that it is", async () => {
   const request = await alice.send();
   const one = await look(request.link.url);
   const other = await tab(one.context());
@@ -249,8 +264,8 @@ test("after a press, a second tab waits for the confirmation and another browser
   await one.getByRole("button").click();
   await one.waitForURL(/sandbox\/checkouts/);
   await other.bringToFront();
-  await heading(other, "Waiting for confirmation");
-  await heading(elsewhere, "Your payment page is open");
+  await heading(other, "You have not paid yet");
+  await heading(elsewhere, "You have not paid yet");
   await pay(one.url());
   for (const page of [other, elsewhere]) {
     await heading(page, "Paid. Thank you!");
@@ -317,15 +332,124 @@ test("server errors leave the page unchanged, and the next valid answer updates 
   await heading(page, "This request was canceled");
 });
 
-test("after going back from the checkout, the page polls and its button works", async () => {
+test("whoever goes back from the checkout without paying reads so, and the button works", async () => {
   const request = await alice.send();
   const page = await look(request.link.url);
   await page.getByRole("button").click();
   await page.waitForURL(/sandbox\/checkouts/);
+  const checks = count(page, "POST", "/check");
   await page.goBack();
-  await heading(page, "Waiting for confirmation");
-  await page.getByRole("button", { name: "Back to the payment page" }).click();
+  for (const address of [null, `${request.link.url}?back`, `${request.link.url}?utm_source=chat&back=`]) {
+    if (address) await page.goto(address);
+    await heading(page, "You have not paid yet");
+    assert.equal(await page.locator(".progress").count(), 0);
+    await page.getByRole("timer").waitFor();
+    assert.equal(await page.getByRole("button").textContent(), "Go on to payment");
+  }
+  assert.equal(checks.count, 0, "nobody says that they have paid");
+  await page.getByRole("button").click();
   await page.waitForURL(/sandbox\/checkouts/);
+  faultless(page);
+});
+
+test("whoever has paid gets the receipt within seconds, also if the report is lost", async () => {
+  const silent = await System.start(SILENT_STRIPE);
+  try {
+    const bob = await silent.person();
+    for (const javaScriptEnabled of [true, false]) {
+      const request = await bob.send();
+      await pay(await press(request.link.url));
+      const page = await look(`${request.link.url}?session_id=cs_1&done`, { javaScriptEnabled });
+      if (!javaScriptEnabled) {
+        await heading(page, "Your payment is being confirmed");
+        await page.getByRole("button", { name: "Check now" }).click();
+      }
+      await heading(page, "Paid. Thank you!");
+      assert.equal((await bob.get(request.id)).status, "paid");
+      assert.equal(await page.getByRole("button").count(), 0);
+      faultless(page);
+    }
+  } finally {
+    await silent.stop();
+  }
+});
+
+test("a check that finds no payment leaves the page as it is, and the next ones come ever more rarely", async () => {
+  const silent = await System.start(SILENT_STRIPE);
+  try {
+    const bob = await silent.person();
+    const request = await bob.send();
+    await press(request.link.url);
+    const page = await open(browser);
+    await page.clock.install();
+    const checks = { count: 0 };
+    page.on("response", (response) => {
+      checks.count += response.url().endsWith("/check");
+    });
+    const seen = async (wanted) => {
+      await until(`check ${wanted}`, () => checks.count >= wanted);
+      // The page handles the response, and sets the timer of the next check, before it evaluates this.
+      await page.evaluate(() => fetch(location.href).then(() => {}));
+      assert.equal(checks.count, wanted);
+    };
+    await page.goto(`${request.link.url}?done`);
+    await seen(1);
+    await freeze(page);
+    for (const [index, pause] of [3, 6, 12].entries()) {
+      await page.clock.runFor((pause - 1) * 1000);
+      assert.equal(checks.count, index + 1, `${pause} seconds are not over`);
+      assert.ok(await page.locator(".late").isHidden());
+      await page.clock.runFor(1000);
+      await seen(index + 2);
+    }
+    await page.locator(".late").waitFor();
+    assert.match(await announced(page), /No payment has reached us yet/);
+    await page.clock.resume();
+    await heading(page, "Your payment is being confirmed");
+    assert.equal((await bob.get(request.id)).status, "clicked");
+    await accessible(page, "a late confirmation");
+    await picture(page, "customer-confirmation-late");
+    await page.getByRole("button", { name: "Back to the payment page" }).click();
+    await page.waitForURL(/stripe\/c\/pay/);
+    faultless(page);
+  } finally {
+    await silent.stop();
+  }
+});
+
+test("a hidden page does not check, and checks at once when it is visible", async () => {
+  const request = await alice.send();
+  await press(request.link.url);
+  const page = await open(browser);
+  await page.clock.install();
+  const checks = count(page, "POST", "/check");
+  await page.goto(`${request.link.url}?done`);
+  await until("the first check", () => checks.count === 1);
+  await page.waitForLoadState("networkidle");
+  await freeze(page);
+  const show = (visible) =>
+    page.evaluate((hidden) => {
+      Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, !visible);
+  await show(false);
+  await page.clock.runFor(60_000);
+  assert.equal(checks.count, 1);
+  await show(true);
+  await until("another check", () => checks.count === 2);
+});
+
+test("a press without a connection leaves the page, and counts once the connection is back", async () => {
+  const request = await alice.send();
+  const page = await look(request.link.url);
+  await page.context().setOffline(true);
+  await page.getByText("You are offline.").waitFor();
+  await page.getByRole("button").click();
+  assert.equal(page.url(), request.link.url);
+  assert.equal((await alice.get(request.id)).status, "sent");
+  await page.context().setOffline(false);
+  await page.waitForURL(/sandbox\/checkouts/);
+  assert.equal((await alice.get(request.id)).status, "clicked");
 });
 
 test("pressing the button twice submits the form once", async () => {
@@ -502,9 +626,9 @@ test("every state is accessible in every language and fits every width", async (
   ]);
   const states = {
     sent: live.link.url,
-    opened: clicked.link.url,
-    returned: clicked.link.url,
-    declined: declined.link.url,
+    not_yet_paid: `${clicked.link.url}?back`,
+    confirming: `${clicked.link.url}?done`,
+    declined: `${declined.link.url}?done`,
     processing: processing.link.url,
     payment_failed: failed.link.url,
     paid: settled.link.url,
@@ -517,9 +641,6 @@ test("every state is accessible in every language and fits every width", async (
   for (const locale of ["en", "fr", "ar"]) {
     const page = await open(browser, { locale });
     for (const [state, link] of Object.entries(states)) {
-      const { hostname: domain, pathname: path } = new URL(link);
-      if (state === "returned")
-        await page.context().addCookies([{ name: "to_checkout", value: String(Date.now()), domain, path }]);
       await page.goto(link);
       const version = await page.locator("main").getAttribute("data-version");
       assert.equal(version?.split("-")[0], state === "unknown" ? undefined : state);
@@ -558,11 +679,13 @@ test("the pages shown while the provider is unreachable are accessible", async (
     await accessible(page, "a provider that does not answer");
     await picture(page, "customer-provider-unreachable");
 
-    await until("the deadline", async () => (await fetch(clicked.link.url)).status === 410);
+    const left = new Date((await bob.get(clicked.id)).link.expires_at) - Date.now();
+    await new Promise((resolve) => setTimeout(resolve, left));
+    assert.equal((await fetch(clicked.link.url)).status, 200);
     await page.goto(clicked.link.url);
-    await heading(page, "The time to pay has run out");
-    await page.getByText("the confirmation is on its way").waitFor();
-    await accessible(page, "a passed deadline before the provider has reported the outcome");
+    await heading(page, "The time to pay is over");
+    assert.equal(await page.getByRole("button").count(), 0);
+    await accessible(page, "a passed deadline before the provider has said what happened");
     await picture(page, "customer-overdue");
 
     await bob.cancel(late.id);
@@ -575,6 +698,60 @@ test("the pages shown while the provider is unreachable are accessible", async (
     faultless(page);
   } finally {
     await away.stop();
+  }
+});
+
+test("a click that the provider rejects, or that came a moment after another, says what is true", async () => {
+  // A provider that answers as it is told to.
+  let answer = { status: 401, body: {} };
+  const provider = createServer((_, response) => {
+    response.writeHead(answer.status, { "content-type": "application/json" });
+    response.end(JSON.stringify(answer.body));
+  });
+  await new Promise((resolve) => provider.listen(0, "127.0.0.1", resolve));
+  const other = await System.start({
+    PAYMENT_PROVIDER: "stripe",
+    STRIPE_API_URL: `http://127.0.0.1:${provider.address().port}`,
+    STRIPE_SECRET_KEY: "sk_test_of_these_tests",
+    STRIPE_WEBHOOK_SECRET: STRIPE_SECRET,
+    STRIPE_LIVEMODE: "false",
+  });
+  try {
+    const bob = await other.person();
+    const request = await bob.send();
+    for (const locale of ["en", "fr", "ar"]) {
+      const page = await look(request.link.url, { locale });
+      await page.getByRole("button").click();
+      await page.locator(".bad").waitFor();
+      if (locale === "en") await heading(page, "This payment cannot be made right now");
+      assert.equal(await page.getByRole("button").count(), 0);
+      await accessible(page, `a refusal in ${locale}`);
+      if (locale === "en") await picture(page, "customer-refused");
+      faultless(page);
+      // The budget of calls is spent by the press before.
+      const busy = await look(request.link.url, { locale });
+      await press(request.link.url).catch(() => {});
+      await busy.getByRole("button").click();
+      await busy.locator("[data-version^=busy]").waitFor();
+      if (locale === "en") await heading(busy, "Your payment page is being prepared");
+      assert.equal(await busy.getByRole("button").count(), 0);
+      const presses = count(busy, "POST", "");
+      if (locale === "en") await picture(busy, "customer-busy");
+      await busy.locator(".live").waitFor();
+      assert.equal(await busy.getByRole("button").count(), 1);
+      assert.equal(presses.count, 0, "nobody pressed");
+      faultless(busy);
+      await new Promise((resolve) => setTimeout(resolve, 3000));
+    }
+    answer = { status: 503, body: {} };
+    const unread = await bob.send();
+    const page = await look(unread.link.url);
+    await page.getByRole("button").click();
+    await heading(page, "The payment page does not answer");
+    await page.getByRole("button", { name: "Try again" }).waitFor();
+  } finally {
+    await other.stop();
+    provider.close();
   }
 });
 

@@ -24,7 +24,7 @@ use tests::system::{
 };
 
 /// Each route of the deployment template, with the snapshot of its answer.
-const ROUTES: [(&str, &str); 19] = [
+const ROUTES: [(&str, &str); 20] = [
     ("ANY /p", "pages/link-unknown"),
     ("ANY /p/{proxy+}", "pages/link-unknown"),
     ("GET /delivery-reports/{channel}", "api/delivery-report-verification"),
@@ -41,6 +41,7 @@ const ROUTES: [(&str, &str); 19] = [
     ("HEAD /p/{token}", "pages/link-sent-head"),
     ("POST /delivery-reports/{channel}", "api/delivery-report"),
     ("POST /p/{token}", "pages/press"),
+    ("POST /p/{token}/check", "pages/check"),
     ("POST /payment-requests", "api/create"),
     ("POST /payment-requests/{id}/cancel", "api/cancel"),
     ("POST /webhooks/{provider}", "api/payment-webhook"),
@@ -163,6 +164,10 @@ async fn every_page() {
     examples.assert("pages/press", &pressed);
     examples.assert("requests/clicked", &alice.read(id(&sent)).await);
     examples.assert("pages/link-clicked", &system.page(Method::GET, link(&sent)).await);
+    let done = format!("{}?done", link(&sent));
+    examples.assert("pages/link-confirming", &system.page(Method::GET, &done).await);
+    let check = format!("{}/check", link(&sent));
+    examples.assert("pages/check", &system.page(Method::POST, &check).await);
     system.settle(&page, "processing").await;
     alice.wait_for(id(&sent), "processing").await;
     examples.assert("pages/link-processing", &system.page(Method::GET, link(&sent)).await);

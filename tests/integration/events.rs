@@ -305,6 +305,8 @@ fn documented() -> Vec<(&'static str, Documented)> {
         ("link-click/head", Http(404, "")),
         ("link-click/post", Http(404, "")),
         ("link-click/post-base64", Http(404, "")),
+        ("link-click/get-done", Http(404, "")),
+        ("link-click/check", Http(404, "")),
         ("desk/agent", Http(200, "")),
         ("desk/element", Http(302, "")),
         ("desk/old-version", Http(404, "not_found")),

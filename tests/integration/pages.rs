@@ -2,9 +2,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use domain::limits::CALL_INTERVAL;
+use domain::{Clock as _, Status, SystemClock};
 use http::Method;
 use serde_json::json;
-use tests::system::{Answer, SHORT_CHECKOUT, SHORT_LINK, System, eventually, id, link, now, order, paid, phone};
+use tests::handlers::Handlers;
+use tests::provider::OnClose;
+use tests::system::{Answer, SHORT_CHECKOUT, SHORT_LINK, System, all, id, link, now, order, paid, phone};
 
 /// Returns the value of a directive in a page's Content-Security-Policy.
 fn directive<'a>(page: &'a Answer, name: &str) -> &'a str {
@@ -21,7 +25,7 @@ fn assert_guarded(page: &Answer) {
         ("x-robots-tag", "noindex"),
         ("x-content-type-options", "nosniff"),
         ("content-type", "text/html; charset=utf-8"),
-        ("vary", "accept-language, cookie"),
+        ("vary", "accept-language"),
     ] {
         assert_eq!(page.header(name), value, "{name}: {page:?}");
     }
@@ -133,7 +137,7 @@ async fn a_live_page_shows_the_order_the_amount_the_time_left_and_one_button() {
     let clock = clock.split(['>', '<']).nth(1).unwrap();
     assert!(clock == "5:00" || clock.starts_with("4:"), "{clock}");
     assert_eq!(html.matches("<button").count(), 1, "{html}");
-    assert_eq!(html.matches("<form method=\"post\"").count(), 1, "{html}");
+    assert_eq!(html.matches("<form class=\"pay\" method=\"post\"").count(), 1, "{html}");
     // The link passes through a chat, where previews must not reveal whom it is for.
     assert!(!html.contains(sent["customer"]["phone"].as_str().unwrap()) && !html.contains("Thandi"), "{html}");
 
@@ -403,53 +407,195 @@ async fn a_page_is_in_the_language_that_the_browser_requests() {
 }
 
 #[tokio::test]
-async fn a_browser_that_returns_from_the_provider_is_recognized() {
+async fn the_page_of_a_clicked_request_depends_on_where_the_customer_comes_from() {
     let system = System::shared(&[]).await;
     let alice = system.alice().await;
     let sent = alice.sent().await;
-    let pressed = system.press(link(&sent)).await;
-    let (cookie, attributes) = pressed.header("set-cookie").split_once(';').unwrap();
-    let token = link(&sent).rsplit('/').next().unwrap();
-    assert_eq!(attributes, format!(" Path=/p/{token}; Max-Age=900; HttpOnly; SameSite=Lax"));
-    assert!(!cookie.contains(token) && !cookie.contains(id(&sent)), "{cookie}");
-
-    let back = page_with(&system, link(&sent), "cookie", &format!("other=1; {cookie}")).await;
-    assert!(back.text().contains("Waiting for confirmation"), "{back:?}");
-    assert!(system.page(Method::GET, link(&sent)).await.text().contains("Your payment page is open"));
-    for nonsense in ["to_checkout=", "to_checkout=x", "to_checkout=99999999999999999999", "to_checkout"] {
-        let page = page_with(&system, link(&sent), "cookie", nonsense).await;
-        assert!(page.text().contains("Your payment page is open"), "{nonsense}: {page:?}");
+    let page = async |query: &str| system.page(Method::GET, &format!("{}{query}", link(&sent))).await;
+    for query in ["", "?back", "?done"] {
+        assert!(page(query).await.text().contains("Continue to payment"), "{query}: it is not clicked yet");
     }
-
-    // After a decline, the old cookie predates the failure and has no effect; the cookie of the next press does.
-    system.settle(pressed.header("location"), "declined").await;
-    let declined = eventually("the failed attempt", async || {
-        let page = page_with(&system, link(&sent), "cookie", cookie).await;
-        if page.text().contains("declined") { Ok(page) } else { Err(format!("{page:?}")) }
-    })
-    .await;
-    assert!(declined.text().contains("Your card was declined") && !declined.text().contains("card_declined"));
-    let again = system.press(link(&sent)).await;
-    let cookie = again.header("set-cookie").split(';').next().unwrap();
-    let back = page_with(&system, link(&sent), "cookie", cookie).await;
-    assert!(back.text().contains("Waiting for confirmation"), "{back:?}");
-
-    // A press after the payment sets no cookie.
-    system.settle(again.header("location"), "succeeded").await;
-    alice.wait_for(id(&sent), "paid").await;
-    let pressed = system.press(link(&sent)).await;
+    let pressed = system.press(&format!("{}?done", link(&sent))).await;
     assert_eq!((pressed.status, pressed.header("set-cookie")), (303, ""));
+    for query in ["", "?back", "?back=1&utm_source=chat", "?session_id=cs_1&back", "?x=done", "?%20", "?a b&\"<"] {
+        let unpaid = page(query).await;
+        assert!(unpaid.status == 200 && unpaid.text().contains("You have not paid yet"), "{query}: {unpaid:?}");
+        assert!(unpaid.text().contains("Go on to payment") && !unpaid.text().contains("confirmed"), "{query}");
+        assert_guarded(&unpaid);
+    }
+    for query in ["?done", "?done=", "?session_id=cs_1&done=1&utm_source=chat", "?back&done", "?done&back"] {
+        let done = page(query).await;
+        assert!(done.status == 200 && done.text().contains("Your payment is being confirmed"), "{query}: {done:?}");
+        assert!(!done.text().contains("You have not paid"), "{query}: {done:?}");
+        assert_guarded(&done);
+        // Without a script, its buttons lead to the check and back to the payment page.
+        let path = link(&sent).strip_prefix(system.base()).unwrap();
+        for action in [format!("action=\"{path}/check\""), format!("action=\"{path}\"")] {
+            assert!(done.text().contains(&action), "{action}: {done:?}");
+        }
+        let same = page_with(&system, &format!("{}{query}", link(&sent)), "if-none-match", done.header("etag")).await;
+        assert_eq!(same.status, 304, "{query}");
+        let other = page_with(&system, link(&sent), "if-none-match", done.header("etag")).await;
+        assert_eq!(other.status, 200, "{query}: another page");
+    }
+    assert_eq!(alice.read(id(&sent)).await["status"], "clicked", "a GET changes nothing");
 }
 
 #[tokio::test]
-async fn the_cookie_is_secure_if_the_pages_use_https() {
-    let system = System::start(&[("PUBLIC_BASE_URL", "https://pay.example.com/stage")]).await;
-    let sent = system.alice().await.sent().await;
-    let token = link(&sent).rsplit('/').next().unwrap();
-    let pressed = system.press(&format!("/p/{token}")).await;
-    assert!(pressed.header("set-cookie").contains(&format!("; Path=/stage/p/{token}; ")), "{pressed:?}");
-    assert!(pressed.header("set-cookie").ends_with("; SameSite=Lax; Secure"), "{pressed:?}");
-    system.stop().await;
+async fn a_check_leads_back_to_the_page_of_whoever_is_done() {
+    let system = System::shared(&[]).await;
+    let alice = system.alice().await;
+    let check = async |link: &str| system.page(Method::POST, &format!("{link}/check")).await;
+    let (clicked, canceled) = (alice.sent().await, alice.sent().await);
+    system.click(link(&clicked)).await;
+    alice.cancel(id(&canceled)).await;
+    for request in [&clicked, &clicked, &canceled] {
+        let before = alice.read(id(request)).await;
+        // The punctuation of a chat app does no harm here either.
+        for link_as_typed in [link(request).to_owned(), format!("{}.", link(request)), format!("{}%2C", link(request))]
+        {
+            let checked = check(&link_as_typed).await;
+            assert_eq!((checked.status, checked.body.len()), (303, 0));
+            assert_eq!(checked.header("location"), format!("{}?done", link(request)));
+            assert_eq!(checked.header("cache-control"), "no-store");
+            assert_eq!(checked.header("referrer-policy"), "no-referrer");
+        }
+        assert_eq!(alice.read(id(request)).await, before, "nobody has paid");
+    }
+    for unknown in ["/p/1111111111111111111111", "/p/x", "/p"] {
+        let page = check(&format!("{}{unknown}", system.base())).await;
+        assert_eq!(page.status, 404, "{unknown}");
+        assert_guarded(&page);
+    }
+    let too_much = system.request(Method::POST, &format!("{}/check", link(&clicked))).body("x".repeat(16 * 1024 + 1));
+    assert_eq!(Answer::of(too_much).await.status, 413);
+    for method in ["GET", "HEAD", "PUT", "DELETE"] {
+        for below in ["check", "check/", "check/x", "Check"] {
+            let page = system.page(method.parse().unwrap(), &format!("{}/{below}", link(&clicked))).await;
+            assert_eq!(page.status, 404, "{method} {below}");
+            assert_guarded(&page);
+        }
+    }
+    assert_eq!(check(&format!("{}/check", link(&clicked))).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_records_what_the_provider_knows_as_its_report_would() {
+    let handlers = Handlers::start().await;
+    for (state, status) in [
+        (OnClose::Paid(SystemClock.now(), 25_000), Status::Paid),
+        (OnClose::Processing(SystemClock.now(), 25_000), Status::Processing),
+        (OnClose::Failed, Status::Expired),
+        // A payment of another amount is never recorded.
+        (OnClose::Paid(SystemClock.now(), 24_999), Status::Clicked),
+    ] {
+        let (id, token) = handlers.clicked().await;
+        handlers.provider.on_close(&id, state.clone());
+        let checked = handlers.check(&token).await;
+        assert_eq!(checked.status, 303, "{state:?}");
+        assert_eq!(checked.headers["location"], format!("https://pay.example.com/p/{token}?done"), "{state:?}");
+        assert_eq!(handlers.stored(&id).await.status, status, "{state:?}");
+    }
+    assert_eq!(handlers.check("1111111111111111111111").await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_that_the_provider_does_not_answer_leads_back_all_the_same() {
+    let handlers = Handlers::start().await;
+    let (id, token) = handlers.clicked().await;
+    handlers.provider.set_unreachable(true);
+    assert_eq!(handlers.check(&token).await.status, 303);
+    let page = handlers.open_with(&token, "done").await;
+    assert!(page.body.as_str().unwrap().contains("Your payment is being confirmed"), "{page:?}");
+    assert_eq!(handlers.stored(&id).await.status, Status::Clicked);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_of_checks_and_presses_calls_the_provider_once() {
+    let handlers = Handlers::start().await;
+    let (_, token) = handlers.clicked().await;
+    let before = handlers.provider.calls().len();
+    let storm = (0..20).map(|number| {
+        let (handlers, token) = (&handlers, &token);
+        async move { if number % 2 == 0 { handlers.check(token).await } else { handlers.click(token).await } }
+    });
+    for answer in all(storm).await {
+        assert_eq!(answer.status, 303, "{answer:?}");
+    }
+    assert_eq!(handlers.provider.calls().len() - before, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_press_right_after_one_that_failed_is_asked_to_wait_three_seconds() {
+    let handlers = Handlers::start().await;
+    let (_, token) = handlers.sent().await;
+    handlers.provider.set_unreachable(true);
+    let failed = handlers.click(&token).await;
+    assert_eq!((failed.status, &failed.headers["retry-after"]), (503, &json!("1")));
+    assert!(failed.body.as_str().unwrap().contains("Try again"), "{failed:?}");
+    // The first press is not counted, so that the second may find the provider back.
+    assert_eq!(handlers.click(&token).await.headers["retry-after"], "1");
+    let calls = handlers.provider.calls().len();
+    let busy = handlers.click(&token).await;
+    assert_eq!((busy.status, &busy.headers["retry-after"]), (503, &json!("3")));
+    let page = busy.body.as_str().unwrap();
+    assert!(page.contains("Your payment page is being prepared") && !page.contains("<button"), "{page}");
+    assert_eq!(handlers.provider.calls().len(), calls, "the provider is not called");
+    handlers.provider.set_unreachable(false);
+    let later = handlers.at(SystemClock.now().saturating_add(CALL_INTERVAL));
+    assert_eq!(later.click(&token).await.status, 303);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_will_not_change_asks_nobody_to_try_again() {
+    for (status, refused) in [(400, true), (401, true), (403, true), (503, false)] {
+        let url = tests::serve(
+            axum::Router::new()
+                .fallback(move || async move { (axum::http::StatusCode::from_u16(status).unwrap(), "{}") }),
+        );
+        let handlers = Handlers::with_variables(300, 900, &[("SANDBOX_PROVIDER_URL", url.await)]).await;
+        let (id, token) = handlers.sent().await;
+        for _ in 0..2 {
+            let answer = handlers.click(&token).await;
+            let page = answer.body.as_str().unwrap();
+            assert_eq!(answer.status, if refused { 502 } else { 503 }, "{status}");
+            assert_eq!(answer.headers["retry-after"].is_null(), refused, "{status}: {answer:?}");
+            assert_eq!(page.contains("The problem is on our side"), refused, "{status}: {page}");
+            assert_eq!(page.contains("<button"), !refused, "{status}: {page}");
+        }
+        assert_eq!(handlers.stored(&id).await.status, Status::Clicked);
+    }
+    let unreadable = tests::serve(axum::Router::new().fallback(|| async { "what is this" })).await;
+    let handlers = Handlers::with_variables(300, 900, &[("SANDBOX_PROVIDER_URL", unreadable)]).await;
+    let (_, token) = handlers.sent().await;
+    assert_eq!(handlers.click(&token).await.status, 503);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_told_that_the_time_to_pay_is_over_before_the_end_is_written() {
+    let handlers = Handlers::with_limits(300, 1).await;
+    let (id, token) = handlers.clicked().await;
+    handlers.provider.set_unreachable(true);
+    tests::until(handlers.stored(&id).await.deadline).await;
+    for query in ["", "back", "done"] {
+        let page = handlers.open_with(&token, query).await;
+        let text = page.body.as_str().unwrap();
+        assert_eq!(page.status, 200, "{query}");
+        assert!(text.contains("The time to pay is over") && text.contains(" data-watched"), "{query}: {text}");
+        assert!(!text.contains("You have not been charged") && !text.contains("class=\"pay\""), "{query}: {text}");
+    }
+    // The provider does not answer, so a press is told no more.
+    let pressed = handlers.click(&token).await;
+    assert_eq!(pressed.status, 200);
+    assert!(pressed.body.as_str().unwrap().contains("The time to pay is over"), "{pressed:?}");
+    assert_eq!(handlers.stored(&id).await.status, Status::Clicked);
+    // Once the provider answers, the press writes the end and is told.
+    handlers.provider.set_unreachable(false);
+    tokio::time::sleep(CALL_INTERVAL).await;
+    let pressed = handlers.click(&token).await;
+    assert_eq!(pressed.status, 410, "{pressed:?}");
+    assert!(pressed.body.as_str().unwrap().contains("You have not been charged"), "{pressed:?}");
+    assert_eq!(handlers.stored(&id).await.status, Status::Expired);
 }
 
 #[tokio::test]
@@ -475,7 +621,7 @@ async fn a_cached_page_is_not_sent_again_until_it_changes() {
         for method in [Method::GET, Method::HEAD] {
             let same = Answer::of(system.request(method, link(&sent)).header("if-none-match", &known)).await;
             assert_eq!((same.status, same.body.len(), same.header("etag")), (304, 0, tag.as_str()));
-            assert_eq!((same.header("cache-control"), same.header("vary")), ("no-store", "accept-language, cookie"));
+            assert_eq!((same.header("cache-control"), same.header("vary")), ("no-store", "accept-language"));
         }
     }
     for other in

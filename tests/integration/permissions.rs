@@ -60,6 +60,7 @@ async fn every_permission_is_used_and_every_call_is_permitted() {
 
     warmed("link-click").await;
     handlers.click(&token).await;
+    handlers.check(&token).await;
     assert_eq!(made(&handlers), allowed("link-click"), "link-click");
 
     warmed("query").await;

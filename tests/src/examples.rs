@@ -69,7 +69,6 @@ static REST: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r#"("TimeToLive": )\d+"#, "${1}299"),
         (r#"("expires_at": ")\d{10}""#, r#"${1}1767609060""#),
         (r#"("access_token": ")[\w-]+\.[\w-]+\.[\w-]+""#, r#"${1}eyJhbGciOiJSUzI1NiJ9.e30.AAAA""#),
-        (r"\b(to_checkout=)\d+", "${1}1767607260000"),
         (r#""paid_at" data-date"#, r#""2026-01-05T10:01:30.000Z" data-date"#),
         // In pages: the style, the hashed files, the countdown, and times in the form that people read.
         (r"(?s)<style>.*</style>", "<style>…</style>"),

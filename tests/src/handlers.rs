@@ -194,6 +194,18 @@ impl Handlers {
         self.http(&*self.click, "GET", &format!("/p/{token}"), json!({ "token": token }), json!({}), "", None).await
     }
 
+    /// Opens the link's page with this query.
+    pub async fn open_with(&self, token: &str, query: &str) -> HandlerAnswer {
+        let path = format!("/p/{token}?{query}");
+        self.http(&*self.click, "GET", &path, json!({ "token": token }), json!({}), "", None).await
+    }
+
+    /// Asks whether the customer has paid, as the page does that they come back to.
+    pub async fn check(&self, token: &str) -> HandlerAnswer {
+        let path = format!("/p/{token}/check");
+        self.http(&*self.click, "POST", &path, json!({ "token": token }), json!({}), "", None).await
+    }
+
     /// Reports a payment of R250.00 as the provider.
     pub async fn pay(&self, id: &str, paid_at: Timestamp) -> HandlerAnswer {
         self.report("checkout.paid", &paid(id, paid_at), None).await

@@ -19,6 +19,7 @@ ROUTES = {
     "GET /p/{token}": (False, "link-click"),
     "HEAD /p/{token}": (False, "link-click"),
     "POST /p/{token}": (False, "link-click"),
+    "POST /p/{token}/check": (False, "link-click"),
     "GET /p/assets/{version}/{file}": (False, "link-click"),
     "ANY /p": (False, "link-click"),
     "ANY /p/{proxy+}": (False, "link-click"),

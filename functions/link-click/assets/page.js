@@ -1,14 +1,21 @@
-// The script of the customer's page. It counts down the remaining time, shows times in the reader's time zone, and
-// polls for changes. The page also works without it: by the form and by <meta http-equiv="refresh">.
+// The script of the customer's page. It counts down the remaining time, shows times in the reader's time zone, polls
+// for changes, and asks whether the payment has arrived. The page also works without it: by its forms and by <meta
+// http-equiv="refresh">.
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const POLL_EVERY = 2 * SECOND;
 /** The longest pause between polls that succeed. */
 const POLL_AT_LEAST_EVERY = 10 * SECOND;
-/** The time limit of a poll, and how long the button stays disabled after a press. */
+/** The pause after the first check; each further pause is twice as long. */
+const CHECK_AGAIN_AFTER = 3 * SECOND;
+/** The number of checks without a result after which the page says that the confirmation is late. */
+const LATE_AFTER = 4;
+/** The time limit of a poll or a check, and how long the button stays disabled after a press. */
 const GIVE_UP_AFTER = 10 * SECOND;
 
+// The page's address with its query, which tells the server where the customer comes from.
+const here = location.pathname + location.search;
 const announcement = find(document, "#announcement");
 const connection = find(document, "#connection");
 const language = document.documentElement.lang;
@@ -31,8 +38,16 @@ let awakeSince = Date.now();
 let pollTimer;
 let polling = false;
 let failures = 0;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let checkTimer;
+let checking = false;
+// The checks since the page last changed, or became visible or online again.
+let checks = 0;
 // Whether the button was pressed and the browser is on its way to the next page.
 let pressed = false;
+// The form that was submitted while the browser was offline.
+/** @type {HTMLFormElement | null} */
+let unsent = null;
 
 /**
  * Returns an element that every page has.
@@ -53,6 +68,8 @@ function enhance() {
     const dated = "date" in time.dataset || moment.toDateString() !== new Date().toDateString();
     time.textContent = moment.toLocaleString(locale, { dateStyle: dated ? "long" : undefined, timeStyle: "short" });
   }
+  // The script checks by itself.
+  for (const form of main.querySelectorAll(".check")) form.toggleAttribute("hidden", true);
   clock = main.querySelector("[role=timer]");
   // The server sends the remaining time, and this machine's clock measures it: the two clocks may differ.
   end = Date.now() + Number(clock?.dataset.left);
@@ -75,7 +92,7 @@ function tick() {
   }
   shown = seconds;
   // Nothing offers what may be over, until the server has said what it is.
-  for (const offer of main.querySelectorAll("form, .note")) offer.toggleAttribute("hidden", !seconds);
+  for (const offer of main.querySelectorAll(".pay, .note")) offer.toggleAttribute("hidden", !seconds);
   if (seconds) tickTimer = setTimeout(tick, left % SECOND || SECOND);
   else poll();
 }
@@ -94,7 +111,7 @@ async function poll() {
   if (polling || pressed || document.hidden || !("watched" in main.dataset)) return;
   polling = true;
   try {
-    const answer = await fetch(location.pathname, {
+    const answer = await fetch(here, {
       cache: "no-store",
       headers: { "if-none-match": `W/"${main.dataset.version}"` },
       signal: AbortSignal.timeout(GIVE_UP_AFTER),
@@ -107,6 +124,32 @@ async function poll() {
   }
   polling = false;
   pollTimer = setTimeout(poll, pause());
+}
+
+/**
+ * Has the server ask the payment provider whether the customer has paid, if the page waits for that, and shows the
+ * result. Schedules the next check. The pauses grow, because a payment that is not there yet is ever less likely to
+ * come soon.
+ */
+async function check() {
+  clearTimeout(checkTimer);
+  const address = main.dataset.check;
+  if (!address || checking || pressed || document.hidden) return;
+  checking = true;
+  try {
+    // The response leads to this page, which is polled instead: most polls find no change, and get no page.
+    await fetch(address, { method: "POST", redirect: "manual", signal: AbortSignal.timeout(GIVE_UP_AFTER) });
+  } catch {
+    // Without a connection, the next check asks.
+  }
+  checking = false;
+  checkTimer = setTimeout(check, CHECK_AGAIN_AFTER * 2 ** checks);
+  checks += 1;
+  await poll();
+  const late = main.querySelector(".late[hidden]");
+  if (!late || checks < LATE_AFTER) return;
+  late.removeAttribute("hidden");
+  announce(late.textContent ?? "");
 }
 
 /**
@@ -129,7 +172,7 @@ function show(page) {
   if (pressed || next.dataset.version === main.dataset.version) return;
   // This page's Content-Security-Policy allows only this page's style, so another style needs a reload.
   if (find(page, "style").textContent !== find(document, "style").textContent) {
-    location.replace(location.pathname);
+    location.replace(here);
     return;
   }
   const focused = main.contains(document.activeElement);
@@ -141,26 +184,42 @@ function show(page) {
   const heading = find(main, "h1");
   announce(`${heading.textContent}. ${main.querySelector(".text")?.textContent ?? ""}`);
   if (focused) heading.focus();
+  checks = 0;
+  check();
 }
 
 /**
- * Disables the button, so that a second press does nothing, or enables it again.
+ * Disables the buttons, so that a second press does nothing, or enables them again.
  * @param {boolean} on
  */
 function press(on) {
   pressed = on;
-  main.querySelector("button")?.setAttribute("aria-disabled", String(on));
+  for (const button of main.querySelectorAll("button")) button.setAttribute("aria-disabled", String(on));
 }
 
 /** Updates the page at once, after it was hidden or offline. */
 function wake() {
   awakeSince = Date.now();
   failures = 0;
+  checks = 0;
   tick();
   poll();
+  check();
+}
+
+/** Says that the browser is offline, or no longer says it. */
+function showConnection() {
+  connection.textContent = navigator.onLine ? "" : (connection.dataset.offline ?? "");
 }
 
 addEventListener("submit", (event) => {
+  if (!navigator.onLine) {
+    // The browser's own error page would replace this one. The press counts once the connection is back.
+    event.preventDefault();
+    unsent = /** @type {HTMLFormElement} */ (event.target);
+    showConnection();
+    return;
+  }
   if (pressed) {
     event.preventDefault();
     return;
@@ -177,13 +236,15 @@ addEventListener("pageshow", (event) => {
   wake();
 });
 document.addEventListener("visibilitychange", wake);
-addEventListener("offline", () => {
-  connection.textContent = connection.dataset.offline ?? "";
-});
+addEventListener("offline", showConnection);
 addEventListener("online", () => {
-  connection.textContent = "";
-  wake();
+  showConnection();
+  const form = unsent;
+  unsent = null;
+  if (form?.isConnected && !form.hidden) form.requestSubmit();
+  else wake();
 });
 
 enhance();
-pollTimer = setTimeout(poll, pause());
+pollTimer = setTimeout(poll, Math.max(pause(), Number(main.dataset.after ?? 0) * SECOND));
+check();

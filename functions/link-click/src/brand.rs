@@ -40,7 +40,10 @@ pub(crate) struct Brand {
     pub(crate) support: Option<Support>,
     /// The style sheet with the brand's colour.
     pub(crate) style: String,
-    /// The path of the pages' script. It is absolute, because a page may be shown at a path with slashes added to it.
+    /// The path below which every link's page is. It is absolute, because a page may be shown at a path with slashes
+    /// added to it.
+    pub(crate) pages: String,
+    /// The path of the pages' script, absolute too.
     pub(crate) script: String,
     /// The Content-Security-Policy. It allows only what the page needs: its own files, its logo, and the checkout as
     /// the form's destination.
@@ -139,6 +142,7 @@ impl Brand {
             logo,
             support: support.transpose()?,
             style,
+            pages: format!("{path_prefix}/p"),
             script: format!("{path_prefix}/p/assets/{}/page.js", ASSETS.version),
             policy: HeaderValue::from_str(&policy).map_err(|_| "every address is valid in a header")?,
         })

@@ -4,32 +4,41 @@
 //! a click. Whatever else is asked for at or below `/p` gets the page of an unknown link.
 
 mod brand;
+mod circuit;
 mod language;
 mod page;
 
 use adapters::{ConfiguredProvider, DynamoDbStore};
 use brand::Brands;
-use domain::ports::ProviderError;
+use circuit::Circuit;
+use domain::event::{done_url, link_url};
+use domain::ports::{Cause, ProviderError};
+use domain::use_cases::UseCaseError;
+use domain::use_cases::check::{Checked, check};
 use domain::use_cases::click::{Clicked, click, look};
-use domain::{Doors, Limits, LinkToken, PaymentRequest, Status, Timestamp, event::link_url};
+use domain::{Doors, Limits, LinkToken, PaymentRequest, Status, Timestamp};
 use http::header::{
-    CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, ETAG, IF_NONE_MATCH, LOCATION,
-    REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, VARY,
+    CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION,
+    REFERRER_POLICY, RETRY_AFTER, VARY,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri};
-use page::{ASSETS, Page, Visitor};
+use page::{ASSETS, Arrival, Page, Visitor};
 use percent_encoding::percent_decode_str;
 use runtime::http_function::{body, path_parameter};
 use runtime::telemetry::{Metric, chain, count};
 use runtime::{Body, ConfigError, Environment, Function, HttpFunction, HttpHandler, Problem, Request};
+use std::time::Duration;
 
 /// The function's name, which is the package's and the binary's too.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
 
-/// The name of the cookie that is set when a browser is redirected to the provider's checkout page. Its value is the
-/// time of that redirect, in milliseconds since the Unix epoch. The page thereby distinguishes a customer who returns
-/// from the checkout from one who opens the link in another browser.
-const WENT_TO_CHECKOUT: &str = "to_checkout";
+/// The time after which a customer is answered, whatever hangs: shorter than the function's timeout in
+/// `infra/template.yaml`. Every step of a click and of a check is idempotent, so one that was cut short is made again
+/// by the next press.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(27);
+
+/// The end of the path of a check.
+const CHECK: &str = "/check";
 
 /// The punctuation that chat apps take for a part of the link when a text goes on behind it.
 const PUNCTUATION: [char; 12] = ['/', '.', ',', ')', ']', '>', '"', '\'', '!', '?', ';', ':'];
@@ -37,7 +46,7 @@ const PUNCTUATION: [char; 12] = ['/', '.', ',', ')', ']', '>', '"', '\'', '!', '
 struct LinkClick {
     store: DynamoDbStore,
     doors: Doors,
-    provider: ConfiguredProvider,
+    provider: Circuit<ConfiguredProvider>,
     limits: Limits,
     public_base_url: String,
     brands: Brands,
@@ -57,7 +66,7 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
         limits,
         brands: Brands::new(environment, provider.checkout_origin(), &path_prefix(&public_base_url))?,
         public_base_url,
-        provider,
+        provider: Circuit::new(provider),
     })))
 }
 
@@ -68,23 +77,18 @@ impl HttpHandler for LinkClick {
         if let Some(file) = asset(&request) {
             return Ok(file);
         }
-        let visitor = visitor(request.headers());
-        let answer = match (token(&request), request.method()) {
-            (Some(token), &Method::GET | &Method::HEAD) => self.show(&token, visitor).await,
-            // The form sends no fields, so the body is not read, only bounded: one that cannot be decoded does no harm.
-            (Some(_), &Method::POST) if matches!(body(&request), Err(Problem::BodyTooLarge(_))) => {
-                Ok(LinkAnswer::Page(page::too_large(visitor, self.brands.of(None))))
-            }
-            (Some(token), &Method::POST) => self.click(&token, visitor).await,
-            _ => Ok(LinkAnswer::Page(page::unknown(visitor, self.brands.of(None)))),
+        let visitor = visitor(&request);
+        let answer = match tokio::time::timeout(ANSWERS_WITHIN, self.answer(&request, visitor)).await {
+            Ok(answer) => answer.map_err(Into::into),
+            Err(elapsed) => Err(Cause::from(elapsed)),
         };
         let answer = answer.unwrap_or_else(|error| {
-            tracing::error!(cause = chain(&error), "link page failed; the customer got the unavailable page");
+            tracing::error!(cause = chain(error.as_ref()), "link page failed; the customer got the unavailable page");
             LinkAnswer::Page(page::unavailable(visitor, self.brands.of(None)))
         });
         Ok(match answer {
             LinkAnswer::Page(page) => answered(page, &request),
-            LinkAnswer::SeeOther { location, cookie } => see_other(location, cookie),
+            LinkAnswer::SeeOther(location) => see_other(location),
         })
     }
 
@@ -101,11 +105,26 @@ fn path_prefix(public_base_url: &str) -> String {
 
 enum LinkAnswer {
     Page(Page),
-    SeeOther { location: HeaderValue, cookie: Option<HeaderValue> },
+    SeeOther(HeaderValue),
 }
 
 impl LinkClick {
-    async fn show(&self, token: &LinkToken, visitor: Visitor) -> Result<LinkAnswer, domain::use_cases::UseCaseError> {
+    async fn answer(&self, request: &Request, visitor: Visitor) -> Result<LinkAnswer, UseCaseError> {
+        Ok(match (token(request), request.method()) {
+            (Some(token), &Method::GET | &Method::HEAD) => self.show(&token, visitor).await?,
+            // The forms send no fields, so the body is not read, only bounded: one that cannot be decoded does no harm.
+            (Some(_), &Method::POST) if matches!(body(request), Err(Problem::BodyTooLarge(_))) => {
+                LinkAnswer::Page(page::too_large(visitor, self.brands.of(None)))
+            }
+            (Some(token), &Method::POST) if request.uri().path().ends_with(CHECK) => {
+                self.check(&token, visitor).await?
+            }
+            (Some(token), &Method::POST) => self.click(&token, visitor).await?,
+            _ => LinkAnswer::Page(page::unknown(visitor, self.brands.of(None))),
+        })
+    }
+
+    async fn show(&self, token: &LinkToken, visitor: Visitor) -> Result<LinkAnswer, UseCaseError> {
         // The page is as of a moment before the request was read (`PaymentRequest::status_at`).
         let now = self.doors.now();
         Ok(LinkAnswer::Page(match look(&self.store, token).await? {
@@ -114,25 +133,57 @@ impl LinkClick {
         }))
     }
 
-    async fn click(&self, token: &LinkToken, visitor: Visitor) -> Result<LinkAnswer, domain::use_cases::UseCaseError> {
+    async fn click(&self, token: &LinkToken, visitor: Visitor) -> Result<LinkAnswer, UseCaseError> {
         let clicked = click(&self.store, &self.provider, &self.doors, &self.limits, &self.public_base_url, token);
-        Ok(match clicked.await? {
-            Clicked::Checkout { url } => self.see_other(&url, Some(token), visitor),
+        Ok(match Box::pin(clicked).await? {
+            Clicked::Checkout { url } => self.see_other(&url, visitor),
             Clicked::Settled(request) => self.settled(&request, visitor),
             Clicked::ProviderFailed(request, error) => {
-                if matches!(error, ProviderError::Unreadable(_)) {
-                    count(Metric::ProviderValueUnknown);
-                }
-                tracing::error!(id = %request.id, cause = chain(&error), "the provider created no checkout");
-                let brand = self.brands.of(Some(&request.workspace));
-                LinkAnswer::Page(page::provider_unavailable(&request, self.doors.now(), visitor, brand))
+                log_failure(&request, &error);
+                let (now, brand) = (self.doors.now(), self.brands.of(Some(&request.workspace)));
+                LinkAnswer::Page(match error {
+                    ProviderError::Refused(_) | ProviderError::AmountNotAccepted(_) => {
+                        page::provider_refused(&request, now, visitor, brand)
+                    }
+                    ProviderError::Unavailable(_) | ProviderError::Unreadable(_) => {
+                        page::provider_unavailable(&request, now, visitor, brand)
+                    }
+                })
             }
             Clicked::Busy(request) => {
                 let brand = self.brands.of(Some(&request.workspace));
-                LinkAnswer::Page(page::provider_unavailable(&request, self.doors.now(), visitor, brand))
+                LinkAnswer::Page(page::busy(&request, self.doors.now(), visitor, brand))
             }
             Clicked::NotFound => LinkAnswer::Page(page::unknown(visitor, self.brands.of(None))),
         })
+    }
+
+    /// Asks the provider about the payment, and leads back to the page, whatever the provider says: the page shows what
+    /// is known.
+    async fn check(&self, token: &LinkToken, visitor: Visitor) -> Result<LinkAnswer, UseCaseError> {
+        let checked = check(&self.store, &self.provider, &self.doors, &self.public_base_url, token);
+        let request = match Box::pin(checked).await? {
+            Checked::Asked(request) => {
+                tracing::info!(id = %request.id, status = %request.status, "payment checked at the provider");
+                request
+            }
+            Checked::Known(request) => request,
+            Checked::Mismatched(request) => {
+                count(Metric::AmountMismatch);
+                tracing::error!(
+                    id = %request.id,
+                    status = %request.status,
+                    "payment not recorded: its amount or currency is not what was asked for"
+                );
+                request
+            }
+            Checked::ProviderFailed(request, error) => {
+                log_failure(&request, &error);
+                request
+            }
+            Checked::NotFound => return Ok(LinkAnswer::Page(page::unknown(visitor, self.brands.of(None)))),
+        };
+        Ok(self.see_other(&done_url(&link_url(&request, &self.public_base_url)), visitor))
     }
 
     fn page(&self, request: &PaymentRequest, now: Timestamp, visitor: Visitor) -> Page {
@@ -143,42 +194,35 @@ impl LinkClick {
     /// the link's page, which shows its progress. Otherwise shows the page of the terminal status.
     fn settled(&self, request: &PaymentRequest, visitor: Visitor) -> LinkAnswer {
         match request.status {
-            Status::Processing | Status::Paid => {
-                self.see_other(&link_url(request, &self.public_base_url), None, visitor)
-            }
+            Status::Processing | Status::Paid => self.see_other(&link_url(request, &self.public_base_url), visitor),
             // The use case returns no `Sent` here, the one status that depends on the time.
             _ => LinkAnswer::Page(self.page(request, self.doors.now(), visitor)),
         }
     }
 
-    /// Redirects to `url`. If `url` is the checkout page of a token, `to_checkout_of`, also sets that link's
-    /// [`WENT_TO_CHECKOUT`] cookie. If `url` is not valid in a header, logs that and answers with the unavailable page.
-    fn see_other(&self, url: &str, to_checkout_of: Option<&LinkToken>, visitor: Visitor) -> LinkAnswer {
-        let cookie = to_checkout_of.map(|token| self.cookie(token)).transpose();
-        let (Ok(location), Ok(cookie)) = (HeaderValue::from_str(url), cookie) else {
-            tracing::error!("redirect failed: its URL is not valid in a header");
-            return LinkAnswer::Page(page::unavailable(visitor, self.brands.of(None)));
-        };
-        LinkAnswer::SeeOther { location, cookie }
+    /// Redirects to `url`. If `url` is not valid in a header, logs that and answers with the unavailable page.
+    fn see_other(&self, url: &str, visitor: Visitor) -> LinkAnswer {
+        if let Ok(location) = HeaderValue::from_str(url) {
+            return LinkAnswer::SeeOther(location);
+        }
+        tracing::error!("redirect failed: its URL is not valid in a header");
+        LinkAnswer::Page(page::unavailable(visitor, self.brands.of(None)))
     }
+}
 
-    /// Builds the [`WENT_TO_CHECKOUT`] cookie. It is limited to the path of this link, and its lifetime is that of a
-    /// checkout page.
-    ///
-    /// # Errors
-    /// The cookie's text is not valid in a header.
-    fn cookie(&self, token: &LinkToken) -> Result<HeaderValue, http::header::InvalidHeaderValue> {
-        let secure = self.public_base_url.parse::<Uri>().unwrap_or_default().scheme_str() == Some("https");
-        let mut cookie = HeaderValue::try_from(format!(
-            "{WENT_TO_CHECKOUT}={}; Path={}/p/{}; Max-Age={}; HttpOnly; SameSite=Lax{}",
-            self.doors.now().as_milliseconds(),
-            path_prefix(&self.public_base_url),
-            token.reveal(),
-            self.limits.checkout.as_secs(),
-            if secure { "; Secure" } else { "" }
-        ))?;
-        cookie.set_sensitive(true);
-        Ok(cookie)
+/// Logs a call that the provider did not complete, and counts the failures that an operator has to know.
+fn log_failure(request: &PaymentRequest, error: &ProviderError) {
+    let (id, cause) = (&request.id, chain(error));
+    match error {
+        ProviderError::Unavailable(_) => tracing::warn!(%id, cause, "the payment provider is unavailable"),
+        ProviderError::Unreadable(_) => {
+            count(Metric::ProviderValueUnknown);
+            tracing::error!(%id, cause, "the payment provider's answer cannot be read; it counts as not yet");
+        }
+        ProviderError::Refused(_) | ProviderError::AmountNotAccepted(_) => {
+            count(Metric::ProviderRefused);
+            tracing::error!(%id, cause, "the payment provider rejected a call, and would reject it again");
+        }
     }
 }
 
@@ -197,21 +241,10 @@ fn token(request: &Request) -> Option<LinkToken> {
     text.trim_end_matches(PUNCTUATION).parse().ok()
 }
 
-/// Reads the visitor's language and [`WENT_TO_CHECKOUT`] cookie. An unreadable cookie counts as missing.
-fn visitor(headers: &HeaderMap) -> Visitor {
-    let mut cookies = headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
-    Visitor { texts: language::chosen(headers), went_to_checkout: cookies.find_map(time_of_redirect) }
-}
-
-/// Reads the time in one cookie if it is [`WENT_TO_CHECKOUT`]. A cookie is bytes, not text: other applications of the
-/// domain may set anything (RFC 6265, section 5.4), and the first that can be read as ours counts.
-fn time_of_redirect(cookie: &[u8]) -> Option<Timestamp> {
-    let (name, value) = std::str::from_utf8(cookie).ok()?.split_once('=')?;
-    let value = value.trim();
-    // Some intermediaries put a value into quotes, which the standard allows.
-    let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
-    let milliseconds = value.parse().ok().filter(|_| name.trim() == WENT_TO_CHECKOUT)?;
-    Timestamp::from_milliseconds(milliseconds).ok()
+/// Reads the visitor's language, and from where they come.
+fn visitor(request: &Request) -> Visitor {
+    let arrival = Arrival::of_query(request.uri().query().unwrap_or_default());
+    Visitor { texts: language::chosen(request.headers()), arrival }
 }
 
 /// Builds the headers common to pages and redirects: no caching, no indexing, and no referrer, which would reveal the
@@ -230,10 +263,10 @@ fn answered(page: Page, request: &Request) -> Response<Body> {
     let mut headers = headers();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(page.language));
-    headers.insert(VARY, HeaderValue::from_static("accept-language, cookie"));
+    headers.insert(VARY, HeaderValue::from_static("accept-language"));
     headers.insert(CONTENT_SECURITY_POLICY, page.policy);
-    if page.status == StatusCode::SERVICE_UNAVAILABLE {
-        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    if let Some(seconds) = page.retry_after {
+        headers.insert(RETRY_AFTER, seconds.into());
     }
     let reading = matches!(*request.method(), Method::GET | Method::HEAD);
     let tag = page.version.filter(|_| reading).map(|version| format!("W/\"{version}\""));
@@ -267,13 +300,10 @@ fn knows(headers: &HeaderMap, tag: &str) -> bool {
     })
 }
 
-fn see_other(location: HeaderValue, cookie: Option<HeaderValue>) -> Response<Body> {
+fn see_other(location: HeaderValue) -> Response<Body> {
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = StatusCode::SEE_OTHER;
     *response.headers_mut() = headers();
     response.headers_mut().insert(LOCATION, location);
-    if let Some(cookie) = cookie {
-        response.headers_mut().insert(SET_COOKIE, cookie);
-    }
     response
 }
