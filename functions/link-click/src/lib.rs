@@ -43,6 +43,10 @@ const CHECK: &str = "/check";
 /// The punctuation that chat apps take for a part of the link when a text goes on behind it.
 const PUNCTUATION: [char; 12] = ['/', '.', ',', ')', ']', '>', '"', '\'', '!', '?', ';', ':'];
 
+/// The pauses in which a press waits for the payment page that another press is asking for.
+const WAITS_FOR_ANOTHER_PRESS: [Duration; 3] =
+    [Duration::from_millis(150), Duration::from_millis(350), Duration::from_millis(700)];
+
 struct LinkClick {
     store: DynamoDbStore,
     doors: Doors,
@@ -134,8 +138,17 @@ impl LinkClick {
     }
 
     async fn click(&self, token: &LinkToken, visitor: Visitor) -> Result<LinkAnswer, UseCaseError> {
-        let clicked = click(&self.store, &self.provider, &self.doors, &self.limits, &self.public_base_url, token);
-        Ok(match Box::pin(clicked).await? {
+        let mut clicked = self.press(token).await?;
+        // Somebody else's press is calling the provider: the second half of a double click, for example. The address is
+        // usually there in a moment.
+        for pause in WAITS_FOR_ANOTHER_PRESS {
+            if !matches!(clicked, Clicked::Busy(_)) {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            clicked = self.press(token).await?;
+        }
+        Ok(match clicked {
             Clicked::Checkout { url } => self.see_other(&url, visitor),
             Clicked::Settled(request) => self.settled(&request, visitor),
             Clicked::ProviderFailed(request, error) => {
@@ -156,6 +169,11 @@ impl LinkClick {
             }
             Clicked::NotFound => LinkAnswer::Page(page::unknown(visitor, self.brands.of(None))),
         })
+    }
+
+    async fn press(&self, token: &LinkToken) -> Result<Clicked, UseCaseError> {
+        let clicked = click(&self.store, &self.provider, &self.doors, &self.limits, &self.public_base_url, token);
+        Box::pin(clicked).await
     }
 
     /// Asks the provider about the payment, and leads back to the page, whatever the provider says: the page shows what
