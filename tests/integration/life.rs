@@ -61,7 +61,7 @@ async fn a_request_goes_from_sent_to_clicked_to_paid() {
     // Status: paid.
     let before = now();
     let back = system.settle(&checkout, "succeeded").await;
-    assert_eq!((back.status, back.header("location")), (303, link.as_str()));
+    assert_eq!((back.status, back.header("location")), (303, format!("{link}?done").as_str()));
     let done = alice.wait_for(&id, "paid").await;
     assert!((before..=now()).contains(&time(&done["payment"]["paid_at"])), "{done}");
     examples.assert("requests/paid", &done);
@@ -211,7 +211,7 @@ async fn a_declined_attempt_is_in_the_history_and_the_customer_can_still_pay() {
     let mut examples = Examples::of(&alice.workspace, &phone);
     for (attempt, name) in [(3, "events/attempt-failed"), (4, "events/attempt-failed-again")] {
         let back = system.settle(&checkout, "declined").await;
-        assert_eq!((back.status, back.header("location")), (303, link(&sent)));
+        assert_eq!((back.status, back.header("location")), (303, format!("{}?done", link(&sent)).as_str()));
         let events = system.wait_for_events(id(&sent), attempt).await;
         examples.assert(name, events.last().unwrap());
     }

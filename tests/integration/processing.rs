@@ -40,7 +40,7 @@ async fn a_bank_transfer_is_shown_as_processing_until_its_money_arrives() {
     let checkout = system.click(link(&sent)).await;
     assert!(system.page(Method::GET, &checkout).await.text().contains("value=\"processing\""));
     let back = system.settle(&checkout, "processing").await;
-    assert_eq!((back.status, back.header("location")), (303, link(&sent)));
+    assert_eq!((back.status, back.header("location")), (303, format!("{}?done", link(&sent)).as_str()));
 
     let waiting = alice.wait_for(id(&sent), "processing").await;
     let mut examples = Examples::of(&alice.workspace, &phone);
@@ -69,7 +69,7 @@ async fn a_bank_transfer_is_shown_as_processing_until_its_money_arrives() {
 
     for _ in 0..2 {
         let back = system.settle_transfer(&checkout, "succeeded").await;
-        assert_eq!((back.status, back.header("location")), (303, link(&sent)));
+        assert_eq!((back.status, back.header("location")), (303, format!("{}?done", link(&sent)).as_str()));
     }
     let done = alice.wait_for(id(&sent), "paid").await;
     Examples::of(&alice.workspace, &phone).assert("requests/processing-then-paid", &done);

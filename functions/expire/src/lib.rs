@@ -150,7 +150,7 @@ impl Expire {
         let (metric, since) = match request.status {
             Status::Clicked => (Metric::OverdueAge, request.deadline),
             Status::Processing => (Metric::ProcessingAge, request.updated_at()),
-            Status::RefundDue => (Metric::RefundAge, request.updated_at()),
+            Status::RefundDue => (Metric::RefundWait, request.updated_at()),
             _ => (Metric::UnconfirmedAge, request.updated_at()),
         };
         duration(metric, self.doors.now().saturating_duration_since(since));

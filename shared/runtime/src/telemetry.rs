@@ -125,6 +125,8 @@ pub enum Metric {
     OverdueAge,
     /// The time for which money had been in flight when the provider was asked about it.
     ProcessingAge,
+    /// The time for which a refund had been due when the provider was asked about it.
+    RefundWait,
     /// The time for which a request had expired without the provider's confirmation when the provider was asked about
     /// it.
     UnconfirmedAge,
@@ -171,6 +173,7 @@ impl Metric {
             Self::RefundAge => "RefundAge",
             Self::OverdueAge => "OverdueAge",
             Self::ProcessingAge => "ProcessingAge",
+            Self::RefundWait => "RefundWait",
             Self::UnconfirmedAge => "UnconfirmedAge",
             Self::ProcessingWaiting => "ProcessingWaiting",
             Self::RefundsWaiting => "RefundsWaiting",
