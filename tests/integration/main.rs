@@ -36,6 +36,7 @@ mod refunds;
 mod replaying;
 mod reports;
 mod runner;
+mod second_look;
 mod secrets;
 mod settings;
 mod stored_items;

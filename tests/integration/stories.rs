@@ -341,7 +341,7 @@ async fn live(
     let mut deliveries = course.deliveries.clone();
     deliveries.sort_by_key(|(at, _)| *at);
     let mut deliveries = deliveries.into_iter().map(|(at, report)| (shifted(deadline, at), report)).peekable();
-    let (store, provider) = (handlers.store(), handlers.payment_provider());
+    let (table, provider) = (handlers.store(), handlers.payment_provider());
     loop {
         let due_at = handlers.stored(&id).await.due_at;
         let delivered_at = deliveries.peek().map(|(at, _)| *at);
@@ -354,7 +354,7 @@ async fn live(
         match deliveries.next_if(|(at, _)| *at <= now) {
             Some((_, report)) => party.deliver(handlers, &id, report, story, deadline).await,
             None => {
-                tests::expire(&store, &provider, now, id.parse().unwrap()).await.unwrap();
+                tests::expire(&table, &provider, now, id.parse().unwrap()).await.unwrap();
             }
         }
     }

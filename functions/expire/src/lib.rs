@@ -97,7 +97,8 @@ impl Expire {
     }
 
     async fn settle_and_keep(&self, id: PaymentRequestId, gates: &Gates) -> Result<(), UseCaseError> {
-        let Some(Settled::Postponed(request, _) | Settled::Waiting(request, _)) = self.settle(id, gates).await? else {
+        let Some(settled) = self.settle(id, gates).await? else { return Ok(()) };
+        let Some(request) = settled.request().filter(|request| request.waits_for_provider(self.doors.now())) else {
             return Ok(());
         };
         let kept_until = request.next_look(self.doors.now());
@@ -124,8 +125,13 @@ impl Expire {
         let settled = match found {
             Found::Settled(settled) => settled,
             Found::Waits(request) => {
-                self.count_age(&request);
-                self.look(request, gates).await?
+                let age = self.age(&request);
+                let settled = self.look(request, gates).await?;
+                // What expired, and waits because its page never closes or its money takes time, is as it should be.
+                if age.0 != Metric::UnconfirmedAge || matches!(settled, Settled::Postponed(..)) {
+                    duration(age.0, age.1);
+                }
+                settled
             }
         };
         log_outcome(id, &settled);
@@ -144,16 +150,16 @@ impl Expire {
         Ok(settled)
     }
 
-    /// Records for how long a request has waited for its provider. Each is looked at every six hours at least, so the
-    /// greatest value of six hours is the age of the oldest.
-    fn count_age(&self, request: &PaymentRequest) {
+    /// Returns for how long a request has waited for its provider, and the metric of that. Each is looked at every six
+    /// hours at least, so the greatest value of six hours is the age of the oldest.
+    fn age(&self, request: &PaymentRequest) -> (Metric, Duration) {
         let (metric, since) = match request.status {
             Status::Clicked => (Metric::OverdueAge, request.deadline),
             Status::Processing => (Metric::ProcessingAge, request.updated_at()),
             Status::RefundDue => (Metric::RefundWait, request.updated_at()),
             _ => (Metric::UnconfirmedAge, request.updated_at()),
         };
-        duration(metric, self.doors.now().saturating_duration_since(since));
+        (metric, self.doors.now().saturating_duration_since(since))
     }
 }
 

@@ -16,6 +16,7 @@ use domain::ports::{Cause, ProviderError};
 use domain::use_cases::UseCaseError;
 use domain::use_cases::check::{Checked, check};
 use domain::use_cases::click::{Clicked, click, look};
+use domain::use_cases::expire::Settled;
 use domain::{Doors, Limits, LinkToken, PaymentRequest, Status, Timestamp};
 use http::header::{
     CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION,
@@ -43,9 +44,9 @@ const CHECK: &str = "/check";
 /// The punctuation that chat apps take for a part of the link when a text goes on behind it.
 const PUNCTUATION: [char; 12] = ['/', '.', ',', ')', ']', '>', '"', '\'', '!', '?', ';', ':'];
 
-/// The pauses in which a press waits for the payment page that another press is asking for.
-const WAITS_FOR_ANOTHER_PRESS: [Duration; 3] =
-    [Duration::from_millis(150), Duration::from_millis(350), Duration::from_millis(700)];
+/// How long a press waits for the payment page that another press is asking for. It waits once: a storm of presses
+/// would hold as many instances for that long.
+const WAITS_FOR_ANOTHER_PRESS: Duration = Duration::from_millis(500);
 
 struct LinkClick {
     store: DynamoDbStore,
@@ -141,16 +142,17 @@ impl LinkClick {
         let mut clicked = self.press(token).await?;
         // Somebody else's press is calling the provider: the second half of a double click, for example. The address is
         // usually there in a moment.
-        for pause in WAITS_FOR_ANOTHER_PRESS {
-            if !matches!(clicked, Clicked::Busy(_)) {
-                break;
-            }
-            tokio::time::sleep(pause).await;
+        if matches!(clicked, Clicked::Busy(_)) {
+            tokio::time::sleep(WAITS_FOR_ANOTHER_PRESS).await;
             clicked = self.press(token).await?;
         }
         Ok(match clicked {
             Clicked::Checkout { url } => self.see_other(&url, visitor),
             Clicked::Settled(request) => self.settled(&request, visitor),
+            Clicked::Asked(request, settled) => {
+                log_settled(&request, &settled);
+                self.settled(&request, visitor)
+            }
             Clicked::ProviderFailed(request, error) => {
                 log_failure(&request, &error);
                 let (now, brand) = (self.doors.now(), self.brands.of(Some(&request.workspace)));
@@ -240,6 +242,26 @@ fn log_failure(request: &PaymentRequest, error: &ProviderError) {
         ProviderError::Refused(_) | ProviderError::AmountNotAccepted(_) => {
             count(Metric::ProviderRefused);
             tracing::error!(%id, cause, "the payment provider rejected a call, and would reject it again");
+        }
+    }
+}
+
+/// Logs what came of asking the provider about a request whose time to pay was over, and counts what an operator has to
+/// see.
+fn log_settled(request: &PaymentRequest, settled: &Settled) {
+    let (id, status) = (&request.id, &request.status);
+    match settled {
+        Settled::Postponed(_, error) => log_failure(request, error),
+        Settled::Mismatched(_) => {
+            count(Metric::AmountMismatch);
+            tracing::error!(%id, %status, "payment not recorded: its amount or currency is not what was asked for");
+        }
+        Settled::ExpiredUnconfirmed(_, error) => {
+            count(Metric::ExpiredUnconfirmed);
+            tracing::error!(%id, cause = chain(error), "request expired without the provider's confirmation");
+        }
+        Settled::Expired(_) | Settled::Changed(_) | Settled::Confirmed(_) | Settled::Waiting(..) | Settled::NotDue => {
+            tracing::info!(%id, %status, "provider asked: somebody pressed after the deadline");
         }
     }
 }

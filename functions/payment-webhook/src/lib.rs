@@ -50,15 +50,20 @@ impl HttpHandler for PaymentWebhook {
         };
         match self.webhooks.read(request.headers(), body, self.doors.now()).await {
             Ok(WebhookEvent::Report(event)) => {
-                let is_payment = matches!(
-                    event,
-                    ProviderEvent::Paid { .. } | ProviderEvent::Arrived { .. } | ProviderEvent::Processing { .. }
-                );
+                let reported = match &event {
+                    ProviderEvent::Paid { id, .. }
+                    | ProviderEvent::Arrived { id, .. }
+                    | ProviderEvent::Processing { id, .. } => Some(*id),
+                    _ => None,
+                };
                 match record_provider_event(&self.store, &self.doors, event).await? {
-                    ProviderEventOutcome::Unknown if is_payment => {
-                        count(Metric::PaymentUnknown);
-                        tracing::error!("payment not recorded: it carries our metadata, and there is no such request");
-                    }
+                    outcome @ ProviderEventOutcome::Unknown => match reported {
+                        Some(id) => {
+                            count(Metric::PaymentUnknown);
+                            tracing::error!(%id, "payment not recorded: there is no request with its metadata's id");
+                        }
+                        None => log_outcome(&outcome),
+                    },
                     outcome => log_outcome(&outcome),
                 }
             }

@@ -249,14 +249,14 @@ pub(super) fn conditional_update(
         set.push(format!("{} = {}", write.name(attribute), write.value("payment", payment)));
     }
     // A terminal request is deleted after its retention. One whose money is in flight or due for a refund is never
-    // deleted.
-    if row.to.is_settled() {
+    // deleted, nor is one whose provider still has to say how it ended.
+    if row.to.is_settled() && !matches!(change.next_due(row, recorded_at), NextDue::Look(_)) {
         let Some(retention) = retention else {
             return Err(StoreError::Refused("a store without a retention cannot end a request".into()));
         };
         let ttl = write.number("ttl", recorded_at.saturating_add(retention).as_seconds_ceiling());
         set.push(format!("{} = {ttl}", write.name("#ttl")));
-    } else if rows.iter().any(|row| !row.from.is_open()) {
+    } else if rows.iter().any(|row| !row.from.is_open()) || row.to.is_settled() {
         remove.push(write.name("#ttl"));
     }
 
@@ -288,16 +288,21 @@ pub(super) fn look_update(
     if let Some(CheckoutId(checkout)) = checkout.filter(|checkout| seen.checkout.as_ref() != Some(*checkout)) {
         set.push(format!("{} = {}", write.name("#checkout_id"), write.text("checkout", checkout)));
     }
-    let set = format!("SET {}", set.join(", "));
+    let set = format!("SET {} REMOVE {}", set.join(", "), write.name("#ttl"));
     write.apply(update.update_expression(set).condition_expression(condition))
 }
 
-/// Completes an update that ends the looks at a request.
-pub(super) fn end_of_looks_update(update: UpdateItemFluentBuilder, seen: &PaymentRequest) -> UpdateItemFluentBuilder {
+/// Completes an update that ends the looks at a request, which is deleted after its retention from then on.
+pub(super) fn end_of_looks_update(
+    update: UpdateItemFluentBuilder,
+    seen: &PaymentRequest,
+    retention: Duration,
+) -> UpdateItemFluentBuilder {
     let mut write = Expression::default();
     let condition = format!("{} AND {}", write.exists(), write.is_as_in(seen));
-    let remove = format!("REMOVE {}", write.name("#due_shard"));
-    write.apply(update.update_expression(remove).condition_expression(condition))
+    let ttl = write.number("ttl", seen.updated_at().saturating_add(retention).as_seconds_ceiling());
+    let end = format!("SET {} = {ttl} REMOVE {}", write.name("#ttl"), write.name("#due_shard"));
+    write.apply(update.update_expression(end).condition_expression(condition))
 }
 
 /// Completes an update that records a fact. If the fact excludes others, none of them may be stored, not even the fact

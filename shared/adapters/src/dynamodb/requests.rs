@@ -93,7 +93,10 @@ impl Looks for DynamoDbStore {
     }
 
     async fn end_looks(&self, seen: &PaymentRequest) -> Result<Changed, StoreError> {
-        Ok(match self.write(end_of_looks_update(self.update(seen.id), seen)).await? {
+        let Some(retention) = self.retention else {
+            return Err(StoreError::Refused("a store without a retention cannot end a request".into()));
+        };
+        Ok(match self.write(end_of_looks_update(self.update(seen.id), seen, retention)).await? {
             Written::Refused(Some(request)) if is_scheduled(&request, seen, None) => {
                 Changed::Applied(Box::new(request))
             }

@@ -14,7 +14,8 @@ pub enum ProviderError {
     /// The provider rejected the call, and would reject it again.
     #[error("the payment provider rejected the call: {0}")]
     Refused(#[source] Cause),
-    /// The provider does not accept this amount. No checkout exists for it, and none can be created.
+    /// The provider does not accept this amount, or a checkout that ends at this time. No checkout exists, and none can
+    /// be created.
     #[error("the payment provider does not accept the amount: {0}")]
     AmountNotAccepted(#[source] Cause),
     /// The provider's response is invalid.

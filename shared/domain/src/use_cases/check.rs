@@ -5,7 +5,7 @@ use super::checkouts::check as ask;
 use super::payments::{Observed, record_state};
 use crate::doors::Randomness;
 use crate::payment_request::PaymentRequest;
-use crate::ports::{Changed, Changes, Facts, Links, PaymentProvider, ProviderError, Reads};
+use crate::ports::{Changed, Changes, Facts, Links, Looks, PaymentProvider, ProviderError, Reads};
 use crate::status::Status;
 use crate::time::Clock;
 use crate::token::LinkToken;
@@ -33,7 +33,7 @@ pub enum Checked {
 /// # Errors
 /// The store failed.
 pub async fn check(
-    store: &(impl Links + Reads + Changes + Facts),
+    store: &(impl Links + Reads + Changes + Facts + Looks),
     provider: &impl PaymentProvider,
     doors: &(impl Clock + Randomness),
     public_base_url: &str,

@@ -1,7 +1,7 @@
 //! The use case of a customer who opens the link and continues to the payment page.
 
 use super::UseCaseError;
-use super::expire::{expire_overdue, settle_unpaid};
+use super::expire::{Settled, expire_overdue, settle_unpaid};
 use crate::doors::Randomness;
 use crate::event::link_url;
 use crate::id::{OperationId, PaymentRequestId};
@@ -25,6 +25,8 @@ pub enum Clicked {
     /// There is no payment page. Holds the request, which is being paid, is paid or has ended; or it is still `Clicked`
     /// past its deadline, because the provider cannot say yet whether it was paid.
     Settled(Box<PaymentRequest>),
+    /// The same, after this press asked the provider. Holds also what came of that, for the log.
+    Asked(Box<PaymentRequest>, Box<Settled>),
     /// The payment provider failed. The click is recorded, and another click continues from here.
     ProviderFailed(Box<PaymentRequest>, ProviderError),
     /// The provider was called for this request a moment ago, and has not returned a payment page yet. The click is
@@ -120,8 +122,8 @@ async fn ended(
     if request.status != Status::Clicked || !store.take_call(&request.token, now).await? {
         return Ok(Clicked::Settled(Box::new(request)));
     }
-    settle_unpaid(store, provider, doors, public_base_url, request).await?;
-    current(store, id).await
+    let settled = settle_unpaid(store, provider, doors, public_base_url, request).await?;
+    Ok(store.get(id).await?.map_or(Clicked::NotFound, |request| Clicked::Asked(Box::new(request), Box::new(settled))))
 }
 
 async fn current(store: &impl Reads, id: PaymentRequestId) -> Result<Clicked, UseCaseError> {

@@ -50,7 +50,7 @@ fn told(who: Who, store: &FakeStore, now: i64) -> Option<Status> {
         Who::Clicks => {
             match at_once(click(store, &FakeProvider, &doors, &LIMITS, "https://pay.example", &before.token)).unwrap() {
                 Clicked::Checkout { .. } => Some(Status::Clicked),
-                Clicked::Settled(request) => Some(request.status),
+                Clicked::Settled(request) | Clicked::Asked(request, _) => Some(request.status),
                 other => panic!("{other:?}"),
             }
         }

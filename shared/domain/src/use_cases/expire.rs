@@ -2,7 +2,7 @@
 
 use super::UseCaseError;
 use super::checkouts::close;
-use super::payments::{Observed, record_state};
+use super::payments::{Observed, look_for_money, record_state};
 use crate::doors::Randomness;
 use crate::id::{CheckoutId, OperationId, PaymentRequestId};
 use crate::payment_request::PaymentRequest;
@@ -33,6 +33,23 @@ pub enum Settled {
     Mismatched(Box<PaymentRequest>),
     /// The request has expired without the provider's confirmation, which had been missing for ten minutes.
     ExpiredUnconfirmed(Box<PaymentRequest>, ProviderError),
+}
+
+impl Settled {
+    /// Returns the request as it is after this outcome; `None` if nothing was due.
+    #[must_use]
+    pub fn request(&self) -> Option<&PaymentRequest> {
+        match self {
+            Self::Expired(request)
+            | Self::Changed(request)
+            | Self::Confirmed(request)
+            | Self::Waiting(request, _)
+            | Self::Postponed(request, _)
+            | Self::Mismatched(request)
+            | Self::ExpiredUnconfirmed(request, _) => Some(request),
+            Self::NotDue => None,
+        }
+    }
 }
 
 /// What a request waits for.
@@ -140,6 +157,11 @@ pub async fn settle_unpaid(
         Observed::Unpaid { is_open: true } if provider.closes() == Closes::Never => {
             expire(store, doors, request.id, CheckoutClosed::open_ended()).await
         }
+        // The provider's clock may be behind.
+        Observed::Unpaid { is_open: true } if CheckoutClosed::unconfirmed(&request, now).is_none() => {
+            let postponed = postpone(store, request, now, asked.checkout.as_ref()).await?;
+            Ok(postponed.map_or(Settled::NotDue, |request| Settled::Waiting(request, Waiting::OpenPage)))
+        }
         Observed::Unpaid { is_open: true } => {
             let open = ProviderError::Unreadable("a checkout is open after its time".into());
             postpone_expiry(store, doors, request, open, asked.checkout.as_ref()).await
@@ -181,15 +203,21 @@ pub(super) async fn postpone(
     })
 }
 
+/// Expires a clicked request. If a report has said in the meantime that money has arrived, the provider is asked at
+/// once.
 async fn expire(
-    store: &impl Changes,
+    store: &(impl Changes + Looks),
     doors: &(impl Clock + Randomness),
     id: PaymentRequestId,
     proof: CheckoutClosed,
 ) -> Result<Settled, UseCaseError> {
-    let change = Change::new(Command::ExpireUnpaid(proof), doors.now(), Actor::System, OperationId::random(doors)?);
+    let now = doors.now();
+    let change = Change::new(Command::ExpireUnpaid(proof), now, Actor::System, OperationId::random(doors)?);
     Ok(match store.change(id, &change).await? {
-        Changed::Applied(request) => Settled::Expired(request),
+        Changed::Applied(request) => {
+            look_for_money(store, &request, now).await?;
+            Settled::Expired(request)
+        }
         Changed::Unchanged(_) | Changed::NotFound => Settled::NotDue,
     })
 }

@@ -8,9 +8,7 @@ use super::refund::{Refunded, refund};
 use crate::doors::Randomness;
 use crate::limits::LOOKS_AT_EXPIRED;
 use crate::payment_request::PaymentRequest;
-use crate::ports::{
-    Changed, Changes, CheckoutState, Closes, Facts, Links, Looks, PaymentProvider, ProviderError, Reads,
-};
+use crate::ports::{Changed, Changes, CheckoutState, Facts, Links, Looks, PaymentProvider, ProviderError, Reads};
 use crate::status::Status;
 use crate::time::{Clock, Timestamp};
 
@@ -88,6 +86,12 @@ async fn look_at_expired(
     let is_in_flight = matches!(state, Ok(CheckoutState::Processing { .. }));
     let observed = match state {
         Ok(state) => record_state(store, &request, provider.name(), state, now).await?,
+        Err(error) if is_forgotten(&request, now) => {
+            return Ok(match store.end_looks(&request).await? {
+                Changed::Applied(request) => Settled::ExpiredUnconfirmed(request, error),
+                Changed::Unchanged(_) | Changed::NotFound => Settled::NotDue,
+            });
+        }
         Err(error) => return postponed(store, request, error, now, checkout.as_ref()).await,
     };
     let waiting = match observed {
@@ -99,21 +103,26 @@ async fn look_at_expired(
             Waiting::Money
         }
         Observed::Payment(Changed::NotFound) => return Ok(Settled::NotDue),
-        // A report says that money has arrived, and the provider does not know of it yet.
+        // A report says that money has arrived, and the provider does not know of it yet, or never will.
+        Observed::Unpaid { .. } if request.money_has_arrived() && is_forgotten(&request, now) => {
+            return end(store, &request, true).await;
+        }
         Observed::Unpaid { .. } if request.money_has_arrived() => Waiting::Money,
         Observed::Payment(_) | Observed::Unpaid { is_open: false } => return end(store, &request, false).await,
         Observed::Mismatched => return end(store, &request, true).await,
-        // Nobody asks for ever about a page that its provider has long forgotten.
-        Observed::Unpaid { is_open: true }
-            if provider.closes() == Closes::Never
-                && now.saturating_duration_since(request.updated_at()) > LOOKS_AT_EXPIRED =>
-        {
+        Observed::Unpaid { is_open: true } if is_forgotten(&request, now) => {
             return end(store, &request, false).await;
         }
         Observed::Unpaid { is_open: true } => Waiting::OpenPage,
     };
     let postponed = postpone(store, request, now, checkout.as_ref()).await?;
     Ok(postponed.map_or(Settled::NotDue, |request| Settled::Waiting(request, waiting)))
+}
+
+/// Returns whether a request expired so long ago that the provider is no longer asked for ever about it, unless it says
+/// that money is in flight.
+fn is_forgotten(request: &PaymentRequest, now: Timestamp) -> bool {
+    now.saturating_duration_since(request.updated_at()) > LOOKS_AT_EXPIRED
 }
 
 /// Ends the looks at an expired request.

@@ -7,7 +7,7 @@ use crate::limits::LONGEST_PROCESSING;
 use crate::money::Money;
 use crate::payment_request::{Payment, PaymentRequest};
 use crate::people::Actor;
-use crate::ports::{Changed, Changes, CheckoutState, Facts, Links, StoreError};
+use crate::ports::{Changed, Changes, CheckoutState, Facts, Links, Looks, StoreError};
 use crate::status::Status;
 use crate::time::Timestamp;
 use crate::transition::{Change, Command, STATUS_CHANGES_AT_MOST};
@@ -60,7 +60,7 @@ pub(super) async fn process(
 /// The fact's mark is the identifier of the change too (decision 0017). So the fact is recorded only in a status that
 /// the failure does not change. If the request moves on in between, the change is tried again.
 pub(super) async fn fail(
-    store: &(impl Changes + Facts),
+    store: &(impl Changes + Facts + Looks),
     id: PaymentRequestId,
     provider: String,
     reference: String,
@@ -76,10 +76,27 @@ pub(super) async fn fail(
                 Changed::Unchanged(_) => {}
                 Changed::NotFound => return Ok(Changed::NotFound),
             },
+            Changed::Applied(request) => {
+                look_for_money(store, &request, now).await?;
+                return Ok(Changed::Applied(request));
+            }
             changed => return Ok(changed),
         }
     }
     Err(StoreError::kept_changing().into())
+}
+
+/// Has the provider asked at once about a request that has expired although a report says that money has arrived.
+pub(super) async fn look_for_money(
+    store: &impl Looks,
+    request: &PaymentRequest,
+    now: Timestamp,
+) -> Result<(), UseCaseError> {
+    if request.status == Status::Expired && request.due_at.is_none() && request.money_has_arrived() {
+        // Whoever has changed the request in the meantime has set the look, or has settled it.
+        store.schedule_look(request, now, None).await?;
+    }
+    Ok(())
 }
 
 /// What the state of a request's checkout has changed.
@@ -98,7 +115,7 @@ pub(super) enum Observed {
 
 /// Records what the provider says of a request's checkout, as its report would be recorded.
 pub(super) async fn record_state(
-    store: &(impl Links + Changes + Facts),
+    store: &(impl Links + Changes + Facts + Looks),
     request: &PaymentRequest,
     provider: &str,
     state: CheckoutState,

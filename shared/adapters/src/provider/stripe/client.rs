@@ -179,6 +179,11 @@ impl ApiError {
         self.error.code.as_ref().is_some_and(|word| word.0 == code)
     }
 
+    /// Returns whether Stripe rejected the value of this parameter.
+    pub(super) fn is_about(&self, parameter: &str) -> bool {
+        self.status == StatusCode::BAD_REQUEST && self.error.param.as_ref().is_some_and(|param| param.0 == parameter)
+    }
+
     /// Returns whether a retry may succeed. Stripe's own header decides; without it, a retry may succeed after a
     /// conflict with another request, after a rate limit, and after a failure of Stripe
     /// (<https://docs.stripe.com/error-low-level>).

@@ -200,7 +200,10 @@ impl PaymentProvider for Stripe {
                 Ok(created) => Ok(created.object),
                 // The account is paid out in another currency, whose limits only Stripe knows.
                 Err(StripeError::Refused(error))
-                    if error.has_code("amount_too_small") || error.has_code("amount_too_large") =>
+                    if error.has_code("amount_too_small")
+                        || error.has_code("amount_too_large")
+                        // The session would have to end too soon. One that exists is returned before this is checked.
+                        || error.is_about("expires_at") =>
                 {
                     Err(ProviderError::AmountNotAccepted(StripeError::Refused(error).into()))
                 }
