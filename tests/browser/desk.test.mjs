@@ -320,6 +320,25 @@ test("the card shows a payment that comes too late, and its refund", async () =>
   faultless(page);
 });
 
+test("the card says when an expired request may still be paid on a page that is open", async () => {
+  const page = await desk({ on: hasty });
+  const request = await send(page, hasty);
+  const alice = await hasty.person();
+  await freeze(page, await alice.get(request.id));
+  await press(request.link.url);
+  const expired = await until("the expiry", async () => {
+    const now = await alice.get(request.id);
+    return now.status === "expired" && now;
+  });
+  await page.unroute(ONE);
+  await freeze(page, { ...expired, payment_page_may_be_open: true });
+  const open = "The customer may still pay on a page that is already open; such a payment is refunded.";
+  await card(page, "expired").getByText(open).waitFor();
+  await accessible(page, "an expired request that may still be paid");
+  await picture(page, "desk-expired-open-page");
+  faultless(page);
+});
+
 test("the card shows a payment that takes time, and then whether it succeeded or failed", async () => {
   for (const [outcome, status, text, standing] of [
     ["succeeded", "paid", "Thandi has paid R250.00 for order 10045.", "Reference"],
