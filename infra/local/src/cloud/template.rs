@@ -636,7 +636,7 @@ mod tests {
         let all = "cancel create delivery-report desk expire link-click notify payment-webhook publish query \
                    reconcile refund";
         assert_eq!(names.join(" "), all);
-        assert_eq!(template.routes.len(), 19);
+        assert_eq!(template.routes.len(), 20);
         assert!(route(&template, "POST /payment-requests").authorized);
         assert!(!route(&template, "HEAD /p/{token}").authorized);
         assert_eq!(route(&template, "ANY /p/{proxy+}").methods, Methods::Any);

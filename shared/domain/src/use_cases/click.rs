@@ -4,7 +4,7 @@ use super::UseCaseError;
 use super::expire::{Settled, expire_overdue, settle_unpaid};
 use crate::doors::Randomness;
 use crate::event::link_url;
-use crate::id::{OperationId, PaymentRequestId};
+use crate::id::OperationId;
 use crate::limits::Limits;
 use crate::payment_request::PaymentRequest;
 use crate::people::Actor;
@@ -101,10 +101,6 @@ pub async fn click(
         Err(error) => return Ok(Clicked::ProviderFailed(request, error)),
     };
     store.set_checkout(token, &checkout).await?;
-    // The call may have taken until after the deadline. Then the checkout is about to be closed, or is closed already.
-    if !request.is_live(doors.now()) {
-        return current(store, id).await;
-    }
     Ok(Clicked::Checkout { url: checkout.url })
 }
 
@@ -124,8 +120,4 @@ async fn ended(
     }
     let settled = settle_unpaid(store, provider, doors, public_base_url, request).await?;
     Ok(store.get(id).await?.map_or(Clicked::NotFound, |request| Clicked::Asked(Box::new(request), Box::new(settled))))
-}
-
-async fn current(store: &impl Reads, id: PaymentRequestId) -> Result<Clicked, UseCaseError> {
-    Ok(store.get(id).await?.map_or(Clicked::NotFound, |request| Clicked::Settled(Box::new(request))))
 }
