@@ -1,5 +1,5 @@
-//! What happened at the provider decides what becomes of a request, never its reports: true stories of payments, whose
-//! reports come late, twice, in any order or never, through each provider's adapter.
+//! True stories of payments, through each provider's adapter: their reports come late, twice, in any order or never.
+//! The end of a request depends on what happened at the provider, and not on its reports.
 
 use axum::Json;
 use axum::Router;

@@ -125,11 +125,11 @@ impl Expire {
         let settled = match found {
             Found::Settled(settled) => settled,
             Found::Waits(request) => {
-                let age = self.age(&request);
+                let (metric, age) = self.age(&request);
                 let settled = self.look(request, gates).await?;
                 // What expired, and waits because its page never closes or its money takes time, is as it should be.
-                if age.0 != Metric::UnconfirmedAge || matches!(settled, Settled::Postponed(..)) {
-                    duration(age.0, age.1);
+                if metric != Metric::UnconfirmedAge || matches!(settled, Settled::Postponed(..)) {
+                    duration(metric, age);
                 }
                 settled
             }

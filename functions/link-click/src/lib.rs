@@ -189,12 +189,7 @@ impl LinkClick {
             }
             Checked::Known(request) => request,
             Checked::Mismatched(request) => {
-                count(Metric::AmountMismatch);
-                tracing::error!(
-                    id = %request.id,
-                    status = %request.status,
-                    "payment not recorded: its amount or currency is not what was asked for"
-                );
+                log_mismatch(&request);
                 request
             }
             Checked::ProviderFailed(request, error) => {
@@ -246,16 +241,23 @@ fn log_failure(request: &PaymentRequest, error: &ProviderError) {
     }
 }
 
+/// Logs and counts a payment of another amount or currency than was asked for.
+fn log_mismatch(request: &PaymentRequest) {
+    count(Metric::AmountMismatch);
+    tracing::error!(
+        id = %request.id,
+        status = %request.status,
+        "payment not recorded: its amount or currency is not what was asked for"
+    );
+}
+
 /// Logs what came of asking the provider about a request whose time to pay was over, and counts what an operator has to
 /// see.
 fn log_settled(request: &PaymentRequest, settled: &Settled) {
     let (id, status) = (&request.id, &request.status);
     match settled {
         Settled::Postponed(_, error) => log_failure(request, error),
-        Settled::Mismatched(_) => {
-            count(Metric::AmountMismatch);
-            tracing::error!(%id, %status, "payment not recorded: its amount or currency is not what was asked for");
-        }
+        Settled::Mismatched(_) => log_mismatch(request),
         Settled::ExpiredUnconfirmed(_, error) => {
             count(Metric::ExpiredUnconfirmed);
             tracing::error!(%id, cause = chain(error), "request expired without the provider's confirmation");

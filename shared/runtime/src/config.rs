@@ -2,6 +2,7 @@
 
 use crate::environment::{ConfigError, Environment};
 use domain::country::UnknownCountry;
+use domain::ports::Closes;
 use domain::{AllowedCountries, CreationLimit, Limits};
 use std::net::Ipv6Addr;
 use std::time::Duration;
@@ -22,6 +23,20 @@ pub fn limits(environment: &Environment) -> Result<Limits, ConfigError> {
         checkout: Duration::from_secs(seconds("CHECKOUT_TTL_SECONDS", 900)?),
         retention: retention(environment)?,
     })
+}
+
+/// Reads how the sandbox provider's payment pages close: `SANDBOX_CLOSES`, `on_demand` (the default), `at_its_time` or
+/// `never`.
+///
+/// # Errors
+/// [`ConfigError::Invalid`] for any other value.
+pub fn sandbox_closes(environment: &Environment) -> Result<Closes, ConfigError> {
+    match environment.get("SANDBOX_CLOSES") {
+        None | Some("on_demand") => Ok(Closes::OnDemand),
+        Some("at_its_time") => Ok(Closes::AtItsTime),
+        Some("never") => Ok(Closes::Never),
+        Some(_) => Err(Environment::invalid("SANDBOX_CLOSES", "on_demand, at_its_time or never")),
+    }
 }
 
 /// Returns how long a request is kept after its end: `RETENTION_DAYS` (365).

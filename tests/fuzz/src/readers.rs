@@ -272,7 +272,7 @@ impl Bench {
                     "200, a list of 0" | "200, a list of 1" | "404, a list of 0" | "404, a list of 1" => {
                         unreadable == 0
                     }
-                    // The request itself is answered as unavailable, because to say that there is none would be wrong.
+                    // A read by identifier answers 503: the request exists, so 404 would be wrong.
                     "503, a list of 0" => unreadable == 2,
                     "503, 503" => held(bytes).is_none(),
                     _ => false,

@@ -16,6 +16,7 @@ use domain::ports::Closes;
 use http::StatusCode;
 use http::request::Parts;
 use reqwest::Url;
+use runtime::config::sandbox_closes;
 use runtime::problem::Problem;
 use runtime::webhook::Secrets;
 use runtime::{BoxFuture, ConfigError, Environment};
@@ -100,7 +101,7 @@ impl Provider {
         Ok(Self {
             host: host.clone(),
             webhooks,
-            closes: closes(environment)?,
+            closes: sandbox_closes(environment)?,
             public_base_url: public_base_url.trim_end_matches('/').to_owned(),
         })
     }
@@ -139,16 +140,6 @@ impl Provider {
             unit.find(&id)?.map_or(Ok(FormResult::Unknown), |checkout| work(&unit, checkout, value))
         };
         BRAND.submit(&self.host.store, &self.webhooks, body, find_and_work).await
-    }
-}
-
-/// Reads `SANDBOX_CLOSES`, which the functions read too: how checkouts close.
-fn closes(environment: &Environment) -> Result<Closes, ConfigError> {
-    match environment.get("SANDBOX_CLOSES") {
-        None | Some("on_demand") => Ok(Closes::OnDemand),
-        Some("at_its_time") => Ok(Closes::AtItsTime),
-        Some("never") => Ok(Closes::Never),
-        Some(_) => Err(Environment::invalid("SANDBOX_CLOSES", "on_demand, at_its_time or never")),
     }
 }
 

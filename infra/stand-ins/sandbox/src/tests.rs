@@ -243,8 +243,8 @@ fn an_invalid_way_to_close_is_named() {
     for (value, expected) in
         [("", Closes::OnDemand), ("on_demand", Closes::OnDemand), ("at_its_time", Closes::AtItsTime)]
     {
-        assert_eq!(closes(&Environment::default().with("SANDBOX_CLOSES", value)).unwrap(), expected);
+        assert_eq!(sandbox_closes(&Environment::default().with("SANDBOX_CLOSES", value)).unwrap(), expected);
     }
-    let error = closes(&Environment::default().with("SANDBOX_CLOSES", "soon")).unwrap_err();
+    let error = sandbox_closes(&Environment::default().with("SANDBOX_CLOSES", "soon")).unwrap_err();
     assert!(error.to_string().contains("SANDBOX_CLOSES"), "{error}");
 }

@@ -233,7 +233,8 @@ pub(super) fn conditional_update(
     ];
     let mut remove = Vec::new();
 
-    match change.next_due(row, recorded_at) {
+    let due = change.next_due(row, recorded_at);
+    match due {
         NextDue::Unchanged => {}
         NextDue::Deadline(deadline) => {
             let deadline = write.number("deadline", deadline.as_milliseconds());
@@ -250,7 +251,7 @@ pub(super) fn conditional_update(
     }
     // A terminal request is deleted after its retention. One whose money is in flight or due for a refund is never
     // deleted, nor is one whose provider still has to say how it ended.
-    if row.to.is_settled() && !matches!(change.next_due(row, recorded_at), NextDue::Look(_)) {
+    if row.to.is_settled() && !matches!(due, NextDue::Look(_)) {
         let Some(retention) = retention else {
             return Err(StoreError::Refused("a store without a retention cannot end a request".into()));
         };

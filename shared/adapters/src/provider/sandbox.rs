@@ -107,12 +107,7 @@ impl Sandbox {
         let url = Endpoint::base(environment.require("SANDBOX_PROVIDER_URL")?, "SANDBOX_PROVIDER_URL")?.into_string();
         // The payment pages have the same origin as the customer's pages.
         let origin = runtime::config::public_base_url(environment)?;
-        let closes = match environment.get("SANDBOX_CLOSES") {
-            None | Some("" | "on_demand") => Closes::OnDemand,
-            Some("at_its_time") => Closes::AtItsTime,
-            Some("never") => Closes::Never,
-            Some(_) => return Err(Environment::invalid("SANDBOX_CLOSES", "on_demand, at_its_time or never")),
-        };
+        let closes = runtime::config::sandbox_closes(environment)?;
         Ok(Self { http: HttpClient::new(), url, origin, closes })
     }
 

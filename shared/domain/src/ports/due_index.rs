@@ -30,7 +30,7 @@ pub trait Looks: Send + Sync {
     /// Sets the time of a request's next look, and keeps the checkout with the request: the link, which has it too, is
     /// deleted in time.
     ///
-    /// Returns [`Changed::Unchanged`] if the request is no longer as in `seen`: whoever changed it has set the time.
+    /// Returns [`Changed::Unchanged`] if the request has changed since it was `seen`: that change has set the time.
     fn schedule_look(
         &self,
         seen: &PaymentRequest,

@@ -37,7 +37,7 @@ pub trait Links: Send + Sync {
         kept_until: Timestamp,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Returns the link of `token`; `None` if there is none (a consistent read).
+    /// Returns the link of `token` by a consistent read; `None` if the link does not exist.
     fn find_link(&self, token: &LinkToken) -> impl Future<Output = Result<Option<Link>, StoreError>> + Send;
 
     /// Sets the payment page of a link. If the link was deleted in the meantime, this does nothing.

@@ -93,7 +93,7 @@ pub trait Reconciliations: Send + Sync {
     /// retry after a lost response returns that it is new, too.
     fn record_difference(&self, difference: &Difference) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Returns the place that was last kept under this name; `None` if there is none.
+    /// Returns the place last kept under this name; `None` if no run has kept one.
     fn place(&self, name: &str) -> impl Future<Output = Result<Option<Place>, StoreError>> + Send;
 
     /// Keeps a place under a name, in place of an earlier one.

@@ -3,7 +3,6 @@
 use super::UseCaseError;
 use super::checkouts::check as ask;
 use super::payments::{Observed, record_state};
-use crate::doors::Randomness;
 use crate::payment_request::PaymentRequest;
 use crate::ports::{Changed, Changes, Facts, Links, Looks, PaymentProvider, ProviderError, Reads};
 use crate::status::Status;
@@ -35,13 +34,13 @@ pub enum Checked {
 pub async fn check(
     store: &(impl Links + Reads + Changes + Facts + Looks),
     provider: &impl PaymentProvider,
-    doors: &(impl Clock + Randomness),
+    clock: &impl Clock,
     public_base_url: &str,
     token: &LinkToken,
 ) -> Result<Checked, UseCaseError> {
     let Some(link) = store.find_link(token).await? else { return Ok(Checked::NotFound) };
     let Some(request) = store.get(link.id).await? else { return Ok(Checked::NotFound) };
-    let now = doors.now();
+    let now = clock.now();
     let asks = match request.status {
         Status::Clicked | Status::Processing => true,
         Status::Expired => request.waits_for_provider(now),
@@ -54,7 +53,7 @@ pub async fn check(
         Ok(state) => state,
         Err(error) => return Ok(Checked::ProviderFailed(Box::new(request), error)),
     };
-    Ok(match record_state(store, &request, provider.name(), state, doors.now()).await? {
+    Ok(match record_state(store, &request, provider.name(), state, clock.now()).await? {
         Observed::Payment(Changed::Applied(request) | Changed::Unchanged(request)) => Checked::Asked(request),
         Observed::Payment(Changed::NotFound) => Checked::NotFound,
         Observed::Mismatched => Checked::Mismatched(Box::new(request)),

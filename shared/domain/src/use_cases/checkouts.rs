@@ -22,15 +22,8 @@ pub(super) async fn close(
     public_base_url: &str,
     request: &PaymentRequest,
 ) -> Result<Asked, UseCaseError> {
-    let checkout = match find(store, provider, public_base_url, request).await? {
-        Ok(checkout) => checkout,
-        Err(state) => return Ok(Asked { checkout: None, state }),
-    };
-    let state = match provider.closes() {
-        Closes::OnDemand => provider.close_checkout(&checkout).await,
-        Closes::AtItsTime | Closes::Never => provider.check_checkout(&checkout).await,
-    };
-    Ok(Asked { checkout: Some(checkout), state })
+    let closes = provider.closes() == Closes::OnDemand;
+    ask(store, provider, public_base_url, request, closes).await
 }
 
 /// Returns the state of a request's checkout, and changes nothing at the provider.
@@ -40,30 +33,41 @@ pub(super) async fn check(
     public_base_url: &str,
     request: &PaymentRequest,
 ) -> Result<Asked, UseCaseError> {
-    Ok(match find(store, provider, public_base_url, request).await? {
-        Ok(checkout) => Asked { state: provider.check_checkout(&checkout).await, checkout: Some(checkout) },
-        Err(state) => Asked { checkout: None, state },
-    })
+    ask(store, provider, public_base_url, request, false).await
 }
 
-/// Finds a request's checkout: the request has it after a look, its link before. Without either, it may be about to be
-/// created, or the link was deleted: then the provider is asked for it, which returns the one that there is.
-async fn find(
+async fn ask(
     store: &impl Links,
     provider: &impl PaymentProvider,
     public_base_url: &str,
     request: &PaymentRequest,
-) -> Result<Result<CheckoutId, Result<CheckoutState, ProviderError>>, UseCaseError> {
-    if let Some(checkout) = &request.checkout {
-        return Ok(Ok(checkout.clone()));
-    }
-    if let Some(checkout) = store.find_link(&request.token).await?.and_then(|link| link.checkout) {
-        return Ok(Ok(checkout.id));
-    }
-    Ok(match provider.create_checkout(request, &link_url(request, public_base_url)).await {
-        Ok(checkout) => Ok(checkout.id),
-        // The provider creates no checkout for this amount, so nobody can pay.
-        Err(ProviderError::AmountNotAccepted(_)) => Err(Ok(CheckoutState::Closed)),
-        Err(error) => Err(Err(error)),
+    closes: bool,
+) -> Result<Asked, UseCaseError> {
+    let found = match known(store, request).await? {
+        Some(checkout) => Ok(checkout),
+        // It may be about to be created, or the link was deleted: the provider then returns the existing one.
+        None => provider.create_checkout(request, &link_url(request, public_base_url)).await.map(|created| created.id),
+    };
+    Ok(match found {
+        Ok(checkout) => {
+            let state = if closes {
+                provider.close_checkout(&checkout).await
+            } else {
+                provider.check_checkout(&checkout).await
+            };
+            Asked { checkout: Some(checkout), state }
+        }
+        // No checkout exists and none can be created, so nobody can pay.
+        Err(ProviderError::AmountNotAccepted(_)) => Asked { checkout: None, state: Ok(CheckoutState::Closed) },
+        Err(error) => Asked { checkout: None, state: Err(error) },
     })
+}
+
+/// Returns a request's checkout if it is stored: with the request after a look, with its link before.
+async fn known(store: &impl Links, request: &PaymentRequest) -> Result<Option<CheckoutId>, UseCaseError> {
+    if let Some(checkout) = &request.checkout {
+        return Ok(Some(checkout.clone()));
+    }
+    let link = store.find_link(&request.token).await?;
+    Ok(link.and_then(|link| link.checkout).map(|checkout| checkout.id))
 }

@@ -31,7 +31,8 @@ pub enum Settled {
     /// The provider reports a payment, arrived or in flight, with another amount or currency. The request has expired,
     /// and a person must check the payment.
     Mismatched(Box<PaymentRequest>),
-    /// The request has expired without the provider's confirmation, which had been missing for ten minutes.
+    /// The request has expired without the provider's confirmation, which had been missing for ten minutes; or it had
+    /// expired so, and the provider is no longer asked.
     ExpiredUnconfirmed(Box<PaymentRequest>, ProviderError),
 }
 
@@ -159,8 +160,8 @@ pub async fn settle_unpaid(
         }
         // The provider's clock may be behind.
         Observed::Unpaid { is_open: true } if CheckoutClosed::unconfirmed(&request, now).is_none() => {
-            let postponed = postpone(store, request, now, asked.checkout.as_ref()).await?;
-            Ok(postponed.map_or(Settled::NotDue, |request| Settled::Waiting(request, Waiting::OpenPage)))
+            let waiting = |request| Settled::Waiting(request, Waiting::OpenPage);
+            postpone(store, &request, now, asked.checkout.as_ref(), waiting).await
         }
         Observed::Unpaid { is_open: true } => {
             let open = ProviderError::Unreadable("a checkout is open after its time".into());
@@ -179,8 +180,8 @@ async fn postpone_expiry(
     checkout: Option<&CheckoutId>,
 ) -> Result<Settled, UseCaseError> {
     let now = doors.now();
-    let postponed = postpone(store, request, now, checkout).await?;
-    let Some(request) = postponed else { return Ok(Settled::NotDue) };
+    let postponed = postpone(store, &request, now, checkout, |request| Settled::Postponed(request, error)).await?;
+    let Settled::Postponed(request, error) = postponed else { return Ok(postponed) };
     let Some(proof) = CheckoutClosed::unconfirmed(&request, now) else {
         return Ok(Settled::Postponed(request, error));
     };
@@ -190,16 +191,18 @@ async fn postpone_expiry(
     })
 }
 
-/// Sets the next look at a request; `None` if the request has changed in the meantime.
+/// Sets the next look at a request, and returns this outcome; [`Settled::NotDue`] if the request has changed in the
+/// meantime.
 pub(super) async fn postpone(
     store: &impl Looks,
-    request: PaymentRequest,
+    request: &PaymentRequest,
     now: Timestamp,
     checkout: Option<&CheckoutId>,
-) -> Result<Option<Box<PaymentRequest>>, UseCaseError> {
-    Ok(match store.schedule_look(&request, request.next_look(now), checkout).await? {
-        Changed::Applied(request) => Some(request),
-        Changed::Unchanged(_) | Changed::NotFound => None,
+    outcome: impl FnOnce(Box<PaymentRequest>) -> Settled + Send,
+) -> Result<Settled, UseCaseError> {
+    Ok(match store.schedule_look(request, request.next_look(now), checkout).await? {
+        Changed::Applied(request) => outcome(request),
+        Changed::Unchanged(_) | Changed::NotFound => Settled::NotDue,
     })
 }
 

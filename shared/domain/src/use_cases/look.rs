@@ -8,7 +8,7 @@ use super::refund::{Refunded, refund};
 use crate::doors::Randomness;
 use crate::limits::LOOKS_AT_EXPIRED;
 use crate::payment_request::PaymentRequest;
-use crate::ports::{Changed, Changes, CheckoutState, Facts, Links, Looks, PaymentProvider, ProviderError, Reads};
+use crate::ports::{Changed, Changes, CheckoutState, Facts, Links, Looks, PaymentProvider, Reads};
 use crate::status::Status;
 use crate::time::{Clock, Timestamp};
 
@@ -45,9 +45,6 @@ async fn look_at_payment(
 ) -> Result<Settled, UseCaseError> {
     let Asked { checkout, state } = check(store, provider, public_base_url, &request).await?;
     let now = doors.now();
-    let waiting = |postponed: Option<Box<PaymentRequest>>| {
-        postponed.map_or(Settled::NotDue, |request| Settled::Waiting(request, Waiting::Money))
-    };
     let observed = match state {
         // A page on which nobody can pay any more, and nothing in flight: the payment that was has failed.
         Ok(CheckoutState::Closed) => Observed::Payment(match &request.in_flight {
@@ -56,7 +53,10 @@ async fn look_at_payment(
             None => fail(store, request.id, provider.name().to_owned(), request.id.to_string(), now).await?,
         }),
         Ok(state) => record_state(store, &request, provider.name(), state, now).await?,
-        Err(error) => return postponed(store, request, error, now, checkout.as_ref()).await,
+        Err(error) => {
+            let postponed = |request| Settled::Postponed(request, error);
+            return postpone(store, &request, now, checkout.as_ref(), postponed).await;
+        }
     };
     match observed {
         Observed::Payment(Changed::Applied(request)) if request.status != Status::Processing => {
@@ -64,11 +64,12 @@ async fn look_at_payment(
         }
         Observed::Payment(Changed::NotFound) => Ok(Settled::NotDue),
         Observed::Mismatched => {
-            postpone(store, request.clone(), now, checkout.as_ref()).await?;
+            postpone(store, &request, now, checkout.as_ref(), Settled::Mismatched).await?;
             Ok(Settled::Mismatched(Box::new(request)))
         }
         Observed::Payment(_) | Observed::Unpaid { .. } => {
-            Ok(waiting(postpone(store, request, now, checkout.as_ref()).await?))
+            let waiting = |request| Settled::Waiting(request, Waiting::Money);
+            postpone(store, &request, now, checkout.as_ref(), waiting).await
         }
     }
 }
@@ -92,7 +93,10 @@ async fn look_at_expired(
                 Changed::Unchanged(_) | Changed::NotFound => Settled::NotDue,
             });
         }
-        Err(error) => return postponed(store, request, error, now, checkout.as_ref()).await,
+        Err(error) => {
+            let postponed = |request| Settled::Postponed(request, error);
+            return postpone(store, &request, now, checkout.as_ref(), postponed).await;
+        }
     };
     let waiting = match observed {
         Observed::Payment(Changed::Applied(request)) if request.status != Status::Expired => {
@@ -115,8 +119,7 @@ async fn look_at_expired(
         }
         Observed::Unpaid { is_open: true } => Waiting::OpenPage,
     };
-    let postponed = postpone(store, request, now, checkout.as_ref()).await?;
-    Ok(postponed.map_or(Settled::NotDue, |request| Settled::Waiting(request, waiting)))
+    postpone(store, &request, now, checkout.as_ref(), |request| Settled::Waiting(request, waiting)).await
 }
 
 /// Returns whether a request expired so long ago that the provider is no longer asked for ever about it, unless it says
@@ -149,20 +152,10 @@ async fn look_at_refund(
         Ok(Refunded::UnderWay(_)) => Waiting::Refund,
         Ok(Refunded::WaitsForFunds(_)) => Waiting::RefundFunds,
         Ok(Refunded::StatusUnknown(_)) => Waiting::RefundStatusUnknown,
-        Err(UseCaseError::Provider(error)) => return postponed(store, request, error, now, None).await,
+        Err(UseCaseError::Provider(error)) => {
+            return postpone(store, &request, now, None, |request| Settled::Postponed(request, error)).await;
+        }
         Err(error) => return Err(error),
     };
-    let postponed = postpone(store, request, now, None).await?;
-    Ok(postponed.map_or(Settled::NotDue, |request| Settled::Waiting(request, waiting)))
-}
-
-async fn postponed(
-    store: &impl Looks,
-    request: PaymentRequest,
-    error: ProviderError,
-    now: Timestamp,
-    checkout: Option<&crate::id::CheckoutId>,
-) -> Result<Settled, UseCaseError> {
-    let postponed = postpone(store, request, now, checkout).await?;
-    Ok(postponed.map_or(Settled::NotDue, |request| Settled::Postponed(request, error)))
+    postpone(store, &request, now, None, |request| Settled::Waiting(request, waiting)).await
 }

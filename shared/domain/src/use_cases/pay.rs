@@ -144,9 +144,9 @@ pub async fn record_provider_event(
     }
 }
 
-/// Records that a payment's money has arrived, by a report that does not say when the customer did their part: `latest`
-/// at the latest. The times of a payment decide whether it counts, and not the order of its reports. So they are taken
-/// from where they are known:
+/// Records that a payment's money has arrived, by a report that does not say exactly when the customer did their part:
+/// at the payment's time at the latest, and at `earliest` at the earliest. The times of a payment decide whether it
+/// counts, and not the order of its reports. So they are taken from where they are known:
 ///
 /// - The report that the money is in flight has come before: it said when.
 /// - The customer was in time, or too late, whenever it was within these bounds; or the status does not ask for it.
@@ -194,11 +194,10 @@ async fn record_arrival(
 /// Returns when the customer did their part of a payment that reached the provider at `payment.paid_at` at the latest
 /// and at `earliest` at the earliest; `None` if it would matter and is not known.
 fn known_time(request: &PaymentRequest, payment: &Payment, earliest: Option<Timestamp>) -> Option<Timestamp> {
-    let is_it = |in_flight: &&Payment| {
-        (in_flight.provider.as_str(), in_flight.reference.as_str())
-            == (payment.provider.as_str(), payment.reference.as_str())
-    };
-    if let Some(in_flight) = request.in_flight.as_ref().filter(is_it) {
+    if let Some(in_flight) = &request.in_flight
+        && in_flight.provider == payment.provider
+        && in_flight.reference == payment.reference
+    {
         return Some(in_flight.paid_at);
     }
     let matters = matches!(request.status, Status::Clicked | Status::Expired);

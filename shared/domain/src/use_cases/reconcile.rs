@@ -78,7 +78,7 @@ impl Pass {
 pub struct Compared {
     /// The payment.
     pub payment: ProviderPayment,
-    /// The request; `None` if there is none that can be read.
+    /// The request; `None` if it does not exist or cannot be read.
     pub request: Option<PaymentRequest>,
 }
 
@@ -140,7 +140,7 @@ impl<'a> Comparison<'a> {
         };
         let page = provider.settlements(list, place.window, place.cursor.as_deref()).await?;
         let ids: Vec<_> = page.payments.iter().map(|payment| payment.id).collect::<HashSet<_>>().into_iter().collect();
-        let mut found = store.find_requests(&ids).await?;
+        let found = store.find_requests(&ids).await?;
         let (mut compared, mut differences) = (Vec::with_capacity(page.payments.len()), Vec::new());
         for payment in page.payments {
             if payment.state == SettlementState::Settled && self.listed.len() < LISTED_AT_MOST {
@@ -152,7 +152,6 @@ impl<'a> Comparison<'a> {
             }
             compared.push(Compared { payment, request });
         }
-        found.requests.clear();
         let next = place.after(page.next);
         let (window, stage) = (place.window, place.stage);
         Ok(Step { window, stage, compared, requests: 0, unknown: page.unknown, differences, next })
