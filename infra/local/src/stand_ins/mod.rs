@@ -3,6 +3,7 @@
 mod phone;
 
 use axum::Router;
+use paystack_stand_in::PaystackStandIn;
 use phone::PhoneStandIn;
 use runtime::{ConfigError, Environment};
 use sandbox_stand_in::SandboxStandIn;
@@ -20,7 +21,11 @@ struct Role {
 }
 
 const ROLES: [Role; 2] = [
-    Role { variable: "PAYMENT_PROVIDER", stand_ins: &[&SandboxStandIn, &StripeStandIn], replaces_others: false },
+    Role {
+        variable: "PAYMENT_PROVIDER",
+        stand_ins: &[&SandboxStandIn, &StripeStandIn, &PaystackStandIn],
+        replaces_others: false,
+    },
     Role { variable: "CHANNEL", stand_ins: &[&PhoneStandIn], replaces_others: true },
 ];
 
@@ -90,6 +95,8 @@ mod tests {
         assert_eq!(chosen(&named("sandbox")), ["sandbox", "webhook"]);
         assert_eq!(chosen(&named("stripe")), ["stripe", "webhook"]);
         assert_eq!(chosen(&named("stripe").with("STRIPE_API_URL", "https://api.stripe.com")), ["webhook"]);
+        assert_eq!(chosen(&named("paystack")), ["paystack", "webhook"]);
+        assert_eq!(chosen(&named("paystack").with("PAYSTACK_API_URL", "https://api.paystack.co")), ["webhook"]);
         assert_eq!(chosen(&Environment::default().with("CHANNEL", "sms")), ["sandbox", "webhook"]);
     }
 
@@ -99,7 +106,7 @@ mod tests {
             let refused = StandIns::choose(&Environment::default().with("PAYMENT_PROVIDER", wrong)).err().unwrap();
             let expected = "the environment variable PAYMENT_PROVIDER";
             assert!(refused.to_string().starts_with(expected), "{refused}");
-            assert!(refused.to_string().contains("sandbox or stripe"), "{refused}");
+            assert!(refused.to_string().contains("sandbox or stripe or paystack"), "{refused}");
         }
     }
 }

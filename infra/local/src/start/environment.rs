@@ -101,4 +101,18 @@ mod tests {
         assert_eq!(elsewhere.get("STRIPE_API_URL"), Some("https://api.stripe.com"));
         assert_eq!(elsewhere.get("STRIPE_SECRET_KEY"), None, "a real account's key has no default");
     }
+
+    #[test]
+    fn paystack_has_a_stand_in_unless_its_address_is_set() {
+        let paystack = Environment::default().with("PAYMENT_PROVIDER", "paystack");
+        let here = made(paystack.clone(), false);
+        assert_eq!(here.get("PAYSTACK_API_URL"), Some("http://127.0.0.1:3/paystack"));
+        assert_eq!(here.get("PAYSTACK_CHECKOUT_ORIGIN"), Some("http://127.0.0.1:1"));
+        assert!(here.get("PAYSTACK_SECRET_KEY").is_some_and(|key| key.starts_with("sk_test_")));
+        assert_eq!(here.get("SANDBOX_WEBHOOK_SECRET"), None);
+
+        let elsewhere = made(paystack.with("PAYSTACK_API_URL", "https://api.paystack.co"), false);
+        assert_eq!(elsewhere.get("PAYSTACK_API_URL"), Some("https://api.paystack.co"));
+        assert_eq!(elsewhere.get("PAYSTACK_SECRET_KEY"), None, "a real account's key has no default");
+    }
 }
