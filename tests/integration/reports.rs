@@ -29,7 +29,7 @@ pub(crate) fn past(user: &User<'_>, agent: &str, created_at: Timestamp, statuses
     let details = Details {
         order_number: "10045".parse().unwrap(),
         money: Money { amount: domain::Amount::new(25_000).unwrap(), currency: "ZAR".parse().unwrap() },
-        customer: Customer { phone: Phone::parse(&phone()).unwrap(), name: None },
+        customer: Customer { phone: Phone::parse(&phone()).unwrap(), name: None, email: None },
         description: None,
         conversation_id: None,
         metadata: Metadata::default(),

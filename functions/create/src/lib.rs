@@ -116,7 +116,8 @@ impl Create {
         let customer = fields.object("customer", |customer| {
             let phone = self.phone(customer);
             let name = customer.optional("name", optional_text);
-            Some(Customer { phone: phone?, name: name.flatten() })
+            let email = customer.optional("email", optional_text);
+            Some(Customer { phone: phone?, name: name.flatten(), email: email.flatten() })
         });
         let description = fields.optional("description", optional_text).flatten();
         let conversation_id = fields.optional("conversation_id", optional_text).flatten();

@@ -445,7 +445,7 @@ mod tests {
         let details = Details {
             order_number: "10045".parse().unwrap(),
             money: Money { amount: Amount::new(25_000).unwrap(), currency: "ZAR".parse().unwrap() },
-            customer: Customer { phone: Phone::from_record("+27831234567").unwrap(), name: None },
+            customer: Customer { phone: Phone::from_record("+27831234567").unwrap(), name: None, email: None },
             description: Some("\u{202e}2 x tickets".parse().unwrap()),
             conversation_id: None,
             metadata: Metadata::default(),

@@ -48,6 +48,9 @@ impl Details {
         fields.extend(optional(self.description.as_ref().map(Description::as_str)));
         fields.extend(optional(self.conversation_id.as_ref().map(ConversationId::as_str)));
         fields.extend(self.metadata.iter().flat_map(|(key, value)| [key.to_owned(), value.to_owned()]));
+        // A single field at the end. Without an address, the digest is that of releases that knew none; and no metadata
+        // can look like an address, because it comes in pairs.
+        fields.extend(self.customer.email.as_ref().map(|email| email.as_str().to_owned()));
         Fingerprint::of(fields.iter().map(String::as_str))
     }
 }

@@ -1,5 +1,6 @@
 //! The people and systems that act on requests, and the requests that each may see.
 
+use crate::email::EmailAddress;
 use crate::invalid::Invalid;
 use crate::phone::Phone;
 use crate::text::{CustomerName, text};
@@ -52,6 +53,10 @@ pub struct Customer {
     pub phone: Phone,
     /// The customer's name, if the agent gave one.
     pub name: Option<CustomerName>,
+    /// The customer's e-mail address, if the agent gave one. Only a payment provider that wants one gets it: neither an
+    /// event nor an answer carries it.
+    #[serde(skip)]
+    pub email: Option<EmailAddress>,
 }
 
 /// The rights of a signed-in person.

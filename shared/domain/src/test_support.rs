@@ -58,7 +58,11 @@ pub(crate) fn request(status: Status, deadline: i64) -> PaymentRequest {
     let details = Details {
         order_number: "10045".parse().unwrap(),
         money: money(25_000, "ZAR"),
-        customer: Customer { phone: Phone::parse("+27831234567").unwrap(), name: Some("Thandi".parse().unwrap()) },
+        customer: Customer {
+            phone: Phone::parse("+27831234567").unwrap(),
+            name: Some("Thandi".parse().unwrap()),
+            email: None,
+        },
         description: None,
         conversation_id: None,
         metadata: Metadata::default(),

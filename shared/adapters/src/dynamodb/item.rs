@@ -5,9 +5,9 @@ use super::keys::{due_shard, link_key, request_key, workspace_agent, workspace_m
 use domain::people::ActorType;
 use domain::ports::Position;
 use domain::{
-    Actor, Agent, AgentId, Amount, CheckoutId, ConversationId, Currency, CustomerName, Description, Fact, Fingerprint,
-    HistoryEntry, LinkToken, Metadata, OperationId, OrderNumber, Payment, PaymentRequest, PaymentRequestId, Phone,
-    Reason, Status, Timestamp, WorkspaceId,
+    Actor, Agent, AgentId, Amount, CheckoutId, ConversationId, Currency, CustomerName, Description, EmailAddress, Fact,
+    Fingerprint, HistoryEntry, LinkToken, Metadata, OperationId, OrderNumber, Payment, PaymentRequest,
+    PaymentRequestId, Phone, Reason, Status, Timestamp, WorkspaceId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -58,6 +58,8 @@ pub(super) struct RequestItem {
     phone: Phone,
     #[serde(skip_serializing_if = "Option::is_none")]
     customer_name: Option<CustomerName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<EmailAddress>,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<Description>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -147,6 +149,7 @@ impl From<&PaymentRequest> for RequestItem {
             currency: details.money.currency,
             phone: details.customer.phone.clone(),
             customer_name: details.customer.name.clone(),
+            email: details.customer.email.clone(),
             description: details.description.clone(),
             conversation_id: details.conversation_id.clone(),
             metadata: details.metadata.clone(),

@@ -149,7 +149,11 @@ pub(super) fn payment_request<A: Stored>(item: HashMap<String, A>) -> Result<Pay
         details: Details {
             order_number: item.required("order_number")?,
             money: Money { amount: item.required("amount")?, currency: item.required("currency")? },
-            customer: Customer { phone: item.required("phone")?, name: item.optional("customer_name")? },
+            customer: Customer {
+                phone: item.required("phone")?,
+                name: item.optional("customer_name")?,
+                email: item.optional("email")?,
+            },
             description: item.optional("description")?,
             conversation_id: item.optional("conversation_id")?,
             metadata: item.optional::<Metadata>("metadata")?.unwrap_or_default(),

@@ -173,7 +173,11 @@ fn clicked(to_pay: Duration) -> PaymentRequest {
     let details = Details {
         order_number: "10045".parse().unwrap(),
         money: money(25_000, "ZAR"),
-        customer: Customer { phone: Phone::parse("+27831234567").unwrap(), name: Some("Thandi".parse().unwrap()) },
+        customer: Customer {
+            phone: Phone::parse("+27831234567").unwrap(),
+            name: Some("Thandi".parse().unwrap()),
+            email: None,
+        },
         description: Some("2 x tickets & more".parse().unwrap()),
         conversation_id: None,
         metadata: Metadata::default(),
