@@ -1,7 +1,7 @@
-//! HMAC-SHA256 (RFC 2104), the basis of webhook signatures, and comparison in constant time.
+//! HMAC-SHA256 and HMAC-SHA512 (RFC 2104), the basis of webhook signatures, and comparison in constant time.
 
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use sha2::{Sha256, Sha512};
 use subtle::ConstantTimeEq;
 
 /// Computes the HMAC-SHA256 of a message given in parts. Only the concatenation of the parts matters, not how the
@@ -25,6 +25,18 @@ pub fn hexadecimal(key: &[u8], parts: &[&[u8]]) -> String {
     hex::encode(code(key, parts))
 }
 
+/// Computes the HMAC-SHA512 of a message, in lower-case hexadecimal.
+///
+/// # Panics
+/// Never: HMAC accepts keys of every length.
+#[must_use]
+#[expect(clippy::expect_used, reason = "HMAC takes keys of every length (RFC 2104, section 2)")]
+pub fn hexadecimal_of_512_bits(key: &[u8], message: &[u8]) -> String {
+    let mut hmac = Hmac::<Sha512>::new_from_slice(key).expect("a key of any length");
+    hmac.update(message);
+    hex::encode(hmac.finalize().into_bytes())
+}
+
 /// Compares two byte strings in a time that depends only on their lengths, so that a signature cannot be guessed byte
 /// by byte.
 #[must_use]
@@ -44,6 +56,18 @@ mod tests {
         assert_eq!(hexadecimal(b"Jefe", &[b"what do ya ", b"", b"want for nothing?"]), expected);
         let expected = "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54";
         assert_eq!(hexadecimal(&[0xaa; 131], &[b"Test Using Larger Than Block-Size Key - Hash Key First"]), expected);
+    }
+
+    /// The same test cases, with the codes that RFC 4231 gives for HMAC-SHA512.
+    #[test]
+    fn a_code_of_512_bits_matches_the_standard() {
+        let expected = "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554\
+                        9758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737";
+        assert_eq!(hexadecimal_of_512_bits(b"Jefe", b"what do ya want for nothing?"), expected);
+        let expected = "80b24263c7c1a3ebb71493c1dd7be8b49b46d1f41b4aeec1121b013783f8f352\
+                        6b56d037e05f2598bd0fd2215d6a1e5295e64f73f63f0aec8b915a985d786598";
+        let message = b"Test Using Larger Than Block-Size Key - Hash Key First";
+        assert_eq!(hexadecimal_of_512_bits(&[0xaa; 131], message), expected);
     }
 
     #[test]

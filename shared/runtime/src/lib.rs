@@ -12,6 +12,7 @@ pub mod function;
 pub mod hmac;
 pub mod http_function;
 pub mod json;
+pub mod paystack_signature;
 pub mod problem;
 pub mod representation;
 pub mod stripe_signature;

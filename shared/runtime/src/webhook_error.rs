@@ -15,6 +15,9 @@ pub enum WebhookError {
     /// The secret to verify it with is not available. The sender retries.
     #[error("the secret that verifies the signature is unavailable: {0}")]
     Secret(#[source] Box<dyn Error + Send + Sync>),
+    /// The signature is valid, and the sender cannot be asked now whether the webhook is true. The sender retries.
+    #[error("the sender cannot be asked: {0}")]
+    Unconfirmed(#[source] Box<dyn Error + Send + Sync>),
     /// The signature is valid, and the body does not match the sender's documentation.
     #[error("the body cannot be parsed: {0}")]
     Unreadable(String),
@@ -38,7 +41,7 @@ impl WebhookError {
                 tracing::warn!(%error, "webhook rejected: its signature is invalid");
                 Problem::Unauthenticated
             }
-            Self::Secret(error) => Problem::TemporarilyUnavailable(error),
+            Self::Secret(error) | Self::Unconfirmed(error) => Problem::TemporarilyUnavailable(error),
             Self::Unreadable(error) => {
                 if let Some(unreadable) = unreadable {
                     count(unreadable);
@@ -72,7 +75,7 @@ pub fn unread<T>(verified: Result<T, WebhookError>, problem: Problem, bytes: usi
             tracing::info!(bytes, code, "webhook rejected: its body is not read, and its signature is not valid");
         }
         Err(WebhookError::Secret(error)) => return Problem::TemporarilyUnavailable(error),
-        Ok(_) | Err(WebhookError::Unreadable(_) | WebhookError::Field(_)) => {
+        Ok(_) | Err(WebhookError::Unconfirmed(_) | WebhookError::Unreadable(_) | WebhookError::Field(_)) => {
             count(unreadable);
             tracing::error!(bytes, code, "webhook rejected: it is correctly signed, but its body is not read");
         }

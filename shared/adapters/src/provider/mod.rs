@@ -4,6 +4,7 @@
 //! money that it accepts. Only this file distinguishes between providers. To add a provider, add a name below; the
 //! compiler then reports every other place to change.
 
+mod paystack;
 mod sandbox;
 mod settlements;
 mod stripe;
@@ -16,6 +17,7 @@ use http::HeaderMap;
 use runtime::webhook_error::WebhookError;
 use runtime::{ConfigError, Environment};
 
+pub use paystack::{Paystack, PaystackWebhooks};
 pub use sandbox::{Sandbox, SandboxWebhooks};
 pub use stripe::{Stripe, StripeWebhooks};
 
@@ -26,6 +28,8 @@ names! {
         Sandbox = "sandbox",
         /// Stripe, by its hosted Checkout.
         Stripe = "stripe",
+        /// Paystack, by its hosted checkout.
+        Paystack = "paystack",
     }
 }
 
@@ -47,6 +51,7 @@ impl ProviderName {
         match self {
             Self::Sandbox => Ok(()),
             Self::Stripe => stripe::check(money),
+            Self::Paystack => paystack::check(money),
         }
     }
 }
@@ -94,6 +99,7 @@ macro_rules! with_provider {
         match $value {
             Self::Sandbox($provider) => $expression,
             Self::Stripe($provider) => $expression,
+            Self::Paystack($provider) => $expression,
         }
     };
 }
@@ -105,6 +111,8 @@ pub enum ConfiguredProvider {
     Sandbox(Sandbox),
     /// See [`ProviderName::Stripe`].
     Stripe(Stripe),
+    /// See [`ProviderName::Paystack`].
+    Paystack(Paystack),
 }
 
 impl ConfiguredProvider {
@@ -116,6 +124,7 @@ impl ConfiguredProvider {
         Ok(match ProviderName::from_environment(environment)? {
             ProviderName::Sandbox => Self::Sandbox(Sandbox::from_environment(environment)?),
             ProviderName::Stripe => Self::Stripe(Stripe::from_environment(environment)?),
+            ProviderName::Paystack => Self::Paystack(Paystack::from_environment(environment)?),
         })
     }
 
@@ -153,13 +162,15 @@ impl PaymentProvider for ConfiguredProvider {
 }
 
 /// The webhooks of the provider that a deployment is configured with. They are separate from the client, because only
-/// the function that receives webhooks may know their secret.
+/// the function that receives webhooks may know their secret, where they have one of their own.
 #[derive(Debug, Clone)]
 pub enum ConfiguredWebhooks {
     /// See [`ProviderName::Sandbox`].
     Sandbox(SandboxWebhooks),
     /// See [`ProviderName::Stripe`].
     Stripe(StripeWebhooks),
+    /// See [`ProviderName::Paystack`].
+    Paystack(PaystackWebhooks),
 }
 
 impl ConfiguredWebhooks {
@@ -171,6 +182,7 @@ impl ConfiguredWebhooks {
         Ok(match ProviderName::from_environment(environment)? {
             ProviderName::Sandbox => Self::Sandbox(SandboxWebhooks::from_environment(environment)?),
             ProviderName::Stripe => Self::Stripe(StripeWebhooks::from_environment(environment)?),
+            ProviderName::Paystack => Self::Paystack(PaystackWebhooks::from_environment(environment)?),
         })
     }
 
@@ -180,10 +192,12 @@ impl ConfiguredWebhooks {
         match self {
             Self::Sandbox(_) => ProviderName::Sandbox,
             Self::Stripe(_) => ProviderName::Stripe,
+            Self::Paystack(_) => ProviderName::Paystack,
         }
     }
 
     /// Verifies and parses a webhook. The signature is verified over the raw bytes, before anything in them is parsed.
+    /// Where a signature proves too little, the provider is asked whether the webhook is true.
     ///
     /// # Errors
     /// [`WebhookError`]

@@ -14,6 +14,7 @@ impl Settlements for ConfiguredProvider {
         match self {
             Self::Sandbox(provider) => Box::pin(provider.settlements(list, window, place)).await,
             Self::Stripe(provider) => Box::pin(provider.settlements(list, window, place)).await,
+            Self::Paystack(provider) => Box::pin(provider.settlements(list, window, place)).await,
         }
     }
 
@@ -21,6 +22,7 @@ impl Settlements for ConfiguredProvider {
         match self {
             Self::Sandbox(provider) => Box::pin(provider.payment(reference)).await,
             Self::Stripe(provider) => Box::pin(provider.payment(reference)).await,
+            Self::Paystack(provider) => Box::pin(provider.payment(reference)).await,
         }
     }
 
@@ -28,6 +30,7 @@ impl Settlements for ConfiguredProvider {
         match self {
             Self::Sandbox(provider) => Box::pin(provider.payouts(window, place)).await,
             Self::Stripe(provider) => Box::pin(provider.payouts(window, place)).await,
+            Self::Paystack(provider) => Box::pin(provider.payouts(window, place)).await,
         }
     }
 }

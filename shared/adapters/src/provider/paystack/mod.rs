@@ -1,0 +1,278 @@
+//! Paystack, by its hosted checkout: card data never reaches chat2pay.
+//!
+//! A checkout is one transaction or several, because Paystack accepts each reference only once and a lost answer loses
+//! the address of the page ([`reference`]). A payment is a transaction, and its reference identifies it. Both the
+//! reference and the metadata that we set identify the request.
+//!
+//! Paystack's pages never close, and its webhooks can be repeated by whoever has seen one. So every report is confirmed
+//! by asking for the transaction before it counts.
+
+mod client;
+mod currency;
+mod objects;
+mod reference;
+mod refunds;
+mod settings;
+mod settlements;
+mod webhook;
+
+use self::client::{ApiRequest, Client, PaystackError, Reason};
+use self::objects::{Data, InvalidResponse, Outcome, Transaction};
+use self::reference::Reference;
+use self::settings::{Account, ChannelOption, Pages};
+use super::{MoneyRefusal, ProviderName};
+use crate::json::FromObject;
+use domain::event::{back_url, done_url};
+use domain::ports::{Checkout, CheckoutState, Closes, PaymentProvider, ProviderError, Refunding};
+use domain::{CheckoutId, Doors, Money, Payment, PaymentRequest};
+use futures::{StreamExt as _, TryStreamExt as _};
+use runtime::json::{Object, Unreadable};
+use runtime::{ConfigError, Environment};
+use serde_json::{Value, json};
+use std::num::NonZeroU16;
+
+pub use self::webhook::PaystackWebhooks;
+
+/// The provider's name in a payment.
+const NAME: &str = ProviderName::Paystack.as_str();
+
+/// The number of a checkout's transactions that are asked for at the same time.
+const AT_ONCE: usize = 8;
+
+/// The client of one Paystack account.
+#[derive(Debug, Clone)]
+pub struct Paystack {
+    client: Client,
+    pages: Option<Pages>,
+}
+
+/// The answer to `transaction/initialize`.
+struct Initialized {
+    authorization_url: String,
+    reference: String,
+}
+
+impl FromObject for Initialized {
+    fn from_object(data: &Object<'_>) -> Result<Self, Unreadable> {
+        Ok(Self { authorization_url: data.required("authorization_url")?, reference: data.required("reference")? })
+    }
+}
+
+/// Checks that Paystack accepts an amount.
+///
+/// # Errors
+/// Paystack does not accept it.
+pub(super) fn check(money: Money) -> Result<(), MoneyRefusal> {
+    currency::to_paystack(money)?;
+    Ok(())
+}
+
+impl Paystack {
+    /// Builds the client from the environment.
+    ///
+    /// # Errors
+    /// A variable is missing or invalid.
+    pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
+        let pages = Pages::from_environment(environment)?;
+        Ok(Self { pages: Some(pages), ..Self::without_pages(environment)? })
+    }
+
+    /// Builds a client that asks for transactions and creates no checkouts, which needs fewer variables.
+    ///
+    /// # Errors
+    /// A variable is missing or invalid.
+    fn without_pages(environment: &Environment) -> Result<Self, ConfigError> {
+        Ok(Self::new(Account::from_environment(environment)?, environment.doors()))
+    }
+
+    /// Builds the client of this account.
+    fn new(account: Account, doors: Doors) -> Self {
+        Self { client: Client::new(account, doors), pages: None }
+    }
+
+    pub(super) fn checkout_origin(&self) -> &str {
+        self.pages.as_ref().map_or("", |pages| &pages.origin)
+    }
+
+    /// Creates the transaction of one attempt, and returns its checkout.
+    async fn initialize(
+        &self,
+        request: &PaymentRequest,
+        link: &str,
+        attempt: NonZeroU16,
+    ) -> Result<Checkout, ProviderError> {
+        let pages = self.pages.as_ref().ok_or_else(|| ProviderError::Refused("this client has no pages".into()))?;
+        let reference = Reference { id: request.id, attempt };
+        let body = transaction_parameters(request, link, reference, pages)?;
+        let call = ApiRequest::post("/transaction/initialize", body);
+        let Data(initialized) = Client::within_budget(async {
+            match self.client.send::<Data<Initialized>>(&call).await {
+                Ok(initialized) => Ok(initialized),
+                Err(PaystackError::Refused(error)) => Err(match error.reason() {
+                    // The transaction exists, and the answer with its address was lost. The next attempt has another
+                    // reference.
+                    Some(Reason::DuplicateReference) => {
+                        ProviderError::Unavailable(PaystackError::Refused(error).into())
+                    }
+                    Some(Reason::Money) => ProviderError::AmountNotAccepted(PaystackError::Refused(error).into()),
+                    _ => PaystackError::Refused(error).into(),
+                }),
+                Err(error) => Err(error.into()),
+            }
+        })
+        .await?;
+        if initialized.reference != reference.to_string() {
+            return Err(InvalidResponse("a transaction has another reference than was asked for").into());
+        }
+        if !leads_to(&initialized.authorization_url, &pages.origin) {
+            return Err(InvalidResponse("a page's address is not below PAYSTACK_CHECKOUT_ORIGIN").into());
+        }
+        Ok(Checkout { id: CheckoutId(reference.to_string()), url: initialized.authorization_url })
+    }
+
+    /// Returns the transaction with a reference; `None` if Paystack knows none that we have created, so that the attempt
+    /// has never reached it.
+    async fn verify(&self, reference: Reference) -> Result<Option<Transaction>, ProviderError> {
+        let call = ApiRequest::get(format!("/transaction/verify/{reference}"));
+        let Data(transaction) = match self.client.send::<Data<Transaction>>(&call).await {
+            Err(PaystackError::Refused(error)) if error.is_unknown_transaction() => return Ok(None),
+            result => result?,
+        };
+        if transaction.reference != Some(reference) {
+            return Err(InvalidResponse("a transaction has another reference than was asked for").into());
+        }
+        if !transaction.is_of(self.client.mode) {
+            return Err(InvalidResponse("a transaction is of the other mode than the account").into());
+        }
+        // Whoever has the account's public key can use our references, but has to know the metadata too.
+        Ok(Some(transaction).filter(|transaction| transaction.ours().is_some()))
+    }
+
+    /// Returns the outcome of each of a checkout's transactions that Paystack knows.
+    async fn outcomes(&self, last: Reference) -> Result<Vec<Outcome>, ProviderError> {
+        let verified = futures::stream::iter(last.up_to_this()).map(async |reference| {
+            let transaction = self.verify(reference).await?;
+            transaction.map(|transaction| transaction.outcome(reference)).transpose().map_err(ProviderError::from)
+        });
+        let outcomes: Vec<Option<Outcome>> = verified.buffered(AT_ONCE).try_collect().await?;
+        Ok(outcomes.into_iter().flatten().collect())
+    }
+}
+
+impl PaymentProvider for Paystack {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn closes(&self) -> Closes {
+        Closes::Never
+    }
+
+    async fn create_checkout(&self, request: &PaymentRequest, link: &str) -> Result<Checkout, ProviderError> {
+        self.initialize(request, link, NonZeroU16::MIN).await
+    }
+
+    async fn check_checkout(&self, checkout: &CheckoutId) -> Result<CheckoutState, ProviderError> {
+        let last = Reference::of_checkout(checkout)?;
+        Client::within_budget(async { state_of(self.outcomes(last).await?) }).await
+    }
+
+    /// Returns the checkout's state: Paystack cannot close a page.
+    async fn close_checkout(&self, checkout: &CheckoutId) -> Result<CheckoutState, ProviderError> {
+        self.check_checkout(checkout).await
+    }
+
+    async fn refund(&self, request: &PaymentRequest, payment: &Payment) -> Result<Refunding, ProviderError> {
+        match Reference::parse(&payment.reference) {
+            Some(reference) if reference.id == request.id => self.refund_within_budget(request.id, reference).await,
+            _ => Err(ProviderError::Refused("the payment is not one of Paystack's".into())),
+        }
+    }
+}
+
+/// Builds the parameters of a transaction.
+fn transaction_parameters(
+    request: &PaymentRequest,
+    link: &str,
+    reference: Reference,
+    pages: &Pages,
+) -> Result<Value, ProviderError> {
+    let details = &request.details;
+    // This fails for a request that was created with another provider, or under earlier limits of Paystack.
+    let amount = currency::to_paystack(details.money)
+        .map_err(|refusal| ProviderError::AmountNotAccepted(format!("{refusal:?}").into()))?;
+    let order = json!({
+        "display_name": "Order",
+        "variable_name": "order_number",
+        "value": details.order_number.as_str(),
+    });
+    let mut parameters = json!({
+        "email": details.customer.email.as_ref().unwrap_or(&pages.fallback_email).as_str(),
+        "amount": amount,
+        "currency": details.money.currency.code(),
+        "reference": reference.to_string(),
+        "callback_url": done_url(link),
+        "metadata": {
+            "payment_request_id": request.id.to_string(),
+            "cancel_action": back_url(link),
+            "custom_fields": [order],
+        },
+    });
+    if !pages.channels.is_empty() {
+        let channels = pages.channels.iter().copied().map(ChannelOption::as_str).collect::<Vec<_>>();
+        parameters["channels"] = channels.into();
+    }
+    Ok(parameters)
+}
+
+/// Returns whether a URL is below Paystack's checkout origin. The customer's button must not lead anywhere else.
+fn leads_to(url: &str, origin: &str) -> bool {
+    url.parse::<url::Url>().is_ok_and(|url| {
+        url.origin().ascii_serialization() == origin && url.username().is_empty() && url.password().is_none()
+    })
+}
+
+/// Returns the state of a checkout from those of its transactions, the first one first. The earliest payment is the
+/// payment, also if the customer has paid on two pages: the second one is reported on its own.
+///
+/// A failed payment counts although another page may be open: whoever waits for its money has to know. If the customer
+/// then pays in time, that payment counts.
+///
+/// # Errors
+/// A transaction's status is unknown and none is paid, or an amount cannot have been requested.
+fn state_of(outcomes: Vec<Outcome>) -> Result<CheckoutState, ProviderError> {
+    let (mut paid, mut in_flight, mut failed) = (None::<(Payment, Option<Money>)>, None, None);
+    let mut is_unknown = false;
+    for outcome in outcomes {
+        match outcome {
+            Outcome::Paid { payment, money } => {
+                if paid.as_ref().is_none_or(|(earlier, _)| payment.paid_at < earlier.paid_at) {
+                    paid = Some((payment, money));
+                }
+            }
+            Outcome::InFlight { payment, money } => in_flight = in_flight.or(Some((payment, money))),
+            Outcome::Failed { reference } => failed = Some(reference),
+            Outcome::Open => {}
+            Outcome::Unknown => is_unknown = true,
+        }
+    }
+    let money =
+        |money: Option<Money>| money.ok_or(InvalidResponse("a transaction's amount cannot have been requested"));
+    Ok(match (paid, in_flight, failed) {
+        (Some((payment, paid)), ..) => CheckoutState::Paid { payment, money: money(paid)? },
+        _ if is_unknown => return Err(InvalidResponse("a transaction has an unknown status").into()),
+        (_, Some((payment, coming)), _) => CheckoutState::Processing { payment, money: money(coming)? },
+        (_, _, Some(reference)) => CheckoutState::Failed { reference },
+        // Also if no attempt has reached Paystack: another one may be about to.
+        _ => CheckoutState::Open,
+    })
+}
+
+impl From<InvalidResponse> for ProviderError {
+    fn from(error: InvalidResponse) -> Self {
+        Self::Unreadable(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests;

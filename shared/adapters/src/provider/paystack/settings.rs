@@ -1,0 +1,134 @@
+//! The settings of a deployment's Paystack account.
+
+use crate::endpoint::Endpoint;
+use crate::names::names;
+use crate::secrets::{SecretSource, SecretValue};
+use domain::EmailAddress;
+use runtime::paystack_signature::SecretKeys;
+use runtime::{ConfigError, Environment};
+
+const API_URL: &str = "https://api.paystack.co";
+const CHECKOUT_ORIGIN: &str = "https://checkout.paystack.com";
+
+/// Whether money is real. An account has one secret key for each mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    Live,
+    Test,
+}
+
+impl Mode {
+    /// Reads the mode from `PAYSTACK_LIVEMODE`.
+    fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
+        match environment.require("PAYSTACK_LIVEMODE")? {
+            "true" => Ok(Self::Live),
+            "false" => Ok(Self::Test),
+            _ => Err(Environment::invalid("PAYSTACK_LIVEMODE", "true or false")),
+        }
+    }
+
+    /// Returns the mode of secret keys.
+    pub(super) fn of_keys(keys: &SecretKeys) -> Self {
+        if keys.are_live() { Self::Live } else { Self::Test }
+    }
+
+    /// Returns the mode of an object from its field `domain`; `None` if this version does not know the value.
+    pub(super) fn of_domain(domain: &str) -> Option<Self> {
+        match domain {
+            "live" => Some(Self::Live),
+            "test" => Some(Self::Test),
+            _ => None,
+        }
+    }
+}
+
+/// The settings for calls to Paystack's interface in the name of an account.
+#[derive(Debug, Clone)]
+pub(super) struct Account {
+    pub(super) keys: SecretSource<SecretKeys>,
+    pub(super) mode: Mode,
+    /// The address of Paystack's interface, without a trailing slash.
+    pub(super) api_url: String,
+}
+
+impl Account {
+    /// Reads the account of `PAYSTACK_SECRET_KEY`, or of the secret at `PAYSTACK_SECRET_KEY_ARN`, in the mode of
+    /// `PAYSTACK_LIVEMODE`. `PAYSTACK_API_URL` defaults to Paystack's own.
+    ///
+    /// # Errors
+    /// A variable is missing or invalid, or the key belongs to the other mode.
+    pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
+        let mode = Mode::from_environment(environment)?;
+        let keys: SecretSource<SecretKeys> = SecretSource::from_environment(environment, "PAYSTACK_SECRET_KEY")?;
+        if let SecretSource::Fixed(key) = &keys
+            && Mode::of_keys(key) != mode
+        {
+            return Err(Environment::invalid(
+                "PAYSTACK_SECRET_KEY",
+                "a key of the mode (live or test) that PAYSTACK_LIVEMODE selects",
+            ));
+        }
+        let api_url = environment.get("PAYSTACK_API_URL").unwrap_or(API_URL);
+        Ok(Self { keys, mode, api_url: Endpoint::base(api_url, "PAYSTACK_API_URL")?.into_string() })
+    }
+}
+
+/// The settings of the payment pages.
+#[derive(Debug, Clone)]
+pub(super) struct Pages {
+    /// The origin of Paystack's payment pages, in the form that browsers write.
+    pub(super) origin: String,
+    /// The address that Paystack gets for a customer without one of their own.
+    pub(super) fallback_email: EmailAddress,
+    /// The payment methods that customers are offered; those of the account if empty.
+    pub(super) channels: Vec<ChannelOption>,
+}
+
+impl Pages {
+    /// Reads `PAYSTACK_CHECKOUT_ORIGIN`, which defaults to Paystack's own, `PAYSTACK_FALLBACK_EMAIL`, and
+    /// `PAYSTACK_CHANNELS`, which defaults to all of the account.
+    ///
+    /// # Errors
+    /// A variable is missing or invalid.
+    pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
+        let origin = environment.get("PAYSTACK_CHECKOUT_ORIGIN").unwrap_or(CHECKOUT_ORIGIN);
+        let origin = Endpoint::origin(origin, "PAYSTACK_CHECKOUT_ORIGIN")?.into_string();
+        let fallback_email = environment.parse("PAYSTACK_FALLBACK_EMAIL", "an e-mail address")?;
+        let channels = environment.get("PAYSTACK_CHANNELS").unwrap_or_default().split_whitespace();
+        let channels: Result<Vec<ChannelOption>, _> = channels.map(str::parse).collect();
+        let expected = || format!("one or more of {}, separated by spaces", ChannelOption::alternatives());
+        let channels = channels.map_err(|_| Environment::invalid("PAYSTACK_CHANNELS", &expected()))?;
+        Ok(Self { origin, fallback_email, channels })
+    }
+}
+
+names! {
+    /// A payment method that Paystack can offer to customers
+    /// (<https://github.com/PaystackOSS/openapi>, `TransactionInitialize`).
+    pub(super) enum ChannelOption {
+        /// Cards.
+        Card = "card",
+        /// The customer's bank account, with the bank's own confirmation.
+        Bank = "bank",
+        /// A code that the customer dials.
+        Ussd = "ussd",
+        /// A code that the customer scans.
+        Qr = "qr",
+        /// Instant EFT in South Africa.
+        Eft = "eft",
+        /// Mobile money, such as M-Pesa.
+        MobileMoney = "mobile_money",
+        /// A transfer by the customer to an account number of Paystack's.
+        BankTransfer = "bank_transfer",
+    }
+}
+
+impl SecretValue for SecretKeys {
+    fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
+        Self::parse(text, name)
+    }
+
+    fn from_environment(environment: &Environment, name: &str) -> Result<Self, ConfigError> {
+        Self::from_environment(environment, name)
+    }
+}

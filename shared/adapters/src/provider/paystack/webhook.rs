@@ -1,0 +1,151 @@
+//! Paystack's webhooks: the events that it reports (<https://paystack.com/docs/payments/webhooks/>).
+//!
+//! An event names a transaction, and nothing more of it is used. Its signature has no time, so that an event can be
+//! repeated months later; and the secret key that signs it is also used for other things. What has happened is asked of
+//! Paystack. So a repeated or invented event changes nothing that asking would not.
+
+use super::client::Client;
+use super::objects::Outcome;
+use super::reference::Reference;
+use super::refunds::RefundStatus;
+use super::settings::Mode;
+use super::{NAME, Paystack};
+use crate::provider::WebhookEvent;
+use domain::ports::ProviderError;
+use domain::use_cases::pay::ProviderEvent;
+use domain::{PaymentRequestId, Reason, Timestamp};
+use http::HeaderMap;
+use runtime::json::{Document, Object};
+use runtime::paystack_signature::SignedBody;
+use runtime::telemetry::chain;
+use runtime::webhook_error::WebhookError;
+use runtime::{ConfigError, Environment};
+
+/// The webhooks of one Paystack account.
+#[derive(Debug, Clone)]
+pub struct PaystackWebhooks(Paystack);
+
+impl PaystackWebhooks {
+    /// Builds the reader of webhooks signed with one of the keys in `PAYSTACK_SECRET_KEY` or at
+    /// `PAYSTACK_SECRET_KEY_ARN`, in the mode of `PAYSTACK_LIVEMODE`. It asks at `PAYSTACK_API_URL`.
+    ///
+    /// # Errors
+    /// A variable is missing or invalid.
+    pub(crate) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
+        Paystack::without_pages(environment).map(Self)
+    }
+
+    pub(crate) async fn read(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+        _now: Timestamp,
+    ) -> Result<WebhookEvent, WebhookError> {
+        let Self(paystack) = self;
+        let signed = SignedBody::read(headers, body)?;
+        paystack.client.keys().verify(|keys| keys.verify(&signed)).await?;
+        let document = Document::new(body);
+        let event = document.object()?;
+        let kind: String = event.required("event")?;
+        let data = event.object("data").unwrap_or_default();
+        let Some(reference) = reference_of(&kind, &data) else { return Ok(WebhookEvent::Unrelated(kind)) };
+        let domain = data.optional::<String>("domain");
+        match domain.as_deref().map(Mode::of_domain) {
+            None => {}
+            Some(Some(mode)) if mode == paystack.client.mode => {}
+            Some(Some(_)) => return Ok(WebhookEvent::OtherMode(kind)),
+            Some(None) => return Ok(WebhookEvent::ValueUnknown { id: reference.id, kind, field: "domain" }),
+        }
+        match kind.as_str() {
+            "charge.success" | "charge.failed" => confirmed(paystack.payment_event(reference, kind).await),
+            "refund.processed" | "refund.failed" | "refund.needs-attention" => {
+                confirmed(paystack.refund_event(reference, kind).await)
+            }
+            _ => Ok(WebhookEvent::Ignored(kind)),
+        }
+    }
+}
+
+/// Returns the reference that an event names, if it is one of ours. Paystack puts it in another place for each object.
+fn reference_of(kind: &str, data: &Object<'_>) -> Option<Reference> {
+    let of = |object: &Object<'_>, name: &str| Reference::parse(&object.optional::<String>(name)?);
+    match kind.split_once('.')?.0 {
+        // The transaction of a dispute is an object of its own.
+        "charge" => of(data, "reference").or_else(|| of(&data.object("transaction")?, "reference")),
+        "refund" => of(data, "transaction_reference"),
+        _ => None,
+    }
+}
+
+/// Maps the errors of asking. The sender sends the event again where a later answer may be another one.
+fn confirmed(asked: Result<WebhookEvent, ProviderError>) -> Result<WebhookEvent, WebhookError> {
+    asked.map_err(|error| match error {
+        error @ ProviderError::Unreadable(_) => WebhookError::Unreadable(chain(&error)),
+        // A rejection is about the key, and says nothing about the event.
+        error => WebhookError::Unconfirmed(error.into()),
+    })
+}
+
+impl Paystack {
+    /// Converts an event about a payment, by asking for its transaction.
+    async fn payment_event(&self, reference: Reference, kind: String) -> Result<WebhookEvent, ProviderError> {
+        let id = reference.id;
+        let Some(transaction) = Client::within_budget(self.verify(reference)).await? else {
+            return Ok(WebhookEvent::Unrelated(kind));
+        };
+        let impossible = WebhookEvent::ImpossibleMoney(id);
+        Ok(match transaction.outcome(reference)? {
+            Outcome::Paid { payment, money } => {
+                money.map_or(impossible, |money| WebhookEvent::Report(ProviderEvent::Paid { id, payment, money }))
+            }
+            Outcome::InFlight { payment, money } => {
+                money.map_or(impossible, |money| WebhookEvent::Report(ProviderEvent::Processing { id, payment, money }))
+            }
+            Outcome::Failed { reference } => {
+                WebhookEvent::Report(ProviderEvent::PaymentFailed { id, provider: NAME.to_owned(), reference })
+            }
+            // The page stays as it is, and the customer may try again.
+            Outcome::Open if kind == "charge.failed" => WebhookEvent::Report(ProviderEvent::AttemptFailed {
+                id,
+                report: format!("{reference}:{}", transaction.number),
+                reason: transaction.gateway_response.as_deref().and_then(Reason::fitted),
+            }),
+            Outcome::Open => WebhookEvent::Ignored(kind),
+            Outcome::Unknown => WebhookEvent::ValueUnknown { id, kind, field: "status" },
+        })
+    }
+
+    /// Converts an event about a refund, by asking for the refunds of its transaction.
+    async fn refund_event(&self, reference: Reference, kind: String) -> Result<WebhookEvent, ProviderError> {
+        let id: PaymentRequestId = reference.id;
+        let asked = Client::within_budget(async {
+            let Some(transaction) = self.verify(reference).await? else { return Ok(None) };
+            let refunds = self.refunds_of(&transaction).await?;
+            Ok(Some((transaction, refunds)))
+        });
+        let Some((transaction, refunds)) = asked.await? else { return Ok(WebhookEvent::Unrelated(kind)) };
+        Ok(match kind.as_str() {
+            "refund.processed" => {
+                // What customers pay on top as a fee goes back too, and is no part of the request's amount.
+                let is_whole = refunds.processed() >= transaction.amount;
+                let money = if is_whole { transaction.money() } else { transaction.part(refunds.processed()) };
+                match money {
+                    _ if refunds.processed() == 0 => WebhookEvent::Ignored(kind),
+                    Some(money) => {
+                        let reference = reference.to_string();
+                        WebhookEvent::Report(ProviderEvent::Refunded { id, reference, money })
+                    }
+                    None => WebhookEvent::ImpossibleMoney(id),
+                }
+            }
+            // Another refund has taken its place.
+            _ if refunds.taken() >= transaction.amount && !refunds.any_is(RefundStatus::NeedsAttention) => {
+                WebhookEvent::Ignored(kind)
+            }
+            _ if refunds.any_is(RefundStatus::Failed) || refunds.any_is(RefundStatus::NeedsAttention) => {
+                WebhookEvent::RefundFailed(id)
+            }
+            _ => WebhookEvent::Ignored(kind),
+        })
+    }
+}
