@@ -5,7 +5,9 @@ use domain::ports::{
     Changed, Changes as _, Checkout, CheckoutState, Closes, PaymentProvider, ProviderError, Reads as _, Refunding,
 };
 use domain::use_cases::expire::Settled;
-use domain::{Change, CheckoutId, Clock as _, Command, OperationId, Payment, PaymentRequest, Status, SystemClock};
+use domain::{
+    Change, CheckoutAttempt, CheckoutId, Clock as _, Command, OperationId, Payment, PaymentRequest, Status, SystemClock,
+};
 use std::time::Duration;
 use tests::handlers::{Handlers, assert_possible};
 use tests::provider::OnClose;
@@ -179,7 +181,21 @@ impl PaymentProvider for Unreachable {
         Closes::OnDemand
     }
 
-    async fn create_checkout(&self, _: &PaymentRequest, _: &str) -> Result<Checkout, ProviderError> {
+    async fn create_checkout(
+        &self,
+        _: &PaymentRequest,
+        _: &str,
+        _: CheckoutAttempt,
+    ) -> Result<Checkout, ProviderError> {
+        Err(ProviderError::Unavailable("no answer".into()))
+    }
+
+    async fn find_checkout(
+        &self,
+        _: &PaymentRequest,
+        _: &str,
+        _: CheckoutAttempt,
+    ) -> Result<Option<CheckoutId>, ProviderError> {
         Err(ProviderError::Unavailable("no answer".into()))
     }
 

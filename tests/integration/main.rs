@@ -27,6 +27,7 @@ mod messages;
 mod names;
 mod pages;
 mod permissions;
+mod presses;
 mod processing;
 mod publishing;
 mod races;

@@ -136,6 +136,12 @@ async fn every_permission_is_used_and_every_call_is_permitted() {
     handlers.report_delivery(&*reports, "clickatell", json!({}), &update.to_string()).await;
     assert_eq!(made(&handlers), allowed("delivery-report"), "delivery-report");
 
+    // A request that has waited since release 0.1 gets a look.
+    let (waits, _) = handlers.clicked().await;
+    handlers.process(&waits, SystemClock.now()).await;
+    let mut item = handlers.item(&format!("REQ#{waits}")).await;
+    item.remove("due_shard").unwrap();
+    handlers.put_item(item).await;
     // A payment that the table does not know is looked at once more, and stored as a difference.
     handlers.provider.add_payment(&canceled.replace(|c: char| c.is_ascii_digit(), "0"), SystemClock.now());
     let tomorrow = tests::doors_at(tests::system::shifted(SystemClock.now(), 24 * 60 * 60 * 1000));

@@ -5,6 +5,7 @@ use runtime::{Environment, Function};
 use serde_json::{Value, json};
 use tests::bus::Bus;
 use tests::examples::Examples;
+use tests::log::Log;
 
 const IDS: [&str; 3] = [
     "019b8d2f-0000-7000-8000-000000000001",
@@ -240,4 +241,24 @@ async fn a_failed_link_is_published_and_a_claim_to_its_message_is_not() {
     let accepted = publisher.bus.accepted();
     crate::events::assert_valid("PaymentLinkDeliveryFailed", &accepted[0]["Detail"]);
     Examples::default().assert("events/link-delivery-failed-entry", &json!(accepted));
+}
+
+/// Counted here, a difference has its alarm also if the run that found it stopped right after it had stored it.
+#[tokio::test]
+async fn a_difference_is_counted_when_its_event_is_on_the_bus_and_not_before() {
+    let publisher = Publisher::start().await;
+    let sample = include_str!("../../events/samples/publish/difference.json");
+    let records = serde_json::from_str::<Value>(sample).unwrap()["Records"].as_array().unwrap().clone();
+    let counted = async || {
+        let log = Log::default();
+        let everything = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
+        let _guard = tracing::subscriber::set_default(everything.with_writer(log.clone()).finish());
+        let failed = publisher.publish(&records).await.is_some();
+        (failed, log.take().matches("ReconciliationDifference\"").count())
+    };
+    assert_eq!(counted().await, (false, 1));
+    publisher.bus.refuse(&[&publisher.event_ids()[0]]);
+    assert_eq!(counted().await, (true, 0));
+    publisher.bus.refuse(&[]);
+    assert_eq!(counted().await, (false, 1));
 }

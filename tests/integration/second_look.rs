@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tests::handlers::{Handlers, assert_possible};
 use tests::provider::OnClose;
+use tests::proxy::Fault;
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -85,7 +86,7 @@ async fn money_in_flight_is_asked_about_until_it_has_come_or_failed() {
         assert_eq!(handlers.stored(&id).await.status, Status::Processing);
         assert_eq!(
             handlers.store().waiting().await.unwrap(),
-            [(Status::Processing, 1), (Status::RefundDue, 0), (Status::Expired, 0)]
+            [(Status::Processing, 1), (Status::RefundDue, 0), (Status::Expired, 0), (Status::Clicked, 0)]
         );
         handlers.provider.on_close(&id, state.clone());
         sweep_until(&handlers, &id, days.saturating_add(LONGEST_LOOK)).await;
@@ -184,4 +185,63 @@ async fn a_page_that_closes_at_its_time_is_asked_about_and_not_told_to_close() {
             handlers.provider.calls().iter().any(|call| call["call"].as_str().unwrap().ends_with("/close"));
         assert!(!asked_to_close);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_whose_time_is_over_without_the_providers_answer_are_counted_until_they_have_ended() {
+    let handlers = Handlers::start().await;
+    let (id, _) = handlers.clicked().await;
+    let overdue = async || {
+        let waiting = handlers.store().waiting().await.unwrap();
+        waiting.into_iter().find(|(status, _)| *status == Status::Clicked).unwrap().1
+    };
+    assert_eq!(overdue().await, 0, "its time to pay is not over");
+    let deadline = handlers.stored(&id).await.deadline;
+    handlers.provider.set_unreachable(true);
+    handlers.at(deadline).expire_what_is_due().await;
+    assert_eq!((handlers.stored(&id).await.status, overdue().await), (Status::Clicked, 1));
+    handlers.provider.set_unreachable(false);
+    sweep_until(&handlers, &id, deadline.saturating_add(2 * FIRST_LOOK)).await;
+    assert_eq!((handlers.stored(&id).await.status, overdue().await), (Status::Expired, 0));
+}
+
+/// Release 0.1 took requests out of the index when it began to wait for the provider's report.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_waited_since_release_0_1_is_looked_at_after_the_next_daily_run() {
+    let handlers = Handlers::start().await;
+    let (processing, _) = handlers.clicked().await;
+    let request = handlers.stored(&processing).await;
+    handlers.process(&processing, before(request.deadline)).await;
+    let (owed, _) = handlers.sent().await;
+    handlers.cancel(&owed).await;
+    handlers.pay(&owed, request.updated_at()).await;
+    let (paid, _) = handlers.clicked().await;
+    handlers.pay(&paid, request.updated_at()).await;
+    for id in [&processing, &owed] {
+        let mut item = handlers.item(&format!("REQ#{id}")).await;
+        let deadline = item.remove("deadline").unwrap();
+        item.insert("due_at".to_owned(), deadline);
+        item.remove("due_shard").unwrap();
+        handlers.put_item(item).await;
+        assert_eq!(handlers.stored(id).await.due_at, None);
+    }
+    let tomorrow = request.deadline.saturating_add(24 * HOUR);
+    let environment = handlers.environment().clone().with_doors(tests::doors_at(tomorrow));
+    let daily = reconcile::function(&environment).unwrap();
+    handlers.proxy.fail_next_writes(&[Fault::AnswerLost]);
+    daily.invoke("{}").await.unwrap();
+    for id in [&processing, &owed] {
+        let seen = handlers.stored(id).await;
+        assert_eq!((seen.due_at, seen.deadline >= request.created_at), (Some(tomorrow), true), "{:?}", seen.status);
+    }
+    assert_eq!(handlers.stored(&paid).await.due_at, None);
+    handlers.provider.on_close(&processing, OnClose::Paid(before(request.deadline), 25_000));
+    handlers.at(tomorrow).expire_what_is_due().await;
+    assert_eq!(handlers.stored(&processing).await.status, Status::Paid);
+    assert_eq!((handlers.stored(&owed).await.status, handlers.provider.refunds(&owed)), (Status::Refunded, 1));
+
+    // The walk is made once: the next day's run only reads that it is complete.
+    handlers.proxy.take_calls();
+    daily.invoke("{}").await.unwrap();
+    assert!(handlers.proxy.take_calls().iter().all(|call| call.operation == "GetItem"));
 }

@@ -1,7 +1,7 @@
 //! A payment provider with the interface of the sandbox provider, whose behaviour a test controls.
 
 use crate::examples::header_lines;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
@@ -50,7 +50,7 @@ impl Provider {
     pub async fn start() -> Self {
         let ledger = Arc::new(Mutex::new(Ledger::default()));
         let router = Router::new()
-            .route("/checkouts", post(create))
+            .route("/checkouts", get(find).post(create))
             .route("/checkouts/{id}/state", get(state))
             .route("/checkouts/{id}/close", post(close))
             .route("/refunds", get(none).post(refund))
@@ -117,6 +117,18 @@ async fn keep(State(ledger): State<Arc<Mutex<Ledger>>>, request: Request, next: 
 
 fn unreachable() -> ProviderAnswer {
     (StatusCode::SERVICE_UNAVAILABLE, Json(json!({})))
+}
+
+async fn find(
+    State(ledger): State<Arc<Mutex<Ledger>>>,
+    Query(search): Query<HashMap<String, String>>,
+) -> ProviderAnswer {
+    let ledger = ledger.lock().unwrap();
+    if ledger.unreachable {
+        return unreachable();
+    }
+    let found = ledger.checkouts.iter().find(|(_, request)| **request == search["payment_request_id"]);
+    (StatusCode::OK, Json(json!({ "id": found.map(|(id, _)| id) })))
 }
 
 async fn create(State(ledger): State<Arc<Mutex<Ledger>>>, Json(body): Json<Value>) -> ProviderAnswer {

@@ -59,23 +59,33 @@ impl ProviderGate {
         self.unanswered.load(Ordering::Relaxed) >= AT_ONCE
     }
 
-    /// Records whether the provider answered: any answer closes the circuit.
-    pub(crate) fn record_answer(&self, answered: bool) {
-        if answered {
-            self.unanswered.store(0, Ordering::Relaxed);
-        } else {
-            self.unanswered.fetch_add(1, Ordering::Relaxed);
+    /// Records whether the provider answered, if that is known: any answer closes the circuit.
+    pub(crate) fn record_answer(&self, answered: Option<bool>) {
+        match answered {
+            Some(true) => self.unanswered.store(0, Ordering::Relaxed),
+            Some(false) => {
+                self.unanswered.fetch_add(1, Ordering::Relaxed);
+            }
+            None => {}
         }
     }
 }
 
-/// Returns whether the provider answered the calls that led to this outcome.
-pub(crate) fn provider_answered(settled: &Settled) -> bool {
-    !matches!(
-        settled,
+/// Returns whether the provider answered the calls that led to this outcome; `None` if the outcome does not say.
+pub(crate) fn provider_answered(settled: &Settled) -> Option<bool> {
+    match settled {
         Settled::Postponed(_, ProviderError::Unavailable(_))
-            | Settled::ExpiredUnconfirmed(_, ProviderError::Unavailable(_))
-    )
+        | Settled::ExpiredUnconfirmed(_, ProviderError::Unavailable(_)) => Some(false),
+        // Somebody else has changed the request.
+        Settled::NotDue => None,
+        Settled::Expired(_)
+        | Settled::Changed(_)
+        | Settled::Confirmed(_)
+        | Settled::Waiting(..)
+        | Settled::Postponed(..)
+        | Settled::Mismatched(_)
+        | Settled::ExpiredUnconfirmed(..) => Some(true),
+    }
 }
 
 #[cfg(test)]
@@ -86,15 +96,17 @@ mod tests {
     fn the_circuit_opens_after_as_many_unanswered_calls_as_can_be_in_flight() {
         let gate = ProviderGate::default();
         for _ in 0..2 {
-            (1..AT_ONCE).for_each(|_| gate.record_answer(false));
+            (1..AT_ONCE).for_each(|_| gate.record_answer(Some(false)));
             assert!(!gate.circuit_is_open());
-            gate.record_answer(true);
+            gate.record_answer(Some(true));
         }
-        (1..AT_ONCE).for_each(|_| gate.record_answer(false));
+        (1..AT_ONCE).for_each(|_| gate.record_answer(Some(false)));
         assert!(!gate.circuit_is_open(), "an answer resets the count of unanswered calls");
-        gate.record_answer(false);
+        gate.record_answer(Some(false));
         assert!(gate.circuit_is_open());
         gate.record_answer(provider_answered(&Settled::NotDue));
+        assert!(gate.circuit_is_open(), "an outcome that says nothing of the provider leaves the circuit as it is");
+        gate.record_answer(Some(true));
         assert!(!gate.circuit_is_open());
     }
 }

@@ -107,6 +107,7 @@ fn waiting_metric(status: Status) -> Metric {
     match status {
         Status::Processing => Metric::ProcessingWaiting,
         Status::RefundDue => Metric::RefundsWaiting,
+        Status::Clicked => Metric::OverdueWaiting,
         _ => Metric::UnconfirmedWaiting,
     }
 }

@@ -1,7 +1,7 @@
 //! A circuit breaker around the payment provider: a customer does not wait for a provider that hangs.
 
 use domain::ports::{Checkout, CheckoutState, Closes, PaymentProvider, ProviderError, Refunding};
-use domain::{CheckoutId, Payment, PaymentRequest};
+use domain::{CheckoutAttempt, CheckoutId, Payment, PaymentRequest};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -83,8 +83,22 @@ impl<P: PaymentProvider> PaymentProvider for Circuit<P> {
         self.provider.closes()
     }
 
-    async fn create_checkout(&self, request: &PaymentRequest, link: &str) -> Result<Checkout, ProviderError> {
-        self.within(self.provider.create_checkout(request, link)).await
+    async fn create_checkout(
+        &self,
+        request: &PaymentRequest,
+        link: &str,
+        attempt: CheckoutAttempt,
+    ) -> Result<Checkout, ProviderError> {
+        self.within(self.provider.create_checkout(request, link, attempt)).await
+    }
+
+    async fn find_checkout(
+        &self,
+        request: &PaymentRequest,
+        link: &str,
+        attempts: CheckoutAttempt,
+    ) -> Result<Option<CheckoutId>, ProviderError> {
+        self.within(self.provider.find_checkout(request, link, attempts)).await
     }
 
     async fn check_checkout(&self, checkout: &CheckoutId) -> Result<CheckoutState, ProviderError> {
@@ -120,8 +134,22 @@ mod tests {
             Closes::OnDemand
         }
 
-        async fn create_checkout(&self, _: &PaymentRequest, _: &str) -> Result<Checkout, ProviderError> {
+        async fn create_checkout(
+            &self,
+            _: &PaymentRequest,
+            _: &str,
+            _: CheckoutAttempt,
+        ) -> Result<Checkout, ProviderError> {
             Err(ProviderError::Refused("this provider only has checkouts to look at".into()))
+        }
+
+        async fn find_checkout(
+            &self,
+            _: &PaymentRequest,
+            _: &str,
+            _: CheckoutAttempt,
+        ) -> Result<Option<CheckoutId>, ProviderError> {
+            Ok(None)
         }
 
         async fn check_checkout(&self, _: &CheckoutId) -> Result<CheckoutState, ProviderError> {

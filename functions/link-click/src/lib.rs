@@ -62,7 +62,7 @@ struct LinkClick {
 /// # Errors
 /// A variable is missing or invalid.
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
-    let provider = ConfiguredProvider::new(environment)?;
+    let provider = ConfiguredProvider::new(environment)?.for_presses();
     let limits = runtime::config::limits(environment)?;
     let public_base_url = runtime::config::public_base_url(environment)?;
     Ok(Box::new(HttpFunction(LinkClick {

@@ -5,6 +5,7 @@ use adapters::EventBus;
 use adapters::dynamodb::stream::{ItemKind, RecordError, StreamRecord, difference_of_image, records, request_of_image};
 use adapters::eventbridge::{ENTRIES_PER_CALL, Entry, EntryError};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
+use domain::difference::DifferenceEvent;
 use domain::{Doors, PaymentRequestEvent};
 use runtime::telemetry::{Metric, chain, count};
 use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
@@ -100,6 +101,12 @@ impl Publish {
                 return Err(sequence_numbers.into_iter().next().unwrap_or_default());
             }
         };
+        for (entry, result) in entries.iter().zip(&results) {
+            // Counted here and not where it is found: a run that stops in between would leave it without its alarm.
+            if entry.detail_type == DifferenceEvent::DETAIL_TYPE.as_str() && result.is_ok() {
+                count(Metric::ReconciliationDifference);
+            }
+        }
         let failures: Vec<(&String, &EntryError)> = sequence_numbers
             .iter()
             .zip(&results)

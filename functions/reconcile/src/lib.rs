@@ -5,6 +5,7 @@ use adapters::{ConfiguredProvider, DynamoDbStore, ProviderName};
 use domain::ports::ProviderError;
 use domain::use_cases::UseCaseError;
 use domain::use_cases::reconcile::{DailyRun, Ended, Step, reconcile};
+use domain::use_cases::resume_looks::resume_looks;
 use domain::{Difference, Doors};
 use runtime::telemetry::{Metric, add, chain, count};
 use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
@@ -47,8 +48,7 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
 impl Function for Reconcile {
     fn invoke<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<String, InvocationError>> {
         Box::pin(async move {
-            let run = DailyRun { provider: self.name.as_str(), retention: self.retention, at_most: RUN_AT_MOST };
-            match reconcile(&self.store, &self.provider, &self.doors, run, &mut log_step).await {
+            match self.run().await {
                 Ok(Ended::CaughtUp) => {
                     tracing::info!("reconciliation complete");
                     Ok("null".to_owned())
@@ -72,7 +72,20 @@ impl Function for Reconcile {
     }
 }
 
-/// Logs and counts one page and its new differences.
+impl Reconcile {
+    /// Schedules looks that release 0.1 left out, and compares what is not compared yet.
+    async fn run(&self) -> Result<Ended, UseCaseError> {
+        let started = self.doors.now();
+        if resume_looks(&self.store, &self.doors, RUN_AT_MOST).await? == Ended::TimeIsOver {
+            return Ok(Ended::TimeIsOver);
+        }
+        let at_most = RUN_AT_MOST.saturating_sub(self.doors.now().saturating_duration_since(started));
+        let run = DailyRun { provider: self.name.as_str(), retention: self.retention, at_most };
+        reconcile(&self.store, &self.provider, &self.doors, run, &mut log_step).await
+    }
+}
+
+/// Logs one page and its new differences. `publish` counts the differences, when their events are on the bus.
 fn log_step(step: &Step, new: &[Difference]) {
     add(Metric::PaymentsReconciled, step.compared.len() + step.requests);
     if step.unknown > 0 {
@@ -80,7 +93,6 @@ fn log_step(step: &Step, new: &[Difference]) {
         tracing::warn!(values = step.unknown, "values of the provider unknown: they count as not yet");
     }
     for Difference { kind, reference, id, .. } in new {
-        count(Metric::ReconciliationDifference);
         tracing::error!(%kind, reference, %id, "difference to the provider found");
     }
     let (stage, payments, requests) = (step.stage.as_str(), step.compared.len(), step.requests);

@@ -4,6 +4,7 @@
 //! [`ports`]. Modules import from each other by path, never from the crate's root; the names below are for other
 //! crates.
 
+pub mod checkout_attempt;
 pub mod country;
 pub mod currency;
 pub mod delivery;
@@ -32,6 +33,7 @@ pub mod token;
 pub mod transition;
 pub mod use_cases;
 
+pub use checkout_attempt::CheckoutAttempt;
 pub use country::AllowedCountries;
 pub use currency::Currency;
 pub use delivery::{DeliveryFailure, DeliveryReport};

@@ -1,5 +1,6 @@
 //! Builders and fakes for the tests of this crate.
 
+use crate::checkout_attempt::CheckoutAttempt;
 use crate::doors::{Doors, SystemRandomness};
 use crate::fact::Fact;
 use crate::id::{CheckoutId, OperationId, PaymentRequestId};
@@ -113,6 +114,7 @@ pub(crate) struct FakeStore {
     pub(crate) request: Mutex<PaymentRequest>,
     checkout: Mutex<Option<Checkout>>,
     called_at: Mutex<Option<Timestamp>>,
+    attempts: Mutex<CheckoutAttempt>,
     /// What is applied right before each of the next writes; `None` for nothing.
     in_between: Mutex<VecDeque<Option<Change>>>,
     writes: Mutex<usize>,
@@ -124,6 +126,7 @@ impl FakeStore {
             request: Mutex::new(request),
             checkout: Mutex::default(),
             called_at: Mutex::default(),
+            attempts: Mutex::new(CheckoutAttempt::FIRST),
             in_between: Mutex::default(),
             writes: Mutex::default(),
         }
@@ -224,13 +227,30 @@ impl Links for FakeStore {
 
     async fn find_link(&self, _: &LinkToken) -> Result<Option<Link>, StoreError> {
         let (id, checkout) = (self.request.lock().unwrap().id, self.checkout.lock().unwrap().clone());
-        Ok(Some(Link { id, checkout }))
+        let (checkout, checkout_url) = checkout.map(|checkout| (checkout.id, checkout.url)).unzip();
+        Ok(Some(Link { id, checkout, checkout_url, attempts: *self.attempts.lock().unwrap() }))
     }
 
-    async fn set_checkout(&self, _: &LinkToken, checkout: &Checkout) -> Result<(), StoreError> {
+    async fn set_checkout(
+        &self,
+        _: &LinkToken,
+        checkout: &Checkout,
+        attempt: CheckoutAttempt,
+    ) -> Result<(), StoreError> {
         *self.writes.lock().unwrap() += 1;
-        *self.checkout.lock().unwrap() = Some(checkout.clone());
+        if *self.attempts.lock().unwrap() <= attempt {
+            *self.checkout.lock().unwrap() = Some(checkout.clone());
+        }
         Ok(())
+    }
+
+    async fn begin_attempt(&self, token: &LinkToken, now: Timestamp) -> Result<Option<CheckoutAttempt>, StoreError> {
+        if self.checkout.lock().unwrap().is_some() || !self.take_call(token, now).await? {
+            return Ok(None);
+        }
+        let mut attempts = self.attempts.lock().unwrap();
+        *attempts = attempts.saturating_next();
+        Ok(Some(*attempts))
     }
 
     async fn take_call(&self, _: &LinkToken, now: Timestamp) -> Result<bool, StoreError> {
@@ -261,8 +281,22 @@ impl PaymentProvider for FakeProvider {
         Closes::OnDemand
     }
 
-    async fn create_checkout(&self, request: &PaymentRequest, _: &str) -> Result<Checkout, ProviderError> {
+    async fn create_checkout(
+        &self,
+        request: &PaymentRequest,
+        _: &str,
+        _: CheckoutAttempt,
+    ) -> Result<Checkout, ProviderError> {
         Ok(Checkout { id: CheckoutId(format!("cs_{}", request.id)), url: "https://provider.example/pay".to_owned() })
+    }
+
+    async fn find_checkout(
+        &self,
+        request: &PaymentRequest,
+        link: &str,
+        attempts: CheckoutAttempt,
+    ) -> Result<Option<CheckoutId>, ProviderError> {
+        self.create_checkout(request, link, attempts).await.map(|created| Some(created.id))
     }
 
     async fn check_checkout(&self, _: &CheckoutId) -> Result<CheckoutState, ProviderError> {

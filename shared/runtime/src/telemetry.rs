@@ -130,6 +130,8 @@ pub enum Metric {
     /// The time for which a request had expired without the provider's confirmation when the provider was asked about
     /// it.
     UnconfirmedAge,
+    /// The number of requests whose time to pay is over, and whose provider could not say whether they were paid.
+    OverdueWaiting,
     /// The number of requests whose money is in flight.
     ProcessingWaiting,
     /// The number of requests whose money is due for a refund.
@@ -175,6 +177,7 @@ impl Metric {
             Self::ProcessingAge => "ProcessingAge",
             Self::RefundWait => "RefundWait",
             Self::UnconfirmedAge => "UnconfirmedAge",
+            Self::OverdueWaiting => "OverdueWaiting",
             Self::ProcessingWaiting => "ProcessingWaiting",
             Self::RefundsWaiting => "RefundsWaiting",
             Self::UnconfirmedWaiting => "UnconfirmedWaiting",

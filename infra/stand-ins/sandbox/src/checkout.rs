@@ -118,9 +118,15 @@ pub(super) fn create(transaction: &Transaction<'_>, id: &str, new: NewCheckout) 
             .prepare_cached("INSERT INTO checkout_ends (checkout_id, expires_at) VALUES (?1, ?2)")?
             .execute((id, end.as_milliseconds()))?;
     }
+    of_request(transaction, &new.payment_request_id)?.ok_or(rusqlite::Error::QueryReturnedNoRows)
+}
+
+/// Returns the checkout of a payment request, if it exists.
+pub(super) fn of_request(transaction: &Transaction<'_>, request: &str) -> rusqlite::Result<Option<Checkout>> {
     transaction
         .prepare_cached(&format!("SELECT {COLUMNS} FROM checkouts WHERE payment_request_id = ?1"))?
-        .query_row([new.payment_request_id], Checkout::read)
+        .query_row([request], Checkout::read)
+        .optional()
 }
 
 /// Returns the checkout with this id, if it exists.

@@ -21,7 +21,7 @@ use runtime::problem::Problem;
 use runtime::webhook::Secrets;
 use runtime::{BoxFuture, ConfigError, Environment};
 use rusqlite::Transaction;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use settlements::List;
 use stand_in_host::checkout_page::{
@@ -158,7 +158,7 @@ impl<S: Send + Sync> FromRequestParts<S> for CheckoutId {
 
 fn router(provider: Provider) -> Router {
     Router::new()
-        .route("/sandbox/checkouts", post(create))
+        .route("/sandbox/checkouts", get(find).post(create))
         .route("/sandbox/checkouts/{id}", get(show))
         .route("/sandbox/checkouts/{id}/pay", post(pay))
         .route("/sandbox/checkouts/{id}/settle", post(settle))
@@ -192,6 +192,26 @@ async fn create(State(provider): State<Arc<Provider>>, body: Body) -> Result<Jso
         id: checkout.id,
         status: checkout.status.name(),
     }))
+}
+
+/// The parameters of a search for a checkout.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Search {
+    payment_request_id: String,
+}
+
+/// Returns the identifier of a payment request's checkout, `null` if there is none.
+async fn find(
+    State(provider): State<Arc<Provider>>,
+    search: Result<Query<Search>, QueryRejection>,
+) -> Result<Json<Value>, ProblemResponse> {
+    let Ok(Query(Search { payment_request_id })) = search else {
+        return Err(ProblemResponse::invalid("payment_request_id", "must be there, and nothing else"));
+    };
+    let find = move |transaction: &Transaction<'_>| checkout::of_request(transaction, &payment_request_id);
+    let found = provider.host.store.transaction(find).await?;
+    Ok(Json(json!({ "id": found.map(|checkout| checkout.id) })))
 }
 
 /// Returns the state of a checkout, and changes nothing that a customer could notice.

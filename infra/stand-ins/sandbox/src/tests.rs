@@ -213,6 +213,21 @@ async fn a_checkout_that_never_closes_is_payable_for_ever() {
 }
 
 #[tokio::test]
+async fn the_checkout_of_a_payment_request_is_found_and_never_created_by_the_search() {
+    let provider = Running::start(&[]).await;
+    let search = async |query: &str| {
+        let response = provider.client.get(format!("{}/checkouts?{query}", provider.url)).send().await.unwrap();
+        (response.status(), response.json::<Value>().await.unwrap())
+    };
+    let none = (StatusCode::OK, json!({ "id": null }));
+    assert_eq!((search("payment_request_id=a").await, search("payment_request_id=a").await), (none.clone(), none));
+    let (checkout, _) = provider.create("a").await;
+    let (_, found) = search("payment_request_id=a").await;
+    assert!(checkout.ends_with(found["id"].as_str().unwrap()), "{found}");
+    assert_eq!(search("order=a").await.0, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
 async fn a_provider_that_says_nothing_still_takes_the_money() {
     let provider = Running::start(&[("SANDBOX_WEBHOOKS", "off")]).await;
     let (checkout, _) = provider.create("a").await;

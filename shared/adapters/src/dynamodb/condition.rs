@@ -1,7 +1,7 @@
 //! The conditions and updates of writes, derived from the domain's transition table and from its facts.
 
 use super::item::EntryItem;
-use super::keys::due_shard;
+use super::keys::look_shard;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::ports::StoreError;
@@ -122,7 +122,7 @@ impl Expression {
         [
             format!("{deadline} = if_not_exists({deadline}, {due_at})"),
             format!("{due_at} = {}", self.number("look_at", at.as_milliseconds())),
-            format!("{shard} = {}", self.number("shard", i64::from(due_shard(id, status)))),
+            format!("{shard} = {}", self.number("shard", i64::from(look_shard(id, status)))),
         ]
     }
 

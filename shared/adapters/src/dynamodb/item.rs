@@ -1,7 +1,7 @@
 //! The table's items as they are written; `read.rs` reads them. Every attribute name adds its length to each item, so
 //! the names are as short as is possible without abbreviations.
 
-use super::keys::{due_shard, link_key, request_key, workspace_agent, workspace_month};
+use super::keys::{deadline_shard, link_key, request_key, workspace_agent, workspace_month};
 use domain::people::ActorType;
 use domain::ports::Position;
 use domain::{
@@ -12,8 +12,9 @@ use domain::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// A link's item, which leads from a token to a request. A press adds `checkout_id` and `checkout_url`, and `called_at`
-/// with the time of the latest call to the provider. Its key is a secret, so it has no `Debug`.
+/// A link's item, which leads from a token to a request. A press adds `checkout_id` and `checkout_url`, `called_at`
+/// with the time of the latest call to the provider, and `attempts` with the number of the latest attempt to create the
+/// checkout, unless that is the first. Its key is a secret, so it has no `Debug`.
 #[derive(Serialize)]
 pub(super) struct LinkItem {
     /// `LINK#<token>`
@@ -156,7 +157,7 @@ impl From<&PaymentRequest> for RequestItem {
             token: request.token.reveal(),
             link_until: request.click_deadline,
             due_at: request.deadline,
-            due_shard: request.due_at.map(|_| due_shard(request.id, request.status)),
+            due_shard: request.due_at.map(|_| deadline_shard(request.id)),
             history: request.history.iter().map(EntryItem::from).collect(),
             operations: request.operations.clone(),
             updated_at: Some(request.updated_at().as_milliseconds()),

@@ -10,7 +10,7 @@ pub(super) const DEADLINE_SHARDS: u8 = 16;
 /// that a count of each tells how many requests wait for the provider.
 pub(super) const LOOK_SHARDS: u8 = 4;
 /// The statuses whose requests are looked at in partitions of their own, in the order of these.
-pub(super) const LOOKED_AT: [Status; 3] = [Status::Processing, Status::RefundDue, Status::Expired];
+pub(super) const LOOKED_AT: [Status; 4] = [Status::Processing, Status::RefundDue, Status::Expired, Status::Clicked];
 
 /// The beginning of the keys of requests' items.
 pub(super) const REQUEST: &str = "REQ#";
@@ -68,17 +68,19 @@ pub(super) fn workspace_month(workspace: &WorkspaceId, month: &str) -> String {
     format!("{workspace}#{month}")
 }
 
-/// Returns the hash key of the index `due` for a request in this status.
-pub(super) fn due_shard(id: PaymentRequestId, status: Status) -> u8 {
+/// Returns the hash key of the index `due` for a request's deadline.
+pub(super) fn deadline_shard(id: PaymentRequestId) -> u8 {
     let [.., last] = id.as_bytes();
-    match look_shards(status) {
-        Some(shards) => shards.start + last % LOOK_SHARDS,
-        None => last % DEADLINE_SHARDS,
-    }
+    last % DEADLINE_SHARDS
 }
 
-/// Returns the partitions of the index `due` for the looks at requests in this status; `None` if they are due at their
-/// deadlines.
+/// Returns the hash key of the index `due` for the next look at a request in this status.
+pub(super) fn look_shard(id: PaymentRequestId, status: Status) -> u8 {
+    let [.., last] = id.as_bytes();
+    look_shards(status).map_or(deadline_shard(id), |shards| shards.start + last % LOOK_SHARDS)
+}
+
+/// Returns the partitions of the index `due` for the looks at requests in this status; `None` if there are none.
 pub(super) fn look_shards(status: Status) -> Option<Range<u8>> {
     let place = (0..).zip(LOOKED_AT).find(|(_, looked_at)| *looked_at == status).map(|(place, _): (u8, _)| place)?;
     let start = DEADLINE_SHARDS + place * LOOK_SHARDS;

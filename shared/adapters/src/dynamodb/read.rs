@@ -6,10 +6,10 @@
 
 use super::item::EntryItem;
 use super::keys::{redacted_key, request_of_key};
-use domain::ports::{Checkout, Link, Place, Position, StoreError, Window};
+use domain::ports::{Link, Place, Position, StoreError, Window};
 use domain::{
-    Customer, Details, Difference, Fact, HistoryEntry, Metadata, Money, OperationId, PaymentRequest, PaymentRequestId,
-    Timestamp,
+    CheckoutAttempt, Customer, Details, Difference, Fact, HistoryEntry, Metadata, Money, OperationId, PaymentRequest,
+    PaymentRequestId, Timestamp,
 };
 use runtime::telemetry::{Metric, count};
 use serde::de::DeserializeOwned;
@@ -118,6 +118,11 @@ impl<A: Stored> Attributes<A> {
         parse(&text).ok_or_else(|| self.unreadable(attribute))
     }
 
+    fn attempts(&mut self) -> Result<Option<CheckoutAttempt>, Unreadable> {
+        let number: Option<i64> = self.optional("attempts")?;
+        number.map(CheckoutAttempt::new).transpose().map_err(|_| self.unreadable("attempts"))
+    }
+
     fn time(&mut self, attribute: &'static str) -> Result<Timestamp, Unreadable> {
         self.optional_time(attribute)?.ok_or_else(|| self.unreadable(attribute))
     }
@@ -182,9 +187,15 @@ pub(super) fn target_of_link<A: Stored>(item: HashMap<String, A>) -> Result<Paym
 /// Reads a link. One of which only one half of the payment page is stored has none: the provider returns it again.
 pub(super) fn link<A: Stored>(item: HashMap<String, A>) -> Result<Link, Unreadable> {
     let mut item = Attributes::new(item);
-    let id = item.required("request_id")?;
-    let checkout = item.optional("checkout_id")?.zip(item.optional("checkout_url")?);
-    Ok(Link { id, checkout: checkout.map(|(id, url)| Checkout { id, url }) })
+    let (id, checkout) = (item.required("request_id")?, item.optional("checkout_id")?);
+    let (checkout_url, attempts) = (item.optional("checkout_url")?, item.attempts()?);
+    Ok(Link { id, checkout, checkout_url, attempts: attempts.unwrap_or(CheckoutAttempt::FIRST) })
+}
+
+/// Reads the number of the attempt that has begun.
+pub(super) fn attempts<A: Stored>(written: HashMap<String, A>) -> Result<CheckoutAttempt, Unreadable> {
+    let mut written = Attributes::new(written);
+    written.attempts()?.ok_or_else(|| written.unreadable("attempts"))
 }
 
 /// Reads a key of the index `by_agent` or `by_month`.

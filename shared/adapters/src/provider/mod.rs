@@ -12,7 +12,7 @@ mod stripe;
 use crate::names::names;
 use domain::ports::{Checkout, CheckoutState, Closes, PaymentProvider, ProviderError, Refunding};
 use domain::use_cases::pay::ProviderEvent;
-use domain::{CheckoutId, Money, Payment, PaymentRequest, PaymentRequestId, Timestamp};
+use domain::{CheckoutAttempt, CheckoutId, Money, Payment, PaymentRequest, PaymentRequestId, Timestamp};
 use http::HeaderMap;
 use runtime::webhook_error::WebhookError;
 use runtime::{ConfigError, Environment};
@@ -128,6 +128,17 @@ impl ConfiguredProvider {
         })
     }
 
+    /// Returns the client for what customers cause by their presses. It retries a request's first attempt to create a
+    /// checkout and nothing else: the customer presses again, and a storm of presses must not become one of calls.
+    #[must_use]
+    pub fn for_presses(self) -> Self {
+        match self {
+            // Its client never retries.
+            Self::Sandbox(_) => self,
+            Self::Stripe(stripe) => Self::Stripe(stripe.for_presses()),
+        }
+    }
+
     /// Returns the origin of the provider's payment pages, for the Content Security Policy's `form-action`.
     #[must_use]
     pub fn checkout_origin(&self) -> &str {
@@ -144,8 +155,22 @@ impl PaymentProvider for ConfiguredProvider {
         with_provider!(self, provider => provider.closes())
     }
 
-    async fn create_checkout(&self, request: &PaymentRequest, link: &str) -> Result<Checkout, ProviderError> {
-        with_provider!(self, provider => provider.create_checkout(request, link).await)
+    async fn create_checkout(
+        &self,
+        request: &PaymentRequest,
+        link: &str,
+        attempt: CheckoutAttempt,
+    ) -> Result<Checkout, ProviderError> {
+        with_provider!(self, provider => provider.create_checkout(request, link, attempt).await)
+    }
+
+    async fn find_checkout(
+        &self,
+        request: &PaymentRequest,
+        link: &str,
+        attempts: CheckoutAttempt,
+    ) -> Result<Option<CheckoutId>, ProviderError> {
+        with_provider!(self, provider => provider.find_checkout(request, link, attempts).await)
     }
 
     async fn check_checkout(&self, checkout: &CheckoutId) -> Result<CheckoutState, ProviderError> {

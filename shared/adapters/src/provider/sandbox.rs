@@ -9,7 +9,9 @@ use crate::json::FromObject;
 use crate::secrets::SecretSource;
 use domain::ports::{Checkout, CheckoutState, Closes, PaymentProvider, ProviderError, Refunding};
 use domain::use_cases::pay::ProviderEvent;
-use domain::{Amount, CheckoutId, Currency, Money, Payment, PaymentRequest, PaymentRequestId, Reason, Timestamp};
+use domain::{
+    Amount, CheckoutAttempt, CheckoutId, Currency, Money, Payment, PaymentRequest, PaymentRequestId, Reason, Timestamp,
+};
 use http::HeaderMap;
 use runtime::json::{Document, Object, Unreadable};
 use runtime::webhook::{Secrets, SignedWebhook};
@@ -58,6 +60,15 @@ struct CreatedCheckout {
 impl FromObject for CreatedCheckout {
     fn from_object(checkout: &Object<'_>) -> Result<Self, Unreadable> {
         Ok(Self { id: checkout.required("id")?, url: checkout.required("url")? })
+    }
+}
+
+/// The checkout of a payment request, if there is one.
+struct FoundCheckout(Option<CheckoutId>);
+
+impl FromObject for FoundCheckout {
+    fn from_object(found: &Object<'_>) -> Result<Self, Unreadable> {
+        Ok(Self(found.optional("id")))
     }
 }
 
@@ -184,7 +195,12 @@ impl PaymentProvider for Sandbox {
         self.closes
     }
 
-    async fn create_checkout(&self, request: &PaymentRequest, link: &str) -> Result<Checkout, ProviderError> {
+    async fn create_checkout(
+        &self,
+        request: &PaymentRequest,
+        link: &str,
+        _: CheckoutAttempt,
+    ) -> Result<Checkout, ProviderError> {
         let body = NewCheckout {
             payment_request_id: request.id,
             order_number: request.details.order_number.as_str(),
@@ -197,6 +213,20 @@ impl PaymentProvider for Sandbox {
         let request = self.http.post(&format!("{}/checkouts", self.url)).json(&body);
         let created: CreatedCheckout = request.send_for_json().await?;
         Ok(Checkout { id: created.id, url: created.url })
+    }
+
+    async fn find_checkout(
+        &self,
+        request: &PaymentRequest,
+        link: &str,
+        attempts: CheckoutAttempt,
+    ) -> Result<Option<CheckoutId>, ProviderError> {
+        if self.closes == Closes::OnDemand {
+            return self.create_checkout(request, link, attempts).await.map(|created| Some(created.id));
+        }
+        let path = format!("{}/checkouts?payment_request_id={}", self.url, request.id);
+        let FoundCheckout(found) = self.http.get(&path).send_for_json().await?;
+        Ok(found)
     }
 
     async fn check_checkout(&self, checkout: &CheckoutId) -> Result<CheckoutState, ProviderError> {

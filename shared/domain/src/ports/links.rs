@@ -1,6 +1,7 @@
 //! The port for links: which request a link's token leads to, and on which payment page it is paid.
 
-use crate::id::PaymentRequestId;
+use crate::checkout_attempt::CheckoutAttempt;
+use crate::id::{CheckoutId, PaymentRequestId};
 use crate::ports::{Checkout, StoreError};
 use crate::time::Timestamp;
 use crate::token::LinkToken;
@@ -11,7 +12,11 @@ pub struct Link {
     /// The request that the link leads to.
     pub id: PaymentRequestId,
     /// The payment page at the provider, once chat2pay knows that it exists.
-    pub checkout: Option<Checkout>,
+    pub checkout: Option<CheckoutId>,
+    /// The payment page's address. It may be unknown for a known page, if it is too long to be stored.
+    pub checkout_url: Option<String>,
+    /// The latest attempt to create a payment page. It is the first also before anybody has pressed.
+    pub attempts: CheckoutAttempt,
 }
 
 /// The customers' links.
@@ -40,12 +45,23 @@ pub trait Links: Send + Sync {
     /// Returns the link of `token` by a consistent read; `None` if the link does not exist.
     fn find_link(&self, token: &LinkToken) -> impl Future<Output = Result<Option<Link>, StoreError>> + Send;
 
-    /// Sets the payment page of a link. If the link was deleted in the meantime, this does nothing.
+    /// Sets the payment page that an attempt has created. If the link was deleted in the meantime, or a later attempt
+    /// has begun, this does nothing: what a later attempt creates stands for all of them.
     fn set_checkout(
         &self,
         token: &LinkToken,
         checkout: &Checkout,
+        attempt: CheckoutAttempt,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Takes the permission to call the provider, as [`Links::take_call`] does, for another attempt to create the
+    /// payment page. Returns the attempt's number, which is stored; `None` if the permission was not given, or if the
+    /// page's address has become known.
+    fn begin_attempt(
+        &self,
+        token: &LinkToken,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<CheckoutAttempt>, StoreError>> + Send;
 
     /// Takes the permission to call the provider for a link, which is given once in every
     /// [`CALL_INTERVAL`](crate::limits::CALL_INTERVAL), whichever instance asks. Returns whether it was given. It is

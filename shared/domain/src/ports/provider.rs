@@ -1,5 +1,6 @@
 //! The port for the payment provider.
 
+use crate::checkout_attempt::CheckoutAttempt;
 use crate::id::CheckoutId;
 use crate::money::Money;
 use crate::payment_request::{Payment, PaymentRequest};
@@ -94,14 +95,30 @@ pub trait PaymentProvider: Send + Sync {
     /// Returns how the provider's payment pages close.
     fn closes(&self) -> Closes;
 
-    /// Returns the payment page for a request. Repeated calls return the same page, because the request's identifier is
-    /// the provider's idempotency key. The customer returns from it to [`back_url`](crate::event::back_url) of `link`
-    /// if they gave up there, and to [`done_url`](crate::event::done_url) otherwise.
+    /// Returns the payment page for a request. The customer returns from it to [`back_url`](crate::event::back_url) of
+    /// `link` if they gave up there, and to [`done_url`](crate::event::done_url) otherwise.
+    ///
+    /// Repeated calls return the same page where the provider has idempotency keys: the request's identifier is the
+    /// key. Any other provider is told the attempt, so that it can tell the calls apart; its checkout's identifier
+    /// stands for those of all attempts up to this one.
     fn create_checkout(
         &self,
         request: &PaymentRequest,
         link: &str,
+        attempt: CheckoutAttempt,
     ) -> impl Future<Output = Result<Checkout, ProviderError>> + Send;
+
+    /// Returns the checkout of a request for which `attempts` calls of [`PaymentProvider::create_checkout`] may have
+    /// been made, whether or not one was answered; `None` if there is none, so that nobody can pay.
+    ///
+    /// A provider with idempotency keys that closes [`Closes::OnDemand`] creates the checkout if there is none: only
+    /// so can a call that is still on its way create no other.
+    fn find_checkout(
+        &self,
+        request: &PaymentRequest,
+        link: &str,
+        attempts: CheckoutAttempt,
+    ) -> impl Future<Output = Result<Option<CheckoutId>, ProviderError>> + Send;
 
     /// Returns the state of a payment page, and changes nothing.
     fn check_checkout(

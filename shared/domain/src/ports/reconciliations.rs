@@ -81,7 +81,7 @@ pub trait Reconciliations: Send + Sync {
     fn find_requests(&self, ids: &[PaymentRequestId])
     -> impl Future<Output = Result<FoundRequests, StoreError>> + Send;
 
-    /// Returns one page of the requests of all workspaces that were created in the window, 100 at most, from a place
+    /// Returns one page of the requests of all workspaces that were created in the window, 1,000 at most, from a place
     /// that an earlier page returned. The list is eventually consistent, so it may miss the writes of the last moments.
     fn requests_created(
         &self,

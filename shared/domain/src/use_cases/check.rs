@@ -1,7 +1,7 @@
 //! The use case of a customer who comes back from paying, and asks whether it worked.
 
 use super::UseCaseError;
-use super::checkouts::check as ask;
+use super::checkouts::{check as ask, is_known};
 use super::payments::{Observed, record_state};
 use crate::payment_request::PaymentRequest;
 use crate::ports::{Changed, Changes, Facts, Links, Looks, PaymentProvider, ProviderError, Reads};
@@ -14,7 +14,8 @@ use crate::token::LinkToken;
 pub enum Checked {
     /// The provider was asked, and its word is recorded. Holds the request as it is now.
     Asked(Box<PaymentRequest>),
-    /// The provider was not asked: it has nothing to say about the request, or was asked a moment ago.
+    /// The provider was not asked: it has nothing to say about the request, or was asked a moment ago, or no payment
+    /// page has become known, so that nobody was led to one.
     Known(Box<PaymentRequest>),
     /// The provider reports a payment of another amount or currency. A person must check it.
     Mismatched(Box<PaymentRequest>),
@@ -27,7 +28,8 @@ pub enum Checked {
 /// Asks the provider about the payment of a link's request, and changes the request as the provider's report would. So
 /// a lost report costs the customer no waiting.
 ///
-/// Checks share the budget of presses ([`Links::take_call`]): a storm of them costs the provider nothing.
+/// Checks share the budget of presses ([`Links::take_call`]): a storm of them costs the provider nothing. A check never
+/// creates a payment page.
 ///
 /// # Errors
 /// The store failed.
@@ -46,7 +48,7 @@ pub async fn check(
         Status::Expired => request.waits_for_provider(now),
         Status::Sent | Status::Paid | Status::Canceled | Status::RefundDue | Status::Refunded => false,
     };
-    if !asks || !store.take_call(token, now).await? {
+    if !asks || !is_known(&request, &link) || !store.take_call(token, now).await? {
         return Ok(Checked::Known(Box::new(request)));
     }
     let state = match ask(store, provider, public_base_url, &request).await?.state {

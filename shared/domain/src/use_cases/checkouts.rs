@@ -1,10 +1,11 @@
 //! How the use cases find a request's checkout, and ask the provider about it.
 
 use super::UseCaseError;
+use crate::checkout_attempt::CheckoutAttempt;
 use crate::event::link_url;
 use crate::id::CheckoutId;
 use crate::payment_request::PaymentRequest;
-use crate::ports::{CheckoutState, Closes, Links, PaymentProvider, ProviderError};
+use crate::ports::{CheckoutState, Closes, Link, Links, PaymentProvider, ProviderError};
 
 /// The provider's answer about a request's checkout.
 pub(super) struct Asked {
@@ -43,13 +44,19 @@ async fn ask(
     request: &PaymentRequest,
     closes: bool,
 ) -> Result<Asked, UseCaseError> {
-    let found = match known(store, request).await? {
-        Some(checkout) => Ok(checkout),
-        // It may be about to be created, or the link was deleted: the provider then returns the existing one.
-        None => provider.create_checkout(request, &link_url(request, public_base_url)).await.map(|created| created.id),
+    let found = match &request.checkout {
+        Some(checkout) => Ok(Some(checkout.clone())),
+        None => match store.find_link(&request.token).await? {
+            Some(Link { checkout: Some(checkout), .. }) => Ok(Some(checkout)),
+            // It may be about to be created, or its creation was not answered, or the link was deleted.
+            link => {
+                let attempts = link.map_or(CheckoutAttempt::FIRST, |link| link.attempts);
+                provider.find_checkout(request, &link_url(request, public_base_url), attempts).await
+            }
+        },
     };
     Ok(match found {
-        Ok(checkout) => {
+        Ok(Some(checkout)) => {
             let state = if closes {
                 provider.close_checkout(&checkout).await
             } else {
@@ -57,17 +64,15 @@ async fn ask(
             };
             Asked { checkout: Some(checkout), state }
         }
-        // No checkout exists and none can be created, so nobody can pay.
-        Err(ProviderError::AmountNotAccepted(_)) => Asked { checkout: None, state: Ok(CheckoutState::Closed) },
+        // No checkout exists, so nobody can pay.
+        Ok(None) | Err(ProviderError::AmountNotAccepted(_)) => {
+            Asked { checkout: None, state: Ok(CheckoutState::Closed) }
+        }
         Err(error) => Asked { checkout: None, state: Err(error) },
     })
 }
 
-/// Returns a request's checkout if it is stored: with the request after a look, with its link before.
-async fn known(store: &impl Links, request: &PaymentRequest) -> Result<Option<CheckoutId>, UseCaseError> {
-    if let Some(checkout) = &request.checkout {
-        return Ok(Some(checkout.clone()));
-    }
-    let link = store.find_link(&request.token).await?;
-    Ok(link.and_then(|link| link.checkout).map(|checkout| checkout.id))
+/// Returns whether a request's checkout is stored: with its link, and after a look with the request too.
+pub(super) fn is_known(request: &PaymentRequest, link: &Link) -> bool {
+    request.checkout.is_some() || link.checkout.is_some()
 }

@@ -1,7 +1,9 @@
 //! The use case of a customer who opens the link and continues to the payment page.
 
 use super::UseCaseError;
+use super::checkouts::is_known;
 use super::expire::{Settled, expire_overdue, settle_unpaid};
+use crate::checkout_attempt::CheckoutAttempt;
 use crate::doors::Randomness;
 use crate::event::link_url;
 use crate::id::OperationId;
@@ -67,15 +69,15 @@ pub async fn click(
     public_base_url: &str,
     token: &LinkToken,
 ) -> Result<Clicked, UseCaseError> {
-    let Some(Link { id, checkout }) = store.find_link(token).await? else { return Ok(Clicked::NotFound) };
-    let now = doors.now();
-    if let Some(checkout) = checkout {
+    let Some(link) = store.find_link(token).await? else { return Ok(Clicked::NotFound) };
+    let (id, now) = (link.id, doors.now());
+    if let Some(url) = &link.checkout_url {
         // Only a claimed request has a checkout, so there is nothing to claim.
         let Some(request) = store.get(id).await? else { return Ok(Clicked::NotFound) };
         if request.status == Status::Clicked && request.is_live(now) {
-            return Ok(Clicked::Checkout { url: checkout.url });
+            return Ok(Clicked::Checkout { url: url.clone() });
         }
-        return ended(store, provider, doors, public_base_url, request, now).await;
+        return ended(store, provider, doors, public_base_url, request, &link, now).await;
     }
     let claim = Command::Click { checkout_limit: limits.checkout };
     let claim = Change::new(claim, now, Actor::Customer, OperationId::random(doors)?);
@@ -90,32 +92,34 @@ pub async fn click(
     };
     let request = match found {
         Some(request) if request.status == Status::Clicked && request.is_live(now) => request,
-        Some(request) => return ended(store, provider, doors, public_base_url, *request, now).await,
+        Some(request) => return ended(store, provider, doors, public_base_url, *request, &link, now).await,
         None => return Ok(Clicked::NotFound),
     };
-    if !is_first && !store.take_call(token, now).await? {
-        return Ok(Clicked::Busy(request));
-    }
-    let checkout = match provider.create_checkout(&request, &link_url(&request, public_base_url)).await {
+    let attempt = if is_first { Some(CheckoutAttempt::FIRST) } else { store.begin_attempt(token, now).await? };
+    let Some(attempt) = attempt else { return Ok(Clicked::Busy(request)) };
+    let checkout = match provider.create_checkout(&request, &link_url(&request, public_base_url), attempt).await {
         Ok(checkout) => checkout,
         Err(error) => return Ok(Clicked::ProviderFailed(request, error)),
     };
-    store.set_checkout(token, &checkout).await?;
+    store.set_checkout(token, &checkout, attempt).await?;
     Ok(Clicked::Checkout { url: checkout.url })
 }
 
 /// Returns the outcome for a request on which nobody can click any more. If its time to pay is over and its end is not
-/// written yet, the provider is asked first, within the budget of calls.
+/// written yet, the provider is asked first, within the budget of calls. If no payment page has become known, nobody
+/// was led to one, and its end is left to the look at its deadline.
 async fn ended(
     store: &(impl Links + Reads + Changes + Facts + Looks),
     provider: &impl PaymentProvider,
     doors: &(impl Clock + Randomness),
     public_base_url: &str,
     request: PaymentRequest,
+    link: &Link,
     now: Timestamp,
 ) -> Result<Clicked, UseCaseError> {
     let id = request.id;
-    if request.status != Status::Clicked || !store.take_call(&request.token, now).await? {
+    let asks = request.status == Status::Clicked && is_known(&request, link);
+    if !asks || !store.take_call(&request.token, now).await? {
         return Ok(Clicked::Settled(Box::new(request)));
     }
     let settled = settle_unpaid(store, provider, doors, public_base_url, request).await?;

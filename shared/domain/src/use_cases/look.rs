@@ -8,7 +8,7 @@ use super::refund::{Refunded, refund};
 use crate::doors::Randomness;
 use crate::limits::LOOKS_AT_EXPIRED;
 use crate::payment_request::PaymentRequest;
-use crate::ports::{Changed, Changes, CheckoutState, Facts, Links, Looks, PaymentProvider, Reads};
+use crate::ports::{Changed, Changes, CheckoutState, Facts, Links, Looks, PaymentProvider, ProviderError, Reads};
 use crate::status::Status;
 use crate::time::{Clock, Timestamp};
 
@@ -46,6 +46,11 @@ async fn look_at_payment(
     let Asked { checkout, state } = check(store, provider, public_base_url, &request).await?;
     let now = doors.now();
     let observed = match state {
+        // The money in flight was paid somewhere.
+        Ok(CheckoutState::Closed) if checkout.is_none() => {
+            let error = ProviderError::Unreadable("the checkout of a payment in flight is unknown".into());
+            return postpone(store, &request, now, None, |request| Settled::Postponed(request, error)).await;
+        }
         // A page on which nobody can pay any more, and nothing in flight: the payment that was has failed.
         Ok(CheckoutState::Closed) => Observed::Payment(match &request.in_flight {
             Some(payment) => fail(store, request.id, payment.provider.clone(), payment.reference.clone(), now).await?,

@@ -18,6 +18,7 @@ pub mod reconcile;
 mod reconcile_tests;
 pub mod refund;
 pub mod report;
+pub mod resume_looks;
 
 use crate::doors::NoRandomness;
 use crate::ports::{ProviderError, StoreError};

@@ -108,8 +108,10 @@ pub struct Comparison<'a> {
     /// A request whose payment is older than this may have been deleted.
     kept_since: Timestamp,
     /// Digests of the payments that the provider has listed. An entry saves a call to the provider, and nothing else
-    /// depends on it: a run that goes on from a place begins without any.
+    /// depends on it: a run that goes on from a place lists the payments once more.
     listed: HashSet<u64>,
+    /// Whether the provider's payments have been listed from the window's beginning on.
+    is_complete: bool,
 }
 
 impl<'a> Comparison<'a> {
@@ -117,7 +119,7 @@ impl<'a> Comparison<'a> {
     /// have been deleted, so it is not missing.
     #[must_use]
     pub fn new(provider: &'a str, kept_since: Timestamp) -> Self {
-        Self { provider, kept_since, listed: HashSet::new() }
+        Self { provider, kept_since, listed: HashSet::new(), is_complete: false }
     }
 
     /// Compares one page, and returns the place after it.
@@ -139,13 +141,14 @@ impl<'a> Comparison<'a> {
             Stage::Done => return Ok(Step::empty(place)),
         };
         let page = provider.settlements(list, place.window, place.cursor.as_deref()).await?;
+        if place.stage == Stage::Payments && place.cursor.is_none() {
+            self.is_complete = true;
+        }
         let ids: Vec<_> = page.payments.iter().map(|payment| payment.id).collect::<HashSet<_>>().into_iter().collect();
         let found = store.find_requests(&ids).await?;
         let (mut compared, mut differences) = (Vec::with_capacity(page.payments.len()), Vec::new());
         for payment in page.payments {
-            if payment.state == SettlementState::Settled && self.listed.len() < LISTED_AT_MOST {
-                self.listed.insert(hash(&payment.reference));
-            }
+            self.remember(&payment);
             let request = found.requests.get(&payment.id).cloned();
             if !found.unreadable.contains(&payment.id) && !self.kinds(&payment, request.as_ref()).is_empty() {
                 differences.extend(self.confirmed(store, provider, clock, &payment).await?);
@@ -159,13 +162,14 @@ impl<'a> Comparison<'a> {
 
     /// Holds one page of the stored requests against the payments at the provider.
     async fn requests(
-        &self,
+        &mut self,
         store: &(impl Reconciliations + Reads),
         provider: &impl Settlements,
         clock: &impl Clock,
         place: &Place,
     ) -> Result<Step, UseCaseError> {
         let window = place.window;
+        self.list_again(provider, window).await?;
         let created = Window { from: window.from.saturating_sub(CREATED_BEFORE_PAID), to: window.to };
         let page = store.requests_created(created, place.cursor.as_deref()).await?;
         let mut step = Step { next: place.after(page.next), ..Step::empty(place) };
@@ -204,6 +208,26 @@ impl<'a> Comparison<'a> {
             }
         }
         Ok(step)
+    }
+
+    /// Lists the provider's payments once more if this run has not listed all of them: a page of 100 is one call, and
+    /// without it each stored payment would be one.
+    async fn list_again(&mut self, provider: &impl Settlements, window: Window) -> Result<(), UseCaseError> {
+        let mut cursor = None;
+        while !self.is_complete {
+            let page = provider.settlements(SettlementList::Payments, window, cursor.as_deref()).await?;
+            page.payments.iter().for_each(|payment| self.remember(payment));
+            cursor = page.next;
+            self.is_complete = cursor.is_none() || self.listed.len() >= LISTED_AT_MOST;
+        }
+        Ok(())
+    }
+
+    /// Remembers that the provider has listed a payment.
+    fn remember(&mut self, payment: &ProviderPayment) {
+        if payment.state == SettlementState::Settled && self.listed.len() < LISTED_AT_MOST {
+            self.listed.insert(hash(&payment.reference));
+        }
     }
 
     /// Looks at both sides once more, and returns the differences that remain. A refund or a report between the two
@@ -391,10 +415,6 @@ pub async fn reconcile(
                 let new = record(store, &step.differences).await?;
                 report(&step, &new);
                 place = step.next;
-                // The first pass has held the stored requests against the provider.
-                if pass == Pass::Late && place.stage == Stage::Requests {
-                    place.stage = Stage::Done;
-                }
                 store.keep_place(&name, &place).await?;
             }
             kept = Some(place);

@@ -42,6 +42,8 @@ pub(super) struct Client {
     keys: SecretSource<SecretKey>,
     mode: Mode,
     doors: Doors,
+    /// The number of times a request is sent at most, unless Stripe repeats an earlier response.
+    attempts_at_most: u32,
 }
 
 /// A request to Stripe's API.
@@ -193,9 +195,10 @@ impl ApiError {
     }
 
     /// Returns the pause before the next attempt after this number of attempts; `None` if there is none.
-    fn pause(&self, doors: &Doors, attempts: u32) -> Option<Duration> {
+    fn pause(&self, doors: &Doors, attempts: u32, attempts_at_most: u32) -> Option<Duration> {
         // After a conflict the same request is in progress, and its response is worth waiting for within the budget.
-        let again = self.is_temporary() && (attempts < ATTEMPTS || self.status == StatusCode::CONFLICT);
+        let waits = self.status == StatusCode::CONFLICT && attempts_at_most > 1;
+        let again = self.is_temporary() && (attempts < attempts_at_most || waits);
         again.then(|| full_jitter(doors, INITIAL_BACKOFF, attempts.min(ATTEMPTS)))
     }
 }
@@ -220,7 +223,20 @@ impl From<StripeError> for ProviderError {
 impl Client {
     /// Builds the client of an account.
     pub(super) fn new(keys: SecretSource<SecretKey>, mode: Mode, url: String, doors: Doors) -> Self {
-        Self { http: HttpClient::new(), unpooled: HttpClient::unpooled(), url, keys, mode, doors }
+        Self {
+            http: HttpClient::new(),
+            unpooled: HttpClient::unpooled(),
+            url,
+            keys,
+            mode,
+            doors,
+            attempts_at_most: ATTEMPTS,
+        }
+    }
+
+    /// Returns a client that sends each request once, whatever becomes of it.
+    pub(super) fn without_retries(self) -> Self {
+        Self { attempts_at_most: 1, ..self }
     }
 
     /// Runs all Stripe calls of one port call within [`BUDGET`].
@@ -299,10 +315,10 @@ impl Client {
             self.attempt(http, request, idempotency_key, &key)
         };
         retry(attempt, |attempts, error| match error {
-            StripeError::Unavailable(_) if attempts < ATTEMPTS => {
+            StripeError::Unavailable(_) if attempts < self.attempts_at_most => {
                 Some(full_jitter(&self.doors, INITIAL_BACKOFF, attempts))
             }
-            StripeError::Refused(error) => error.pause(&self.doors, attempts),
+            StripeError::Refused(error) => error.pause(&self.doors, attempts, self.attempts_at_most),
             _ => None,
         })
         .await

@@ -17,7 +17,7 @@ use super::{MoneyRefusal, ProviderName};
 use crate::json::FromObject;
 use domain::event::{back_url, done_url};
 use domain::ports::{Checkout, CheckoutState, Closes, PaymentProvider, ProviderError, Refunding};
-use domain::{CheckoutId, Doors, Money, Payment, PaymentRequest, PaymentRequestId, Status};
+use domain::{CheckoutAttempt, CheckoutId, Doors, Money, Payment, PaymentRequest, PaymentRequestId, Status};
 use http::{Method, StatusCode};
 use runtime::json::{Object, Unreadable};
 use runtime::{ConfigError, Environment};
@@ -41,6 +41,8 @@ const LONGEST_SESSION: Duration = Duration::from_mins(24 * 60 - 5);
 #[derive(Debug, Clone)]
 pub struct Stripe {
     client: Client,
+    /// The client of a request's first attempt to create a checkout.
+    first_attempt: Client,
     checkout_origin: String,
 }
 
@@ -137,7 +139,13 @@ impl Stripe {
     /// Builds the client of this account.
     fn new(account: Account, doors: Doors) -> Self {
         let Account { keys, mode, api_url, checkout_origin } = account;
-        Self { client: Client::new(keys, mode, api_url, doors), checkout_origin }
+        let client = Client::new(keys, mode, api_url, doors);
+        Self { first_attempt: client.clone(), client, checkout_origin }
+    }
+
+    /// See [`ConfiguredProvider::for_presses`](super::ConfiguredProvider::for_presses).
+    pub(super) fn for_presses(self) -> Self {
+        Self { client: self.client.without_retries(), ..self }
     }
 
     pub(super) fn checkout_origin(&self) -> &str {
@@ -180,7 +188,13 @@ impl PaymentProvider for Stripe {
         Closes::OnDemand
     }
 
-    async fn create_checkout(&self, request: &PaymentRequest, link: &str) -> Result<Checkout, ProviderError> {
+    async fn create_checkout(
+        &self,
+        request: &PaymentRequest,
+        link: &str,
+        attempt: CheckoutAttempt,
+    ) -> Result<Checkout, ProviderError> {
+        let client = if attempt == CheckoutAttempt::FIRST { &self.first_attempt } else { &self.client };
         let parameters = session_parameters(request, &back_url(link), &done_url(link))?;
         let created: CreatedSession = Client::within_budget(async {
             let mut call = ApiRequest {
@@ -189,12 +203,12 @@ impl PaymentProvider for Stripe {
                 parameters,
                 idempotency_key: Some(request.id.to_string()),
             };
-            let mut sent = self.client.send(&call).await;
+            let mut sent = client.send(&call).await;
             // The session was created by release 0.1, which sent other parameters under this key. Stripe returns it for
             // those alone. Remove this a day after 0.1 is gone: Stripe then knows none of its keys any more.
             if matches!(&sent, Err(StripeError::Refused(error)) if error.has_other_parameters()) {
                 call.parameters = session_parameters(request, link, link)?;
-                sent = self.client.send(&call).await;
+                sent = client.send(&call).await;
             }
             match sent {
                 Ok(created) => Ok(created.object),
@@ -218,6 +232,15 @@ impl PaymentProvider for Stripe {
             return Err(invalid_response("a session's address is not below STRIPE_CHECKOUT_ORIGIN"));
         }
         Ok(Checkout { id: CheckoutId(created.id), url: created.url })
+    }
+
+    async fn find_checkout(
+        &self,
+        request: &PaymentRequest,
+        link: &str,
+        attempts: CheckoutAttempt,
+    ) -> Result<Option<CheckoutId>, ProviderError> {
+        self.create_checkout(request, link, attempts).await.map(|created| Some(created.id))
     }
 
     async fn check_checkout(&self, checkout: &CheckoutId) -> Result<CheckoutState, ProviderError> {

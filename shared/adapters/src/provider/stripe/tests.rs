@@ -11,8 +11,8 @@ use axum::response::Response;
 use domain::ports::Refunding;
 use domain::use_cases::pay::ProviderEvent;
 use domain::{
-    Actor, Agent, Amount, Caller, Customer, Details, HistoryEntry, LinkToken, Metadata, OperationId, PaymentRequestId,
-    Phone, Role, Timestamp,
+    Actor, Agent, Amount, Caller, CheckoutAttempt, Customer, Details, HistoryEntry, LinkToken, Metadata, OperationId,
+    PaymentRequestId, Phone, Role, Timestamp,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use runtime::stripe_signature::{STRIPE_SIGNATURE, SigningSecrets};
@@ -212,7 +212,7 @@ async fn a_checkout_contains_exactly_the_order_and_no_customer_data() {
     let server = Server::start(vec![created(), created()]).await;
     let (stripe, request) = (server.stripe(), clicked(Duration::from_mins(15)));
     for _ in 0..2 {
-        let checkout = stripe.create_checkout(&request, LINK).await.unwrap();
+        let checkout = stripe.create_checkout(&request, LINK, CheckoutAttempt::FIRST).await.unwrap();
         assert_eq!(
             checkout,
             Checkout { id: self::checkout(), url: "https://checkout.stripe.com/c/pay/cs_test_a1#x".into() }
@@ -271,13 +271,13 @@ async fn a_session_of_release_0_1_is_found_again_and_stays_payable_and_closable(
     let server = Server::start(prepared).await;
     let (stripe, request) = (server.stripe(), clicked(Duration::from_mins(15)));
 
-    let found = stripe.create_checkout(&request, LINK).await.unwrap();
+    let found = stripe.create_checkout(&request, LINK, CheckoutAttempt::FIRST).await.unwrap();
     assert_eq!(found.id, checkout());
     assert_eq!(found.url, "https://checkout.stripe.com/c/pay/cs_test_a1#x", "the customer can pay on it");
     assert_eq!(stripe.check_checkout(&found.id).await.unwrap(), CheckoutState::Open);
     let state = stripe.check_checkout(&found.id).await.unwrap();
     assert!(matches!(state, CheckoutState::Paid { .. }), "{state:?}");
-    let found = stripe.create_checkout(&request, LINK).await.unwrap();
+    let found = stripe.create_checkout(&request, LINK, CheckoutAttempt::FIRST).await.unwrap();
     assert_eq!(stripe.close_checkout(&found.id).await.unwrap(), CheckoutState::Closed);
 
     let received = server.received();
@@ -295,7 +295,11 @@ async fn a_session_of_release_0_1_is_found_again_and_stays_payable_and_closable(
 async fn a_session_of_unknown_parameters_is_a_refusal_after_one_more_call() {
     let other_parameters = || says(400, json!({ "error": { "type": "idempotency_error" } }));
     let server = Server::start(vec![other_parameters(), other_parameters()]).await;
-    let error = server.stripe().create_checkout(&clicked(Duration::from_mins(15)), LINK).await.unwrap_err();
+    let error = server
+        .stripe()
+        .create_checkout(&clicked(Duration::from_mins(15)), LINK, CheckoutAttempt::FIRST)
+        .await
+        .unwrap_err();
     assert!(matches!(error, ProviderError::Refused(_)), "{error}");
     assert_eq!(server.received().len(), 2);
 }
@@ -329,7 +333,11 @@ async fn a_customer_is_redirected_only_to_stripe() {
         "/c/pay",
     ] {
         let server = Server::start(vec![says(200, json!({ "id": SESSION, "url": url }))]).await;
-        let error = server.stripe().create_checkout(&clicked(Duration::from_mins(15)), LINK).await.unwrap_err();
+        let error = server
+            .stripe()
+            .create_checkout(&clicked(Duration::from_mins(15)), LINK, CheckoutAttempt::FIRST)
+            .await
+            .unwrap_err();
         assert!(matches!(error, ProviderError::Unreadable(_)), "{url}: {error}");
     }
 }
@@ -349,7 +357,11 @@ async fn an_unreadable_answer_is_a_separate_kind_of_error() {
         Prepared::Endless(json!({ "id": SESSION, "url": "https://checkout.stripe.com/c" })),
     ] {
         let server = Server::start(vec![prepared]).await;
-        let error = server.stripe().create_checkout(&clicked(Duration::from_mins(15)), LINK).await.unwrap_err();
+        let error = server
+            .stripe()
+            .create_checkout(&clicked(Duration::from_mins(15)), LINK, CheckoutAttempt::FIRST)
+            .await
+            .unwrap_err();
         assert!(matches!(error, ProviderError::Unreadable(_)), "{error}");
     }
 }
@@ -359,7 +371,11 @@ async fn a_redirect_is_not_followed() {
     let elsewhere = Server::start(vec![created()]).await;
     let location = elsewhere.url.clone().leak();
     let server = Server::start(vec![Prepared::Says(307, vec![("location", location)], json!({}))]).await;
-    let error = server.stripe().create_checkout(&clicked(Duration::from_mins(15)), LINK).await.unwrap_err();
+    let error = server
+        .stripe()
+        .create_checkout(&clicked(Duration::from_mins(15)), LINK, CheckoutAttempt::FIRST)
+        .await
+        .unwrap_err();
     assert!(matches!(error, ProviderError::Refused(_)), "{error}");
     assert!(elsewhere.received().is_empty(), "the key is never sent to another server");
 }
@@ -382,7 +398,8 @@ async fn only_transient_errors_are_retried_and_under_the_same_key() {
         (error(403, "more_permissions_required"), 1),
     ] {
         let server = Server::start(vec![first, created()]).await;
-        let result = server.stripe().create_checkout(&clicked(Duration::from_mins(15)), LINK).await;
+        let result =
+            server.stripe().create_checkout(&clicked(Duration::from_mins(15)), LINK, CheckoutAttempt::FIRST).await;
         let received = server.received();
         assert_eq!((received.len(), result.is_ok()), (calls, calls == 2), "{result:?}");
         assert!(received.iter().all(|call| call.headers["idempotency-key"] == received[0].headers["idempotency-key"]));
@@ -400,7 +417,11 @@ async fn an_outage_a_rejection_and_an_unsupported_amount_are_distinguished() {
         (vec![error(400, "amount_too_large")], "not taken"),
     ] {
         let server = Server::start(prepared).await;
-        let error = server.stripe().create_checkout(&clicked(Duration::from_mins(15)), LINK).await.unwrap_err();
+        let error = server
+            .stripe()
+            .create_checkout(&clicked(Duration::from_mins(15)), LINK, CheckoutAttempt::FIRST)
+            .await
+            .unwrap_err();
         let found = match &error {
             ProviderError::Unavailable(_) => "unavailable",
             ProviderError::Refused(_) => "refused",
@@ -417,7 +438,8 @@ async fn an_error_names_the_stripe_request_and_contains_no_key_and_no_input() {
         "message": format!("Not a valid URL: {LINK}"), "decline_code": "+27831234567 is a phone number" } });
     let server = Server::start(vec![Prepared::Says(400, vec![("request-id", "req_1")], body)]).await;
     let stripe = server.stripe();
-    let error = stripe.create_checkout(&clicked(Duration::from_mins(15)), LINK).await.unwrap_err();
+    let error =
+        stripe.create_checkout(&clicked(Duration::from_mins(15)), LINK, CheckoutAttempt::FIRST).await.unwrap_err();
     let text = runtime::telemetry::chain(&error);
     for word in ["400", "url_invalid", "success_url", "req_1"] {
         assert!(text.contains(word), "{text}");
@@ -674,7 +696,7 @@ async fn a_replayed_rejection_is_requested_anew() {
     }
     // The same holds for the customer's button after a failure of Stripe.
     let server = Server::start(vec![repeated(500, "x", "req_1"), created()]).await;
-    server.stripe().create_checkout(&request, LINK).await.unwrap();
+    server.stripe().create_checkout(&request, LINK, CheckoutAttempt::FIRST).await.unwrap();
     assert_eq!(server.received()[1].headers["idempotency-key"], format!("{}:req_1", request.id));
     // A server that repeats a rejection under every key ends the retries.
     let server = Server::start((0..30).map(|_| repeated(400, "charge_disputed", "req_1")).collect()).await;
@@ -691,7 +713,8 @@ async fn a_key_of_the_other_mode_moves_no_money() {
         assert!(ConfiguredProvider::new(&wrong).is_err(), "{key}");
     }
     let stripe = ConfiguredProvider::new(&managed(given, &server)).unwrap();
-    let error = stripe.create_checkout(&clicked(Duration::from_mins(15)), LINK).await.unwrap_err();
+    let error =
+        stripe.create_checkout(&clicked(Duration::from_mins(15)), LINK, CheckoutAttempt::FIRST).await.unwrap_err();
     assert!(matches!(error, ProviderError::Refused(_)), "{error}");
     assert_eq!(server.paths(), ["POST /"], "only Secrets Manager was called");
 }
@@ -719,11 +742,11 @@ async fn a_rolled_key_is_read_again_at_its_first_rejection() {
     let server = Server::start(prepared).await;
     let stripe = ConfiguredProvider::new(&managed(server.environment(), &server)).unwrap();
     let request = clicked(Duration::from_mins(15));
-    stripe.create_checkout(&request, LINK).await.unwrap();
+    stripe.create_checkout(&request, LINK, CheckoutAttempt::FIRST).await.unwrap();
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(30)).await;
     tokio::time::resume();
-    stripe.create_checkout(&request, LINK).await.unwrap();
+    stripe.create_checkout(&request, LINK, CheckoutAttempt::FIRST).await.unwrap();
     let keys: Vec<_> = server.received().iter().map(|call| call.headers["authorization"].clone()).collect();
     assert_eq!(keys[2], "Bearer rk_test_old");
     assert_eq!(keys[4], "Bearer rk_test_new");
@@ -964,7 +987,7 @@ async fn every_retry_uses_a_new_connection() {
     let server = Server::start(vec![created(), created(), error(503, "x"), error(503, "x"), created()]).await;
     let stripe = server.stripe();
     for _ in 0..3 {
-        stripe.create_checkout(&request, LINK).await.unwrap();
+        stripe.create_checkout(&request, LINK, CheckoutAttempt::FIRST).await.unwrap();
     }
     let ports: Vec<u16> = server.received().iter().map(|call| call.from.port()).collect();
     let [first, second, third] = ports[2..] else { panic!("{ports:?}") };
@@ -976,7 +999,7 @@ async fn a_call_that_is_in_flight_elsewhere_is_waited_for() {
     let mut prepared: Vec<Prepared> = (0..5).map(|_| error(409, "idempotency_key_in_use")).collect();
     prepared.push(created());
     let server = Server::start(prepared).await;
-    server.stripe().create_checkout(&clicked(Duration::from_mins(15)), LINK).await.unwrap();
+    server.stripe().create_checkout(&clicked(Duration::from_mins(15)), LINK, CheckoutAttempt::FIRST).await.unwrap();
     assert_eq!(server.received().len(), 6);
 }
 
