@@ -2,9 +2,11 @@
 //! spoil it, and what cannot be read gets an answer of ours.
 
 use adapters::ProviderName;
+use axum::extract::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::{Clock as _, SystemClock};
+use runtime::paystack_signature::SecretKeys;
 use runtime::stripe_signature::SigningSecrets;
 use runtime::webhook::Secrets;
 use runtime::{Environment, Function};
@@ -160,14 +162,31 @@ struct Webhooks {
 }
 
 const STRIPE_SECRET: &str = "whsec_0000000000000000000000000000test";
+const PAYSTACK_KEY: &str = "sk_test_0000000000000000000000000000test";
+
+/// Serves an interface of Paystack's in which every transaction of ours is paid.
+async fn paystack_that_confirms_everything() -> String {
+    let verify = async |Path(reference): Path<String>| {
+        let (id, _) = reference.rsplit_once('-').unwrap();
+        axum::Json(json!({ "status": true, "message": "Verification successful", "data": {
+            "id": 1, "domain": "test", "status": "success", "reference": reference, "amount": 25_000,
+            "currency": "ZAR", "paid_at": SystemClock.now(), "channel": "card",
+            "metadata": { "payment_request_id": id },
+        } }))
+    };
+    tests::serve(axum::Router::new().route("/transaction/verify/{reference}", axum::routing::get(verify))).await
+}
 
 impl Webhooks {
-    fn new(environment: &Environment, provider: ProviderName) -> Self {
+    async fn new(environment: &Environment, provider: ProviderName) -> Self {
         let environment = environment
             .clone()
             .with("PAYMENT_PROVIDER", provider.as_str())
             .with("STRIPE_LIVEMODE", "false")
-            .with("STRIPE_WEBHOOK_SECRET", STRIPE_SECRET);
+            .with("STRIPE_WEBHOOK_SECRET", STRIPE_SECRET)
+            .with("PAYSTACK_LIVEMODE", "false")
+            .with("PAYSTACK_SECRET_KEY", PAYSTACK_KEY)
+            .with("PAYSTACK_API_URL", paystack_that_confirms_everything().await);
         Self { function: payment_webhook::function(&environment).unwrap(), provider }
     }
 
@@ -182,6 +201,11 @@ impl Webhooks {
             ProviderName::Stripe => {
                 let secrets = SigningSecrets::parse(STRIPE_SECRET, "test").unwrap();
                 event["headers"]["Stripe-Signature"] = json!(secrets.sign(of_signature, now));
+            }
+            ProviderName::Paystack => {
+                let environment = Environment::default().with("KEY", PAYSTACK_KEY);
+                let keys = SecretKeys::from_environment(&environment, "KEY").unwrap();
+                event["headers"]["X-Paystack-Signature"] = json!(keys.sign(of_signature));
             }
             ProviderName::Sandbox => {
                 let secrets = Secrets::from_environment(environment, "SANDBOX_WEBHOOK_SECRET").unwrap();
@@ -203,6 +227,10 @@ fn paid(provider: ProviderName, id: &str, more: &str) -> String {
             "payment_intent": "pi_{id}", "metadata": {{"payment_request_id": "{id}"{more}}}{more}}}{more}}}}}"#,
             SystemClock.now().as_milliseconds() / 1000
         ),
+        ProviderName::Paystack => format!(
+            r#"{{"event": "charge.success", "data": {{"reference": "{id}-1", "domain": "test",
+            "amount": 25000{more}}}{more}}}"#
+        ),
         ProviderName::Sandbox => format!(
             r#"{{"type": "checkout.paid", "data": {{"payment_request_id": "{id}", "payment_id": "pay_{id}",
             "amount": 25000, "currency": "ZAR", "paid_at": "{}"{more}}}{more}}}"#,
@@ -216,7 +244,7 @@ async fn a_field_of_a_report_that_nobody_reads_costs_no_payment() {
     let handlers = Handlers::start().await;
     let deep = format!("{}{}", "[".repeat(3_000), "]".repeat(3_000));
     for &provider in ProviderName::ALL {
-        let webhooks = Webhooks::new(handlers.environment(), provider);
+        let webhooks = Webhooks::new(handlers.environment(), provider).await;
         for unread in [
             br#""fianc\u00e9e \ud83d""#.as_slice(),
             b"\"\xff\xc3\x28\"",
@@ -251,7 +279,7 @@ async fn a_field_of_a_report_that_nobody_reads_costs_no_payment() {
 #[tokio::test]
 async fn a_value_that_this_version_does_not_know_means_not_yet() {
     let handlers = Handlers::start().await;
-    let webhooks = Webhooks::new(handlers.environment(), ProviderName::Stripe);
+    let webhooks = Webhooks::new(handlers.environment(), ProviderName::Stripe).await;
     let (id, _) = handlers.clicked().await;
     let of = |kind: &str, field: &str, value: &Value| {
         let mut event: Value = serde_json::from_str(&paid(ProviderName::Stripe, &id, "")).unwrap();
@@ -289,7 +317,7 @@ async fn a_value_that_this_version_does_not_know_means_not_yet() {
 async fn a_webhook_may_have_256_kib_and_one_that_is_signed_but_unreadable_is_not_called_a_forgery() {
     let handlers = Handlers::start().await;
     for &provider in ProviderName::ALL {
-        let webhooks = Webhooks::new(handlers.environment(), provider);
+        let webhooks = Webhooks::new(handlers.environment(), provider).await;
         let (id, _) = handlers.clicked().await;
         let padded = |length: usize| {
             let body = paid(provider, &id, ", \"padding\": \"\"");
@@ -324,7 +352,7 @@ async fn a_signed_webhook_past_256_kib_is_counted_with_the_alarms_metric_and_an_
     let (log, _guard) = Log::of_this_thread();
     let handlers = Handlers::start().await;
     for &provider in ProviderName::ALL {
-        let webhooks = Webhooks::new(handlers.environment(), provider);
+        let webhooks = Webhooks::new(handlers.environment(), provider).await;
         let too_long = vec![b'x'; 256 * 1024 + 1];
         for (body, signed, status, counts) in [
             (&too_long[..], true, 413, 1),
@@ -354,7 +382,7 @@ async fn while_the_secret_is_unavailable_a_webhook_past_256_kib_is_neither_forge
     let environment = environment
         .with("SANDBOX_WEBHOOK_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:1:secret:sandbox")
         .with("AWS_ENDPOINT_URL_SECRETS_MANAGER", down);
-    let webhooks = Webhooks::new(&environment, ProviderName::Sandbox);
+    let webhooks = Webhooks::new(&environment, ProviderName::Sandbox).await;
     let found = webhooks.post(handlers.environment(), &vec![b'x'; 256 * 1024 + 1], true).await;
     assert_eq!((found, log.take().contains(UNREADABLE)), (503, false));
 }
@@ -402,7 +430,11 @@ async fn an_answer_of_the_provider_that_cannot_be_read_is_counted_whoever_asked(
             .with("SANDBOX_PROVIDER_URL", &odd)
             .with("STRIPE_API_URL", &odd)
             .with("STRIPE_LIVEMODE", "false")
-            .with("STRIPE_SECRET_KEY", "rk_test_1234567890");
+            .with("STRIPE_SECRET_KEY", "rk_test_1234567890")
+            .with("PAYSTACK_API_URL", &odd)
+            .with("PAYSTACK_LIVEMODE", "false")
+            .with("PAYSTACK_SECRET_KEY", PAYSTACK_KEY)
+            .with("PAYSTACK_FALLBACK_EMAIL", "payments@example.com");
         let counted = |what: &str| {
             let lines = log.take();
             assert_eq!(lines.matches("ProviderValueUnknown").count(), 1, "{provider}: {what}: {lines}");
@@ -424,10 +456,10 @@ async fn an_answer_of_the_provider_that_cannot_be_read_is_counted_whoever_asked(
             counted(what);
         }
         // The sandbox's answer to a refund has nothing to read.
-        if provider == ProviderName::Stripe {
+        if provider != ProviderName::Sandbox {
             let (id, _) = handlers.sent().await;
             handlers.cancel(&id).await;
-            let webhooks = Webhooks::new(handlers.environment(), provider);
+            let webhooks = Webhooks::new(handlers.environment(), provider).await;
             let paid = paid(provider, &id, "").replace(&format!("pi_{id}"), "pi_1");
             assert_eq!(webhooks.post(handlers.environment(), paid.as_bytes(), true).await, 200);
             let request = handlers.stored(&id).await;

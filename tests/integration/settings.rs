@@ -67,11 +67,21 @@ const STRIPE_SETTINGS: &[(&str, &str)] = &[
     ("STRIPE_LIVEMODE", "false"),
 ];
 
+/// The settings that replace the sandbox provider's when Paystack is used.
+const PAYSTACK_SETTINGS: &[(&str, &str)] = &[
+    ("PAYMENT_PROVIDER", "paystack"),
+    ("PAYSTACK_SECRET_KEY", "sk_test_123"),
+    ("PAYSTACK_LIVEMODE", "false"),
+    ("PAYSTACK_FALLBACK_EMAIL", "payments@example.com"),
+    ("PAYSTACK_CHANNELS", "card bank_transfer"),
+];
+
 /// Returns the settings of a deployment with this provider.
 fn settings_with(provider: ProviderName) -> Vec<(&'static str, &'static str)> {
     match provider {
         ProviderName::Sandbox => SETTINGS.to_vec(),
-        ProviderName::Stripe => stripe_settings(),
+        ProviderName::Stripe => settings_of(STRIPE_SETTINGS),
+        ProviderName::Paystack => settings_of(PAYSTACK_SETTINGS),
     }
 }
 
@@ -80,6 +90,7 @@ fn functions_with(provider: ProviderName) -> Vec<(&'static str, Make, Vec<&'stat
     match provider {
         ProviderName::Sandbox => functions(),
         ProviderName::Stripe => functions_with_stripe(),
+        ProviderName::Paystack => functions_with_paystack(),
     }
 }
 
@@ -97,9 +108,25 @@ fn functions_with_stripe() -> Vec<(&'static str, Make, Vec<&'static str>)> {
     ]
 }
 
-fn stripe_settings() -> Vec<(&'static str, &'static str)> {
+/// Returns the functions that use the provider, each with the variables that it requires for Paystack. The key signs
+/// webhooks too.
+fn functions_with_paystack() -> Vec<(&'static str, Make, Vec<&'static str>)> {
+    const WEBHOOKS: &[&str] = &["PAYMENT_PROVIDER", "PAYSTACK_SECRET_KEY", "PAYSTACK_LIVEMODE"];
+    let all = [WEBHOOKS, &["PAYSTACK_FALLBACK_EMAIL"]].concat();
+    vec![
+        (create::NAME, create::function, [STORE, &["PUBLIC_BASE_URL", "PAYMENT_PROVIDER"]].concat()),
+        (link_click::NAME, link_click::function, [STORE, &all, &["PUBLIC_BASE_URL"]].concat()),
+        (payment_webhook::NAME, payment_webhook::function, [STORE, WEBHOOKS].concat()),
+        (expire::NAME, expire::function, [STORE, &all, &["PUBLIC_BASE_URL"]].concat()),
+        (refund::NAME, refund::function, [STORE, &all].concat()),
+        (reconcile::NAME, reconcile::function, [STORE, &all].concat()),
+    ]
+}
+
+/// Returns the settings with these in place of the sandbox provider's.
+fn settings_of(provider: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
     let others = SETTINGS.iter().filter(|(name, _)| *name != "PAYMENT_PROVIDER" && !name.starts_with("SANDBOX_"));
-    others.chain(STRIPE_SETTINGS).copied().collect()
+    others.chain(provider).copied().collect()
 }
 
 fn environment(settings: impl Iterator<Item = (&'static str, &'static str)>) -> Environment {
@@ -153,6 +180,14 @@ async fn an_invalid_variable_is_named_and_its_value_is_not() {
                 ("STRIPE_WEBHOOK_SECRET", "my-secret"),
                 ("STRIPE_API_URL", "http://stripe.example.com"),
                 ("STRIPE_CHECKOUT_ORIGIN", "https://checkout.example.com/path"),
+            ],
+            ProviderName::Paystack => &[
+                ("PAYSTACK_LIVEMODE", "yes"),
+                ("PAYSTACK_SECRET_KEY", "sk_live_456"),
+                ("PAYSTACK_FALLBACK_EMAIL", "nobody at example"),
+                ("PAYSTACK_CHANNELS", "cheque"),
+                ("PAYSTACK_API_URL", "http://paystack.example.com"),
+                ("PAYSTACK_CHECKOUT_ORIGIN", "https://checkout.example.com/path"),
             ],
         };
         expect_refused(&settings_with(provider), functions_with(provider), wrong);
@@ -288,13 +323,15 @@ async fn personal_data_and_secrets_are_sent_encrypted_or_stay_on_the_machine() {
         with(SETTINGS, &[("CHANNEL", "whatsapp"), ("WHATSAPP_PHONE_NUMBER_ID", "1"), ("WHATSAPP_ACCESS_TOKEN", "t")]);
     let clickatell =
         with(SETTINGS, &[("CHANNEL", "clickatell"), ("CLICKATELL_CHANNEL", "sms"), ("CLICKATELL_API_KEY", "k")]);
-    let endpoints: [(&str, &str, Make, Environment); 6] = [
+    let endpoints: [(&str, &str, Make, Environment); 8] = [
         ("CHANNEL_WEBHOOK_URL", "complete", notify::function, with(SETTINGS, &[])),
         ("WHATSAPP_API_URL", "base", notify::function, whatsapp),
         ("CLICKATELL_API_URL", "base", notify::function, clickatell),
         ("SANDBOX_PROVIDER_URL", "base", link_click::function, with(SETTINGS, &[])),
-        ("STRIPE_API_URL", "base", link_click::function, with(&stripe_settings(), &[])),
-        ("STRIPE_CHECKOUT_ORIGIN", "origin", link_click::function, with(&stripe_settings(), &[])),
+        ("STRIPE_API_URL", "base", link_click::function, with(&settings_of(STRIPE_SETTINGS), &[])),
+        ("STRIPE_CHECKOUT_ORIGIN", "origin", link_click::function, with(&settings_of(STRIPE_SETTINGS), &[])),
+        ("PAYSTACK_API_URL", "base", link_click::function, with(&settings_of(PAYSTACK_SETTINGS), &[])),
+        ("PAYSTACK_CHECKOUT_ORIGIN", "origin", link_click::function, with(&settings_of(PAYSTACK_SETTINGS), &[])),
     ];
     for (name, kind, make, settings) in endpoints {
         for row in &addresses {

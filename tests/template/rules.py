@@ -30,11 +30,12 @@ ROUTES = {
 
 # The secrets that each function may read: to verify, to sign, or to call the provider.
 SECRETS = {
-    "payment-webhook": ["SandboxWebhookSecretArn", "StripeWebhookSecretArn"],
-    "link-click": ["StripeSecretKeyArn"],
-    "expire": ["StripeSecretKeyArn"],
-    "refund": ["StripeSecretKeyArn"],
-    "reconcile": ["StripeSecretKeyArn"],
+    # Paystack signs with the key of its API.
+    "payment-webhook": ["PaystackSecretKeyArn", "SandboxWebhookSecretArn", "StripeWebhookSecretArn"],
+    "link-click": ["PaystackSecretKeyArn", "StripeSecretKeyArn"],
+    "expire": ["PaystackSecretKeyArn", "StripeSecretKeyArn"],
+    "refund": ["PaystackSecretKeyArn", "StripeSecretKeyArn"],
+    "reconcile": ["PaystackSecretKeyArn", "StripeSecretKeyArn"],
     # The function may read only the secret of its configured channel. Each secret has its own variable.
     "notify": ["ChannelWebhookSecretArn", "ClickatellApiKeySecretArn", "WhatsAppAccessTokenSecretArn"],
     "delivery-report": ["ChannelWebhookSecretArn", "ClickatellApiKeySecretArn", "WhatsAppAppSecretArn"],

@@ -85,7 +85,8 @@ BREACHES = {
     rules.each_function_reads_only_the_secrets_that_it_needs: [
         ("Resource: !Ref ChannelWebhookSecretArn", "Resource: !Ref SandboxWebhookSecretArn"),
         ("Resource: !Ref StripeSecretKeyArn", "Resource: !Ref StripeWebhookSecretArn"),
-        ("!If [UsesStripe, !Ref StripeWebhookSecretArn, ", "!If [UsesStripe, !Ref StripeSecretKeyArn, "),
+        ("                  - !Ref StripeWebhookSecretArn\n", "                  - !Ref StripeSecretKeyArn\n"),
+        ("!If [UsesPaystack, !Ref PaystackSecretKeyArn, ", "!If [UsesPaystack, !Ref StripeSecretKeyArn, "),
         (
             'Action: ["events:DescribeEventBus", "events:PutEvents"]\n                Resource: !GetAtt Bus.Arn',
             'Action: ["secretsmanager:GetSecretValue"]\n                Resource: !Ref ChannelWebhookSecretArn',
@@ -202,6 +203,8 @@ ENDPOINTS = {
     "SandboxProviderUrl": "base",
     "StripeApiUrl": "base",
     "StripeCheckoutOrigin": "origin",
+    "PaystackApiUrl": "base",
+    "PaystackCheckoutOrigin": "origin",
     "ChannelWebhookUrl": "complete",
     "WhatsAppApiUrl": "base",
     "ClickatellApiUrl": "base",

@@ -47,7 +47,7 @@ impl Function for Refund {
                     count(Metric::RefundFailed);
                     tracing::error!(
                         id = %request.id,
-                        "refund waits for money in the provider's account; a person has to top it up"
+                        "refund waits for a person: for money in the provider's account, or for where to send it"
                     );
                 }
                 Refunded::StatusUnknown(request) => {

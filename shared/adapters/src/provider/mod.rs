@@ -136,6 +136,7 @@ impl ConfiguredProvider {
             // Its client never retries.
             Self::Sandbox(_) => self,
             Self::Stripe(stripe) => Self::Stripe(stripe.for_presses()),
+            Self::Paystack(paystack) => Self::Paystack(paystack.for_presses()),
         }
     }
 

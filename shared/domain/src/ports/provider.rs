@@ -79,8 +79,8 @@ pub enum Refunding {
     Done,
     /// The provider has accepted the refund, and will report when it is complete.
     UnderWay,
-    /// The provider has accepted the refund, and will send it once the account has sufficient funds. A person must add
-    /// them.
+    /// The provider has accepted the refund, and will send it once a person has done something: added funds to the
+    /// account, or said where to send the money.
     WaitsForFunds,
     /// The provider has accepted the refund, and reports a status that this version does not know. It counts as under
     /// way.

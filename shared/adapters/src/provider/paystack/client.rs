@@ -1,6 +1,6 @@
 //! The HTTP client of Paystack's interface (<https://paystack.com/docs/api/>).
 
-use super::settings::{Account, Mode};
+use super::settings::{Mode, PaystackAccount};
 use crate::aws::{ATTEMPTS, INITIAL_BACKOFF};
 use crate::http_client::{HttpClient, HttpError, HttpResponse, is_failure_to_connect};
 use crate::json::{self, FromObject};
@@ -40,6 +40,8 @@ pub(super) struct Client {
     keys: SecretSource<SecretKeys>,
     pub(super) mode: Mode,
     pub(super) doors: Doors,
+    /// The number of times a request is sent at most.
+    attempts_at_most: u32,
 }
 
 /// A request to Paystack's interface.
@@ -198,7 +200,7 @@ impl ApiError {
 
     /// Returns the pause before the next attempt after this number of attempts; `None` if there is none.
     fn pause(&self, doors: &Doors, attempts: u32) -> Option<Duration> {
-        if !self.is_temporary() || attempts >= ATTEMPTS {
+        if !self.is_temporary() {
             return None;
         }
         let pause = full_jitter(doors, INITIAL_BACKOFF, attempts);
@@ -246,9 +248,15 @@ impl<T: FromObject> FromObject for Envelope<T> {
 
 impl Client {
     /// Builds the client of an account.
-    pub(super) fn new(account: Account, doors: Doors) -> Self {
-        let Account { keys, mode, api_url } = account;
-        Self { http: HttpClient::new(), unpooled: HttpClient::unpooled(), url: api_url, keys, mode, doors }
+    pub(super) fn new(account: PaystackAccount, doors: Doors) -> Self {
+        let PaystackAccount { keys, mode, api_url } = account;
+        let (http, unpooled) = (HttpClient::new(), HttpClient::unpooled());
+        Self { http, unpooled, url: api_url, keys, mode, doors, attempts_at_most: ATTEMPTS }
+    }
+
+    /// Returns a client that sends each request once, whatever becomes of it.
+    pub(super) fn without_retries(self) -> Self {
+        Self { attempts_at_most: 1, ..self }
     }
 
     /// Returns the account's keys, which sign its webhooks too.
@@ -293,9 +301,8 @@ impl Client {
             self.attempt(http, request, &keys)
         };
         retry(attempt, |attempts, error| match error {
-            PaystackError::Unavailable(cause)
-                if attempts < ATTEMPTS && (request.repeats || is_failure_to_connect(cause.as_ref())) =>
-            {
+            _ if attempts >= self.attempts_at_most => None,
+            PaystackError::Unavailable(cause) if request.repeats || is_failure_to_connect(cause.as_ref()) => {
                 Some(full_jitter(&self.doors, INITIAL_BACKOFF, attempts))
             }
             PaystackError::Refused(error) if request.repeats || error.had_no_effect() => {

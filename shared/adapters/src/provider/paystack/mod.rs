@@ -19,17 +19,16 @@ mod webhook;
 use self::client::{ApiRequest, Client, PaystackError, Reason};
 use self::objects::{Data, InvalidResponse, Outcome, Transaction};
 use self::reference::Reference;
-use self::settings::{Account, ChannelOption, Pages};
+use self::settings::{ChannelOption, Pages, PaystackAccount};
 use super::{MoneyRefusal, ProviderName};
 use crate::json::FromObject;
 use domain::event::{back_url, done_url};
 use domain::ports::{Checkout, CheckoutState, Closes, PaymentProvider, ProviderError, Refunding};
-use domain::{CheckoutId, Doors, Money, Payment, PaymentRequest};
+use domain::{CheckoutAttempt, CheckoutId, Doors, Money, Payment, PaymentRequest};
 use futures::{StreamExt as _, TryStreamExt as _};
 use runtime::json::{Object, Unreadable};
 use runtime::{ConfigError, Environment};
 use serde_json::{Value, json};
-use std::num::NonZeroU16;
 
 pub use self::webhook::PaystackWebhooks;
 
@@ -43,6 +42,8 @@ const AT_ONCE: usize = 8;
 #[derive(Debug, Clone)]
 pub struct Paystack {
     client: Client,
+    /// The client of a request's first attempt to create a checkout.
+    first_attempt: Client,
     pages: Option<Pages>,
 }
 
@@ -82,52 +83,22 @@ impl Paystack {
     /// # Errors
     /// A variable is missing or invalid.
     fn without_pages(environment: &Environment) -> Result<Self, ConfigError> {
-        Ok(Self::new(Account::from_environment(environment)?, environment.doors()))
+        Ok(Self::new(PaystackAccount::from_environment(environment)?, environment.doors()))
     }
 
     /// Builds the client of this account.
-    fn new(account: Account, doors: Doors) -> Self {
-        Self { client: Client::new(account, doors), pages: None }
+    fn new(account: PaystackAccount, doors: Doors) -> Self {
+        let client = Client::new(account, doors);
+        Self { first_attempt: client.clone(), client, pages: None }
+    }
+
+    /// See [`ConfiguredProvider::for_presses`](super::ConfiguredProvider::for_presses).
+    pub(super) fn for_presses(self) -> Self {
+        Self { client: self.client.without_retries(), ..self }
     }
 
     pub(super) fn checkout_origin(&self) -> &str {
         self.pages.as_ref().map_or("", |pages| &pages.origin)
-    }
-
-    /// Creates the transaction of one attempt, and returns its checkout.
-    async fn initialize(
-        &self,
-        request: &PaymentRequest,
-        link: &str,
-        attempt: NonZeroU16,
-    ) -> Result<Checkout, ProviderError> {
-        let pages = self.pages.as_ref().ok_or_else(|| ProviderError::Refused("this client has no pages".into()))?;
-        let reference = Reference { id: request.id, attempt };
-        let body = transaction_parameters(request, link, reference, pages)?;
-        let call = ApiRequest::post("/transaction/initialize", body);
-        let Data(initialized) = Client::within_budget(async {
-            match self.client.send::<Data<Initialized>>(&call).await {
-                Ok(initialized) => Ok(initialized),
-                Err(PaystackError::Refused(error)) => Err(match error.reason() {
-                    // The transaction exists, and the answer with its address was lost. The next attempt has another
-                    // reference.
-                    Some(Reason::DuplicateReference) => {
-                        ProviderError::Unavailable(PaystackError::Refused(error).into())
-                    }
-                    Some(Reason::Money) => ProviderError::AmountNotAccepted(PaystackError::Refused(error).into()),
-                    _ => PaystackError::Refused(error).into(),
-                }),
-                Err(error) => Err(error.into()),
-            }
-        })
-        .await?;
-        if initialized.reference != reference.to_string() {
-            return Err(InvalidResponse("a transaction has another reference than was asked for").into());
-        }
-        if !leads_to(&initialized.authorization_url, &pages.origin) {
-            return Err(InvalidResponse("a page's address is not below PAYSTACK_CHECKOUT_ORIGIN").into());
-        }
-        Ok(Checkout { id: CheckoutId(reference.to_string()), url: initialized.authorization_url })
     }
 
     /// Returns the transaction with a reference; `None` if Paystack knows none that we have created, so that the attempt
@@ -168,8 +139,53 @@ impl PaymentProvider for Paystack {
         Closes::Never
     }
 
-    async fn create_checkout(&self, request: &PaymentRequest, link: &str) -> Result<Checkout, ProviderError> {
-        self.initialize(request, link, NonZeroU16::MIN).await
+    /// Creates the transaction of this attempt. Its checkout stands for those of earlier attempts too.
+    async fn create_checkout(
+        &self,
+        request: &PaymentRequest,
+        link: &str,
+        attempt: CheckoutAttempt,
+    ) -> Result<Checkout, ProviderError> {
+        let pages = self.pages.as_ref().ok_or_else(|| ProviderError::Refused("this client has no pages".into()))?;
+        let reference = Reference { id: request.id, attempt };
+        let body = transaction_parameters(request, link, reference, pages)?;
+        let client = if attempt == CheckoutAttempt::FIRST { &self.first_attempt } else { &self.client };
+        let call = ApiRequest::post("/transaction/initialize", body);
+        let Data(initialized) = Client::within_budget(async {
+            match client.send::<Data<Initialized>>(&call).await {
+                Ok(initialized) => Ok(initialized),
+                Err(PaystackError::Refused(error)) => Err(match error.reason() {
+                    // The transaction exists, and the answer with its address was lost. The next attempt has another
+                    // reference.
+                    Some(Reason::DuplicateReference) => {
+                        ProviderError::Unavailable(PaystackError::Refused(error).into())
+                    }
+                    Some(Reason::Money) => ProviderError::AmountNotAccepted(PaystackError::Refused(error).into()),
+                    _ => PaystackError::Refused(error).into(),
+                }),
+                Err(error) => Err(error.into()),
+            }
+        })
+        .await?;
+        if initialized.reference != reference.to_string() {
+            return Err(InvalidResponse("a transaction has another reference than was asked for").into());
+        }
+        if !leads_to(&initialized.authorization_url, &pages.origin) {
+            return Err(InvalidResponse("a page's address is not below PAYSTACK_CHECKOUT_ORIGIN").into());
+        }
+        Ok(Checkout { id: CheckoutId(reference.to_string()), url: initialized.authorization_url })
+    }
+
+    /// Returns the checkout of all attempts without asking: whether one of them has reached Paystack is known when the
+    /// checkout is checked.
+    async fn find_checkout(
+        &self,
+        request: &PaymentRequest,
+        _link: &str,
+        attempts: CheckoutAttempt,
+    ) -> Result<Option<CheckoutId>, ProviderError> {
+        let last = Reference { id: request.id, attempt: attempts };
+        Ok(Some(CheckoutId(last.to_string())))
     }
 
     async fn check_checkout(&self, checkout: &CheckoutId) -> Result<CheckoutState, ProviderError> {

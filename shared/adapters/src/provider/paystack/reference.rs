@@ -2,9 +2,8 @@
 //! own: `<request id>-<number of the attempt>`.
 
 use domain::ports::ProviderError;
-use domain::{CheckoutId, PaymentRequestId};
+use domain::{CheckoutAttempt, CheckoutId, PaymentRequestId};
 use std::fmt;
-use std::num::NonZeroU16;
 
 /// The reference of one attempt's transaction.
 ///
@@ -13,14 +12,15 @@ use std::num::NonZeroU16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Reference {
     pub(super) id: PaymentRequestId,
-    pub(super) attempt: NonZeroU16,
+    pub(super) attempt: CheckoutAttempt,
 }
 
 impl Reference {
     /// Parses a reference; `None` if it is none of ours. Other systems may use the same account.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (id, attempt) = text.rsplit_once('-')?;
-        let reference = Self { id: id.parse().ok()?, attempt: attempt.parse().ok()? };
+        let attempt = CheckoutAttempt::new(attempt.parse().ok()?).ok()?;
+        let reference = Self { id: id.parse().ok()?, attempt };
         // Only the canonical form is a reference: `+1` and `01` are numbers too.
         (reference.to_string() == text).then_some(reference)
     }
@@ -36,13 +36,14 @@ impl Reference {
 
     /// Iterates over the references of this and of every earlier attempt, the first one first.
     pub(super) fn up_to_this(self) -> impl Iterator<Item = Self> {
-        (1..=self.attempt.get()).filter_map(NonZeroU16::new).map(move |attempt| Self { attempt, ..self })
+        let attempts = (1..=self.attempt.get()).filter_map(|number| CheckoutAttempt::new(number.into()).ok());
+        attempts.map(move |attempt| Self { attempt, ..self })
     }
 }
 
 impl fmt::Display for Reference {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}-{}", self.id, self.attempt)
+        write!(formatter, "{}-{}", self.id, self.attempt.get())
     }
 }
 

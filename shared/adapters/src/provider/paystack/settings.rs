@@ -44,14 +44,14 @@ impl Mode {
 
 /// The settings for calls to Paystack's interface in the name of an account.
 #[derive(Debug, Clone)]
-pub(super) struct Account {
+pub(super) struct PaystackAccount {
     pub(super) keys: SecretSource<SecretKeys>,
     pub(super) mode: Mode,
     /// The address of Paystack's interface, without a trailing slash.
     pub(super) api_url: String,
 }
 
-impl Account {
+impl PaystackAccount {
     /// Reads the account of `PAYSTACK_SECRET_KEY`, or of the secret at `PAYSTACK_SECRET_KEY_ARN`, in the mode of
     /// `PAYSTACK_LIVEMODE`. `PAYSTACK_API_URL` defaults to Paystack's own.
     ///

@@ -10,11 +10,11 @@ async fn a_checkout_contains_exactly_the_order_and_no_data_of_the_customer_but_a
     let mut request = clicked();
     let first = reference(&request, 1);
     let server = Server::start(vec![(INITIALIZE, created(&first)), (INITIALIZE, created(&first))]).await;
-    let made = server.paystack().create_checkout(&request, LINK).await.unwrap();
+    let made = server.paystack().create_checkout(&request, LINK, CheckoutAttempt::FIRST).await.unwrap();
     assert_eq!(made, Checkout { id: checkout(&request, 1), url: PAGE.into() });
     request.details.customer.email = Some("thandi@example.com".parse().unwrap());
     let limited = server.environment().with("PAYSTACK_CHANNELS", "card  bank_transfer");
-    ConfiguredProvider::new(&limited).unwrap().create_checkout(&request, LINK).await.unwrap();
+    ConfiguredProvider::new(&limited).unwrap().create_checkout(&request, LINK, CheckoutAttempt::FIRST).await.unwrap();
 
     let [call, limited] = server.received().try_into().unwrap();
     assert_eq!(call.headers["authorization"], format!("Bearer {KEY}"));
@@ -48,7 +48,7 @@ async fn a_customer_is_redirected_only_to_paystack_and_only_to_their_own_page() 
     ] {
         let prepared = data(json!({ "authorization_url": url, "access_code": "x", "reference": reference }));
         let server = Server::start(vec![(INITIALIZE, prepared)]).await;
-        let error = server.paystack().create_checkout(&request, LINK).await.unwrap_err();
+        let error = server.paystack().create_checkout(&request, LINK, CheckoutAttempt::FIRST).await.unwrap_err();
         assert!(matches!(error, ProviderError::Unreadable(_)), "{url}: {error}");
     }
 }
@@ -63,7 +63,7 @@ async fn an_unreadable_answer_is_a_separate_kind_of_error() {
         json!({ "status": false, "message": "No", "data": { "authorization_url": PAGE, "reference": "x" } }),
     ] {
         let server = Server::start(vec![(INITIALIZE, says(200, body))]).await;
-        let error = server.paystack().create_checkout(&clicked(), LINK).await.unwrap_err();
+        let error = server.paystack().create_checkout(&clicked(), LINK, CheckoutAttempt::FIRST).await.unwrap_err();
         assert!(matches!(error, ProviderError::Unreadable(_)), "{error}");
     }
 }
@@ -92,7 +92,7 @@ async fn each_error_is_sorted_by_whether_another_attempt_can_succeed() {
         (vec![says(307, json!({}))], "refused"),
     ] {
         let server = Server::start(prepared.into_iter().map(|prepared| (INITIALIZE, prepared)).collect()).await;
-        let error = server.paystack().create_checkout(&clicked(), LINK).await.unwrap_err();
+        let error = server.paystack().create_checkout(&clicked(), LINK, CheckoutAttempt::FIRST).await.unwrap_err();
         let found = match &error {
             ProviderError::Unavailable(_) => "unavailable",
             ProviderError::Refused(_) => "refused",
@@ -120,7 +120,7 @@ async fn after_too_many_calls_a_short_pause_is_waited_for_and_a_long_one_is_not(
     ] {
         let prepared = vec![(INITIALIZE, too_many(headers)), (INITIALIZE, created(&reference(&request, 1)))];
         let server = Server::start(prepared).await;
-        let made = server.paystack().create_checkout(&request, LINK).await;
+        let made = server.paystack().create_checkout(&request, LINK, CheckoutAttempt::FIRST).await;
         assert_eq!((server.received().len(), made.is_ok()), (calls, calls == 2), "{made:?}");
         if let Err(error) = made {
             assert!(matches!(error, ProviderError::Unavailable(_)), "{error}");
@@ -132,7 +132,7 @@ async fn after_too_many_calls_a_short_pause_is_waited_for_and_a_long_one_is_not(
 async fn an_error_contains_no_key_and_no_input() {
     let server = Server::start(vec![(INITIALIZE, error(400, "invalid_params"))]).await;
     let paystack = server.paystack();
-    let error = paystack.create_checkout(&clicked(), LINK).await.unwrap_err();
+    let error = paystack.create_checkout(&clicked(), LINK, CheckoutAttempt::FIRST).await.unwrap_err();
     let text = runtime::telemetry::chain(&error);
     for word in ["400", "validation_error", "invalid_params"] {
         assert!(text.contains(word), "{text}");
@@ -142,8 +142,35 @@ async fn an_error_contains_no_key_and_no_input() {
     }
     // A code that is none could be anybody's.
     let server = Server::start(vec![(INITIALIZE, super::error(400, "+27831234567"))]).await;
-    let error = server.paystack().create_checkout(&clicked(), LINK).await.unwrap_err();
+    let error = server.paystack().create_checkout(&clicked(), LINK, CheckoutAttempt::FIRST).await.unwrap_err();
     assert!(!runtime::telemetry::chain(&error).contains("2783"));
+}
+
+#[tokio::test]
+async fn each_attempt_has_a_reference_of_its_own_and_stands_for_those_before() {
+    let request = clicked();
+    let server = Server::start(vec![(INITIALIZE, created(&reference(&request, 3)))]).await;
+    let (paystack, third) = (server.paystack(), CheckoutAttempt::new(3).unwrap());
+    let made = paystack.create_checkout(&request, LINK, third).await.unwrap();
+    assert_eq!(made.id, checkout(&request, 3));
+    let body: Value = serde_json::from_str(&server.received()[0].body).unwrap();
+    assert_eq!(body["reference"], reference(&request, 3));
+    assert_eq!(paystack.find_checkout(&request, LINK, third).await.unwrap(), Some(checkout(&request, 3)));
+    assert_eq!(server.received().len(), 1, "finding a checkout asks nothing");
+}
+
+#[tokio::test]
+async fn a_press_retries_the_first_attempt_alone() {
+    let request = clicked();
+    for (number, calls) in [(1, ATTEMPTS), (2, 1)] {
+        let prepared = (0..ATTEMPTS).map(|_| (INITIALIZE, error(503, "unknown"))).collect();
+        let server = Server::start(prepared).await;
+        let paystack = server.paystack().for_presses();
+        let attempt = CheckoutAttempt::new(number).unwrap();
+        let error = paystack.create_checkout(&request, LINK, attempt).await.unwrap_err();
+        assert!(matches!(error, ProviderError::Unavailable(_)), "{error}");
+        assert_eq!(server.received().len(), usize::try_from(calls).unwrap());
+    }
 }
 
 #[tokio::test]
@@ -320,11 +347,11 @@ async fn a_replaced_key_is_read_again_at_its_first_rejection() {
     ];
     let server = Server::start(prepared).await;
     let paystack = ConfiguredProvider::new(&managed(&server)).unwrap();
-    paystack.create_checkout(&request, LINK).await.unwrap();
+    paystack.create_checkout(&request, LINK, CheckoutAttempt::FIRST).await.unwrap();
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(30)).await;
     tokio::time::resume();
-    paystack.create_checkout(&request, LINK).await.unwrap();
+    paystack.create_checkout(&request, LINK, CheckoutAttempt::FIRST).await.unwrap();
     let calls = server.received().into_iter().filter(|call| call.uri.path().ends_with(INITIALIZE));
     let keys: Vec<_> = calls.map(|call| call.headers["authorization"].to_str().unwrap().to_owned()).collect();
     assert_eq!(keys, [OLD, OLD, NEW].map(|key| format!("Bearer {key}")));
