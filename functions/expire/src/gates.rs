@@ -81,6 +81,7 @@ pub(crate) fn provider_answered(settled: &Settled) -> Option<bool> {
         Settled::Expired(_)
         | Settled::Changed(_)
         | Settled::Confirmed(_)
+        | Settled::SentBack(_)
         | Settled::Waiting(..)
         | Settled::Postponed(..)
         | Settled::Mismatched(_)

@@ -156,8 +156,9 @@ impl Expire {
         let (metric, since) = match request.status {
             Status::Clicked => (Metric::OverdueAge, request.deadline),
             Status::Processing => (Metric::ProcessingAge, request.updated_at()),
-            Status::RefundDue => (Metric::RefundWait, request.updated_at()),
-            _ => (Metric::UnconfirmedAge, request.updated_at()),
+            Status::Expired => (Metric::UnconfirmedAge, request.updated_at()),
+            // A refund is due, of late money or of a second payment.
+            _ => (Metric::RefundWait, request.updated_at()),
         };
         (metric, self.doors.now().saturating_duration_since(since))
     }
@@ -198,6 +199,7 @@ fn log_outcome(id: PaymentRequestId, settled: &Settled) {
         Settled::Changed(request) => {
             tracing::info!(%id, status = %request.status, "request changed: the provider was asked");
         }
+        Settled::SentBack(_) => tracing::info!(%id, "second payment sent back: the provider has accepted its refund"),
         Settled::Confirmed(_) => tracing::info!(%id, "expiry confirmed by the provider"),
         Settled::NotDue => {}
         Settled::Waiting(_, waiting) => log_waiting(id, *waiting),

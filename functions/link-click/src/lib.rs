@@ -262,7 +262,12 @@ fn log_settled(request: &PaymentRequest, settled: &Settled) {
             count(Metric::ExpiredUnconfirmed);
             tracing::error!(%id, cause = chain(error), "request expired without the provider's confirmation");
         }
-        Settled::Expired(_) | Settled::Changed(_) | Settled::Confirmed(_) | Settled::Waiting(..) | Settled::NotDue => {
+        Settled::Expired(_)
+        | Settled::Changed(_)
+        | Settled::Confirmed(_)
+        | Settled::SentBack(_)
+        | Settled::Waiting(..)
+        | Settled::NotDue => {
             tracing::info!(%id, %status, "provider asked: somebody pressed after the deadline");
         }
     }

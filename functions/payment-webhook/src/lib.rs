@@ -140,10 +140,10 @@ fn log_outcome(outcome: &ProviderEventOutcome) {
         }
         ProviderEventOutcome::SecondPayment(request) => {
             count(Metric::SecondPayment);
-            tracing::error!(
+            tracing::warn!(
                 id = %request.id,
                 status = %request.status,
-                "second payment of one request; a person has to send it back"
+                "second payment of one request: it goes back by the next look"
             );
         }
         ProviderEventOutcome::RefundNotDue(request) => {

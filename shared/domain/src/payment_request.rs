@@ -210,15 +210,16 @@ impl PaymentRequest {
         now < self.deadline.saturating_add(PROVIDER_GRACE)
     }
 
-    /// Returns whether the provider still has to say how the request ends: its money is in flight or due back, or its
-    /// time is over and its checkout may still be paid.
+    /// Returns whether the provider still has to say how the request ends: its money is in flight or due back, it was
+    /// paid twice, or its time is over and its checkout may still be paid.
     #[must_use]
     pub fn waits_for_provider(&self, now: Timestamp) -> bool {
         match self.status {
             Status::Clicked => self.is_overdue(now),
             Status::Processing | Status::RefundDue => true,
             Status::Expired => self.due_at.is_some(),
-            Status::Sent | Status::Paid | Status::Canceled | Status::Refunded => false,
+            Status::Sent | Status::Canceled => false,
+            Status::Paid | Status::Refunded => self.second_payments().next().is_some(),
         }
     }
 
@@ -233,6 +234,34 @@ impl PaymentRequest {
     #[must_use]
     pub fn money_has_arrived(&self) -> bool {
         self.payment.is_none() && self.facts.iter().any(|fact| matches!(fact, Fact::PaymentArrived(_)))
+    }
+
+    /// Returns whether another payment than this one has paid the request.
+    #[must_use]
+    pub fn is_paid_by_another(&self, payment: &Payment) -> bool {
+        self.payment.as_ref().is_some_and(|own| own.reference != payment.reference)
+    }
+
+    /// Returns whether the payment with this reference came after another one had paid the request.
+    #[must_use]
+    pub fn was_paid_twice_by(&self, reference: &str) -> bool {
+        self.facts
+            .iter()
+            .any(|fact| matches!(fact, Fact::SecondPayment { reference: second, .. } if second == reference))
+    }
+
+    /// Returns the payments that came after another one had paid the request, and whose refund the provider has not
+    /// accepted yet. Their times are not known any more; each has the time of the last change.
+    pub fn second_payments(&self) -> impl Iterator<Item = Payment> {
+        self.facts.iter().filter_map(|fact| match fact {
+            Fact::SecondPayment { provider, reference }
+                if !self.facts.contains(&Fact::second_payment_returned(provider, reference)) =>
+            {
+                let (provider, reference) = (provider.clone(), reference.clone());
+                Some(Payment { provider, reference, paid_at: self.updated_at() })
+            }
+            _ => None,
+        })
     }
 
     /// Returns when the provider is asked again after a look at `now` that settled nothing: after as long as the

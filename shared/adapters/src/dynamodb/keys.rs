@@ -74,10 +74,12 @@ pub(super) fn deadline_shard(id: PaymentRequestId) -> u8 {
     last % DEADLINE_SHARDS
 }
 
-/// Returns the hash key of the index `due` for the next look at a request in this status.
+/// Returns the hash key of the index `due` for the next look at a request in this status. What was paid twice is owed
+/// back, whatever the status.
 pub(super) fn look_shard(id: PaymentRequestId, status: Status) -> u8 {
     let [.., last] = id.as_bytes();
-    look_shards(status).map_or(deadline_shard(id), |shards| shards.start + last % LOOK_SHARDS)
+    let shards = look_shards(status).or_else(|| look_shards(Status::RefundDue));
+    shards.map_or(deadline_shard(id), |shards| shards.start + last % LOOK_SHARDS)
 }
 
 /// Returns the partitions of the index `due` for the looks at requests in this status; `None` if there are none.

@@ -82,7 +82,7 @@ impl FromObject for StoredCheckout {
             "open" => CheckoutState::Open,
             "closed" => CheckoutState::Closed,
             "failed" => CheckoutState::Failed { reference: checkout.required("payment_id")? },
-            "paid" => payment().map(|(payment, money)| CheckoutState::Paid { payment, money })?,
+            "paid" => payment().map(|(payment, money)| CheckoutState::Paid { payment, money, others: Vec::new() })?,
             "processing" => payment().map(|(payment, money)| CheckoutState::Processing { payment, money })?,
             _ => return Err(Unreadable::new("a checkout has an unknown status")),
         }))
@@ -246,6 +246,9 @@ impl PaymentProvider for Sandbox {
     }
 
     async fn refund(&self, request: &PaymentRequest, payment: &Payment) -> Result<Refunding, ProviderError> {
+        if request.is_paid_by_another(payment) {
+            return Err(ProviderError::Refused("the sandbox provider has one payment of each request".into()));
+        }
         let Money { amount, currency } = request.details.money;
         let body = NewRefund { payment_request_id: request.id, payment_id: &payment.reference, amount, currency };
         self.http.post(&format!("{}/refunds", self.url)).json(&body).send().await?;

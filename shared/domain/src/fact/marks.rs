@@ -21,7 +21,11 @@ impl Fact {
             Self::PaymentFailed(PaymentDigest(payment)) => Some(OperationId::from_text(payment.clone())),
             Self::RefundRequested => Some(OperationId::of_message("refund:asked")),
             // Release 0.1 does not know these facts.
-            Self::MessageSettled { .. } | Self::PaymentArrived(_) | Self::Other(_) => None,
+            Self::MessageSettled { .. }
+            | Self::PaymentArrived(_)
+            | Self::SecondPayment { .. }
+            | Self::SecondPaymentReturned(_)
+            | Self::Other(_) => None,
         }
     }
 
@@ -36,6 +40,8 @@ impl Fact {
             | Self::PaymentFailed(_)
             | Self::PaymentArrived(_)
             | Self::RefundRequested
+            | Self::SecondPayment { .. }
+            | Self::SecondPaymentReturned(_)
             | Self::Other(_) => None,
         }
     }

@@ -34,6 +34,15 @@ pub enum Fact {
     /// chat2pay requested the refund of late money. The provider's later reports of a refund are then about this one,
     /// not about one that a person made.
     RefundRequested,
+    /// The request was paid once more, after another payment had paid it. This one goes back.
+    SecondPayment {
+        /// The payment's provider.
+        provider: String,
+        /// The provider's own identifier of the payment.
+        reference: String,
+    },
+    /// The provider has accepted the refund of a second payment.
+    SecondPaymentReturned(PaymentDigest),
     /// A stored text that belongs to no kind above: a fact of another release, or the second text of an exclusive fact.
     /// It is kept, and no guard reads it.
     Other(String),
@@ -54,6 +63,8 @@ const SETTLED: &str = "settled";
 const PAYMENT_FAILED: &str = "payment_failed";
 const PAYMENT_ARRIVED: &str = "payment_arrived";
 const REFUND_REQUESTED: &str = "refund_requested";
+const SECOND_PAYMENT: &str = "second_payment";
+const SECOND_PAYMENT_RETURNED: &str = "second_payment_returned";
 
 impl Fact {
     /// Builds the fact that a provider's payment failed.
@@ -66,6 +77,18 @@ impl Fact {
     #[must_use]
     pub fn payment_arrived(payment: &Payment) -> Self {
         Self::PaymentArrived(PaymentDigest(digest(&format!("{}:{}", payment.provider, payment.reference))))
+    }
+
+    /// Builds the fact that a payment came after another one had paid the request.
+    #[must_use]
+    pub fn second_payment(payment: &Payment) -> Self {
+        Self::SecondPayment { provider: payment.provider.clone(), reference: payment.reference.clone() }
+    }
+
+    /// Builds the fact that the provider has accepted the refund of a second payment.
+    #[must_use]
+    pub fn second_payment_returned(provider: &str, reference: &str) -> Self {
+        Self::SecondPaymentReturned(PaymentDigest(digest(&format!("{provider}:{reference}:returned"))))
     }
 
     /// Parses a stored text; an unknown one becomes [`Self::Other`].
@@ -84,6 +107,8 @@ impl Fact {
             Self::PaymentFailed(PaymentDigest(payment)) => format!("{PAYMENT_FAILED}:{payment}"),
             Self::PaymentArrived(PaymentDigest(payment)) => format!("{PAYMENT_ARRIVED}:{payment}"),
             Self::RefundRequested => REFUND_REQUESTED.to_owned(),
+            Self::SecondPayment { provider, reference } => format!("{SECOND_PAYMENT}:{provider}:{reference}"),
+            Self::SecondPaymentReturned(PaymentDigest(payment)) => format!("{SECOND_PAYMENT_RETURNED}:{payment}"),
             Self::Other(text) => text.clone(),
         }
     }
@@ -98,6 +123,8 @@ impl Fact {
             | Self::PaymentFailed(_)
             | Self::PaymentArrived(_)
             | Self::RefundRequested
+            | Self::SecondPayment { .. }
+            | Self::SecondPaymentReturned(_)
             | Self::Other(_) => None,
         }
     }
@@ -116,7 +143,11 @@ impl Fact {
             Self::PaymentFailed(_) => Some(NOT_ENDED_BY_A_FAILED_PAYMENT),
             // In any other status the money's arrival is a change, whenever the customer did their part.
             Self::PaymentArrived(_) => Some(&[Status::Clicked, Status::Expired]),
-            Self::MessageClaimed { .. } | Self::MessageSettled { .. } | Self::Other(_) => None,
+            Self::MessageClaimed { .. }
+            | Self::MessageSettled { .. }
+            | Self::SecondPayment { .. }
+            | Self::SecondPaymentReturned(_)
+            | Self::Other(_) => None,
         }
     }
 }
@@ -131,6 +162,12 @@ fn parse(text: &str) -> Option<Fact> {
         (PAYMENT_FAILED, Some(payment), None) => Some(Fact::PaymentFailed(PaymentDigest(payment.to_owned()))),
         (PAYMENT_ARRIVED, Some(payment), None) => Some(Fact::PaymentArrived(PaymentDigest(payment.to_owned()))),
         (REFUND_REQUESTED, None, None) => Some(Fact::RefundRequested),
+        (SECOND_PAYMENT, Some(provider), Some(reference)) => {
+            Some(Fact::SecondPayment { provider: provider.to_owned(), reference: reference.to_owned() })
+        }
+        (SECOND_PAYMENT_RETURNED, Some(payment), None) => {
+            Some(Fact::SecondPaymentReturned(PaymentDigest(payment.to_owned())))
+        }
         _ => None,
     }
 }
@@ -152,6 +189,11 @@ mod tests {
             (Fact::MessageSettled { version: 1 }, &["settled:1"]),
             (Fact::payment_failed("sandbox", "pay_1"), &["payment_failed:3RTDXS7xWKqSj"]),
             (Fact::RefundRequested, &["refund_requested"]),
+            (
+                Fact::SecondPayment { provider: "paystack".to_owned(), reference: "a:1-2".to_owned() },
+                &["second_payment:paystack:a:1-2"],
+            ),
+            (Fact::second_payment_returned("paystack", "a-2"), &["second_payment_returned:5TcSo6L2pMDu"]),
             (Fact::Other("seen:on:the:moon".to_owned()), &["seen:on:the:moon"]),
         ] {
             assert_eq!(fact.texts().collect::<Vec<_>>(), texts);
@@ -202,7 +244,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_stored_text_is_kept_unchanged(
-            text in prop_oneof![".{0,40}", "(claimed|settled|payment_failed|refund_requested)(:[0-9a-z]{0,3}){0,4}"],
+            text in prop_oneof![".{0,40}", "(claimed|settled|payment_failed|refund_requested|second_payment)(:[0-9a-z]{0,3}){0,4}"],
         ) {
             prop_assert_eq!(Fact::from_text(text.clone()).text(), text);
         }

@@ -42,10 +42,12 @@ pub enum CheckoutState {
     Closed,
     /// The page is paid.
     Paid {
-        /// The payment.
+        /// The payment; of several, the first.
         payment: Payment,
         /// The amount and its currency.
         money: Money,
+        /// Further payments of the same request, on pages of other attempts. They go back.
+        others: Vec<Payment>,
     },
     /// The customer has done their part and the money is in flight. Nobody can pay on the page any more.
     Processing {

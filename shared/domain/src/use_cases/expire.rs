@@ -22,6 +22,8 @@ pub enum Settled {
     Changed(Box<PaymentRequest>),
     /// The request had expired without the provider's confirmation, and the provider has now confirmed it.
     Confirmed(Box<PaymentRequest>),
+    /// The provider has accepted the refund of everything that was paid twice.
+    SentBack(Box<PaymentRequest>),
     /// Nothing is due, or somebody else has changed the request in the meantime.
     NotDue,
     /// The provider has answered, and the request still waits for it: it is asked again at the request's next look.
@@ -44,6 +46,7 @@ impl Settled {
             Self::Expired(request)
             | Self::Changed(request)
             | Self::Confirmed(request)
+            | Self::SentBack(request)
             | Self::Waiting(request, _)
             | Self::Postponed(request, _)
             | Self::Mismatched(request)

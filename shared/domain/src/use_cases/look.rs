@@ -5,6 +5,7 @@ use super::checkouts::{Asked, check, close};
 use super::expire::{Settled, Waiting, postpone, settle_unpaid};
 use super::payments::{Observed, fail, record_state};
 use super::refund::{Refunded, refund};
+use super::second_payments::send_back;
 use crate::doors::Randomness;
 use crate::limits::LOOKS_AT_EXPIRED;
 use crate::payment_request::PaymentRequest;
@@ -26,6 +27,9 @@ pub async fn look(
     public_base_url: &str,
     request: PaymentRequest,
 ) -> Result<Settled, UseCaseError> {
+    if request.second_payments().next().is_some() {
+        return send_back(store, provider, doors, request).await;
+    }
     match request.status {
         Status::Clicked => settle_unpaid(store, provider, doors, public_base_url, request).await,
         Status::Processing => look_at_payment(store, provider, doors, public_base_url, request).await,

@@ -19,6 +19,7 @@ mod reconcile_tests;
 pub mod refund;
 pub mod report;
 pub mod resume_looks;
+mod second_payments;
 
 use crate::doors::NoRandomness;
 use crate::ports::{ProviderError, StoreError};

@@ -2,6 +2,7 @@
 
 use super::UseCaseError;
 use super::payments::{fail, paid, paid_within, process};
+use super::second_payments::{look_for_second_payments, remember};
 use crate::fact::Fact;
 use crate::id::{OperationId, PaymentRequestId};
 use crate::money::Money;
@@ -96,7 +97,7 @@ pub enum ProviderEventOutcome {
     /// The money has arrived, and it is not known whether the customer was in time. The provider is asked at the next
     /// look.
     TimeUnknown(Box<PaymentRequest>),
-    /// The request had already been paid by another payment, so this one is too much. A person must check it.
+    /// The request had already been paid by another payment, so this one goes back.
     SecondPayment(Box<PaymentRequest>),
     /// Money of the request was refunded, but not the whole of a payment whose refund was due. So a person sent it.
     RefundNotDue(Box<PaymentRequest>),
@@ -208,23 +209,23 @@ fn known_time(request: &PaymentRequest, payment: &Payment, earliest: Option<Time
 
 /// Records money that has arrived.
 async fn record_payment(
-    store: &impl Changes,
+    store: &(impl Changes + Facts + Looks),
     id: PaymentRequestId,
     change: Change,
 ) -> Result<ProviderEventOutcome, UseCaseError> {
     use ProviderEventOutcome::{Applied, Mismatch, SecondPayment, Unchanged, Unknown};
-    let is_other = |request: &PaymentRequest| {
-        let reported = change.command.payment().map(|(payment, _)| &payment.reference);
-        request.payment.as_ref().is_some_and(|payment| Some(&payment.reference) != reported)
+    let request = match store.change(id, &change).await? {
+        Changed::Applied(request) => return Ok(Applied(request)),
+        Changed::Unchanged(request) => request,
+        Changed::NotFound => return Ok(Unknown),
     };
-    let is_of_other_money =
-        |request: &PaymentRequest| change.command.payment().is_some_and(|(_, money)| money != request.details.money);
-    Ok(match store.change(id, &change).await? {
-        Changed::Applied(request) => Applied(request),
-        Changed::Unchanged(request) if is_of_other_money(&request) => Mismatch(request),
-        Changed::Unchanged(request) if is_other(&request) => SecondPayment(request),
-        Changed::Unchanged(request) => Unchanged(request),
-        Changed::NotFound => Unknown,
+    Ok(match change.command.payment() {
+        Some((_, money)) if money != request.details.money => Mismatch(request),
+        Some((payment, _)) if request.is_paid_by_another(payment) => {
+            remember(store, &request, payment, change.at).await?;
+            SecondPayment(request)
+        }
+        _ => Unchanged(request),
     })
 }
 
@@ -243,7 +244,7 @@ enum Evidence {
 /// A refund with [`Fact::RefundRequested`] was requested by chat2pay, and is complete when its money has arrived. About
 /// a person's refund the provider reports only that it was accepted, so that counts as complete.
 async fn record_refund(
-    store: &(impl Reads + Changes),
+    store: &(impl Reads + Changes + Looks),
     id: PaymentRequestId,
     reference: &str,
     money: Money,
@@ -252,6 +253,9 @@ async fn record_refund(
 ) -> Result<ProviderEventOutcome, UseCaseError> {
     let Some(request) = store.get(id).await? else { return Ok(ProviderEventOutcome::Unknown) };
     let payment = request.payment.as_ref().filter(|payment| payment.reference == reference);
+    if request.was_paid_twice_by(reference) {
+        return Ok(ProviderEventOutcome::Unchanged(Box::new(request)));
+    }
     match (request.status, payment) {
         (Status::Refunded, Some(_)) => Ok(ProviderEventOutcome::Unchanged(Box::new(request))),
         (Status::RefundDue, Some(_)) if evidence == Evidence::Accepted && request.has_fact(&Fact::RefundRequested) => {
@@ -260,7 +264,11 @@ async fn record_refund(
         (Status::RefundDue, Some(payment)) if request.details.money == money => {
             let operation = OperationId::of_message(&format!("{}:{reference}:refunded", payment.provider));
             let change = Change::new(Command::CompleteRefund, now, Actor::Provider, operation);
-            apply(store, id, &change).await
+            let changed = store.change(id, &change).await?;
+            if let Changed::Applied(request) = &changed {
+                look_for_second_payments(store, request, now).await?;
+            }
+            Ok(outcome(changed))
         }
         _ => Ok(ProviderEventOutcome::RefundNotDue(Box::new(request))),
     }

@@ -1,6 +1,7 @@
 //! The changes that a payment makes. They are the same whether the provider reports the payment or is asked for it.
 
 use super::UseCaseError;
+use super::second_payments::remember;
 use crate::fact::Fact;
 use crate::id::{OperationId, PaymentRequestId};
 use crate::limits::LONGEST_PROCESSING;
@@ -128,8 +129,16 @@ pub(super) async fn record_state(
             Observed::Mismatched
         }
         // The provider's report of this payment has the same operation, so the second of the two changes nothing.
-        CheckoutState::Paid { payment, money } => {
-            Observed::Payment(store.change(request.id, &paid(payment, money, now)).await?)
+        CheckoutState::Paid { payment, money, others } => {
+            let changed = store.change(request.id, &paid(payment.clone(), money, now)).await?;
+            if let Changed::Applied(request) | Changed::Unchanged(request) = &changed {
+                for payment in std::iter::once(&payment).chain(&others) {
+                    if request.is_paid_by_another(payment) {
+                        remember(store, request, payment, now).await?;
+                    }
+                }
+            }
+            Observed::Payment(changed)
         }
         CheckoutState::Processing { payment, money } => {
             Observed::Payment(process(store, request.id, payment, money, now).await?)

@@ -1,13 +1,14 @@
 //! The use case that refunds money which arrived too late.
 
 use super::UseCaseError;
+use super::second_payments::look_for_second_payments;
 use crate::doors::Randomness;
 use crate::fact::Fact;
 use crate::id::{OperationId, PaymentRequestId};
 use crate::limits::LONGEST_PROCESSING;
 use crate::payment_request::PaymentRequest;
 use crate::people::Actor;
-use crate::ports::{Changed, Changes, Facts, Links, PaymentProvider, ProviderError, Reads, Refunding};
+use crate::ports::{Changed, Changes, Facts, Links, Looks, PaymentProvider, ProviderError, Reads, Refunding};
 use crate::status::Status;
 use crate::time::Clock;
 use crate::transition::{Change, Command};
@@ -39,7 +40,7 @@ pub enum Refunded {
 /// # Errors
 /// The store or the provider failed.
 pub async fn refund(
-    store: &(impl Links + Reads + Changes + Facts),
+    store: &(impl Links + Reads + Changes + Facts + Looks),
     provider: &impl PaymentProvider,
     doors: &(impl Clock + Randomness),
     id: PaymentRequestId,
@@ -69,13 +70,16 @@ pub async fn refund(
 
 /// Records that the refunded money has arrived.
 async fn complete(
-    store: &impl Changes,
+    store: &(impl Changes + Looks),
     doors: &(impl Clock + Randomness),
     id: PaymentRequestId,
 ) -> Result<Refunded, UseCaseError> {
     let change = Change::new(Command::CompleteRefund, doors.now(), Actor::Provider, OperationId::random(doors)?);
     Ok(match store.change(id, &change).await? {
-        Changed::Applied(request) => Refunded::Done(request),
+        Changed::Applied(request) => {
+            look_for_second_payments(store, &request, doors.now()).await?;
+            Refunded::Done(request)
+        }
         Changed::Unchanged(_) | Changed::NotFound => Refunded::NotDue,
     })
 }

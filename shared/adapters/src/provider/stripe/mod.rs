@@ -294,7 +294,13 @@ impl PaymentProvider for Stripe {
             return Err(ProviderError::Refused("the payment is not one of Stripe's".into()));
         }
         Client::within_budget(async {
-            let mut idempotency_key = format!("{}:refund", request.id);
+            // A second payment of a request is refunded beside the first.
+            let first = if request.is_paid_by_another(payment) {
+                format!("{}:refund:{}", request.id, payment.reference)
+            } else {
+                format!("{}:refund", request.id)
+            };
+            let mut idempotency_key = first.clone();
             for _ in 0..REPEATED_AT_MOST {
                 let call = ApiRequest {
                     method: Method::POST,
@@ -323,7 +329,7 @@ impl PaymentProvider for Stripe {
                 if let Some(outcome) = refund.outcome() {
                     return Ok(outcome);
                 }
-                idempotency_key = format!("{}:refund:{}", request.id, refund.id);
+                idempotency_key = format!("{first}:{}", refund.id);
             }
             Err(ProviderError::Refused("every refund so far has failed or was canceled".into()))
         })
@@ -391,7 +397,11 @@ fn completed(session: &Session) -> Result<CheckoutState, ProviderError> {
     };
     let money = session.money()?.ok_or(InvalidResponse("a session's amount cannot have been requested"))?;
     let payment = intent.payment()?;
-    Ok(if paid { CheckoutState::Paid { payment, money } } else { CheckoutState::Processing { payment, money } })
+    Ok(if paid {
+        CheckoutState::Paid { payment, money, others: Vec::new() }
+    } else {
+        CheckoutState::Processing { payment, money }
+    })
 }
 
 /// Returns the identifier of a checkout's session.

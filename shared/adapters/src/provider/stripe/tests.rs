@@ -457,8 +457,16 @@ async fn closing_returns_the_outcome_of_the_session() {
     let submitted = Payment { paid_at: at("2026-01-05T10:00:00Z"), ..payment.clone() };
     let failed = CheckoutState::Failed { reference: payment.reference.clone() };
     for (payment_status, intent, expected) in [
-        ("paid", intent("succeeded", &charge), CheckoutState::Paid { payment: payment.clone(), money }),
-        ("unpaid", intent("succeeded", &charge), CheckoutState::Paid { payment: payment.clone(), money }),
+        (
+            "paid",
+            intent("succeeded", &charge),
+            CheckoutState::Paid { payment: payment.clone(), money, others: Vec::new() },
+        ),
+        (
+            "unpaid",
+            intent("succeeded", &charge),
+            CheckoutState::Paid { payment: payment.clone(), money, others: Vec::new() },
+        ),
         ("unpaid", intent("processing", &charge), CheckoutState::Processing { payment, money }),
         ("unpaid", intent("requires_action", &Value::Null), CheckoutState::Processing { payment: submitted, money }),
         ("unpaid", intent("requires_payment_method", &charge), failed.clone()),
@@ -483,7 +491,10 @@ async fn a_look_at_a_session_reads_it_and_changes_nothing() {
         (session("expired", "unpaid", &Value::Null), CheckoutState::Closed),
         (session("complete", "unpaid", &intent("processing", &charge)), processing),
         (session("complete", "unpaid", &intent("requires_payment_method", &charge)), failed),
-        (session("complete", "paid", &intent("succeeded", &charge)), CheckoutState::Paid { payment, money }),
+        (
+            session("complete", "paid", &intent("succeeded", &charge)),
+            CheckoutState::Paid { payment, money, others: Vec::new() },
+        ),
     ] {
         let server = Server::start(vec![prepared]).await;
         assert_eq!(server.stripe().check_checkout(&checkout()).await.unwrap(), expected);
