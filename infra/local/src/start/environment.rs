@@ -109,6 +109,9 @@ mod tests {
         assert_eq!(here.get("PAYSTACK_API_URL"), Some("http://127.0.0.1:3/paystack"));
         assert_eq!(here.get("PAYSTACK_CHECKOUT_ORIGIN"), Some("http://127.0.0.1:1"));
         assert!(here.get("PAYSTACK_SECRET_KEY").is_some_and(|key| key.starts_with("sk_test_")));
+        assert_eq!(here.get("PAYSTACK_LIVEMODE"), Some("false"));
+        let live = made(paystack.clone().with("PAYSTACK_SECRET_KEY", "sk_live_given"), false);
+        assert_eq!(live.get("PAYSTACK_LIVEMODE"), Some("true"), "as the key says");
         assert_eq!(here.get("SANDBOX_WEBHOOK_SECRET"), None);
 
         let elsewhere = made(paystack.with("PAYSTACK_API_URL", "https://api.paystack.co"), false);

@@ -8,7 +8,7 @@ const ENVIRONMENT: &str = "\
 Environment:
   The functions' own variables, as the README lists them. For the stand-in provider:
   SANDBOX_CLOSES=on_demand|at_its_time|never  how the sandbox provider's payment pages close
-  SANDBOX_WEBHOOKS=on|off                     off: the provider, also Stripe's stand-in, sends no webhooks";
+  SANDBOX_WEBHOOKS=on|off                     off: the stand-in of any provider sends no webhooks";
 
 /// The options that the runner is started with.
 #[derive(Debug, Clone, clap::Parser)]

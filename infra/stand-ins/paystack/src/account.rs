@@ -223,7 +223,7 @@ impl<'a> Account<'a> {
                 created_at: self.now,
             };
             save(self.work, &dispute)?;
-            let reported = shown::dispute(&dispute, transaction, self.settings.domain, true);
+            let reported = shown::dispute(&dispute, transaction, self.settings.domain, Place::Reported);
             self.tell("charge.dispute.create", &reported)?;
         }
         Ok(true)

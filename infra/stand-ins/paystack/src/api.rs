@@ -92,7 +92,10 @@ impl Operation {
             Self::ReadDispute(id) => {
                 let found = number(id).map_or(Ok(None), |id| load::<Dispute>(account.work, id))?;
                 let found = found.ok_or_else(|| ApiError::missing_object("Dispute"))?;
-                one("Dispute retrieved", shown::dispute(&found, &account.named(found.transaction)?, domain, false))
+                one(
+                    "Dispute retrieved",
+                    shown::dispute(&found, &account.named(found.transaction)?, domain, Place::Fetched),
+                )
             }
             Self::ListDisputes => list("Disputes retrieved", account.disputes(given)?),
             Self::ListSettlements => list("Settlements retrieved", account.settlements(given)?),

@@ -57,8 +57,10 @@ impl StandIn for PaystackStandIn {
     }
 
     fn configure(&self, host: &Host, given: Environment) -> Result<Environment, ConfigError> {
+        let given = given.or("PAYSTACK_SECRET_KEY", DEVELOPMENT_KEY);
+        let is_live = given.get("PAYSTACK_SECRET_KEY").is_some_and(|keys| keys.starts_with(LIVE_KEYS));
         Ok(given
-            .or("PAYSTACK_SECRET_KEY", DEVELOPMENT_KEY)
+            .or("PAYSTACK_LIVEMODE", is_live.to_string())
             .or("PAYSTACK_FALLBACK_EMAIL", "customer@example.com")
             .or("PAYSTACK_CHECKOUT_ORIGIN", &host.base_url)
             .with("PAYSTACK_API_URL", format!("{}/paystack", host.own_url)))

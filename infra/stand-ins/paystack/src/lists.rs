@@ -151,7 +151,7 @@ impl Account<'_> {
         let paging = Paging::read(given)?;
         let mut data = Vec::new();
         for dispute in clauses.load::<Dispute>(self.work, paging.per_page, paging.skipped())? {
-            data.push(shown::dispute(&dispute, &self.named(dispute.transaction)?, self.settings.domain, false));
+            data.push(shown::dispute(&dispute, &self.named(dispute.transaction)?, self.settings.domain, Place::Listed));
         }
         let (total, _) = clauses.count(self.work, "amount")?;
         Ok(List { data, meta: paging.meta(total) })

@@ -49,13 +49,10 @@ pub(super) fn transaction(of: &Transaction, domain: &str, place: Place) -> Value
         "message": message(of.status), "gateway_response": gateway_response(of.status),
         "paid_at": optional_time(of.paid_at), "created_at": time(of.created_at), "channel": of.channel,
         "currency": of.currency, "ip_address": "127.0.0.1", "metadata": metadata, "log": log(of), "fees": of.fees,
-        "fees_split": null, "authorization": authorization(of), "customer": customer(of, place),
+        "fees_split": null, "authorization": authorization(of, place), "customer": customer(of, place),
         "plan": if place == Place::Verified { Value::Null } else { json!({}) }, "split": {}, "subaccount": {},
         "order_id": null, "paidAt": optional_time(of.paid_at), "createdAt": time(of.created_at),
-        "requested_amount": of.amount, "pos_transaction_data": null, "connect": null,
-        "source": {
-            "source": "merchant_api", "type": "api", "identifier": null, "entry_point": "transaction_initialize",
-        },
+        "requested_amount": of.amount, "pos_transaction_data": null, "connect": null, "source": source(place),
     }));
     let more = match place {
         Place::Verified => json!({
@@ -103,22 +100,41 @@ fn log(of: &Transaction) -> Value {
     })
 }
 
+/// Builds what began the transaction.
+fn source(place: Place) -> Value {
+    match place {
+        Place::Verified => Value::Null,
+        Place::Fetched => json!({ "source": "merchant_api", "type": "api", "identifier": null }),
+        Place::Listed | Place::Reported => json!({
+            "source": "merchant_api", "type": "api", "identifier": null, "entry_point": "transaction_initialize",
+        }),
+    }
+}
+
 /// Builds what the customer paid with; it is empty until they have paid.
-fn authorization(of: &Transaction) -> Value {
+fn authorization(of: &Transaction, place: Place) -> Value {
     if of.paid_at.is_none() {
         return json!({});
     }
     let is_card = of.channel == "card";
-    json!({
+    let mut fields = fields(json!({
         "authorization_code": format!("AUTH_{}", of.access_code), "bin": if is_card { "408408" } else { "008XXX" },
         "last4": if is_card { "4081" } else { "X553" }, "exp_month": "12", "exp_year": "2030", "channel": of.channel,
         "card_type": if is_card { "visa " } else { "transfer" }, "bank": "TEST BANK", "country_code": "NG",
         "brand": if is_card { "visa" } else { "Managed Account" }, "reusable": is_card,
         "signature": format!("SIG_{}", of.access_code), "account_name": null,
-    })
+    }));
+    if place != Place::Listed {
+        fields.extend(["receiver_bank_account_number", "receiver_bank"].map(|name| (name.to_owned(), Value::Null)));
+    }
+    Value::Object(fields)
 }
 
+/// Builds the customer, of whom the stand-in knows the email address alone.
 fn customer(of: &Transaction, place: Place) -> Value {
+    if place == Place::Fetched {
+        return described_customer(of, json!({}));
+    }
     let Customer { id, code } = &of.customer;
     let mut fields = fields(json!({
         "id": id, "first_name": null, "last_name": null, "email": of.email, "customer_code": code, "phone": null,
@@ -127,6 +143,17 @@ fn customer(of: &Transaction, place: Place) -> Value {
     if place != Place::Listed {
         fields.insert("international_format_phone".to_owned(), Value::Null);
     }
+    Value::Object(fields)
+}
+
+/// Builds the customer where the published description allows no null.
+fn described_customer(of: &Transaction, metadata: Value) -> Value {
+    let Customer { id, code } = &of.customer;
+    let mut fields = fields(json!({
+        "id": id, "first_name": "", "last_name": "", "email": of.email, "customer_code": code, "phone": "",
+        "risk_action": "default", "international_format_phone": "",
+    }));
+    fields.insert("metadata".to_owned(), metadata);
     Value::Object(fields)
 }
 
@@ -161,11 +188,7 @@ pub(super) fn refund(of: &Refund, transaction: &Transaction, domain: &str) -> Va
         "merchant_note": of.merchant_note, "deducted_amount": if is_deducted { of.amount } else { 0 },
         "fully_deducted": i32::from(is_deducted), "createdAt": time(of.created_at), "bank_reference": null,
         "transaction_reference": transaction.reference, "reason": of.status.name().to_ascii_uppercase(),
-        "customer": {
-            "id": transaction.customer.id, "first_name": "", "last_name": "", "email": transaction.email,
-            "customer_code": transaction.customer.code, "phone": "", "metadata": "", "risk_action": "default",
-            "international_format_phone": "",
-        },
+        "customer": described_customer(transaction, json!("")),
         "refund_type": if is_whole { "full" } else { "partial" }, "transaction_amount": transaction.amount,
         "initiated_by": MERCHANT, "refund_channel": "instant-transfer", "session_id": null,
         "collect_account_number": false,
@@ -196,29 +219,35 @@ pub(super) fn reported_refund(of: &Refund, transaction: &Transaction, domain: &s
     Value::Object(fields)
 }
 
-/// Builds a dispute (`DisputeFetchResponse`, `DisputeListResponseArray`). The event `charge.dispute.create` names its
-/// times in another way (`is_reported`).
-pub(super) fn dispute(of: &Dispute, about: &Transaction, domain: &str, is_reported: bool) -> Value {
+/// Builds a dispute, in the place of the transaction that it is about (`DisputeFetchResponse`,
+/// `DisputeListResponseArray`, and the event `charge.dispute.create`).
+pub(super) fn dispute(of: &Dispute, about: &Transaction, domain: &str, place: Place) -> Value {
     let mut shown = fields(transaction(about, domain, Place::Fetched));
-    shown.insert("authorization".to_owned(), json!({ "receiver_bank_account_number": null, "receiver_bank": null }));
     shown.insert("customer".to_owned(), json!({ "international_format_phone": null }));
-    shown.remove("helpdesk_link");
+    shown.insert("source".to_owned(), Value::Null);
+    let (authorization, left_out): (Value, &[&str]) = match place {
+        Place::Listed => (json!({}), &["helpdesk_link", "receipt_number", "requested_amount"]),
+        Place::Reported => (json!({}), &["helpdesk_link", "receipt_number"]),
+        _ => (json!({ "receiver_bank_account_number": null, "receiver_bank": null }), &["helpdesk_link"]),
+    };
+    shown.insert("authorization".to_owned(), authorization);
+    for name in left_out {
+        shown.remove(*name);
+    }
+    let metadata = if place == Place::Listed { json!("") } else { json!({}) };
     let (created, due) = (time(of.created_at), time(of.created_at + 24 * 60 * 60 * 1000));
     let mut fields = fields(json!({
         "id": of.id, "refund_amount": of.amount, "currency": of.currency, "status": of.status, "resolution": null,
         "domain": domain, "transaction": shown, "transaction_reference": null, "category": "chargeback",
-        "customer": {
-            "id": about.customer.id, "first_name": "", "last_name": "", "email": about.email,
-            "customer_code": about.customer.code, "phone": "", "metadata": {}, "risk_action": "default",
-            "international_format_phone": "",
-        },
-        "bin": "408408", "last4": "4081", "dueAt": due, "resolvedAt": null, "evidence": null, "attachments": null,
-        "note": null, "history": [{ "status": "pending", "by": MERCHANT, "createdAt": created }],
+        "customer": described_customer(about, metadata), "bin": "408408", "last4": "4081", "dueAt": due,
+        "resolvedAt": null, "evidence": null, "attachments": null, "note": null,
+        "history": [{ "status": "pending", "by": MERCHANT, "createdAt": created }],
         "messages": [{
             "sender": MERCHANT, "body": "Customer complained about debit without value", "createdAt": created,
         }],
     }));
-    let names = if is_reported { ["created_at", "updated_at"] } else { ["createdAt", "updatedAt"] };
+    // As documented, the event names its times in another way.
+    let names = if place == Place::Reported { ["created_at", "updated_at"] } else { ["createdAt", "updatedAt"] };
     fields.extend(names.map(|name| (name.to_owned(), json!(created))));
     Value::Object(fields)
 }
