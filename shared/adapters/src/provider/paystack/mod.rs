@@ -200,7 +200,14 @@ impl PaymentProvider for Paystack {
 
     async fn refund(&self, request: &PaymentRequest, payment: &Payment) -> Result<Refunding, ProviderError> {
         match Reference::parse(&payment.reference) {
-            Some(reference) if reference.id == request.id => self.refund_within_budget(request.id, reference).await,
+            Some(reference) if reference.id == request.id => {
+                let reason = if request.is_paid_by_another(payment) {
+                    "The order had already been paid."
+                } else {
+                    "The payment request had already ended."
+                };
+                Client::within_budget(self.refund_once(reference, reason)).await
+            }
             _ => Err(ProviderError::Refused("the payment is not one of Paystack's".into())),
         }
     }
@@ -249,7 +256,7 @@ fn leads_to(url: &str, origin: &str) -> bool {
 }
 
 /// Returns the state of a checkout from those of its transactions, the first one first. The earliest payment is the
-/// payment, also if the customer has paid on two pages: the second one is reported on its own.
+/// payment; the customer may have paid on several pages.
 ///
 /// A failed payment counts although another page may be open: whoever waits for its money has to know. If the customer
 /// then pays in time, that payment counts.
@@ -257,25 +264,26 @@ fn leads_to(url: &str, origin: &str) -> bool {
 /// # Errors
 /// A transaction's status is unknown and none is paid, or an amount cannot have been requested.
 fn state_of(outcomes: Vec<Outcome>) -> Result<CheckoutState, ProviderError> {
-    let (mut paid, mut in_flight, mut failed) = (None::<(Payment, Option<Money>)>, None, None);
+    let (mut paid, mut in_flight, mut failed) = (Vec::new(), None, None);
     let mut is_unknown = false;
     for outcome in outcomes {
         match outcome {
-            Outcome::Paid { payment, money } => {
-                if paid.as_ref().is_none_or(|(earlier, _)| payment.paid_at < earlier.paid_at) {
-                    paid = Some((payment, money));
-                }
-            }
+            Outcome::Paid { payment, money } => paid.push((payment, money)),
             Outcome::InFlight { payment, money } => in_flight = in_flight.or(Some((payment, money))),
             Outcome::Failed { reference } => failed = Some(reference),
             Outcome::Open => {}
             Outcome::Unknown => is_unknown = true,
         }
     }
+    // The order of attempts stays among payments of the same second.
+    paid.sort_by_key(|(payment, _)| payment.paid_at);
+    let mut paid = paid.into_iter();
     let money =
         |money: Option<Money>| money.ok_or(InvalidResponse("a transaction's amount cannot have been requested"));
-    Ok(match (paid, in_flight, failed) {
-        (Some((payment, paid)), ..) => CheckoutState::Paid { payment, money: money(paid)? },
+    Ok(match (paid.next(), in_flight, failed) {
+        (Some((payment, first)), ..) => {
+            CheckoutState::Paid { payment, money: money(first)?, others: paid.map(|(payment, _)| payment).collect() }
+        }
         _ if is_unknown => return Err(InvalidResponse("a transaction has an unknown status").into()),
         (_, Some((payment, coming)), _) => CheckoutState::Processing { payment, money: money(coming)? },
         (_, _, Some(reference)) => CheckoutState::Failed { reference },

@@ -2,11 +2,10 @@
 //! listed, and the request is never repeated on its own: its answer may be lost.
 
 use super::Paystack;
-use super::client::{ApiRequest, Client, PaystackError};
-use super::objects::{InvalidResponse, Open, Page, Transaction, TransactionStatus};
+use super::client::{ApiRequest, PaystackError};
+use super::objects::{Data, InvalidResponse, Open, Page, Transaction, TransactionStatus};
 use super::reference::Reference;
 use crate::json::FromObject;
-use domain::PaymentRequestId;
 use domain::ports::{ProviderError, Refunding};
 use runtime::json::{Object, Unreadable};
 use serde::Deserialize;
@@ -125,11 +124,12 @@ impl Paystack {
         Err(InvalidResponse("the refunds of one transaction have too many pages").into())
     }
 
-    /// Refunds what is left of a payment, once. A refund that has failed is requested again.
+    /// Refunds what is left of a payment, once. A refund that has failed is requested again. Paystack shows `reason` to
+    /// the customer.
     pub(super) async fn refund_once(
         &self,
-        request: PaymentRequestId,
         reference: Reference,
+        reason: &'static str,
     ) -> Result<Refunding, ProviderError> {
         let refused = |reason: &'static str| ProviderError::Refused(reason.into());
         let transaction = self.verify(reference).await?.ok_or_else(|| refused("Paystack does not know the payment"))?;
@@ -147,16 +147,15 @@ impl Paystack {
             "transaction": reference.to_string(),
             "amount": rest(&refunds),
             "currency": transaction.currency,
-            "customer_note": "The payment came too late.",
-            "merchant_note": format!("chat2pay: the payment of request {request} came too late."),
+            "customer_note": reason,
+            "merchant_note": format!("chat2pay, request {}: {reason}", reference.id),
         });
-        let error =
-            match self.client.send::<super::objects::Data<Refund>>(&ApiRequest::post_once("/refund", body)).await {
-                Ok(super::objects::Data(refund)) => {
-                    return refund.outcome().ok_or_else(|| refused("the refund has failed"));
-                }
-                Err(error) => error,
-            };
+        let error = match self.client.send::<Data<Refund>>(&ApiRequest::post_once("/refund", body)).await {
+            Ok(Data(refund)) => {
+                return refund.outcome().ok_or_else(|| refused("the refund has failed"));
+            }
+            Err(error) => error,
+        };
         // Somebody else's request, or an earlier one of ours, may have refunded the payment in the meantime.
         if matches!(&error, PaystackError::Refused(answer) if answer.status.is_client_error()) {
             let refunds = self.refunds_of(&transaction).await?;
@@ -165,14 +164,5 @@ impl Paystack {
             }
         }
         Err(error.into())
-    }
-
-    /// Refunds a payment within the time that one call may take.
-    pub(super) async fn refund_within_budget(
-        &self,
-        request: PaymentRequestId,
-        reference: Reference,
-    ) -> Result<Refunding, ProviderError> {
-        Client::within_budget(self.refund_once(request, reference)).await
     }
 }

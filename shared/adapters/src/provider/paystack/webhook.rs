@@ -23,7 +23,7 @@ use runtime::{ConfigError, Environment};
 
 /// The webhooks of one Paystack account.
 #[derive(Debug, Clone)]
-pub struct PaystackWebhooks(Paystack);
+pub struct PaystackWebhooks(Box<Paystack>);
 
 impl PaystackWebhooks {
     /// Builds the reader of webhooks signed with one of the keys in `PAYSTACK_SECRET_KEY` or at
@@ -32,7 +32,7 @@ impl PaystackWebhooks {
     /// # Errors
     /// A variable is missing or invalid.
     pub(crate) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
-        Paystack::without_pages(environment).map(Self)
+        Ok(Self(Box::new(Paystack::without_pages(environment)?)))
     }
 
     pub(crate) async fn read(

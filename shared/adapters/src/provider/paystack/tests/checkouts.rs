@@ -178,7 +178,7 @@ async fn a_transaction_says_what_has_become_of_its_money() {
     let request = clicked();
     let (paid, money) = (payment(&request, 1), money(25_000, "ZAR"));
     let in_flight = Payment { paid_at: at("2026-01-05T10:00:05Z"), ..paid.clone() };
-    let paid = CheckoutState::Paid { payment: paid, money };
+    let paid = CheckoutState::Paid { payment: paid, money, others: Vec::new() };
     let processing = CheckoutState::Processing { payment: in_flight, money };
     let failed = CheckoutState::Failed { reference: reference(&request, 1) };
     for (status, channel, expected) in [
@@ -229,12 +229,23 @@ async fn every_attempt_is_asked_about_and_the_earliest_payment_is_the_payment() 
     let of = |attempt, status| data(transaction(&request, attempt, status));
     let transfer =
         |attempt, status| data(with(transaction(&request, attempt, status), &json!({ "channel": "bank_transfer" })));
-    let paid = |attempt| CheckoutState::Paid { payment: payment(&request, attempt), money: money(25_000, "ZAR") };
+    let second = |attempt| Payment { paid_at: at("2026-01-05T10:02:00Z"), ..payment(&request, attempt) };
+    let paid = |attempt, others| CheckoutState::Paid {
+        payment: payment(&request, attempt),
+        money: money(25_000, "ZAR"),
+        others,
+    };
     for (answers, expected) in [
-        (vec![of(1, "abandoned"), of(2, "success"), not_found()], Some(paid(2))),
-        (vec![data(with(transaction(&request, 1, "success"), &later)), of(2, "success")], Some(paid(2))),
-        (vec![of(1, "success"), data(with(transaction(&request, 2, "success"), &later))], Some(paid(1))),
-        (vec![of(1, "something_new"), of(2, "success")], Some(paid(2))),
+        (vec![of(1, "abandoned"), of(2, "success"), not_found()], Some(paid(2, vec![]))),
+        (
+            vec![data(with(transaction(&request, 1, "success"), &later)), of(2, "success")],
+            Some(paid(2, vec![second(1)])),
+        ),
+        (
+            vec![of(1, "success"), data(with(transaction(&request, 2, "success"), &later))],
+            Some(paid(1, vec![second(2)])),
+        ),
+        (vec![of(1, "something_new"), of(2, "success")], Some(paid(2, vec![]))),
         (vec![of(1, "something_new"), of(2, "abandoned")], None),
         (vec![not_found(), not_found()], Some(CheckoutState::Open)),
         (vec![says(404, json!({ "status": false, "message": "Entity not found" }))], Some(CheckoutState::Open)),

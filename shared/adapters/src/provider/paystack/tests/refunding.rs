@@ -45,8 +45,8 @@ async fn a_refund_names_its_payment_and_the_amount_that_is_left() {
         let outcome = server.paystack().refund(&request, &payment(&request)).await.unwrap();
         assert_eq!(outcome, Refunding::UnderWay);
         let expected = json!({ "transaction": reference(&request, 1), "amount": amount, "currency": "ZAR",
-            "customer_note": "The payment came too late.",
-            "merchant_note": format!("chat2pay: the payment of request {} came too late.", request.id) });
+            "customer_note": "The payment request had already ended.",
+            "merchant_note": format!("chat2pay, request {}: The payment request had already ended.", request.id) });
         assert_eq!(requested(&server), [expected]);
         let listed = format!("GET /refund?transaction={NUMBER}&perPage=100&page=1");
         assert_eq!(server.paths()[1], listed);
