@@ -242,7 +242,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_payment_is_reported_unless_the_provider_reports_nothing() {
-        for provider in ["sandbox", "stripe"] {
+        for provider in ["sandbox", "stripe", "paystack"] {
             for (webhooks, status) in [("on", "paid"), ("off", "clicked")] {
                 let environment = Environment::default().with("PAYMENT_PROVIDER", provider);
                 let environment = environment.with("SANDBOX_WEBHOOKS", webhooks);

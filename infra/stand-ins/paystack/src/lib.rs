@@ -199,7 +199,7 @@ fn attempt_payment(
 ) -> rusqlite::Result<FormResult> {
     match transaction.status {
         Status::Abandoned | Status::Failed | Status::Ongoing => {}
-        Status::Pending | Status::Success | Status::Reversed => {
+        Status::Pending | Status::Success | Status::ReversalPending | Status::Reversed => {
             return Ok(FormResult::AlreadyDone { next_url: done_url(transaction) });
         }
     }
@@ -283,7 +283,7 @@ impl From<Transaction> for Order {
             state: match status {
                 Status::Abandoned | Status::Failed | Status::Ongoing => CheckoutState::Open,
                 Status::Pending => CheckoutState::Processing,
-                Status::Success | Status::Reversed => CheckoutState::Paid,
+                Status::Success | Status::ReversalPending | Status::Reversed => CheckoutState::Paid,
             },
             done_url,
             // Without it there is no way back (https://paystack.com/docs/payments/metadata/#cancel-action).

@@ -175,7 +175,7 @@ impl Account<'_> {
     /// Settles every paid transaction that has not been settled yet, as Paystack does on the next working day. Each
     /// currency has a settlement of its own.
     pub(super) fn settle_all(&mut self) -> rusqlite::Result<()> {
-        let paid = [Status::Success, Status::Reversed].map(|status| {
+        let paid = [Status::Success, Status::ReversalPending, Status::Reversed].map(|status| {
             let clauses = Clauses::new::<Transaction>().equal("status", status.name().to_owned());
             clauses.load::<Transaction>(self.work, i64::MAX, 0)
         });

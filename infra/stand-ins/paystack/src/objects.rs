@@ -82,9 +82,10 @@ pub(super) struct Customer {
     pub(super) code: String,
 }
 
-/// The status of a transaction (<https://paystack.com/docs/payments/verify-payments/#transaction-statuses>).
+/// The status of a transaction (<https://paystack.com/docs/payments/verify-payments/#transaction-statuses>, and for
+/// what refunds make of it <https://support.paystack.com/en/articles/2130434>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Status {
     /// The customer has not completed it. It has this status from the beginning.
     Abandoned,
@@ -96,6 +97,8 @@ pub(super) enum Status {
     Pending,
     /// It is paid.
     Success,
+    /// It was paid, and all of the money is going back.
+    ReversalPending,
     /// It was paid, and all of the money has gone back.
     Reversed,
 }
@@ -108,6 +111,7 @@ impl Status {
             Self::Ongoing => "ongoing",
             Self::Pending => "pending",
             Self::Success => "success",
+            Self::ReversalPending => "reversal-pending",
             Self::Reversed => "reversed",
         }
     }

@@ -23,7 +23,7 @@ impl Account<'_> {
         let mut transaction = self.transaction_to_refund(given)?;
         match transaction.status {
             Status::Success => {}
-            Status::Reversed => return Err(ApiError::reversed().into()),
+            Status::ReversalPending | Status::Reversed => return Err(ApiError::reversed().into()),
             _ => return Err(ApiError::invalid("Transaction is not successful, so that it cannot be refunded").into()),
         }
         if let Some(currency) = given.text("currency")?
@@ -60,7 +60,7 @@ impl Account<'_> {
             merchant_note: note("merchant_note", format!("{default} by the merchant"))?,
         };
         let answer = shown::requested_refund(&refund, &transaction, self.settings.domain);
-        self.move_refund(&mut refund, &transaction, RefundStatus::Pending)?;
+        self.move_refund(&mut refund, &mut transaction, RefundStatus::Pending)?;
         let end = transaction.refunds_end;
         self.end_refund(&mut refund, &mut transaction, end)?;
         Ok(answer)
@@ -93,27 +93,32 @@ impl Account<'_> {
         if refund.status == RefundStatus::Pending {
             self.move_refund(refund, transaction, RefundStatus::Processing)?;
         }
-        self.move_refund(refund, transaction, end)?;
-        let refunds = self.refunds_of(transaction)?;
-        let processed = refunds.iter().filter(|refund| refund.status == RefundStatus::Processed);
-        if processed.map(|refund| refund.amount).sum::<i64>() == transaction.amount {
-            transaction.status = Status::Reversed;
-            save(self.work, transaction)?;
-        }
-        Ok(())
+        self.move_refund(refund, transaction, end)
     }
 
-    /// Gives a refund a status, and tells the merchant.
+    /// Gives a refund a status and the transaction the one that follows from it, and tells the merchant.
     fn move_refund(
         &mut self,
         refund: &mut Refund,
-        transaction: &Transaction,
+        transaction: &mut Transaction,
         status: RefundStatus,
     ) -> rusqlite::Result<()> {
         refund.status = status;
         refund.updated_at = self.now;
         refund.refunded_at = (status == RefundStatus::Processed).then_some(self.now);
         save(self.work, refund)?;
+        let refunds = self.refunds_of(transaction)?;
+        let sum = |counts: fn(RefundStatus) -> bool| {
+            refunds.iter().filter(|refund| counts(refund.status)).map(|refund| refund.amount).sum::<i64>()
+        };
+        transaction.status = if sum(|status| status == RefundStatus::Processed) == transaction.amount {
+            Status::Reversed
+        } else if sum(|status| status != RefundStatus::Failed) == transaction.amount {
+            Status::ReversalPending
+        } else {
+            Status::Success
+        };
+        save(self.work, transaction)?;
         let reported = shown::reported_refund(refund, transaction, self.settings.domain);
         self.tell(&format!("refund.{}", status.name()), &reported)
     }

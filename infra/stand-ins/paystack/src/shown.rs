@@ -78,7 +78,7 @@ const fn gateway_response(status: Status) -> &'static str {
         Status::Abandoned => "The transaction was not completed",
         Status::Failed => "Declined",
         Status::Ongoing | Status::Pending => "Transaction in progress",
-        Status::Success | Status::Reversed => "Successful",
+        Status::Success | Status::ReversalPending | Status::Reversed => "Successful",
     }
 }
 

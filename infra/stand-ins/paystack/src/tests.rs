@@ -338,6 +338,9 @@ async fn a_refund_waits_needs_a_person_fails_or_is_refused_as_the_payment_says()
             request_refund(account, &refund)?;
             let stored = Clauses::new::<Refund>().load::<Refund>(account.work, 9, 0)?;
             assert_eq!(stored.iter().map(|refund| refund.status.name()).collect::<Vec<_>>(), ["pending"]);
+            transaction = load::<Transaction>(account.work, transaction.id)?.unwrap();
+            assert_eq!(transaction.status, Status::ReversalPending);
+            assert_eq!(Order::from(transaction.clone()).state, CheckoutState::Paid);
             let result = end_refunds(account, &mut transaction, end)?;
             assert!(matches!(result, FormResult::Applied { .. }));
             Ok(code(request_refund(account, &refund)))
