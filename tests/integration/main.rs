@@ -26,6 +26,7 @@ mod message_order;
 mod messages;
 mod names;
 mod pages;
+mod paystack;
 mod permissions;
 mod presses;
 mod processing;
