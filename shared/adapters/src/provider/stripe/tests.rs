@@ -679,6 +679,23 @@ fn repeated(status: u16, code: &'static str, original: &'static str) -> Prepared
     Prepared::Says(status, headers, json!({ "error": { "type": kind, "code": code } }))
 }
 
+/// Stripe stores its own failures under the key, and would only repeat them.
+#[tokio::test]
+async fn a_press_after_a_failure_of_stripe_is_one_call_under_the_key_that_the_repeated_failure_leads_to() {
+    let failed = |request| Prepared::Says(500, vec![("request-id", request)], json!({}));
+    let overloaded = || Prepared::Says(429, vec![("request-id", "req_9")], json!({}));
+    let server = Server::start(vec![failed("req_1"), overloaded(), failed("req_2"), created(), created()]).await;
+    let (stripe, request) = (server.stripe().for_presses(), clicked(Duration::from_mins(15)));
+    let later = CheckoutAttempt::FIRST.saturating_next();
+    for succeeds in [false, false, false, true, true] {
+        assert_eq!(stripe.create_checkout(&request, LINK, later).await.is_ok(), succeeds);
+    }
+    let keys: Vec<_> =
+        server.received().iter().map(|call| call.headers["idempotency-key"].to_str().unwrap().to_owned()).collect();
+    let expected = ["", ":req_1", ":req_1", ":req_2", ":req_2"].map(|suffix| format!("{}{suffix}", request.id));
+    assert_eq!(keys, expected);
+}
+
 #[tokio::test]
 async fn a_replayed_rejection_is_requested_anew() {
     let (request, done) = (clicked(Duration::from_mins(15)), || says(200, refund("re_1", "succeeded")));
