@@ -11,8 +11,8 @@ use axum::response::Response;
 use domain::ports::Refunding;
 use domain::use_cases::pay::ProviderEvent;
 use domain::{
-    Actor, Agent, Amount, Caller, CheckoutAttempt, Customer, Details, HistoryEntry, LinkToken, Metadata, OperationId,
-    PaymentRequestId, Phone, Role, Timestamp,
+    Actor, Agent, Amount, CheckoutAttempt, Customer, Details, HistoryEntry, LinkToken, Metadata, OperationId,
+    PaymentRequestId, Phone, Sender, Timestamp,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use runtime::stripe_signature::{STRIPE_SIGNATURE, SigningSecrets};
@@ -165,11 +165,8 @@ fn money(amount: i64, currency: &str) -> Money {
 
 /// Builds a request for R250.00 that was clicked at ten, with this time to pay.
 fn clicked(to_pay: Duration) -> PaymentRequest {
-    let sender = Caller {
-        workspace: "acme".parse().unwrap(),
-        agent: Agent { id: "alice".parse().unwrap(), name: "Alice".parse().unwrap() },
-        role: Role::Agent,
-    };
+    let agent = Agent { id: "alice".parse().unwrap(), name: "Alice".parse().unwrap() };
+    let sender = Sender::of_agent("acme".parse().unwrap(), agent);
     let details = Details {
         order_number: "10045".parse().unwrap(),
         money: money(25_000, "ZAR"),
