@@ -40,6 +40,7 @@ mod reports;
 mod runner;
 mod second_look;
 mod secrets;
+mod services;
 mod settings;
 mod stored_items;
 mod stories;

@@ -7,7 +7,7 @@ use crate::id::{CheckoutId, OperationId, PaymentRequestId};
 use crate::limits::CALL_INTERVAL;
 use crate::money::{Amount, Money};
 use crate::payment_request::{Details, Payment, PaymentRequest};
-use crate::people::{Agent, Caller, Customer, Role};
+use crate::people::{Agent, Customer, Sender};
 use crate::phone::Phone;
 use crate::ports::{
     Changed, Changes, Checkout, CheckoutState, Closes, Facts, Link, Links, Looks, PaymentProvider, ProviderError,
@@ -68,11 +68,8 @@ pub(crate) fn request(status: Status, deadline: i64) -> PaymentRequest {
         conversation_id: None,
         metadata: Metadata::default(),
     };
-    let sender = Caller {
-        workspace: "acme".parse().unwrap(),
-        agent: Agent { id: "alice".parse().unwrap(), name: "Alice".parse().unwrap() },
-        role: Role::Agent,
-    };
+    let agent = Agent { id: "alice".parse().unwrap(), name: "Alice".parse().unwrap() };
+    let sender = Sender::of_agent("acme".parse().unwrap(), agent);
     let mut request = PaymentRequest::new(
         PaymentRequestId::new(&Doors::default()).unwrap(),
         sender,
@@ -238,8 +235,9 @@ impl Links for FakeStore {
         attempt: CheckoutAttempt,
     ) -> Result<(), StoreError> {
         *self.writes.lock().unwrap() += 1;
-        if *self.attempts.lock().unwrap() <= attempt {
-            *self.checkout.lock().unwrap() = Some(checkout.clone());
+        let mut known = self.checkout.lock().unwrap();
+        if known.is_none() || *self.attempts.lock().unwrap() <= attempt {
+            *known = Some(checkout.clone());
         }
         Ok(())
     }
@@ -295,8 +293,12 @@ impl PaymentProvider for FakeProvider {
         request: &PaymentRequest,
         link: &str,
         attempts: CheckoutAttempt,
+        known: Option<CheckoutId>,
     ) -> Result<Option<CheckoutId>, ProviderError> {
-        self.create_checkout(request, link, attempts).await.map(|created| Some(created.id))
+        match known {
+            Some(known) => Ok(Some(known)),
+            None => self.create_checkout(request, link, attempts).await.map(|created| Some(created.id)),
+        }
     }
 
     async fn check_checkout(&self, _: &CheckoutId) -> Result<CheckoutState, ProviderError> {

@@ -367,13 +367,22 @@ fn money_that_was_in_flight_in_its_window_is_compared_in_both_directions_three_w
     failed.state = SettlementState::Pending;
     let mut sides = Sides::new(vec![flying], vec![failed]);
     assert_eq!(sides.run_at(NOW).1, []);
-    // A report says that it has arrived, and the provider says that it has not.
+    // A report says that it has arrived, and the provider at last that it has not.
     *sides.requests.get_mut().unwrap().get_mut(&id).unwrap() =
         PaymentRequest { id, ..requested(Status::Paid, "pay_a") };
     sides.payments[0].state = SettlementState::Failed;
     let (_, found) = sides.run_at(NOW + i64::try_from(LATE_MARGIN.as_millis()).unwrap() + DAY);
     assert_eq!(sides.kinds(), [(DifferenceKind::NotAtProvider, "pay_a".to_owned())]);
     assert_eq!(found.len(), 1);
+}
+
+#[test]
+fn a_status_that_this_version_does_not_know_makes_no_difference_of_a_payment_that_is_recorded() {
+    let request = requested(Status::Paid, "pay_a");
+    let mut unknown = payment(request.id, "pay_a");
+    unknown.state = SettlementState::Pending;
+    let sides = Sides::new(vec![request], vec![unknown]);
+    assert_eq!(sides.run_at(NOW).1, []);
 }
 
 /// A clock that advances by a second at each look.
