@@ -183,6 +183,7 @@ impl PaymentProvider for Paystack {
         request: &PaymentRequest,
         _link: &str,
         attempts: CheckoutAttempt,
+        _known: Option<CheckoutId>,
     ) -> Result<Option<CheckoutId>, ProviderError> {
         let last = Reference { id: request.id, attempt: attempts };
         Ok(Some(CheckoutId(last.to_string())))
