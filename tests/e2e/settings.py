@@ -111,7 +111,7 @@ def from_arguments(arguments=None):
     parser.add_argument("--events-queue", help="the URL of an SQS queue that a rule of the bus fills")
     parser.add_argument("--aws-endpoint", help="the address of the AWS emulator, if any")
     parser.add_argument(
-        "--provider", choices=("sandbox", "stripe", "paystack"), default="sandbox", help="PAYMENT_PROVIDER of the system"
+        "--provider", choices=("sandbox", "stripe", "paystack"), default="sandbox", help="its PAYMENT_PROVIDER"
     )
     parser.add_argument(
         "--closes", choices=("on_demand", "at_its_time", "never"), default="on_demand", help="SANDBOX_CLOSES of it"

@@ -104,7 +104,7 @@ mod tests {
             ".thandi@example.com",
             "thandi.@example.com",
             "tha..ndi@example.com",
-            "tha ndi@example.com",
+            "the customer@example.com",
             "thandi@example.com ",
             "thandi@example.com\n",
             "Thandi <thandi@example.com>",
