@@ -177,16 +177,17 @@ impl PaymentProvider for Paystack {
     }
 
     /// Returns the checkout of all attempts without asking: whether one of them has reached Paystack is known when the
-    /// checkout is checked.
+    /// checkout is checked. The known checkout may be of a later attempt, once the link that counts them is deleted.
     async fn find_checkout(
         &self,
         request: &PaymentRequest,
         _link: &str,
         attempts: CheckoutAttempt,
-        _known: Option<CheckoutId>,
+        known: Option<CheckoutId>,
     ) -> Result<Option<CheckoutId>, ProviderError> {
-        let last = Reference { id: request.id, attempt: attempts };
-        Ok(Some(CheckoutId(last.to_string())))
+        let known = known.as_ref().map(Reference::of_checkout).transpose()?;
+        let attempt = known.map_or(attempts, |known| known.attempt.max(attempts));
+        Ok(Some(CheckoutId(Reference { id: request.id, attempt }.to_string())))
     }
 
     async fn check_checkout(&self, checkout: &CheckoutId) -> Result<CheckoutState, ProviderError> {

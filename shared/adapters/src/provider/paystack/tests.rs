@@ -14,8 +14,8 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::Response;
 use domain::{
-    Actor, Agent, Amount, Caller, Customer, Details, HistoryEntry, LinkToken, Metadata, OperationId, PaymentRequestId,
-    Phone, Role, Status, Timestamp,
+    Actor, Agent, Amount, Customer, Details, HistoryEntry, LinkToken, Metadata, OperationId, PaymentRequestId, Phone,
+    Sender, Status, Timestamp,
 };
 use http::{HeaderMap, Method, Uri};
 use std::sync::{Arc, Mutex};
@@ -177,11 +177,8 @@ fn money(amount: i64, currency: &str) -> Money {
 
 /// Builds a request for R250.00 that was clicked at ten, with a quarter of an hour to pay.
 fn clicked() -> PaymentRequest {
-    let sender = Caller {
-        workspace: "acme".parse().unwrap(),
-        agent: Agent { id: "alice".parse().unwrap(), name: "Alice".parse().unwrap() },
-        role: Role::Agent,
-    };
+    let agent = Agent { id: "alice".parse().unwrap(), name: "Alice".parse().unwrap() };
+    let sender = Sender::of_agent("acme".parse().unwrap(), agent);
     let details = Details {
         order_number: "10045".parse().unwrap(),
         money: money(25_000, "ZAR"),

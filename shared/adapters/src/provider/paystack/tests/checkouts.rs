@@ -155,7 +155,20 @@ async fn each_attempt_has_a_reference_of_its_own_and_stands_for_those_before() {
     assert_eq!(made.id, checkout(&request, 3));
     let body: Value = serde_json::from_str(&server.received()[0].body).unwrap();
     assert_eq!(body["reference"], reference(&request, 3));
-    assert_eq!(paystack.find_checkout(&request, LINK, third).await.unwrap(), Some(checkout(&request, 3)));
+    let second = CheckoutAttempt::new(2).unwrap();
+    for (attempts, known, found) in [
+        (third, None, 3),
+        (third, Some(checkout(&request, 1)), 3),
+        // The link that counts the attempts is deleted, and the request has kept the checkout.
+        (CheckoutAttempt::FIRST, Some(checkout(&request, 3)), 3),
+        (second, Some(checkout(&request, 2)), 2),
+    ] {
+        let checkout = paystack.find_checkout(&request, LINK, attempts, known).await.unwrap();
+        assert_eq!(checkout, Some(self::checkout(&request, found)));
+    }
+    let other = Some(CheckoutId("cs_test_1".to_owned()));
+    let error = paystack.find_checkout(&request, LINK, CheckoutAttempt::FIRST, other).await.unwrap_err();
+    assert!(matches!(error, ProviderError::Refused(_)), "{error}");
     assert_eq!(server.received().len(), 1, "finding a checkout asks nothing");
 }
 
