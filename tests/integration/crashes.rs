@@ -195,6 +195,7 @@ impl PaymentProvider for Unreachable {
         _: &PaymentRequest,
         _: &str,
         _: CheckoutAttempt,
+        _: Option<CheckoutId>,
     ) -> Result<Option<CheckoutId>, ProviderError> {
         Err(ProviderError::Unavailable("no answer".into()))
     }

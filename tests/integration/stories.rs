@@ -385,7 +385,7 @@ async fn the_end_of_a_payment_depends_on_what_happened_and_not_on_its_reports() 
     clock.set(SystemClock.now());
     let handlers = Handlers::start().await.with_clock(clock.clone());
     let party = SandboxParty { provider: handlers.provider.clone() };
-    every_course_of_every_story_ends_the_same(&handlers, &clock, &party).await;
+    Box::pin(every_course_of_every_story_ends_the_same(&handlers, &clock, &party)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -402,5 +402,5 @@ async fn the_end_of_a_payment_with_stripe_depends_on_what_happened_and_not_on_it
         ("STRIPE_LIVEMODE", "false".to_owned()),
     ];
     let handlers = Handlers::with_variables(300, 900, &variables).await.with_clock(clock.clone());
-    every_course_of_every_story_ends_the_same(&handlers, &clock, &party).await;
+    Box::pin(every_course_of_every_story_ends_the_same(&handlers, &clock, &party)).await;
 }

@@ -69,7 +69,9 @@ impl System {
     #[must_use]
     pub fn at(base: String) -> Self {
         // A proxy that the environment names must not carry calls to the loopback interface.
+        // A crowded runner closes connections that are unused for five seconds. A request must not meet one.
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE);
+        let http = http.pool_idle_timeout(Duration::from_secs(2));
         Self { base, http: http.build().unwrap(), own: None }
     }
 

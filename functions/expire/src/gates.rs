@@ -1,8 +1,11 @@
 //! How many requests one run settles at once, and when it stops calling the provider.
 
+use domain::PaymentRequestId;
 use domain::ports::ProviderError;
 use domain::use_cases::expire::Settled;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// The number of requests that are settled at once: enough for a burst, few enough for the table and the provider.
@@ -16,6 +19,25 @@ pub(crate) struct Gates {
     pub(crate) store: StoreGate,
     /// The gate to the provider.
     pub(crate) provider: ProviderGate,
+    /// The requests whose time to pay was over in this run, and whose provider could not say whether they were paid.
+    overdue: Mutex<HashSet<PaymentRequestId>>,
+}
+
+impl Gates {
+    /// Records what became of a request whose time to pay is over.
+    pub(crate) fn record_overdue(&self, id: PaymentRequestId, settled: &Settled) {
+        let mut overdue = self.overdue.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(settled, Settled::Postponed(..) | Settled::Waiting(..)) {
+            overdue.insert(id);
+        } else {
+            overdue.remove(&id);
+        }
+    }
+
+    /// Returns how many requests are overdue at the end of the run.
+    pub(crate) fn overdue(&self) -> usize {
+        self.overdue.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
 }
 
 /// Bounds how many requests are written at once.

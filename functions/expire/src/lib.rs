@@ -10,7 +10,7 @@ mod sweep;
 use adapters::dynamodb::stream::{ItemKind, RecordError, StreamRecord, records, target_of_link};
 use adapters::{ConfiguredProvider, DynamoDbStore};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
-use domain::ports::{Links as _, ProviderError};
+use domain::ports::{Closes, Links as _, PaymentProvider as _, ProviderError};
 use domain::use_cases::UseCaseError;
 use domain::use_cases::expire::{Found, Settled, Waiting, expire_unclicked};
 use domain::use_cases::look::look;
@@ -125,11 +125,13 @@ impl Expire {
         let settled = match found {
             Found::Settled(settled) => settled,
             Found::Waits(request) => {
-                let (metric, age) = self.age(&request);
+                let (status, waited) = (request.status, self.waited(&request));
                 let settled = self.look(request, gates).await?;
-                // What expired, and waits because its page never closes or its money takes time, is as it should be.
-                if metric != Metric::UnconfirmedAge || matches!(settled, Settled::Postponed(..)) {
-                    duration(metric, age);
+                if status == Status::Clicked {
+                    gates.record_overdue(id, &settled);
+                }
+                if let Some(metric) = self.age_metric(status, &settled) {
+                    duration(metric, waited);
                 }
                 settled
             }
@@ -150,17 +152,27 @@ impl Expire {
         Ok(settled)
     }
 
-    /// Returns for how long a request has waited for its provider, and the metric of that. Each is looked at every six
-    /// hours at least, so the greatest value of six hours is the age of the oldest.
-    fn age(&self, request: &PaymentRequest) -> (Metric, Duration) {
-        let (metric, since) = match request.status {
-            Status::Clicked => (Metric::OverdueAge, request.deadline),
-            Status::Processing => (Metric::ProcessingAge, request.updated_at()),
-            Status::Expired => (Metric::UnconfirmedAge, request.updated_at()),
+    /// Returns for how long a request has waited for its provider.
+    fn waited(&self, request: &PaymentRequest) -> Duration {
+        let since = if request.status == Status::Clicked { request.deadline } else { request.updated_at() };
+        self.doors.now().saturating_duration_since(since)
+    }
+
+    /// Returns the metric of how long a request that had this status has waited; `None` if that is as it should be.
+    /// Each is looked at every six hours at least, so the greatest value of seven hours is the age of the oldest.
+    fn age_metric(&self, status: Status, settled: &Settled) -> Option<Metric> {
+        match (status, settled) {
+            (Status::Expired, Settled::Waiting(_, Waiting::OpenPage)) if self.provider.closes() == Closes::Never => {
+                None
+            }
+            (Status::Processing, _) | (Status::Expired, Settled::Waiting(_, Waiting::Money)) => {
+                Some(Metric::ProcessingAge)
+            }
+            (Status::Clicked, _) => Some(Metric::OverdueAge),
+            (Status::Expired, _) => Some(Metric::UnconfirmedAge),
             // A refund is due, of late money or of a second payment.
-            _ => (Metric::RefundWait, request.updated_at()),
-        };
-        (metric, self.doors.now().saturating_duration_since(since))
+            _ => Some(Metric::RefundWait),
+        }
     }
 }
 

@@ -62,6 +62,7 @@ impl Expire {
                 break;
             }
         }
+        add(Metric::OverdueWaiting, gates.overdue());
         self.count_waiting().await;
         if failed == 0 { Ok(()) } else { Err(SweepError::Settle { failed, due: seen.len() }) }
     }
@@ -107,7 +108,6 @@ fn waiting_metric(status: Status) -> Metric {
     match status {
         Status::Processing => Metric::ProcessingWaiting,
         Status::RefundDue => Metric::RefundsWaiting,
-        Status::Clicked => Metric::OverdueWaiting,
         _ => Metric::UnconfirmedWaiting,
     }
 }

@@ -97,8 +97,9 @@ impl<P: PaymentProvider> PaymentProvider for Circuit<P> {
         request: &PaymentRequest,
         link: &str,
         attempts: CheckoutAttempt,
+        known: Option<CheckoutId>,
     ) -> Result<Option<CheckoutId>, ProviderError> {
-        self.within(self.provider.find_checkout(request, link, attempts)).await
+        self.within(self.provider.find_checkout(request, link, attempts, known)).await
     }
 
     async fn check_checkout(&self, checkout: &CheckoutId) -> Result<CheckoutState, ProviderError> {
@@ -148,6 +149,7 @@ mod tests {
             _: &PaymentRequest,
             _: &str,
             _: CheckoutAttempt,
+            _: Option<CheckoutId>,
         ) -> Result<Option<CheckoutId>, ProviderError> {
             Ok(None)
         }

@@ -12,12 +12,12 @@ use adapters::{ConfiguredProvider, DynamoDbStore};
 use brand::Brands;
 use circuit::Circuit;
 use domain::event::{done_url, link_url};
-use domain::ports::{Cause, ProviderError};
+use domain::ports::{Cause, Links as _, ProviderError};
 use domain::use_cases::UseCaseError;
 use domain::use_cases::check::{Checked, check};
 use domain::use_cases::click::{Clicked, click, look};
 use domain::use_cases::expire::Settled;
-use domain::{Doors, Limits, LinkToken, PaymentRequest, Status, Timestamp};
+use domain::{CheckoutAttempt, Doors, Limits, LinkToken, PaymentRequest, Status, Timestamp};
 use http::header::{
     CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION,
     REFERRER_POLICY, RETRY_AFTER, VARY,
@@ -44,9 +44,11 @@ const CHECK: &str = "/check";
 /// The punctuation that chat apps take for a part of the link when a text goes on behind it.
 const PUNCTUATION: [char; 12] = ['/', '.', ',', ')', ']', '>', '"', '\'', '!', '?', ';', ':'];
 
-/// How long a press waits for the payment page that another press is asking for. It waits once: a storm of presses
-/// would hold as many instances for that long.
+/// How long a press waits before each look for the payment page that another press is asking for.
 const WAITS_FOR_ANOTHER_PRESS: Duration = Duration::from_millis(500);
+
+/// How often a press looks for that page. A storm of presses holds as many instances for a second.
+const LOOKS_FOR_ANOTHER_PRESS: usize = 2;
 
 struct LinkClick {
     store: DynamoDbStore,
@@ -140,10 +142,13 @@ impl LinkClick {
 
     async fn click(&self, token: &LinkToken, visitor: Visitor) -> Result<LinkAnswer, UseCaseError> {
         let mut clicked = self.press(token).await?;
-        // Somebody else's press is calling the provider: the second half of a double click, for example. The address is
-        // usually there in a moment.
-        if matches!(clicked, Clicked::Busy(_)) {
-            tokio::time::sleep(WAITS_FOR_ANOTHER_PRESS).await;
+        // Another press may be calling the provider: the first half of a double click, for example.
+        let may_succeed = match &clicked {
+            Clicked::Busy(_) => true,
+            Clicked::ProviderFailed(_, ProviderError::Unavailable(_), attempt) => *attempt != CheckoutAttempt::FIRST,
+            _ => false,
+        };
+        if may_succeed && self.another_press_succeeds(token).await? {
             clicked = self.press(token).await?;
         }
         Ok(match clicked {
@@ -153,7 +158,7 @@ impl LinkClick {
                 log_settled(&request, &settled);
                 self.settled(&request, visitor)
             }
-            Clicked::ProviderFailed(request, error) => {
+            Clicked::ProviderFailed(request, error, _) => {
                 log_failure(&request, &error);
                 let (now, brand) = (self.doors.now(), self.brands.of(Some(&request.workspace)));
                 LinkAnswer::Page(match error {
@@ -171,6 +176,17 @@ impl LinkClick {
             }
             Clicked::NotFound => LinkAnswer::Page(page::unknown(visitor, self.brands.of(None))),
         })
+    }
+
+    /// Waits for a moment until another press has the payment page's address, and returns whether it has.
+    async fn another_press_succeeds(&self, token: &LinkToken) -> Result<bool, UseCaseError> {
+        for _ in 0..LOOKS_FOR_ANOTHER_PRESS {
+            tokio::time::sleep(WAITS_FOR_ANOTHER_PRESS).await;
+            if self.store.find_link(token).await?.is_some_and(|link| link.checkout_url.is_some()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn press(&self, token: &LinkToken) -> Result<Clicked, UseCaseError> {

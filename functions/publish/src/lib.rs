@@ -102,7 +102,7 @@ impl Publish {
             }
         };
         for (entry, result) in entries.iter().zip(&results) {
-            // Counted here and not where it is found: a run that stops in between would leave it without its alarm.
+            // Not counted by the run that found it: one that stops after storing it would never count it.
             if entry.detail_type == DifferenceEvent::DETAIL_TYPE.as_str() && result.is_ok() {
                 count(Metric::ReconciliationDifference);
             }

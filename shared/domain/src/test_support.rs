@@ -238,8 +238,9 @@ impl Links for FakeStore {
         attempt: CheckoutAttempt,
     ) -> Result<(), StoreError> {
         *self.writes.lock().unwrap() += 1;
-        if *self.attempts.lock().unwrap() <= attempt {
-            *self.checkout.lock().unwrap() = Some(checkout.clone());
+        let mut known = self.checkout.lock().unwrap();
+        if known.is_none() || *self.attempts.lock().unwrap() <= attempt {
+            *known = Some(checkout.clone());
         }
         Ok(())
     }
@@ -295,8 +296,12 @@ impl PaymentProvider for FakeProvider {
         request: &PaymentRequest,
         link: &str,
         attempts: CheckoutAttempt,
+        known: Option<CheckoutId>,
     ) -> Result<Option<CheckoutId>, ProviderError> {
-        self.create_checkout(request, link, attempts).await.map(|created| Some(created.id))
+        match known {
+            Some(known) => Ok(Some(known)),
+            None => self.create_checkout(request, link, attempts).await.map(|created| Some(created.id)),
+        }
     }
 
     async fn check_checkout(&self, _: &CheckoutId) -> Result<CheckoutState, ProviderError> {

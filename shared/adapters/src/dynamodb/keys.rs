@@ -10,7 +10,7 @@ pub(super) const DEADLINE_SHARDS: u8 = 16;
 /// that a count of each tells how many requests wait for the provider.
 pub(super) const LOOK_SHARDS: u8 = 4;
 /// The statuses whose requests are looked at in partitions of their own, in the order of these.
-pub(super) const LOOKED_AT: [Status; 4] = [Status::Processing, Status::RefundDue, Status::Expired, Status::Clicked];
+pub(super) const LOOKED_AT: [Status; 3] = [Status::Processing, Status::RefundDue, Status::Expired];
 
 /// The beginning of the keys of requests' items.
 pub(super) const REQUEST: &str = "REQ#";
@@ -74,15 +74,19 @@ pub(super) fn deadline_shard(id: PaymentRequestId) -> u8 {
     last % DEADLINE_SHARDS
 }
 
-/// Returns the hash key of the index `due` for the next look at a request in this status. What was paid twice is owed
-/// back, whatever the status.
+/// Returns the hash key of the index `due` for the next look at a request in this status. One whose time to pay is over
+/// stays among the deadlines, where release 0.1 finds it too. What was paid twice is owed back, whatever the status.
 pub(super) fn look_shard(id: PaymentRequestId, status: Status) -> u8 {
     let [.., last] = id.as_bytes();
-    let shards = look_shards(status).or_else(|| look_shards(Status::RefundDue));
+    let shards = match status {
+        Status::Sent | Status::Clicked => None,
+        Status::Processing | Status::RefundDue | Status::Expired => look_shards(status),
+        Status::Paid | Status::Canceled | Status::Refunded => look_shards(Status::RefundDue),
+    };
     shards.map_or(deadline_shard(id), |shards| shards.start + last % LOOK_SHARDS)
 }
 
-/// Returns the partitions of the index `due` for the looks at requests in this status; `None` if there are none.
+/// Returns the partitions of the index `due` for the looks at requests in this status; `None` if it has none of its own.
 pub(super) fn look_shards(status: Status) -> Option<Range<u8>> {
     let place = (0..).zip(LOOKED_AT).find(|(_, looked_at)| *looked_at == status).map(|(place, _): (u8, _)| place)?;
     let start = DEADLINE_SHARDS + place * LOOK_SHARDS;

@@ -68,7 +68,10 @@ impl Links for DynamoDbStore {
             if url.is_some() { "SET checkout_id = :id, checkout_url = :url" } else { "SET checkout_id = :id" };
         let update = self.update_link(token).update_expression(expression);
         let update = update
-            .condition_expression("attribute_exists(pk) AND (attribute_not_exists(attempts) OR attempts <= :attempt)")
+            .condition_expression(
+                "attribute_exists(pk) AND (attribute_not_exists(checkout_id) OR attribute_not_exists(attempts) OR \
+                 attempts <= :attempt)",
+            )
             .expression_attribute_values(":attempt", number(attempt.get().into()))
             .expression_attribute_values(":id", AttributeValue::S(checkout.id.0.clone()));
         let update = match url {

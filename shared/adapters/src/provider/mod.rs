@@ -170,8 +170,9 @@ impl PaymentProvider for ConfiguredProvider {
         request: &PaymentRequest,
         link: &str,
         attempts: CheckoutAttempt,
+        known: Option<CheckoutId>,
     ) -> Result<Option<CheckoutId>, ProviderError> {
-        with_provider!(self, provider => provider.find_checkout(request, link, attempts).await)
+        with_provider!(self, provider => provider.find_checkout(request, link, attempts, known).await)
     }
 
     async fn check_checkout(&self, checkout: &CheckoutId) -> Result<CheckoutState, ProviderError> {

@@ -15,7 +15,7 @@ pub struct Link {
     pub checkout: Option<CheckoutId>,
     /// The payment page's address. It may be unknown for a known page, if it is too long to be stored.
     pub checkout_url: Option<String>,
-    /// The latest attempt to create a payment page. It is the first also before anybody has pressed.
+    /// The latest attempt to create a payment page. It is 1 before the first press, too.
     pub attempts: CheckoutAttempt,
 }
 
@@ -45,8 +45,8 @@ pub trait Links: Send + Sync {
     /// Returns the link of `token` by a consistent read; `None` if the link does not exist.
     fn find_link(&self, token: &LinkToken) -> impl Future<Output = Result<Option<Link>, StoreError>> + Send;
 
-    /// Sets the payment page that an attempt has created. If the link was deleted in the meantime, or a later attempt
-    /// has begun, this does nothing: what a later attempt creates stands for all of them.
+    /// Sets the payment page that an attempt has created. If the link was deleted in the meantime, or has the page of
+    /// a later attempt, this does nothing.
     fn set_checkout(
         &self,
         token: &LinkToken,

@@ -111,15 +111,17 @@ pub trait PaymentProvider: Send + Sync {
     ) -> impl Future<Output = Result<Checkout, ProviderError>> + Send;
 
     /// Returns the checkout of a request for which `attempts` calls of [`PaymentProvider::create_checkout`] may have
-    /// been made, whether or not one was answered; `None` if there is none, so that nobody can pay.
+    /// been made, whether or not one was answered; `None` if there is none, so that nobody can pay. `known` is the
+    /// checkout of one of these attempts, if one was answered.
     ///
-    /// A provider with idempotency keys that closes [`Closes::OnDemand`] creates the checkout if there is none: only
-    /// so can a call that is still on its way create no other.
+    /// A provider with idempotency keys has one checkout of all attempts. If it is not known, and the provider closes
+    /// [`Closes::OnDemand`], it is created: otherwise a call that is still in flight could create one afterwards.
     fn find_checkout(
         &self,
         request: &PaymentRequest,
         link: &str,
         attempts: CheckoutAttempt,
+        known: Option<CheckoutId>,
     ) -> impl Future<Output = Result<Option<CheckoutId>, ProviderError>> + Send;
 
     /// Returns the state of a payment page, and changes nothing.

@@ -44,18 +44,16 @@ async fn ask(
     request: &PaymentRequest,
     closes: bool,
 ) -> Result<Asked, UseCaseError> {
-    let found = match &request.checkout {
-        Some(checkout) => Ok(Some(checkout.clone())),
+    // An earlier look has found the checkout of all attempts, and there are no further ones after the deadline.
+    let (attempts, known) = match &request.checkout {
+        Some(checkout) => (CheckoutAttempt::FIRST, Some(checkout.clone())),
         None => match store.find_link(&request.token).await? {
-            Some(Link { checkout: Some(checkout), .. }) => Ok(Some(checkout)),
-            // It may be about to be created, or its creation was not answered, or the link was deleted.
-            link => {
-                let attempts = link.map_or(CheckoutAttempt::FIRST, |link| link.attempts);
-                provider.find_checkout(request, &link_url(request, public_base_url), attempts).await
-            }
+            Some(link) => (link.attempts, link.checkout),
+            None => (CheckoutAttempt::FIRST, None),
         },
     };
-    Ok(match found {
+    let link = link_url(request, public_base_url);
+    Ok(match provider.find_checkout(request, &link, attempts, known).await {
         Ok(Some(checkout)) => {
             let state = if closes {
                 provider.close_checkout(&checkout).await

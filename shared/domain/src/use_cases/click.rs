@@ -10,7 +10,7 @@ use crate::id::OperationId;
 use crate::limits::Limits;
 use crate::payment_request::PaymentRequest;
 use crate::people::Actor;
-use crate::ports::{Changed, Changes, Facts, Link, Links, Looks, PaymentProvider, ProviderError, Reads};
+use crate::ports::{Changed, Changes, Closes, Facts, Link, Links, Looks, PaymentProvider, ProviderError, Reads};
 use crate::status::Status;
 use crate::time::{Clock, Timestamp};
 use crate::token::LinkToken;
@@ -29,8 +29,9 @@ pub enum Clicked {
     Settled(Box<PaymentRequest>),
     /// The same, after this press asked the provider. Holds also what came of that, for the log.
     Asked(Box<PaymentRequest>, Box<Settled>),
-    /// The payment provider failed. The click is recorded, and another click continues from here.
-    ProviderFailed(Box<PaymentRequest>, ProviderError),
+    /// The payment provider failed. The click is recorded, and another click continues from here. Another press may
+    /// have succeeded, unless this attempt was the first.
+    ProviderFailed(Box<PaymentRequest>, ProviderError, CheckoutAttempt),
     /// The provider was called for this request a moment ago, and has not returned a payment page yet. The click is
     /// recorded, and another click continues from here.
     Busy(Box<PaymentRequest>),
@@ -99,9 +100,13 @@ pub async fn click(
     let Some(attempt) = attempt else { return Ok(Clicked::Busy(request)) };
     let checkout = match provider.create_checkout(&request, &link_url(&request, public_base_url), attempt).await {
         Ok(checkout) => checkout,
-        Err(error) => return Ok(Clicked::ProviderFailed(request, error)),
+        Err(error) => return Ok(Clicked::ProviderFailed(request, error, attempt)),
     };
     store.set_checkout(token, &checkout, attempt).await?;
+    // The page of any other provider says that it is closed. This one would take the money, only to send it back.
+    if provider.closes() == Closes::Never && !request.is_live(doors.now()) {
+        return Ok(Clicked::Settled(request));
+    }
     Ok(Clicked::Checkout { url: checkout.url })
 }
 

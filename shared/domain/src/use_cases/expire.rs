@@ -157,6 +157,11 @@ pub async fn settle_unpaid(
         Observed::Unpaid { is_open: false } if request.money_has_arrived() => {
             expire(store, doors, request.id, CheckoutClosed::open_ended()).await
         }
+        // A press that began in time may still be creating the page, which would never close. Nothing is found at the
+        // next look if none did.
+        Observed::Unpaid { is_open: false } if asked.checkout.is_none() && provider.closes() == Closes::Never => {
+            expire(store, doors, request.id, CheckoutClosed::open_ended()).await
+        }
         Observed::Unpaid { is_open: false } => expire(store, doors, request.id, CheckoutClosed::confirmed()).await,
         Observed::Unpaid { is_open: true } if provider.closes() == Closes::Never => {
             expire(store, doors, request.id, CheckoutClosed::open_ended()).await

@@ -43,6 +43,10 @@ pub const CREATED_BEFORE_PAID: Duration = Duration::from_hours(3 * 24);
 /// provider is asked for each of the others by its reference.
 pub const LISTED_AT_MOST: usize = 1_000_000;
 
+/// The number of pages that are listed once more by a run that goes on from a place: half a minute to five minutes. The
+/// payments after these are asked for one by one, and each page of them keeps its place.
+const LISTED_AGAIN_AT_MOST: usize = 300;
+
 /// The passes of the daily run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pass {
@@ -189,6 +193,8 @@ impl<'a> Comparison<'a> {
                         step.differences.extend(self.confirmed(store, provider, clock, &known).await?);
                     }
                 }
+                // It counts as not yet.
+                Some(known) if known.state == SettlementState::Pending => {}
                 known => {
                     step.differences.push(Difference {
                         kind: DifferenceKind::NotAtProvider,
@@ -213,12 +219,17 @@ impl<'a> Comparison<'a> {
     /// Lists the provider's payments once more if this run has not listed all of them: a page of 100 is one call, and
     /// without it each stored payment would be one.
     async fn list_again(&mut self, provider: &impl Settlements, window: Window) -> Result<(), UseCaseError> {
+        if std::mem::replace(&mut self.is_complete, true) {
+            return Ok(());
+        }
         let mut cursor = None;
-        while !self.is_complete {
+        for _ in 0..LISTED_AGAIN_AT_MOST {
             let page = provider.settlements(SettlementList::Payments, window, cursor.as_deref()).await?;
             page.payments.iter().for_each(|payment| self.remember(payment));
             cursor = page.next;
-            self.is_complete = cursor.is_none() || self.listed.len() >= LISTED_AT_MOST;
+            if cursor.is_none() {
+                break;
+            }
         }
         Ok(())
     }

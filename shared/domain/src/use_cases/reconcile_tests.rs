@@ -367,7 +367,7 @@ fn money_that_was_in_flight_in_its_window_is_compared_in_both_directions_three_w
     failed.state = SettlementState::Pending;
     let mut sides = Sides::new(vec![flying], vec![failed]);
     assert_eq!(sides.run_at(NOW).1, []);
-    // A report says that it has arrived, and the provider says that it has not.
+    // A report says that it has arrived, and the provider at last that it has not.
     *sides.requests.get_mut().unwrap().get_mut(&id).unwrap() =
         PaymentRequest { id, ..requested(Status::Paid, "pay_a") };
     sides.payments[0].state = SettlementState::Failed;

@@ -2,7 +2,6 @@
 
 use super::UseCaseError;
 use super::reconcile::Ended;
-use crate::limits::LONGEST_PROCESSING;
 use crate::ports::{Looks, Place, Reconciliations, Stage, Window};
 use crate::status::Status;
 use crate::time::{Clock, Timestamp};
@@ -15,7 +14,8 @@ const NAME: &str = "looks";
 /// and that is not in the index.
 ///
 /// Release 0.1 took such requests out of the index, because it waited for the provider's report alone. A change that
-/// this release makes keeps them there. So the walk is made once: its end is kept, and later calls read that alone.
+/// this release makes keeps them there. So the walk is made once: its end is kept, and later calls read that alone. A
+/// roll back to 0.1 deletes that item, so that the next upgrade walks again.
 ///
 /// A request that release 0.1 expired without the provider's answer cannot be told from one that the provider had
 /// confirmed. It gets no look; money that comes for it is found by its report or by a reconciliation.
@@ -48,8 +48,8 @@ pub async fn resume_looks(
     Ok(Ended::CaughtUp)
 }
 
-/// Returns the beginning of a walk through every request whose money may still be in flight or due.
+/// Returns the beginning of a walk through every stored request.
 fn everything(now: Timestamp) -> Place {
-    let window = Window { from: now.saturating_sub(LONGEST_PROCESSING), to: now };
+    let window = Window { from: now.saturating_sub(Duration::MAX), to: now };
     Place { window, stage: Stage::Requests, cursor: None }
 }

@@ -10,8 +10,10 @@ use domain::Doors;
 use domain::ports::{Cause, ProviderError};
 use http::{Method, StatusCode};
 use runtime::json::{Object, Unreadable};
+use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The API version of the objects that are parsed: that of Stripe's official client for Python 16.1.0
@@ -32,6 +34,9 @@ const PAGE_AT_MOST: usize = 4 * 1024 * 1024;
 /// below it, and [`BUDGET`] ends the loop in any case.
 pub(super) const REPEATED_AT_MOST: usize = 30;
 
+/// The number of keys that are remembered after failures of Stripe: about 1 MB.
+const NEXT_KEYS_AT_MOST: usize = 10_000;
+
 /// The API client of one account.
 #[derive(Debug, Clone)]
 pub(super) struct Client {
@@ -44,6 +49,9 @@ pub(super) struct Client {
     doors: Doors,
     /// The number of times a request is sent at most, unless Stripe repeats an earlier response.
     attempts_at_most: u32,
+    /// The keys under which requests are sent next, by their own key, after Stripe has failed and will repeat that. It
+    /// saves the calls that would only return the repeated failures; without it, they lead to the same key.
+    next_keys: Arc<Mutex<HashMap<String, String>>>,
 }
 
 /// A request to Stripe's API.
@@ -231,10 +239,11 @@ impl Client {
             mode,
             doors,
             attempts_at_most: ATTEMPTS,
+            next_keys: Arc::default(),
         }
     }
 
-    /// Returns a client that sends each request once, whatever becomes of it.
+    /// Returns a client that sends each request once, unless Stripe repeats an earlier response.
     pub(super) fn without_retries(self) -> Self {
         Self { attempts_at_most: 1, ..self }
     }
@@ -267,7 +276,7 @@ impl Client {
     /// # Errors
     /// [`StripeError`]
     pub(super) async fn send<T: FromObject>(&self, request: &ApiRequest) -> Result<ApiResponse<T>, StripeError> {
-        let mut idempotency_key = request.idempotency_key.clone();
+        let mut idempotency_key = request.idempotency_key.as_ref().map(|key| self.next_key(key));
         let mut repeated = 0;
         loop {
             let error = match self.send_with_current_key(request, idempotency_key.as_deref()).await {
@@ -283,9 +292,29 @@ impl Client {
                 (Some(key), Some(original)) if repeated < REPEATED_AT_MOST && !error.is_of_another_request() => {
                     Some(format!("{key}:{}", original.0))
                 }
+                (Some(key), None) if error.status.is_server_error() => {
+                    self.remember_next_key(key, &error);
+                    return Err(StripeError::Refused(error));
+                }
                 _ => return Err(StripeError::Refused(error)),
             };
         }
+    }
+
+    /// Returns the key under which a request with this key is sent next.
+    fn next_key(&self, key: &str) -> String {
+        let next_keys = self.next_keys.lock().unwrap_or_else(PoisonError::into_inner);
+        next_keys.get(key).cloned().unwrap_or_else(|| key.to_owned())
+    }
+
+    /// Remembers that Stripe will repeat this failure: the key after it is the one that a repeated response leads to.
+    fn remember_next_key(&self, key: &str, error: &ApiError) {
+        let Some(request) = &error.request else { return };
+        let mut next_keys = self.next_keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if next_keys.len() >= NEXT_KEYS_AT_MOST {
+            next_keys.clear();
+        }
+        next_keys.insert(key.to_owned(), format!("{key}:{}", request.0));
     }
 
     async fn send_with_current_key(

@@ -239,8 +239,12 @@ impl PaymentProvider for Stripe {
         request: &PaymentRequest,
         link: &str,
         attempts: CheckoutAttempt,
+        known: Option<CheckoutId>,
     ) -> Result<Option<CheckoutId>, ProviderError> {
-        self.create_checkout(request, link, attempts).await.map(|created| Some(created.id))
+        match known {
+            Some(known) => Ok(Some(known)),
+            None => self.create_checkout(request, link, attempts).await.map(|created| Some(created.id)),
+        }
     }
 
     async fn check_checkout(&self, checkout: &CheckoutId) -> Result<CheckoutState, ProviderError> {
