@@ -183,8 +183,12 @@ impl PaymentProvider for Paystack {
         request: &PaymentRequest,
         _link: &str,
         attempts: CheckoutAttempt,
+        known: Option<CheckoutId>,
     ) -> Result<Option<CheckoutId>, ProviderError> {
+        // A look that found the checkout before knows of more attempts than the caller may.
+        let known = known.as_ref().map(Reference::of_checkout).transpose()?;
         let last = Reference { id: request.id, attempt: attempts };
+        let last = known.filter(|known| known.id == request.id).map_or(last, |known| known.max(last));
         Ok(Some(CheckoutId(last.to_string())))
     }
 

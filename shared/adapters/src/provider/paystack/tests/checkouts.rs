@@ -155,7 +155,7 @@ async fn each_attempt_has_a_reference_of_its_own_and_stands_for_those_before() {
     assert_eq!(made.id, checkout(&request, 3));
     let body: Value = serde_json::from_str(&server.received()[0].body).unwrap();
     assert_eq!(body["reference"], reference(&request, 3));
-    assert_eq!(paystack.find_checkout(&request, LINK, third).await.unwrap(), Some(checkout(&request, 3)));
+    assert_eq!(paystack.find_checkout(&request, LINK, third, None).await.unwrap(), Some(checkout(&request, 3)));
     assert_eq!(server.received().len(), 1, "finding a checkout asks nothing");
 }
 
