@@ -38,9 +38,11 @@ struct Deployment {
 impl Deployment {
     async fn start(name: &'static str) -> Self {
         let lost = tests::serve(Router::new().fallback(|| async { StatusCode::OK })).await;
-        let webhooks = ["SANDBOX_WEBHOOK_URL", "STRIPE_WEBHOOK_URL"].map(|name| (name, lost.as_str()));
-        let system =
-            System::start(&[&webhooks[..], &[("PAYMENT_PROVIDER", name), ("STRIPE_SECRET_KEY", KEY)]].concat()).await;
+        let webhooks =
+            ["SANDBOX_WEBHOOK_URL", "STRIPE_WEBHOOK_URL", "PAYSTACK_WEBHOOK_URL"].map(|name| (name, lost.as_str()));
+        let account =
+            [("PAYMENT_PROVIDER", name), ("STRIPE_SECRET_KEY", KEY), ("PAYSTACK_SECRET_KEY", tests::paystack::KEY)];
+        let system = System::start(&[&webhooks[..], &account].concat()).await;
         let environment = system.environment();
         let retention = runtime::config::retention(environment).unwrap();
         let store = DynamoDbStore::new(environment).unwrap().with_retention(retention);
@@ -123,6 +125,9 @@ impl Deployment {
             let form = [("payment_intent", reference.to_owned()), ("amount", amount.to_string())];
             let refund = self.system.request(Method::POST, "/stripe/v1/refunds").bearer_auth(KEY).form(&form);
             Answer::of(refund).await
+        } else if self.name == "paystack" {
+            let refund = self.paystack("/refund", &json!({ "transaction": reference, "amount": amount }));
+            Answer::of(refund).await
         } else {
             let body = json!({ "payment_request_id": id(request), "payment_id": reference, "amount": amount,
                 "currency": "ZAR" });
@@ -131,9 +136,15 @@ impl Deployment {
         assert_eq!(answer.status, 200, "{answer:?}");
     }
 
+    /// Builds a call to Paystack's API.
+    fn paystack(&self, path: &str, body: &Value) -> reqwest::RequestBuilder {
+        let call = self.system.request(Method::POST, &format!("/paystack{path}"));
+        call.bearer_auth(tests::paystack::KEY).json(body)
+    }
+
     /// Disputes a payment, as the customer does at their bank.
     async fn dispute(&self, checkout: &str, reference: &str) {
-        let answer = if self.name == "stripe" {
+        let answer = if self.name != "sandbox" {
             let dispute = self.system.request(Method::POST, &format!("{checkout}/dispute"));
             Answer::of(dispute.form(&[("outcome", "opened")])).await
         } else {
@@ -155,14 +166,18 @@ impl Deployment {
             ];
             let session = self.system.request(Method::POST, "/stripe/v1/checkout/sessions").bearer_auth(KEY);
             Answer::of(session.form(&form)).await
+        } else if self.name == "paystack" {
+            let order = json!({ "email": "thandi@example.com", "amount": 9_900, "currency": "ZAR" });
+            Answer::of(self.paystack("/transaction/initialize", &order)).await
         } else {
             let body = json!({ "payment_request_id": "membership-1", "order_number": "1", "description": null,
                 "amount": 9_900, "currency": "ZAR", "return_url": "https://shop.example.com",
                 "expires_at": now() });
             Answer::of(self.system.request(Method::POST, "/sandbox/checkouts").json(&body)).await
         };
-        let url = checkout.json()["url"].as_str().unwrap().to_owned();
-        assert_eq!(self.system.settle(&url, "succeeded").await.status, 303);
+        let checkout = checkout.json();
+        let url = checkout["url"].as_str().or_else(|| checkout["data"]["authorization_url"].as_str()).unwrap();
+        assert_eq!(self.system.settle(url, "succeeded").await.status, 303);
     }
 
     /// Sets attributes of a request's item by hand.
@@ -251,8 +266,9 @@ async fn each_difference_is_published_once(name: &'static str) {
     plant(&disputed, "disputed");
 
     // By hand, without storing anything.
-    if name == "stripe" {
-        let paid_out = Answer::of(deployment.system.request(Method::POST, "/stripe/payouts")).await;
+    let payouts = [("stripe", "/stripe/payouts"), ("paystack", "/paystack/settlements")];
+    if let Some((_, path)) = payouts.iter().find(|(own, _)| *own == name) {
+        let paid_out = Answer::of(deployment.system.request(Method::POST, path)).await;
         assert_eq!(paid_out.status, 204, "{paid_out:?}");
     }
     let (kinds, totals, export) = deployment.by_hand(true).await;
@@ -263,8 +279,12 @@ async fn each_difference_is_published_once(name: &'static str) {
     let row: Vec<&str> = rows.iter().find(|row| row.contains(id(&by_person))).unwrap().split(',').collect();
     assert_eq!((row[0], row[2], row[3], row[4]), (name, id(&by_person), alice.workspace.as_str(), "10045"));
     assert_eq!((&row[6..10], row[11]), (&["250.00", "ZAR", "10.00", "false"][..], "ZAR"));
-    assert_eq!(row[10], if name == "stripe" { "7.55" } else { "7.25" });
-    assert!(row[12].starts_with("po_"), "{row:?}");
+    let (fee, payout) = match name {
+        "stripe" => ("7.55", "po_"),
+        "paystack" => ("3.75", ""),
+        _ => ("7.25", "po_"),
+    };
+    assert!(row[10] == fee && !row[12].is_empty() && row[12].starts_with(payout), "{row:?}");
 
     deployment.reconcile().await;
     let published = eventually("the differences", async || {
@@ -310,6 +330,11 @@ async fn each_difference_to_the_sandbox_is_published_once_and_nothing_else() {
 #[tokio::test]
 async fn each_difference_to_stripe_is_published_once_and_nothing_else() {
     each_difference_is_published_once("stripe").await;
+}
+
+#[tokio::test]
+async fn each_difference_to_paystack_is_published_once_and_nothing_else() {
+    each_difference_is_published_once("paystack").await;
 }
 
 /// A page of Stripe's lists: a status and a body for each call of a path, the next one first.

@@ -3,8 +3,8 @@
 use adapters::DynamoDbStore;
 use domain::ports::{Inserted, Inserts as _};
 use domain::{
-    Actor, Agent, Caller, Customer, Details, HistoryEntry, LinkToken, Metadata, Money, OperationId, PaymentRequest,
-    PaymentRequestId, Phone, Role, Status, Timestamp,
+    Actor, Agent, Customer, Details, HistoryEntry, LinkToken, Metadata, Money, OperationId, PaymentRequest,
+    PaymentRequestId, Phone, Sender, Status, Timestamp,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -36,7 +36,7 @@ pub(crate) fn past(user: &User<'_>, agent: &str, created_at: Timestamp, statuses
     };
     let mut request = PaymentRequest::new(
         PaymentRequestId::new(&domain::Doors::default()).unwrap(),
-        Caller { workspace: user.workspace.parse().unwrap(), agent, role: Role::Agent },
+        Sender::of_agent(user.workspace.parse().unwrap(), agent),
         details,
         LinkToken::random(&domain::Doors::default()).unwrap(),
         created_at,

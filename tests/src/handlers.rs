@@ -239,6 +239,15 @@ impl Handlers {
         self.webhook(ProviderName::Stripe, headers, body).await
     }
 
+    /// Sends this body as Paystack, with this signature or with none.
+    pub async fn paystack_webhook(&self, signature: Option<&str>, body: &str) -> HandlerAnswer {
+        let mut headers = json!({ "content-type": "application/json" });
+        if let Some(signature) = signature {
+            headers["x-paystack-signature"] = signature.into();
+        }
+        self.webhook(ProviderName::Paystack, headers, body).await
+    }
+
     async fn report(&self, kind: &str, data: &Value, webhook_id: Option<&str>) -> HandlerAnswer {
         let now = self.environment.doors().now();
         let body = json!({ "type": kind, "timestamp": now, "data": data }).to_string();

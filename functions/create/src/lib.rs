@@ -3,8 +3,8 @@
 use adapters::{DynamoDbStore, ProviderName};
 use domain::use_cases::create::{Created, create};
 use domain::{
-    AllowedCountries, Amount, CreationLimit, Currency, Customer, Details, Doors, IdempotencyKey, Invalid, Limits,
-    Metadata, Money, PaymentRequest, Phone, Timestamp,
+    Agent, AllowedCountries, Amount, Caller, CreationLimit, Currency, Customer, Details, Doors, IdempotencyKey,
+    Identity, Invalid, Limits, Metadata, Money, PaymentRequest, Phone, Sender, Timestamp,
 };
 use http::header::LOCATION;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
@@ -54,11 +54,11 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
 impl HttpHandler for Create {
     async fn handle(&self, request: Request) -> Result<Response<Body>, Problem> {
         let caller = self.claims.caller(&request)?;
-        let (details, key) = self.read(&request)?;
+        let (sender, details, key) = self.read(&request, caller)?;
         let key = key.as_ref();
         // A replayed request is shown as of a moment before it was read (`PaymentRequest::status_at`).
         let now = self.doors.now();
-        let created = create(&self.store, &self.doors, &self.limits, self.creation_limit, caller, details, key).await?;
+        let created = create(&self.store, &self.doors, &self.limits, self.creation_limit, sender, details, key).await?;
         match created {
             Created::New(request) => self.answer(&request, now, false),
             Created::Replayed(request) => self.answer(&request, now, true),
@@ -87,11 +87,12 @@ impl Create {
         Ok(response)
     }
 
-    /// Reads the body and the idempotency key.
+    /// Reads the body and the idempotency key. A service names in the body for which agent it sends; a person sends for
+    /// themselves, and may name nobody.
     ///
     /// # Errors
     /// A 422 problem that names every invalid field of the body, and the key if it is invalid.
-    fn read(&self, request: &Request) -> Result<(Details, Option<IdempotencyKey>), Problem> {
+    fn read(&self, request: &Request, caller: Caller) -> Result<(Sender, Details, Option<IdempotencyKey>), Problem> {
         let mut fields = Fields::of_body(request)?;
         let key = match request.headers().get(IDEMPOTENCY_KEY).map(HeaderValue::to_str) {
             None => Some(None),
@@ -103,6 +104,13 @@ impl Create {
                     None
                 }
             },
+        };
+        let agent = match &caller.identity {
+            Identity::Agent(agent) | Identity::Supervisor(agent) => Some(agent.clone()),
+            Identity::Service(_) => fields.object("agent", |agent| {
+                let (id, name) = (agent.required("id", text), agent.required("name", text));
+                Some(Agent { id: id?, name: name? })
+            }),
         };
         let order_number = fields.required("order_number", text);
         let amount = fields.required("amount", amount);
@@ -132,7 +140,8 @@ impl Create {
                 metadata,
             })
         })();
-        fields.finish(details.zip(key))
+        let sender = agent.map(|agent| Sender { caller, agent });
+        fields.finish((|| Some((sender?, details?, key?)))())
     }
 
     /// Reads the customer's phone number. If an invalid number has an unambiguous valid form, the error message names

@@ -429,8 +429,8 @@ mod tests {
     use crate::brand::Brands;
     use crate::language::chosen;
     use domain::{
-        Actor, Agent, Amount, Caller, Customer, Details, LinkToken, Metadata, Money, OperationId, Payment,
-        PaymentRequestId, Phone, Role,
+        Actor, Agent, Amount, Customer, Details, LinkToken, Metadata, Money, OperationId, Payment, PaymentRequestId,
+        Phone, Sender,
     };
     use http::HeaderMap;
     use runtime::Environment;
@@ -450,11 +450,8 @@ mod tests {
             conversation_id: None,
             metadata: Metadata::default(),
         };
-        let sender = Caller {
-            workspace: "acme".parse().unwrap(),
-            agent: Agent { id: "alice".parse().unwrap(), name: "Alice".parse().unwrap() },
-            role: Role::Agent,
-        };
+        let agent = Agent { id: "alice".parse().unwrap(), name: "Alice".parse().unwrap() };
+        let sender = Sender::of_agent("acme".parse().unwrap(), agent);
         let mut request = PaymentRequest::new(
             PaymentRequestId::new(&domain::Doors::default()).unwrap(),
             sender,

@@ -7,7 +7,7 @@ mod report;
 use adapters::DynamoDbStore;
 use domain::use_cases::list::{Filter, Search, get, list};
 use domain::use_cases::report::report as make_report;
-use domain::{Caller, Doors, Invalid, Limits, OrderNumber, Phone, Role, Timestamp};
+use domain::{Caller, Doors, Identity, Invalid, Limits, OrderNumber, Phone, Timestamp};
 use http::{Response, StatusCode};
 use report::ReportQuery;
 use runtime::caller::ClaimNames;
@@ -84,7 +84,7 @@ impl Query {
     }
 
     async fn report(&self, caller: &Caller, request: &Request, now: Timestamp) -> Result<Response<Body>, Problem> {
-        if caller.role != Role::Supervisor {
+        if matches!(caller.identity, Identity::Agent(_)) {
             return Err(Problem::Forbidden);
         }
         let ReportQuery { from, to, include } = report::query(request, now)?;

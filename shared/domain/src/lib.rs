@@ -47,7 +47,7 @@ pub use invalid::Invalid;
 pub use limits::{CreationLimit, Limits};
 pub use money::{Amount, Money};
 pub use payment_request::{Details, HistoryEntry, Payment, PaymentRequest};
-pub use people::{Actor, Agent, AgentId, Audience, Caller, Customer, Role, Scope, WorkspaceId};
+pub use people::{Actor, Agent, AgentId, Audience, Caller, Customer, Identity, Role, Scope, Sender, WorkspaceId};
 pub use phone::Phone;
 pub use retry_schedule::RetrySchedule;
 pub use status::Status;

@@ -4,7 +4,7 @@ use crate::fact::Fact;
 use crate::id::{CheckoutId, Fingerprint, OperationId, PaymentRequestId};
 use crate::limits::{FIRST_LOOK, LONGEST_LOOK, PROVIDER_GRACE, WRITE_GRACE};
 use crate::money::Money;
-use crate::people::{Actor, Agent, Caller, Customer, WorkspaceId};
+use crate::people::{Actor, Agent, Customer, Sender, WorkspaceId};
 use crate::status::Status;
 use crate::text::{ConversationId, CustomerName, Description, Metadata, OrderNumber, Reason};
 use crate::time::Timestamp;
@@ -127,19 +127,19 @@ impl PaymentRequest {
     #[must_use]
     pub fn new(
         id: PaymentRequestId,
-        sender: Caller,
+        sender: Sender,
         details: Details,
         token: LinkToken,
         now: Timestamp,
         link_limit: Duration,
         operation: OperationId,
     ) -> Self {
-        let Caller { workspace, agent, .. } = sender;
-        let sent = HistoryEntry { status: Status::Sent, at: now, actor: Actor::Agent(agent.id.clone()), reason: None };
+        let Sender { caller, agent } = sender;
+        let sent = HistoryEntry { status: Status::Sent, at: now, actor: caller.actor(), reason: None };
         let deadline = now.saturating_add(link_limit);
         Self {
             id,
-            workspace,
+            workspace: caller.workspace,
             agent,
             details,
             token,

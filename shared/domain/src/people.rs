@@ -34,7 +34,7 @@ text!(
     AgentName,
     1..=200_usize,
     identifier,
-    "is not a name"
+    "must be 1 to 200 characters, none of them a control character"
 );
 
 /// An agent, with their display name at the time.
@@ -59,7 +59,7 @@ pub struct Customer {
     pub email: Option<EmailAddress>,
 }
 
-/// The rights of a signed-in person.
+/// The rights of a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -67,6 +67,9 @@ pub enum Role {
     Agent,
     /// Sees and changes every request of the workspace.
     Supervisor,
+    /// A program, not a person. It sees and changes every request of the workspace, and sends for an agent whom it
+    /// names.
+    Service,
 }
 
 impl FromStr for Role {
@@ -76,30 +79,66 @@ impl FromStr for Role {
         match text {
             "agent" => Ok(Self::Agent),
             "supervisor" => Ok(Self::Supervisor),
+            "service" => Ok(Self::Service),
             _ => Err(Invalid("is not a role")),
         }
     }
 }
 
-/// A signed-in person.
+/// A caller with a valid token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// The person's company.
+    /// The caller's company.
     pub workspace: WorkspaceId,
-    /// The person's identifier and name.
-    pub agent: Agent,
-    /// The person's rights.
-    pub role: Role,
+    /// Who calls.
+    pub identity: Identity,
+}
+
+/// Who a caller is, with what is known of each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identity {
+    /// See [`Role::Agent`].
+    Agent(Agent),
+    /// See [`Role::Supervisor`].
+    Supervisor(Agent),
+    /// See [`Role::Service`]. Its identifier at the identity provider; a program has no name.
+    Service(AgentId),
 }
 
 impl Caller {
-    /// Returns the requests that the person may see and change.
+    /// Returns the requests that the caller may see and change.
     #[must_use]
     pub fn audience(&self) -> Audience {
-        match self.role {
-            Role::Agent => Audience::Agent(self.workspace.clone(), self.agent.id.clone()),
-            Role::Supervisor => Audience::Workspace(self.workspace.clone()),
+        match &self.identity {
+            Identity::Agent(agent) => Audience::Agent(self.workspace.clone(), agent.id.clone()),
+            Identity::Supervisor(_) | Identity::Service(_) => Audience::Workspace(self.workspace.clone()),
         }
+    }
+
+    /// Returns the caller as the actor of a change.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        match &self.identity {
+            Identity::Agent(agent) | Identity::Supervisor(agent) => Actor::Agent(agent.id.clone()),
+            Identity::Service(id) => Actor::Service(id.clone()),
+        }
+    }
+}
+
+/// Who sends a payment request, and for which agent. A person sends for themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sender {
+    /// The caller.
+    pub caller: Caller,
+    /// The agent whose request it is.
+    pub agent: Agent,
+}
+
+impl Sender {
+    /// Builds the sender of an agent's own request.
+    #[must_use]
+    pub fn of_agent(workspace: WorkspaceId, agent: Agent) -> Self {
+        Self { caller: Caller { workspace, identity: Identity::Agent(agent.clone()) }, agent }
     }
 }
 
@@ -144,13 +183,15 @@ impl Scope {
     }
 }
 
-/// The person or system that changed a request. Serialized as `{ "type", "id" }`; the id is null except for signed-in
-/// people.
+/// The person or system that changed a request. Serialized as `{ "type", "id" }`; the id is null except for callers
+/// with a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "ActorFields", into = "ActorFields")]
 pub enum Actor {
     /// An agent or supervisor.
     Agent(AgentId),
+    /// A program that acts for an agent.
+    Service(AgentId),
     /// The holder of the link.
     Customer,
     /// The payment provider.
@@ -165,6 +206,8 @@ pub enum Actor {
 pub enum ActorType {
     /// An agent or supervisor.
     Agent,
+    /// A program that acts for an agent.
+    Service,
     /// The holder of the link.
     Customer,
     /// The payment provider.
@@ -180,25 +223,27 @@ struct ActorFields {
 }
 
 impl Actor {
-    /// Returns the actor's kind, and the identifier if the actor is signed in.
+    /// Returns the actor's kind, and the identifier if the actor has a token.
     #[must_use]
     pub fn parts(&self) -> (ActorType, Option<&AgentId>) {
         match self {
             Self::Agent(id) => (ActorType::Agent, Some(id)),
+            Self::Service(id) => (ActorType::Service, Some(id)),
             Self::Customer => (ActorType::Customer, None),
             Self::Provider => (ActorType::Provider, None),
             Self::System => (ActorType::System, None),
         }
     }
 
-    /// Builds an actor from its stored parts. An agent without an identifier becomes the system.
+    /// Builds an actor from its stored parts. An agent or a service without an identifier becomes the system.
     #[must_use]
     pub fn from_parts(kind: ActorType, id: Option<AgentId>) -> Self {
         match (kind, id) {
             (ActorType::Agent, Some(id)) => Self::Agent(id),
+            (ActorType::Service, Some(id)) => Self::Service(id),
             (ActorType::Customer, _) => Self::Customer,
             (ActorType::Provider, _) => Self::Provider,
-            (ActorType::Agent | ActorType::System, _) => Self::System,
+            (ActorType::Agent | ActorType::Service | ActorType::System, _) => Self::System,
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::id::{CheckoutId, OperationId, PaymentRequestId};
 use crate::limits::CALL_INTERVAL;
 use crate::money::{Amount, Money};
 use crate::payment_request::{Details, Payment, PaymentRequest};
-use crate::people::{Agent, Caller, Customer, Role};
+use crate::people::{Agent, Customer, Sender};
 use crate::phone::Phone;
 use crate::ports::{
     Changed, Changes, Checkout, CheckoutState, Closes, Facts, Link, Links, Looks, PaymentProvider, ProviderError,
@@ -68,11 +68,8 @@ pub(crate) fn request(status: Status, deadline: i64) -> PaymentRequest {
         conversation_id: None,
         metadata: Metadata::default(),
     };
-    let sender = Caller {
-        workspace: "acme".parse().unwrap(),
-        agent: Agent { id: "alice".parse().unwrap(), name: "Alice".parse().unwrap() },
-        role: Role::Agent,
-    };
+    let agent = Agent { id: "alice".parse().unwrap(), name: "Alice".parse().unwrap() };
+    let sender = Sender::of_agent("acme".parse().unwrap(), agent);
     let mut request = PaymentRequest::new(
         PaymentRequestId::new(&Doors::default()).unwrap(),
         sender,

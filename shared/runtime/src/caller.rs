@@ -3,7 +3,7 @@
 use crate::environment::Environment;
 use crate::json::Object;
 use crate::problem::Problem;
-use domain::{Agent, Caller, Role};
+use domain::{Agent, Caller, Identity, Role};
 use lambda_http::Request;
 use serde::Deserialize;
 use serde_json::Value;
@@ -26,19 +26,22 @@ impl ClaimNames {
         Self { workspace: named("WORKSPACE_CLAIM", "workspace"), role: named("ROLE_CLAIM", "role") }
     }
 
-    /// Returns the authenticated caller of a request. Only four claims are read; whatever else is in the token, and of
-    /// whatever type, changes nothing.
+    /// Returns the authenticated caller of a request. Only four claims are read, of a service three: a program needs no
+    /// name. Whatever else is in the token, and of whatever type, changes nothing.
     ///
     /// # Errors
     /// [`Problem::Unauthenticated`] if the gateway verified no token; [`Problem::Forbidden`] if a claim is missing or
     /// holds an unknown value.
     pub fn caller(&self, request: &Request) -> Result<Caller, Problem> {
         let claims = request.extensions().get::<Claims>().ok_or(Problem::Unauthenticated)?;
-        Ok(Caller {
-            workspace: claims.parsed(&self.workspace)?,
-            agent: Agent { id: claims.parsed("sub")?, name: claims.parsed("name")? },
-            role: claims.0.get(&self.role).and_then(Claim::role).ok_or(Problem::Forbidden)?,
-        })
+        let (workspace, id) = (claims.parsed(&self.workspace)?, claims.parsed("sub")?);
+        let role = claims.0.get(&self.role).and_then(Claim::role).ok_or(Problem::Forbidden)?;
+        let identity = match role {
+            Role::Agent => Identity::Agent(Agent { id, name: claims.parsed("name")? }),
+            Role::Supervisor => Identity::Supervisor(Agent { id, name: claims.parsed("name")? }),
+            Role::Service => Identity::Service(id),
+        };
+        Ok(Caller { workspace, identity })
     }
 }
 
@@ -88,9 +91,15 @@ impl Claim {
     }
 }
 
-/// Returns the role of a caller in several groups: a supervisor may do all that an agent may.
+/// Returns the role of a caller in several groups: a supervisor may do all that an agent may. Nobody is both a person
+/// and a service.
 fn highest(mut roles: impl Iterator<Item = Role> + Clone) -> Option<Role> {
-    roles.clone().find(|role| *role == Role::Supervisor).or_else(|| roles.next())
+    let is = |wanted| roles.clone().any(|role| role == wanted);
+    match (is(Role::Service), is(Role::Supervisor)) {
+        (true, _) => roles.all(|role| role == Role::Service).then_some(Role::Service),
+        (false, true) => Some(Role::Supervisor),
+        (false, false) => roles.next(),
+    }
 }
 
 /// Parses the role in a claim that is a text: one word, or a list of groups.
@@ -144,6 +153,10 @@ mod tests {
         for (claim, expected) in [
             ("agent", Some(Role::Agent)),
             ("supervisor", Some(Role::Supervisor)),
+            ("service", Some(Role::Service)),
+            ("[service]", Some(Role::Service)),
+            ("[service agent]", None),
+            ("[other, supervisor, service]", None),
             ("[agent]", Some(Role::Agent)),
             ("[agent supervisor]", Some(Role::Supervisor)),
             ("[supervisor agent]", Some(Role::Supervisor)),
@@ -198,7 +211,7 @@ mod tests {
     #[test]
     fn four_claims_are_read_and_no_other_can_spoil_them() {
         let expected = caller(&format!("{{{FOUR}}}")).unwrap();
-        assert_eq!((expected.agent.id.as_str(), expected.role), ("alice", Role::Agent));
+        assert!(matches!(&expected.identity, Identity::Agent(agent) if agent.id.as_str() == "alice"), "{expected:?}");
         let deep = format!("{}{}", "[".repeat(1_000), "]".repeat(1_000));
         for other in ["1767607200", "1e999", "true", "null", r#"["a", 1]"#, r#"{"a": {"b": []}}"#, r#""\ud83d""#, &deep]
         {
@@ -234,7 +247,23 @@ mod tests {
             ("[]", None),
         ] {
             let found = caller(&format!("{{{FOUR}, \"role\": {groups}}}"));
-            assert_eq!(found.ok().map(|caller| caller.role), expected, "{groups}");
+            let role = found.ok().map(|caller| match caller.identity {
+                Identity::Agent(_) => Role::Agent,
+                Identity::Supervisor(_) => Role::Supervisor,
+                Identity::Service(_) => Role::Service,
+            });
+            assert_eq!(role, expected, "{groups}");
+        }
+    }
+
+    #[test]
+    fn a_service_needs_no_name_and_a_person_does() {
+        let of = |role: &str| caller(&format!(r#"{{"sub": "crm-bot", "workspace": "acme", "role": "{role}"}}"#));
+        assert!(
+            matches!(of("service"), Ok(Caller { identity: Identity::Service(id), .. }) if id.as_str() == "crm-bot")
+        );
+        for role in ["agent", "supervisor"] {
+            assert!(matches!(of(role), Err(Problem::Forbidden)), "{role}");
         }
     }
 }

@@ -84,5 +84,6 @@ export function undelivered({ reason }) {
  */
 export function actor(request, { type, id }) {
   if (type === "agent") return id === request.agent.id ? request.agent.name : (id ?? "an agent");
+  if (type === "service") return `the service ${id ?? ""}`;
   return type === "customer" ? customer(request) : "the system";
 }

@@ -44,7 +44,10 @@ const EXPIRY = {
 const SENTENCES = {
   sent: {
     standing: (_, timer) => ["Link expires in ", timer],
-    entry: (request, entry) => sentence`Sent by ${actor(request, entry.actor)}`,
+    entry: (request, entry) =>
+      entry.actor.type === "service"
+        ? sentence`Sent by ${actor(request, entry.actor)} for ${request.agent.name}`
+        : sentence`Sent by ${actor(request, entry.actor)}`,
     news: texts.made,
   },
   clicked: {

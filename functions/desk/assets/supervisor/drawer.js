@@ -282,5 +282,6 @@ const ACTORS = new Map([
  */
 function actor({ type, id }, { agent }) {
   if (type === "agent") return isolated(id === agent.id ? agent.name : (id ?? ""));
+  if (type === "service") return ["Service ", isolated(id ?? ""), " for ", isolated(agent.name)];
   return ACTORS.get(type) ?? type;
 }

@@ -24,7 +24,9 @@ pub(super) const INITIALIZE: &[&str] =
 /// The ways to pay (<https://paystack.com/docs/api/transaction/#initialize>).
 const CHANNELS: &[&str] =
     &["apple_pay", "bank", "bank_transfer", "capitec_pay", "card", "eft", "mobile_money", "payattitude", "qr", "ussd"];
-/// Those that take time.
+/// Those whose outcome is known at once. If a transaction offers none of them, the customer pays by the first.
+const FAST_CHANNELS: &[&str] = &["card", "apple_pay", "qr", "payattitude", "capitec_pay"];
+/// Those that take time. If a transaction offers none of them, the customer pays by the first.
 const SLOW_CHANNELS: &[&str] = &["bank_transfer", "bank", "eft", "mobile_money", "ussd"];
 
 /// The currency of a transaction that names none: that of an account in Nigeria.
@@ -153,18 +155,16 @@ impl<'a> Account<'a> {
         transaction_by(self.work, "access_code", access_code)
     }
 
-    /// Makes an attempt to pay, as the customer does on the page. A transaction that is paid stays as it is, and so
-    /// does one whose transfer is in flight.
+    /// Makes an attempt to pay on an unpaid transaction, as the customer does on the page.
     pub(super) fn attempt(&mut self, transaction: &mut Transaction, outcome: AttemptOutcome) -> rusqlite::Result<()> {
         transaction.attempts += 1;
-        let channel = match outcome {
-            AttemptOutcome::Succeeded | AttemptOutcome::Declined => transaction.channels.first().map(String::as_str),
-            AttemptOutcome::Processing | AttemptOutcome::Ongoing => {
-                let is_offered = |slow: &&&str| transaction.channels.iter().any(|offered| offered == **slow);
-                Some(SLOW_CHANNELS.iter().find(is_offered).map_or("bank_transfer", |channel| *channel))
-            }
+        let wanted = match outcome {
+            AttemptOutcome::Succeeded | AttemptOutcome::Declined => FAST_CHANNELS,
+            AttemptOutcome::Processing | AttemptOutcome::Ongoing => SLOW_CHANNELS,
         };
-        channel.unwrap_or("card").clone_into(&mut transaction.channel);
+        let is_offered = |wanted: &&&str| transaction.channels.iter().any(|offered| offered == **wanted);
+        let channel = wanted.iter().find(is_offered).or(wanted.first()).copied();
+        channel.unwrap_or_default().clone_into(&mut transaction.channel);
         match outcome {
             AttemptOutcome::Succeeded => return self.succeed(transaction),
             AttemptOutcome::Declined => {

@@ -7,7 +7,7 @@ use super::error::ApiError;
 const SMALLEST: [(&str, i64); 6] =
     [("GHS", 10), ("KES", 300), ("NGN", 5_000), ("USD", 200), ("XOF", 100), ("ZAR", 100)];
 
-/// The largest amount, 10 million of every currency (<https://paystack.com/docs/api/errors/>, transactions).
+/// The largest amount, 10 million of every currency (<https://docs-v2.paystack.com/api/errors/transaction>).
 const LARGEST: i64 = 1_000_000_000;
 
 /// Paystack's fee: 1.5 % as for a local card in Nigeria (<https://paystack.com/faqs>). The stand-in takes it in every

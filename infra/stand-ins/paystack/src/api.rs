@@ -137,7 +137,7 @@ pub(super) async fn call(
         Ok(Err(error)) => (error.status, error.body()),
         Err(refusal) => return refusal.into_response(),
     };
-    (status, [(CONTENT_TYPE, "application/json; charset=utf-8")], answer.to_string()).into_response()
+    (status, [(CONTENT_TYPE, "application/json")], answer.to_string()).into_response()
 }
 
 /// Authenticates and runs a call. A rejection by Paystack's rules is an [`ApiError`]; a body that cannot be read is a

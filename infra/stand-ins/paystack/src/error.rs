@@ -58,8 +58,9 @@ impl ApiError {
         Self::validation("duplicate_reference", "Duplicate Transaction Reference", next_step)
     }
 
-    /// Builds the error for a reference that no transaction has. The published description has status 404 for it;
-    /// merchants get 400.
+    /// Builds the error for a reference that no transaction has
+    /// (<https://docs-v2.paystack.com/api/errors/transaction>). The published description has status 404 for it, but
+    /// Paystack answers 400.
     pub(super) fn unknown_reference() -> Self {
         let next_step = "Ensure that you're passing the reference of a transaction that exists on this integration";
         Self::validation("transaction_not_found", "Transaction reference not found.", next_step)
@@ -89,7 +90,7 @@ impl ApiError {
         Self { status: StatusCode::UNAUTHORIZED, ..Self::validation(code, message, next_step) }
     }
 
-    /// Builds the error for a refund of a transaction that is refunded already, in full.
+    /// Builds the error for a refund of a transaction of which nothing is left to refund.
     pub(super) fn reversed() -> Self {
         let error =
             Self::validation("transaction_reversed", "Transaction has been fully reversed", "Check the refunds");

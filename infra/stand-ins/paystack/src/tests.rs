@@ -235,7 +235,7 @@ async fn the_customer_goes_back_with_the_reference() {
 async fn a_transfer_arrives_or_fails_once_and_the_page_can_be_paid_after_it_failed() {
     for settlement in [Settlement::Succeeded, Settlement::Failed] {
         let (status, events) = within(move |account| {
-            let mut transaction = created(account, &json!({ "channels": ["card", "ussd"] }))?;
+            let mut transaction = created(account, &json!({ "channels": ["ussd", "card"] }))?;
             assert!(matches!(settle_transfer(account, &mut transaction, settlement)?, FormResult::NotProcessing));
             account.attempt(&mut transaction, AttemptOutcome::Ongoing)?;
             assert_eq!(transaction.status, Status::Ongoing);
@@ -251,6 +251,7 @@ async fn a_transfer_arrives_or_fails_once_and_the_page_can_be_paid_after_it_fail
             if settled == Status::Failed {
                 assert_eq!(Order::from(transaction.clone()).state, CheckoutState::Open);
                 account.attempt(&mut transaction, AttemptOutcome::Succeeded)?;
+                assert_eq!(transaction.channel, "card");
             }
             Ok(settled)
         })

@@ -86,7 +86,8 @@ pub(super) fn look_shard(id: PaymentRequestId, status: Status) -> u8 {
     shards.map_or(deadline_shard(id), |shards| shards.start + last % LOOK_SHARDS)
 }
 
-/// Returns the partitions of the index `due` for the looks at requests in this status; `None` if it has none of its own.
+/// Returns the partitions of the index `due` for the looks at requests in this status; `None` if it has none of its
+/// own.
 pub(super) fn look_shards(status: Status) -> Option<Range<u8>> {
     let place = (0..).zip(LOOKED_AT).find(|(_, looked_at)| *looked_at == status).map(|(place, _): (u8, _)| place)?;
     let start = DEADLINE_SHARDS + place * LOOK_SHARDS;

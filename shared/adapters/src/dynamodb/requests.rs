@@ -139,8 +139,8 @@ mod tests {
     use aws_smithy_runtime_api::http::StatusCode;
     use aws_smithy_types::body::SdkBody;
     use domain::{
-        Actor, Agent, Amount, Caller, Command, Customer, Details, Doors, LinkToken, Metadata, Money, OperationId,
-        Phone, Role, Timestamp,
+        Actor, Agent, Amount, Command, Customer, Details, Doors, LinkToken, Metadata, Money, OperationId, Phone,
+        Sender, Timestamp,
     };
     use runtime::Environment;
     use serde_json::json;
@@ -200,7 +200,7 @@ mod tests {
         };
         PaymentRequest::new(
             PaymentRequestId::new(&doors).unwrap(),
-            Caller { workspace: "acme".parse().unwrap(), agent, role: Role::Agent },
+            Sender::of_agent("acme".parse().unwrap(), agent),
             details,
             LinkToken::random(&doors).unwrap(),
             at(1_000),

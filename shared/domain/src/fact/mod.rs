@@ -244,7 +244,10 @@ mod tests {
     proptest! {
         #[test]
         fn every_stored_text_is_kept_unchanged(
-            text in prop_oneof![".{0,40}", "(claimed|settled|payment_failed|refund_requested|second_payment)(:[0-9a-z]{0,3}){0,4}"],
+            text in prop_oneof![
+                ".{0,40}",
+                "(claimed|settled|payment_failed|refund_requested|second_payment)(:[0-9a-z]{0,3}){0,4}",
+            ],
         ) {
             prop_assert_eq!(Fact::from_text(text.clone()).text(), text);
         }

@@ -5,7 +5,7 @@ use super::expire::expire_overdue;
 use crate::doors::Randomness;
 use crate::id::{OperationId, PaymentRequestId};
 use crate::payment_request::PaymentRequest;
-use crate::people::{Actor, Caller, Scope};
+use crate::people::{Caller, Scope};
 use crate::ports::{Changed, Changes, StoreError};
 use crate::status::Status;
 use crate::time::Clock;
@@ -39,7 +39,7 @@ pub async fn cancel(
     let change = Change {
         command: Command::Cancel,
         at: now,
-        actor: Actor::Agent(caller.agent.id.clone()),
+        actor: caller.actor(),
         operation: OperationId::random(doors)?,
         scope: Scope::Audience(caller.audience()),
     };

@@ -1,11 +1,11 @@
-//! The use case of an agent who sends a payment request.
+//! The use case of an agent who sends a payment request, or of a service that sends one for an agent.
 
 use super::UseCaseError;
 use crate::doors::Randomness;
 use crate::id::{Fingerprint, IdempotencyKey, OperationId, PaymentRequestId};
 use crate::limits::{CREATION_PERIOD, CreationLimit, Limits};
 use crate::payment_request::{Details, PaymentRequest};
-use crate::people::{Audience, Caller};
+use crate::people::{Identity, Sender};
 use crate::ports::{Creations, Inserted, Inserts, Links, Reads};
 use crate::time::{Clock, Timestamp};
 use crate::token::LinkToken;
@@ -37,27 +37,33 @@ pub async fn create(
     doors: &(impl Clock + Randomness),
     limits: &Limits,
     creation_limit: CreationLimit,
-    caller: Caller,
+    sender: Sender,
     details: Details,
     key: Option<&IdempotencyKey>,
 ) -> Result<Created, UseCaseError> {
     let now = doors.now();
-    let audience = caller.audience();
     let id = match key {
-        Some(key) => PaymentRequestId::from_key(&caller.workspace, key),
+        Some(key) => PaymentRequestId::from_key(&sender.caller.workspace, key),
         None => PaymentRequestId::new(doors)?,
     };
     let fingerprint = key.map(|_| details.fingerprint());
-    if let Some(retry_after) = limit_reached(store, creation_limit, &caller, now).await? {
+    if let Some(retry_after) = limit_reached(store, creation_limit, &sender, now).await? {
         // A replay creates nothing, so it is not limited.
         return Ok(match store.get(id).await? {
-            Some(existing) => repeated(Box::new(existing), fingerprint.as_ref(), &audience),
+            Some(existing) => repeated(Box::new(existing), fingerprint.as_ref(), &sender),
             None => Created::LimitReached { retry_after },
         });
     }
     let operation = OperationId::random(doors)?;
-    let mut request =
-        PaymentRequest::new(id, caller, details, LinkToken::random(doors)?, now, limits.link, operation.clone());
+    let mut request = PaymentRequest::new(
+        id,
+        sender.clone(),
+        details,
+        LinkToken::random(doors)?,
+        now,
+        limits.link,
+        operation.clone(),
+    );
     request.fingerprint = fingerprint;
 
     store.insert_link(&request.token, id, now.saturating_add(limits.link_kept())).await?;
@@ -65,14 +71,17 @@ pub async fn create(
         Inserted::New => Created::New(Box::new(request)),
         // The first attempt was applied and its response lost; the store's retry then found the request.
         Inserted::Existing(existing) if existing.operations.contains(&operation) => Created::New(existing),
-        Inserted::Existing(existing) => repeated(existing, request.fingerprint.as_ref(), &audience),
+        Inserted::Existing(existing) => repeated(existing, request.fingerprint.as_ref(), &sender),
     })
 }
 
-/// Judges a create whose identifier belongs to a request that existed before.
-fn repeated(existing: Box<PaymentRequest>, fingerprint: Option<&Fingerprint>, audience: &Audience) -> Created {
-    let visible = audience.covers(&existing.workspace, &existing.agent.id);
-    if visible && existing.fingerprint.as_ref() == fingerprint {
+/// Judges a create whose identifier belongs to a request that existed before. A service names the agent in the body, so
+/// another agent is another body.
+fn repeated(existing: Box<PaymentRequest>, fingerprint: Option<&Fingerprint>, sender: &Sender) -> Created {
+    let Sender { caller, agent } = sender;
+    let visible = caller.audience().covers(&existing.workspace, &existing.agent.id);
+    let is_for_another = matches!(caller.identity, Identity::Service(_)) && existing.agent != *agent;
+    if visible && !is_for_another && existing.fingerprint.as_ref() == fingerprint {
         Created::Replayed(existing)
     } else {
         Created::KeyReused
@@ -83,12 +92,12 @@ fn repeated(existing: Box<PaymentRequest>, fingerprint: Option<&Fingerprint>, au
 async fn limit_reached(
     store: &impl Creations,
     limit: CreationLimit,
-    caller: &Caller,
+    sender: &Sender,
     now: Timestamp,
 ) -> Result<Option<Duration>, UseCaseError> {
     let Some(at_most) = limit.requests() else { return Ok(None) };
     let since = now.saturating_sub(CREATION_PERIOD);
-    let latest = store.latest_creations(&caller.workspace, &caller.agent.id, since, at_most).await?;
+    let latest = store.latest_creations(&sender.caller.workspace, &sender.agent.id, since, at_most).await?;
     // Once the oldest of as many requests as are allowed has left the period, there is room for one more.
     let oldest = latest.get(at_most - 1);
     Ok(oldest.map(|created_at| created_at.saturating_add(CREATION_PERIOD).saturating_duration_since(now)))

@@ -9,7 +9,7 @@ use crate::fact::Fact;
 use crate::id::OperationId;
 use crate::limits::Limits;
 use crate::payment_request::{Payment, PaymentRequest};
-use crate::people::{Actor, Agent, Caller, Role};
+use crate::people::{Actor, Agent, Caller, Identity};
 use crate::status::Status;
 use crate::test_support::{FakeProvider, FakeStore, apply, at, at_once, doors_at, money, request};
 use crate::transition::{CancelRefusal, Change, CheckoutClosed, Command};
@@ -39,7 +39,7 @@ fn told(who: Who, store: &FakeStore, now: i64) -> Option<Status> {
     match who {
         Who::Cancels => {
             let agent = Agent { id: "sara".parse().unwrap(), name: "Sara".parse().unwrap() };
-            let caller = Caller { workspace: before.workspace.clone(), agent, role: Role::Supervisor };
+            let caller = Caller { workspace: before.workspace.clone(), identity: Identity::Supervisor(agent) };
             match at_once(cancel(store, &doors, &caller, before.id)).unwrap() {
                 Canceled::Done(_) | Canceled::Refused(CancelRefusal::AlreadyCanceled) => Some(Status::Canceled),
                 Canceled::Refused(CancelRefusal::AlreadyClicked) => Some(Status::Clicked),

@@ -4,7 +4,7 @@ use super::UseCaseError;
 use crate::id::PaymentRequestId;
 use crate::limits::{LONGEST_PROCESSING, Limits};
 use crate::payment_request::PaymentRequest;
-use crate::people::{AgentId, Audience, Caller, Role};
+use crate::people::{AgentId, Audience, Caller, Identity};
 use crate::phone::Phone;
 use crate::ports::{Listing, Lists, Position, Reads};
 use crate::status::Status;
@@ -84,10 +84,12 @@ pub async fn list(
     search: &Search,
 ) -> Result<Page, UseCaseError> {
     let empty = Page { items: Vec::new(), next: None };
-    let audience = match (caller.role, &search.agent) {
-        (Role::Agent, Some(agent)) if *agent != caller.agent.id => return Ok(empty),
-        (Role::Supervisor, Some(agent)) => Audience::Agent(caller.workspace.clone(), agent.clone()),
-        (Role::Agent | Role::Supervisor, _) => caller.audience(),
+    let audience = match (&caller.identity, &search.agent) {
+        (Identity::Agent(own), Some(agent)) if *agent != own.id => return Ok(empty),
+        (Identity::Supervisor(_) | Identity::Service(_), Some(agent)) => {
+            Audience::Agent(caller.workspace.clone(), agent.clone())
+        }
+        _ => caller.audience(),
     };
     // The store holds nothing older: a request is deleted `retention` after its end, and its life lasts no longer than
     // the other three durations together.
@@ -219,7 +221,7 @@ mod tests {
 
     fn supervisor() -> Caller {
         let agent = Agent { id: "sara".parse().unwrap(), name: "Sara".parse().unwrap() };
-        Caller { workspace: "acme".parse().unwrap(), agent, role: Role::Supervisor }
+        Caller { workspace: "acme".parse().unwrap(), identity: Identity::Supervisor(agent) }
     }
 
     fn search(filter: Filter, limit: usize) -> Search {
@@ -244,11 +246,8 @@ mod tests {
         let (alice, bob): (AgentId, AgentId) = ("alice".parse().unwrap(), "bob".parse().unwrap());
         let acme = || "acme".parse().unwrap();
         let supervisor = supervisor();
-        let agent = Caller {
-            role: Role::Agent,
-            agent: Agent { id: alice.clone(), name: "Alice".parse().unwrap() },
-            ..supervisor.clone()
-        };
+        let identity = Identity::Agent(Agent { id: alice.clone(), name: "Alice".parse().unwrap() });
+        let agent = Caller { identity, ..supervisor.clone() };
         for (caller, asked, audience) in [
             (&supervisor, None, Some(Audience::Workspace(acme()))),
             (&supervisor, Some(&bob), Some(Audience::Agent(acme(), bob.clone()))),

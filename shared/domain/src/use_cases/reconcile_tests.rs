@@ -376,6 +376,15 @@ fn money_that_was_in_flight_in_its_window_is_compared_in_both_directions_three_w
     assert_eq!(found.len(), 1);
 }
 
+#[test]
+fn a_status_that_this_version_does_not_know_makes_no_difference_of_a_payment_that_is_recorded() {
+    let request = requested(Status::Paid, "pay_a");
+    let mut unknown = payment(request.id, "pay_a");
+    unknown.state = SettlementState::Pending;
+    let sides = Sides::new(vec![request], vec![unknown]);
+    assert_eq!(sides.run_at(NOW).1, []);
+}
+
 /// A clock that advances by a second at each look.
 struct TickingClock(AtomicI64);
 

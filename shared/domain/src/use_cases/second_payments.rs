@@ -222,6 +222,7 @@ mod tests {
             };
             if report_comes_first {
                 assert!(matches!(refunded("a-1"), ProviderEventOutcome::Applied(_)));
+                assert!(store.end().due_at.is_some(), "the other one is still to be sent back");
             }
             look_at(&store, &provider, DEADLINE);
             assert!(matches!(refunded("a-2"), ProviderEventOutcome::Unchanged(_)), "its refund is expected");

@@ -31,7 +31,7 @@ pub(super) enum RefundStatus {
 }
 
 /// A refund (`RefundListResponseArray` in <https://github.com/PaystackOSS/openapi>).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Refund {
     /// The refunded transaction's number.
     transaction: Option<u64>,
@@ -79,6 +79,15 @@ impl Refund {
 pub(super) struct Refunds(Vec<Refund>);
 
 impl Refunds {
+    /// Returns those of a transaction among these.
+    pub(super) fn among(refunds: &[Refund], transaction: &Transaction) -> Self {
+        let is_of_it = |refund: &&Refund| match (refund.transaction, refund.reference) {
+            (Some(number), _) => number == transaction.number,
+            (None, reference) => reference.is_some() && reference == transaction.reference,
+        };
+        Self(refunds.iter().filter(is_of_it).cloned().collect())
+    }
+
     /// Returns the amount that has gone back or is going back, in hundredths.
     pub(super) fn taken(&self) -> i64 {
         self.0.iter().map(Refund::taken).fold(0, i64::saturating_add)
@@ -112,13 +121,9 @@ impl Paystack {
         for page in 1..=PAGES_AT_MOST {
             let path = format!("/refund?transaction={}&perPage=100&page={page}", transaction.number);
             let Page { elements, has_more } = self.client.send::<Page<Refund>>(&ApiRequest::get(path)).await?;
-            let is_of_it = |refund: &Refund| match (refund.transaction, refund.reference) {
-                (Some(number), _) => number == transaction.number,
-                (None, reference) => reference.is_some() && reference == transaction.reference,
-            };
-            refunds.extend(elements.into_iter().filter(is_of_it));
+            refunds.extend(elements);
             if !has_more {
-                return Ok(Refunds(refunds));
+                return Ok(Refunds::among(&refunds, transaction));
             }
         }
         Err(InvalidResponse("the refunds of one transaction have too many pages").into())

@@ -8,7 +8,7 @@ use super::client::{ApiRequest, Client};
 use super::currency::minor_units;
 use super::objects::{Open, Page, Transaction, TransactionStatus};
 use super::reference::Reference;
-use super::refunds::Refund;
+use super::refunds::{Refund, Refunds};
 use super::{AT_ONCE, Paystack};
 use crate::json::FromObject;
 use domain::Timestamp;
@@ -28,6 +28,9 @@ const LISTED: [&str; 2] = ["success", "reversed"];
 
 /// The number of refunds or disputes on a page. For each of ours, its transaction is asked for.
 const PER_PAGE: u32 = 25;
+
+/// The number of pages of refunds above which each payment's refunds are asked for alone.
+const PAGES_OF_REFUNDS: u32 = 10;
 
 /// A dispute (`DisputeListResponseArray` in <https://github.com/PaystackOSS/openapi>): of it only its transaction.
 struct Dispute(Option<Reference>);
@@ -66,65 +69,67 @@ fn unknown_place() -> ProviderError {
     ProviderError::Refused("the place is not one of Paystack's".into())
 }
 
+/// Converts a transaction of ours, and returns whether its status is known. Returns `None` for other money, and for a
+/// page on which nobody has paid.
+fn payment_of(transaction: &Transaction, refunds: &Refunds) -> Option<(ProviderPayment, bool)> {
+    use TransactionStatus as Status;
+    let (reference, paid_at) = (transaction.ours()?, transaction.paid_at()?);
+    let money = transaction.money();
+    let state = match transaction.status {
+        Open::Known(Status::Success | Status::Reversed | Status::ReversalPending) => SettlementState::Settled,
+        Open::Known(Status::Failed | Status::Abandoned) => SettlementState::Failed,
+        Open::Known(Status::Ongoing | Status::Pending | Status::Processing | Status::Queued) | Open::Unknown => {
+            SettlementState::Pending
+        }
+    };
+    let refunded = match refunds.taken() {
+        // The whole payment went back without a refund, such as by a dispute.
+        0 if transaction.status == Open::Known(Status::Reversed) => money,
+        0 => None,
+        taken => transaction.part(taken),
+    };
+    let fee = transaction.fees.and_then(|fees| minor_units(fees, &transaction.currency));
+    let payment = ProviderPayment {
+        reference: reference.to_string(),
+        id: reference.id,
+        money,
+        paid_at,
+        state,
+        refunded,
+        disputed: false,
+        fee: fee.map(|(minor_units, currency)| Fee { minor_units, currency }),
+        balance_entry: Some(reference.to_string()),
+        payout: None,
+    };
+    Some((payment, transaction.status != Open::Unknown))
+}
+
+/// Builds a page of payments, each with whether its status is known.
+fn page_of(payments: impl Iterator<Item = (ProviderPayment, bool)>, next: Option<String>) -> PaymentsPage {
+    let mut page = PaymentsPage { next, ..PaymentsPage::default() };
+    for (payment, is_known) in payments {
+        page.payments.push(payment);
+        page.unknown += usize::from(!is_known);
+    }
+    page
+}
+
 impl Paystack {
     async fn list<T: FromObject>(&self, path: String) -> Result<Page<T>, ProviderError> {
         Client::within_budget(async { Ok(self.client.send::<Page<T>>(&ApiRequest::get(path)).await?) }).await
     }
 
-    /// Converts a transaction of ours, and returns whether its status is known. Returns `None` for other money, and for
-    /// a page on which nobody has paid.
-    async fn payment_of(&self, transaction: &Transaction) -> Result<Option<(ProviderPayment, bool)>, ProviderError> {
-        use TransactionStatus as Status;
-        let (Some(reference), Some(paid_at)) = (transaction.ours(), transaction.paid_at()) else { return Ok(None) };
-        let money = transaction.money();
-        let state = match transaction.status {
-            Open::Known(Status::Success | Status::Reversed | Status::ReversalPending) => SettlementState::Settled,
-            Open::Known(Status::Failed | Status::Abandoned) => SettlementState::Failed,
-            Open::Known(Status::Ongoing | Status::Pending | Status::Processing | Status::Queued) | Open::Unknown => {
-                SettlementState::Pending
-            }
-        };
-        // Of a whole payment that went back without a refund, such as by a dispute, there is no amount.
-        let refunded = match transaction.status {
-            Open::Known(Status::Reversed | Status::ReversalPending) => {
-                match Client::within_budget(self.refunds_of(transaction)).await?.taken() {
-                    0 if transaction.status == Open::Known(Status::Reversed) => money,
-                    taken => transaction.part(taken),
-                }
-            }
-            _ => None,
-        };
-        let fee = transaction.fees.and_then(|fees| minor_units(fees, &transaction.currency));
-        let payment = ProviderPayment {
-            reference: reference.to_string(),
-            id: reference.id,
-            money,
-            paid_at,
-            state,
-            refunded,
-            disputed: false,
-            fee: fee.map(|(minor_units, currency)| Fee { minor_units, currency }),
-            balance_entry: Some(reference.to_string()),
-            payout: None,
-        };
-        Ok(Some((payment, transaction.status != Open::Unknown)))
-    }
-
     /// Converts the transactions with these references.
     async fn payments_of(&self, references: BTreeSet<Reference>) -> Result<PaymentsPage, ProviderError> {
         let asked = futures::stream::iter(references).map(async |reference| {
-            match Client::within_budget(self.verify(reference)).await? {
-                Some(transaction) => self.payment_of(&transaction).await,
-                None => Ok(None),
-            }
+            Client::within_budget(async {
+                let Some(transaction) = self.verify(reference).await? else { return Ok(None) };
+                Ok(payment_of(&transaction, &self.refunds_of(&transaction).await?))
+            })
+            .await
         });
         let payments: Vec<_> = asked.buffered(AT_ONCE).try_collect().await?;
-        let mut page = PaymentsPage::default();
-        for (payment, is_known) in payments.into_iter().flatten() {
-            page.payments.push(payment);
-            page.unknown += usize::from(!is_known);
-        }
-        Ok(page)
+        Ok(page_of(payments.into_iter().flatten(), None))
     }
 
     async fn transactions(&self, window: Window, place: Option<&str>) -> Result<PaymentsPage, ProviderError> {
@@ -133,22 +138,45 @@ impl Paystack {
         let from = window.from.saturating_sub(LOOKS_AT_EXPIRED);
         let path = format!("/transaction?status={status}&from={from}&to={}&page={page}", window.to);
         let Page { elements, has_more } = self.list::<Transaction>(path).await?;
-        let mut payments = PaymentsPage::default();
-        for transaction in &elements {
-            if !transaction.paid_at().is_some_and(|paid_at| window.contains(paid_at)) {
-                continue;
-            }
-            if let Some((payment, is_known)) = self.payment_of(transaction).await? {
-                payments.payments.push(payment);
-                payments.unknown += usize::from(!is_known);
-            }
-        }
-        payments.next = match (has_more, list + 1) {
+        let is_listed = |transaction: &Transaction| {
+            transaction.ours().is_some() && transaction.paid_at().is_some_and(|paid_at| window.contains(paid_at))
+        };
+        let elements: Vec<Transaction> = elements.into_iter().filter(is_listed).collect();
+        let refunds = self.refunds_of_all(&elements, window).await?;
+        let payments =
+            elements.iter().zip(&refunds).filter_map(|(transaction, refunds)| payment_of(transaction, refunds));
+        let next = match (has_more, list + 1) {
             (true, _) => Some(format!("{list}:{}", page.saturating_add(1))),
             (false, next) if next < LISTED.len() => Some(format!("{next}:1")),
             _ => None,
         };
-        Ok(payments)
+        Ok(page_of(payments, next))
+    }
+
+    /// Returns the refunds of each of these transactions. A transaction does not say how much of it has gone back, and
+    /// few are refunded. So all refunds since the window began are listed, unless they are too many.
+    async fn refunds_of_all(
+        &self,
+        transactions: &[Transaction],
+        window: Window,
+    ) -> Result<Vec<Refunds>, ProviderError> {
+        if transactions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut refunds = Vec::new();
+        for page in 1..=PAGES_OF_REFUNDS {
+            let path = format!("/refund?perPage=100&from={}&page={page}", window.from);
+            let Page { elements, has_more } = self.list::<Refund>(path).await?;
+            refunds.extend(elements);
+            if !has_more {
+                return Ok(transactions.iter().map(|transaction| Refunds::among(&refunds, transaction)).collect());
+            }
+        }
+        let mut of_each = Vec::new();
+        for transaction in transactions {
+            of_each.push(Client::within_budget(self.refunds_of(transaction)).await?);
+        }
+        Ok(of_each)
     }
 
     /// Returns one page of refunds or disputes, as the payments that they are about.
@@ -200,8 +228,13 @@ impl Settlements for Paystack {
     async fn payment(&self, reference: &str) -> Result<Option<ProviderPayment>, ProviderError> {
         // Another provider's payment may have been stored before the deployment changed over to Paystack.
         let Some(reference) = Reference::parse(reference) else { return Ok(None) };
-        let Some(transaction) = Client::within_budget(self.verify(reference)).await? else { return Ok(None) };
-        let Some((payment, _)) = self.payment_of(&transaction).await? else { return Ok(None) };
+        let asked = Client::within_budget(async {
+            let Some(transaction) = self.verify(reference).await? else { return Ok(None) };
+            let refunds = self.refunds_of(&transaction).await?;
+            Ok(Some((transaction, refunds)))
+        });
+        let Some((transaction, refunds)) = asked.await? else { return Ok(None) };
+        let Some((payment, _)) = payment_of(&transaction, &refunds) else { return Ok(None) };
         let disputed = self.is_disputed(&transaction, payment.paid_at).await?;
         Ok(Some(ProviderPayment { disputed, ..payment }))
     }

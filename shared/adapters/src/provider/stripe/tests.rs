@@ -11,8 +11,8 @@ use axum::response::Response;
 use domain::ports::Refunding;
 use domain::use_cases::pay::ProviderEvent;
 use domain::{
-    Actor, Agent, Amount, Caller, CheckoutAttempt, Customer, Details, HistoryEntry, LinkToken, Metadata, OperationId,
-    PaymentRequestId, Phone, Role, Timestamp,
+    Actor, Agent, Amount, CheckoutAttempt, Customer, Details, HistoryEntry, LinkToken, Metadata, OperationId,
+    PaymentRequestId, Phone, Sender, Timestamp,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use runtime::stripe_signature::{STRIPE_SIGNATURE, SigningSecrets};
@@ -165,11 +165,8 @@ fn money(amount: i64, currency: &str) -> Money {
 
 /// Builds a request for R250.00 that was clicked at ten, with this time to pay.
 fn clicked(to_pay: Duration) -> PaymentRequest {
-    let sender = Caller {
-        workspace: "acme".parse().unwrap(),
-        agent: Agent { id: "alice".parse().unwrap(), name: "Alice".parse().unwrap() },
-        role: Role::Agent,
-    };
+    let agent = Agent { id: "alice".parse().unwrap(), name: "Alice".parse().unwrap() };
+    let sender = Sender::of_agent("acme".parse().unwrap(), agent);
     let details = Details {
         order_number: "10045".parse().unwrap(),
         money: money(25_000, "ZAR"),
@@ -681,6 +678,23 @@ fn repeated(status: u16, code: &'static str, original: &'static str) -> Prepared
         vec![("idempotent-replayed", "true"), ("original-request", original), ("stripe-should-retry", "false")];
     let kind = if code == "idempotency_error" { code } else { "api_error" };
     Prepared::Says(status, headers, json!({ "error": { "type": kind, "code": code } }))
+}
+
+/// Stripe stores its own failures under the key, and would only repeat them.
+#[tokio::test]
+async fn a_press_after_a_failure_of_stripe_is_one_call_under_the_key_that_the_repeated_failure_leads_to() {
+    let failed = |request| Prepared::Says(500, vec![("request-id", request)], json!({}));
+    let overloaded = || Prepared::Says(429, vec![("request-id", "req_9")], json!({}));
+    let server = Server::start(vec![failed("req_1"), overloaded(), failed("req_2"), created(), created()]).await;
+    let (stripe, request) = (server.stripe().for_presses(), clicked(Duration::from_mins(15)));
+    let later = CheckoutAttempt::FIRST.saturating_next();
+    for succeeds in [false, false, false, true, true] {
+        assert_eq!(stripe.create_checkout(&request, LINK, later).await.is_ok(), succeeds);
+    }
+    let keys: Vec<_> =
+        server.received().iter().map(|call| call.headers["idempotency-key"].to_str().unwrap().to_owned()).collect();
+    let expected = ["", ":req_1", ":req_1", ":req_2", ":req_2"].map(|suffix| format!("{}{suffix}", request.id));
+    assert_eq!(keys, expected);
 }
 
 #[tokio::test]

@@ -42,12 +42,18 @@ async fn payments_are_those_that_were_paid_in_the_window_whenever_their_page_was
         other(&json!({ "metadata": null })),
     ]);
     let reversed = json!([transaction(&request, 1, "reversed")]);
-    let refunds = json!([{ "transaction": NUMBER, "amount": 25_000, "status": "processed" }]);
+    let refunds = json!([
+        { "transaction": 7, "amount": 25_000, "status": "processed" },
+        { "transaction": NUMBER, "amount": 24_000, "status": "failed" },
+        { "transaction": NUMBER, "amount": 1_000, "status": "processed" },
+    ]);
     let server = Server::start(vec![
         ("/transaction", list(&elements, 1, 2)),
+        ("/refund", list(&refunds, 1, 2)),
+        ("/refund", list(&json!([]), 2, 2)),
         ("/transaction", list(&json!([]), 2, 2)),
         ("/transaction", list(&reversed, 1, 1)),
-        ("/refund", list(&refunds, 1, 1)),
+        ("/refund", list(&json!([]), 1, 1)),
     ])
     .await;
     let (paystack, mut place, mut found) = (server.paystack(), None, Vec::new());
@@ -60,18 +66,36 @@ async fn payments_are_those_that_were_paid_in_the_window_whenever_their_page_was
             break;
         }
     }
-    let back = ProviderPayment { refunded: Some(money(25_000, "ZAR")), ..expected(&request) };
-    assert_eq!(found, [expected(&request), back]);
+    let back = |amount| ProviderPayment { refunded: Some(money(amount, "ZAR")), ..expected(&request) };
+    assert_eq!(found, [back(1_000), back(25_000)]);
+    let since = "from=2026-01-05T00:00:00.000Z";
     let span = "from=2025-12-29T00:00:00.000Z&to=2026-01-06T00:00:00.000Z";
     assert_eq!(
         server.paths(),
         [
             format!("GET /transaction?status=success&{span}&page=1"),
+            format!("GET /refund?perPage=100&{since}&page=1"),
+            format!("GET /refund?perPage=100&{since}&page=2"),
             format!("GET /transaction?status=success&{span}&page=2"),
             format!("GET /transaction?status=reversed&{span}&page=1"),
-            format!("GET /refund?transaction={NUMBER}&perPage=100&page=1"),
+            format!("GET /refund?perPage=100&{since}&page=1"),
         ]
     );
+}
+
+#[tokio::test]
+async fn where_too_many_refunds_were_made_since_each_payment_is_asked_about_alone() {
+    let request = clicked();
+    let elements = json!([transaction(&request, 1, "success")]);
+    let other = json!([{ "transaction": 7, "amount": 25_000, "status": "processed" }]);
+    let own = json!([{ "transaction": NUMBER, "amount": 1_000, "status": "processed" }]);
+    let mut answers = vec![("/transaction", list(&elements, 1, 1))];
+    answers.extend((1..=10).map(|page| ("/refund", list(&other, page, 99))));
+    answers.push(("/refund", list(&own, 1, 1)));
+    let server = Server::start(answers).await;
+    let found = server.paystack().settlements(SettlementList::Payments, window(), None).await.unwrap();
+    assert_eq!(found.payments[0].refunded, Some(money(1_000, "ZAR")));
+    assert_eq!(server.paths()[11], format!("GET /refund?transaction={NUMBER}&perPage=100&page=1"));
 }
 
 #[tokio::test]
@@ -94,6 +118,7 @@ async fn refunds_and_disputes_lead_to_their_payments() {
         ("/refund", list(&own, 1, 1)),
         ("/dispute", list(&disputes, 1, 1)),
         (verify(&request, 1), data(transaction(&request, 1, "success"))),
+        ("/refund", list(&json!([]), 1, 1)),
     ])
     .await;
     let paystack = server.paystack();
@@ -119,7 +144,12 @@ async fn one_payment_is_read_with_what_has_become_of_it() {
         (unknown, &json!([]), SettlementState::Pending),
         (transaction(&request, 1, "failed"), &json!([]), SettlementState::Failed),
     ] {
-        let server = Server::start(vec![(path, data(truth.clone())), ("/dispute", list(disputes, 1, 1))]).await;
+        let server = Server::start(vec![
+            (path, data(truth.clone())),
+            ("/refund", list(&json!([]), 1, 1)),
+            ("/dispute", list(disputes, 1, 1)),
+        ])
+        .await;
         let found = server.paystack().payment(&reference(&request, 1)).await.unwrap().unwrap();
         assert_eq!((found.state, found.disputed), (state, state == SettlementState::Settled), "{truth}");
     }
