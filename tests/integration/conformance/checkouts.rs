@@ -16,10 +16,21 @@ pub(super) async fn one_page_however_often_it_is_asked_for<P: Provider>() {
     assert_eq!(again.status, 303);
     let addresses = together.iter().chain([&again]).filter(|answer| answer.status == 303);
     let pages = world.wire.pages(&id);
-    assert_eq!(pages.len(), 1, "{pages:?}");
+    // Presses of the same moment may each make a page, where the provider does not recognize a repeated call.
+    assert!(pages.len() == 1 || !P::RECOGNIZES_REPEATED_CALLS, "{pages:?}");
     for answer in addresses {
-        assert_eq!(answer.headers["location"], pages[0].url.as_str());
+        assert!(pages.iter().any(|page| answer.headers["location"] == page.url.as_str()), "{answer:?}");
     }
+    let later = world.click_again(&token).await;
+    assert_eq!((later.status, &later.headers["location"]), (303, &again.headers["location"]));
+    assert_eq!(world.wire.pages(&id).len(), pages.len(), "a page that is known is not made again");
+    for page in &pages {
+        assert_eq!(world.pay(page).await, 303);
+    }
+    world.report(&id, Report::Paid).await;
+    world.storm(&id, 12).await;
+    world.looked_at(&id).await;
+    world.assert_end(&id, Status::Paid, "pressed seven times").await;
 }
 
 /// Answers are lost, so that the provider may have made a page of which nobody knows. The customer pays on all that

@@ -4,7 +4,7 @@ use super::provider::{Provider, Report};
 use super::world::{AMOUNT, World};
 use domain::event::link_url;
 use domain::ports::{CheckoutState, Closes, PaymentProvider as _};
-use domain::{CheckoutAttempt, Clock as _, Status, SystemClock};
+use domain::{CheckoutAttempt, Status};
 use futures::future::join_all;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub(super) async fn of_closing_and_paying_in_the_same_moment_one_wins<P: Provide
         };
         let end = async {
             tests::until(deadline).await;
-            world.look(&id, SystemClock.now()).await;
+            world.look(&id).await;
         };
         let (paid, ()) = tokio::join!(pay, end);
         (id, page, paid)
@@ -60,7 +60,7 @@ pub(super) async fn what_is_paid_after_the_end_is_impossible_or_goes_back<P: Pro
         let (id, page) = world.clicked().await;
         let deadline = world.handlers.stored(&id).await.deadline;
         tests::until(deadline).await;
-        world.look(&id, SystemClock.now()).await;
+        world.look(&id).await;
         world.assert_end(&id, Status::Expired, "unpaid").await;
         // Providers tell time in whole seconds, so only in the next one the customer is too late.
         tests::until(deadline.saturating_add(Duration::from_secs(1))).await;

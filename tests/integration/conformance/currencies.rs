@@ -10,15 +10,16 @@ use std::collections::BTreeSet;
 /// The number of requests at the same time.
 const AT_ONCE: usize = 4;
 
+/// Returns the currencies that chat2pay takes itself.
 fn all() -> impl Iterator<Item = Currency> {
-    Currency::all_in_force().chain(Currency::all_former())
+    Currency::all_in_force()
 }
 
 fn money(minor_units: i64, currency: Currency) -> Money {
     Money { amount: Amount::new(minor_units).unwrap(), currency }
 }
 
-/// Returns the smallest and an odd larger amount that chat2pay asks for with this provider; none of a currency that the
+/// Returns the smallest and an odd amount that chat2pay asks for with this provider; none of a currency that the
 /// provider does not take.
 fn amounts<P: Provider>(currency: Currency) -> Option<[Money; 2]> {
     let accepts = |minor_units: &i64| P::NAME.check(money(*minor_units, currency)).is_ok();
@@ -47,14 +48,14 @@ async fn shown<P: Provider>(world: &World<P>, url: &str) -> i64 {
 
 pub(super) async fn what_is_charged_is_what_was_asked_for_and_is_read_back_unchanged<P: Provider>() {
     let world = World::<P>::start().await;
-    let cases: Vec<Money> = all().filter_map(amounts::<P>).flatten().collect();
-    let codes: BTreeSet<&str> = cases.iter().map(|money| money.currency.code()).collect();
+    let cases: Vec<[Money; 2]> = all().filter_map(amounts::<P>).collect();
+    let codes: BTreeSet<&str> = cases.iter().map(|[money, _]| money.currency.code()).collect();
     match P::CURRENCIES {
         Currencies::All => assert_eq!(codes.len(), all().count()),
         Currencies::AtLeast(number) => assert!(codes.len() >= number, "{}: {codes:?}", codes.len()),
         Currencies::These(these) => assert_eq!(codes, these.iter().copied().collect()),
     }
-    let live = async |money: Money| {
+    let live = async |(money, pays): (Money, bool)| {
         let Money { amount, currency } = money;
         let created = world.handlers.create_over(amount.minor_units(), currency.code()).await;
         assert_eq!(created.status, 201, "{money}: {created:?}");
@@ -65,6 +66,9 @@ pub(super) async fn what_is_charged_is_what_was_asked_for_and_is_read_back_uncha
         let page = world.wire.pages(id).pop().unwrap();
         let scale = 10_i64.pow(u32::from(3 - currency.decimals()));
         assert_eq!(shown(&world, &page.url).await, amount.minor_units() * scale, "{money}");
+        if !pays {
+            return;
+        }
 
         assert_eq!(world.pay(&page).await, 303);
         let request = world.handlers.stored(id).await;
@@ -79,6 +83,7 @@ pub(super) async fn what_is_charged_is_what_was_asked_for_and_is_read_back_uncha
         world.deliver(id, Report::Paid).await;
         assert_eq!(world.status(id).await, domain::Status::Paid, "{money}");
     };
+    let cases = cases.into_iter().flat_map(|[smallest, odd]| [(smallest, false), (odd, true)]);
     futures::stream::iter(cases).map(live).buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
 }
 

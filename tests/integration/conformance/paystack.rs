@@ -35,6 +35,8 @@ impl Provider for Paystack {
     const NAME: ProviderName = ProviderName::Paystack;
     const CLOSES: Closes = Closes::Never;
     const API: &'static str = "/paystack";
+    const RECOGNIZES_REPEATED_CALLS: bool = false;
+    const CHECKS_ADDRESSES: bool = true;
     const CURRENCIES: Currencies = Currencies::These(&["GHS", "KES", "NGN", "USD", "XOF", "ZAR"]);
     const REPORTS: &'static [Report] = &[Report::Paid, Report::RefundAccepted, Report::Refunded, Report::RefundFailed];
     const REFUNDS_TAKE_TIME: bool = true;
@@ -168,3 +170,5 @@ impl Provider for Paystack {
         assert_eq!(stand_in.send(stand_in.request(Method::POST, "/paystack/settlements")).await.0, 204);
     }
 }
+
+conforms!(Paystack);

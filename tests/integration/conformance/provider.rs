@@ -140,6 +140,11 @@ pub(super) trait Provider: Sync + 'static {
     const CLOSES: Closes;
     /// The path of its interface, below the runner's address.
     const API: &'static str;
+    /// Whether it recognizes a repeated call, and returns the same page. Otherwise a request may have several pages, and
+    /// one payment counts.
+    const RECOGNIZES_REPEATED_CALLS: bool;
+    /// Whether the adapter knows where the provider's pages are, and leads customers nowhere else.
+    const CHECKS_ADDRESSES: bool;
     /// The currencies that it takes.
     const CURRENCIES: Currencies;
     /// The reports that it sends. What it does not report is found by asking.

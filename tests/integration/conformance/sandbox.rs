@@ -48,6 +48,8 @@ impl<M: Mode> Provider for Sandbox<M> {
     const NAME: ProviderName = ProviderName::Sandbox;
     const CLOSES: Closes = M::CLOSES;
     const API: &'static str = "/sandbox";
+    const RECOGNIZES_REPEATED_CALLS: bool = true;
+    const CHECKS_ADDRESSES: bool = false;
     const CURRENCIES: Currencies = Currencies::All;
     const REPORTS: &'static [Report] = &[Report::Declined, Report::InFlight, Report::Paid, Report::PaymentFailed];
     const REFUNDS_TAKE_TIME: bool = false;
@@ -170,4 +172,19 @@ impl<M: Mode> Provider for Sandbox<M> {
 
     /// Every payment has its payout from the beginning.
     async fn pay_out(_: &StandIn) {}
+}
+
+conforms!(Sandbox<OnDemand>);
+
+// Pages of the other kinds differ in nothing else.
+mod closing_at_its_time {
+    use super::{AtItsTime, Sandbox};
+
+    conforms!(Sandbox<AtItsTime>, pages);
+}
+
+mod never_closing {
+    use super::{Never, Sandbox};
+
+    conforms!(Sandbox<Never>, pages);
 }

@@ -40,6 +40,8 @@ impl Provider for Stripe {
     const NAME: ProviderName = ProviderName::Stripe;
     const CLOSES: Closes = Closes::OnDemand;
     const API: &'static str = "/stripe";
+    const RECOGNIZES_REPEATED_CALLS: bool = true;
+    const CHECKS_ADDRESSES: bool = true;
     const CURRENCIES: Currencies = Currencies::AtLeast(131);
     const REPORTS: &'static [Report] = &[
         Report::Declined,
@@ -187,3 +189,5 @@ impl Provider for Stripe {
         assert_eq!(stand_in.send(stand_in.request(Method::POST, "/stripe/payouts")).await.0, 204);
     }
 }
+
+conforms!(Stripe);

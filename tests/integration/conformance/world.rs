@@ -10,14 +10,15 @@ use axum::http::{HeaderMap, StatusCode};
 use domain::event::link_url;
 use domain::limits::{CALL_INTERVAL, LONGEST_LOOK};
 use domain::ports::{Checkout, Closes, PaymentProvider as _};
-use domain::{CheckoutAttempt, Clock as _, PaymentRequest, Status, SystemClock, Timestamp};
+use domain::{CheckoutAttempt, Clock, PaymentRequest, Status, SystemClock, Timestamp};
 use futures::future::join_all;
 use local::Options;
 use runtime::Environment;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, mpsc};
-use std::time::Duration;
 use tests::handlers::{HandlerAnswer, Handlers, assert_possible};
 use tests::system::{Random, eventually};
 
@@ -93,13 +94,32 @@ async fn keep(State(mailbox): State<Mailbox>, headers: HeaderMap, body: String) 
     StatusCode::OK
 }
 
+/// A clock that a test sets, so that nothing waits for a time.
+#[derive(Clone, Default)]
+struct SetClock(Arc<AtomicI64>);
+
+impl SetClock {
+    fn set(&self, now: Timestamp) {
+        self.0.store(now.as_milliseconds(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_milliseconds(self.0.load(Ordering::SeqCst)).unwrap()
+    }
+}
+
 /// A deployment with one provider.
 pub(super) struct World<P: Provider> {
     pub(super) handlers: Arc<Handlers>,
+    /// The same functions at the time of `clock`.
+    ahead: Arc<Handlers>,
+    clock: SetClock,
     pub(super) stand_in: StandIn,
     pub(super) wire: Wire,
     mailbox: Mailbox,
-    provider: std::marker::PhantomData<P>,
+    provider: PhantomData<P>,
 }
 
 impl<P: Provider> World<P> {
@@ -127,7 +147,10 @@ impl<P: Provider> World<P> {
         variables.push(("PAYMENT_PROVIDER", P::NAME.to_string()));
         variables.push(("AGENT_REQUESTS_PER_MINUTE", "0".to_owned()));
         let handlers = Handlers::with_variables(link, checkout, &variables).await;
-        Self { handlers, stand_in: StandIn { base, client }, wire, mailbox, provider: std::marker::PhantomData }
+        let clock = SetClock::default();
+        let ahead = handlers.with_clock(clock.clone());
+        let stand_in = StandIn { base, client };
+        Self { handlers, ahead, clock, stand_in, wire, mailbox, provider: PhantomData }
     }
 
     /// Returns the provider's adapter, with the functions' settings.
@@ -148,7 +171,8 @@ impl<P: Provider> World<P> {
 
     /// Presses the button of a link again, once the pause between two calls to the provider is over.
     pub(super) async fn click_again(&self, token: &str) -> HandlerAnswer {
-        self.handlers.at(SystemClock.now().saturating_add(CALL_INTERVAL)).click(token).await
+        self.clock.set(SystemClock.now().saturating_add(CALL_INTERVAL));
+        self.ahead.click(token).await
     }
 
     /// Creates a page for a request, whatever its status is.
@@ -250,16 +274,21 @@ impl<P: Provider> World<P> {
         }
     }
 
-    /// Settles one request at a time, if anything is due for it then, as `expire` does.
-    pub(super) async fn look(&self, id: &str, now: Timestamp) {
-        let failed = self.handlers.at(now).link_removed(id).await;
-        assert_eq!(failed["batchItemFailures"], json!([]), "{failed}");
+    /// Settles a request, if anything is due for it now, as `expire` does.
+    pub(super) async fn look(&self, id: &str) {
+        settle(&self.handlers, id).await;
+    }
+
+    /// Settles a request, if anything is due for it at this time.
+    async fn look_at(&self, id: &str, now: Timestamp) {
+        self.clock.set(now);
+        settle(&self.ahead, id).await;
     }
 
     /// Settles a request at its deadline, without waiting for it.
     pub(super) async fn end(&self, id: &str) {
         let deadline = self.handlers.stored(id).await.deadline;
-        self.look(id, deadline).await;
+        self.look_at(id, deadline).await;
     }
 
     /// Looks at a request, whenever it is due, until nothing is due any more or it waits for a provider that has
@@ -268,7 +297,7 @@ impl<P: Provider> World<P> {
         for _ in 0..LOOKS {
             let request = self.handlers.stored(id).await;
             let Some(due_at) = request.due_at else { break };
-            self.look(id, due_at).await;
+            self.look_at(id, due_at).await;
             let after = self.handlers.stored(id).await;
             let waits = after.due_at.is_some_and(|next| next >= due_at.saturating_add(LONGEST_LOOK));
             if waits && after.version() == request.version() && after.facts == request.facts {
@@ -296,4 +325,9 @@ impl<P: Provider> World<P> {
     pub(super) const fn closes_on_demand() -> bool {
         matches!(P::CLOSES, Closes::OnDemand)
     }
+}
+
+async fn settle(handlers: &Handlers, id: &str) {
+    let failed = handlers.link_removed(id).await;
+    assert_eq!(failed["batchItemFailures"], json!([]), "{failed}");
 }
