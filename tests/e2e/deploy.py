@@ -261,15 +261,27 @@ class Provider:
 
     def __init__(self, name, stack, local):
         self.name, self.secret = name, webhook_secret()
-        secret = stack.secret("payments", self.secret)
         if name == "sandbox":
             self.parameters = {
                 "PaymentProvider": name,
                 "SandboxProviderUrl": f"{local}/sandbox",
-                "SandboxWebhookSecretArn": secret,
+                "SandboxWebhookSecretArn": stack.secret("payments", self.secret),
             }
             self.variables = {"SANDBOX_WEBHOOK_SECRET": self.secret}
             self.settings = {}
+        elif name == "paystack":
+            # One key is for calls and signs webhooks.
+            url, self.secret = f"{local}/paystack", "sk_test_" + secrets.token_hex(20)
+            self.parameters = {
+                "PaymentProvider": name,
+                "PaystackApiUrl": url,
+                "PaystackCheckoutOrigin": local,
+                "PaystackSecretKeyArn": stack.secret("paystack-key", self.secret),
+                "PaystackLivemode": "false",
+                "PaystackFallbackEmail": "payments@example.com",
+            }
+            self.variables = {"PAYMENT_PROVIDER": name, "PAYSTACK_SECRET_KEY": self.secret}
+            self.settings = {"provider_url": url, "provider_key": self.secret}
         else:
             url, key = f"{local}/stripe", "sk_test_" + secrets.token_hex(16)
             self.parameters = {
@@ -277,7 +289,7 @@ class Provider:
                 "StripeApiUrl": url,
                 "StripeCheckoutOrigin": local,
                 "StripeSecretKeyArn": stack.secret("stripe-key", key),
-                "StripeWebhookSecretArn": secret,
+                "StripeWebhookSecretArn": stack.secret("payments", self.secret),
                 "StripeLivemode": "false",
             }
             self.variables = {"PAYMENT_PROVIDER": name, "STRIPE_SECRET_KEY": key, "STRIPE_WEBHOOK_SECRET": self.secret}

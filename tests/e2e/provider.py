@@ -14,12 +14,31 @@ from client import call
 from settings import now
 
 
-class Sandbox:
+class Provider:
+    """What most providers have in common."""
+
+    #: Whether the provider is asked about each report, and reports alone say nothing.
+    is_asked = False
+    #: Whether the provider's pages stay open for ever.
+    never_closes = False
+    #: Whether late money has to be a payment at the provider to be refunded.
+    refunds_only_payments = True
+
+    def done_query(self, _request):
+        """Returns what the provider appends to the address to which a customer comes back."""
+        return ""
+
+    def pay_quietly(self, _checkout):
+        """Has a payment at the provider before it is reported by hand; most providers' reports speak for themselves."""
+
+
+class Sandbox(Provider):
     """The sandbox provider, the default of the local runner."""
 
     name, declined = "sandbox", "card_declined"
     #: Whether a customer stays on the provider's page after a decline.
     keeps_declined_customers = False
+    refunds_only_payments = False
 
     def __init__(self, settings):
         self.settings = settings
@@ -59,7 +78,7 @@ class Sandbox:
         assert self.report_paid(request, now()).status == 200
 
 
-class Stripe:
+class Stripe(Provider):
     """Stripe, or its stand-in in the local runner."""
 
     name, declined = "stripe", "generic_decline"
@@ -172,4 +191,69 @@ class Stripe:
         assert pressed.status == 303, pressed
 
 
-PROVIDERS = {provider.name: provider for provider in (Sandbox, Stripe)}
+class Paystack(Provider):
+    """Paystack's stand-in in the local runner. Its reports say nothing by themselves: Paystack is asked."""
+
+    #: Paystack does not report an attempt that failed.
+    name, declined = "paystack", None
+    keeps_declined_customers = True
+    is_asked = never_closes = True
+
+    def __init__(self, settings):
+        self.settings = settings
+
+    def done_query(self, request):
+        """Returns the reference, which Paystack appends twice."""
+        return f"&trxref={request['id']}-1&reference={request['id']}-1"
+
+    def pay_quietly(self, checkout):
+        """Pays on the page, and loses Paystack's own report."""
+        self._press(checkout, webhooks="off")
+
+    def report_paid(self, request, paid_at, amount=25000, secret=None, age=0):
+        """Pays this amount on a second page, and reports it by hand. Paystack signs no time, so it has no age."""
+        assert age == 0, "a report of Paystack's has no age"
+        if secret is None:
+            self._press(self._page(request, 2, amount), webhooks="off")
+        return self._post(self._event("charge.success", request, 2, amount, paid_at), secret)
+
+    def _event(self, kind, request, attempt, amount=25000, paid_at=None):
+        about = {"reference": f"{request['id']}-{attempt}", "amount": amount, "currency": "ZAR", "domain": "test"}
+        return {"event": kind, "data": about | {"paid_at": paid_at, "status": "success"}}
+
+    def _post(self, event, secret=None):
+        body = json.dumps(event).encode()
+        key = (secret or self.settings.webhook_secret).split()[0]
+        signed = hmac.new(key.encode(), body, hashlib.sha512).hexdigest()
+        headers = {"content-type": "application/json", "x-paystack-signature": signed}
+        return call("POST", f"{self.settings.api}/webhooks/paystack", body, headers)
+
+    def life_by_hand(self, request):
+        """Returns functions that report a failed attempt, a payment and an unrelated event; each can be repeated."""
+        kinds = ("charge.failed", "charge.success", "paymentrequest.pending")
+        return [functools.partial(self._post, self._event(kind, request, 1)) for kind in kinds]
+
+    def pay_late(self, request, _deadline=None):
+        """Pays for a request that has ended, on another page of it."""
+        self._press(self._page(request, 2, 25000))
+
+    def _page(self, request, attempt, amount):
+        order = {
+            "email": "thandi@example.com",
+            "amount": amount,
+            "currency": "ZAR",
+            "reference": f"{request['id']}-{attempt}",
+            "metadata": {"payment_request_id": request["id"]},
+        }
+        authorization = {"authorization": f"Bearer {self.settings.provider_key}"}
+        made = call("POST", f"{self.settings.provider_url}/transaction/initialize", order, authorization)
+        assert made.status == 200, made
+        return made.json["data"]["authorization_url"]
+
+    def _press(self, checkout, webhooks="on"):
+        form = urllib.parse.urlencode({"outcome": "succeeded", "webhooks": webhooks}).encode()
+        pressed = call("POST", checkout + "/pay", form, {"content-type": "application/x-www-form-urlencoded"})
+        assert pressed.status == 303, pressed
+
+
+PROVIDERS = {provider.name: provider for provider in (Sandbox, Stripe, Paystack)}

@@ -30,7 +30,7 @@ class Settings:
     events_url: str | None = None
     events_queue: str | None = None
     aws_endpoint: str | None = None
-    #: The payment provider; for Stripe's stand-in, also its address and key.
+    #: The payment provider; for the stand-in of Stripe or Paystack, also its address and key.
     provider: str = "sandbox"
     provider_url: str | None = None
     provider_key: str | None = None
@@ -111,13 +111,13 @@ def from_arguments(arguments=None):
     parser.add_argument("--events-queue", help="the URL of an SQS queue that a rule of the bus fills")
     parser.add_argument("--aws-endpoint", help="the address of the AWS emulator, if any")
     parser.add_argument(
-        "--provider", choices=("sandbox", "stripe"), default="sandbox", help="PAYMENT_PROVIDER of the system"
+        "--provider", choices=("sandbox", "stripe", "paystack"), default="sandbox", help="its PAYMENT_PROVIDER"
     )
     parser.add_argument(
         "--closes", choices=("on_demand", "at_its_time", "never"), default="on_demand", help="SANDBOX_CLOSES of it"
     )
     parser.add_argument("--only", nargs="+", metavar="NAME", help="classes or tests of the suite, such as Deadlines")
-    parser.add_argument("--provider-url", help="where the stand-in for Stripe answers")
+    parser.add_argument("--provider-url", help="where the stand-in for Stripe or Paystack answers")
     parser.add_argument("--provider-key", help="the secret key of the account at the provider")
     parser.add_argument("--webhook-secret", help="the secret with which the payment provider signs")
     parser.add_argument("--channel-secret", help="the secret with which the customers' chat signs")

@@ -43,8 +43,17 @@ class EndToEnd(unittest.TestCase):
             self.skipTest(f"the settings contain no {what}")
 
     def needs_late_money(self):
-        if self.provider.name == "stripe":
-            self.needs("provider_url", "address of Stripe's stand-in")
+        if self.provider.refunds_only_payments:
+            self.needs("provider_url", "address of the provider's stand-in")
+
+    def needs_a_payment(self):
+        """Skips a test of reports by hand if the provider is asked about them, and cannot be told what to say."""
+        if self.provider.is_asked:
+            self.needs("provider_url", "address of the provider's stand-in")
+
+    def needs_closing_pages(self):
+        if self.settings.closes == "never" or self.provider.never_closes:
+            self.skipTest("the provider never closes a page")
 
     def api(self, method, path, body=None, token=None, headers=None):
         headers = {"authorization": f"Bearer {token or self.alice}", **(headers or {})}
@@ -141,8 +150,9 @@ class Life(EndToEnd):
         self.assertEqual(form("POST", click.headers["location"] + "/pay", {"outcome": "declined"}).status, 303)
         self.assertEqual(form("POST", click.headers["location"] + "/pay", {"outcome": "succeeded"}).status, 303)
         paid = self.becomes(request, "paid")
-        self.assertEqual([entry["status"] for entry in paid["history"]], ["sent", "clicked", "clicked", "paid"])
-        self.assertEqual(paid["history"][2]["reason"], self.provider.declined)
+        declined = [entry["reason"] for entry in paid["history"][2:-1]]
+        self.assertEqual(declined, [self.provider.declined] if self.provider.declined else [], "the failed attempt")
+        self.assertEqual([entry["status"] for entry in paid["history"][:2]], ["sent", "clicked"])
         self.assertIsNone(paid["link"])
         self.assertEqual(paid["payment"]["provider"], self.provider.name)
         self.assertEqual(call("GET", self.link(request)).status, 200, "a receipt")
@@ -274,20 +284,21 @@ class Deadlines(EndToEnd):
     def test_an_unpaid_request_expires_with_its_checkout_closed(self):
         if self.settings.checkout_seconds > WAITABLE:
             self.skipTest("this system's checkouts expire too late to wait for")
-        if self.settings.closes == "never":
-            self.skipTest("the provider never closes a page")
+        self.needs_closing_pages()
         request, checkout = self.clicked()
         self.assertEqual(self.becomes(request, "expired")["history"][-1]["reason"], "not_paid")
         self.assertEqual(form("POST", checkout + "/pay", {"outcome": "succeeded"}).status, 410)
         self.assertEqual(self.read(request)["status"], "expired")
 
     def test_money_that_comes_by_a_page_that_never_closes_goes_back_by_itself(self):
-        if self.settings.closes != "never":
+        if self.settings.closes != "never" and not self.provider.never_closes:
             self.skipTest("the provider's pages close")
         for webhooks in ("on", "off"):
             request, checkout = self.clicked()
             self.assertEqual(self.becomes(request, "expired")["history"][-1]["reason"], "not_paid")
             self.assertEqual(form("POST", self.link(request)).status, 410, "our own page offers no way to pay")
+            # Where a provider's times are whole seconds, a payment in the second of the deadline is in time.
+            time.sleep(1)
             self.pay(checkout, "succeeded", webhooks=webhooks)
             # Without a report, the next look finds the money: a minute after the request has expired.
             refunded = self.becomes(request, "refunded")
@@ -335,12 +346,12 @@ class Returns(EndToEnd):
         if self.provider.keeps_declined_customers:
             self.assertEqual(declined, urllib.parse.urlsplit(checkout).path + "?declined")
         else:
-            self.assertEqual(declined, done)
+            self.assertEqual(declined, done + self.provider.done_query(request))
         for way in ("back", "done"):
             for method in ("GET", "HEAD"):
                 self.assertEqual(call(method, f"{self.link(request)}?{way}").status, 200, way)
         self.assertEqual(self.read(request)["status"], "clicked", "opening a page changes nothing")
-        self.assertEqual(self.pay(checkout, "succeeded").headers["location"], done)
+        self.assertEqual(self.pay(checkout, "succeeded").headers["location"], done + self.provider.done_query(request))
         self.becomes(request, "paid")
         for way in ("back", "done"):
             self.assertEqual(call("GET", f"{self.link(request)}?{way}").status, 200, f"a receipt at ?{way}")
@@ -445,6 +456,8 @@ class Transfers(EndToEnd):
         self.assertEqual([entry["status"] for entry in paid["history"]], ["sent", "clicked", "processing", "paid"])
 
     def test_a_failed_transfer_ends_the_request(self):
+        if self.provider.is_asked:
+            self.skipTest("the provider does not report it; that it is found all the same is in LostReports")
         request, checkout = self.transferred()
         self.assertEqual(form("POST", checkout + "/settle", {"outcome": "failed"}).status, 303)
         ended = self.becomes(request, "expired")
@@ -455,8 +468,10 @@ class Transfers(EndToEnd):
 class Money(EndToEnd):
     def test_repeated_webhooks_have_the_effect_of_one_each(self):
         self.needs("webhook_secret", "webhook secret")
+        self.needs_a_payment()
         for _ in range(3):
-            request, _ = self.clicked()
+            request, checkout = self.clicked()
+            self.provider.pay_quietly(checkout)
             reports = self.provider.life_by_hand(request) * 3
             random.shuffle(reports)
             with concurrent.futures.ThreadPoolExecutor(3) as pool:
@@ -483,6 +498,8 @@ class Money(EndToEnd):
         self.needs_late_money()
         if self.settings.checkout_seconds > WAITABLE:
             self.skipTest("this system's checkouts expire too late to wait for")
+        if self.provider.is_asked:
+            self.skipTest("the provider says itself when a customer paid, and no report can say otherwise")
         (late, _), (in_time, _) = self.clicked(), self.clicked()
         late_deadline, deadline = self.deadline(late), self.deadline(in_time)
         self.becomes(late, "expired")
@@ -495,6 +512,7 @@ class Money(EndToEnd):
 
     def test_another_amount_is_not_a_payment(self):
         self.needs("webhook_secret", "webhook secret")
+        self.needs_a_payment()
         request, _ = self.clicked()
         self.assertEqual(self.provider.report_paid(request, now(), amount=24999).status, 200)
         self.assertEqual(self.read(request)["status"], "clicked")
@@ -504,13 +522,17 @@ class Money(EndToEnd):
         request, _ = self.clicked()
         forged = "whsec_" + base64.b64encode(b"not the secret, but as long as").decode()
         self.assertEqual(self.provider.report_paid(request, now(), secret=forged).status, 401)
+        if not self.provider.is_asked:
+            self.assert_old_webhooks_are_rejected(request)
+        unsigned = call("POST", f"{self.settings.api}/webhooks/{self.provider.name}", {"type": "anything"})
+        self.assertEqual(unsigned.status, 401)
+        self.assertEqual(self.read(request)["status"], "clicked")
+
+    def assert_old_webhooks_are_rejected(self, request):
         self.assertEqual(self.provider.report_paid(request, now(), age=301).status, 401)
         # The limit is 300 s, to the second in the unit tests. A minute more covers the time that this report takes: one
         # from 301 s ahead is within the limit as soon as it is a second on its way.
         self.assertEqual(self.provider.report_paid(request, now(), age=-360).status, 401)
-        unsigned = call("POST", f"{self.settings.api}/webhooks/{self.provider.name}", {"type": "anything"})
-        self.assertEqual(unsigned.status, 401)
-        self.assertEqual(self.read(request)["status"], "clicked")
 
 
 class Callers(EndToEnd):

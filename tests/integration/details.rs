@@ -70,6 +70,11 @@ async fn a_rejected_create_has_a_detail_in_words() {
             json!("a\tb"),
             "The customer's name must be at most 200 characters, none of them a control character.",
         ),
+        (
+            "customer.email",
+            json!("thandi"),
+            "The e-mail address must be of the form thandi@example.com, with at most 254 characters.",
+        ),
         ("description", json!(1), "The description must be at most 200 characters, none of them a control character."),
         ("conversation_id", json!(1), "The conversation must be at most 128 printable characters."),
         (

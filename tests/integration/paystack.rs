@@ -1,5 +1,5 @@
-//! Money through Paystack: the deployed handlers against the stand-in, with calls and webhooks that are lost, repeated or
-//! reordered.
+//! Money through Paystack: the deployed handlers against the stand-in, with calls and webhooks that are lost, repeated
+//! or reordered.
 
 use adapters::ConfiguredProvider;
 use domain::limits::{CALL_INTERVAL, LONGEST_LOOK};
@@ -643,7 +643,6 @@ async fn a_forged_invalid_or_unrelated_webhook_changes_nothing_and_makes_no_call
         ("no signature at all", (Some("nonsense".to_owned()), body.clone()), 401),
         ("not JSON", signed("nonsense".to_owned()), 400),
         ("without a kind", signed(changed(&|event| event["event"] = Value::Null)), 400),
-        ("too large", signed(changed(&|event| event["padding"] = "x".repeat(257 * 1024).into())), 413),
         ("of the other mode", signed(changed(&|event| event["data"]["domain"] = "live".into())), 200),
         ("of another kind", signed(changed(&|event| event["event"] = "customeridentification.success".into())), 200),
         ("of another system", signed(changed(&|event| event["data"]["reference"] = "T685312322670591".into())), 200),
@@ -654,6 +653,9 @@ async fn a_forged_invalid_or_unrelated_webhook_changes_nothing_and_makes_no_call
         assert_eq!(paystack.take_calls(), Vec::<String>::new(), "{what}");
         assert_eq!(handlers.proxy.take_calls(), [], "{what}");
     }
+    let (header, large) = signed(changed(&|event| event["padding"] = "x".repeat(257 * 1024).into()));
+    assert_eq!(handlers.paystack_webhook(header.as_deref(), &large).await.status, 413);
+    assert_eq!(handlers.stored(&id).await.status, Status::Clicked);
     assert_eq!(handlers.paystack_webhook(Some(&genuine.signature), &body).await.status, 200);
     assert_eq!(handlers.stored(&id).await.status, Status::Paid);
 }
@@ -712,6 +714,33 @@ async fn whatever_create_takes_paystack_takes_and_what_paystack_refuses_create_r
         assert_eq!(handlers.create_over(minor_units, currency).await.status, 201, "{currency}");
         assert!(page(currency, units).await && !page(currency, smaller_units).await, "{currency}");
         assert_eq!(handlers.create_over(minor_units - 1, currency).await.status, 422, "{currency}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customers_address_goes_to_paystack_and_nowhere_else() {
+    let (paystack, handlers) = Paystack::with_handlers(300, 900).await;
+    let created = handlers.create_for(&json!({ "phone": "+27831234567", "email": "thandi@example.com" })).await;
+    assert_eq!(created.status, 201, "{created:?}");
+    assert_eq!(created.body["customer"], json!({ "phone": "+27831234567", "name": null }));
+    let id = created.body["id"].as_str().unwrap();
+    let token = created.body["link"]["url"].as_str().unwrap().rsplit('/').next().unwrap();
+    assert_eq!(handlers.click(token).await.status, 303);
+    let transaction = paystack.transaction(&reference(id, 1)).await;
+    assert_eq!(transaction["customer"]["email"], "thandi@example.com");
+    let stored = handlers.stored(id).await;
+    assert_eq!(stored.details.customer.email.as_ref().unwrap().as_str(), "thandi@example.com");
+    let seen = format!("{:?} {} {stored:?}", handlers.events(id).await, handlers.get(id).await.body);
+    assert!(!seen.contains("thandi@example.com"), "{seen}");
+    for wrong in [json!("thandi"), json!("thandi@example"), json!(1), json!("thandi@example.com ")] {
+        let refused = handlers.create_for(&json!({ "phone": "+27831234567", "email": wrong })).await;
+        assert_eq!((refused.status, refused.code()), (422, "validation_failed"), "{wrong}: {refused:?}");
+        assert_eq!(refused.body["errors"][0]["field"], "customer.email", "{wrong}");
+    }
+    for none in [json!(null), json!("")] {
+        let created = handlers.create_for(&json!({ "phone": "+27831234567", "email": none })).await;
+        assert_eq!(created.status, 201, "{none}");
+        assert_eq!(handlers.stored(created.body["id"].as_str().unwrap()).await.details.customer.email, None);
     }
 }
 

@@ -145,9 +145,18 @@ impl Handlers {
     }
 
     async fn create_with(&self, key: Option<&str>, amount: i64, currency: &str) -> HandlerAnswer {
-        let body = json!({ "order_number": "10045", "amount": amount, "currency": currency,
-            "customer": { "phone": "+27831234567", "name": "Thandi" }, "description": "2 x tickets",
-            "conversation_id": "c-981", "metadata": { "crm": "77" } });
+        let customer = json!({ "phone": "+27831234567", "name": "Thandi" });
+        self.create_order(key, amount, currency, &customer).await
+    }
+
+    /// Creates a request over R250.00 for this customer as agent Alice.
+    pub async fn create_for(&self, customer: &Value) -> HandlerAnswer {
+        self.create_order(None, 25_000, "ZAR", customer).await
+    }
+
+    async fn create_order(&self, key: Option<&str>, amount: i64, currency: &str, customer: &Value) -> HandlerAnswer {
+        let body = json!({ "order_number": "10045", "amount": amount, "currency": currency, "customer": customer,
+            "description": "2 x tickets", "conversation_id": "c-981", "metadata": { "crm": "77" } });
         let mut headers = json!({ "content-type": "application/json" });
         if let Some(key) = key {
             headers["idempotency-key"] = key.into();

@@ -238,7 +238,10 @@ fn log_waiting(id: PaymentRequestId, waiting: Waiting) {
         Waiting::Refund => tracing::info!(%id, "refund still under way: the provider is asked again"),
         Waiting::RefundFunds => {
             count(Metric::RefundFailed);
-            tracing::error!(%id, "refund waits for a person: for money in the provider's account, or for where to send it");
+            tracing::error!(
+                %id,
+                "refund waits for a person: for money in the provider's account, or for where to send it"
+            );
         }
         Waiting::RefundStatusUnknown => {
             count(Metric::ProviderValueUnknown);

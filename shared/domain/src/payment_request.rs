@@ -282,3 +282,25 @@ impl PaymentRequest {
         self.status.is_open() && !self.is_overdue(now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::request;
+
+    #[test]
+    fn another_email_address_is_another_request_and_none_has_the_digest_of_earlier_releases() {
+        let mut details = request(Status::Sent, 1).details;
+        let without = details.fingerprint();
+        let of = |fields: &[&str]| Fingerprint::of(fields.iter().copied());
+        let earlier = ["10045", "25000", "ZAR", "+27831234567", "1", "Thandi", "0", "", "0", ""];
+        assert_eq!(without, of(&earlier));
+        let mut known = vec![without];
+        for address in ["thandi@example.com", "thabo@example.com"] {
+            details.customer.email = Some(address.parse().unwrap());
+            let fingerprint = details.fingerprint();
+            assert!(!known.contains(&fingerprint), "{address}");
+            known.push(fingerprint);
+        }
+    }
+}

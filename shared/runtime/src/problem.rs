@@ -208,6 +208,7 @@ const NAMES: &[(&str, &str)] = &[
     ("currency", "the currency"),
     ("cursor", "the page"),
     ("customer", "the customer"),
+    ("customer.email", "the e-mail address"),
     ("customer.name", "the customer's name"),
     ("customer.phone", "the phone number"),
     ("data.reason", "the reason"),

@@ -97,6 +97,24 @@ pub(super) async fn a_checkout_is_found_whether_or_not_its_answer_arrived<P: Pro
     }
 }
 
+/// A look that settled nothing keeps the checkout that it has found. Later looks know it, and not the attempts.
+pub(super) async fn a_checkout_that_is_known_stands_for_every_attempt<P: Provider>() {
+    let world = World::<P>::start().await;
+    let adapter = world.adapter();
+    let (id, first) = world.clicked().await;
+    let request = world.handlers.stored(&id).await;
+    let second = CheckoutAttempt::FIRST.saturating_next();
+    world.create_page(&request, second).await;
+    let last = world.wire.pages(&id).pop().unwrap();
+    assert_eq!(last == first, P::RECOGNIZES_REPEATED_CALLS);
+    assert_eq!(world.pay(&last).await, 303);
+    let link = link_url(&request, "https://pay.example.com");
+    let found = adapter.find_checkout(&request, &link, second, None).await.unwrap().unwrap();
+    let known = adapter.find_checkout(&request, &link, CheckoutAttempt::FIRST, Some(found.clone())).await.unwrap();
+    assert_eq!(known, Some(found.clone()));
+    assert!(matches!(adapter.check_checkout(&found).await.unwrap(), CheckoutState::Paid { .. }));
+}
+
 pub(super) async fn a_declined_card_is_no_payment_and_another_one_pays<P: Provider>() {
     let world = World::<P>::start().await;
     let (id, page) = world.clicked().await;

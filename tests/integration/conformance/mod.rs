@@ -63,6 +63,7 @@ macro_rules! conforms {
             checkouts::one_page_however_often_it_is_asked_for,
             checkouts::one_counted_payment_however_many_pages_there_are,
             checkouts::a_checkout_is_found_whether_or_not_its_answer_arrived,
+            checkouts::a_checkout_that_is_known_stands_for_every_attempt,
             checkouts::a_declined_card_is_no_payment_and_another_one_pays,
             closing::of_closing_and_paying_in_the_same_moment_one_wins,
             closing::what_is_paid_after_the_end_is_impossible_or_goes_back,

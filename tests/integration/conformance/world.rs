@@ -8,7 +8,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use domain::event::link_url;
-use domain::limits::{CALL_INTERVAL, LONGEST_LOOK};
+use domain::limits::CALL_INTERVAL;
 use domain::ports::{Checkout, Closes, PaymentProvider as _};
 use domain::{CheckoutAttempt, Clock, PaymentRequest, Status, SystemClock, Timestamp};
 use futures::future::join_all;
@@ -291,20 +291,20 @@ impl<P: Provider> World<P> {
         self.look_at(id, deadline).await;
     }
 
-    /// Looks at a request, whenever it is due, until nothing is due any more or it waits for a provider that has
-    /// nothing new to say. No report is needed for it. Returns the request.
+    /// Looks at a request, whenever it is due, until nothing is due any more or the provider has nothing new to say.
+    /// No report is needed for it. Returns the request.
     pub(super) async fn looked_at(&self, id: &str) -> PaymentRequest {
+        let mut request = self.handlers.stored(id).await;
+        let mut unchanged = 0;
         for _ in 0..LOOKS {
-            let request = self.handlers.stored(id).await;
-            let Some(due_at) = request.due_at else { break };
+            let Some(due_at) = request.due_at.filter(|_| unchanged < 3) else { break };
             self.look_at(id, due_at).await;
             let after = self.handlers.stored(id).await;
-            let waits = after.due_at.is_some_and(|next| next >= due_at.saturating_add(LONGEST_LOOK));
-            if waits && after.version() == request.version() && after.facts == request.facts {
-                break;
-            }
+            let is_same = after.version() == request.version() && after.facts == request.facts;
+            // A request that has not ended waits for a provider that does not answer, and ends after ten minutes.
+            unchanged = if is_same && after.status != Status::Clicked { unchanged + 1 } else { 0 };
+            request = after;
         }
-        let request = self.handlers.stored(id).await;
         assert_possible(&request);
         request
     }

@@ -2,8 +2,8 @@
 //!
 //! Paystack counts every currency in hundredths, also XOF, which has no decimals. The data is from
 //! <https://paystack.com/docs/api/#supported-currency> as of 2026-11, with the minimum charges. The maximum is in
-//! <https://docs-v2.paystack.com/api/errors/transaction>. An account takes the currencies of its country alone; Paystack
-//! rejects another one at the checkout.
+//! <https://docs-v2.paystack.com/api/errors/transaction>. An account takes the currencies of its country alone;
+//! Paystack rejects another one at the checkout.
 
 use crate::provider::MoneyRefusal;
 use domain::{Amount, Currency, Money};

@@ -101,8 +101,8 @@ impl Paystack {
         self.pages.as_ref().map_or("", |pages| &pages.origin)
     }
 
-    /// Returns the transaction with a reference; `None` if Paystack knows none that we have created, so that the attempt
-    /// has never reached it.
+    /// Returns the transaction with a reference; `None` if Paystack knows none that we have created, because the
+    /// attempt has never reached it.
     async fn verify(&self, reference: Reference) -> Result<Option<Transaction>, ProviderError> {
         let call = ApiRequest::get(format!("/transaction/verify/{reference}"));
         let Data(transaction) = match self.client.send::<Data<Transaction>>(&call).await {

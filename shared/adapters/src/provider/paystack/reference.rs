@@ -1,5 +1,5 @@
-//! The references of transactions. Paystack accepts each only once, so every attempt to create a checkout has one of its
-//! own: `<request id>-<number of the attempt>`.
+//! The references of transactions. Paystack accepts each only once, so every attempt to create a checkout has one of
+//! its own: `<request id>-<number of the attempt>`.
 
 use domain::ports::ProviderError;
 use domain::{CheckoutAttempt, CheckoutId, PaymentRequestId};

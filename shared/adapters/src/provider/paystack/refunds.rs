@@ -111,8 +111,8 @@ impl Refunds {
 }
 
 impl Paystack {
-    /// Returns the refunds of a transaction. Paystack filters by the transaction's number alone, and answers a reference
-    /// with an empty list, as if there were no refund.
+    /// Returns the refunds of a transaction. Paystack filters by the transaction's number alone, and answers a
+    /// reference with an empty list, as if there were no refund.
     ///
     /// # Errors
     /// Paystack failed, or ignores the filter and has more refunds than can be read.
