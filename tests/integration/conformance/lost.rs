@@ -7,35 +7,40 @@ use domain::event::link_url;
 use domain::ports::{Closes, PaymentProvider as _, ProviderError, SettlementList, Settlements as _, Window};
 use domain::{CheckoutAttempt, Clock as _, Status, SystemClock};
 use futures::future::join_all;
+use std::fmt::Debug;
 use std::time::Duration;
 
-/// The ways in which a call meets a fault.
-const ONCE_AND_ALWAYS: &[fn(usize) -> Which] = &[Which::Only, Which::From];
+/// How the calls of a life meet a fault.
+type Ways = &'static [fn(usize) -> Which];
+/// One call meets it, or all from there on.
+const ONCE_AND_ALWAYS: Ways = &[Which::Only, Which::From];
+const ALWAYS: Ways = &[Which::From];
 
-/// Lives a life for each fault, in a deployment of its own, with the fault at each call in turn: once, or from there on.
-/// `live` returns whether a call has met the fault; if none has, all calls have.
-async fn at_every_call<P: Provider>(ways: &[fn(usize) -> Which], live: impl AsyncFn(&World<P>, Which, Fault) -> bool) {
+/// Lives each of these lives for each fault, in a deployment of its own, with the fault at each call in turn. `live`
+/// returns whether a call has met the fault; if none has, all calls have.
+async fn at_every_call<P: Provider, L: Copy + Debug>(
+    lives: &[(L, Ways)],
+    live: impl AsyncFn(&World<P>, L, Which, Fault) -> bool,
+) {
     let faults = Fault::QUICK.map(async |fault| {
         let world = World::<P>::start().await;
-        for which in ways {
+        for (life, which) in lives.iter().flat_map(|(life, ways)| ways.iter().map(move |which| (*life, which))) {
             let mut calls = 0;
-            while live(&world, which(calls), fault).await {
+            while live(&world, life, which(calls), fault).await {
                 calls += 1;
-                assert!(calls < 50, "{fault:?} is met for ever");
+                assert!(calls < 50, "{life:?}: {fault:?} is met for ever");
             }
-            assert!(calls > 0, "{fault:?} is never met");
+            assert!(calls > 0, "{life:?}: {fault:?} is never met");
         }
     });
     join_all(faults).await;
 }
 
 pub(super) async fn a_click_survives_a_fault_at_every_call<P: Provider>() {
-    at_every_call::<P>(ONCE_AND_ALWAYS, async |world, which, fault| {
+    at_every_call::<P, _>(&[((), ONCE_AND_ALWAYS)], async |world, (), which, fault| {
         let (id, token) = world.handlers.sent().await;
-        // An instance of its own for each press: one that has met many faults no longer calls.
-        let press = world.handlers.with_clock(SystemClock);
         world.wire.fail(which, fault);
-        let first = press.click(&token).await;
+        let first = world.handlers.click(&token).await;
         let is_met = world.wire.heal();
         let address = match first.status {
             303 => first.headers["location"].clone(),
@@ -63,44 +68,54 @@ pub(super) async fn a_click_survives_a_fault_at_every_call<P: Provider>() {
     .await;
 }
 
+/// Whether the page of a request is known, and whether it is paid.
+#[derive(Debug, Clone, Copy)]
+struct Before {
+    is_known: bool,
+    is_paid: bool,
+}
+
 pub(super) async fn the_end_survives_a_fault_at_every_call<P: Provider>() {
-    for (is_known, is_paid) in [(true, true), (true, false), (false, true), (false, false)] {
-        let ways = if is_known { ONCE_AND_ALWAYS } else { &[Which::From as fn(usize) -> Which] };
-        at_every_call::<P>(ways, async |world, which, fault| {
-            let context = format!("{which:?} {fault:?}, known: {is_known}, paid: {is_paid}");
-            let (id, page) = if is_known { world.clicked().await } else { unknown_page(world).await };
-            if is_paid {
-                assert_eq!(world.pay(&page).await, 303);
-            }
-            world.wire.fail(which, fault);
-            world.end(&id).await;
-            let is_met = world.wire.heal();
-            let end = if is_paid { Status::Paid } else { Status::Expired };
-            let status = world.status(&id).await;
-            assert!([Status::Clicked, end].contains(&status), "{context}: {status}");
-            world.looked_at(&id).await;
-            world.assert_end(&id, end, &context).await;
-            if World::<P>::closes_on_demand() && !is_paid {
-                assert_eq!(world.pay(&page).await, 410, "{context}");
-            }
-            is_met
-        })
-        .await;
-    }
+    let lives = [
+        (Before { is_known: true, is_paid: true }, ONCE_AND_ALWAYS),
+        (Before { is_known: true, is_paid: false }, ONCE_AND_ALWAYS),
+        (Before { is_known: false, is_paid: true }, ALWAYS),
+        (Before { is_known: false, is_paid: false }, ALWAYS),
+    ];
+    at_every_call::<P, _>(&lives, async |world, before, which, fault| {
+        let context = format!("{which:?} {fault:?} {before:?}");
+        let (id, page) = if before.is_known { world.clicked().await } else { unknown_page(world).await };
+        if before.is_paid {
+            assert_eq!(world.pay(&page).await, 303);
+        }
+        world.wire.fail(which, fault);
+        world.end(&id).await;
+        let is_met = world.wire.heal();
+        let end = if before.is_paid { Status::Paid } else { Status::Expired };
+        let status = world.status(&id).await;
+        assert!([Status::Clicked, end].contains(&status), "{context}: {status}");
+        world.looked_at(&id).await;
+        world.assert_end(&id, end, &context).await;
+        if World::<P>::closes_on_demand() && !before.is_paid {
+            assert_eq!(world.pay(&page).await, 410, "{context}");
+        }
+        is_met
+    })
+    .await;
 }
 
 /// Presses the button of a link while every answer is lost. Returns the request and its page, of which nobody knows.
 async fn unknown_page<P: Provider>(world: &World<P>) -> (String, Page) {
     let (id, token) = world.handlers.sent().await;
     world.wire.fail(Which::From(0), Fault::AnswerLost);
-    assert_eq!(world.handlers.with_clock(SystemClock).click(&token).await.status, 503);
+    assert_eq!(world.handlers.click(&token).await.status, 503);
     world.wire.heal();
     let page = world.wire.pages(&id).pop().unwrap();
     (id, page)
 }
 
 pub(super) async fn a_refund_survives_a_fault_at_every_call<P: Provider>() {
-    at_every_call::<P>(ONCE_AND_ALWAYS, async |world, which, fault| {
+    at_every_call::<P, _>(&[((), ONCE_AND_ALWAYS)], async |world, (), which, fault| {
         let context = format!("{which:?} {fault:?}");
         let (id, _) = world.due().await;
         world.wire.fail(which, fault);
