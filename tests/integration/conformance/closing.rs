@@ -9,7 +9,7 @@ use futures::future::join_all;
 use std::time::Duration;
 
 /// The number of requests that are paid around their deadline.
-const REQUESTS: u32 = 40;
+const REQUESTS: u32 = 24;
 
 pub(super) async fn of_closing_and_paying_in_the_same_moment_one_wins<P: Provider>() {
     let world = World::<P>::with_limits(300, 3).await;
@@ -17,7 +17,7 @@ pub(super) async fn of_closing_and_paying_in_the_same_moment_one_wins<P: Provide
         let (id, page) = world.clicked().await;
         let deadline = world.handlers.stored(&id).await.deadline;
         // From a little before the deadline until a little after, so that each comes first sometimes.
-        let offset = Duration::from_millis((number * 3).into());
+        let offset = Duration::from_millis((number * 5).into());
         let pay = async {
             tests::until(deadline.saturating_sub(Duration::from_millis(60)).saturating_add(offset)).await;
             world.pay(&page).await
@@ -30,8 +30,9 @@ pub(super) async fn of_closing_and_paying_in_the_same_moment_one_wins<P: Provide
         (id, page, paid)
     };
     let raced = join_all((0..REQUESTS).map(race)).await;
-    for (id, page, paid) in raced {
-        if paid == 303 {
+    for (number, (id, page, paid)) in raced.into_iter().enumerate() {
+        // Half of the reports are lost.
+        if paid == 303 && number % 2 == 0 {
             world.deliver(&id, Report::Paid).await;
         }
         let request = world.looked_at(&id).await;

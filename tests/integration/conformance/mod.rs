@@ -1,9 +1,9 @@
 //! The definition of a payment provider: the rules that every one of them holds, through its adapter and the functions,
 //! against its stand-in over HTTP.
 //!
-//! To add a provider, implement [`provider::Provider`] in a file of its own that ends with `conforms!`, and name the file
-//! in the last lines of this one. A rule is one function, generic over the provider. What a provider cannot do it
-//! declares there, and the rule says what holds instead.
+//! To add a provider, implement [`provider::Provider`] in a file of its own that ends with `conforms!`, and name the
+//! file in the last lines of this one. A rule is one function, generic over the provider. What a provider cannot do it
+//! declares in its file, and the rule says what holds instead.
 
 mod checkouts;
 mod closing;

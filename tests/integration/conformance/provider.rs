@@ -140,8 +140,8 @@ pub(super) trait Provider: Sync + 'static {
     const CLOSES: Closes;
     /// The path of its interface, below the runner's address.
     const API: &'static str;
-    /// Whether it recognizes a repeated call, and returns the same page. Otherwise a request may have several pages, and
-    /// one payment counts.
+    /// Whether it recognizes a repeated call, and returns the same page. Otherwise a request may have several pages,
+    /// and one payment counts.
     const RECOGNIZES_REPEATED_CALLS: bool;
     /// Whether the adapter knows where the provider's pages are, and leads customers nowhere else.
     const CHECKS_ADDRESSES: bool;
