@@ -6,6 +6,7 @@ mod api;
 mod backstop;
 mod bad_input;
 mod channels;
+mod conformance;
 mod contract;
 mod costs;
 mod crashes;

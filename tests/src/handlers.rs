@@ -270,7 +270,7 @@ impl Handlers {
     }
 
     /// Sends a webhook to the address of its provider.
-    async fn webhook(&self, provider: ProviderName, headers: Value, body: &str) -> HandlerAnswer {
+    pub async fn webhook(&self, provider: ProviderName, headers: Value, body: &str) -> HandlerAnswer {
         let (path, parameters) = (format!("/webhooks/{provider}"), json!({ "provider": provider.as_str() }));
         self.http(&*self.webhook, "POST", &path, parameters, headers, body, None).await
     }

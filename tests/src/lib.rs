@@ -68,7 +68,8 @@ pub async fn serve(router: axum::Router) -> String {
 }
 
 /// Builds an answer that breaks off half way, which closes the connection.
-fn broken() -> axum::response::Response {
+#[must_use]
+pub fn broken() -> axum::response::Response {
     let cut = futures::stream::iter([Err::<axum::body::Bytes, _>(std::io::Error::other("cut"))]);
     let body = axum::body::Body::from_stream(cut);
     axum::response::Response::builder().header("content-length", "100").body(body).unwrap()

@@ -171,11 +171,6 @@ impl HttpRequest {
         response.await.unwrap_or_else(|elapsed| Err(HttpError::Unavailable(elapsed.into())))
     }
 
-    /// Sends the request and returns the body of a successful response.
-    pub(crate) async fn send(self) -> Result<Vec<u8>, HttpError> {
-        self.exchange().await?.success()
-    }
-
     /// Sends the request and parses the JSON of a successful response.
     pub(crate) async fn send_for_json<T: FromObject>(self) -> Result<T, HttpError> {
         self.exchange().await?.json()

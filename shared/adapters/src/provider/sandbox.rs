@@ -68,7 +68,11 @@ struct FoundCheckout(Option<CheckoutId>);
 
 impl FromObject for FoundCheckout {
     fn from_object(found: &Object<'_>) -> Result<Self, Unreadable> {
-        Ok(Self(found.optional("id")))
+        // Null says that there is none. An answer that does not say so is not about checkouts.
+        if !found.iter().any(|(name, _)| name == "id") {
+            return Err(Unreadable::new("the field id is missing"));
+        }
+        found.raw("id").map(|_| found.required("id")).transpose().map(Self)
     }
 }
 
@@ -98,6 +102,16 @@ fn payment(object: &Object<'_>) -> Result<Payment, Unreadable> {
 /// Reads the amount that an object is about, and its currency.
 fn money(object: &Object<'_>) -> Result<Money, Unreadable> {
     Ok(Money { amount: object.required("amount")?, currency: object.required("currency")? })
+}
+
+/// The status of a refund.
+struct StoredRefund(Refunding);
+
+impl FromObject for StoredRefund {
+    fn from_object(refund: &Object<'_>) -> Result<Self, Unreadable> {
+        let status: String = refund.required("status")?;
+        Ok(Self(if status == "succeeded" { Refunding::Done } else { Refunding::StatusUnknown }))
+    }
 }
 
 #[derive(Serialize)]
@@ -255,8 +269,9 @@ impl PaymentProvider for Sandbox {
         }
         let Money { amount, currency } = request.details.money;
         let body = NewRefund { payment_request_id: request.id, payment_id: &payment.reference, amount, currency };
-        self.http.post(&format!("{}/refunds", self.url)).json(&body).send().await?;
-        Ok(Refunding::Done)
+        let request = self.http.post(&format!("{}/refunds", self.url)).json(&body);
+        let StoredRefund(refunding) = request.send_for_json().await?;
+        Ok(refunding)
     }
 }
 

@@ -114,6 +114,9 @@ pub trait PaymentProvider: Send + Sync {
     /// been made, whether or not one was answered; `None` if there is none, so that nobody can pay. `known` is the
     /// checkout of one of these attempts, if one was answered.
     ///
+    /// `known` may be of a later attempt than `attempts`: a look that found a checkout keeps it, and not the number.
+    /// Then it is returned, as it stands for more attempts. An answer that cannot be read is an error, never `None`.
+    ///
     /// A provider with idempotency keys has one checkout of all attempts. If it is not known, and the provider closes
     /// [`Closes::OnDemand`], it is created: otherwise a call that is still in flight could create one afterwards.
     fn find_checkout(

@@ -26,7 +26,8 @@ impl Window {
 /// A provider's lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SettlementList {
-    /// The payments that customers made in the window.
+    /// The payments that customers made in the window. Those whose money is going back may be missing: they are in the
+    /// list of refunds.
     Payments,
     /// The refunds that were requested in the window, by chat2pay or by a person.
     Refunds,
