@@ -250,7 +250,7 @@ const UNKNOWN: &[Case] = &[
         set(item, "agent", AttributeValue::M([("id".to_owned(), text("alice"))].into()));
     }),
     ("a status in the history", false, |item| last_entry(item, "status", Some(text("on_hold")))),
-    ("an actor in the history", false, |item| last_entry(item, "actor", Some(text("service")))),
+    ("an actor in the history", false, |item| last_entry(item, "actor", Some(text("robot")))),
     ("an actor's identifier in the history", false, |item| last_entry(item, "actor_id", Some(number("7")))),
     ("an entry without a time", false, |item| last_entry(item, "at", None)),
     ("an entry with more than is known", true, |item| last_entry(item, "mood", Some(text("good")))),
