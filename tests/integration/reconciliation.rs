@@ -144,11 +144,11 @@ impl Deployment {
 
     /// Disputes a payment, as the customer does at their bank.
     async fn dispute(&self, checkout: &str, reference: &str) {
-        let answer = if self.name != "sandbox" {
+        let answer = if self.name == "sandbox" {
+            Answer::of(self.system.request(Method::POST, &format!("/sandbox/payments/{reference}/dispute"))).await
+        } else {
             let dispute = self.system.request(Method::POST, &format!("{checkout}/dispute"));
             Answer::of(dispute.form(&[("outcome", "opened")])).await
-        } else {
-            Answer::of(self.system.request(Method::POST, &format!("/sandbox/payments/{reference}/dispute"))).await
         };
         assert!([200, 303].contains(&answer.status), "{answer:?}");
     }
