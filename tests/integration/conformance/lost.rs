@@ -22,8 +22,12 @@ async fn at_every_call<P: Provider, L: Copy + Debug>(
     lives: &[(L, Ways)],
     live: impl AsyncFn(&World<P>, L, Which, Fault) -> bool,
 ) {
-    let faults = Fault::QUICK.map(async |fault| {
-        let world = World::<P>::start().await;
+    let mut worlds = Vec::new();
+    for fault in Fault::QUICK {
+        worlds.push((fault, World::<P>::start().await));
+    }
+    let faults = worlds.iter().map(async |(fault, world)| {
+        let fault = *fault;
         // Once, only a call that was executed differs from what all calls after it meet.
         let is_executed = matches!(fault, Fault::AnswerLost | Fault::Failure | Fault::Garbage);
         for (life, which) in lives.iter().flat_map(|(life, ways)| ways.iter().rev().map(move |which| (*life, which))) {
@@ -31,7 +35,7 @@ async fn at_every_call<P: Provider, L: Copy + Debug>(
                 continue;
             }
             let mut calls = 0;
-            while live(&world, life, which(calls), fault).await {
+            while live(world, life, which(calls), fault).await {
                 calls += 1;
                 assert!(calls < 50, "{life:?}: {fault:?} is met for ever");
             }
@@ -185,6 +189,7 @@ impl Call {
 pub(super) async fn a_silent_provider_is_given_up_and_asked_again<P: Provider>() {
     // Only pages that close on demand are closed.
     let calls = Call::ALL.into_iter().filter(|call| *call != Call::Close || P::CLOSES == Closes::OnDemand);
+    World::<P>::start().await;
     let silent = calls.map(async |call| {
         let world = World::<P>::start().await;
         let is_new = matches!(call, Call::Create | Call::Find);

@@ -36,6 +36,9 @@ macro_rules! conforms {
             $provider;
             currencies::what_is_charged_is_what_was_asked_for_and_is_read_back_unchanged,
             currencies::a_currency_is_taken_or_refused_by_its_field_as_the_provider_does,
+            lost::a_click_survives_a_fault_at_every_call,
+            lost::a_refund_survives_a_fault_at_every_call,
+            lost::a_silent_provider_is_given_up_and_asked_again,
             reports::repeated_in_any_order_they_have_the_effect_of_one_each,
             reports::forged_they_change_nothing_and_cause_no_call,
             reports::of_the_other_mode_or_another_account_they_change_nothing,
@@ -69,10 +72,7 @@ macro_rules! conforms {
             closing::what_is_paid_after_the_end_is_impossible_or_goes_back,
             closing::a_checkout_is_asked_and_closed_any_number_of_times,
             closing::a_transfer_is_in_flight_until_it_arrives_or_fails,
-            lost::a_click_survives_a_fault_at_every_call,
             lost::the_end_survives_a_fault_at_every_call,
-            lost::a_refund_survives_a_fault_at_every_call,
-            lost::a_silent_provider_is_given_up_and_asked_again,
             lost::a_refusal_is_not_taken_for_an_end,
             reports::when_all_are_lost_the_end_is_the_same,
             $($rules)*

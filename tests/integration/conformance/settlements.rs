@@ -75,7 +75,7 @@ async fn payouts<P: Provider>(world: &World<P>) -> BTreeMap<String, String> {
 }
 
 pub(super) async fn the_lists_agree_with_what_happened_page_by_page<P: Provider>() {
-    let world = World::<P>::alone().await;
+    let world = World::<P>::start().await;
     let (sent, _) = world.handlers.sent().await;
     let like = world.handlers.stored(&sent).await;
     let mut facts: BTreeMap<String, Fact> = BTreeMap::new();

@@ -15,12 +15,13 @@ use futures::future::join_all;
 use local::Options;
 use runtime::Environment;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::cell::OnceCell;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use tests::handlers::{HandlerAnswer, Handlers, assert_possible};
 use tests::system::{Random, eventually};
+use tokio::sync::oneshot;
 
 /// The amount of a test's request, in cents.
 pub(super) const AMOUNT: i64 = 25_000;
@@ -53,16 +54,22 @@ impl Delivery {
 
 type Mailbox = Arc<Mutex<Vec<Delivery>>>;
 
-/// A running stand-in: its runner's address, and the webhooks that it has sent.
-#[derive(Clone)]
+/// A running stand-in: its runner's address, and the webhooks that it has sent. It stops when it is dropped.
 struct Running {
     base: String,
     mailbox: Mailbox,
+    _stop: oneshot::Sender<()>,
 }
 
-/// Starts a stand-in on its own thread, where it runs until the tests end.
+thread_local! {
+    /// The stand-in of this thread's test. One for all tests would grow, and become slower with each.
+    static RUNNING: OnceCell<Running> = const { OnceCell::new() };
+}
+
+/// Starts a stand-in on a thread of its own.
 fn start_aside<P: Provider>() -> Running {
     let (sender, receiver) = mpsc::channel();
+    let (stop, stopped) = oneshot::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async move {
@@ -72,18 +79,12 @@ fn start_aside<P: Provider>() -> Running {
             let variables = P::runner(&webhooks).into_iter();
             let environment = variables.fold(environment, |environment, (name, value)| environment.with(name, value));
             let local = local::start(Options { port: 0, data_dir: None, lambda: None, environment }).await.unwrap();
-            sender.send(Running { base: local.base_url().to_owned(), mailbox }).unwrap();
-            std::future::pending::<()>().await;
+            sender.send(Running { base: local.base_url().to_owned(), mailbox, _stop: stop }).unwrap();
+            // It is only ever dropped.
+            stopped.await.ok();
         });
     });
     receiver.recv().unwrap()
-}
-
-/// Returns the stand-in that all tests of a provider share. Each uses requests of its own.
-fn shared<P: Provider>() -> Running {
-    static RUNNING: LazyLock<Mutex<BTreeMap<&'static str, Running>>> = LazyLock::new(Mutex::default);
-    let mut running = RUNNING.lock().unwrap();
-    running.entry(std::any::type_name::<P>()).or_insert_with(start_aside::<P>).clone()
 }
 
 async fn keep(State(mailbox): State<Mailbox>, headers: HeaderMap, body: String) -> StatusCode {
@@ -123,24 +124,22 @@ pub(super) struct World<P: Provider> {
 }
 
 impl<P: Provider> World<P> {
-    /// Starts a deployment with the stand-in that all tests of the provider share.
+    /// Starts a deployment with the stand-in of this test.
     pub(super) async fn start() -> Self {
         Self::with_limits(LIMITS.0, LIMITS.1).await
     }
 
     /// Starts a deployment with these time limits, in seconds.
     pub(super) async fn with_limits(link: u64, checkout: u64) -> Self {
-        let running = tokio::task::spawn_blocking(shared::<P>).await.unwrap();
-        Self::with(running, link, checkout).await
-    }
-
-    /// Starts a deployment with a stand-in of its own.
-    pub(super) async fn alone() -> Self {
-        let running = tokio::task::spawn_blocking(start_aside::<P>).await.unwrap();
-        Self::with(running, LIMITS.0, LIMITS.1).await
-    }
-
-    async fn with(Running { base, mailbox }: Running, link: u64, checkout: u64) -> Self {
+        if RUNNING.with(|running| running.get().is_none()) {
+            let started = tokio::task::spawn_blocking(start_aside::<P>).await.unwrap();
+            // Of deployments that start at the same time, one starts the stand-in.
+            RUNNING.with(|running| running.set(started).ok());
+        }
+        let (base, mailbox) = RUNNING.with(|running| {
+            let running = running.get().unwrap();
+            (running.base.clone(), Arc::clone(&running.mailbox))
+        });
         let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         let wire = Wire::open::<P>(&base, &client).await;
         let mut variables = P::functions(&wire.url, &base);
