@@ -23,6 +23,7 @@ mod life;
 mod limits;
 mod load;
 mod logs;
+mod merchants_day;
 mod message_order;
 mod messages;
 mod names;
