@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 use tests::paystack::KEY;
 use tests::system::{Answer, System, id, link, phone};
 
-/// The currency, the amounts in its minor unit, the phone number's country, and the amounts as the customer reads them
-/// in a text message and on a page.
+/// The currency, the amounts in its minor unit, and the amounts as the customer reads them in a text message and on a
+/// page.
 const DAY: [(&str, [i64; 2], [&str; 2], [&str; 2]); 4] = [
     ("ZAR", [25_000, 1_999], ["R250.00", "R19.99"], ["R250.00", "R19.99"]),
-    ("NGN", [1_250_050, 10_000], ["NGN 12,500.50", "NGN 100.00"], ["₦12,500.50", "₦100.00"]),
+    ("NGN", [1_250_050, 10_000], ["NGN 12,500.50", "NGN 100.00"], ["NGN\u{a0}12,500.50", "NGN\u{a0}100.00"]),
     ("KES", [300, 4_999_900], ["KES 3.00", "KES 49,999.00"], ["KES\u{a0}3.00", "KES\u{a0}49,999.00"]),
-    ("GHS", [10, 99_999_999], ["GHS 0.10", "GHS 999,999.99"], ["GH₵0.10", "GH₵999,999.99"]),
+    ("GHS", [10, 99_999_999], ["GHS 0.10", "GHS 999,999.99"], ["GHS\u{a0}0.10", "GHS\u{a0}999,999.99"]),
 ];
 
 /// Returns what Paystack knows of a request's transaction.

@@ -216,7 +216,7 @@ async fn a_checkout_that_never_closes_is_payable_for_ever() {
 async fn the_checkout_of_a_payment_request_is_found_and_never_created_by_the_search() {
     let provider = Running::start(&[]).await;
     let search = async |query: &str| {
-        let response = provider.client.get(format!("{}/checkouts?{query}", provider.url)).send().await.unwrap();
+        let response = provider.client.get(format!("{}/sandbox/checkouts?{query}", provider.url)).send().await.unwrap();
         (response.status(), response.json::<Value>().await.unwrap())
     };
     let none = (StatusCode::OK, json!({ "id": null }));
