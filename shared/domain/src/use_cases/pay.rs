@@ -1,8 +1,8 @@
 //! The use cases that record a payment provider's reports.
 
 use super::UseCaseError;
-use super::payments::{fail, paid, paid_within, process};
-use super::second_payments::{look_for_second_payments, remember};
+use super::payments::{fail, look_for_money, paid, paid_within, process};
+use super::second_payments::remember;
 use crate::fact::Fact;
 use crate::id::{OperationId, PaymentRequestId};
 use crate::money::Money;
@@ -266,7 +266,7 @@ async fn record_refund(
             let change = Change::new(Command::CompleteRefund, now, Actor::Provider, operation);
             let changed = store.change(id, &change).await?;
             if let Changed::Applied(request) = &changed {
-                look_for_second_payments(store, request, now).await?;
+                look_for_money(store, request, now).await?;
             }
             Ok(outcome(changed))
         }

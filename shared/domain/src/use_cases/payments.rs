@@ -87,13 +87,16 @@ pub(super) async fn fail(
     Err(StoreError::kept_changing().into())
 }
 
-/// Has the provider asked at once about a request that has expired although a report says that money has arrived.
+/// Has the provider asked at once about a request that a change took out of the index, although money of it is not
+/// settled: the request has expired and a report says that money has arrived, or it was paid twice.
 pub(super) async fn look_for_money(
     store: &impl Looks,
     request: &PaymentRequest,
     now: Timestamp,
 ) -> Result<(), UseCaseError> {
-    if request.status == Status::Expired && request.due_at.is_none() && request.money_has_arrived() {
+    let has_arrived = request.status == Status::Expired && request.money_has_arrived();
+    let is_unsettled = has_arrived || request.second_payments().next().is_some();
+    if is_unsettled && request.due_at.is_none() {
         // Whoever has changed the request in the meantime has set the look, or has settled it.
         store.schedule_look(request, now, None).await?;
     }

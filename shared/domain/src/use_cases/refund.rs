@@ -1,7 +1,7 @@
 //! The use case that refunds money which arrived too late.
 
 use super::UseCaseError;
-use super::second_payments::look_for_second_payments;
+use super::payments::look_for_money;
 use crate::doors::Randomness;
 use crate::fact::Fact;
 use crate::id::{OperationId, PaymentRequestId};
@@ -77,7 +77,7 @@ async fn complete(
     let change = Change::new(Command::CompleteRefund, doors.now(), Actor::Provider, OperationId::random(doors)?);
     Ok(match store.change(id, &change).await? {
         Changed::Applied(request) => {
-            look_for_second_payments(store, &request, doors.now()).await?;
+            look_for_money(store, &request, doors.now()).await?;
             Refunded::Done(request)
         }
         Changed::Unchanged(_) | Changed::NotFound => Refunded::NotDue,

@@ -35,19 +35,6 @@ pub(super) async fn remember(
     Err(StoreError::kept_changing().into())
 }
 
-/// Has the next look send back what the request was paid twice. It is called after a change that ended the looks.
-pub(super) async fn look_for_second_payments(
-    store: &impl Looks,
-    request: &PaymentRequest,
-    now: Timestamp,
-) -> Result<(), UseCaseError> {
-    if request.due_at.is_none() && request.second_payments().next().is_some() {
-        // Whoever has changed the request in the meantime has set the look.
-        store.schedule_look(request, now, None).await?;
-    }
-    Ok(())
-}
-
 /// Sends back every payment beyond the first. A refund that the provider has accepted is left to it: should it fail
 /// later, the provider reports that.
 ///
