@@ -60,6 +60,13 @@ impl Endpoint {
     }
 }
 
+/// Returns whether an address is below an origin in the form that browsers write, without user information.
+pub(crate) fn is_below(address: &str, origin: &str) -> bool {
+    address.parse::<Url>().is_ok_and(|url| {
+        url.origin().ascii_serialization() == origin && url.username().is_empty() && url.password().is_none()
+    })
+}
+
 /// Parses an address that consists of these parts.
 fn parse(text: &str, parts: &[&str]) -> Option<Url> {
     let pattern = Regex::new(&format!("^(?:{})$", parts.concat())).ok()?;

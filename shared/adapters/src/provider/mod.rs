@@ -4,6 +4,10 @@
 //! money that it accepts. Only this file distinguishes between providers. To add a provider, add a name below; the
 //! compiler then reports every other place to change.
 
+mod answer;
+mod budget;
+mod mode;
+mod money;
 mod paystack;
 mod sandbox;
 mod settlements;

@@ -1,9 +1,11 @@
 //! The HTTP client of Paystack's interface (<https://paystack.com/docs/api/>).
 
-use super::settings::{Mode, PaystackAccount};
+use super::settings::PaystackAccount;
 use crate::aws::{ATTEMPTS, INITIAL_BACKOFF};
 use crate::http_client::{HttpClient, HttpError, HttpResponse, is_failure_to_connect};
 use crate::json::{self, FromObject};
+use crate::provider::budget::ATTEMPT_TIMEOUT;
+use crate::provider::mode::Mode;
 use crate::retry::{full_jitter, retry};
 use crate::secrets::{SecretError, SecretSource};
 use domain::Doors;
@@ -13,15 +15,7 @@ use runtime::json::{Document, Object, Unreadable};
 use runtime::paystack_signature::SecretKeys;
 use serde_json::Value;
 use std::fmt;
-use std::future::Future;
 use std::time::Duration;
-
-/// The timeout of one attempt. After it, the response is lost.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(3_500);
-
-/// The time for all Paystack calls of one port call, reading the key included. A click also makes up to four DynamoDB
-/// calls of five seconds at most, and must respond within the 29 seconds of its function's timeout.
-const BUDGET: Duration = Duration::from_secs(8);
 
 /// The longest pause that Paystack may ask for after too many calls, for the call to be made again. Its windows have 60
 /// seconds (<https://paystack.com/docs/api/rate-limits/>), which is mostly more than the caller can wait.
@@ -264,19 +258,6 @@ impl Client {
         &self.keys
     }
 
-    /// Runs all Paystack calls of one port call within [`BUDGET`].
-    ///
-    /// # Errors
-    /// The work's own error; [`ProviderError::Unavailable`] when the budget is exceeded.
-    pub(super) async fn within_budget<T>(
-        work: impl Future<Output = Result<T, ProviderError>> + Send,
-    ) -> Result<T, ProviderError> {
-        match tokio::time::timeout(BUDGET, work).await {
-            Ok(result) => result,
-            Err(elapsed) => Err(ProviderError::Unavailable(elapsed.into())),
-        }
-    }
-
     /// Sends a request and parses Paystack's answer, its envelope included: `T` reads `data` and `meta` itself.
     ///
     /// # Errors
@@ -293,7 +274,7 @@ impl Client {
     }
 
     async fn send_with(&self, request: &ApiRequest, keys: SecretKeys) -> Result<HttpResponse, PaystackError> {
-        if Mode::of_keys(&keys) != self.mode {
+        if Mode::of(keys.are_live()) != self.mode {
             return Err(PaystackError::Mode);
         }
         let attempt = |previous: Option<PaystackError>| {

@@ -5,7 +5,7 @@
 //! <https://docs-v2.paystack.com/api/errors/transaction>. An account takes the currencies of its country alone;
 //! Paystack rejects another one at the checkout.
 
-use crate::provider::MoneyRefusal;
+use crate::provider::money::NotChargeable;
 use domain::{Amount, Currency, Money};
 
 /// The minimum charge in each currency, in hundredths.
@@ -16,32 +16,6 @@ const MAXIMUM: i64 = 1_000_000_000;
 
 /// The number of decimals of Paystack's unit.
 const DECIMALS: u8 = 2;
-
-/// The reason why Paystack does not accept an amount of money.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NotChargeable {
-    /// Paystack does not accept the currency.
-    Currency,
-    /// The amount is below this minimum.
-    BelowMinimum(Money),
-    /// The amount is above this maximum.
-    AboveMaximum(Money),
-}
-
-impl From<NotChargeable> for MoneyRefusal {
-    fn from(refusal: NotChargeable) -> Self {
-        let (field, message) = match refusal {
-            NotChargeable::Currency => ("currency", "must be one that the payment provider accepts".to_owned()),
-            NotChargeable::BelowMinimum(money) => {
-                ("amount", format!("must be at least {money}, the payment provider's minimum"))
-            }
-            NotChargeable::AboveMaximum(money) => {
-                ("amount", format!("must be at most {money}, the payment provider's maximum"))
-            }
-        };
-        Self { field, message }
-    }
-}
 
 /// Returns the minimum charge of a currency in hundredths; `None` if Paystack does not accept the currency.
 fn minimum(currency: Currency) -> Option<i64> {

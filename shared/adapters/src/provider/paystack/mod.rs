@@ -17,10 +17,13 @@ mod settlements;
 mod webhook;
 
 use self::client::{ApiRequest, Client, PaystackError, Reason};
-use self::objects::{Data, InvalidResponse, Outcome, Transaction};
+use self::objects::{Data, Outcome, Transaction};
 use self::reference::Reference;
 use self::settings::{ChannelOption, Pages, PaystackAccount};
+use super::answer::InvalidResponse;
+use super::budget::within_budget;
 use super::{MoneyRefusal, ProviderName};
+use crate::endpoint::is_below;
 use crate::json::FromObject;
 use domain::event::{back_url, done_url};
 use domain::ports::{Checkout, CheckoutState, Closes, PaymentProvider, ProviderError, Refunding};
@@ -151,7 +154,7 @@ impl PaymentProvider for Paystack {
         let body = transaction_parameters(request, link, reference, pages)?;
         let client = if attempt == CheckoutAttempt::FIRST { &self.first_attempt } else { &self.client };
         let call = ApiRequest::post("/transaction/initialize", body);
-        let Data(initialized) = Client::within_budget(async {
+        let Data(initialized) = within_budget(async {
             match client.send::<Data<Initialized>>(&call).await {
                 Ok(initialized) => Ok(initialized),
                 Err(PaystackError::Refused(error)) => Err(match error.reason() {
@@ -170,7 +173,8 @@ impl PaymentProvider for Paystack {
         if initialized.reference != reference.to_string() {
             return Err(InvalidResponse("a transaction has another reference than was asked for").into());
         }
-        if !leads_to(&initialized.authorization_url, &pages.origin) {
+        // The customer's button must not lead anywhere else.
+        if !is_below(&initialized.authorization_url, &pages.origin) {
             return Err(InvalidResponse("a page's address is not below PAYSTACK_CHECKOUT_ORIGIN").into());
         }
         Ok(Checkout { id: CheckoutId(reference.to_string()), url: initialized.authorization_url })
@@ -192,7 +196,7 @@ impl PaymentProvider for Paystack {
 
     async fn check_checkout(&self, checkout: &CheckoutId) -> Result<CheckoutState, ProviderError> {
         let last = Reference::of_checkout(checkout)?;
-        Client::within_budget(async { state_of(self.outcomes(last).await?) }).await
+        within_budget(async { state_of(self.outcomes(last).await?) }).await
     }
 
     /// Returns the checkout's state: Paystack cannot close a page.
@@ -208,7 +212,7 @@ impl PaymentProvider for Paystack {
                 } else {
                     "The payment request had already ended."
                 };
-                Client::within_budget(self.refund_once(reference, reason)).await
+                within_budget(self.refund_once(reference, reason)).await
             }
             _ => Err(ProviderError::Refused("the payment is not one of Paystack's".into())),
         }
@@ -250,13 +254,6 @@ fn transaction_parameters(
     Ok(parameters)
 }
 
-/// Returns whether a URL is below Paystack's checkout origin. The customer's button must not lead anywhere else.
-fn leads_to(url: &str, origin: &str) -> bool {
-    url.parse::<url::Url>().is_ok_and(|url| {
-        url.origin().ascii_serialization() == origin && url.username().is_empty() && url.password().is_none()
-    })
-}
-
 /// Returns the state of a checkout from those of its transactions, the first one first. The earliest payment is the
 /// payment; the customer may have paid on several pages.
 ///
@@ -292,12 +289,6 @@ fn state_of(outcomes: Vec<Outcome>) -> Result<CheckoutState, ProviderError> {
         // Also if no attempt has reached Paystack: another one may be about to.
         _ => CheckoutState::Open,
     })
-}
-
-impl From<InvalidResponse> for ProviderError {
-    fn from(error: InvalidResponse) -> Self {
-        Self::Unreadable(error.into())
-    }
 }
 
 #[cfg(test)]

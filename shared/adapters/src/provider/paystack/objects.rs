@@ -3,30 +3,19 @@
 use super::NAME;
 use super::currency::from_paystack;
 use super::reference::Reference;
-use super::settings::Mode;
 use crate::json::FromObject;
+use crate::provider::answer::{InvalidResponse, Open};
+use crate::provider::mode::Mode;
 use domain::{Money, Payment, PaymentRequestId, Timestamp};
 use runtime::json::{Document, Object, Unreadable};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
-/// The error for an object of Paystack's that has the documented form, but contradicts the request or itself.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct InvalidResponse(pub(super) &'static str);
-
-/// A value of one of Paystack's enumerations. Its description leaves them open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Open<T> {
-    Known(T),
-    /// A value that this version does not know, or none at all. It counts as "not yet".
-    Unknown,
-}
-
-impl<T: DeserializeOwned> Open<T> {
-    /// Reads a field.
-    pub(super) fn of_field(object: &Object<'_>, name: &str) -> Self {
-        object.optional(name).map_or(Self::Unknown, Self::Known)
+/// Returns the mode of an object from its field `domain`; `None` if this version does not know the value.
+pub(super) fn mode_of_domain(domain: &str) -> Option<Mode> {
+    match domain {
+        "live" => Some(Mode::Live),
+        "test" => Some(Mode::Test),
+        _ => None,
     }
 }
 
@@ -105,7 +94,7 @@ impl FromObject for Transaction {
             number: transaction.required("id")?,
             reference: Reference::parse(&transaction.required::<String>("reference")?),
             owner: owner(transaction),
-            mode: transaction.optional::<String>("domain").as_deref().and_then(Mode::of_domain),
+            mode: transaction.optional::<String>("domain").as_deref().and_then(mode_of_domain),
             status: Open::of_field(transaction, "status"),
             amount: transaction.required("amount")?,
             requested: transaction.optional("requested_amount").filter(|amount| *amount > 0),

@@ -3,9 +3,10 @@
 
 use super::Paystack;
 use super::client::{ApiRequest, PaystackError};
-use super::objects::{Data, InvalidResponse, Open, Page, Transaction, TransactionStatus};
+use super::objects::{Data, Page, Transaction, TransactionStatus};
 use super::reference::Reference;
 use crate::json::FromObject;
+use crate::provider::answer::{InvalidResponse, Open};
 use domain::ports::{ProviderError, Refunding};
 use runtime::json::{Object, Unreadable};
 use serde::Deserialize;

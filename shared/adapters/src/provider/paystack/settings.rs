@@ -2,6 +2,7 @@
 
 use crate::endpoint::Endpoint;
 use crate::names::names;
+use crate::provider::mode::Mode;
 use crate::secrets::{SecretSource, SecretValue};
 use domain::EmailAddress;
 use runtime::paystack_signature::SecretKeys;
@@ -9,38 +10,6 @@ use runtime::{ConfigError, Environment};
 
 const API_URL: &str = "https://api.paystack.co";
 const CHECKOUT_ORIGIN: &str = "https://checkout.paystack.com";
-
-/// Whether money is real. An account has one secret key for each mode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mode {
-    Live,
-    Test,
-}
-
-impl Mode {
-    /// Reads the mode from `PAYSTACK_LIVEMODE`.
-    fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
-        match environment.require("PAYSTACK_LIVEMODE")? {
-            "true" => Ok(Self::Live),
-            "false" => Ok(Self::Test),
-            _ => Err(Environment::invalid("PAYSTACK_LIVEMODE", "true or false")),
-        }
-    }
-
-    /// Returns the mode of secret keys.
-    pub(super) fn of_keys(keys: &SecretKeys) -> Self {
-        if keys.are_live() { Self::Live } else { Self::Test }
-    }
-
-    /// Returns the mode of an object from its field `domain`; `None` if this version does not know the value.
-    pub(super) fn of_domain(domain: &str) -> Option<Self> {
-        match domain {
-            "live" => Some(Self::Live),
-            "test" => Some(Self::Test),
-            _ => None,
-        }
-    }
-}
 
 /// The settings for calls to Paystack's interface in the name of an account.
 #[derive(Debug, Clone)]
@@ -58,10 +27,10 @@ impl PaystackAccount {
     /// # Errors
     /// A variable is missing or invalid, or the key belongs to the other mode.
     pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
-        let mode = Mode::from_environment(environment)?;
+        let mode = Mode::from_environment(environment, "PAYSTACK_LIVEMODE")?;
         let keys: SecretSource<SecretKeys> = SecretSource::from_environment(environment, "PAYSTACK_SECRET_KEY")?;
         if let SecretSource::Fixed(key) = &keys
-            && Mode::of_keys(key) != mode
+            && Mode::of(key.are_live()) != mode
         {
             return Err(Environment::invalid(
                 "PAYSTACK_SECRET_KEY",

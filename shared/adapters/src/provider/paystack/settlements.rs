@@ -4,13 +4,15 @@
 //! (<https://paystack.com/docs/api/transaction/#list>). So the list begins earlier than the window, and what was paid
 //! outside of the window is left out.
 
-use super::client::{ApiRequest, Client};
+use super::client::ApiRequest;
 use super::currency::minor_units;
-use super::objects::{Open, Page, Transaction, TransactionStatus};
+use super::objects::{Page, Transaction, TransactionStatus};
 use super::reference::Reference;
 use super::refunds::{Refund, Refunds};
 use super::{AT_ONCE, Paystack};
 use crate::json::FromObject;
+use crate::provider::answer::Open;
+use crate::provider::budget::within_budget;
 use domain::Timestamp;
 use domain::limits::LOOKS_AT_EXPIRED;
 use domain::ports::{
@@ -116,13 +118,13 @@ fn page_of(payments: impl Iterator<Item = (ProviderPayment, bool)>, next: Option
 
 impl Paystack {
     async fn list<T: FromObject>(&self, path: String) -> Result<Page<T>, ProviderError> {
-        Client::within_budget(async { Ok(self.client.send::<Page<T>>(&ApiRequest::get(path)).await?) }).await
+        within_budget(async { Ok(self.client.send::<Page<T>>(&ApiRequest::get(path)).await?) }).await
     }
 
     /// Converts the transactions with these references.
     async fn payments_of(&self, references: BTreeSet<Reference>) -> Result<PaymentsPage, ProviderError> {
         let asked = futures::stream::iter(references).map(async |reference| {
-            Client::within_budget(async {
+            within_budget(async {
                 let Some(transaction) = self.verify(reference).await? else { return Ok(None) };
                 Ok(payment_of(&transaction, &self.refunds_of(&transaction).await?))
             })
@@ -174,7 +176,7 @@ impl Paystack {
         }
         let mut of_each = Vec::new();
         for transaction in transactions {
-            of_each.push(Client::within_budget(self.refunds_of(transaction)).await?);
+            of_each.push(within_budget(self.refunds_of(transaction)).await?);
         }
         Ok(of_each)
     }
@@ -228,7 +230,7 @@ impl Settlements for Paystack {
     async fn payment(&self, reference: &str) -> Result<Option<ProviderPayment>, ProviderError> {
         // Another provider's payment may have been stored before the deployment changed over to Paystack.
         let Some(reference) = Reference::parse(reference) else { return Ok(None) };
-        let asked = Client::within_budget(async {
+        let asked = within_budget(async {
             let Some(transaction) = self.verify(reference).await? else { return Ok(None) };
             let refunds = self.refunds_of(&transaction).await?;
             Ok(Some((transaction, refunds)))

@@ -4,13 +4,12 @@
 //! repeated months later; and the secret key that signs it is also used for other things. What has happened is asked of
 //! Paystack. So a repeated or invented event changes nothing that asking would not.
 
-use super::client::Client;
-use super::objects::Outcome;
+use super::objects::{Outcome, mode_of_domain};
 use super::reference::Reference;
 use super::refunds::RefundStatus;
-use super::settings::Mode;
 use super::{NAME, Paystack};
 use crate::provider::WebhookEvent;
+use crate::provider::budget::within_budget;
 use domain::ports::ProviderError;
 use domain::use_cases::pay::ProviderEvent;
 use domain::{PaymentRequestId, Reason, Timestamp};
@@ -50,7 +49,7 @@ impl PaystackWebhooks {
         let data = event.object("data").unwrap_or_default();
         let Some(reference) = reference_of(&kind, &data) else { return Ok(WebhookEvent::Unrelated(kind)) };
         let domain = data.optional::<String>("domain");
-        match domain.as_deref().map(Mode::of_domain) {
+        match domain.as_deref().map(mode_of_domain) {
             None => {}
             Some(Some(mode)) if mode == paystack.client.mode => {}
             Some(Some(_)) => return Ok(WebhookEvent::OtherMode(kind)),
@@ -90,7 +89,7 @@ impl Paystack {
     /// Converts an event about a payment, by asking for its transaction.
     async fn payment_event(&self, reference: Reference, kind: String) -> Result<WebhookEvent, ProviderError> {
         let id = reference.id;
-        let Some(transaction) = Client::within_budget(self.verify(reference)).await? else {
+        let Some(transaction) = within_budget(self.verify(reference)).await? else {
             return Ok(WebhookEvent::Unrelated(kind));
         };
         let impossible = WebhookEvent::ImpossibleMoney(id);
@@ -118,7 +117,7 @@ impl Paystack {
     /// Converts an event about a refund, by asking for the refunds of its transaction.
     async fn refund_event(&self, reference: Reference, kind: String) -> Result<WebhookEvent, ProviderError> {
         let id: PaymentRequestId = reference.id;
-        let asked = Client::within_budget(async {
+        let asked = within_budget(async {
             let Some(transaction) = self.verify(reference).await? else { return Ok(None) };
             let refunds = self.refunds_of(&transaction).await?;
             Ok(Some((transaction, refunds)))

@@ -1,9 +1,11 @@
 //! The HTTP client of Stripe's API (<https://docs.stripe.com/api>).
 
-use super::settings::{Mode, SecretKey};
+use super::settings::SecretKey;
 use crate::aws::{ATTEMPTS, INITIAL_BACKOFF};
 use crate::http_client::{HttpClient, HttpError, HttpResponse};
 use crate::json::{self, FromObject};
+use crate::provider::budget::ATTEMPT_TIMEOUT;
+use crate::provider::mode::Mode;
 use crate::retry::{full_jitter, retry};
 use crate::secrets::{SecretError, SecretSource};
 use domain::Doors;
@@ -12,7 +14,6 @@ use http::{Method, StatusCode};
 use runtime::json::{Object, Unreadable};
 use std::collections::HashMap;
 use std::fmt;
-use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,18 +21,11 @@ use std::time::Duration;
 /// (<https://pypi.org/project/stripe/16.1.0/>).
 const VERSION: &str = "2026-10-28.endive";
 
-/// The timeout of one attempt. Stripe responds in a second or two; after this the response is lost.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(3_500);
-
-/// The time for all Stripe calls of one port call, reading the key included. A click also makes up to four DynamoDB
-/// calls of five seconds at most, and must respond within the 29 seconds of its function's timeout.
-const BUDGET: Duration = Duration::from_secs(8);
-
 /// The greatest size of the response to a `GET` in bytes. A page of a list has 100 charges of about 5 KB each.
 const PAGE_AT_MOST: usize = 4 * 1024 * 1024;
 
 /// The number of repeated responses in a row after which one is accepted as final. The runs and replays of one day stay
-/// below it, and [`BUDGET`] ends the loop in any case.
+/// below it, and [`within_budget`](crate::provider::budget::within_budget) ends the loop in any case.
 pub(super) const REPEATED_AT_MOST: usize = 30;
 
 /// The number of keys that are remembered after failures of Stripe: about 1 MB.
@@ -246,19 +240,6 @@ impl Client {
     /// Returns a client that sends each request once, unless Stripe repeats an earlier response.
     pub(super) fn without_retries(self) -> Self {
         Self { attempts_at_most: 1, ..self }
-    }
-
-    /// Runs all Stripe calls of one port call within [`BUDGET`].
-    ///
-    /// # Errors
-    /// The work's own error; [`ProviderError::Unavailable`] when the budget is exceeded.
-    pub(super) async fn within_budget<T>(
-        work: impl Future<Output = Result<T, ProviderError>> + Send,
-    ) -> Result<T, ProviderError> {
-        match tokio::time::timeout(BUDGET, work).await {
-            Ok(result) => result,
-            Err(elapsed) => Err(ProviderError::Unavailable(elapsed.into())),
-        }
     }
 
     /// Sends a request and parses the object in Stripe's response.

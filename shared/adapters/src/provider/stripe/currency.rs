@@ -9,7 +9,7 @@
 //! is in the list of <https://woocommerce.com/document/payments/faq/available-currencies/>, whose payments Stripe
 //! makes.
 
-use crate::provider::MoneyRefusal;
+use crate::provider::money::NotChargeable;
 use domain::{Amount, Currency, Money};
 
 /// The unit in which Stripe counts a currency.
@@ -61,37 +61,6 @@ const MINIMUMS: &[(i64, &str)] = &[
 /// The maximum charge, in Stripe's unit: eight digits. Cards accept more in some currencies, but the account decides
 /// which payment methods a customer is offered.
 const MAXIMUM: i64 = 99_999_999;
-
-/// The reason why Stripe does not accept an amount of money.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NotChargeable {
-    /// Stripe does not accept the currency.
-    Currency,
-    /// The amount is below this minimum.
-    BelowMinimum(Money),
-    /// The amount is above this maximum.
-    AboveMaximum(Money),
-    /// The amount is not a multiple of this.
-    Step(Money),
-}
-
-impl From<NotChargeable> for MoneyRefusal {
-    fn from(refusal: NotChargeable) -> Self {
-        let (field, message) = match refusal {
-            NotChargeable::Currency => ("currency", "must be one that the payment provider accepts".to_owned()),
-            NotChargeable::BelowMinimum(money) => {
-                ("amount", format!("must be at least {money}, the payment provider's minimum"))
-            }
-            NotChargeable::AboveMaximum(money) => {
-                ("amount", format!("must be at most {money}, the payment provider's maximum"))
-            }
-            NotChargeable::Step(money) => {
-                ("amount", format!("must be a multiple of {money}, the payment provider's smallest step"))
-            }
-        };
-        Self { field, message }
-    }
-}
 
 /// Returns the unit of a currency that customers can be charged in.
 fn unit(currency: Currency) -> Option<Unit> {

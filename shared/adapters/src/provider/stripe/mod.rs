@@ -11,9 +11,12 @@ mod settlements;
 mod webhook;
 
 use self::client::{ApiRequest, ApiResponse, Client, REPEATED_AT_MOST, StripeError};
-use self::objects::{Expandable, InvalidResponse, Open, PaymentStatus, Session, SessionStatus, owner};
+use self::objects::{Expandable, PaymentStatus, Session, SessionStatus, owner};
 use self::settings::Account;
+use super::answer::{InvalidResponse, Open};
+use super::budget::within_budget;
 use super::{MoneyRefusal, ProviderName};
+use crate::endpoint::is_below;
 use crate::json::FromObject;
 use domain::event::{back_url, done_url};
 use domain::ports::{Checkout, CheckoutState, Closes, PaymentProvider, ProviderError, Refunding};
@@ -152,15 +155,6 @@ impl Stripe {
         &self.checkout_origin
     }
 
-    /// Returns whether a URL is below Stripe's checkout origin. The customer's button must not lead anywhere else.
-    fn leads_to_checkout(&self, url: &str) -> bool {
-        url.parse::<url::Url>().is_ok_and(|url| {
-            url.origin().ascii_serialization() == self.checkout_origin
-                && url.username().is_empty()
-                && url.password().is_none()
-        })
-    }
-
     async fn read<T: FromObject>(&self, path: String) -> Result<T, StripeError> {
         let request = ApiRequest { method: Method::GET, path, parameters: Vec::new(), idempotency_key: None };
         Ok(self.client.send(&request).await?.object)
@@ -196,7 +190,7 @@ impl PaymentProvider for Stripe {
     ) -> Result<Checkout, ProviderError> {
         let client = if attempt == CheckoutAttempt::FIRST { &self.first_attempt } else { &self.client };
         let parameters = session_parameters(request, &back_url(link), &done_url(link))?;
-        let created: CreatedSession = Client::within_budget(async {
+        let created: CreatedSession = within_budget(async {
             let mut call = ApiRequest {
                 method: Method::POST,
                 path: "/v1/checkout/sessions".to_owned(),
@@ -228,7 +222,8 @@ impl PaymentProvider for Stripe {
         if !is_identifier(&created.id) {
             return Err(invalid_response("a session's identifier has another form"));
         }
-        if !self.leads_to_checkout(&created.url) {
+        // The customer's button must not lead anywhere else.
+        if !is_below(&created.url, &self.checkout_origin) {
             return Err(invalid_response("a session's address is not below STRIPE_CHECKOUT_ORIGIN"));
         }
         Ok(Checkout { id: CheckoutId(created.id), url: created.url })
@@ -249,7 +244,7 @@ impl PaymentProvider for Stripe {
 
     async fn check_checkout(&self, checkout: &CheckoutId) -> Result<CheckoutState, ProviderError> {
         let id = identifier_of(checkout)?;
-        Client::within_budget(async {
+        within_budget(async {
             let session = self.read_session(id).await?;
             match session.status {
                 Open::Known(SessionStatus::Open) => Ok(CheckoutState::Open),
@@ -263,7 +258,7 @@ impl PaymentProvider for Stripe {
 
     async fn close_checkout(&self, checkout: &CheckoutId) -> Result<CheckoutState, ProviderError> {
         let id = identifier_of(checkout)?;
-        Client::within_budget(async {
+        within_budget(async {
             let path = format!("/v1/checkout/sessions/{id}/expire");
             // No idempotency key: under one, Stripe would repeat its first rejection for as long as it remembers the
             // key.
@@ -297,7 +292,7 @@ impl PaymentProvider for Stripe {
         if !is_identifier(&payment.reference) {
             return Err(ProviderError::Refused("the payment is not one of Stripe's".into()));
         }
-        Client::within_budget(async {
+        within_budget(async {
             // A second payment of a request is refunded beside the first.
             let first = if request.is_paid_by_another(payment) {
                 format!("{}:refund:{}", request.id, payment.reference)
@@ -424,12 +419,6 @@ fn is_identifier(text: &str) -> bool {
 
 fn invalid_response(what: &'static str) -> ProviderError {
     InvalidResponse(what).into()
-}
-
-impl From<InvalidResponse> for ProviderError {
-    fn from(error: InvalidResponse) -> Self {
-        Self::Unreadable(error.into())
-    }
 }
 
 #[cfg(test)]

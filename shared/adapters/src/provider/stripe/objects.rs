@@ -3,15 +3,10 @@
 use super::NAME;
 use super::currency::from_stripe;
 use crate::json::FromObject;
+use crate::provider::answer::{InvalidResponse, Open};
 use domain::{Money, Payment, PaymentRequestId, Timestamp};
 use runtime::json::{Object, Unreadable};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-
-/// The error for an object of Stripe's that has the documented form, but contradicts the request or itself.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct InvalidResponse(pub(super) &'static str);
 
 /// A field that holds another object, or only its identifier.
 #[derive(Debug)]
@@ -31,22 +26,6 @@ impl<T: FromObject> Expandable<T> {
             (None, Some(_)) => Ok(Some(Self::Id(object.required(name)?))),
             (None, None) => Ok(None),
         }
-    }
-}
-
-/// A value of one of Stripe's enumerations, to which Stripe adds values without a new version of its API
-/// (<https://docs.stripe.com/upgrades#what-changes-does-stripe-consider-to-be-backwards-compatible>).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Open<T> {
-    Known(T),
-    /// A value that this version does not know, or none at all. It counts as "not yet".
-    Unknown,
-}
-
-impl<T: DeserializeOwned> Open<T> {
-    /// Reads a field.
-    pub(super) fn of_field(object: &Object<'_>, name: &str) -> Self {
-        object.optional(name).map_or(Self::Unknown, Self::Known)
     }
 }
 

@@ -1,35 +1,15 @@
 //! The settings of a deployment's Stripe account.
 
 use crate::endpoint::Endpoint;
+use crate::provider::mode::Mode;
 use crate::secrets::{SecretSource, SecretValue};
 use runtime::{ConfigError, Environment};
 use secrecy::{ExposeSecret as _, SecretString};
 
+/// The variable that says whether money is real.
+pub(super) const LIVEMODE: &str = "STRIPE_LIVEMODE";
 const API_URL: &str = "https://api.stripe.com";
 const CHECKOUT_ORIGIN: &str = "https://checkout.stripe.com";
-
-/// Whether money is real. Stripe keeps the two modes apart, but an endpoint can receive events of both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mode {
-    Live,
-    Test,
-}
-
-impl Mode {
-    /// Reads the mode from `STRIPE_LIVEMODE`.
-    pub(super) fn new(environment: &Environment) -> Result<Self, ConfigError> {
-        match environment.require("STRIPE_LIVEMODE")? {
-            "true" => Ok(Self::Live),
-            "false" => Ok(Self::Test),
-            _ => Err(Environment::invalid("STRIPE_LIVEMODE", "true or false")),
-        }
-    }
-
-    /// Returns the mode of an object from its field `livemode`.
-    pub(super) const fn of(livemode: bool) -> Self {
-        if livemode { Self::Live } else { Self::Test }
-    }
-}
 
 /// The settings for calls to Stripe's API in the name of an account.
 #[derive(Debug, Clone)]
@@ -49,7 +29,10 @@ impl Account {
     /// # Errors
     /// A variable is missing or invalid, or the key belongs to the other mode.
     pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
-        let (mode, keys) = (Mode::new(environment)?, SecretSource::from_environment(environment, "STRIPE_SECRET_KEY")?);
+        let (mode, keys) = (
+            Mode::from_environment(environment, LIVEMODE)?,
+            SecretSource::from_environment(environment, "STRIPE_SECRET_KEY")?,
+        );
         if let SecretSource::Fixed(key) = &keys
             && SecretKey::mode(key) != mode
         {

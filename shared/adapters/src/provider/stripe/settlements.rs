@@ -3,11 +3,13 @@
 //! Lists are newest first, and a page begins after the last element of the page before
 //! (<https://docs.stripe.com/api/pagination>).
 
-use super::client::{Client, StripeError};
+use super::client::StripeError;
 use super::currency::{from_stripe, minor_units};
-use super::objects::{InvalidResponse, Open, moment, owner};
+use super::objects::{moment, owner};
 use super::{Stripe, is_identifier};
 use crate::json::FromObject;
+use crate::provider::answer::{InvalidResponse, Open};
+use crate::provider::budget::within_budget;
 use domain::PaymentRequestId;
 use domain::ports::{
     Fee, PaymentsPage, Payout, PayoutsPage, ProviderError, ProviderPayment, SettlementList, SettlementState,
@@ -203,7 +205,7 @@ impl Settlements for Stripe {
         };
         let (created, after) = (created(window), starting_after(place)?);
         let path = format!("/v1/{name}?limit=100&{created}&expand%5B%5D={expand}{after}");
-        let list = Client::within_budget(async {
+        let list = within_budget(async {
             Ok(match list {
                 SettlementList::Payments => self.read::<Charges>(path).await?.0,
                 SettlementList::Refunds | SettlementList::Disputes => self.read::<OfCharges>(path).await?.0,
@@ -219,7 +221,7 @@ impl Settlements for Stripe {
             return Ok(None);
         }
         let path = format!("/v1/payment_intents/{reference}?expand%5B%5D=latest_charge.balance_transaction");
-        Client::within_budget(async {
+        within_budget(async {
             match self.read::<Intent>(path).await {
                 Ok(Intent(payment)) => Ok(payment),
                 Err(StripeError::Refused(error))
@@ -252,7 +254,7 @@ impl Settlements for Stripe {
         let Some(payout) = payout else { return Ok(PayoutsPage::default()) };
         let after = starting_after(entry.as_deref())?;
         let path = format!("/v1/balance_transactions?limit=100&payout={payout}{after}");
-        let listed = Client::within_budget(async {
+        let listed = within_budget(async {
             match self.read::<Identifiers>(path).await {
                 // Stripe lists the entries of automatic payouts alone.
                 Err(StripeError::Refused(error)) if error.status == StatusCode::BAD_REQUEST => {
@@ -277,7 +279,7 @@ impl Stripe {
     async fn payout_after(&self, window: Window, payout: Option<&str>) -> Result<Option<String>, ProviderError> {
         let (created, after) = (created(window), starting_after(payout)?);
         let path = format!("/v1/payouts?limit=1&{created}{after}");
-        let listed = Client::within_budget(async { Ok(self.read::<Identifiers>(path).await?) }).await?;
+        let listed = within_budget(async { Ok(self.read::<Identifiers>(path).await?) }).await?;
         Ok(listed.ids.into_iter().next())
     }
 }

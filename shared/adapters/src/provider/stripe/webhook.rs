@@ -1,10 +1,13 @@
 //! Stripe's webhooks: the events that it reports (<https://docs.stripe.com/api/events>).
 
 use super::currency::from_stripe;
-use super::objects::{InvalidResponse, Open, PaymentStatus, Session, moment, owner, payment};
-use super::{NAME, RefundStatus, settings::Mode};
+use super::objects::{PaymentStatus, Session, moment, owner, payment};
+use super::settings::LIVEMODE;
+use super::{NAME, RefundStatus};
 use crate::json::FromObject as _;
 use crate::provider::WebhookEvent;
+use crate::provider::answer::{InvalidResponse, Open};
+use crate::provider::mode::Mode;
 use crate::secrets::{SecretSource, SecretValue};
 use domain::use_cases::pay::ProviderEvent;
 use domain::{Money, PaymentRequestId, Reason, Timestamp};
@@ -44,7 +47,7 @@ impl StripeWebhooks {
     /// A variable is missing or invalid.
     pub(crate) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         let secrets = SecretSource::from_environment(environment, "STRIPE_WEBHOOK_SECRET")?;
-        Ok(Self { secrets, mode: Mode::new(environment)? })
+        Ok(Self { secrets, mode: Mode::from_environment(environment, LIVEMODE)? })
     }
 
     pub(crate) async fn read(
