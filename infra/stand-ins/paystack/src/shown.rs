@@ -82,7 +82,7 @@ const fn gateway_response(status: Status) -> &'static str {
     }
 }
 
-/// Builds the log of the customer's doings on the page; there is none before the first attempt.
+/// Builds the log of what the customer did on the page; `null` before the first attempt to pay.
 fn log(of: &Transaction) -> Value {
     if of.attempts == 0 {
         return Value::Null;

@@ -201,7 +201,7 @@ struct Search {
     payment_request_id: String,
 }
 
-/// Returns the identifier of a payment request's checkout, `null` if there is none.
+/// Returns the identifier of a payment request's checkout; `null` if it has no checkout.
 async fn find(
     State(provider): State<Arc<Provider>>,
     search: Result<Query<Search>, QueryRejection>,

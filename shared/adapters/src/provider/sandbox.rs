@@ -68,7 +68,7 @@ struct FoundCheckout(Option<CheckoutId>);
 
 impl FromObject for FoundCheckout {
     fn from_object(found: &Object<'_>) -> Result<Self, Unreadable> {
-        // Null says that there is none. An answer that does not say so is not about checkouts.
+        // `null` means that the request has no checkout. An answer without the field is about something else.
         if !found.iter().any(|(name, _)| name == "id") {
             return Err(Unreadable::new("the field id is missing"));
         }

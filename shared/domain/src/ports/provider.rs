@@ -111,8 +111,8 @@ pub trait PaymentProvider: Send + Sync {
     ) -> impl Future<Output = Result<Checkout, ProviderError>> + Send;
 
     /// Returns the checkout of a request for which `attempts` calls of [`PaymentProvider::create_checkout`] may have
-    /// been made, whether or not one was answered; `None` if there is none, so that nobody can pay. `known` is the
-    /// checkout of one of these attempts, if one was answered.
+    /// been made, answered or not. Returns `None` if the request has no checkout, so that nobody can pay. `known` is
+    /// the checkout of one of these attempts, if one was answered.
     ///
     /// `known` may be of a later attempt than `attempts`: a look that found a checkout keeps it, and not the number.
     /// Then it is returned, as it stands for more attempts. An answer that cannot be read is an error, never `None`.

@@ -192,7 +192,7 @@ impl ApiError {
         self.status == StatusCode::TOO_MANY_REQUESTS
     }
 
-    /// Returns the pause before the next attempt after this number of attempts; `None` if there is none.
+    /// Returns how long to pause after this number of attempts; `None` if no further attempt is made.
     fn pause(&self, doors: &Doors, attempts: u32) -> Option<Duration> {
         if !self.is_temporary() {
             return None;

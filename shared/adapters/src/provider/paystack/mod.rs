@@ -4,8 +4,8 @@
 //! the address of the page ([`reference`]). A payment is a transaction, and its reference identifies it. Both the
 //! reference and the metadata that we set identify the request.
 //!
-//! Paystack's pages never close, and its webhooks can be repeated by whoever has seen one. So every report is confirmed
-//! by asking for the transaction before it counts.
+//! Paystack's pages never close. Its webhooks have no time in their signature: whoever has seen one can send it again.
+//! So a report only counts once Paystack, asked for the transaction, confirms it.
 
 mod client;
 mod currency;
@@ -257,8 +257,8 @@ fn transaction_parameters(
 /// Returns the state of a checkout from those of its transactions, the first one first. The earliest payment is the
 /// payment; the customer may have paid on several pages.
 ///
-/// A failed payment counts although another page may be open: whoever waits for its money has to know. If the customer
-/// then pays in time, that payment counts.
+/// A failed payment is reported even if another page is still open, because its money is waited for. If the customer
+/// then pays on that page in time, that payment counts.
 ///
 /// # Errors
 /// A transaction's status is unknown and none is paid, or an amount cannot have been requested.

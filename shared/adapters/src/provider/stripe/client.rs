@@ -196,7 +196,7 @@ impl ApiError {
         self.should_retry.unwrap_or(usual || self.status.is_server_error())
     }
 
-    /// Returns the pause before the next attempt after this number of attempts; `None` if there is none.
+    /// Returns how long to pause after this number of attempts; `None` if no further attempt is made.
     fn pause(&self, doors: &Doors, attempts: u32, attempts_at_most: u32) -> Option<Duration> {
         // After a conflict the same request is in progress, and its response is worth waiting for within the budget.
         let waits = self.status == StatusCode::CONFLICT && attempts_at_most > 1;

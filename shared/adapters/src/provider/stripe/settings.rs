@@ -6,8 +6,6 @@ use crate::secrets::{SecretSource, SecretValue};
 use runtime::{ConfigError, Environment};
 use secrecy::{ExposeSecret as _, SecretString};
 
-/// The variable that says whether money is real.
-pub(super) const LIVEMODE: &str = "STRIPE_LIVEMODE";
 const API_URL: &str = "https://api.stripe.com";
 const CHECKOUT_ORIGIN: &str = "https://checkout.stripe.com";
 
@@ -29,10 +27,7 @@ impl Account {
     /// # Errors
     /// A variable is missing or invalid, or the key belongs to the other mode.
     pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
-        let (mode, keys) = (
-            Mode::from_environment(environment, LIVEMODE)?,
-            SecretSource::from_environment(environment, "STRIPE_SECRET_KEY")?,
-        );
+        let (mode, keys) = (mode(environment)?, SecretSource::from_environment(environment, "STRIPE_SECRET_KEY")?);
         if let SecretSource::Fixed(key) = &keys
             && SecretKey::mode(key) != mode
         {
@@ -77,6 +72,14 @@ impl SecretValue for SecretKey {
             Err(Environment::invalid(name, "a secret or restricted key of Stripe, such as rk_test_…"))
         }
     }
+}
+
+/// Reads the mode from `STRIPE_LIVEMODE`.
+///
+/// # Errors
+/// The variable is missing or invalid.
+pub(super) fn mode(environment: &Environment) -> Result<Mode, ConfigError> {
+    Mode::from_environment(environment, "STRIPE_LIVEMODE")
 }
 
 /// Reads `STRIPE_API_URL`, and removes a trailing slash.

@@ -2,8 +2,7 @@
 
 use super::currency::from_stripe;
 use super::objects::{PaymentStatus, Session, moment, owner, payment};
-use super::settings::LIVEMODE;
-use super::{NAME, RefundStatus};
+use super::{NAME, RefundStatus, settings};
 use crate::json::FromObject as _;
 use crate::provider::WebhookEvent;
 use crate::provider::answer::{InvalidResponse, Open};
@@ -47,7 +46,7 @@ impl StripeWebhooks {
     /// A variable is missing or invalid.
     pub(crate) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         let secrets = SecretSource::from_environment(environment, "STRIPE_WEBHOOK_SECRET")?;
-        Ok(Self { secrets, mode: Mode::from_environment(environment, LIVEMODE)? })
+        Ok(Self { secrets, mode: settings::mode(environment)? })
     }
 
     pub(crate) async fn read(
