@@ -1,8 +1,9 @@
 //! Payment providers, chosen by `PAYMENT_PROVIDER`.
 //!
 //! A provider is one module here, with a client that implements the port [`PaymentProvider`], its webhooks, and the
-//! money that it accepts. What providers share is in `answer`, `budget`, `mode` and `money`. Only this file distinguishes
-//! between providers. To add a provider, add a name below; the compiler then reports every other place to change.
+//! money that it accepts. What providers share is in `answer`, `budget`, `mode` and `money`. Only this file
+//! distinguishes between providers. To add a provider, add a name below; the compiler then reports every other place to
+//! change.
 
 mod answer;
 mod budget;
