@@ -5,16 +5,7 @@
 use domain::ports::Facts as _;
 use domain::{Clock as _, Fact, PaymentRequestId, RunId, Status, SystemClock};
 use tests::handlers::Handlers;
-use tests::proxy::Call;
-
-fn reads_and_writes(calls: &[Call]) -> (usize, usize) {
-    let writes = calls.iter().filter(|call| call.is_write()).count();
-    (calls.len() - writes, writes)
-}
-
-fn write_units(calls: &[Call]) -> f64 {
-    calls.iter().filter(|call| call.is_write()).map(|call| call.units).sum()
-}
+use tests::proxy::{reads_and_writes, write_units};
 
 #[tokio::test]
 async fn each_path_makes_the_calls_it_needs_and_a_whole_life_takes_at_most_11_write_units() {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tests::handlers::{Handlers, assert_possible};
 use tests::paystack::{Delivery, Fault, KEY, Paystack, page_of, signature};
+use tests::proxy::{reads_and_writes, write_units};
 use tests::system::Random;
 
 /// The number of attempts for each call to Paystack that can be repeated.
@@ -86,21 +87,17 @@ async fn due(paystack: &Paystack, handlers: &Handlers, end: &str) -> (String, St
 #[tokio::test(flavor = "multi_thread")]
 async fn a_whole_life_costs_as_much_as_with_the_sandbox_and_two_calls_to_paystack() {
     let (paystack, handlers) = Paystack::with_handlers(300, 900).await;
-    let count = |calls: &[tests::proxy::Call]| {
-        let writes = calls.iter().filter(|call| call.is_write()).count();
-        let units: f64 = calls.iter().filter(|call| call.is_write()).map(|call| call.units).sum();
-        (calls.len() - writes, writes, units)
-    };
     let (id, token) = handlers.sent().await;
-    let create = count(&handlers.proxy.take_calls());
+    let create = handlers.proxy.take_calls();
     let answer = handlers.click(&token).await;
     let page = page_of(answer.headers["location"].as_str().unwrap());
-    let click = count(&handlers.proxy.take_calls());
+    let click = handlers.proxy.take_calls();
     assert_eq!(paystack.press(&page, "pay", "succeeded").await, 303);
     assert_eq!(paystack.deliver(&handlers, &id, "charge.success").await.status, 200);
-    let pay = count(&handlers.proxy.take_calls());
-    assert_eq!(((create.0, create.1), (click.0, click.1), (pay.0, pay.1)), ((1, 2), (1, 2), (0, 1)));
-    assert!(create.2 + click.2 + pay.2 <= 11.0, "{create:?} {click:?} {pay:?}");
+    let pay = handlers.proxy.take_calls();
+    assert_eq!([&create, &click, &pay].map(|calls| reads_and_writes(calls)), [(1, 2), (1, 2), (0, 1)]);
+    let life = [create, click, pay].concat();
+    assert!(write_units(&life) <= 11.0, "{life:?}");
     let first = reference(&id, 1);
     let verified = format!("GET /transaction/verify/{first}");
     assert_eq!(paystack.take_calls(), ["POST /transaction/initialize", &verified]);

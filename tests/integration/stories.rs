@@ -7,13 +7,13 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post};
-use domain::{Clock, PaymentRequest, Status, SystemClock, Timestamp};
+use domain::{Clock as _, PaymentRequest, Status, SystemClock, Timestamp};
 use runtime::Environment;
 use runtime::stripe_signature::SigningSecrets;
 use serde_json::{Value, json};
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tests::SetClock;
 use tests::handlers::{Handlers, assert_possible};
 use tests::provider::OnClose;
 use tests::stripe::{KEY, SECRET};
@@ -65,22 +65,6 @@ const STORIES: [Story; 9] = [
     Story { name: "failed, then paid", declined: true, ..STORY },
     Story { name: "refunded by a person in part", refunded_in_part: true, ..STORY },
 ];
-
-/// A clock that the test sets.
-#[derive(Clone, Default)]
-struct SetClock(Arc<AtomicI64>);
-
-impl SetClock {
-    fn set(&self, now: Timestamp) {
-        self.0.store(now.as_milliseconds(), Ordering::SeqCst);
-    }
-}
-
-impl Clock for SetClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_milliseconds(self.0.load(Ordering::SeqCst)).unwrap()
-    }
-}
 
 fn shifted(from: Timestamp, milliseconds: i64) -> Timestamp {
     Timestamp::from_milliseconds(from.as_milliseconds() + milliseconds).unwrap()

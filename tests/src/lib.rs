@@ -12,6 +12,7 @@ pub mod log;
 pub mod paystack;
 pub mod provider;
 pub mod proxy;
+pub mod stand_in;
 pub mod stripe;
 pub mod system;
 
@@ -20,6 +21,8 @@ use domain::use_cases::UseCaseError;
 use domain::use_cases::expire::{Found, Settled, expire_unclicked};
 use domain::use_cases::look::look;
 use domain::{Clock, Doors, PaymentRequestId, SystemClock, SystemRandomness, Timestamp};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 /// Sleeps until one millisecond after `moment`. A sleep is necessary because only the clock ends a time limit.
@@ -33,6 +36,23 @@ pub struct FixedClock(pub Timestamp);
 impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
         self.0
+    }
+}
+
+/// A clock that a test sets, so that nothing waits for a time.
+#[derive(Clone, Default)]
+pub struct SetClock(Arc<AtomicI64>);
+
+impl SetClock {
+    /// Sets the time.
+    pub fn set(&self, now: Timestamp) {
+        self.0.store(now.as_milliseconds(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_milliseconds(self.0.load(Ordering::SeqCst)).unwrap()
     }
 }
 

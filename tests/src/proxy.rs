@@ -32,6 +32,19 @@ pub struct Call {
     pub units: f64,
 }
 
+/// Returns how many of these calls are reads, and how many are writes.
+#[must_use]
+pub fn reads_and_writes(calls: &[Call]) -> (usize, usize) {
+    let writes = calls.iter().filter(|call| call.is_write()).count();
+    (calls.len() - writes, writes)
+}
+
+/// Returns the write units of these calls.
+#[must_use]
+pub fn write_units(calls: &[Call]) -> f64 {
+    calls.iter().filter(|call| call.is_write()).map(|call| call.units).sum()
+}
+
 impl Call {
     /// Returns whether the call is a write.
     #[must_use]

@@ -10,15 +10,15 @@ use axum::http::{HeaderMap, StatusCode};
 use domain::event::link_url;
 use domain::limits::CALL_INTERVAL;
 use domain::ports::{Checkout, Closes, PaymentProvider as _};
-use domain::{CheckoutAttempt, Clock, PaymentRequest, Status, SystemClock, Timestamp};
+use domain::{CheckoutAttempt, Clock as _, PaymentRequest, Status, SystemClock, Timestamp};
 use futures::future::join_all;
 use local::Options;
 use runtime::Environment;
 use serde_json::{Value, json};
 use std::cell::OnceCell;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
+use tests::SetClock;
 use tests::handlers::{HandlerAnswer, Handlers, assert_possible};
 use tests::system::{Random, eventually};
 use tokio::sync::oneshot;
@@ -93,22 +93,6 @@ async fn keep(State(mailbox): State<Mailbox>, headers: HeaderMap, body: String) 
     };
     mailbox.lock().unwrap().push(Delivery { headers: headers.iter().map(line).collect(), body });
     StatusCode::OK
-}
-
-/// A clock that a test sets, so that nothing waits for a time.
-#[derive(Clone, Default)]
-struct SetClock(Arc<AtomicI64>);
-
-impl SetClock {
-    fn set(&self, now: Timestamp) {
-        self.0.store(now.as_milliseconds(), Ordering::SeqCst);
-    }
-}
-
-impl Clock for SetClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_milliseconds(self.0.load(Ordering::SeqCst)).unwrap()
-    }
 }
 
 /// A deployment with one provider.
