@@ -13,6 +13,8 @@ mod paystack;
 mod sandbox;
 mod settlements;
 mod stripe;
+#[cfg(test)]
+mod test_support;
 
 use crate::names::names;
 use domain::ports::{Checkout, CheckoutState, Closes, PaymentProvider, ProviderError, Refunding};

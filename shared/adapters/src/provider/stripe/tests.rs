@@ -3,98 +3,37 @@
 
 use super::*;
 use crate::aws::ATTEMPTS;
+use crate::provider::test_support::{FakeServer, Prepared, Received, at, clicked, money, says};
 use crate::provider::{ConfiguredProvider, ConfiguredWebhooks, WebhookEvent};
-use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, State};
-use axum::response::Response;
+use domain::PaymentRequestId;
 use domain::ports::Refunding;
 use domain::use_cases::pay::ProviderEvent;
-use domain::{
-    Actor, Agent, Amount, CheckoutAttempt, Customer, Details, HistoryEntry, LinkToken, Metadata, OperationId,
-    PaymentRequestId, Phone, Sender, Timestamp,
-};
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use runtime::stripe_signature::{STRIPE_SIGNATURE, SigningSecrets};
 use runtime::webhook_error::WebhookError;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
+use std::ops::Deref;
 
 const KEY: &str = "rk_test_1234567890";
 const SECRET: &str = "whsec_0000000000000000000000000000test";
 const LINK: &str = "https://pay.example.com/p/secret-token-of-the-link";
 const SESSION: &str = "cs_test_a1";
 
-/// A prepared response.
-enum Prepared {
-    Says(u16, Vec<(&'static str, &'static str)>, Value),
-    /// The server processes the call, and the response is lost.
-    Lost,
-    /// A valid response, followed by 128 KiB of white space, without a `Content-Length`.
-    Endless(Value),
-}
+struct Server(FakeServer);
 
-/// A received call.
-#[derive(Debug, Clone)]
-struct Received {
-    from: SocketAddr,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: String,
-}
+impl Deref for Server {
+    type Target = FakeServer;
 
-#[derive(Default)]
-struct Ledger {
-    prepared: VecDeque<Prepared>,
-    received: Vec<Received>,
-}
-
-struct Server {
-    url: String,
-    ledger: Arc<Mutex<Ledger>>,
-}
-
-async fn answer(
-    State(ledger): State<Arc<Mutex<Ledger>>>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: String,
-) -> Response {
-    let mut ledger = ledger.lock().unwrap();
-    ledger.received.push(Received { from, method, uri, headers, body });
-    let in_parts =
-        |parts: Vec<Result<Bytes, std::io::Error>>| Response::new(Body::from_stream(futures::stream::iter(parts)));
-    match ledger.prepared.pop_front().expect("an unexpected call") {
-        Prepared::Says(status, headers, body) => {
-            let mut response = Response::builder().status(status);
-            for (name, value) in headers {
-                response = response.header(name, value);
-            }
-            response.body(Body::from(body.to_string())).unwrap()
-        }
-        Prepared::Lost => in_parts(vec![Ok(Bytes::from_static(b"{")), Err(std::io::Error::other("lost"))]),
-        Prepared::Endless(body) => {
-            let mut parts = vec![Ok(Bytes::from(body.to_string()))];
-            parts.extend((0..128).map(|_| Ok(Bytes::from_static(&[b' '; 1024]))));
-            in_parts(parts)
-        }
+    fn deref(&self) -> &FakeServer {
+        &self.0
     }
 }
 
 impl Server {
+    /// Starts the server with the responses to its calls, in order.
     async fn start(prepared: Vec<Prepared>) -> Self {
-        let ledger = Arc::new(Mutex::new(Ledger { prepared: prepared.into(), received: Vec::new() }));
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&ledger));
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, service).await });
-        Self { url, ledger }
+        Self(FakeServer::start(prepared.into_iter().map(|prepared| (None, prepared))).await)
     }
 
     fn environment(&self) -> Environment {
@@ -109,17 +48,9 @@ impl Server {
         ConfiguredProvider::new(&self.environment()).unwrap()
     }
 
-    fn received(&self) -> Vec<Received> {
-        self.ledger.lock().unwrap().received.clone()
-    }
-
     fn paths(&self) -> Vec<String> {
         self.received().iter().map(|call| format!("{} {}", call.method, call.uri)).collect()
     }
-}
-
-fn says(status: u16, body: Value) -> Prepared {
-    Prepared::Says(status, Vec::new(), body)
 }
 
 fn error(status: u16, code: &str) -> Prepared {
@@ -153,47 +84,6 @@ fn session(status: &str, payment_status: &str, intent: &Value) -> Prepared {
 
 fn intent(status: &str, charge: &Value) -> Value {
     json!({ "id": "pi_1", "status": status, "created": 1_767_607_200, "latest_charge": charge })
-}
-
-fn at(text: &str) -> Timestamp {
-    text.parse().unwrap()
-}
-
-fn money(amount: i64, currency: &str) -> Money {
-    Money { amount: Amount::new(amount).unwrap(), currency: currency.parse().unwrap() }
-}
-
-/// Builds a request for R250.00 that was clicked at ten, with this time to pay.
-fn clicked(to_pay: Duration) -> PaymentRequest {
-    let agent = Agent { id: "alice".parse().unwrap(), name: "Alice".parse().unwrap() };
-    let sender = Sender::of_agent("acme".parse().unwrap(), agent);
-    let details = Details {
-        order_number: "10045".parse().unwrap(),
-        money: money(25_000, "ZAR"),
-        customer: Customer {
-            phone: Phone::parse("+27831234567").unwrap(),
-            name: Some("Thandi".parse().unwrap()),
-            email: None,
-        },
-        description: Some("2 x tickets & more".parse().unwrap()),
-        conversation_id: None,
-        metadata: Metadata::default(),
-    };
-    let (now, token) = (at("2026-01-05T10:00:00Z"), LinkToken::random(&domain::Doors::default()).unwrap());
-    let operation = OperationId::of_message("created");
-    let mut request = PaymentRequest::new(
-        PaymentRequestId::new(&domain::Doors::default()).unwrap(),
-        sender,
-        details,
-        token,
-        now,
-        Duration::from_mins(5),
-        operation,
-    );
-    request.history.push(HistoryEntry { status: Status::Clicked, at: now, actor: Actor::Customer, reason: None });
-    request.status = Status::Clicked;
-    request.deadline = now.saturating_add(to_pay);
-    request
 }
 
 fn payment() -> Payment {
