@@ -82,6 +82,14 @@ pub enum Settlement {
     Failed,
 }
 
+/// The outcome of a dispute: it is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DisputeOutcome {
+    /// The dispute is open.
+    Opened,
+}
+
 #[derive(Deserialize)]
 struct Form<T> {
     outcome: T,
@@ -101,6 +109,10 @@ impl FormValue for PaymentOutcome {
 
 impl FormValue for Settlement {
     const EXPECTED: &'static str = "must be succeeded or failed";
+}
+
+impl FormValue for DisputeOutcome {
+    const EXPECTED: &'static str = "must be opened";
 }
 
 /// The result of a submitted form.

@@ -52,18 +52,6 @@ impl FormValue for AttemptOutcome {
     const EXPECTED: &'static str = "must be succeeded, declined, processing or ongoing";
 }
 
-/// The outcome of a dispute: it is opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum DisputeOutcome {
-    /// The dispute is open.
-    Opened,
-}
-
-impl FormValue for DisputeOutcome {
-    const EXPECTED: &'static str = "must be opened";
-}
-
 /// The settings shared by all changes of the account.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {

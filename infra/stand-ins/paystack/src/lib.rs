@@ -16,7 +16,7 @@ mod shown;
 mod tests;
 mod webhook;
 
-use account::{Account, AttemptOutcome, DisputeOutcome, Settings};
+use account::{Account, AttemptOutcome, Settings};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
@@ -28,7 +28,9 @@ use reqwest::Url;
 use runtime::{BoxFuture, ConfigError, Environment};
 use rusqlite::Transaction as Work;
 use serde_json::Value;
-use stand_in_host::checkout_page::{self, Brand, CheckoutState, FormResult, FormValue, Order, Settlement};
+use stand_in_host::checkout_page::{
+    self, Brand, CheckoutState, DisputeOutcome, FormResult, FormValue, Order, Settlement,
+};
 use stand_in_host::durable::{DurableStore, Queue};
 use stand_in_host::web::ProblemResponse;
 use stand_in_host::webhook::Webhooks;

@@ -1,6 +1,6 @@
 //! Tests of the account's rules, within one transaction of the store.
 
-use super::account::{Account, AttemptOutcome, DisputeOutcome, INITIALIZE, Settings};
+use super::account::{Account, AttemptOutcome, INITIALIZE, Settings};
 use super::error::AccountError;
 use super::given::Given;
 use super::lists::{DISPUTES, REFUNDS, SETTLED, SETTLEMENTS, TRANSACTIONS};
@@ -11,7 +11,7 @@ use super::{attempt_payment, done_url, end_refunds, open_dispute, settle_transfe
 use domain::Timestamp;
 use rusqlite::Transaction as Work;
 use serde_json::{Value, json};
-use stand_in_host::checkout_page::{CheckoutState, FormResult, Order, Settlement};
+use stand_in_host::checkout_page::{CheckoutState, DisputeOutcome, FormResult, Order, Settlement};
 use stand_in_host::doors::{Clock, Doors, NoRandomness, Randomness};
 use stand_in_host::durable::{DurableStore, Job};
 use std::sync::atomic::{AtomicU64, Ordering};

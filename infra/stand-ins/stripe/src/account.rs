@@ -74,18 +74,6 @@ impl FormValue for RefundOutcome {
     const EXPECTED: &'static str = "must be waiting, succeeded or failed";
 }
 
-/// The outcome of a dispute: it is opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum DisputeOutcome {
-    /// The dispute is open.
-    Opened,
-}
-
-impl FormValue for DisputeOutcome {
-    const EXPECTED: &'static str = "must be opened";
-}
-
 /// The API request that caused an event (Stripe's `event.request`); empty when the customer caused it.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct ApiRequest {

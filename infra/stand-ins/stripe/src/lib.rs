@@ -10,7 +10,7 @@ mod parameters;
 mod settlements;
 mod webhook;
 
-use account::{Account, ApiRequest, DisputeOutcome, RefundOutcome, Settings};
+use account::{Account, ApiRequest, RefundOutcome, Settings};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
@@ -22,7 +22,7 @@ use runtime::stripe_signature::SigningSecrets;
 use runtime::{BoxFuture, ConfigError, Environment};
 use rusqlite::Transaction;
 use stand_in_host::checkout_page::{
-    self, Brand, CheckoutState, FormResult, FormValue, Order, PaymentOutcome, Settlement,
+    self, Brand, CheckoutState, DisputeOutcome, FormResult, FormValue, Order, PaymentOutcome, Settlement,
 };
 use stand_in_host::durable::{DurableStore, Queue};
 use stand_in_host::web::ProblemResponse;
