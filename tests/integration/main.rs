@@ -25,6 +25,7 @@ mod logs;
 mod message_order;
 mod messages;
 mod names;
+mod openapi;
 mod pages;
 mod permissions;
 mod presses;

@@ -30,9 +30,14 @@ const LINES: &str = r"^[^\u0000-\u0009\u000b-\u001f\u007f-\u009f]*$";
 /// The pattern of a description that may be sent: on one or more lines, one of which is not empty.
 const SENT_LINES: &str =
     r"^(?:[\r\n]*[^\u0000-\u001f\u007f-\u009f][^\u0000-\u0009\u000b\u000c\u000e-\u001f\u007f-\u009f]*)?$";
-/// The pattern of an order number that may be sent: visible characters, and spaces between them.
-const VISIBLE: &str =
-    concat!(r"^(?!\p{Zs})(?:(?!\p{Default_Ignorable_Code_Point})[\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}])+", r"(?<!\p{Zs})$");
+/// The pattern of an order number that may be sent: visible characters, and between them the spaces of Unicode's category
+/// Zs, which is closed.
+const VISIBLE: &str = concat!(
+    r"^(?![ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000])",
+    r"(?:(?!\p{Default_Ignorable_Code_Point})",
+    r"[\p{L}\p{M}\p{N}\p{P}\p{S} \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000])+",
+    r"(?<![ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000])$"
+);
 /// The pattern of an idempotency key. A header's value has no spaces around it.
 const KEY: &str = r"^[!-~](?:[ -~]*[!-~])?$";
 /// The pattern of an identifier, as it is written.
