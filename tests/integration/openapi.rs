@@ -1,6 +1,6 @@
-//! The description of the HTTP API, `events/openapi.json`: it is what the code says, it has every route of the template,
-//! its examples are valid, and what fits it is accepted. That every answer is as described is checked where the tests
-//! read answers ([`tests::openapi::conformance`]).
+//! The description of the HTTP API, `events/openapi.json`: it is what the code says, it has every route of the
+//! template, its examples are valid, and what fits it is accepted. That every answer is as described is checked where
+//! the tests read answers ([`tests::openapi::conformance`]).
 
 use domain::{ConversationId, OrderNumber};
 use http::header::CONTENT_TYPE;

@@ -30,8 +30,8 @@ const LINES: &str = r"^[^\u0000-\u0009\u000b-\u001f\u007f-\u009f]*$";
 /// The pattern of a description that may be sent: on one or more lines, one of which is not empty.
 const SENT_LINES: &str =
     r"^(?:[\r\n]*[^\u0000-\u001f\u007f-\u009f][^\u0000-\u0009\u000b\u000c\u000e-\u001f\u007f-\u009f]*)?$";
-/// The pattern of an order number that may be sent: visible characters, and between them the spaces of Unicode's category
-/// Zs, which is closed.
+/// The pattern of an order number that may be sent: visible characters, and between them the spaces of Unicode's
+/// category Zs, each by its code.
 const VISIBLE: &str = concat!(
     r"^(?![ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000])",
     r"(?:(?!\p{Default_Ignorable_Code_Point})",
@@ -108,7 +108,8 @@ schemas! {
     });
     Amount as "Amount": |_| json_schema!({
         "type": "integer", "minimum": Amount::RANGE.start(), "maximum": Amount::RANGE.end(),
-        "description": "A whole number of the currency's minor unit, such as cents. It is written without a decimal point.",
+        "description": "A whole number of the currency's minor unit, such as cents. It is written without a decimal \
+                        point.",
     });
     Currency as "Currency": |_| json_schema!({
         "type": "string", "pattern": "^[A-Z]{3}$",
@@ -199,8 +200,8 @@ schemas! {
     );
     NewPhone as "NewPhone": |_| {
         let mut schema = phone(
-            "The number that the link is sent to, in international form (E.164). It must be a number that libphonenumber \
-             calls valid, and of a country that `ALLOWED_COUNTRIES` allows."
+            "The number that the link is sent to, in international form (E.164). It must be a number that \
+             libphonenumber calls valid, and of a country that `ALLOWED_COUNTRIES` allows."
         );
         schema.insert("format".to_owned(), "phone-number".into());
         schema

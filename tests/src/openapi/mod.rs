@@ -25,9 +25,9 @@ pub const ANY_METHOD: &str = "x-any-method";
 const ABOUT: &str = "\
 A chat desk's agent sends a customer a payment request; the customer pays through a link in the chat.
 
-Money is a whole number of the currency's minor unit with an ISO 4217 code. Times are RFC 3339 in UTC with milliseconds. \
-A client ignores members and statuses that it does not know: a later version may add some. Unknown members and \
-parameters of a request are refused.
+Money is a whole number of the currency's minor unit with an ISO 4217 code. Times are RFC 3339 in UTC with \
+milliseconds. A client ignores members and statuses that it does not know: a later version may add \
+some. Unknown members and parameters of a request are refused.
 
 Every failure that a function answers is a problem (RFC 9457). The gateway in front of the functions answers by itself \
 without a valid token (401), past its throttle (429), for a path without a route (404), and for a request that is too \

@@ -23,10 +23,17 @@ pub(super) fn all(generator: &mut SchemaGenerator) -> Vec<Operation> {
     let request = Value::from(generator.subschema_for::<Representation<'_>>());
     let id = Value::from(generator.subschema_for::<PaymentRequestId>());
     let id = path("id", "The payment request's identifier.", id, ID);
-    [payment_requests(generator, &request, &id), lists(generator), customers_pages(), providers(), desk()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        payment_requests(generator, &request, &id),
+        lists(generator),
+        customers_pages(),
+        other_pages(),
+        providers(),
+        desk(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Builds an operation; `name` is its identifier, and `rest` adds to what all operations have.
@@ -35,7 +42,7 @@ fn operation(
     path: &'static str,
     (name, tag, audience): (&str, &str, &str),
     (summary, description): (&str, &str),
-    rest: Value,
+    rest: &Value,
     answers: Answers,
 ) -> Operation {
     let mut body = json!({
@@ -50,18 +57,11 @@ fn operation(
     Operation { method, path, body }
 }
 
-fn payment_requests(generator: &mut SchemaGenerator, request: &Value, id: &Value) -> Vec<Operation> {
-    const TAG: &str = "Payment requests";
-    let security = json!([{ "token": [] }]);
-    let key = json!({
-        "name": "Idempotency-Key", "in": "header",
-        "description": "The same key with the same body answers with the same request; with another body it is refused.",
-        "schema": generator.subschema_for::<IdempotencyKey>(),
-        "example": "5c1f1e0e-order-10045",
-    });
+/// Returns the description of a create's body.
+fn new_request(generator: &mut SchemaGenerator) -> Value {
     let mut for_agent = order(PHONE);
     for_agent["agent"] = json!({ "id": "alice", "name": "Alice" });
-    let body = json!({
+    json!({
         "required": true,
         "content": { "application/json": {
             "schema": create::schema::body(generator),
@@ -73,7 +73,20 @@ fn payment_requests(generator: &mut SchemaGenerator, request: &Value, id: &Value
                 "service": { "summary": "A service sends for an agent", "value": for_agent },
             },
         } },
+    })
+}
+
+fn payment_requests(generator: &mut SchemaGenerator, request: &Value, id: &Value) -> Vec<Operation> {
+    const TAG: &str = "Payment requests";
+    let security = json!([{ "token": [] }]);
+    let key = json!({
+        "name": "Idempotency-Key", "in": "header",
+        "description": "The same key with the same body answers with the same request; with another body it is \
+                        refused.",
+        "schema": generator.subschema_for::<IdempotencyKey>(),
+        "example": "5c1f1e0e-order-10045",
     });
+    let body = new_request(generator);
     let links = json!({
         "read": { "operationId": "readPaymentRequest", "parameters": { "id": "$response.body#/id" } },
         "cancel": { "operationId": "cancelPaymentRequest", "parameters": { "id": "$response.body#/id" } },
@@ -94,7 +107,7 @@ fn payment_requests(generator: &mut SchemaGenerator, request: &Value, id: &Value
             "Create a payment request and send its link",
             "For agents and supervisors, and for services that name the agent.",
         ),
-        json!({ "security": security, "parameters": [key], "requestBody": body }),
+        &json!({ "security": security, "parameters": [key], "requestBody": body }),
         created
             .problems(&["malformed_body", "body_too_large", "unsupported_media_type", "validation_failed"])
             .problems(&["idempotency_key_reused", "too_many_requests"])
@@ -106,7 +119,7 @@ fn payment_requests(generator: &mut SchemaGenerator, request: &Value, id: &Value
         "/payment-requests/{id}",
         ("readPaymentRequest", TAG, "integrator"),
         ("Read a payment request", "An agent reads their own; supervisors and services read the workspace's."),
-        json!({ "security": security, "parameters": [id] }),
+        &json!({ "security": security, "parameters": [id] }),
         Answers::default()
             .with(
                 200,
@@ -130,7 +143,7 @@ fn payment_requests(generator: &mut SchemaGenerator, request: &Value, id: &Value
         "/payment-requests/{id}/cancel",
         ("cancelPaymentRequest", TAG, "integrator"),
         ("Cancel a payment request", "Possible until the customer clicks. The body is empty, or an empty object."),
-        json!({
+        &json!({
             "security": security,
             "parameters": [id],
             "requestBody": { "required": false, "content": { "application/json": {
@@ -170,7 +183,7 @@ fn lists(generator: &mut SchemaGenerator) -> Vec<Operation> {
         "/payment-requests",
         ("listPaymentRequests", "Payment requests", "integrator"),
         ("List payment requests", "Newest first. An agent gets only their own. An empty parameter counts as absent."),
-        json!({ "security": security, "parameters": filters }),
+        &json!({ "security": security, "parameters": filters }),
         Answers::default()
             .with(
                 200,
@@ -194,7 +207,7 @@ fn lists(generator: &mut SchemaGenerator) -> Vec<Operation> {
             "Report the totals of each agent",
             "For supervisors and services. By time of creation. An empty parameter counts as absent.",
         ),
-        json!({ "security": security, "parameters": period }),
+        &json!({ "security": security, "parameters": period }),
         Answers::default()
             .with(
                 200,
@@ -214,9 +227,16 @@ fn lists(generator: &mut SchemaGenerator) -> Vec<Operation> {
     vec![listed, reported]
 }
 
+/// The tag of the customer's pages.
+const CUSTOMERS: &str = "Customer's pages";
+
+/// Returns what the operations without a token have in common.
+fn public(parameters: &Value) -> Value {
+    json!({ "security": [], "parameters": parameters })
+}
+
 fn customers_pages() -> Vec<Operation> {
-    const TAG: &str = "Customer's pages";
-    let about = |name| (name, TAG, "customer");
+    let about = |name| (name, CUSTOMERS, "customer");
     let token =
         || path("token", "The link's token. Punctuation behind it is ignored.", json!({ "type": "string" }), TOKEN);
     let parameters = json!([token()]);
@@ -242,19 +262,6 @@ fn customers_pages() -> Vec<Operation> {
     };
     let mut seen = shown();
     seen = seen.without_bodies();
-    let public = |parameters: &Value| json!({ "security": [], "parameters": parameters });
-    let whatever = || {
-        Answers::default()
-            .page(404, "The page of an unknown link.", &[])
-            .page(200, "The page of a link with punctuation behind it.", &[])
-            .empty(303, "Where a press or a check of such a link leads.", &["Location"])
-            .empty(304, "The browser has this page already.", &[])
-            .page(410, "The page of a request that has ended.", &[])
-            .page(413, "The page for a body that is too large.", &[])
-            .page(502, "The page for a refusal by the provider.", &[])
-            .page(503, "The page that asks the customer to try again.", &["Retry-After"])
-            .problems(&["malformed_body"])
-    };
     let pressed = Answers::default()
         .page(200, "The page of a request whose time to pay is over, until its end is written.", &[])
         .empty(303, "Where the customer goes on.", &["Location"])
@@ -276,7 +283,7 @@ fn customers_pages() -> Vec<Operation> {
             "/p/{token}",
             about("showPage"),
             ("Show the customer's page", "It changes nothing: chat apps fetch links to draw previews."),
-            public(&arrival),
+            &public(&arrival),
             shown(),
         ),
         operation(
@@ -284,7 +291,7 @@ fn customers_pages() -> Vec<Operation> {
             "/p/{token}",
             about("showPageHead"),
             ("Show the headers of the customer's page", "It changes nothing."),
-            public(&arrival),
+            &public(&arrival),
             seen,
         ),
         operation(
@@ -292,7 +299,7 @@ fn customers_pages() -> Vec<Operation> {
             "/p/{token}",
             about("press"),
             ("Go on to the payment page", "The form's button. Pressing it is the click."),
-            public(&parameters),
+            &public(&parameters),
             pressed,
         ),
         operation(
@@ -300,15 +307,31 @@ fn customers_pages() -> Vec<Operation> {
             "/p/{token}/check",
             about("check"),
             ("Ask the provider whether the customer has paid", "It leads back to the page, which shows what is known."),
-            public(&parameters),
+            &public(&parameters),
             checked,
         ),
+    ]
+}
+
+fn other_pages() -> Vec<Operation> {
+    let about = |name| (name, CUSTOMERS, "customer");
+    let whatever = Answers::default()
+        .page(404, "The page of an unknown link.", &[])
+        .page(200, "The page of a link with punctuation behind it.", &[])
+        .empty(303, "Where a press or a check of such a link leads.", &["Location"])
+        .empty(304, "The browser has this page already.", &[])
+        .page(410, "The page of a request that has ended.", &[])
+        .page(413, "The page for a body that is too large.", &[])
+        .page(502, "The page for a refusal by the provider.", &[])
+        .page(503, "The page that asks the customer to try again.", &["Retry-After"])
+        .problems(&["malformed_body"]);
+    vec![
         operation(
             "get",
             "/p/assets/{version}/{file}",
             about("pageFile"),
             ("A script of the customer's page", "It may be kept for a year: its address changes with it."),
-            public(&json!([
+            &public(&json!([
                 path("version", "The version of the files.", json!({ "type": "string" }), "0123456789abcdef"),
                 path("file", "The file's name.", json!({ "type": "string" }), "page.js"),
             ])),
@@ -323,7 +346,7 @@ fn customers_pages() -> Vec<Operation> {
             "/p",
             about("noLink"),
             ("The page of an unknown link", "For every method."),
-            public(&json!([])),
+            &public(&json!([])),
             Answers::default().page(404, "The page of an unknown link.", &[]).problems(&["malformed_body"]),
         ),
         operation(
@@ -334,8 +357,8 @@ fn customers_pages() -> Vec<Operation> {
                 "The page of an unknown link, or of a link with punctuation behind it",
                 "For every method and path at or below `/p` that has no operation of its own.",
             ),
-            public(&json!([path("proxy", "The rest of the path.", json!({ "type": "string" }), "4Zrj/")])),
-            whatever(),
+            &public(&json!([path("proxy", "The rest of the path.", json!({ "type": "string" }), "4Zrj/")])),
+            whatever,
         ),
     ]
 }
@@ -378,11 +401,11 @@ fn providers() -> Vec<Operation> {
             ("paymentWebhook", TAG, "provider"),
             (
                 "Report a payment",
-                "For the payment provider alone, which signs the body in its own way: the headers and the body are as its \
-                 documentation describes them. The sandbox's are in `schemas/sandbox-webhook.schema.json`, signed as \
-                 Standard Webhooks specifies.",
+                "For the payment provider alone, which signs the body in its own way: the headers and the body are as \
+                 its documentation describes them. The sandbox's are in `schemas/sandbox-webhook.schema.json`, signed \
+                 as Standard Webhooks specifies.",
             ),
-            json!({
+            &json!({
                 "security": [],
                 "parameters": [
                     path("provider", "The configured provider. Any other is answered with 404.", provider, "sandbox"),
@@ -400,7 +423,7 @@ fn providers() -> Vec<Operation> {
                 "For the message channel alone, which signs the body in its own way. An integrator's own chat sends \
                  `schemas/message.failed.schema.json`, signed as Standard Webhooks specifies.",
             ),
-            json!({
+            &json!({
                 "security": [],
                 "parameters": [channel],
                 "requestBody": body(snapshot("webhooks/message-failed")),
@@ -412,7 +435,7 @@ fn providers() -> Vec<Operation> {
             "/delivery-reports/{channel}",
             ("verifyDeliveryReports", TAG, "channel"),
             ("Answer Meta's challenge", "For Meta alone, which asks it when the webhook's address is set."),
-            json!({
+            &json!({
                 "security": [],
                 "parameters": [
                     channel, parameter("hub.mode"), parameter("hub.verify_token"), parameter("hub.challenge"),
@@ -445,13 +468,13 @@ fn desk() -> Vec<Operation> {
         files = files.or(200, media_type, &text);
     }
     vec![
-        operation("get", "/desk", about("desk"), ("The agent's page", "A static page."), public.clone(), page()),
+        operation("get", "/desk", about("desk"), ("The agent's page", "A static page."), &public, page()),
         operation(
             "get",
             "/desk/supervisor",
             about("supervisor"),
             ("The supervisor's page", "A static page."),
-            public.clone(),
+            &public,
             page(),
         ),
         operation(
@@ -459,7 +482,7 @@ fn desk() -> Vec<Operation> {
             "/desk/signed-in",
             about("signedIn"),
             ("The page that ends a sign-in", "The identity provider leads to it."),
-            public.clone(),
+            &public,
             page(),
         ),
         operation(
@@ -467,7 +490,7 @@ fn desk() -> Vec<Operation> {
             "/desk/element.js",
             about("element"),
             ("The element that chat desks embed", "It leads to the current version of the script."),
-            public,
+            &public,
             Answers::default().empty(302, "The script.", &["Location"]).problems(&["malformed_body"]),
         ),
         operation(
@@ -475,7 +498,7 @@ fn desk() -> Vec<Operation> {
             "/desk/assets/{version}/{folder}/{file}",
             about("deskFile"),
             ("A script or style sheet of the desk", "It may be kept for a year: its address changes with it."),
-            json!({
+            &json!({
                 "security": [],
                 "parameters": [
                     path("version", "The version of the files.", text.clone(), "0123456789abcdef"),
