@@ -132,13 +132,18 @@ pub fn check(method: &Method, path: &str, status: u16, headers: &HeaderMap, body
     let Some(content) = content.get(essence) else {
         return Err(format!("{name} is not described to answer {status} with {media_type:?}"));
     };
-    let value = if essence.ends_with("json") {
+    let value: Value = if essence.ends_with("json") {
         serde_json::from_slice(body).map_err(|error| format!("the body is not JSON: {error}"))?
     } else if content["schema"]["type"] == "string" {
         return Ok(());
     } else {
         return Err(format!("{name} answers {status} with {essence}, which this check cannot read"));
     };
+    if let Some(codes) = content["x-codes"].as_array()
+        && (!codes.contains(&value["code"]) || value["status"] != status)
+    {
+        return Err(format!("{name} is not described to answer {status} with the problem {}", value["code"]));
+    }
     validate(&format!("{name} {status} {essence}"), &content["schema"], &value)
 }
 

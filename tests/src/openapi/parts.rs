@@ -118,7 +118,8 @@ impl Answers {
         self.with(status, description, "text/html", json!({ "type": "string" }), &[("page", example)], headers)
     }
 
-    /// Adds the problems with these codes, those of one status together.
+    /// Adds the problems with these codes, those of one status together. Which codes these are is beside the schema:
+    /// generators of clients do not merge a schema that narrows another.
     pub(super) fn problems(mut self, codes: &[&str]) -> Self {
         for code in codes {
             let known = PROBLEMS.iter().find(|(known, _)| known == code);
@@ -127,9 +128,9 @@ impl Answers {
             if !self.0.contains_key(&name) {
                 let headers: &[&str] = if matches!(status, 429 | 503) { &["Retry-After"] } else { &[] };
                 self.bare(*status, "", headers);
-                let narrow = json!({ "properties": { "status": { "const": status }, "code": { "enum": [] } } });
-                let schema = json!({ "allOf": [{ "$ref": "#/components/schemas/Problem" }, narrow] });
-                self.0[&name]["content"] = json!({ "application/problem+json": { "schema": schema, "examples": {} } });
+                let schema = json!({ "$ref": "#/components/schemas/Problem" });
+                self.0[&name]["content"] =
+                    json!({ "application/problem+json": { "schema": schema, "x-codes": [], "examples": {} } });
             }
             let title = problem(code)["title"].as_str().unwrap().to_owned();
             let answer = &mut self.0[&name];
@@ -138,7 +139,7 @@ impl Answers {
                 if description.is_empty() { title.into() } else { format!("{description}. {title}").into() };
             let content = &mut answer["content"]["application/problem+json"];
             content["examples"][code] = json!({ "$ref": format!("#/components/examples/{code}") });
-            content["schema"]["allOf"][1]["properties"]["code"]["enum"].as_array_mut().unwrap().push((*code).into());
+            content["x-codes"].as_array_mut().unwrap().push((*code).into());
         }
         self
     }
