@@ -48,7 +48,7 @@ const ROUTES: [(&str, &str); 20] = [
 ];
 
 /// Every problem code of the specification, section 3.
-const PROBLEMS: [&str; 15] = [
+pub(crate) const PROBLEMS: [&str; 15] = [
     "malformed_body",
     "invalid_cursor",
     "unauthenticated",

@@ -27,6 +27,7 @@ mod merchants_day;
 mod message_order;
 mod messages;
 mod names;
+mod openapi;
 mod pages;
 mod paystack;
 mod permissions;

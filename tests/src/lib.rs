@@ -9,6 +9,7 @@ pub mod channels;
 pub mod examples;
 pub mod handlers;
 pub mod log;
+pub mod openapi;
 pub mod paystack;
 pub mod provider;
 pub mod proxy;

@@ -1,6 +1,7 @@
 //! The whole local system over HTTP, as its users see it: agents with tokens, customers with links, a payment provider
 //! that signs its webhooks, a stand-in phone and a stand-in bus.
 
+use crate::openapi::conformance;
 use domain::{Clock as _, SystemClock, Timestamp};
 use http::{HeaderMap, Method};
 use local::{Local, Options};
@@ -373,14 +374,20 @@ impl Answer {
         Self::try_of(request).await.unwrap()
     }
 
-    /// Sends a request and returns the answer, if it arrives: the server may be gone.
+    /// Sends a request and returns the answer, if it arrives: the server may be gone. The answer has to be one that the
+    /// description of the HTTP API allows.
     ///
     /// # Errors
     /// Returns the client's error if no complete answer arrived.
     pub async fn try_of(request: reqwest::RequestBuilder) -> Result<Self, reqwest::Error> {
-        let response = request.send().await?;
+        let (client, request) = request.build_split();
+        let request = request?;
+        let (method, url) = (request.method().clone(), request.url().clone());
+        let response = client.execute(request).await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok(Self { status, headers, body: response.bytes().await?.to_vec() })
+        let answer = Self { status, headers, body: response.bytes().await?.to_vec() };
+        conformance::assert(&method, url.path(), status, &answer.headers, &answer.body);
+        Ok(answer)
     }
 
     /// Returns the body as text.

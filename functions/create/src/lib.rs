@@ -1,5 +1,8 @@
 //! `POST /payment-requests`: an agent sends a payment request.
 
+#[cfg(feature = "schema")]
+pub mod schema;
+
 use adapters::{DynamoDbStore, ProviderName};
 use domain::use_cases::create::{Created, create};
 use domain::{

@@ -3,6 +3,8 @@
 
 mod cursor;
 mod report;
+#[cfg(feature = "schema")]
+pub mod schema;
 
 use adapters::DynamoDbStore;
 use domain::use_cases::list::{Filter, Search, get, list};
@@ -29,9 +31,14 @@ const LIMIT: usize = 25;
 /// The largest number of items that `limit` may request.
 const LIMIT_AT_MOST: usize = 100;
 
+/// A page of a list.
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "PaymentRequestList"))]
 struct List<'a> {
+    /// The payment requests, newest first.
     items: Vec<Representation<'a>>,
+    /// The `cursor` of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 

@@ -70,41 +70,65 @@ pub(crate) fn query(request: &Request, now: Timestamp) -> Result<ReportQuery, Pr
     fields.finish(Some(ReportQuery { from, to, include: include.unwrap_or_default() }))
 }
 
+/// The totals of a period.
 #[derive(Serialize)]
-struct ReportView<'a> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Report"))]
+pub(crate) struct ReportView<'a> {
+    /// The start of the period, inclusive.
     from: Timestamp,
+    /// The end of the period, exclusive.
     to: Timestamp,
     agents: Vec<AgentView<'a>>,
     total: TallyView<'a>,
+    /// Every day of the period with its totals, with `include=days`.
     #[serde(skip_serializing_if = "Option::is_none")]
     days: Option<Vec<DayView<'a>>>,
 }
 
+/// One agent's totals.
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "AgentTotals"))]
 struct AgentView<'a> {
     agent: &'a Agent,
     #[serde(flatten)]
     tally: TallyView<'a>,
 }
 
+/// One day's totals.
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "DayTotals"))]
 struct DayView<'a> {
+    /// The day in UTC, as `yyyy-mm-dd`.
     date: String,
     #[serde(flatten)]
     tally: TallyView<'a>,
 }
 
+/// How many requests were sent, and how they stand.
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Totals"))]
 struct TallyView<'a> {
+    /// How many requests were sent.
     sent: u64,
+    /// What is at each status; a status that no request has is absent.
     statuses: BTreeMap<Status, SumView<'a>>,
+    /// How many requests were clicked, with `include=clicks`.
     #[serde(skip_serializing_if = "Option::is_none")]
     clicked: Option<u64>,
 }
 
+/// A count with its value.
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Sum"))]
 struct SumView<'a> {
+    /// How many requests.
     count: u64,
+    /// The sum of their amounts by currency, in its minor unit.
     value: &'a BTreeMap<&'static str, i64>,
 }
 

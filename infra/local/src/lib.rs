@@ -17,7 +17,7 @@ pub use cloud::CloudError;
 pub use cloud::dynamodb;
 pub use cloud::functions::{FUNCTIONS, FunctionError, Make};
 pub use cloud::pattern::PatternError;
-pub use cloud::template::{TemplateError, routes};
+pub use cloud::template::{TemplateError, authorized_routes, routes};
 pub use cloud::tokens::KeyError;
 pub use stand_in_host::{Doors, DurableStoreError, StandInError};
 pub use start::{Local, Options, StartError, start};

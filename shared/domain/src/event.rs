@@ -41,8 +41,10 @@ impl DetailType {
 
 /// The customer's link while it is live.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Link {
     /// The address of the customer's page.
+    #[cfg_attr(feature = "schema", schemars(url))]
     pub url: String,
     /// The link's deadline.
     pub expires_at: Timestamp,

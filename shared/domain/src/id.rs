@@ -85,11 +85,15 @@ impl FromStr for PaymentRequestId {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 
+impl IdempotencyKey {
+    pub(crate) const LENGTH: std::ops::RangeInclusive<usize> = 1..=255;
+}
+
 impl FromStr for IdempotencyKey {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        if (1..=255).contains(&text.len()) && text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        if Self::LENGTH.contains(&text.len()) && text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
             Ok(Self(text.to_owned()))
         } else {
             Err(Invalid("must be 1 to 255 plain printable characters"))

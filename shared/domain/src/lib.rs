@@ -24,6 +24,8 @@ pub mod people;
 pub mod phone;
 pub mod ports;
 pub mod retry_schedule;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod status;
 #[cfg(test)]
 mod test_support;

@@ -11,12 +11,14 @@ use std::fmt;
 pub struct Amount(i64);
 
 impl Amount {
+    pub(crate) const RANGE: std::ops::RangeInclusive<i64> = 1..=99_999_999;
+
     /// Accepts a number of minor units from 1 to 99,999,999.
     ///
     /// # Errors
     /// The number is below 1 or above 99,999,999.
     pub fn new(minor_units: i64) -> Result<Self, Invalid> {
-        if (1..=99_999_999).contains(&minor_units) {
+        if Self::RANGE.contains(&minor_units) {
             Ok(Self(minor_units))
         } else {
             Err(Invalid("must be a whole number of the currency's minor unit from 1 to 99999999"))

@@ -70,6 +70,7 @@ pub struct HistoryEntry {
 
 /// Money that the provider reports as arrived or in flight.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Payment {
     /// The name of the provider, such as `sandbox`.
     pub provider: String,

@@ -39,6 +39,7 @@ text!(
 
 /// An agent, with their display name at the time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Agent {
     /// The agent's identifier at the identity provider.
     pub id: AgentId,
@@ -48,6 +49,7 @@ pub struct Agent {
 
 /// The person who receives the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Customer {
     /// The number that messages are sent to.
     pub phone: Phone,
@@ -202,6 +204,7 @@ pub enum Actor {
 
 /// The kinds of [`Actor`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ActorType {
     /// An agent or supervisor.

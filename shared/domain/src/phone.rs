@@ -15,6 +15,8 @@ use std::fmt;
 pub struct Phone(String);
 
 impl Phone {
+    pub(crate) const DIGITS: std::ops::RangeInclusive<usize> = 2..=15;
+
     /// Accepts a number that is valid for libphonenumber and in its own E.164 form.
     ///
     /// # Errors
@@ -33,7 +35,7 @@ impl Phone {
     /// The text is not in E.164 form.
     pub fn from_record(text: &str) -> Result<Self, Invalid> {
         let digits = text.strip_prefix('+').unwrap_or_default();
-        let right = (2..=15).contains(&digits.len())
+        let right = Self::DIGITS.contains(&digits.len())
             && digits.bytes().all(|byte| byte.is_ascii_digit())
             && !digits.starts_with('0');
         if right {

@@ -84,12 +84,16 @@ macro_rules! text {
     ($(#[$doc:meta])* $name:ident, $range:expr, $accept:expr, $wrong:expr) => {
         $crate::text::text_type!($(#[$doc])* $name);
 
+        impl $name {
+            pub(crate) const LENGTH: std::ops::RangeInclusive<usize> = $range;
+        }
+
         impl FromStr for $name {
             type Err = Invalid;
 
             fn from_str(text: &str) -> Result<Self, Invalid> {
                 let accept: fn(&str) -> bool = $accept;
-                let right = $crate::text::has_length(text, &$range) && accept(text);
+                let right = $crate::text::has_length(text, &Self::LENGTH) && accept(text);
                 if right { Ok(Self(text.to_owned())) } else { Err(Invalid($wrong)) }
             }
         }
@@ -111,7 +115,7 @@ text_type!(
 );
 
 impl OrderNumber {
-    const LENGTH: std::ops::RangeInclusive<usize> = 1..=64;
+    pub(crate) const LENGTH: std::ops::RangeInclusive<usize> = 1..=64;
 
     /// Accepts an order number by the older, wider rule of stored requests, so that they stay readable and can be
     /// found.
@@ -173,6 +177,7 @@ impl FromStr for Description {
 }
 
 impl Description {
+    pub(crate) const LENGTH: std::ops::RangeInclusive<usize> = 1..=200;
     const INVALID: Invalid = Invalid("must be at most 200 characters, none of them a control character");
 }
 
@@ -181,7 +186,7 @@ impl TryFrom<String> for Description {
     type Error = Invalid;
 
     fn try_from(text: String) -> Result<Self, Invalid> {
-        let right = has_length(&text, &(1..=200)) && free_of_controls(&text.replace('\n', ""));
+        let right = has_length(&text, &Self::LENGTH) && free_of_controls(&text.replace('\n', ""));
         if right { Ok(Self(text)) } else { Err(Self::INVALID) }
     }
 }
@@ -226,12 +231,14 @@ impl Reason {
 pub struct Metadata(BTreeMap<String, String>);
 
 impl Metadata {
+    pub(crate) const PAIRS_AT_MOST: usize = 10;
+
     /// Accepts up to ten key-value pairs.
     ///
     /// # Errors
     /// There are more than ten pairs, a key is empty, or a key or value has over 500 characters or control characters.
     pub fn new(pairs: BTreeMap<String, String>) -> Result<Self, Invalid> {
-        if pairs.len() > 10 {
+        if pairs.len() > Self::PAIRS_AT_MOST {
             return Err(Invalid("must contain at most 10 pairs"));
         }
         let fits = |text: &String| text.parse::<MetadataText>().is_ok();

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 /// The validation error of one field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FieldError {
     /// The field's path, such as `customer.phone`.
     pub field: String,
@@ -58,19 +59,34 @@ pub enum Problem {
     TemporarilyUnavailable(Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// The reason why a request failed (RFC 9457).
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Problem"))]
 struct Fields<'a> {
+    /// `urn:chat2pay:problem:` and the code.
     r#type: String,
+    /// A short name of the problem.
     title: &'a str,
+    /// The status of the response.
     status: u16,
+    /// A sentence that can be shown to a person.
     detail: String,
+    /// The code by which programs distinguish problems.
     code: &'a str,
+    /// Every invalid field, if the code is `validation_failed`.
     #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
     errors: &'a [FieldError],
 }
 
 /// The value of `Retry-After` after an internal failure: the seconds before a retry of the same request is useful.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+/// Returns the schema of a problem's body.
+#[cfg(feature = "schema")]
+pub fn schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    generator.subschema_for::<Fields<'_>>()
+}
 
 impl Problem {
     /// Returns the stable code by which programs distinguish problems.

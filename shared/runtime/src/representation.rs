@@ -4,11 +4,17 @@ use domain::event::{Link, link_url};
 use domain::{Actor, Agent, Customer, Metadata, Payment, PaymentRequest, Reason, Status, Timestamp};
 use serde::Serialize;
 
-/// A payment request as callers receive it, with the fields in the order of the specification.
+/// A payment request.
+///
+/// Its fields are written in the order of the specification.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "PaymentRequest"))]
 pub struct Representation<'a> {
     id: domain::PaymentRequestId,
     status: Status,
+    /// The number of entries in the history.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     version: usize,
     workspace: &'a domain::WorkspaceId,
     agent: &'a Agent,
@@ -19,18 +25,27 @@ pub struct Representation<'a> {
     description: Option<&'a domain::Description>,
     conversation_id: Option<&'a domain::ConversationId>,
     metadata: &'a Metadata,
+    /// Null once the request no longer waits for the customer.
     link: Option<Link>,
     created_at: Timestamp,
     updated_at: Timestamp,
+    /// Every change, oldest first.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     history: Vec<Entry<'a>>,
+    /// The money that arrived or is on its way; null before that.
     payment: Option<&'a Payment>,
-    /// Present only when it is true.
+    /// Whether the customer may still pay, although the request has expired. Present only when it is true.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     payment_page_may_be_open: bool,
 }
 
+/// One change of a payment request.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "HistoryEntry"))]
 struct Entry<'a> {
+    /// The entry's position in the history, counted from 1.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     version: usize,
     status: Status,
     at: Timestamp,

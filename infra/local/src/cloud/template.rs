@@ -251,6 +251,15 @@ pub fn routes() -> Result<Vec<String>, TemplateError> {
     Ok(routes.iter().map(Route::key).collect())
 }
 
+/// Returns the key of every route in the deployment template whose callers need a token.
+///
+/// # Errors
+/// As [`routes`].
+pub fn authorized_routes() -> Result<Vec<String>, TemplateError> {
+    let routes = Template::embedded()?.routes;
+    Ok(routes.iter().filter(|route| route.authorized).map(Route::key).collect())
+}
+
 impl Template {
     /// Parses the deployment template of this source tree.
     ///
