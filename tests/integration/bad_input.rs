@@ -70,13 +70,14 @@ async fn assert_nothing_stored(user: &User<'_>) {
 }
 
 /// JSON pointers to every place of an order that takes a value.
-const PLACES: &[&str] = &[
+pub(crate) const PLACES: &[&str] = &[
     "/order_number",
     "/amount",
     "/currency",
     "/customer",
     "/customer/phone",
     "/customer/name",
+    "/customer/email",
     "/description",
     "/conversation_id",
     "/metadata",
@@ -87,6 +88,7 @@ const PLACES: &[&str] = &[
 fn with_raw(place: &str, raw: &[u8]) -> Vec<u8> {
     const MARK: &str = "\"the-place\"";
     let mut order = order(&phone());
+    order["customer"]["email"] = json!("thandi@example.com");
     *order.pointer_mut(place).unwrap() = json!("the-place");
     let text = order.to_string();
     let (before, after) = text.split_once(MARK).unwrap();

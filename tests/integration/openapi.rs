@@ -2,6 +2,7 @@
 //! template, its examples are valid, and what fits it is accepted. That every answer is as described is checked where
 //! the tests read answers ([`tests::openapi::conformance`]).
 
+use crate::bad_input::PLACES;
 use domain::{ConversationId, OrderNumber};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method};
@@ -285,12 +286,52 @@ fn the_patterns_of_texts_accept_the_characters_that_the_types_accept() {
 }
 
 #[test]
+fn the_pattern_of_an_email_address_accepts_what_the_type_accepts() {
+    let validator = compiled(&description()["components"]["schemas"]["NewEmailAddress"]);
+    assert!(validator.is_valid(&json!("")) && validator.is_valid(&json!(null)), "empty counts as missing");
+    let long = |local: usize, label: usize| format!("{}@{}.example", "a".repeat(local), "b".repeat(label));
+    let mut texts: Vec<String> = [
+        "thandi@example.com",
+        "o'neill+pay@mail.example.co.za",
+        "a.b-c_d@x-1.example",
+        "a@b",
+        "@example.com",
+        "thandi@",
+        "thandi@@example.com",
+        ".a@example.com",
+        "a.@example.com",
+        "a..b@example.com",
+        "a@-b.example",
+        "a@b-.example",
+        "a@b..example",
+        "a@.example",
+        "a@b.example.",
+        "a b@example.com",
+        "\"a b\"@example.com",
+        "a@[127.0.0.1]",
+    ]
+    .map(str::to_owned)
+    .into();
+    texts.extend([long(64, 63), long(65, 63), long(64, 64)]);
+    let of_length = |length: usize| format!("a@{}{}", "b.".repeat((length - 4) / 2), "c".repeat(2 + length % 2));
+    texts.extend([254, 255, 256].map(of_length));
+    texts.extend((' '..='\u{17f}').map(|character| format!("a{character}a@example.com")));
+    texts.extend((' '..='\u{17f}').map(|character| format!("a@b{character}b.example")));
+    for text in texts {
+        assert_eq!(validator.is_valid(&json!(text)), text.parse::<domain::EmailAddress>().is_ok(), "{text:?}");
+    }
+}
+
+#[test]
 fn the_body_is_described_field_by_field() {
     let schema = new_request();
     assert_eq!(schema["additionalProperties"], false);
-    let whole = order("+27831234567");
-    let sent: BTreeSet<&String> = whole.as_object().unwrap().keys().collect();
-    let agent = "agent".to_owned();
-    let described: BTreeSet<&String> = properties(&schema).keys().filter(|name| **name != agent).collect();
-    assert_eq!(described, sent, "a person's order has every field but the agent");
+    let customer = &description()["components"]["schemas"]["NewCustomer"];
+    assert_eq!(customer["additionalProperties"], false);
+    let of_body = properties(&schema).keys().map(|name| format!("/{name}"));
+    let of_customer = properties(customer).keys().map(|name| format!("/customer/{name}"));
+    // Only a service names an agent. Metadata has the names that the integrator chooses.
+    let described: BTreeSet<String> = of_body.chain(of_customer).filter(|place| place != "/agent").collect();
+    let read = PLACES.iter().filter(|place| !place.starts_with("/metadata/")).map(|place| (*place).to_owned());
+    assert_eq!(described, read.collect(), "a person's order has every field but the agent");
 }

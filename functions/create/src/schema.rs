@@ -4,7 +4,8 @@
 
 use domain::Amount;
 use domain::schema::{
-    NewConversationId, NewCurrency, NewCustomerName, NewDescription, NewMetadata, NewOrderNumber, NewPhone,
+    NewConversationId, NewCurrency, NewCustomerName, NewDescription, NewEmailAddress, NewMetadata, NewOrderNumber,
+    NewPhone,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
@@ -35,6 +36,8 @@ struct NewCustomer {
     phone: NewPhone,
     #[schemars(skip_serializing_if = "is_missing")]
     name: NewCustomerName,
+    #[schemars(skip_serializing_if = "is_missing")]
+    email: NewEmailAddress,
 }
 
 /// The agent for whom a service sends.

@@ -3,6 +3,7 @@
 use crate::invalid::Invalid;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 /// The error for a text that is no e-mail address.
@@ -18,6 +19,9 @@ const WRONG: Invalid = Invalid("must be of the form thandi@example.com, with at 
 pub struct EmailAddress(String);
 
 impl EmailAddress {
+    /// The permitted length, in characters.
+    pub const LENGTH: RangeInclusive<usize> = 1..=254;
+
     /// Returns the address.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -40,7 +44,7 @@ fn is_label(text: &str) -> bool {
 
 fn is_address(text: &str) -> bool {
     let Some((local, domain)) = text.split_once('@') else { return false };
-    text.len() <= 254
+    EmailAddress::LENGTH.contains(&text.len())
         && local.len() <= 64
         && local.split('.').all(is_atom)
         && domain.contains('.')

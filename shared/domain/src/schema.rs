@@ -7,6 +7,7 @@
 //! The patterns are those of ECMA-262 with the flag `u`, as JSON Schema asks for.
 
 use crate::currency::Currency;
+use crate::email::EmailAddress;
 use crate::id::{IdempotencyKey, PaymentRequestId};
 use crate::money::Amount;
 use crate::people::{Actor, ActorType, AgentId, AgentName, WorkspaceId};
@@ -37,6 +38,12 @@ const VISIBLE: &str = concat!(
     r"(?:(?!\p{Default_Ignorable_Code_Point})",
     r"[\p{L}\p{M}\p{N}\p{P}\p{S} \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000])+",
     r"(?<![ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000])$"
+);
+/// The pattern of an e-mail address that may be sent: the rules of [`EmailAddress`], or
+/// nothing.
+const EMAIL: &str = concat!(
+    r"^(?:(?=[^@]{1,64}@)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*",
+    r"@[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+)?$"
 );
 /// The pattern of an idempotency key. A header's value has no spaces around it.
 const KEY: &str = r"^[!-~](?:[ -~]*[!-~])?$";
@@ -169,6 +176,10 @@ pub struct NewCurrency;
 #[derive(Debug)]
 pub struct NewCustomerName;
 
+/// The schema of a customer's e-mail address that may be sent.
+#[derive(Debug)]
+pub struct NewEmailAddress;
+
 /// The schema of a description that may be sent.
 #[derive(Debug)]
 pub struct NewDescription;
@@ -212,6 +223,14 @@ schemas! {
     });
     NewCustomerName as "NewCustomerName": |_| optional(
         text(&CustomerName::LENGTH, NO_CONTROLS, "The customer's name. Empty counts as missing."), "string"
+    );
+    NewEmailAddress as "NewEmailAddress": |_| optional(
+        text(
+            &EmailAddress::LENGTH, EMAIL,
+            "The customer's e-mail address, for a payment provider that wants one. No answer and no event carries it. \
+             Empty counts as missing."
+        ),
+        "string"
     );
     NewDescription as "NewDescription": |_| optional(
         text(
