@@ -83,6 +83,16 @@ fn each_channel_is_described_in_the_manuals() {
 }
 
 #[test]
+fn each_provider_passes_the_suite_of_all_providers() {
+    let suite = text("tests/integration/conformance/mod.rs");
+    for name in providers() {
+        assert!(suite.lines().any(|line| line == format!("mod {name};")), "the conformance suite does not name {name}");
+        let provider = text(&format!("tests/integration/conformance/{name}.rs"));
+        assert!(provider.contains("conforms!("), "conformance/{name}.rs runs no rule");
+    }
+}
+
+#[test]
 fn each_provider_has_a_local_stand_in_and_an_end_to_end_test() {
     for name in providers() {
         let manual = text("infra/local/README.md");

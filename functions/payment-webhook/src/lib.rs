@@ -78,7 +78,7 @@ impl HttpHandler for PaymentWebhook {
                 count(Metric::RefundFailed);
                 tracing::error!(
                     %id,
-                    "refund failed after the provider had accepted it; a person has to have it sent again"
+                    "refund failed after the provider had accepted it, or waits for a person; expire asks again"
                 );
             }
             Ok(WebhookEvent::ValueUnknown { id, kind, field }) => {

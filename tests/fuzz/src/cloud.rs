@@ -1,5 +1,6 @@
 //! Everything that the functions call, on one free port of the loopback interface: DynamoDB with one request, an event
-//! bus that takes everything, the sandbox provider, and a chat. Nothing fails here, so that what fails is a reader.
+//! bus that takes everything, the sandbox provider, Paystack with one transaction, and a chat. Nothing fails here, so
+//! that what fails is a reader.
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -22,7 +23,14 @@ pub(crate) struct Calls {
 struct Shared {
     calls: Calls,
     item: Vec<u8>,
+    /// Paystack's answer about the transaction.
+    transaction: Vec<u8>,
 }
+
+/// Paystack's answer about the refunds of the transaction.
+const REFUNDED: &str = r#"{ "status": true, "message": "Refunds retrieved",
+    "data": [{ "id": 1, "transaction": 4099260516, "domain": "test", "status": "processed", "amount": 25000 }],
+    "meta": { "page": 1, "pageCount": 1 } }"#;
 
 /// The stand-in.
 #[derive(Clone)]
@@ -35,7 +43,8 @@ pub(crate) struct Cloud {
 impl Cloud {
     /// Starts the stand-in, with `item` as the one stored request.
     pub(crate) async fn start(item: &Value) -> std::io::Result<Self> {
-        let shared = Arc::new(Mutex::new(Shared { calls: Calls::default(), item: item.to_string().into_bytes() }));
+        let item = item.to_string().into_bytes();
+        let shared = Arc::new(Mutex::new(Shared { item, ..Shared::default() }));
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
         let url = format!("http://{}", listener.local_addr()?);
@@ -53,6 +62,11 @@ impl Cloud {
     /// Replaces the stored request.
     pub(crate) fn store(&self, item: Vec<u8>) {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).item = item;
+    }
+
+    /// Replaces Paystack's answer about the transaction.
+    pub(crate) fn set_transaction(&self, answer: Vec<u8>) {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).transaction = answer;
     }
 }
 
@@ -87,6 +101,8 @@ async fn answer(State(shared): State<Arc<Mutex<Shared>>>, uri: Uri, headers: Hea
             let results: Vec<Value> = entries.iter().map(|_| json!({ "EventId": "1" })).collect();
             json!({ "FailedEntryCount": 0, "Entries": results }).to_string().into_bytes()
         }
+        "/refund" => REFUNDED.as_bytes().to_vec(),
+        _ if call.starts_with("/transaction/verify/") => shared.transaction.clone(),
         // The sandbox provider's and the chat's addresses.
         _ => b"{\"id\":\"cs_1\",\"url\":\"https://pay.example.com/sandbox/checkouts/cs_1\",\"status\":\"closed\"}"
             .to_vec(),

@@ -7,6 +7,7 @@ use crate::random::Random;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::Doors;
+use runtime::paystack_signature::{PAYSTACK_SIGNATURE, SecretKeys};
 use runtime::stripe_signature::{STRIPE_SIGNATURE, SigningSecrets};
 use runtime::webhook::Secrets;
 use runtime::{ConfigError, Environment, Function, InvocationError};
@@ -18,7 +19,7 @@ use std::error::Error;
 pub(crate) const REQUEST: &str = "a07ce246-e3c8-8497-86e5-265e1d9cc33e";
 
 /// What no log may ever hold: the customer's phone number and name, the link's token, and a secret.
-const SECRETS: [&str; 4] = ["2783123456", "A4Kf6uEsbJydvmwVZks6Xo", "Thandi", "whsec_"];
+const SECRETS: [&str; 5] = ["2783123456", "A4Kf6uEsbJydvmwVZks6Xo", "Thandi", "whsec_", "sk_test_"];
 
 const WEBHOOK_SECRET: &str = "whsec_dGVzdCBzZWNyZXQgb2YgbW9yZSB0aGFuIDI0IGJ5dGVz";
 
@@ -33,6 +34,10 @@ macro_rules! samples {
 pub(crate) enum Reader {
     /// Stripe's webhooks.
     Stripe,
+    /// Paystack's webhooks.
+    Paystack,
+    /// Paystack's answers about a transaction, for which a webhook makes the function ask.
+    PaystackAnswers,
     /// The sandbox provider's webhooks.
     Sandbox,
     /// Records of the table's stream, in `publish` and `expire`.
@@ -46,7 +51,25 @@ pub(crate) enum Reader {
 }
 
 impl Reader {
-    pub(crate) const ALL: [Self; 6] = [Self::Stripe, Self::Sandbox, Self::Stream, Self::Bus, Self::Api, Self::Items];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Stripe,
+        Self::Paystack,
+        Self::PaystackAnswers,
+        Self::Sandbox,
+        Self::Stream,
+        Self::Bus,
+        Self::Api,
+        Self::Items,
+    ];
+
+    /// Returns the payment provider that the functions have.
+    fn provider(self) -> &'static str {
+        match self {
+            Self::Stripe => "stripe",
+            Self::Paystack | Self::PaystackAnswers => "paystack",
+            Self::Sandbox | Self::Stream | Self::Bus | Self::Api | Self::Items => "sandbox",
+        }
+    }
 }
 
 /// What became of one input.
@@ -76,6 +99,7 @@ pub(crate) struct Bench {
     item: Value,
     doors: Doors,
     stripe: SigningSecrets,
+    paystack: SecretKeys,
     sandbox: Secrets,
 }
 
@@ -87,10 +111,11 @@ impl Bench {
         let modified: Value = serde_json::from_str(include_str!("../../../events/samples/publish/modified.json"))?;
         let item = modified["Records"][0]["dynamodb"]["NewImage"].clone();
         let cloud = Cloud::start(&item).await?;
-        let provider = if reader == Reader::Stripe { "stripe" } else { "sandbox" };
-        let environment = environment(&cloud.url, provider);
+        let environment = environment(&cloud.url, reader.provider());
         let makes: &[Make] = match reader {
-            Reader::Stripe | Reader::Sandbox => &[payment_webhook::function],
+            Reader::Stripe | Reader::Paystack | Reader::PaystackAnswers | Reader::Sandbox => {
+                &[payment_webhook::function]
+            }
             Reader::Stream => &[publish::function, expire::function],
             Reader::Bus => &[notify::function, refund::function],
             Reader::Api => &[
@@ -105,11 +130,15 @@ impl Bench {
             Reader::Items => &[query::function],
         };
         let functions = makes.iter().map(|make| make(&environment)).collect::<Result<_, _>>()?;
+        let paystack = SecretKeys::from_environment(&environment, "PAYSTACK_SECRET_KEY")?;
         let stripe = SigningSecrets::from_environment(&environment, "STRIPE_WEBHOOK_SECRET")?;
         let sandbox = Secrets::from_environment(&environment, "SANDBOX_WEBHOOK_SECRET")?;
         let requests = samples!["query/get", "query/list"].map(|(_, text)| text.to_owned()).to_vec();
         let doors = Doors::default();
-        let mut bench = Self { reader, cloud, functions, cases: Vec::new(), requests, item, doors, stripe, sandbox };
+        let answers: Vec<Value> = serde_json::from_str(include_str!("../corpus/paystack_answers.json"))?;
+        cloud.set_transaction(answers[0]["answer"].to_string().into_bytes());
+        let cases = Vec::new();
+        let mut bench = Self { reader, cloud, functions, cases, requests, item, doors, stripe, paystack, sandbox };
         for (seed, function) in bench.seeds()? {
             let original = Mutated::original(&seed);
             let expected = bench.outcome(&original.bytes, function, Signed::Correctly).await.0;
@@ -125,7 +154,8 @@ impl Bench {
             let seeds = corpus.iter().map(|entry| {
                 let needed = entry["needed"].as_array().into_iter().flatten().filter_map(Value::as_str);
                 let needed: Vec<&str> = needed.chain(common.iter().copied()).collect();
-                (Seed::new(entry["event"]["type"].to_string(), &entry["event"], &needed), 0)
+                let kind = ["type", "event"].map(|name| entry["event"][name].as_str().unwrap_or_default()).concat();
+                (Seed::new(kind, &entry["event"], &needed), 0)
             });
             Ok(seeds.collect())
         };
@@ -140,6 +170,28 @@ impl Bench {
             Reader::Stripe => {
                 let owner = "data.object.metadata.payment_request_id";
                 seeds.extend(webhooks(include_str!("../corpus/stripe.json"), &["type", "livemode", owner])?);
+            }
+            Reader::Paystack => {
+                seeds.extend(webhooks(include_str!("../corpus/paystack.json"), &["event", "data.domain"])?);
+            }
+            Reader::PaystackAnswers => {
+                let needed = [
+                    "status",
+                    "data.id",
+                    "data.reference",
+                    "data.metadata",
+                    "data.domain",
+                    "data.status",
+                    "data.amount",
+                    "data.requested_amount",
+                    "data.currency",
+                    "data.channel",
+                    "data.paid_at",
+                    "data.created_at",
+                ];
+                let answers: Vec<Value> = serde_json::from_str(include_str!("../corpus/paystack_answers.json"))?;
+                let name = |entry: &Value| entry["name"].as_str().unwrap_or_default().to_owned();
+                seeds.extend(answers.iter().map(|entry| (Seed::new(name(entry), &entry["answer"], &needed), 0)));
             }
             Reader::Sandbox => {
                 let common = ["type", "data.payment_request_id"];
@@ -225,7 +277,7 @@ impl Bench {
         let case = random.pick(&self.cases);
         let mutated = case.seed.mutated(random);
         let signed = match random.below(40) {
-            0 if matches!(self.reader, Reader::Stripe | Reader::Sandbox) => Signed::Wrongly,
+            0 if matches!(self.reader, Reader::Stripe | Reader::Paystack | Reader::Sandbox) => Signed::Wrongly,
             _ => Signed::Correctly,
         };
         let (outcome, log) = self.outcome(&mutated.bytes, case.function, signed).await;
@@ -253,9 +305,20 @@ impl Bench {
         let done = outcome.calls != Calls::default();
         let result = outcome.result.as_str();
         match self.reader {
-            Reader::Stripe | Reader::Sandbox => match result {
+            Reader::PaystackAnswers
+                if outcome.calls.names.iter().any(|call| call == "UpdateItem") && !is_about_request(bytes) =>
+            {
+                Some("an answer about another request changed this one")
+            }
+            // An answer that cannot be read is not taken for anything: Paystack sends the webhook again.
+            Reader::PaystackAnswers => match result {
+                "200" | "503" => None,
+                "400" if counted("WebhookUnreadable") => None,
+                _ => Some("an answer of Paystack's made another answer than 200 or 503, or than 400 with a count"),
+            },
+            Reader::Stripe | Reader::Paystack | Reader::Sandbox => match result {
                 "200" if done || !outcome.metrics.is_empty() => None,
-                "200" if self.reader == Reader::Stripe && changes_nothing(bytes) => None,
+                "200" if self.changes_nothing(bytes) => None,
                 "200" => Some("a signed report was dropped without a count"),
                 "400" | "413" if counted("WebhookUnreadable") => None,
                 _ => Some("a signed webhook got another answer than 200, or than 400 or 413 with a count"),
@@ -282,10 +345,35 @@ impl Bench {
         }
     }
 
+    /// Returns whether a webhook says something about a request that changes nothing, as far as a parser that is not
+    /// ours can read it.
+    fn changes_nothing(&self, bytes: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(bytes);
+        let has =
+            |name: &str, values: &[&str]| values.iter().any(|value| text.contains(&format!("\"{name}\":\"{value}\"")));
+        match self.reader {
+            Reader::Stripe => {
+                has("type", &["checkout.session.expired"])
+                    || has("type", &["refund.created", "refund.updated"])
+                        && has("status", &["pending", "requires_action", "failed"])
+            }
+            // Asked, Paystack says that the whole payment has gone back. A dispute changes no request.
+            Reader::Paystack => {
+                has("event", &["refund.pending", "refund.failed", "refund.needs-attention", "charge.dispute.create"])
+            }
+            _ => false,
+        }
+    }
+
     /// Hands these bytes to a function.
     async fn outcome(&self, bytes: &[u8], function: usize, signed: Signed) -> (Outcome, Log) {
         let events = match self.reader {
-            Reader::Stripe | Reader::Sandbox => vec![self.webhook(bytes, signed)],
+            Reader::Stripe | Reader::Paystack | Reader::Sandbox => vec![self.webhook(bytes, signed)],
+            Reader::PaystackAnswers => {
+                self.cloud.set_transaction(bytes.to_vec());
+                let event = json!({ "event": "charge.success", "data": { "reference": format!("{REQUEST}-1") } });
+                vec![self.webhook(event.to_string().as_bytes(), signed)]
+            }
             Reader::Items => {
                 self.cloud.store(held(bytes).unwrap_or_else(|| bytes.to_vec()));
                 self.requests.clone()
@@ -327,12 +415,15 @@ impl Bench {
     fn webhook(&self, body: &[u8], signed: Signed) -> String {
         let now = self.doors.now();
         let signed_body = if signed == Signed::Correctly { body } else { b"another body" };
-        let (provider, mut headers) = if self.reader == Reader::Stripe {
-            ("stripe", json!({ STRIPE_SIGNATURE: self.stripe.sign(signed_body, now) }))
-        } else {
-            let headers = self.sandbox.sign("msg_1", signed_body, now).unwrap_or_default();
-            let headers = headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default()));
-            ("sandbox", json!(headers.collect::<BTreeMap<_, _>>()))
+        let provider = self.reader.provider();
+        let mut headers = match provider {
+            "stripe" => json!({ STRIPE_SIGNATURE: self.stripe.sign(signed_body, now) }),
+            "paystack" => json!({ PAYSTACK_SIGNATURE: self.paystack.sign(signed_body) }),
+            _ => {
+                let headers = self.sandbox.sign("msg_1", signed_body, now).unwrap_or_default();
+                let headers = headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default()));
+                json!(headers.collect::<BTreeMap<_, _>>())
+            }
         };
         headers["content-type"] = json!("application/json");
         json!({
@@ -402,15 +493,10 @@ enum Signed {
     Wrongly,
 }
 
-/// Returns whether a webhook of Stripe's says something about a request that changes nothing, as far as a parser that
-/// is not ours can read it.
-fn changes_nothing(bytes: &[u8]) -> bool {
+/// Returns whether an answer of Paystack's says twice, in its reference and its metadata, that it is about the request.
+fn is_about_request(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
-    let of_kind = |kind: &str| text.contains(&format!("\"type\":\"{kind}\""));
-    let of_status = |status: &str| text.contains(&format!("\"status\":\"{status}\""));
-    of_kind("checkout.session.expired")
-        || ((of_kind("refund.created") || of_kind("refund.updated"))
-            && (of_status("pending") || of_status("requires_action") || of_status("failed")))
+    text.contains(&format!("\"{REQUEST}-1\"")) && text.matches(REQUEST).count() > 1
 }
 
 fn environment(cloud: &str, provider: &str) -> Environment {
@@ -430,6 +516,10 @@ fn environment(cloud: &str, provider: &str) -> Environment {
         ("STRIPE_SECRET_KEY", "rk_test_1234567890"),
         ("STRIPE_WEBHOOK_SECRET", "whsec_0000000000000000000000000000test"),
         ("STRIPE_LIVEMODE", "false"),
+        ("PAYSTACK_API_URL", cloud),
+        ("PAYSTACK_SECRET_KEY", "sk_test_0000000000000000000000000000000000000000"),
+        ("PAYSTACK_LIVEMODE", "false"),
+        ("PAYSTACK_FALLBACK_EMAIL", "payments@example.com"),
         ("CHANNEL", "webhook"),
         ("CHANNEL_WEBHOOK_URL", cloud),
         ("CHANNEL_WEBHOOK_SECRET", WEBHOOK_SECRET),

@@ -73,22 +73,28 @@ impl Pages {
 
 names! {
     /// A payment method that Paystack can offer to customers
-    /// (<https://github.com/PaystackOSS/openapi>, `TransactionInitialize`).
+    /// (`channels` in <https://paystack.com/docs/api/transaction/#initialize>).
     pub(super) enum ChannelOption {
         /// Cards.
         Card = "card",
+        /// Apple Pay.
+        ApplePay = "apple_pay",
         /// The customer's bank account, with the bank's own confirmation.
         Bank = "bank",
-        /// A code that the customer dials.
-        Ussd = "ussd",
-        /// A code that the customer scans.
-        Qr = "qr",
+        /// A transfer by the customer to an account number of Paystack's.
+        BankTransfer = "bank_transfer",
+        /// Capitec Pay in South Africa.
+        CapitecPay = "capitec_pay",
         /// Instant EFT in South Africa.
         Eft = "eft",
         /// Mobile money, such as M-Pesa.
         MobileMoney = "mobile_money",
-        /// A transfer by the customer to an account number of Paystack's.
-        BankTransfer = "bank_transfer",
+        /// PayAttitude in Nigeria.
+        PayAttitude = "payattitude",
+        /// A code that the customer scans.
+        Qr = "qr",
+        /// A code that the customer dials.
+        Ussd = "ussd",
     }
 }
 

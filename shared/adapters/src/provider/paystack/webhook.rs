@@ -60,7 +60,12 @@ impl PaystackWebhooks {
             "refund.processed" | "refund.failed" | "refund.needs-attention" => {
                 confirmed(paystack.refund_event(reference, kind).await)
             }
-            _ => Ok(WebhookEvent::Ignored(kind)),
+            "refund.pending"
+            | "refund.processing"
+            | "charge.dispute.create"
+            | "charge.dispute.remind"
+            | "charge.dispute.resolve" => Ok(WebhookEvent::Ignored(kind)),
+            _ => Ok(WebhookEvent::Unrelated(kind)),
         }
     }
 }

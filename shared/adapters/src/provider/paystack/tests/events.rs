@@ -159,7 +159,9 @@ async fn what_is_not_ours_or_of_the_other_mode_is_told_apart_without_asking() {
         ("charge.success", of(&json!({ "domain": "live" })), "other mode"),
         ("charge.success", of(&json!({ "domain": "moon" })), "unknown"),
         ("charge.dispute.create", json!({ "transaction": transaction(&request, 1, "success") }), "ignored"),
-        ("charge.something_new", of(&json!({})), "ignored"),
+        ("charge.something_new", of(&json!({})), "unrelated"),
+        ("refund.something_new", json!({ "transaction_reference": format!("{id}-1") }), "unrelated"),
+        ("refund.pending", json!({ "transaction_reference": format!("{id}-1") }), "ignored"),
     ] {
         let found = read(&event(kind, &object), Vec::new()).await.unwrap();
         let kind = kind.to_owned();
