@@ -106,7 +106,7 @@ async fn an_unpaid_request_waits_at_most_ten_minutes_for_an_unreachable_provider
     let payment = Payment { provider: "sandbox".into(), reference: "p".into(), paid_at: deadline };
     let money = store.get(id).await.unwrap().unwrap().details.money;
     let pay = Change::new(
-        Command::Pay { payment, earliest: deadline, money },
+        Command::Pay { payment, earliest: deadline, is_assumed: false, money },
         grace_ends,
         domain::Actor::Provider,
         OperationId::of_message("p"),

@@ -233,8 +233,8 @@ fn change(random: &mut Random, now: Timestamp) -> Change {
         2 => Command::Cancel,
         3 => Command::ExpireUnclicked,
         4 => Command::Process { payment, money },
-        5 => Command::Pay { earliest: payment.paid_at, payment, money },
-        6 => Command::FailPayment { provider: payment.provider, reference: payment.reference },
+        5 => Command::Pay { earliest: payment.paid_at, is_assumed: false, payment, money },
+        6 => Command::FailPayment { provider: payment.provider, reference: payment.reference, page_is_open: false },
         7 => Command::CompleteRefund,
         _ => Command::RecordFailedAttempt { reason: None },
     };

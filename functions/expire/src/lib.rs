@@ -7,14 +7,15 @@
 mod gates;
 mod sweep;
 
-use adapters::dynamodb::stream::{ItemKind, RecordError, StreamRecord, records, target_of_link};
+use adapters::dynamodb::stream::{ItemKind, RecordError, StreamRecord, link_of_image, records, target_of_link};
 use adapters::{ConfiguredProvider, DynamoDbStore};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
-use domain::ports::{Closes, Links as _, PaymentProvider as _, ProviderError};
+use domain::ports::{Closes, Link, Links as _, PaymentProvider as _, ProviderError, Reads as _};
 use domain::use_cases::UseCaseError;
+use domain::use_cases::checkouts::keep_checkout;
 use domain::use_cases::expire::{Found, Settled, Waiting, expire_unclicked};
 use domain::use_cases::look::look;
-use domain::{Doors, Limits, PaymentRequest, PaymentRequestId, Status};
+use domain::{CheckoutAttempt, Doors, Limits, PaymentRequest, PaymentRequestId, Status};
 use futures::StreamExt as _;
 use gates::{AT_ONCE, Gates, provider_answered};
 use runtime::telemetry::{Metric, chain, count, duration};
@@ -83,10 +84,13 @@ impl Expire {
         let gates = &Gates::default();
         let mut removed = Vec::new();
         for record in records {
-            removed.extend(removed_link(&record).map(|id| (id, record.sequence_number)));
+            removed.extend(removed_link(&record).map(|id| {
+                let link = link_of_image(record.old_image).ok();
+                (id, link, record.sequence_number)
+            }));
         }
-        let settling = futures::stream::iter(removed).map(|(id, sequence_number)| async move {
-            let error = self.settle_and_keep(id, gates).await.err()?;
+        let settling = futures::stream::iter(removed).map(|(id, link, sequence_number)| async move {
+            let error = self.settle_and_keep(id, link, gates).await.err()?;
             tracing::error!(%id, cause = chain(&error), "request not settled: the stream delivers it again");
             Some(sequence_number)
         });
@@ -96,13 +100,33 @@ impl Expire {
         response
     }
 
-    async fn settle_and_keep(&self, id: PaymentRequestId, gates: &Gates) -> Result<(), UseCaseError> {
+    async fn settle_and_keep(
+        &self,
+        id: PaymentRequestId,
+        link: Option<Link>,
+        gates: &Gates,
+    ) -> Result<(), UseCaseError> {
+        if let Some(link) = link.filter(|link| link.attempts > CheckoutAttempt::FIRST) {
+            match self.keep_checkout_of(id, link).await {
+                // It is found again, and counted, right below.
+                Err(error) if error.is_unreadable_item() => {}
+                kept => kept?,
+            }
+        }
         let Some(settled) = self.settle(id, gates).await? else { return Ok(()) };
         let Some(request) = settled.request().filter(|request| request.waits_for_provider(self.doors.now())) else {
             return Ok(());
         };
         let kept_until = request.next_look(self.doors.now());
         Ok(self.store.keep_link(&request.token, id, kept_until).await?)
+    }
+
+    async fn keep_checkout_of(&self, id: PaymentRequestId, link: Link) -> Result<(), UseCaseError> {
+        let Some(request) = self.store.get(id).await? else { return Ok(()) };
+        if !request.waits_for_provider(self.doors.now()) {
+            return Ok(());
+        }
+        keep_checkout(&self.store, &self.provider, &self.public_base_url, &request, Some(link)).await
     }
 
     /// Settles one request if something is due for it, as soon as a permit is free. Returns the outcome, which is
@@ -144,6 +168,8 @@ impl Expire {
         let _permit = gates.provider.acquire_provider_permit().await;
         let may_wait = request.status != Status::Clicked || request.may_wait_for_provider(self.doors.now());
         if gates.provider.circuit_is_open() && may_wait {
+            // The link may be deleted before the next look.
+            keep_checkout(&self.store, &self.provider, &self.public_base_url, &request, None).await?;
             let error = ProviderError::Unavailable("it does not answer in this run".into());
             return Ok(Settled::Postponed(request, error));
         }
@@ -211,7 +237,7 @@ fn log_outcome(id: PaymentRequestId, settled: &Settled) {
         Settled::Changed(request) => {
             tracing::info!(%id, status = %request.status, "request changed: the provider was asked");
         }
-        Settled::SentBack(_) => tracing::info!(%id, "second payment sent back: the provider has accepted its refund"),
+        Settled::SentBack(_) => tracing::info!(%id, "second payments have gone back"),
         Settled::Confirmed(_) => tracing::info!(%id, "expiry confirmed by the provider"),
         Settled::NotDue => {}
         Settled::Waiting(_, waiting) => log_waiting(id, *waiting),

@@ -220,7 +220,7 @@ impl PaymentRequest {
             Status::Processing | Status::RefundDue => true,
             Status::Expired => self.due_at.is_some(),
             Status::Sent | Status::Canceled => false,
-            Status::Paid | Status::Refunded => self.second_payments().next().is_some(),
+            Status::Paid | Status::Refunded => self.due_at.is_some() || self.second_payments().next().is_some(),
         }
     }
 
@@ -243,6 +243,24 @@ impl PaymentRequest {
         self.payment.as_ref().is_some_and(|own| own.reference != payment.reference)
     }
 
+    /// Returns whether the request waits for the money of another payment than this one.
+    #[must_use]
+    pub fn waits_for_another(&self, payment: &Payment) -> bool {
+        self.status == Status::Processing
+            && self.in_flight.as_ref().is_some_and(|in_flight| in_flight.reference != payment.reference)
+    }
+
+    /// Returns the customer's time of this payment, if its money was seen in flight.
+    #[must_use]
+    pub fn time_in_flight(&self, payment: &Payment) -> Option<Timestamp> {
+        let Some(in_flight) = &self.in_flight else {
+            // Release 0.1 did not store the payment, only that it was in time.
+            return (self.status == Status::Processing).then_some(payment.paid_at.min(self.deadline));
+        };
+        let is_same = in_flight.provider == payment.provider && in_flight.reference == payment.reference;
+        is_same.then_some(in_flight.paid_at)
+    }
+
     /// Returns whether the payment with this reference came after another one had paid the request.
     #[must_use]
     pub fn was_paid_twice_by(&self, reference: &str) -> bool {
@@ -251,8 +269,8 @@ impl PaymentRequest {
             .any(|fact| matches!(fact, Fact::SecondPayment { reference: second, .. } if second == reference))
     }
 
-    /// Returns the payments that came after another one had paid the request, and whose refund the provider has not
-    /// accepted yet. Their times are not known any more; each has the time of the last change.
+    /// Returns the payments that came after another one had paid the request, and which have not gone back
+    /// yet. Their times are not known any more; each has the time of the last change.
     pub fn second_payments(&self) -> impl Iterator<Item = Payment> {
         self.facts.iter().filter_map(|fact| match fact {
             Fact::SecondPayment { provider, reference }

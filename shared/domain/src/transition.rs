@@ -43,16 +43,21 @@ pub enum Command {
         /// The earliest such time; the same if the provider says exactly when it was. The command changes nothing while
         /// the deadline lies between the two, where it matters.
         earliest: Timestamp,
+        /// Whether both times are an assumption: the provider does not say when the customer paid, and nobody saw the
+        /// money in flight in time.
+        is_assumed: bool,
         /// The amount and its currency. They must equal those of the request, otherwise the command changes nothing.
         money: Money,
     },
     /// The provider reports that the money will not come: a payment that the customer had done their part of has
-    /// failed, and its checkout accepts no other.
+    /// failed.
     FailPayment {
         /// The provider.
         provider: String,
         /// The provider's own identifier of the payment.
         reference: String,
+        /// Whether the customer may still pay on the page, because the provider's pages never close.
+        page_is_open: bool,
     },
     /// The provider reports a failed attempt to pay. The customer may try again.
     RecordFailedAttempt {
@@ -126,24 +131,32 @@ impl Command {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckoutClosed {
     is_certain: bool,
+    /// Whether the provider said at or after the deadline that nobody had paid yet, on a page that stays open.
+    is_unpaid: bool,
 }
 
 impl CheckoutClosed {
     /// Builds the proof from the provider's confirmation that nobody can pay on the checkout any more.
     pub(crate) const fn confirmed() -> Self {
-        Self { is_certain: true }
+        Self { is_certain: true, is_unpaid: false }
     }
 
-    /// Builds the proof from the provider's word that nothing was paid in time, where money may still come: the
-    /// provider cannot close the checkout, or the customer paid too late and the money is in flight.
+    /// Builds the proof from the provider's word that nobody has paid yet, on a page that it cannot close. Whoever pays
+    /// on it from now on is late.
+    pub(crate) const fn unpaid() -> Self {
+        Self { is_certain: false, is_unpaid: true }
+    }
+
+    /// Builds the proof from the provider's word that nothing was paid in time, where money is coming: the customer paid
+    /// too late and the money is in flight, or a report says that money has arrived.
     pub(crate) const fn open_ended() -> Self {
-        Self { is_certain: false }
+        Self { is_certain: false, is_unpaid: false }
     }
 
     /// Builds the proof without confirmation, if [`crate::limits::PROVIDER_GRACE`] has passed since the deadline;
     /// `None` before that.
     pub(crate) fn unconfirmed(request: &PaymentRequest, now: Timestamp) -> Option<Self> {
-        (!request.may_wait_for_provider(now)).then_some(Self { is_certain: false })
+        (!request.may_wait_for_provider(now)).then_some(Self::open_ended())
     }
 }
 
@@ -185,6 +198,12 @@ pub enum Guard {
     /// The provider has not reported this payment as failed ([`Fact::PaymentFailed`]). Its reports come in any order,
     /// and a request that waits for a failed payment would never end.
     NotFailed,
+    /// The provider did not say at or after the deadline that nobody had paid yet ([`Fact::UnpaidAtDeadline`]). Of a
+    /// payment in flight a provider may only say that it is not older than its page.
+    NotSeenUnpaid,
+    /// The payment is the one in flight, made again in another way and at a known time. Another payment is a second
+    /// one, and goes back by itself.
+    ReplacesInFlight,
     /// The history has room for another failed attempt. Without this bound, repeated attempts with a bad card could
     /// grow a request until it is too large to be written, and then it could not be paid either.
     RoomForAttempt,
@@ -238,6 +257,8 @@ const fn because(
 /// - An `Expired` request for which money is in flight expired without the provider's confirmation. If the customer was
 ///   in time, it moves on: otherwise the agent would read that it has expired, and send another link, while the money
 ///   is in flight. If the customer was late, nothing changes until the money arrives, and then it is refunded.
+/// - A `Processing` request was judged when its money was seen in flight, so its payment comes with the customer's time.
+///   If that payment fails unseen, and the customer pays on the same page in another way, the new time decides.
 /// - `Sent` and `Canceled` have no such row, because no checkout exists before the click, and only a `Sent` becomes
 ///   `Canceled`. If money arrives for them all the same, `Pay` accepts it.
 ///
@@ -253,7 +274,10 @@ pub const TRANSITIONS: &[Transition] = {
         Cancel, Click, CompleteRefund, ExpireUnclicked, ExpireUnpaid, FailPayment, Pay, Process, RecordFailedAttempt,
         RecordFailedDelivery,
     };
-    use Guard::{BeforeDeadline, DeadlinePassed, NotFailed, PaidInTime, PaidLate, RoomForAttempt};
+    use Guard::{
+        BeforeDeadline, DeadlinePassed, NotFailed, NotSeenUnpaid, PaidInTime, PaidLate, ReplacesInFlight,
+        RoomForAttempt,
+    };
     use Status::{Canceled, Clicked, Expired, Paid, Processing, RefundDue, Refunded, Sent};
     &[
         row(Sent,           Click,                &[BeforeDeadline],             Clicked),
@@ -261,13 +285,14 @@ pub const TRANSITIONS: &[Transition] = {
         because(Sent,       ExpireUnclicked,      &[DeadlinePassed],             Expired,   "not_clicked"),
         because(Clicked,    ExpireUnpaid,         &[DeadlinePassed],             Expired,   "not_paid"),
         row(Clicked,        Process,              &[PaidInTime, NotFailed],      Processing),
-        row(Expired,        Process,              &[PaidInTime, NotFailed],      Processing),
+        row(Expired,        Process,              &[PaidInTime, NotFailed, NotSeenUnpaid], Processing),
         row(Sent,           Pay,                  &[PaidInTime],                 Paid),
         row(Clicked,        Pay,                  &[PaidInTime],                 Paid),
-        row(Processing,     Pay,                  &[],                           Paid),
+        row(Processing,     Pay,                  &[PaidInTime],                 Paid),
         row(Expired,        Pay,                  &[PaidInTime],                 Paid),
         because(Sent,       Pay,                  &[PaidLate],                   RefundDue, "paid_after_expiry"),
         because(Clicked,    Pay,                  &[PaidLate],                   RefundDue, "paid_after_expiry"),
+        because(Processing, Pay,                  &[PaidLate, ReplacesInFlight], RefundDue, "paid_after_expiry"),
         because(Expired,    Pay,                  &[PaidLate],                   RefundDue, "paid_after_expiry"),
         because(Canceled,   Pay,                  &[],                           RefundDue, "paid_after_cancellation"),
         because(Clicked,    FailPayment,          &[],                           Expired,   PAYMENT_FAILED),
@@ -287,6 +312,10 @@ impl Guard {
             Self::PaidInTime => change.paid_at().is_some_and(|paid_at| paid_at <= request.deadline),
             Self::PaidLate => change.paid_not_before().is_some_and(|earliest| earliest > request.deadline),
             Self::NotFailed => change.failure().is_some_and(|failure| !request.has_fact(&failure)),
+            Self::NotSeenUnpaid => !request.has_fact(&Fact::UnpaidAtDeadline),
+            Self::ReplacesInFlight => change.replacement().is_some_and(|reference| {
+                request.in_flight.as_ref().is_none_or(|in_flight| in_flight.reference == reference)
+            }),
             Self::RoomForAttempt => request.version() < usize::from(ATTEMPTS_END_AT),
         }
     }
@@ -308,6 +337,15 @@ impl Change {
         }
     }
 
+    /// Returns the reference of a payment that has arrived at a known time, which may replace the one in flight.
+    #[must_use]
+    pub fn replacement(&self) -> Option<&str> {
+        match &self.command {
+            Command::Pay { payment, is_assumed: false, .. } => Some(&payment.reference),
+            _ => None,
+        }
+    }
+
     /// Returns the fact that is recorded once the command's payment has failed; `None` if the command is not about a
     /// payment.
     #[must_use]
@@ -320,7 +358,8 @@ impl Change {
     #[must_use]
     pub fn fact(&self) -> Option<Fact> {
         match &self.command {
-            Command::FailPayment { provider, reference } => Some(Fact::payment_failed(provider, reference)),
+            Command::FailPayment { provider, reference, .. } => Some(Fact::payment_failed(provider, reference)),
+            Command::ExpireUnpaid(CheckoutClosed { is_unpaid: true, .. }) => Some(Fact::UnpaidAtDeadline),
             _ => None,
         }
     }
@@ -349,7 +388,8 @@ impl Change {
     pub fn next_due(&self, row: &Transition, recorded_at: Timestamp) -> NextDue {
         match (&self.command, row.to) {
             (Command::Click { checkout_limit }, _) => NextDue::Deadline(recorded_at.saturating_add(*checkout_limit)),
-            (Command::ExpireUnpaid(CheckoutClosed { is_certain: false }), _)
+            (Command::ExpireUnpaid(CheckoutClosed { is_certain: false, .. }), _)
+            | (Command::FailPayment { page_is_open: true, .. }, _)
             | (_, Status::Processing | Status::RefundDue) => NextDue::Look(recorded_at.saturating_add(FIRST_LOOK)),
             (_, to) if to == row.from => NextDue::Unchanged,
             _ => NextDue::Never,
@@ -475,8 +515,12 @@ mod tests {
             On::ExpireUnclicked => Command::ExpireUnclicked,
             On::ExpireUnpaid => Command::ExpireUnpaid(CheckoutClosed::confirmed()),
             On::Process => Command::Process { payment, money: money(25_000, "ZAR") },
-            On::Pay => Command::Pay { earliest: payment.paid_at, payment, money: money(25_000, "ZAR") },
-            On::FailPayment => Command::FailPayment { provider: "sandbox".into(), reference: "p".into() },
+            On::Pay => {
+                Command::Pay { earliest: payment.paid_at, is_assumed: false, payment, money: money(25_000, "ZAR") }
+            }
+            On::FailPayment => {
+                Command::FailPayment { provider: "sandbox".into(), reference: "p".into(), page_is_open: false }
+            }
             On::RecordFailedAttempt => Command::RecordFailedAttempt { reason: None },
             On::CompleteRefund => Command::CompleteRefund,
             On::RecordFailedDelivery => Command::RecordFailedDelivery { reason: DeliveryFailure::ChannelRefused },
@@ -500,9 +544,10 @@ mod tests {
                             (On::ExpireUnclicked, Sent) if !early => Some((Expired, Some("not_clicked"))),
                             (On::ExpireUnpaid, Clicked) if !early => Some((Expired, Some("not_paid"))),
                             (On::Process, Clicked | Expired) if in_time => Some((Processing, None)),
-                            (On::Pay, Processing) => Some((Paid, None)),
-                            (On::Pay, Sent | Clicked | Expired) if in_time => Some((Paid, None)),
-                            (On::Pay, Sent | Clicked | Expired) => Some((RefundDue, Some("paid_after_expiry"))),
+                            (On::Pay, Sent | Clicked | Processing | Expired) if in_time => Some((Paid, None)),
+                            (On::Pay, Sent | Clicked | Processing | Expired) => {
+                                Some((RefundDue, Some("paid_after_expiry")))
+                            }
                             (On::Pay, Canceled) => Some((RefundDue, Some("paid_after_cancellation"))),
                             (On::FailPayment, Clicked | Processing) => Some((Expired, Some("payment_failed"))),
                             (On::RecordFailedAttempt, Clicked) => Some((Clicked, None)),

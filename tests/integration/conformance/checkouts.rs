@@ -91,7 +91,7 @@ pub(super) async fn a_checkout_is_found_whether_or_not_its_answer_arrived<P: Pro
         let Some(page) = world.wire.pages(&id).pop() else { continue };
         assert_eq!(world.pay(&page).await, 303);
         match adapter.check_checkout(&found).await.unwrap() {
-            CheckoutState::Paid { money, .. } => assert_eq!(money.amount.minor_units(), AMOUNT),
+            CheckoutState::Paid(paid) => assert_eq!(paid[0].money.amount.minor_units(), AMOUNT),
             state => panic!("{fault:?}: {state:?}"),
         }
     }

@@ -83,6 +83,55 @@ pub(super) async fn what_is_paid_after_the_end_is_impossible_or_goes_back<P: Pro
     }
 }
 
+/// A transfer that begins after the look at the deadline is late, whenever its money comes.
+pub(super) async fn a_transfer_begun_after_the_end_is_impossible_or_goes_back<P: Provider>() {
+    let world = World::<P>::with_limits(300, 1).await;
+    let (id, page) = world.clicked().await;
+    let deadline = world.handlers.stored(&id).await.deadline;
+    tests::until(deadline.saturating_add(Duration::from_secs(1))).await;
+    world.look(&id).await;
+    world.assert_end(&id, Status::Expired, "unpaid").await;
+    if P::CLOSES != Closes::Never {
+        assert_eq!(world.pay(&page).await, 410);
+        return;
+    }
+    world.transfer(&page).await;
+    assert_eq!(world.looked_at(&id).await.status, Status::Expired, "in flight, and too late");
+    world.settle(&page, true).await;
+    world.looked_at(&id).await;
+    world.assert_end(&id, Status::Refunded, "begun after the end").await;
+}
+
+/// After a transfer that failed, the customer pays in another way: in time it counts, and late it goes back.
+pub(super) async fn a_payment_after_a_failed_one_counts_if_it_is_in_time<P: Provider>() {
+    for (seen, in_time) in [(true, true), (true, false), (false, true), (false, false)] {
+        let world = World::<P>::with_limits(300, if in_time { 300 } else { 2 }).await;
+        let (id, page) = world.clicked().await;
+        world.transfer(&page).await;
+        let request = world.handlers.stored(&id).await;
+        if seen {
+            let checked = world.handlers.check(&request.token.reveal()).await;
+            assert_eq!(checked.status, 303, "{checked:?}");
+        }
+        world.settle(&page, false).await;
+        if !in_time {
+            world.end(&id).await;
+            tests::until(request.deadline.saturating_add(Duration::from_secs(1))).await;
+        }
+        world.pay(&page).await;
+        let is_charged = world.kept(&id).await == AMOUNT;
+        world.end(&id).await;
+        world.looked_at(&id).await;
+        let end = match (is_charged, in_time) {
+            (false, _) => Status::Expired,
+            (true, true) => Status::Paid,
+            (true, false) => Status::Refunded,
+        };
+        world.assert_end(&id, end, &format!("seen: {seen}, in time: {in_time}")).await;
+        assert_eq!(world.kept(&id).await, if end == Status::Paid { AMOUNT } else { 0 });
+    }
+}
+
 pub(super) async fn a_checkout_is_asked_and_closed_any_number_of_times<P: Provider>() {
     let world = World::<P>::start().await;
     let adapter = world.adapter();
@@ -125,15 +174,15 @@ pub(super) async fn a_checkout_is_asked_and_closed_any_number_of_times<P: Provid
         assert_eq!(states.len(), 1, "closing changes nothing, and every answer is the same: {states:?}");
         let (payment, money) = match (&states[0], arrives) {
             (CheckoutState::Processing { payment, money }, Some(_)) => (payment.clone(), *money),
-            (CheckoutState::Paid { payment, money, others }, None) if others.is_empty() => (payment.clone(), *money),
+            (CheckoutState::Paid(paid), None) if paid.len() == 1 => (paid[0].payment.clone(), paid[0].money),
             (state, _) => panic!("{arrives:?}: {state:?}"),
         };
         assert_eq!((payment.provider.as_str(), money.amount.minor_units()), (P::NAME.as_str(), AMOUNT));
         let Some(arrives) = arrives else { continue };
         world.settle(&page, arrives).await;
         match adapter.check_checkout(&checked).await.unwrap() {
-            CheckoutState::Paid { payment: paid, .. } if arrives => assert_eq!(paid.reference, payment.reference),
-            CheckoutState::Failed { reference } if !arrives => assert_eq!(reference, payment.reference),
+            CheckoutState::Paid(paid) if arrives => assert_eq!(paid[0].payment.reference, payment.reference),
+            CheckoutState::Failed { references } if !arrives => assert_eq!(references, [payment.reference]),
             state => panic!("{arrives}: {state:?}"),
         }
     }

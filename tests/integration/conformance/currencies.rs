@@ -77,7 +77,7 @@ pub(super) async fn what_is_charged_is_what_was_asked_for_and_is_read_back_uncha
         let attempts = domain::CheckoutAttempt::FIRST;
         let checkout = adapter.find_checkout(&request, &link, attempts, None).await.unwrap().unwrap();
         match adapter.check_checkout(&checkout).await.unwrap() {
-            CheckoutState::Paid { money: read, others, .. } => assert_eq!((read, others.len()), (money, 0)),
+            CheckoutState::Paid(paid) => assert_eq!((paid[0].money, paid.len()), (money, 1)),
             state => panic!("{money}: {state:?}"),
         }
         world.deliver(id, Report::Paid).await;

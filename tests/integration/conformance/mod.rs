@@ -70,6 +70,8 @@ macro_rules! conforms {
             checkouts::a_declined_card_is_no_payment_and_another_one_pays,
             closing::of_closing_and_paying_in_the_same_moment_one_wins,
             closing::what_is_paid_after_the_end_is_impossible_or_goes_back,
+            closing::a_transfer_begun_after_the_end_is_impossible_or_goes_back,
+            closing::a_payment_after_a_failed_one_counts_if_it_is_in_time,
             closing::a_checkout_is_asked_and_closed_any_number_of_times,
             closing::a_transfer_is_in_flight_until_it_arrives_or_fails,
             lost::the_end_survives_a_fault_at_every_call,

@@ -94,6 +94,11 @@ impl Expression {
                     // Without a payment the guard does not hold, as in the domain.
                     None => format!("NOT {}", self.exists()),
                 },
+                Guard::NotSeenUnpaid => self.lacks("unpaid", &Fact::UnpaidAtDeadline.text(), &[]),
+                Guard::ReplacesInFlight => match change.replacement() {
+                    Some(reference) => self.replaces_in_flight(reference),
+                    None => format!("NOT {}", self.exists()),
+                },
                 Guard::RoomForAttempt => {
                     let end = self.number("attempts_end_at", i64::from(ATTEMPTS_END_AT));
                     format!("{} < {end}", self.name("#version"))
@@ -101,6 +106,13 @@ impl Expression {
             });
         }
         format!("({})", clauses.join(" AND "))
+    }
+
+    /// Requires that the payment in flight has this reference. An item of release 0.1 does not say which payment it is.
+    fn replaces_in_flight(&mut self, reference: &str) -> String {
+        let (in_flight, name) = (self.name("#in_flight"), self.name("#reference"));
+        let reference = self.text("reference", reference);
+        format!("(attribute_not_exists({in_flight}) OR {in_flight}.{name} = {reference})")
     }
 
     /// Compares the deadline with a moment. It is the attribute `due_at` until the first look at the provider is

@@ -5,6 +5,7 @@
 
 use super::keys::{DIFFERENCE, LINK, REQUEST, request_of_key};
 use super::read::{self, Unreadable};
+use domain::ports::Link;
 use domain::{Difference, PaymentRequest, PaymentRequestId};
 use runtime::json::{self, Document, Object};
 use serde_dynamo::{AttributeValue, Item};
@@ -150,6 +151,14 @@ pub fn request_of_image(image: Item) -> Result<Option<PaymentRequest>, Unreadabl
 /// [`Unreadable`]
 pub fn target_of_link(image: Item) -> Result<PaymentRequestId, Unreadable> {
     read::target_of_link(image.into_inner())
+}
+
+/// Reads the link in an image.
+///
+/// # Errors
+/// [`Unreadable`]
+pub fn link_of_image(image: Item) -> Result<Link, Unreadable> {
+    read::link(image.into_inner())
 }
 
 /// Reads the difference in an image.

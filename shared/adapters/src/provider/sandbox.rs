@@ -7,7 +7,7 @@ use crate::endpoint::Endpoint;
 use crate::http_client::{HttpClient, HttpError};
 use crate::json::FromObject;
 use crate::secrets::SecretSource;
-use domain::ports::{Checkout, CheckoutState, Closes, PaymentProvider, ProviderError, Refunding};
+use domain::ports::{Arrival, Checkout, CheckoutState, Closes, PaymentProvider, ProviderError, Refunding};
 use domain::use_cases::pay::ProviderEvent;
 use domain::{
     Amount, CheckoutAttempt, CheckoutId, Currency, Money, Payment, PaymentRequest, PaymentRequestId, Reason, Timestamp,
@@ -85,8 +85,10 @@ impl FromObject for StoredCheckout {
         Ok(Self(match checkout.required::<String>("status")?.as_str() {
             "open" => CheckoutState::Open,
             "closed" => CheckoutState::Closed,
-            "failed" => CheckoutState::Failed { reference: checkout.required("payment_id")? },
-            "paid" => payment().map(|(payment, money)| CheckoutState::Paid { payment, money, others: Vec::new() })?,
+            "failed" => CheckoutState::Failed { references: vec![checkout.required("payment_id")?] },
+            "paid" => {
+                payment().map(|(payment, money)| CheckoutState::Paid(vec![Arrival::at_its_time(payment, money)]))?
+            }
             "processing" => payment().map(|(payment, money)| CheckoutState::Processing { payment, money })?,
             _ => return Err(Unreadable::new("a checkout has an unknown status")),
         }))

@@ -25,6 +25,7 @@ impl Fact {
             | Self::PaymentArrived(_)
             | Self::SecondPayment { .. }
             | Self::SecondPaymentReturned(_)
+            | Self::UnpaidAtDeadline
             | Self::Other(_) => None,
         }
     }
@@ -42,6 +43,7 @@ impl Fact {
             | Self::RefundRequested
             | Self::SecondPayment { .. }
             | Self::SecondPaymentReturned(_)
+            | Self::UnpaidAtDeadline
             | Self::Other(_) => None,
         }
     }

@@ -41,8 +41,11 @@ pub enum Fact {
         /// The provider's own identifier of the payment.
         reference: String,
     },
-    /// The provider has accepted the refund of a second payment.
+    /// A second payment has gone back.
     SecondPaymentReturned(PaymentDigest),
+    /// When the request expired, the provider said that nobody had paid yet, on a page that stays open. So whoever pays
+    /// on it later is late, even if the provider does not say when they did.
+    UnpaidAtDeadline,
     /// A stored text that belongs to no kind above: a fact of another release, or the second text of an exclusive fact.
     /// It is kept, and no guard reads it.
     Other(String),
@@ -65,6 +68,7 @@ const PAYMENT_ARRIVED: &str = "payment_arrived";
 const REFUND_REQUESTED: &str = "refund_requested";
 const SECOND_PAYMENT: &str = "second_payment";
 const SECOND_PAYMENT_RETURNED: &str = "second_payment_returned";
+const UNPAID_AT_DEADLINE: &str = "unpaid_at_deadline";
 
 impl Fact {
     /// Builds the fact that a provider's payment failed.
@@ -85,7 +89,7 @@ impl Fact {
         Self::SecondPayment { provider: payment.provider.clone(), reference: payment.reference.clone() }
     }
 
-    /// Builds the fact that the provider has accepted the refund of a second payment.
+    /// Builds the fact that a second payment has gone back.
     #[must_use]
     pub fn second_payment_returned(provider: &str, reference: &str) -> Self {
         Self::SecondPaymentReturned(PaymentDigest(digest(&format!("{provider}:{reference}:returned"))))
@@ -107,6 +111,7 @@ impl Fact {
             Self::PaymentFailed(PaymentDigest(payment)) => format!("{PAYMENT_FAILED}:{payment}"),
             Self::PaymentArrived(PaymentDigest(payment)) => format!("{PAYMENT_ARRIVED}:{payment}"),
             Self::RefundRequested => REFUND_REQUESTED.to_owned(),
+            Self::UnpaidAtDeadline => UNPAID_AT_DEADLINE.to_owned(),
             Self::SecondPayment { provider, reference } => format!("{SECOND_PAYMENT}:{provider}:{reference}"),
             Self::SecondPaymentReturned(PaymentDigest(payment)) => format!("{SECOND_PAYMENT_RETURNED}:{payment}"),
             Self::Other(text) => text.clone(),
@@ -125,6 +130,7 @@ impl Fact {
             | Self::RefundRequested
             | Self::SecondPayment { .. }
             | Self::SecondPaymentReturned(_)
+            | Self::UnpaidAtDeadline
             | Self::Other(_) => None,
         }
     }
@@ -147,6 +153,7 @@ impl Fact {
             | Self::MessageSettled { .. }
             | Self::SecondPayment { .. }
             | Self::SecondPaymentReturned(_)
+            | Self::UnpaidAtDeadline
             | Self::Other(_) => None,
         }
     }
@@ -162,6 +169,7 @@ fn parse(text: &str) -> Option<Fact> {
         (PAYMENT_FAILED, Some(payment), None) => Some(Fact::PaymentFailed(PaymentDigest(payment.to_owned()))),
         (PAYMENT_ARRIVED, Some(payment), None) => Some(Fact::PaymentArrived(PaymentDigest(payment.to_owned()))),
         (REFUND_REQUESTED, None, None) => Some(Fact::RefundRequested),
+        (UNPAID_AT_DEADLINE, None, None) => Some(Fact::UnpaidAtDeadline),
         (SECOND_PAYMENT, Some(provider), Some(reference)) => {
             Some(Fact::SecondPayment { provider: provider.to_owned(), reference: reference.to_owned() })
         }
@@ -194,6 +202,7 @@ mod tests {
                 &["second_payment:paystack:a:1-2"],
             ),
             (Fact::second_payment_returned("paystack", "a-2"), &["second_payment_returned:5TcSo6L2pMDu"]),
+            (Fact::UnpaidAtDeadline, &["unpaid_at_deadline"]),
             (Fact::Other("seen:on:the:moon".to_owned()), &["seen:on:the:moon"]),
         ] {
             assert_eq!(fact.texts().collect::<Vec<_>>(), texts);

@@ -38,7 +38,7 @@ pub use error::{Cause, StoreError};
 pub use facts::Facts;
 pub use links::{Link, Links};
 pub use lists::{Listed, Listing, Lists, Position};
-pub use provider::{Checkout, CheckoutState, Closes, PaymentProvider, ProviderError, Refunding};
+pub use provider::{Arrival, Checkout, CheckoutState, Closes, PaymentProvider, ProviderError, Refunding};
 pub use reconciliations::{CreatedRequests, FoundRequests, Place, Reconciliations, Stage};
 pub use requests::{Creations, Inserted, Inserts, Reads};
 pub use settlements::{

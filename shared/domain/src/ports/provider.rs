@@ -5,6 +5,7 @@ use crate::id::CheckoutId;
 use crate::money::Money;
 use crate::payment_request::{Payment, PaymentRequest};
 use crate::ports::Cause;
+use crate::time::Timestamp;
 
 /// The error for a call that the provider did not complete.
 #[derive(Debug, thiserror::Error)]
@@ -40,27 +41,41 @@ pub enum CheckoutState {
     Open,
     /// The page is unpaid and closed, so nobody can pay on it any more.
     Closed,
-    /// The page is paid.
-    Paid {
-        /// The payment; of several, the first.
-        payment: Payment,
-        /// The amount and its currency.
-        money: Money,
-        /// Further payments of the same request, on pages of other attempts. They go back.
-        others: Vec<Payment>,
-    },
-    /// The customer has done their part and the money is in flight. Nobody can pay on the page any more.
+    /// The page is paid. A customer may have paid on the pages of several attempts: these are all payments, at least
+    /// one, the earliest first.
+    Paid(Vec<Arrival>),
+    /// The customer has done their part and the money is in flight.
     Processing {
         /// The payment.
         payment: Payment,
         /// The amount and its currency.
         money: Money,
     },
-    /// The customer had done their part and the payment failed. Nobody can pay on the page any more.
+    /// The customer had done their part and the payment failed, and nothing else is paid or in flight. Nobody can pay on
+    /// the page any more, unless the provider's pages never close.
     Failed {
-        /// The provider's own identifier of the payment.
-        reference: String,
+        /// The provider's own identifiers of the payments, at least one.
+        references: Vec<String>,
     },
+}
+
+/// A payment whose money has arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    /// The payment. Its time is the latest at which the customer can have done their part.
+    pub payment: Payment,
+    /// The earliest such time; the same if the provider says exactly when it was.
+    pub earliest: Timestamp,
+    /// The amount and its currency.
+    pub money: Money,
+}
+
+impl Arrival {
+    /// Builds the arrival of a payment whose time the provider knows exactly.
+    #[must_use]
+    pub fn at_its_time(payment: Payment, money: Money) -> Self {
+        Self { earliest: payment.paid_at, payment, money }
+    }
 }
 
 /// How a provider's payment pages close.

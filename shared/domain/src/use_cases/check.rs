@@ -55,7 +55,7 @@ pub async fn check(
         Ok(state) => state,
         Err(error) => return Ok(Checked::ProviderFailed(Box::new(request), error)),
     };
-    Ok(match record_state(store, &request, provider.name(), state, clock.now()).await? {
+    Ok(match record_state(store, &request, provider, state, clock.now()).await? {
         Observed::Payment(Changed::Applied(request) | Changed::Unchanged(request)) => Checked::Asked(request),
         Observed::Payment(Changed::NotFound) => Checked::NotFound,
         Observed::Mismatched => Checked::Mismatched(Box::new(request)),

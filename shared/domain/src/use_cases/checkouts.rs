@@ -5,7 +5,7 @@ use crate::checkout_attempt::CheckoutAttempt;
 use crate::event::link_url;
 use crate::id::CheckoutId;
 use crate::payment_request::PaymentRequest;
-use crate::ports::{CheckoutState, Closes, Link, Links, PaymentProvider, ProviderError};
+use crate::ports::{CheckoutState, Closes, Link, Links, Looks, PaymentProvider, ProviderError};
 
 /// The provider's answer about a request's checkout.
 pub(super) struct Asked {
@@ -68,6 +68,38 @@ async fn ask(
         }
         Err(error) => Asked { checkout: None, state: Err(error) },
     })
+}
+
+/// Keeps the checkout of a request with the request itself, before its link is deleted, or from the deleted `link`. The
+/// number of attempts is known to the link alone, and a provider without idempotency keys has a page for each. Where
+/// there was one attempt at most, nothing is lost with the link.
+///
+/// # Errors
+/// The store failed.
+pub async fn keep_checkout(
+    store: &(impl Links + Looks),
+    provider: &impl PaymentProvider,
+    public_base_url: &str,
+    request: &PaymentRequest,
+    link: Option<Link>,
+) -> Result<(), UseCaseError> {
+    let Some(due_at) = request.due_at.filter(|_| request.checkout.is_none() && provider.closes() == Closes::Never)
+    else {
+        return Ok(());
+    };
+    let link = match link {
+        Some(link) => Some(link),
+        None => store.find_link(&request.token).await?,
+    };
+    let Some(Link { checkout, attempts, .. }) = link.filter(|link| link.attempts > CheckoutAttempt::FIRST) else {
+        return Ok(());
+    };
+    let address = link_url(request, public_base_url);
+    if let Ok(Some(checkout)) = provider.find_checkout(request, &address, attempts, checkout).await {
+        // Whoever has changed the request in the meantime has asked about it, and keeps the checkout.
+        store.schedule_look(request, due_at, Some(&checkout)).await?;
+    }
+    Ok(())
 }
 
 /// Returns whether a request's checkout is stored: with its link, and after a look with the request too.

@@ -131,9 +131,10 @@ fn command() -> impl Strategy<Value = Command> {
         (0..2 * DEADLINE).prop_map(|paid_at| Command::Pay {
             payment: payment(paid_at),
             earliest: at(paid_at),
+            is_assumed: false,
             money: money(25_000, "ZAR"),
         }),
-        Just(Command::FailPayment { provider: "sandbox".into(), reference: "q".into() }),
+        Just(Command::FailPayment { provider: "sandbox".into(), reference: "q".into(), page_is_open: false }),
         Just(Command::RecordFailedAttempt { reason: None }),
         Just(Command::CompleteRefund),
     ]

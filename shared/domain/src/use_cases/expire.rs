@@ -22,7 +22,7 @@ pub enum Settled {
     Changed(Box<PaymentRequest>),
     /// The request had expired without the provider's confirmation, and the provider has now confirmed it.
     Confirmed(Box<PaymentRequest>),
-    /// The provider has accepted the refund of everything that was paid twice.
+    /// Everything that was paid twice has gone back.
     SentBack(Box<PaymentRequest>),
     /// Nothing is due, or somebody else has changed the request in the meantime.
     NotDue,
@@ -139,7 +139,7 @@ pub async fn settle_unpaid(
     let asked = close(store, provider, public_base_url, &request).await?;
     let now = doors.now();
     let observed = match asked.state {
-        Ok(state) => record_state(store, &request, provider.name(), state, now).await?,
+        Ok(state) => record_state(store, &request, provider, state, now).await?,
         Err(error) => return postpone_expiry(store, doors, request, error, asked.checkout.as_ref()).await,
     };
     match observed {
@@ -160,11 +160,13 @@ pub async fn settle_unpaid(
         // A press that began in time may still be creating the page, which would never close. Nothing is found at the
         // next look if none did.
         Observed::Unpaid { is_open: false } if asked.checkout.is_none() && provider.closes() == Closes::Never => {
-            expire(store, doors, request.id, CheckoutClosed::open_ended()).await
+            expire(store, doors, request.id, CheckoutClosed::unpaid()).await
         }
         Observed::Unpaid { is_open: false } => expire(store, doors, request.id, CheckoutClosed::confirmed()).await,
         Observed::Unpaid { is_open: true } if provider.closes() == Closes::Never => {
-            expire(store, doors, request.id, CheckoutClosed::open_ended()).await
+            let proof =
+                if request.money_has_arrived() { CheckoutClosed::open_ended() } else { CheckoutClosed::unpaid() };
+            expire(store, doors, request.id, proof).await
         }
         // The provider's clock may be behind.
         Observed::Unpaid { is_open: true } if CheckoutClosed::unconfirmed(&request, now).is_none() => {

@@ -8,7 +8,7 @@ use super::refund::{Refunded, refund};
 use super::second_payments::send_back;
 use crate::doors::Randomness;
 use crate::limits::LOOKS_AT_EXPIRED;
-use crate::payment_request::PaymentRequest;
+use crate::payment_request::{Payment, PaymentRequest};
 use crate::ports::{Changed, Changes, CheckoutState, Facts, Links, Looks, PaymentProvider, ProviderError, Reads};
 use crate::status::Status;
 use crate::time::{Clock, Timestamp};
@@ -27,14 +27,46 @@ pub async fn look(
     public_base_url: &str,
     request: PaymentRequest,
 ) -> Result<Settled, UseCaseError> {
-    if request.second_payments().next().is_some() {
-        return send_back(store, provider, doors, request).await;
+    if request.second_payments().next().is_none() {
+        return look_by_status(store, provider, doors, public_base_url, request).await;
     }
+    let Some((request, obstacle)) = send_back(store, provider, request).await? else { return Ok(Settled::NotDue) };
+    if request.status.is_settled() && request.status != Status::Expired {
+        return match obstacle {
+            Some(obstacle) => postpone(store, &request, doors.now(), None, |request| obstacle.settled(request)).await,
+            None => end_of_second_payments(store, &request).await,
+        };
+    }
+    let settled = look_by_status(store, provider, doors, public_base_url, request).await?;
+    // A request that has ended now still waits for its second payments.
+    if let (Some(_), Some(request)) = (obstacle, settled.request().filter(|request| request.due_at.is_none())) {
+        store.schedule_look(request, request.next_look(doors.now()), None).await?;
+    }
+    Ok(settled)
+}
+
+/// Ends the looks at a request whose second payments have all gone back.
+async fn end_of_second_payments(store: &impl Looks, request: &PaymentRequest) -> Result<Settled, UseCaseError> {
+    Ok(match store.end_looks(request).await? {
+        Changed::Applied(request) => Settled::SentBack(request),
+        Changed::Unchanged(_) | Changed::NotFound => Settled::NotDue,
+    })
+}
+
+async fn look_by_status(
+    store: &(impl Links + Reads + Changes + Facts + Looks),
+    provider: &impl PaymentProvider,
+    doors: &(impl Clock + Randomness),
+    public_base_url: &str,
+    request: PaymentRequest,
+) -> Result<Settled, UseCaseError> {
     match request.status {
         Status::Clicked => settle_unpaid(store, provider, doors, public_base_url, request).await,
         Status::Processing => look_at_payment(store, provider, doors, public_base_url, request).await,
         Status::Expired => look_at_expired(store, provider, doors, public_base_url, request).await,
         Status::RefundDue => look_at_refund(store, provider, doors, request).await,
+        // Reports said that the second payments have gone back.
+        Status::Paid | Status::Refunded if request.due_at.is_some() => end_of_second_payments(store, &request).await,
         Status::Sent | Status::Paid | Status::Canceled | Status::Refunded => Ok(Settled::NotDue),
     }
 }
@@ -57,11 +89,16 @@ async fn look_at_payment(
         }
         // A page on which nobody can pay any more, and nothing in flight: the payment that was has failed.
         Ok(CheckoutState::Closed) => Observed::Payment(match &request.in_flight {
-            Some(payment) => fail(store, request.id, payment.provider.clone(), payment.reference.clone(), now).await?,
+            Some(Payment { provider, reference, .. }) => {
+                fail(store, request.id, (provider.clone(), reference.clone()), false, now).await?
+            }
             // An item of release 0.1 does not say which payment it was.
-            None => fail(store, request.id, provider.name().to_owned(), request.id.to_string(), now).await?,
+            None => {
+                let payment = (provider.name().to_owned(), request.id.to_string());
+                fail(store, request.id, payment, false, now).await?
+            }
         }),
-        Ok(state) => record_state(store, &request, provider.name(), state, now).await?,
+        Ok(state) => record_state(store, &request, provider, state, now).await?,
         Err(error) => {
             let postponed = |request| Settled::Postponed(request, error);
             return postpone(store, &request, now, checkout.as_ref(), postponed).await;
@@ -95,7 +132,7 @@ async fn look_at_expired(
     let now = doors.now();
     let is_in_flight = matches!(state, Ok(CheckoutState::Processing { .. }));
     let observed = match state {
-        Ok(state) => record_state(store, &request, provider.name(), state, now).await?,
+        Ok(state) => record_state(store, &request, provider, state, now).await?,
         Err(error) if is_forgotten(&request, now) => {
             return Ok(match store.end_looks(&request).await? {
                 Changed::Applied(request) => Settled::ExpiredUnconfirmed(request, error),

@@ -2,7 +2,7 @@
 
 pub mod cancel;
 pub mod check;
-mod checkouts;
+pub mod checkouts;
 pub mod click;
 pub mod create;
 #[cfg(test)]

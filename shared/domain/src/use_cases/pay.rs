@@ -1,14 +1,14 @@
 //! The use cases that record a payment provider's reports.
 
 use super::UseCaseError;
-use super::payments::{fail, look_for_money, paid, paid_within, process};
+use super::payments::{fail, look_for_money, paid, paid_by_assumption, paid_within, process};
 use super::second_payments::remember;
 use crate::fact::Fact;
 use crate::id::{OperationId, PaymentRequestId};
 use crate::money::Money;
 use crate::payment_request::{Payment, PaymentRequest};
 use crate::people::Actor;
-use crate::ports::{Changed, Changes, Facts, Links, Looks, Reads, StoreError};
+use crate::ports::{Arrival, Changed, Changes, Facts, Links, Looks, Reads, StoreError};
 use crate::status::Status;
 use crate::text::Reason;
 use crate::time::{Clock, Timestamp};
@@ -129,7 +129,7 @@ pub async fn record_provider_event(
             record_arrival(store, id, payment, earliest, money, now).await
         }
         ProviderEvent::PaymentFailed { id, provider, reference } => {
-            Ok(outcome(fail(store, id, provider, reference, now).await?))
+            Ok(outcome(fail(store, id, (provider, reference), false, now).await?))
         }
         ProviderEvent::Refunded { id, reference, money } => {
             record_refund(store, id, &reference, money, now, Evidence::Arrived).await
@@ -164,7 +164,8 @@ async fn record_arrival(
     let fact = Fact::payment_arrived(&payment);
     if let Some(earliest) = earliest {
         // Most payments are made long before the deadline, so that no read is needed.
-        let outcome = record_payment(store, id, paid_within(payment.clone(), earliest, money, now)).await?;
+        let outcome =
+            record_payment(store, id, paid_within(Arrival { payment: payment.clone(), earliest, money }, now)).await?;
         match &outcome {
             ProviderEventOutcome::Unchanged(request) if request.payment.is_none() => {}
             _ => return Ok(outcome),
@@ -172,15 +173,23 @@ async fn record_arrival(
     }
     for _ in 0..STATUS_CHANGES_AT_MOST {
         let Some(request) = store.get(id).await? else { return Ok(ProviderEventOutcome::Unknown) };
-        if let Some(paid_at) = known_time(&request, &payment, earliest) {
+        if let Some(paid_at) = request.time_in_flight(&payment) {
             return record_payment(store, id, paid(Payment { paid_at, ..payment }, money, now)).await;
+        }
+        if is_judged(&request, &payment, earliest) {
+            let outcome = record_payment(store, id, paid_by_assumption(payment.clone(), money, now)).await?;
+            match &outcome {
+                // The report that the money is in flight was recorded in between.
+                ProviderEventOutcome::Unchanged(request) if request.time_in_flight(&payment).is_some() => continue,
+                _ => return Ok(outcome),
+            }
         }
         if request.details.money != money {
             return Ok(ProviderEventOutcome::Mismatch(Box::new(request)));
         }
         let Changed::Applied(request) = store.record_fact(id, &fact).await? else { continue };
         // The report that the money is in flight was recorded right before the fact, and did not find it.
-        if known_time(&request, &payment, earliest).is_some() {
+        if request.time_in_flight(&payment).is_some() || is_judged(&request, &payment, earliest) {
             continue;
         }
         return Ok(match store.schedule_look(&request, now, None).await? {
@@ -192,19 +201,13 @@ async fn record_arrival(
     Err(StoreError::kept_changing().into())
 }
 
-/// Returns when the customer did their part of a payment that reached the provider at `payment.paid_at` at the latest
-/// and at `earliest` at the earliest; `None` if it would matter and is not known.
-fn known_time(request: &PaymentRequest, payment: &Payment, earliest: Option<Timestamp>) -> Option<Timestamp> {
-    if let Some(in_flight) = &request.in_flight
-        && in_flight.provider == payment.provider
-        && in_flight.reference == payment.reference
-    {
-        return Some(in_flight.paid_at);
-    }
+/// Returns whether a payment of which only a range of times is known is judged as if it had been made at its end: the
+/// range is on one side of the deadline, or the deadline does not matter any more.
+fn is_judged(request: &PaymentRequest, payment: &Payment, earliest: Option<Timestamp>) -> bool {
     let matters = matches!(request.status, Status::Clicked | Status::Expired);
     let is_in_time = payment.paid_at <= request.deadline;
     let is_late = earliest.is_some_and(|earliest| earliest > request.deadline);
-    (!matters || is_in_time || is_late).then_some(payment.paid_at)
+    !matters || is_in_time || is_late
 }
 
 /// Records money that has arrived.
@@ -221,7 +224,7 @@ async fn record_payment(
     };
     Ok(match change.command.payment() {
         Some((_, money)) if money != request.details.money => Mismatch(request),
-        Some((payment, _)) if request.is_paid_by_another(payment) => {
+        Some((payment, _)) if request.is_paid_by_another(payment) || request.waits_for_another(payment) => {
             remember(store, &request, payment, change.at).await?;
             SecondPayment(request)
         }
@@ -244,7 +247,7 @@ enum Evidence {
 /// A refund with [`Fact::RefundRequested`] was requested by chat2pay, and is complete when its money has arrived. About
 /// a person's refund the provider reports only that it was accepted, so that counts as complete.
 async fn record_refund(
-    store: &(impl Reads + Changes + Looks),
+    store: &(impl Reads + Changes + Facts + Looks),
     id: PaymentRequestId,
     reference: &str,
     money: Money,
@@ -253,6 +256,17 @@ async fn record_refund(
 ) -> Result<ProviderEventOutcome, UseCaseError> {
     let Some(request) = store.get(id).await? else { return Ok(ProviderEventOutcome::Unknown) };
     let payment = request.payment.as_ref().filter(|payment| payment.reference == reference);
+    let second = request.second_payments().find(|payment| payment.reference == reference);
+    if let Some(payment) = second {
+        // What has gone back is known at once. The next look ends the looks.
+        return match evidence {
+            Evidence::Arrived if request.details.money == money => {
+                let returned = Fact::second_payment_returned(&payment.provider, reference);
+                Ok(outcome(store.record_fact(id, &returned).await?))
+            }
+            _ => Ok(ProviderEventOutcome::Unchanged(Box::new(request))),
+        };
+    }
     if request.was_paid_twice_by(reference) {
         return Ok(ProviderEventOutcome::Unchanged(Box::new(request)));
     }

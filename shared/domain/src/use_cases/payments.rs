@@ -8,22 +8,77 @@ use crate::limits::LONGEST_PROCESSING;
 use crate::money::Money;
 use crate::payment_request::{Payment, PaymentRequest};
 use crate::people::Actor;
-use crate::ports::{Changed, Changes, CheckoutState, Facts, Links, Looks, StoreError};
+use crate::ports::{
+    Arrival, Changed, Changes, CheckoutState, Closes, Facts, Links, Looks, PaymentProvider, StoreError,
+};
 use crate::status::Status;
 use crate::time::Timestamp;
 use crate::transition::{Change, Command, STATUS_CHANGES_AT_MOST};
 
 /// Returns the change for money that has arrived, when the customer's time is known.
 pub(super) fn paid(payment: Payment, money: Money, now: Timestamp) -> Change {
-    let earliest = payment.paid_at;
-    paid_within(payment, earliest, money, now)
+    paid_within(Arrival::at_its_time(payment, money), now)
 }
 
 /// Returns the change for money that has arrived, when the customer did their part between `earliest` and the payment's
 /// time. It is the same however often the payment is reported.
-pub(super) fn paid_within(payment: Payment, earliest: Timestamp, money: Money, now: Timestamp) -> Change {
+pub(super) fn paid_within(arrival: Arrival, now: Timestamp) -> Change {
+    pay(arrival, false, now)
+}
+
+/// Returns the change for money that has arrived, when the customer's time is not known and nobody saw the money in
+/// flight in time. The time of its arrival stands for it.
+pub(super) fn paid_by_assumption(payment: Payment, money: Money, now: Timestamp) -> Change {
+    pay(Arrival::at_its_time(payment, money), true, now)
+}
+
+fn pay(Arrival { payment, earliest, money }: Arrival, is_assumed: bool, now: Timestamp) -> Change {
     let operation = OperationId::of_message(&format!("{}:{}", payment.provider, payment.reference));
-    Change::new(Command::Pay { payment, earliest, money }, now, Actor::Provider, operation)
+    Change::new(Command::Pay { payment, earliest, is_assumed, money }, now, Actor::Provider, operation)
+}
+
+/// Records payments of which the provider does not report when they were made, only that they have arrived. The first
+/// of the request's amount pays it, and the others go back. One of another amount is never taken for a payment.
+async fn record_arrivals(
+    store: &(impl Changes + Facts + Looks),
+    request: &PaymentRequest,
+    arrivals: Vec<Arrival>,
+    now: Timestamp,
+) -> Result<Observed, UseCaseError> {
+    let mut matching = arrivals.into_iter().filter(|arrival| arrival.money == request.details.money);
+    let Some(first) = matching.next() else { return Ok(Observed::Mismatched) };
+    let changed = record_arrival(store, request.id, &first, now).await?;
+    if let Changed::Applied(request) | Changed::Unchanged(request) = &changed {
+        for Arrival { payment, .. } in std::iter::once(first).chain(matching) {
+            if request.is_paid_by_another(&payment) || request.waits_for_another(&payment) {
+                remember(store, request, &payment, now).await?;
+            }
+        }
+    }
+    Ok(Observed::Payment(changed))
+}
+
+async fn record_arrival(
+    store: &impl Changes,
+    id: PaymentRequestId,
+    arrival: &Arrival,
+    now: Timestamp,
+) -> Result<Changed, UseCaseError> {
+    // The provider's report of this payment has the same operation, so the second of the two changes nothing.
+    let mut change = paid_within(arrival.clone(), now);
+    for _ in 0..STATUS_CHANGES_AT_MOST {
+        let request = match store.change(id, &change).await? {
+            Changed::Unchanged(request) if request.payment.is_none() => request,
+            changed => return Ok(changed),
+        };
+        let Arrival { payment, money, .. } = arrival.clone();
+        change = match request.time_in_flight(&payment) {
+            Some(paid_at) => paid(Payment { paid_at, ..payment }, money, now),
+            None if request.status == Status::Processing => return Ok(Changed::Unchanged(request)),
+            None => paid_by_assumption(payment, money, now),
+        };
+    }
+    Err(StoreError::kept_changing().into())
 }
 
 /// Records that a payment's money is in flight, and keeps the customer's link for as long as that may take. Otherwise
@@ -57,19 +112,21 @@ pub(super) async fn process(
 
 /// Records that a payment failed. Where the failure changes nothing, it is remembered as a fact alone: nothing is
 /// announced and no page changes, but a late report that this payment is in flight is then not waited for.
+/// `page_is_open` says whether the customer may still pay on the page: then the provider is asked about it again.
 ///
 /// The fact's mark is the identifier of the change too (decision 0017). So the fact is recorded only in a status that
 /// the failure does not change. If the request moves on in between, the change is tried again.
 pub(super) async fn fail(
     store: &(impl Changes + Facts + Looks),
     id: PaymentRequestId,
-    provider: String,
-    reference: String,
+    (provider, reference): (String, String),
+    page_is_open: bool,
     now: Timestamp,
 ) -> Result<Changed, UseCaseError> {
     let fact = Fact::payment_failed(&provider, &reference);
     let operation = OperationId::of_failed_payment(&provider, &reference);
-    let change = Change::new(Command::FailPayment { provider, reference }, now, Actor::Provider, operation);
+    let command = Command::FailPayment { provider, reference, page_is_open };
+    let change = Change::new(command, now, Actor::Provider, operation);
     for _ in 0..STATUS_CHANGES_AT_MOST {
         match store.change(id, &change).await? {
             Changed::Unchanged(request) if !request.has_fact(&fact) => match store.record_fact(id, &fact).await? {
@@ -121,35 +178,37 @@ pub(super) enum Observed {
 pub(super) async fn record_state(
     store: &(impl Links + Changes + Facts + Looks),
     request: &PaymentRequest,
-    provider: &str,
+    provider: &impl PaymentProvider,
     state: CheckoutState,
     now: Timestamp,
 ) -> Result<Observed, UseCaseError> {
+    let never_closes = provider.closes() == Closes::Never;
     Ok(match state {
-        CheckoutState::Paid { money, .. } | CheckoutState::Processing { money, .. }
-            if money != request.details.money =>
-        {
-            Observed::Mismatched
-        }
-        // The provider's report of this payment has the same operation, so the second of the two changes nothing.
-        CheckoutState::Paid { payment, money, others } => {
-            let changed = store.change(request.id, &paid(payment.clone(), money, now)).await?;
-            if let Changed::Applied(request) | Changed::Unchanged(request) = &changed {
-                for payment in std::iter::once(&payment).chain(&others) {
-                    if request.is_paid_by_another(payment) {
-                        remember(store, request, payment, now).await?;
-                    }
-                }
-            }
-            Observed::Payment(changed)
-        }
+        CheckoutState::Paid(arrivals) => record_arrivals(store, request, arrivals, now).await?,
+        CheckoutState::Processing { money, .. } if money != request.details.money => Observed::Mismatched,
         CheckoutState::Processing { payment, money } => {
             Observed::Payment(process(store, request.id, payment, money, now).await?)
         }
-        CheckoutState::Failed { reference } => {
-            Observed::Payment(fail(store, request.id, provider.to_owned(), reference, now).await?)
-        }
+        CheckoutState::Failed { references } => match failed(request, references, never_closes) {
+            Some(reference) => {
+                let payment = (provider.name().to_owned(), reference);
+                Observed::Payment(fail(store, request.id, payment, never_closes, now).await?)
+            }
+            // The customer may try again on the page.
+            None => Observed::Unpaid { is_open: true },
+        },
         CheckoutState::Open => Observed::Unpaid { is_open: true },
         CheckoutState::Closed => Observed::Unpaid { is_open: false },
     })
+}
+
+/// Returns the failed payment for which the request waits. On a page that never closes, a customer may try again after
+/// any other failure, so that it ends nothing.
+fn failed(request: &PaymentRequest, mut references: Vec<String>, never_closes: bool) -> Option<String> {
+    let awaited = request.in_flight.as_ref().filter(|_| request.status == Status::Processing);
+    match (never_closes, awaited) {
+        (true, Some(payment)) => references.into_iter().find(|reference| *reference == payment.reference),
+        (true, None) if request.status != Status::Processing => None,
+        _ => references.pop(),
+    }
 }

@@ -4,11 +4,11 @@
 //! them. The first payment counts. Every other is remembered as a fact, and goes back by the next look.
 
 use super::UseCaseError;
-use super::expire::{Settled, Waiting, postpone};
+use super::expire::{Settled, Waiting};
 use crate::fact::Fact;
 use crate::payment_request::{Payment, PaymentRequest};
-use crate::ports::{Changed, Facts, Looks, PaymentProvider, Refunding, StoreError};
-use crate::time::{Clock, Timestamp};
+use crate::ports::{Changed, Facts, Looks, PaymentProvider, ProviderError, Refunding, StoreError};
+use crate::time::Timestamp;
 use crate::transition::STATUS_CHANGES_AT_MOST;
 
 /// Remembers a payment of a request that another payment has paid, and schedules the look that sends it back. If the
@@ -35,47 +35,53 @@ pub(super) async fn remember(
     Err(StoreError::kept_changing().into())
 }
 
-/// Sends back every payment beyond the first. A refund that the provider has accepted is left to it: should it fail
-/// later, the provider reports that.
+/// What keeps a second payment from going back.
+pub(super) enum Obstacle {
+    /// The provider has accepted the refund, and waits.
+    Waiting(Waiting),
+    /// The provider is unavailable, or refuses.
+    Error(ProviderError),
+}
+
+impl Obstacle {
+    /// Returns the outcome of a look that met this obstacle.
+    pub(super) fn settled(self, request: Box<PaymentRequest>) -> Settled {
+        match self {
+            Self::Waiting(waiting) => Settled::Waiting(request, waiting),
+            Self::Error(error) => Settled::Postponed(request, error),
+        }
+    }
+}
+
+/// Sends back every payment beyond the first. Each is tried, whatever becomes of the others, and each is asked about
+/// until it has gone back: a refund that the provider has accepted may still fail. Returns the request with what has
+/// gone back, and the last obstacle; `None` if the request was deleted.
 ///
 /// # Errors
 /// The store failed.
 pub(super) async fn send_back(
-    store: &(impl Facts + Looks),
+    store: &impl Facts,
     provider: &impl PaymentProvider,
-    clock: &impl Clock,
     mut request: PaymentRequest,
-) -> Result<Settled, UseCaseError> {
+) -> Result<Option<(PaymentRequest, Option<Obstacle>)>, UseCaseError> {
     let payments: Vec<Payment> = request.second_payments().collect();
+    let mut obstacle = None;
     for payment in payments {
         match provider.refund(&request, &payment).await {
-            Ok(Refunding::Done | Refunding::UnderWay | Refunding::StatusUnknown) => {}
-            Ok(Refunding::WaitsForFunds) => {
-                let waiting = |request| Settled::Waiting(request, Waiting::RefundFunds);
-                return postpone(store, &request, clock.now(), None, waiting).await;
+            Ok(Refunding::Done) => {
+                let returned = Fact::second_payment_returned(&payment.provider, &payment.reference);
+                match store.record_fact(request.id, &returned).await? {
+                    Changed::Applied(changed) | Changed::Unchanged(changed) => request = *changed,
+                    Changed::NotFound => return Ok(None),
+                }
             }
-            Err(error) => {
-                let postponed = |request| Settled::Postponed(request, error);
-                return postpone(store, &request, clock.now(), None, postponed).await;
-            }
-        }
-        let returned = Fact::second_payment_returned(&payment.provider, &payment.reference);
-        match store.record_fact(request.id, &returned).await? {
-            Changed::Applied(changed) => request = *changed,
-            Changed::Unchanged(_) | Changed::NotFound => return Ok(Settled::NotDue),
+            Ok(Refunding::UnderWay) => obstacle = Some(Obstacle::Waiting(Waiting::Refund)),
+            Ok(Refunding::WaitsForFunds) => obstacle = Some(Obstacle::Waiting(Waiting::RefundFunds)),
+            Ok(Refunding::StatusUnknown) => obstacle = Some(Obstacle::Waiting(Waiting::RefundStatusUnknown)),
+            Err(error) => obstacle = Some(Obstacle::Error(error)),
         }
     }
-    // A request that waits for its provider otherwise is looked at again at once.
-    let now = clock.now();
-    let changed = if request.waits_for_provider(now) {
-        store.schedule_look(&request, now, None).await?
-    } else {
-        store.end_looks(&request).await?
-    };
-    Ok(match changed {
-        Changed::Applied(request) => Settled::SentBack(request),
-        Changed::Unchanged(_) | Changed::NotFound => Settled::NotDue,
-    })
+    Ok(Some((request, obstacle)))
 }
 
 #[cfg(test)]
@@ -83,7 +89,7 @@ mod tests {
     use super::*;
     use crate::checkout_attempt::CheckoutAttempt;
     use crate::id::CheckoutId;
-    use crate::ports::{Changes as _, Checkout, CheckoutState, Closes, ProviderError};
+    use crate::ports::{Arrival, Changes as _, Checkout, CheckoutState, Closes};
     use crate::status::Status;
     use crate::test_support::{FakeStore, FixedClock, at, at_once, doors_at, money, request};
     use crate::use_cases::look::look;
@@ -98,6 +104,9 @@ mod tests {
     #[derive(Default)]
     struct Refunds {
         is_away: Mutex<bool>,
+        /// The references of payments whose refunds are rejected, and of those whose refunds have arrived.
+        rejects: Mutex<Vec<String>>,
+        arrived: Mutex<Vec<String>>,
         refunded: Mutex<Vec<String>>,
         state: Option<CheckoutState>,
     }
@@ -142,13 +151,24 @@ mod tests {
             if *self.is_away.lock().unwrap() {
                 return Err(ProviderError::Unavailable("no answer".into()));
             }
-            self.refunded.lock().unwrap().push(payment.reference.clone());
-            Ok(Refunding::UnderWay)
+            if self.rejects.lock().unwrap().contains(&payment.reference) {
+                return Err(ProviderError::Refused("no".into()));
+            }
+            let mut refunded = self.refunded.lock().unwrap();
+            if !refunded.contains(&payment.reference) {
+                refunded.push(payment.reference.clone());
+            }
+            let has_arrived = self.arrived.lock().unwrap().contains(&payment.reference);
+            Ok(if has_arrived { Refunding::Done } else { Refunding::UnderWay })
         }
     }
 
     fn payment(reference: &str) -> Payment {
         Payment { provider: "paystack".to_owned(), reference: reference.to_owned(), paid_at: at(PAID_AT) }
+    }
+
+    fn arrival(reference: &str) -> Arrival {
+        Arrival::at_its_time(payment(reference), money(25_000, "ZAR"))
     }
 
     fn store(status: Status) -> FakeStore {
@@ -160,6 +180,12 @@ mod tests {
         let id = store.request.lock().unwrap().id;
         let event = ProviderEvent::Paid { id, payment: payment(reference), money: money(25_000, "ZAR") };
         at_once(record_provider_event(store, &FixedClock(at(PAID_AT + 1_000)), event)).unwrap()
+    }
+
+    /// Tells the provider that everything has gone back, and looks.
+    fn look_after_arrival(store: &FakeStore, provider: &Refunds, now: i64) -> Settled {
+        provider.arrived.lock().unwrap().extend(["a-1", "a-2", "a-3"].map(str::to_owned));
+        look_at(store, provider, now)
     }
 
     fn look_at(store: &FakeStore, provider: &Refunds, now: i64) -> Settled {
@@ -177,7 +203,8 @@ mod tests {
         *provider.is_away.lock().unwrap() = true;
         assert!(matches!(look_at(&store, &provider, DEADLINE), Settled::Postponed(..)));
         *provider.is_away.lock().unwrap() = false;
-        assert!(matches!(look_at(&store, &provider, DEADLINE), Settled::SentBack(_)));
+        assert!(matches!(look_at(&store, &provider, DEADLINE), Settled::Waiting(_, Waiting::Refund)));
+        assert!(matches!(look_after_arrival(&store, &provider, DEADLINE), Settled::SentBack(_)));
         report(&store, "a-2");
         let end = store.end();
         assert_eq!((end.status, end.due_at, end.version()), (Status::Paid, None, 2));
@@ -186,11 +213,10 @@ mod tests {
 
     #[test]
     fn a_second_payment_that_only_the_provider_knows_goes_back() {
-        let (payment, others) = (payment("a-1"), vec![payment("a-2"), payment("a-3")]);
-        let state = Some(CheckoutState::Paid { payment, money: money(25_000, "ZAR"), others });
+        let state = Some(CheckoutState::Paid(["a-1", "a-2", "a-3"].map(arrival).into()));
         let (store, provider) = (store(Status::Clicked), Refunds { state, ..Refunds::default() });
         assert!(matches!(look_at(&store, &provider, DEADLINE), Settled::Changed(_)));
-        assert!(matches!(look_at(&store, &provider, DEADLINE), Settled::SentBack(_)));
+        assert!(matches!(look_after_arrival(&store, &provider, DEADLINE), Settled::SentBack(_)));
         assert_eq!(*provider.refunded.lock().unwrap(), ["a-2", "a-3"]);
         assert_eq!((store.end().status, store.end().due_at), (Status::Paid, None));
     }
@@ -212,15 +238,72 @@ mod tests {
                 assert!(store.end().due_at.is_some(), "the other one is still to be sent back");
             }
             look_at(&store, &provider, DEADLINE);
-            assert!(matches!(refunded("a-2"), ProviderEventOutcome::Unchanged(_)), "its refund is expected");
+            assert!(matches!(refunded("a-2"), ProviderEventOutcome::Applied(_)), "its refund is expected");
+            assert!(matches!(refunded("a-2"), ProviderEventOutcome::Unchanged(_)), "it is known");
             if !report_comes_first {
-                look_at(&store, &provider, DEADLINE);
                 refunded("a-1");
             }
+            look_at(&store, &provider, DEADLINE);
             let end = store.end();
             assert_eq!((end.status, end.due_at), (Status::Refunded, None), "{report_comes_first}");
             assert!(provider.refunded.lock().unwrap().contains(&"a-2".to_owned()));
         }
+    }
+
+    #[test]
+    fn a_refund_that_is_rejected_keeps_no_other_payment_from_going_back() {
+        let state = Some(CheckoutState::Paid(["a-1", "a-2", "a-3"].map(arrival).into()));
+        let (store, provider) = (store(Status::Expired), Refunds { state, ..Refunds::default() });
+        provider.rejects.lock().unwrap().push("a-2".to_owned());
+        for reference in ["a-1", "a-2", "a-3"] {
+            let event = ProviderEvent::Paid {
+                id: store.request.lock().unwrap().id,
+                payment: Payment { paid_at: at(DEADLINE + 1), ..payment(reference) },
+                money: money(25_000, "ZAR"),
+            };
+            at_once(record_provider_event(&store, &FixedClock(at(DEADLINE + 1)), event)).unwrap();
+        }
+        assert!(matches!(look_after_arrival(&store, &provider, DEADLINE + 2), Settled::Changed(_)));
+        assert_eq!(*provider.refunded.lock().unwrap(), ["a-3", "a-1"]);
+        let end = store.end();
+        assert!(end.status == Status::Refunded && end.due_at.is_some(), "the rejected one is tried again: {end:?}");
+        provider.rejects.lock().unwrap().clear();
+        assert!(matches!(look_at(&store, &provider, DEADLINE + 3), Settled::SentBack(_)));
+        assert_eq!(store.end().due_at, None);
+    }
+
+    #[test]
+    fn a_payment_of_another_amount_neither_hides_the_right_one_nor_goes_back() {
+        for wrong_comes_first in [true, false] {
+            let wrong = Arrival { money: money(24_999, "ZAR"), ..arrival("a-1") };
+            let mut arrivals = vec![wrong, arrival("a-2")];
+            if !wrong_comes_first {
+                arrivals.reverse();
+            }
+            let state = Some(CheckoutState::Paid(arrivals));
+            let (store, provider) = (store(Status::Clicked), Refunds { state, ..Refunds::default() });
+            look_at(&store, &provider, DEADLINE);
+            let end = store.end();
+            assert_eq!((end.status, end.payment.unwrap().reference.as_str()), (Status::Paid, "a-2"));
+            assert!(provider.refunded.lock().unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_late_payment_beside_one_in_flight_is_a_second_payment() {
+        let (store, provider) = (store(Status::Clicked), Refunds::default());
+        let id = store.request.lock().unwrap().id;
+        let event = ProviderEvent::Processing { id, payment: payment("a-1"), money: money(25_000, "ZAR") };
+        at_once(record_provider_event(&store, &FixedClock(at(PAID_AT)), event)).unwrap();
+        let late = Payment { paid_at: at(DEADLINE + 1), ..payment("a-2") };
+        let event = ProviderEvent::Paid { id, payment: late, money: money(25_000, "ZAR") };
+        let outcome = at_once(record_provider_event(&store, &FixedClock(at(DEADLINE + 2)), event)).unwrap();
+        assert!(matches!(outcome, ProviderEventOutcome::SecondPayment(_)), "{outcome:?}");
+        provider.arrived.lock().unwrap().push("a-2".to_owned());
+        look_at(&store, &provider, DEADLINE + 3);
+        assert!(matches!(report(&store, "a-1"), ProviderEventOutcome::Applied(_)));
+        assert_eq!((store.end().status, store.end().payment.unwrap().reference), (Status::Paid, "a-1".to_owned()));
+        assert_eq!(*provider.refunded.lock().unwrap(), ["a-2"]);
     }
 
     #[test]
@@ -236,8 +319,7 @@ mod tests {
 
     #[test]
     fn a_payment_that_another_one_overtook_is_a_second_payment_too() {
-        let state =
-            Some(CheckoutState::Paid { payment: payment("a-1"), money: money(25_000, "ZAR"), others: Vec::new() });
+        let state = Some(CheckoutState::Paid(vec![arrival("a-1")]));
         let (store, provider) = (store(Status::Clicked), Refunds { state, ..Refunds::default() });
         let seen = store.request.lock().unwrap().clone();
         let change = paid(payment("a-2"), money(25_000, "ZAR"), at(PAID_AT));

@@ -107,8 +107,6 @@ pub(super) struct ApiError {
     r#type: Option<Word>,
     code: Option<Word>,
     reason: Option<Reason>,
-    /// Whether the body is Paystack's own, and not that of a proxy between Paystack and us.
-    is_own: bool,
     /// When another request would not be too many, as far as Paystack says.
     wait: Option<Duration>,
 }
@@ -143,7 +141,7 @@ impl fmt::Display for ApiError {
 const REASONS: &[(Reason, &[&str], &[&str])] = &[
     (Reason::DuplicateReference, &["duplicate_reference"], &["Duplicate Transaction Reference"]),
     (Reason::TransactionNotFound, &["transaction_not_found"],
-     &["Transaction reference not found", "Transaction not found"]),
+     &["Transaction reference not found", "Transaction not found", "Entity not found"]),
     (Reason::Money, &["invalid_amount", "unsupported_currency"],
      &["Invalid Amount Sent", "You must specify a valid amount", "Transaction amount limit exceeded",
        "Currency not supported by merchant"]),
@@ -165,7 +163,6 @@ impl ApiError {
             r#type: text("type").map(Word::from),
             code: code.map(Word::from),
             reason: reason.map(|(reason, ..)| *reason).filter(|_| is_own),
-            is_own,
             wait: wait(response),
         }
     }
@@ -178,7 +175,7 @@ impl ApiError {
     /// Returns whether Paystack does not know the transaction that was asked for. Its published description answers 404
     /// without a code, and its interface 400 with one.
     pub(super) fn is_unknown_transaction(&self) -> bool {
-        self.reason() == Some(Reason::TransactionNotFound) || (self.status == StatusCode::NOT_FOUND && self.is_own)
+        self.reason() == Some(Reason::TransactionNotFound)
     }
 
     /// Returns whether a retry may succeed: after too many requests, and after a failure of Paystack.

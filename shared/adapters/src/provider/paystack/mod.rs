@@ -26,7 +26,7 @@ use super::{MoneyRefusal, ProviderName};
 use crate::endpoint::is_below;
 use crate::json::FromObject;
 use domain::event::{back_url, done_url};
-use domain::ports::{Checkout, CheckoutState, Closes, PaymentProvider, ProviderError, Refunding};
+use domain::ports::{Arrival, Checkout, CheckoutState, Closes, PaymentProvider, ProviderError, Refunding};
 use domain::{CheckoutAttempt, CheckoutId, Doors, Money, Payment, PaymentRequest};
 use futures::{StreamExt as _, TryStreamExt as _};
 use runtime::json::{Object, Unreadable};
@@ -254,40 +254,41 @@ fn transaction_parameters(
     Ok(parameters)
 }
 
-/// Returns the state of a checkout from those of its transactions, the first one first. The earliest payment is the
-/// payment; the customer may have paid on several pages.
-///
-/// A failed payment is reported even if another page is still open, because its money is waited for. If the customer
-/// then pays on that page in time, that payment counts.
+/// Returns the state of a checkout from those of its transactions, the first one first. The customer may have paid on
+/// several pages. What is in flight counts before what has failed: the customer has tried again on another page.
 ///
 /// # Errors
-/// A transaction's status is unknown and none is paid, or an amount cannot have been requested.
+/// A transaction's status is unknown and none is paid, or no request can have asked for any of the amounts.
 fn state_of(outcomes: Vec<Outcome>) -> Result<CheckoutState, ProviderError> {
-    let (mut paid, mut in_flight, mut failed) = (Vec::new(), None, None);
+    let (mut paid, mut in_flight, mut references) = (Vec::new(), None, Vec::new());
     let mut is_unknown = false;
     for outcome in outcomes {
         match outcome {
-            Outcome::Paid { payment, money } => paid.push((payment, money)),
+            Outcome::Paid { payment, earliest, money } => paid.push((payment, earliest, money)),
             Outcome::InFlight { payment, money } => in_flight = in_flight.or(Some((payment, money))),
-            Outcome::Failed { reference } => failed = Some(reference),
+            Outcome::Failed { reference } => references.push(reference),
             Outcome::Open => {}
             Outcome::Unknown => is_unknown = true,
         }
     }
-    // The order of attempts stays among payments of the same second.
-    paid.sort_by_key(|(payment, _)| payment.paid_at);
-    let mut paid = paid.into_iter();
-    let money =
-        |money: Option<Money>| money.ok_or(InvalidResponse("a transaction's amount cannot have been requested"));
-    Ok(match (paid.next(), in_flight, failed) {
-        (Some((payment, first)), ..) => {
-            CheckoutState::Paid { payment, money: money(first)?, others: paid.map(|(payment, _)| payment).collect() }
-        }
-        _ if is_unknown => return Err(InvalidResponse("a transaction has an unknown status").into()),
-        (_, Some((payment, coming)), _) => CheckoutState::Processing { payment, money: money(coming)? },
-        (_, _, Some(reference)) => CheckoutState::Failed { reference },
+    let impossible = InvalidResponse("a transaction's amount cannot have been requested");
+    if !paid.is_empty() {
+        // The order of attempts stays among payments of the same second.
+        paid.sort_by_key(|(payment, ..)| payment.paid_at);
+        let arrivals = paid
+            .into_iter()
+            .filter_map(|(payment, earliest, money)| money.map(|money| Arrival { payment, earliest, money }));
+        let arrivals: Vec<Arrival> = arrivals.collect();
+        return if arrivals.is_empty() { Err(impossible.into()) } else { Ok(CheckoutState::Paid(arrivals)) };
+    }
+    if is_unknown {
+        return Err(InvalidResponse("a transaction has an unknown status or mode").into());
+    }
+    Ok(match in_flight {
+        Some((payment, money)) => CheckoutState::Processing { payment, money: money.ok_or(impossible)? },
+        None if !references.is_empty() => CheckoutState::Failed { references },
         // Also if no attempt has reached Paystack: another one may be about to.
-        _ => CheckoutState::Open,
+        None => CheckoutState::Open,
     })
 }
 

@@ -52,14 +52,16 @@ pub(super) enum Outcome {
     /// The money has arrived. It may have gone back since.
     Paid {
         payment: Payment,
+        /// The earliest time at which the customer can have done their part; the payment's own if that is exact.
+        earliest: Timestamp,
         /// `None` if no request can have asked for it.
         money: Option<Money>,
     },
     /// The customer has done their part, and the money is in flight.
     InFlight { payment: Payment, money: Option<Money> },
-    /// The customer had done their part, and the money will not come.
+    /// The customer had done their part, and the money will not come. They may try again on the page.
     Failed { reference: String },
-    /// A status that this version does not know.
+    /// A status or a mode that this version does not know.
     Unknown,
 }
 
@@ -72,7 +74,8 @@ pub(super) struct Transaction {
     pub(super) reference: Option<Reference>,
     /// The request in the metadata that we set.
     owner: Option<PaymentRequestId>,
-    mode: Option<Mode>,
+    /// The mode; `None` within if this version does not know its word.
+    mode: Option<Option<Mode>>,
     pub(super) status: Open<TransactionStatus>,
     /// What the customer was charged, in hundredths.
     pub(super) amount: i64,
@@ -85,6 +88,8 @@ pub(super) struct Transaction {
     created_at: Option<Timestamp>,
     /// The processor's words on the outcome, such as "Declined".
     pub(super) gateway_response: Option<String>,
+    /// How often the customer has tried to pay.
+    pub(super) attempts: Option<u32>,
 }
 
 impl FromObject for Transaction {
@@ -94,7 +99,7 @@ impl FromObject for Transaction {
             number: transaction.required("id")?,
             reference: Reference::parse(&transaction.required::<String>("reference")?),
             owner: owner(transaction),
-            mode: transaction.optional::<String>("domain").as_deref().and_then(mode_of_domain),
+            mode: transaction.optional::<String>("domain").as_deref().map(mode_of_domain),
             status: Open::of_field(transaction, "status"),
             amount: transaction.required("amount")?,
             requested: transaction.optional("requested_amount").filter(|amount| *amount > 0),
@@ -104,6 +109,7 @@ impl FromObject for Transaction {
             paid_at: moment("paid_at").or_else(|| moment("paidAt")),
             created_at: moment("created_at").or_else(|| moment("createdAt")),
             gateway_response: transaction.optional("gateway_response"),
+            attempts: transaction.object("log").and_then(|log| log.optional("attempts")),
         })
     }
 }
@@ -124,9 +130,9 @@ impl Transaction {
         self.reference.filter(|reference| self.owner == Some(reference.id))
     }
 
-    /// Returns whether the transaction belongs to this mode, as far as it is known.
+    /// Returns whether the transaction belongs to this mode, as far as that can be read.
     pub(super) fn is_of(&self, mode: Mode) -> bool {
-        self.mode.is_none_or(|own| own == mode)
+        self.mode.flatten().is_none_or(|own| own == mode)
     }
 
     /// Returns the amount that the customer paid for the request, as Paystack reports it and not as we requested it. A
@@ -145,6 +151,11 @@ impl Transaction {
         self.paid_at
     }
 
+    /// Returns whether the last attempt to pay has failed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.status == Open::Known(TransactionStatus::Failed)
+    }
+
     /// Returns whether the payment is by a card, whose outcome is there within seconds, and which the customer may
     /// replace by another one on the same page. The money of every other method may take time.
     fn is_by_card(&self) -> bool {
@@ -153,12 +164,13 @@ impl Transaction {
 
     /// Returns what has become of the transaction's money.
     ///
-    /// A payment's time is Paystack's `paid_at`. Of a payment in flight Paystack does not say when the customer did
-    /// their part; it was after the page was created, and before anybody saw it in flight. So it counts as in time if
-    /// its page was created in time.
+    /// The time of a payment by card is Paystack's `paid_at`. Any other payment has arrived then, and Paystack does not
+    /// say when the customer did their part; it was after the page was created. So a payment in flight counts as in
+    /// time if its page was created in time, and if nobody saw the page unpaid at the deadline
+    /// ([`Fact::UnpaidAtDeadline`](domain::Fact::UnpaidAtDeadline)).
     ///
     /// # Errors
-    /// A time is missing.
+    /// A time is missing, or a payment is older than its page.
     pub(super) fn outcome(&self, reference: Reference) -> Result<Outcome, InvalidResponse> {
         use TransactionStatus as Status;
         let payment = |time: Option<Timestamp>| {
@@ -166,6 +178,9 @@ impl Transaction {
             Ok(Payment { provider: NAME.to_owned(), reference: reference.to_string(), paid_at })
         };
         let Open::Known(status) = self.status else { return Ok(Outcome::Unknown) };
+        if self.mode == Some(None) {
+            return Ok(Outcome::Unknown);
+        }
         Ok(match status {
             Status::Abandoned | Status::Ongoing => Outcome::Open,
             Status::Pending | Status::Processing | Status::Queued | Status::Failed if self.is_by_card() => {
@@ -176,7 +191,13 @@ impl Transaction {
             }
             Status::Failed => Outcome::Failed { reference: reference.to_string() },
             Status::Success | Status::Reversed | Status::ReversalPending => {
-                Outcome::Paid { payment: payment(self.paid_at)?, money: self.money() }
+                let payment = payment(self.paid_at)?;
+                let created_at = self.created_at.unwrap_or(payment.paid_at);
+                if created_at > payment.paid_at {
+                    return Err(InvalidResponse("a payment is older than its page"));
+                }
+                let earliest = if self.is_by_card() { payment.paid_at } else { created_at };
+                Outcome::Paid { payment, earliest, money: self.money() }
             }
         })
     }

@@ -48,8 +48,13 @@ impl FromObject for Refund {
         let transaction = refund.object("transaction");
         let reference = refund.optional::<String>("transaction_reference");
         let reference = reference.or_else(|| transaction.as_ref()?.optional("reference"));
+        let transaction = transaction.map_or_else(|| refund.optional("transaction"), |object| object.optional("id"));
+        // It could be the one that is looked for.
+        if transaction.is_none() && reference.is_none() {
+            return Err(Unreadable::new("a refund does not name its transaction"));
+        }
         Ok(Self {
-            transaction: transaction.map_or_else(|| refund.optional("transaction"), |object| object.optional("id")),
+            transaction,
             reference: reference.as_deref().and_then(Reference::parse),
             status: Open::of_field(refund, "status"),
             amount: refund.required("amount")?,
@@ -100,6 +105,11 @@ impl Refunds {
         processed.map(|refund| refund.amount).fold(0, i64::saturating_add)
     }
 
+    /// Returns whether there is no refund.
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Returns whether a refund is in this status.
     pub(super) fn any_is(&self, status: RefundStatus) -> bool {
         self.0.iter().any(|refund| refund.status == Open::Known(status))
@@ -144,8 +154,9 @@ impl Paystack {
         if rest(&refunds) <= 0 {
             return Ok(refunds.outcome());
         }
-        // The money has gone back in another way, such as a dispute, for which a person is responsible.
-        if transaction.status == Open::Known(TransactionStatus::Reversed) {
+        // The money has gone back in another way, such as a dispute, for which a person is responsible. Paystack also says
+        // so after a part has been refunded, or after a refund that failed in the end.
+        if transaction.status == Open::Known(TransactionStatus::Reversed) && refunds.is_empty() {
             return Ok(Refunding::Done);
         }
         // The amount is always given: without it, Paystack asks for the whole payment, and not for what is left of it.

@@ -4,10 +4,10 @@
 //! repeated months later; and the secret key that signs it is also used for other things. What has happened is asked of
 //! Paystack. So a repeated or invented event changes nothing that asking would not.
 
-use super::objects::{Outcome, mode_of_domain};
+use super::Paystack;
+use super::objects::{Outcome, Transaction, mode_of_domain};
 use super::reference::Reference;
 use super::refunds::RefundStatus;
-use super::{NAME, Paystack};
 use crate::provider::WebhookEvent;
 use crate::provider::budget::within_budget;
 use domain::ports::ProviderError;
@@ -81,6 +81,14 @@ fn reference_of(kind: &str, data: &Object<'_>) -> Option<Reference> {
     }
 }
 
+/// Returns the identifier of a failed attempt. Paystack has none, but counts the attempts on a page.
+fn attempt_of(reference: Reference, transaction: &Transaction) -> String {
+    match transaction.attempts {
+        Some(attempts) => format!("{reference}:{}:{attempts}", transaction.number),
+        None => format!("{reference}:{}", transaction.number),
+    }
+}
+
 /// Maps the errors of asking. The sender sends the event again where a later answer may be another one.
 fn confirmed(asked: Result<WebhookEvent, ProviderError>) -> Result<WebhookEvent, WebhookError> {
     asked.map_err(|error| match error {
@@ -99,23 +107,28 @@ impl Paystack {
         };
         let impossible = WebhookEvent::ImpossibleMoney(id);
         Ok(match transaction.outcome(reference)? {
-            Outcome::Paid { payment, money } => {
-                money.map_or(impossible, |money| WebhookEvent::Report(ProviderEvent::Paid { id, payment, money }))
-            }
+            Outcome::Paid { money: None, .. } => impossible,
+            Outcome::Paid { payment, earliest, money: Some(money) } => WebhookEvent::Report(
+                // A card's payment is made when it arrives.
+                if earliest == payment.paid_at {
+                    ProviderEvent::Paid { id, payment, money }
+                } else {
+                    ProviderEvent::Arrived { id, payment, earliest: Some(earliest), money }
+                },
+            ),
+            Outcome::Unknown => WebhookEvent::ValueUnknown { id, kind, field: "status" },
             Outcome::InFlight { payment, money } => {
                 money.map_or(impossible, |money| WebhookEvent::Report(ProviderEvent::Processing { id, payment, money }))
             }
-            Outcome::Failed { reference } => {
-                WebhookEvent::Report(ProviderEvent::PaymentFailed { id, provider: NAME.to_owned(), reference })
+            // The page stays as it is, and the customer may try again. Whether money in flight has failed is asked.
+            Outcome::Open | Outcome::Failed { .. } if kind == "charge.failed" && transaction.has_failed() => {
+                WebhookEvent::Report(ProviderEvent::AttemptFailed {
+                    id,
+                    report: attempt_of(reference, &transaction),
+                    reason: transaction.gateway_response.as_deref().and_then(Reason::fitted),
+                })
             }
-            // The page stays as it is, and the customer may try again.
-            Outcome::Open if kind == "charge.failed" => WebhookEvent::Report(ProviderEvent::AttemptFailed {
-                id,
-                report: format!("{reference}:{}", transaction.number),
-                reason: transaction.gateway_response.as_deref().and_then(Reason::fitted),
-            }),
-            Outcome::Open => WebhookEvent::Ignored(kind),
-            Outcome::Unknown => WebhookEvent::ValueUnknown { id, kind, field: "status" },
+            Outcome::Open | Outcome::Failed { .. } => WebhookEvent::Ignored(kind),
         })
     }
 

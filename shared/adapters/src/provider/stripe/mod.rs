@@ -19,7 +19,7 @@ use super::{MoneyRefusal, ProviderName};
 use crate::endpoint::is_below;
 use crate::json::FromObject;
 use domain::event::{back_url, done_url};
-use domain::ports::{Checkout, CheckoutState, Closes, PaymentProvider, ProviderError, Refunding};
+use domain::ports::{Arrival, Checkout, CheckoutState, Closes, PaymentProvider, ProviderError, Refunding};
 use domain::{CheckoutAttempt, CheckoutId, Doors, Money, Payment, PaymentRequest, PaymentRequestId, Status};
 use http::{Method, StatusCode};
 use runtime::json::{Object, Unreadable};
@@ -389,7 +389,7 @@ fn completed(session: &Session) -> Result<CheckoutState, ProviderError> {
         (PaymentStatus::Paid, _) | (PaymentStatus::Unpaid, Some("succeeded")) => true,
         // The payment has failed, and nobody can try another one in this session.
         (PaymentStatus::Unpaid, Some("requires_payment_method" | "canceled")) => {
-            return Ok(CheckoutState::Failed { reference: intent.id.clone() });
+            return Ok(CheckoutState::Failed { references: vec![intent.id.clone()] });
         }
         (PaymentStatus::Unpaid, _) => false,
         (PaymentStatus::NoPaymentRequired, _) => return Err(invalid_response("a session wants no payment")),
@@ -397,7 +397,7 @@ fn completed(session: &Session) -> Result<CheckoutState, ProviderError> {
     let money = session.money()?.ok_or(InvalidResponse("a session's amount cannot have been requested"))?;
     let payment = intent.payment()?;
     Ok(if paid {
-        CheckoutState::Paid { payment, money, others: Vec::new() }
+        CheckoutState::Paid(vec![Arrival::at_its_time(payment, money)])
     } else {
         CheckoutState::Processing { payment, money }
     })

@@ -163,7 +163,7 @@ async fn a_session_of_release_0_1_is_found_again_and_stays_payable_and_closable(
     assert_eq!(found.url, "https://checkout.stripe.com/c/pay/cs_test_a1#x", "the customer can pay on it");
     assert_eq!(stripe.check_checkout(&found.id).await.unwrap(), CheckoutState::Open);
     let state = stripe.check_checkout(&found.id).await.unwrap();
-    assert!(matches!(state, CheckoutState::Paid { .. }), "{state:?}");
+    assert!(matches!(state, CheckoutState::Paid(_)), "{state:?}");
     let found = stripe.create_checkout(&request, LINK, CheckoutAttempt::FIRST).await.unwrap();
     assert_eq!(stripe.close_checkout(&found.id).await.unwrap(), CheckoutState::Closed);
 
@@ -342,17 +342,13 @@ async fn closing_returns_the_outcome_of_the_session() {
     let charge = json!({ "id": "ch_1", "created": 1_767_607_300, "amount": 25_000 });
     let (payment, money) = (Payment { paid_at, ..payment() }, money(25_000, "ZAR"));
     let submitted = Payment { paid_at: at("2026-01-05T10:00:00Z"), ..payment.clone() };
-    let failed = CheckoutState::Failed { reference: payment.reference.clone() };
+    let failed = CheckoutState::Failed { references: vec![payment.reference.clone()] };
     for (payment_status, intent, expected) in [
-        (
-            "paid",
-            intent("succeeded", &charge),
-            CheckoutState::Paid { payment: payment.clone(), money, others: Vec::new() },
-        ),
+        ("paid", intent("succeeded", &charge), CheckoutState::Paid(vec![Arrival::at_its_time(payment.clone(), money)])),
         (
             "unpaid",
             intent("succeeded", &charge),
-            CheckoutState::Paid { payment: payment.clone(), money, others: Vec::new() },
+            CheckoutState::Paid(vec![Arrival::at_its_time(payment.clone(), money)]),
         ),
         ("unpaid", intent("processing", &charge), CheckoutState::Processing { payment, money }),
         ("unpaid", intent("requires_action", &Value::Null), CheckoutState::Processing { payment: submitted, money }),
@@ -370,7 +366,7 @@ async fn closing_returns_the_outcome_of_the_session() {
 async fn a_look_at_a_session_reads_it_and_changes_nothing() {
     let charge = json!({ "id": "ch_1", "created": 1_767_607_300 });
     let (payment, money) = (Payment { paid_at: at("2026-01-05T10:01:40Z"), ..payment() }, money(25_000, "ZAR"));
-    let failed = CheckoutState::Failed { reference: payment.reference.clone() };
+    let failed = CheckoutState::Failed { references: vec![payment.reference.clone()] };
     let processing = CheckoutState::Processing { payment: payment.clone(), money };
     for (prepared, expected) in [
         (session("open", "unpaid", &Value::Null), CheckoutState::Open),
@@ -380,7 +376,7 @@ async fn a_look_at_a_session_reads_it_and_changes_nothing() {
         (session("complete", "unpaid", &intent("requires_payment_method", &charge)), failed),
         (
             session("complete", "paid", &intent("succeeded", &charge)),
-            CheckoutState::Paid { payment, money, others: Vec::new() },
+            CheckoutState::Paid(vec![Arrival::at_its_time(payment, money)]),
         ),
     ] {
         let server = Server::start(vec![prepared]).await;
@@ -430,7 +426,10 @@ async fn the_paid_amount_is_reported_and_not_the_requested_one() {
         "payment_intent": intent("succeeded", &Value::Null) });
     let server = Server::start(vec![not_open(), says(200, answer)]).await;
     let closing = server.stripe().close_checkout(&checkout()).await.unwrap();
-    assert!(matches!(closing, CheckoutState::Paid { money, .. } if money == self::money(100, "USD")), "{closing:?}");
+    assert!(
+        matches!(closing, CheckoutState::Paid(ref paid) if paid[0].money == self::money(100, "USD")),
+        "{closing:?}"
+    );
 }
 
 #[tokio::test]

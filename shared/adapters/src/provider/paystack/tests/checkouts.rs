@@ -191,9 +191,12 @@ async fn a_transaction_says_what_has_become_of_its_money() {
     let request = clicked();
     let (paid, money) = (payment(&request, 1), money(25_000, "ZAR"));
     let in_flight = Payment { paid_at: at("2026-01-05T10:00:05Z"), ..paid.clone() };
-    let paid = CheckoutState::Paid { payment: paid, money, others: Vec::new() };
+    // Of a transfer only the time of its arrival is known, and that of its page.
+    let arrived = Arrival { payment: paid.clone(), earliest: in_flight.paid_at, money };
+    let arrived = CheckoutState::Paid(vec![arrived]);
+    let paid = CheckoutState::Paid(vec![Arrival::at_its_time(paid, money)]);
     let processing = CheckoutState::Processing { payment: in_flight, money };
-    let failed = CheckoutState::Failed { reference: reference(&request, 1) };
+    let failed = CheckoutState::Failed { references: vec![reference(&request, 1)] };
     for (status, channel, expected) in [
         ("abandoned", "card", CheckoutState::Open),
         ("abandoned", "bank_transfer", CheckoutState::Open),
@@ -210,7 +213,8 @@ async fn a_transaction_says_what_has_become_of_its_money() {
         ("queued", "mobile_money", processing),
         ("failed", "ussd", failed),
         ("success", "card", paid.clone()),
-        ("success", "bank_transfer", paid.clone()),
+        ("success", "bank_transfer", arrived.clone()),
+        ("reversed", "capitec_pay", arrived),
         ("reversal-pending", "card", paid.clone()),
         ("reversed", "card", paid),
     ] {
@@ -223,6 +227,8 @@ async fn a_transaction_says_what_has_become_of_its_money() {
     for (status, fields) in [
         ("on_hold", json!({})),
         ("success", json!({ "paid_at": null })),
+        ("success", json!({ "paid_at": "1970-01-01T00:00:00.000Z" })),
+        ("success", json!({ "domain": "moon" })),
         ("success", json!({ "currency": "EUR" })),
         ("success", json!({ "amount": "25000" })),
         ("success", json!({ "reference": reference(&request, 2) })),
@@ -243,29 +249,38 @@ async fn every_attempt_is_asked_about_and_the_earliest_payment_is_the_payment() 
     let transfer =
         |attempt, status| data(with(transaction(&request, attempt, status), &json!({ "channel": "bank_transfer" })));
     let second = |attempt| Payment { paid_at: at("2026-01-05T10:02:00Z"), ..payment(&request, attempt) };
-    let paid = |attempt, others| CheckoutState::Paid {
-        payment: payment(&request, attempt),
-        money: money(25_000, "ZAR"),
-        others,
+    let paid = |payments: Vec<Payment>| {
+        CheckoutState::Paid(payments.into_iter().map(|paid| Arrival::at_its_time(paid, money(25_000, "ZAR"))).collect())
     };
+    let first = |attempt| payment(&request, attempt);
+    let (failed_1, failed_2) = (reference(&request, 1), reference(&request, 2));
     for (answers, expected) in [
-        (vec![of(1, "abandoned"), of(2, "success"), not_found()], Some(paid(2, vec![]))),
+        (vec![of(1, "abandoned"), of(2, "success"), not_found()], Some(paid(vec![first(2)]))),
         (
             vec![data(with(transaction(&request, 1, "success"), &later)), of(2, "success")],
-            Some(paid(2, vec![second(1)])),
+            Some(paid(vec![first(2), second(1)])),
         ),
         (
             vec![of(1, "success"), data(with(transaction(&request, 2, "success"), &later))],
-            Some(paid(1, vec![second(2)])),
+            Some(paid(vec![first(1), second(2)])),
         ),
-        (vec![of(1, "something_new"), of(2, "success")], Some(paid(2, vec![]))),
+        (vec![of(1, "something_new"), of(2, "success")], Some(paid(vec![first(2)]))),
         (vec![of(1, "something_new"), of(2, "abandoned")], None),
         (vec![not_found(), not_found()], Some(CheckoutState::Open)),
         (vec![says(404, json!({ "status": false, "message": "Entity not found" }))], Some(CheckoutState::Open)),
         (vec![says(404, json!("no such page"))], None),
+        (vec![says(404, json!({ "status": false, "message": "Route not found" }))], None),
         (
             vec![of(1, "abandoned"), transfer(2, "failed")],
-            Some(CheckoutState::Failed { reference: reference(&request, 2) }),
+            Some(CheckoutState::Failed { references: vec![failed_2.clone()] }),
+        ),
+        (
+            vec![transfer(1, "failed"), transfer(2, "failed")],
+            Some(CheckoutState::Failed { references: vec![failed_1, failed_2] }),
+        ),
+        (
+            vec![of(1, "success"), data(with(transaction(&request, 2, "success"), &json!({ "currency": "EUR" })))],
+            Some(paid(vec![first(1)])),
         ),
     ] {
         let count = u16::try_from(answers.len()).unwrap();
@@ -292,7 +307,7 @@ async fn a_transaction_that_somebody_else_has_made_under_our_reference_is_not_ou
     let object = with(transaction(&request, 1, "success"), &json!({ "metadata": text }));
     let server = Server::start(vec![(verify(&request, 1), data(object))]).await;
     let state = server.paystack().check_checkout(&checkout(&request, 1)).await.unwrap();
-    assert!(matches!(state, CheckoutState::Paid { .. }), "{state:?}");
+    assert!(matches!(state, CheckoutState::Paid(_)), "{state:?}");
 }
 
 #[tokio::test]
@@ -307,7 +322,7 @@ async fn the_paid_amount_is_reported_without_the_fee_that_the_customer_bears() {
         let object = with(transaction(&request, 1, "success"), &fields);
         let server = Server::start(vec![(verify(&request, 1), data(object))]).await;
         let state = server.paystack().check_checkout(&checkout(&request, 1)).await.unwrap();
-        assert!(matches!(&state, CheckoutState::Paid { money, .. } if *money == expected), "{state:?}");
+        assert!(matches!(&state, CheckoutState::Paid(paid) if paid[0].money == expected), "{state:?}");
     }
 }
 

@@ -42,32 +42,58 @@ async fn an_event_about_a_payment_counts_as_far_as_the_transaction_confirms_it()
     let request = clicked();
     let id = request.id;
     let (paid, money) = (payment(&request, 1), money(25_000, "ZAR"));
-    let created = Payment { paid_at: at("2026-01-05T10:00:05Z"), ..paid.clone() };
+    let created = at("2026-01-05T10:00:05Z");
+    let in_flight = Payment { paid_at: created, ..paid.clone() };
     let report = WebhookEvent::Report;
-    let failed = ProviderEvent::PaymentFailed { id, provider: NAME.into(), reference: reference(&request, 1) };
-    let reason = Some("Incorrect PIN".parse().unwrap());
-    let attempt = ProviderEvent::AttemptFailed { id, report: format!("{}-1:{NUMBER}", request.id), reason };
+    let attempt = |of: &str, reason: &str| {
+        let report = format!("{}-1:{NUMBER}{of}", request.id);
+        WebhookEvent::Report(ProviderEvent::AttemptFailed { id, report, reason: Some(reason.parse().unwrap()) })
+    };
     let unknown = |kind: &str| WebhookEvent::ValueUnknown { id, kind: kind.into(), field: "status" };
     let transfer = json!({ "channel": "bank_transfer" });
     for (kind, truth, expected) in [
         (
             "charge.success",
             transaction(&request, 1, "success"),
-            report(ProviderEvent::Paid { id, payment: paid, money }),
+            report(ProviderEvent::Paid { id, payment: paid.clone(), money }),
         ),
-        // What the event says of itself is not used.
+        // When the customer made a transfer, nobody says.
+        (
+            "charge.success",
+            with(transaction(&request, 1, "success"), &transfer),
+            report(ProviderEvent::Arrived { id, payment: paid, earliest: Some(created), money }),
+        ),
+        // What the event says of itself is not used. A payment is found by the look at the deadline.
         ("charge.success", transaction(&request, 1, "abandoned"), WebhookEvent::Ignored("charge.success".into())),
         (
             "charge.success",
-            with(transaction(&request, 1, "pending"), &transfer),
-            report(ProviderEvent::Processing { id, payment: created, money }),
+            with(transaction(&request, 1, "failed"), &transfer),
+            WebhookEvent::Ignored("charge.success".into()),
         ),
-        ("charge.success", with(transaction(&request, 1, "failed"), &transfer), report(failed.clone())),
-        ("charge.failed", with(transaction(&request, 1, "failed"), &transfer), report(failed)),
+        (
+            "charge.success",
+            with(transaction(&request, 1, "pending"), &transfer),
+            report(ProviderEvent::Processing { id, payment: in_flight.clone(), money }),
+        ),
+        ("charge.failed", transaction(&request, 1, "abandoned"), WebhookEvent::Ignored("charge.failed".into())),
         (
             "charge.failed",
-            with(transaction(&request, 1, "failed"), &json!({ "gateway_response": "Incorrect PIN" })),
-            report(attempt),
+            with(transaction(&request, 1, "pending"), &transfer),
+            report(ProviderEvent::Processing { id, payment: in_flight, money }),
+        ),
+        // On a page that never closes, the customer may try again after any failure.
+        (
+            "charge.failed",
+            with(transaction(&request, 1, "failed"), &json!({ "channel": "ussd", "gateway_response": "Declined" })),
+            attempt("", "Declined"),
+        ),
+        (
+            "charge.failed",
+            with(
+                transaction(&request, 1, "failed"),
+                &json!({ "gateway_response": "Incorrect PIN", "log": { "attempts": 2 } }),
+            ),
+            attempt(":2", "Incorrect PIN"),
         ),
         ("charge.success", transaction(&request, 1, "on_hold"), unknown("charge.success")),
         ("charge.success", transaction(&request, 1, "+27831234567"), unknown("charge.success")),

@@ -137,6 +137,31 @@ async fn money_that_went_back_in_another_way_is_not_sent_again() {
 }
 
 #[tokio::test]
+async fn what_is_left_goes_back_although_a_part_has_and_paystack_calls_the_payment_reversed() {
+    let request = clicked();
+    for (before, left) in [(vec![refund("processed", 10_000)], 15_000), (vec![refund("failed", 25_000)], 25_000)] {
+        let verified = data(transaction(&request, 1, "reversed"));
+        let prepared =
+            vec![(verify(&request, 1), verified), ("/refund", list(&before)), ("/refund", accepted("pending"))];
+        let server = Server::start(prepared).await;
+        assert_eq!(server.paystack().refund(&request, &payment(&request)).await.unwrap(), Refunding::UnderWay);
+        assert_eq!(requested(&server)[0]["amount"], left);
+    }
+}
+
+#[tokio::test]
+async fn a_refund_that_does_not_name_its_transaction_could_be_the_one_and_nothing_is_refunded() {
+    let request = clicked();
+    let nameless = with(refund("processed", 25_000), &json!({ "transaction": "4099260516" }));
+    let prepared =
+        vec![(verify(&request, 1), data(transaction(&request, 1, "success"))), ("/refund", list(&[nameless]))];
+    let server = Server::start(prepared).await;
+    let error = server.paystack().refund(&request, &payment(&request)).await.unwrap_err();
+    assert!(matches!(error, ProviderError::Unreadable(_)), "{error}");
+    assert!(requested(&server).is_empty());
+}
+
+#[tokio::test]
 async fn what_cannot_be_read_refunds_nothing() {
     let request = clicked();
     let path = verify(&request, 1);
