@@ -16,32 +16,61 @@ use std::str::FromStr;
 pub struct ClaimNames {
     workspace: String,
     role: String,
+    /// How the scopes of services begin, where tokens for programs have no claim with a role.
+    service_scope_prefix: Option<String>,
 }
 
 impl ClaimNames {
-    /// Reads the names from `WORKSPACE_CLAIM` (default `workspace`) and `ROLE_CLAIM` (default `role`).
+    /// Reads the names from `WORKSPACE_CLAIM` (default `workspace`) and `ROLE_CLAIM` (default `role`), and the
+    /// beginning of a service's scope from `SERVICE_SCOPE_PREFIX` (default: scopes are not read).
     #[must_use]
     pub fn new(environment: &Environment) -> Self {
         let named = |name, default: &str| environment.get(name).unwrap_or(default).to_owned();
-        Self { workspace: named("WORKSPACE_CLAIM", "workspace"), role: named("ROLE_CLAIM", "role") }
+        Self {
+            workspace: named("WORKSPACE_CLAIM", "workspace"),
+            role: named("ROLE_CLAIM", "role"),
+            service_scope_prefix: environment.get("SERVICE_SCOPE_PREFIX").map(ToOwned::to_owned),
+        }
     }
 
     /// Returns the authenticated caller of a request. Only four claims are read, of a service three: a program needs no
-    /// name. Whatever else is in the token, and of whatever type, changes nothing.
+    /// name. Whatever else is in the token, and of whatever type, changes nothing. A token without the claim of the
+    /// role is a service's if a scope says so.
     ///
     /// # Errors
     /// [`Problem::Unauthenticated`] if the gateway verified no token; [`Problem::Forbidden`] if a claim is missing or
     /// holds an unknown value.
     pub fn caller(&self, request: &Request) -> Result<Caller, Problem> {
         let claims = request.extensions().get::<Claims>().ok_or(Problem::Unauthenticated)?;
+        let Some(role) = claims.0.get(&self.role) else { return self.service_by_scope(claims) };
+        let role = role.role().ok_or(Problem::Forbidden)?;
         let (workspace, id) = (claims.parsed(&self.workspace)?, claims.parsed("sub")?);
-        let role = claims.0.get(&self.role).and_then(Claim::role).ok_or(Problem::Forbidden)?;
         let identity = match role {
             Role::Agent => Identity::Agent(Agent { id, name: claims.parsed("name")? }),
             Role::Supervisor => Identity::Supervisor(Agent { id, name: claims.parsed("name")? }),
             Role::Service => Identity::Service(id),
         };
         Ok(Caller { workspace, identity })
+    }
+
+    /// Returns the service that a scope names: `<prefix><workspace>/service`.
+    ///
+    /// Cognito lets nobody put a role or a workspace into a token for a program as it does into a person's, and what
+    /// such a token may hold is decided by the scopes that an administrator has given the client (decision 0033). The
+    /// token has to be the program's own: in one that was issued for a person, `sub` is the person, not the client.
+    fn service_by_scope(&self, claims: &Claims) -> Result<Caller, Problem> {
+        let prefix = self.service_scope_prefix.as_deref().ok_or(Problem::Forbidden)?;
+        let (id, client) = (claims.text("sub")?, claims.text("client_id")?);
+        let named = |scope| str::strip_suffix(str::strip_prefix(scope, prefix)?, "/service");
+        let mut workspaces = claims.text("scope")?.split(' ').filter_map(named);
+        match (workspaces.next(), workspaces.next()) {
+            (Some(workspace), None) if id == client => Ok(Caller {
+                workspace: workspace.parse().map_err(|_| Problem::Forbidden)?,
+                identity: Identity::Service(id.parse().map_err(|_| Problem::Forbidden)?),
+            }),
+            // A service acts in one workspace.
+            _ => Err(Problem::Forbidden),
+        }
     }
 }
 
@@ -75,8 +104,13 @@ impl Claims {
 
     /// Parses a claim that is a text.
     fn parsed<T: FromStr>(&self, name: &str) -> Result<T, Problem> {
+        self.text(name)?.parse().map_err(|_| Problem::Forbidden)
+    }
+
+    /// Returns a claim that is a text.
+    fn text(&self, name: &str) -> Result<&str, Problem> {
         match self.0.get(name) {
-            Some(Claim::Text(text)) => text.parse().map_err(|_| Problem::Forbidden),
+            Some(Claim::Text(text)) => Ok(text),
             Some(Claim::List(_)) | None => Err(Problem::Forbidden),
         }
     }
@@ -200,10 +234,14 @@ mod tests {
 
     /// Returns the caller of a request with these claims.
     fn caller(claims: &str) -> Result<Caller, Problem> {
+        caller_with(&Environment::default(), claims)
+    }
+
+    fn caller_with(environment: &Environment, claims: &str) -> Result<Caller, Problem> {
         let document = Document::new(claims.as_bytes());
         let mut request = Request::new(Body::Empty);
         request.extensions_mut().insert(Claims::new(&document.object().unwrap()));
-        ClaimNames::new(&Environment::default()).caller(&request)
+        ClaimNames::new(environment).caller(&request)
     }
 
     const FOUR: &str = r#""sub": "alice", "name": "Alice", "workspace": "acme", "role": "agent""#;
@@ -265,5 +303,84 @@ mod tests {
         for role in ["agent", "supervisor"] {
             assert!(matches!(of(role), Err(Problem::Forbidden)), "{role}");
         }
+    }
+
+    /// The variables of a deployment with the stack's own user pool.
+    fn user_pool() -> Environment {
+        Environment::default()
+            .with("WORKSPACE_CLAIM", "custom:workspace")
+            .with("ROLE_CLAIM", "cognito:groups")
+            .with("SERVICE_SCOPE_PREFIX", "chat2pay/")
+    }
+
+    /// The claims of the token that a Cognito user pool issues for client credentials, as the HTTP API hands them on.
+    fn of_client(scope: &str) -> String {
+        format!(
+            r#"{{"sub": "5example6client7id8", "client_id": "5example6client7id8", "token_use": "access",
+            "scope": "{scope}", "version": "2", "auth_time": "1767607200", "iat": "1767607200", "exp": "1767610800",
+            "iss": "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_aB3dE5fG7", "jti": "a1b2c3d4"}}"#
+        )
+    }
+
+    #[test]
+    fn a_scope_makes_a_program_a_service_in_the_workspace_that_it_names() {
+        for (scope, workspace) in [
+            ("chat2pay/acme/service", "acme"),
+            ("other/read chat2pay/acme/service", "acme"),
+            ("chat2pay/acme/read chat2pay/acme/service", "acme"),
+            ("chat2pay/acme/eu/service", "acme/eu"),
+            ("chat2pay/service/service", "service"),
+        ] {
+            let caller = caller_with(&user_pool(), &of_client(scope)).unwrap();
+            assert_eq!(caller.workspace.as_str(), workspace, "{scope}");
+            assert_eq!(caller.identity, Identity::Service("5example6client7id8".parse().unwrap()), "{scope}");
+        }
+    }
+
+    #[test]
+    fn no_other_scope_gives_a_role() {
+        let two = "chat2pay/acme/service chat2pay/globex/service";
+        for scope in [
+            "",
+            "openid profile",
+            "chat2pay/acme",
+            "chat2pay/acme/",
+            "chat2pay/acme/supervisor",
+            "chat2pay/acme/services",
+            "chat2pay//service",
+            "chat2pay/service",
+            "xchat2pay/acme/service",
+            "Chat2pay/acme/service",
+            "[chat2pay/acme/service]",
+            "chat2pay/ac#me/service",
+            two,
+        ] {
+            assert!(matches!(caller_with(&user_pool(), &of_client(scope)), Err(Problem::Forbidden)), "{scope}");
+        }
+        // Scopes are not read unless the deployment says how they begin.
+        let claims = of_client("chat2pay/acme/service");
+        assert!(matches!(caller(&claims), Err(Problem::Forbidden)));
+    }
+
+    #[test]
+    fn a_scope_in_the_token_of_a_person_changes_nothing() {
+        let scope = r#""scope": "chat2pay/globex/service""#;
+        let forbidden = |claims: &str| {
+            let answer = caller_with(&user_pool(), &format!("{{{claims}}}"));
+            assert!(matches!(answer, Err(Problem::Forbidden)), "{claims}");
+        };
+        // An access token of somebody in no group: its `sub` is not the client.
+        forbidden(&format!(r#""sub": "alice", "client_id": "5example", {scope}"#));
+        forbidden(&format!(r#""sub": "alice", {scope}"#));
+        forbidden(&format!(r#""sub": ["5example"], "client_id": ["5example"], {scope}"#));
+        // With the claim of the role, whatever it holds, no scope is looked at.
+        let of_both = r#""sub": "5example", "client_id": "5example""#;
+        forbidden(&format!(r#"{of_both}, "cognito:groups": "[other]", {scope}"#));
+        let person = r#""name": "Alice", "custom:workspace": "acme", "cognito:groups": "[agent]""#;
+        let caller = caller_with(&user_pool(), &format!("{{{of_both}, {person}, {scope}}}")).unwrap();
+        assert_eq!(
+            (caller.workspace.as_str(), caller.audience()),
+            ("acme", { domain::Audience::Agent("acme".parse().unwrap(), "5example".parse().unwrap()) })
+        );
     }
 }
