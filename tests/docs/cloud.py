@@ -37,6 +37,26 @@ TEMPLATE = {
             "Type": "AWS::Cognito::UserPoolGroup",
             "Properties": {"GroupName": "agent", "UserPoolId": {"Ref": "Users"}},
         },
+        "Scopes": {
+            "Type": "AWS::Cognito::UserPoolResourceServer",
+            "Properties": {
+                "UserPoolId": {"Ref": "Users"},
+                "Identifier": "chat2pay/acme",
+                "Name": "chat2pay machine clients",
+                "Scopes": [{"ScopeName": "service", "ScopeDescription": "Act for agents"}],
+            },
+        },
+        "Machine": {
+            "Type": "AWS::Cognito::UserPoolClient",
+            "DependsOn": "Scopes",
+            "Properties": {
+                "UserPoolId": {"Ref": "Users"},
+                "GenerateSecret": True,
+                "AllowedOAuthFlowsUserPoolClient": True,
+                "AllowedOAuthFlows": ["client_credentials"],
+                "AllowedOAuthScopes": ["chat2pay/acme/service"],
+            },
+        },
     },
     "Outputs": {
         "TableName": {"Value": {"Ref": "Table"}},
@@ -44,6 +64,7 @@ TEMPLATE = {
         "EventBusName": {"Value": {"Ref": "Bus"}},
         "DeadLettersUrl": {"Value": {"Ref": "DeadLetters"}},
         "UserPoolId": {"Value": {"Ref": "Users"}},
+        "MachineClientId": {"Value": {"Ref": "Machine"}},
         "PublicBaseUrl": {"Value": "https://pay.example.com"},
     },
 }
@@ -103,7 +124,9 @@ class Cloud:
 
     def _deploy(self):
         formation = self._client("cloudformation")
-        formation.create_stack(StackName=STACK, TemplateBody=json.dumps(TEMPLATE))
+        # In AWS, tokens come from the domain of the user pool.
+        outputs = TEMPLATE["Outputs"] | {"TokenUrl": {"Value": f"{self.endpoint}/oauth2/token"}}
+        formation.create_stack(StackName=STACK, TemplateBody=json.dumps(TEMPLATE | {"Outputs": outputs}))
         formation.get_waiter("stack_create_complete").wait(StackName=STACK, WaiterConfig={"Delay": 1})
         (stack,) = formation.describe_stacks(StackName=STACK)["Stacks"]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}

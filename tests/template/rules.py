@@ -1,5 +1,6 @@
 """The rules for every deployment. Each rule yields one text for each breach."""
 
+import json
 import re
 
 from deployment import ROOT, Variables, as_list, binaries, emitted_metrics, emitting_functions, reference
@@ -343,6 +344,40 @@ def the_routes_are_those_of_the_contract_with_the_same_authorization(deployment)
     (stage,) = deployment.properties("AWS::ApiGatewayV2::Stage").values()
     if not {"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= stage.get("DefaultRouteSettings", {}).keys():
         yield "the API has no throttling limits"
+
+
+def a_program_gets_tokens_by_its_secret_alone_and_people_get_no_scope_of_a_service(deployment):
+    """The scopes of the functions, the resource server and the client are one: nobody else has it."""
+    servers = deployment.properties("AWS::Cognito::UserPoolResourceServer")
+    scopes = {
+        f"{server['Identifier']['Fn::Sub']}/{scope['ScopeName']}": name
+        for name, server in servers.items()
+        for scope in server["Scopes"]
+    }
+    prefixes = {
+        json.dumps(_variables(deployment, function).get("SERVICE_SCOPE_PREFIX")) for function in deployment.functions
+    }
+    prefix = {"Fn::If": ["HasMachineClient", "chat2pay/", ""]}
+    if prefixes != {json.dumps(prefix)} or set(scopes) != {"chat2pay/${MachineWorkspace}/service"}:
+        yield f"the functions read scopes by {prefixes}, and there are {set(scopes)}"
+    (authorizer,) = (api["Body"] for api in deployment.properties("AWS::ApiGatewayV2::Api").values())
+    accepted = json.dumps(authorizer["components"]["securitySchemes"])
+    for name, resource in deployment.of_type("AWS::Cognito::UserPoolClient").items():
+        client = resource["Properties"]
+        granted = {scope["Fn::Sub"] for scope in client["AllowedOAuthScopes"] if isinstance(scope, dict)}
+        # Once beside further clients, and once without them.
+        if accepted.count(json.dumps({"Ref": name})) != 2:
+            yield f"the API does not always accept the tokens of {name}"
+        if client["AllowedOAuthFlows"] != ["client_credentials"]:
+            if granted:
+                yield f"{name} gives people {granted}"
+            continue
+        if client["GenerateSecret"] is not True or client.get("ExplicitAuthFlows") != ["ALLOW_REFRESH_TOKEN_AUTH"]:
+            yield f"{name} has no secret, or signs people in"
+        if granted != set(scopes) or len(granted) != len(client["AllowedOAuthScopes"]):
+            yield f"{name} may have {client['AllowedOAuthScopes']}"
+        if {resource.get("DependsOn")} != set(scopes.values()):
+            yield f"{name} may be created before its scope"
 
 
 def the_table_is_protected_against_loss(deployment):

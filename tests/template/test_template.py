@@ -179,6 +179,17 @@ BREACHES = {
         ("Method: ANY, Path: /p,", "Method: GET, Path: /p,"),
         ("        ThrottlingBurstLimit: !Ref RequestBurst\n", ""),
     ],
+    rules.a_program_gets_tokens_by_its_secret_alone_and_people_get_no_scope_of_a_service: [
+        ("HasMachineClient, chat2pay/", "HasMachineClient, other/"),
+        ("- ScopeName: service", "- ScopeName: supervisor"),
+        ("GenerateSecret: true", "GenerateSecret: false"),
+        ("      ExplicitAuthFlows: [ALLOW_REFRESH_TOKEN_AUTH]\n", ""),
+        ("      AllowedOAuthScopes: [openid, profile]", '      AllowedOAuthScopes: [!Sub "chat2pay/x/service"]'),
+        ('AllowedOAuthScopes: [!Sub "chat2pay/${MachineWorkspace}/service"]', "AllowedOAuthScopes: [openid]"),
+        ("    DependsOn: MachineScopes\n", ""),
+        ("                  - !If [HasMachineClient, !Ref MachineClient, !Ref AWS::NoValue]\n", ""),
+        ("[!Ref UserPoolClient, !Ref MachineClient, !Join", "[!Ref UserPoolClient, !Join"),
+    ],
     rules.the_table_is_protected_against_loss: [
         ("    DeletionPolicy: Retain\n", ""),
         ("    UpdateReplacePolicy: Retain\n", ""),
