@@ -30,7 +30,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 import main
 from client import call, eventually, free_port
-from settings import Settings
+from settings import Program, Settings
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ZIPS = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "lambda"
@@ -251,6 +251,45 @@ class Stack:
         events.put_targets(Rule="e2e", EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
         return queue
 
+    def another_program(self, pool, workspace, token_url):
+        """Creates a client for a program in another workspace, as the manual says, and returns it."""
+        cognito, identifier = self.client("cognito-idp"), f"chat2pay/{workspace}"
+        cognito.create_resource_server(
+            UserPoolId=pool,
+            Identifier=identifier,
+            Name="chat2pay machine clients",
+            Scopes=[{"ScopeName": "service", "ScopeDescription": "Act for agents"}],
+        )
+        created = cognito.create_user_pool_client(
+            UserPoolId=pool,
+            ClientName=f"{workspace}-bot",
+            GenerateSecret=True,
+            ExplicitAuthFlows=["ALLOW_REFRESH_TOKEN_AUTH"],
+            AllowedOAuthFlows=["client_credentials"],
+            AllowedOAuthFlowsUserPoolClient=True,
+            AllowedOAuthScopes=[f"{identifier}/service"],
+        )["UserPoolClient"]
+        return Program(created["ClientId"], created["ClientSecret"], workspace, token_url)
+
+
+def programs(stack, settings, parameters):
+    """Deploys the stack with its own user pool, and runs the tests of its clients for programs."""
+    step("deploy it with its own user pool and a client for programs")
+    parameters = parameters | {"JwtIssuer": "", "JwtAudience": "", "MachineWorkspace": "acme"}
+    outputs = stack.deploy(parameters)
+    pool, client_id = outputs["UserPoolId"], outputs["MachineClientId"]
+    # The emulator has no domains: one address issues the tokens of all its user pools.
+    token_url = f"{stack.endpoint}/oauth2/token"
+    described = stack.client("cognito-idp").describe_user_pool_client(UserPoolId=pool, ClientId=client_id)
+    acme = Program(client_id, described["UserPoolClient"]["ClientSecret"], "acme", token_url)
+    globex = stack.another_program(pool, "globex", token_url)
+    unknown = dataclasses.replace(globex, workspace=None)
+    if not main.run(dataclasses.replace(settings, programs=[acme, unknown]), "Programs"):
+        return False
+    step("deploy it with the client of another workspace")
+    stack.deploy(parameters | {"MachineClientIds": globex.client_id})
+    return main.run(dataclasses.replace(settings, programs=[acme, globex]), "Programs")
+
 
 def webhook_secret():
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
@@ -383,6 +422,7 @@ def run(logs, provider_name):
                 reports_topic=outputs["SmsReportsTopicArn"],
             )
             passed = main.run(settings, "Delivery.test_a_failed_text_message_is_in_the_history")
+            passed = passed and programs(stack, settings, parameters)
     return passed
 
 

@@ -11,6 +11,26 @@ import client
 
 
 @dataclasses.dataclass
+class Program:
+    """A client for client credentials, with the workspace of its scope, or None if the API must not let it in."""
+
+    client_id: str
+    secret: str
+    workspace: str | None
+    token_url: str
+
+    def token(self):
+        """Returns a token, as the manual gets one: by the secret, and without asking for a scope."""
+        answer = client.form(
+            "POST",
+            self.token_url,
+            {"grant_type": "client_credentials", "client_id": self.client_id, "client_secret": self.secret},
+        )
+        assert answer.status == 200, answer
+        return answer.json["access_token"]
+
+
+@dataclasses.dataclass
 class Settings:
     """The settings of one system under test."""
 
@@ -42,6 +62,8 @@ class Settings:
     channel_secret: str | None = None
     #: The SNS topic that reports failed text messages, if the channel is SMS.
     reports_topic: str | None = None
+    #: The clients for programs in the stack's own user pool, if it has one.
+    programs: list | None = None
     #: The classes or tests of the suite to run; all by default.
     only: list | None = None
     events: list = dataclasses.field(default_factory=list)

@@ -194,6 +194,36 @@ class Life(EndToEnd):
         self.assertIsNone(events[1]["link"])
 
 
+class Programs(EndToEnd):
+    def setUp(self):
+        super().setUp()
+        self.needs("programs", "clients for programs")
+
+    def test_a_program_acts_for_an_agent_in_the_workspace_of_its_scope_and_in_no_other(self):
+        agent = {"id": "alice", "name": "Alice"}
+        for program in filter(lambda program: program.workspace, self.settings.programs):
+            with self.subTest(workspace=program.workspace):
+                token = program.token()
+                created = self.api("POST", "/payment-requests", self.order(agent=agent), token)
+                self.assertEqual(created.status, 201, created)
+                request, actor = created.json, {"type": "service", "id": program.client_id}
+                self.assertEqual((request["workspace"], request["agent"]), (program.workspace, agent))
+                self.assertEqual(request["history"][0]["actor"], actor)
+                path = f"/payment-requests/{request['id']}"
+                for other in filter(lambda other: other.workspace, self.settings.programs):
+                    status = 200 if other.workspace == program.workspace else 404
+                    self.assertEqual(self.api("GET", path, token=other.token()).status, status, other.workspace)
+                canceled = self.api("POST", f"{path}/cancel", token=token)
+                self.assertEqual((canceled.status, canceled.json["history"][1]["actor"]), (200, actor), canceled)
+                unnamed = self.api("POST", "/payment-requests", self.order(), token)
+                self.assertEqual((unnamed.status, unnamed.code), (422, "validation_failed"), unnamed)
+
+    def test_a_client_that_the_api_does_not_know_is_not_let_in(self):
+        for program in filter(lambda program: not program.workspace, self.settings.programs):
+            answer = self.api("GET", "/payment-requests", token=program.token())
+            self.assertEqual(answer.status, 401, answer)
+
+
 class Delivery(EndToEnd):
     def test_a_link_that_the_chat_could_not_deliver_is_in_the_history(self):
         self.needs("channel_secret", "secret of the chat")
