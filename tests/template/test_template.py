@@ -240,6 +240,27 @@ class Addresses(unittest.TestCase):
         self.assertEqual(with_address, others | ENDPOINTS.keys())
 
 
+class MachineClients(unittest.TestCase):
+    def test_a_workspace_with_programs_is_named_as_a_resource_server_and_a_workspace_may_be(self):
+        model = botocore.loaders.Loader().load_service_model("cognito-idp", "service-2")
+        identifier = model["shapes"]["ResourceServerIdentifierType"]["pattern"]
+        accepted = re.compile(PARAMETERS["MachineWorkspace"]["AllowedPattern"]).fullmatch
+        for character in map(chr, range(0x100)):
+            with self.subTest(character=character):
+                wanted = re.fullmatch(identifier, f"chat2pay/a{character}") and character != "#"
+                self.assertEqual(bool(accepted(f"a{character}")), bool(wanted))
+        self.assertTrue(accepted("") and accepted("a" * 128))
+        self.assertFalse(accepted("a" * 129))
+
+    def test_a_further_client_is_named_as_cognito_names_it(self):
+        model = botocore.loaders.Loader().load_service_model("cognito-idp", "service-2")
+        identifier = model["shapes"]["ClientIdType"]["pattern"]
+        accepted = re.compile(PARAMETERS["MachineClientIds"]["AllowedPattern"]).fullmatch
+        for character in map(chr, range(0x80)):
+            with self.subTest(character=character):
+                self.assertEqual(bool(accepted(f"a{character}")), bool(re.fullmatch(identifier, f"a{character}")))
+
+
 # Every type of event of AWS End User Messaging, with what it means for a text that `delivery-report` reads.
 TEXT_EVENTS = json.loads((pathlib.Path(__file__).parent / "text-events.json").read_text())
 
