@@ -147,8 +147,8 @@ impl CheckoutClosed {
         Self { is_certain: false, is_unpaid: true }
     }
 
-    /// Builds the proof from the provider's word that nothing was paid in time, where money is coming: the customer paid
-    /// too late and the money is in flight, or a report says that money has arrived.
+    /// Builds the proof from the provider's word that nothing was paid in time, where money is coming: the customer
+    /// paid too late and the money is in flight, or a report says that money has arrived.
     pub(crate) const fn open_ended() -> Self {
         Self { is_certain: false, is_unpaid: false }
     }

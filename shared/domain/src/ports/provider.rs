@@ -51,8 +51,8 @@ pub enum CheckoutState {
         /// The amount and its currency.
         money: Money,
     },
-    /// The customer had done their part and the payment failed, and nothing else is paid or in flight. Nobody can pay on
-    /// the page any more, unless the provider's pages never close.
+    /// The customer had done their part and the payment failed, and nothing else is paid or in flight. Nobody can pay
+    /// on the page any more, unless the provider's pages never close.
     Failed {
         /// The provider's own identifiers of the payments, at least one.
         references: Vec<String>,

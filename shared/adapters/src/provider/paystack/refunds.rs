@@ -154,8 +154,8 @@ impl Paystack {
         if rest(&refunds) <= 0 {
             return Ok(refunds.outcome());
         }
-        // The money has gone back in another way, such as a dispute, for which a person is responsible. Paystack also says
-        // so after a part has been refunded, or after a refund that failed in the end.
+        // The money has gone back in another way, such as a dispute, for which a person is responsible. Paystack also
+        // says so after a part has been refunded, or after a refund that failed in the end.
         if transaction.status == Open::Known(TransactionStatus::Reversed) && refunds.is_empty() {
             return Ok(Refunding::Done);
         }
