@@ -381,10 +381,17 @@ fn event(detail_type: &str, name: &str) -> Value {
     event
 }
 
+/// Returns the name of an example: that of its snapshot, or of the reason why a text was not delivered.
+fn example_name(snapshot: &str) -> &str {
+    snapshot.strip_prefix("undelivered-").unwrap_or(snapshot)
+}
+
 fn bus_message(name: &str, title: &str, examples: &[&str]) -> Value {
     let detail = json!({ "$ref": format!("#/components/schemas/{name}") });
-    let examples: Vec<Value> =
-        examples.iter().map(|example| json!({ "name": example, "payload": event(name, example) })).collect();
+    let examples: Vec<Value> = examples
+        .iter()
+        .map(|example| json!({ "name": example_name(example), "payload": event(name, example) }))
+        .collect();
     json!({
         "name": name,
         "title": title,
@@ -414,7 +421,7 @@ fn webhook_message(name: &str, title: &str, examples: &[&str]) -> Value {
     let examples = examples.iter().map(|example| {
         let detail = &event(name, example)["detail"];
         let payload = json!({ "type": name, "timestamp": detail["occurred_at"], "data": detail });
-        json!({ "name": example, "headers": example_headers(&detail["event_id"]), "payload": payload })
+        json!({ "name": example_name(example), "headers": example_headers(&detail["event_id"]), "payload": payload })
     });
     json!({
         "name": name,
@@ -433,7 +440,7 @@ fn webhook_message(name: &str, title: &str, examples: &[&str]) -> Value {
 }
 
 /// Builds a message of the webhook channel, which is described by a schema of its own.
-fn channel_message(name: &str, title: &str, examples: Vec<Value>) -> Value {
+fn channel_message(name: &str, title: &str, examples: &[Value]) -> Value {
     json!({
         "name": name,
         "title": title,
@@ -456,15 +463,15 @@ fn message_requested() -> Value {
             .collect();
         json!({ "name": name, "headers": headers, "payload": request["body"] })
     });
-    channel_message("message.requested", "A text for a customer", examples.into())
+    channel_message("message.requested", "A text for a customer", &examples)
 }
 
 fn message_failed() -> Value {
     let example = snapshot("webhooks/message-failed");
     // An identifier of the chat's own.
     let headers = example_headers(&"msg_2KWPBgLlAfxdpx2AI54pPJ85f4W".into());
-    let examples = vec![json!({ "name": "failed", "headers": headers, "payload": example })];
-    channel_message("message.failed", "A text did not reach the customer", examples)
+    let examples = [json!({ "name": "failed", "headers": headers, "payload": example })];
+    channel_message("message.failed", "A text did not reach the customer", &examples)
 }
 
 /// Asserts that an event of the bus is as the description says.

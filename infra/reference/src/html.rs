@@ -163,9 +163,9 @@ pub(crate) fn anchor(name: &str) -> String {
     anchor.trim_end_matches('-').to_owned()
 }
 
-/// Returns a name as words: `expired-not_paid` is "expired, not paid".
+/// Returns a name as words: `expired-not-paid` is "expired not paid".
 pub(crate) fn words(name: &str) -> String {
-    name.replace('-', ", ").replace('_', " ")
+    name.replace(['-', '_'], " ")
 }
 
 /// Renders a sentence as the rest of one that has begun: its first letter is small.

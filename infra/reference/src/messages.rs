@@ -26,6 +26,8 @@ pub(crate) struct Channel {
     pub(crate) sent: bool,
     pub(crate) address: Option<String>,
     pub(crate) about: Html,
+    /// The fields that every body has, if the messages carry events.
+    pub(crate) fields: Vec<Field>,
     pub(crate) messages: Vec<Message>,
 }
 
@@ -36,6 +38,8 @@ pub(crate) struct Message {
     pub(crate) about: Html,
     pub(crate) fields: Vec<Field>,
     pub(crate) examples: Vec<Example>,
+    /// Whether the examples are folded at first.
+    pub(crate) folded: bool,
 }
 
 fn text(value: &Value) -> &str {
@@ -46,13 +50,20 @@ fn event_anchor(name: &str) -> String {
     format!("event-{}", anchor(name))
 }
 
-/// Returns the messages of a channel, with their names.
+/// Returns the messages of a channel.
 fn messages<'a>(description: &'a Value, channel: &'a Value) -> impl Iterator<Item = &'a Value> {
     let messages = channel["messages"].as_object().into_iter().flatten();
     messages.filter_map(|(_, message)| description.pointer(text(&message["$ref"]).strip_prefix('#')?))
 }
 
-/// Returns the examples of a message: the headers, if it has any, and the payload.
+/// Returns the messages of a channel, the change of a status first.
+fn in_order<'a>(description: &'a Value, channel: &'a Value) -> Vec<&'a Value> {
+    let mut messages: Vec<_> = messages(description, channel).collect();
+    messages.sort_by_key(|message| message["name"] != "PaymentRequestStatusChanged");
+    messages
+}
+
+/// Returns the payloads of a message's examples.
 fn examples(message: &Value) -> Vec<Example> {
     let examples = message["examples"].as_array().into_iter().flatten();
     examples.map(|example| Example { name: words(text(&example["name"])), json: json(&example["payload"]) }).collect()
@@ -60,7 +71,8 @@ fn examples(message: &Value) -> Vec<Example> {
 
 /// Returns the events of the bus, the change of a status first.
 pub(crate) fn events(description: &Value, schemas: &Schemas<'_>) -> Vec<Event> {
-    let mut events: Vec<Event> = messages(description, &description["channels"]["bus"])
+    in_order(description, &description["channels"]["bus"])
+        .into_iter()
         .map(|message| {
             let name = text(&message["name"]);
             Event {
@@ -72,9 +84,7 @@ pub(crate) fn events(description: &Value, schemas: &Schemas<'_>) -> Vec<Event> {
                 examples: examples(message),
             }
         })
-        .collect();
-    events.sort_by_key(|event| event.name != "PaymentRequestStatusChanged");
-    events
+        .collect()
 }
 
 /// Returns the places where webhooks go.
@@ -93,7 +103,13 @@ pub(crate) fn channels(description: &Value, schemas: &Schemas<'_>) -> Vec<Channe
                 sent: !receives,
                 address: channel["address"].as_str().map(str::to_owned),
                 about: inline(text(&channel["description"])),
-                messages: messages(description, channel)
+                fields: if name == "statusWebhooks" {
+                    schemas.fields(schemas.named("StatusWebhook"))
+                } else {
+                    Vec::new()
+                },
+                messages: in_order(description, channel)
+                    .into_iter()
                     .map(|message| self::message(description, schemas, message))
                     .collect(),
             }
@@ -108,6 +124,7 @@ fn message(description: &Value, schemas: &Schemas<'_>, message: &Value) -> Messa
         name: name.to_owned(),
         event: is_event.then(|| event_anchor(name)),
         about: inline(text(&message["summary"])),
+        folded: is_event && name != "PaymentRequestStatusChanged",
         fields: if is_event { Vec::new() } else { schemas.fields(schemas.named(name)) },
         examples: examples(message).into_iter().take(if is_event { 1 } else { usize::MAX }).collect(),
     }

@@ -89,12 +89,16 @@ pub(crate) fn sign_in(base_url: &str) -> Block {
     let text = format!(
         r#"BASE={base_url}
 token() {{
-  curl -sS --fail-with-body "$BASE/local/token" -H 'content-type: application/json' -d "$1" |
+  curl -sS --fail-with-body "$BASE/local/token" \
+    -H 'content-type: application/json' -d "$1" |
     grep -o '"access_token": *"[^"]*"' | cut -d '"' -f 4
 }}
-TOKEN=$(token '{{"sub":"alice","name":"Alice","role":"agent","workspace":"acme"}}')
-SUPERVISOR=$(token '{{"sub":"sam","name":"Sam","role":"supervisor","workspace":"acme"}}')
-SERVICE=$(token '{{"sub":"crm-bot","role":"service","workspace":"acme"}}')
+TOKEN=$(token '{{"sub":"alice","name":"Alice",
+  "role":"agent","workspace":"acme"}}')
+SUPERVISOR=$(token '{{"sub":"sam","name":"Sam",
+  "role":"supervisor","workspace":"acme"}}')
+SERVICE=$(token '{{"sub":"crm-bot",
+  "role":"service","workspace":"acme"}}')
 echo "${{TOKEN:+Alice}} ${{SUPERVISOR:+Sam}} ${{SERVICE:+crm-bot}}""#
     );
     Block { name: "signIn".to_owned(), title: TITLE, text, prints: "The names of those who are signed in.".to_owned() }
