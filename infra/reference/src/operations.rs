@@ -218,7 +218,9 @@ fn answer(description: &Value, schemas: &Schemas<'_>, status: &str, value: &Valu
 }
 
 fn is_of_gateway(content: &Value) -> bool {
-    content["schema"]["$ref"].as_str().is_some_and(|to| to.ends_with(GATEWAY_MESSAGE))
+    let is_its = |schema: &Value| schema["$ref"].as_str().is_some_and(|to| to.ends_with(GATEWAY_MESSAGE));
+    let schema = &content["schema"];
+    is_its(schema) || schema["anyOf"].as_array().is_some_and(|choices| choices.iter().any(is_its))
 }
 
 fn problem_anchor(code: &str) -> String {

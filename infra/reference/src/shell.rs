@@ -24,6 +24,10 @@ struct Way {
     address: &'static str,
     /// Parameters of the query.
     query: &'static [(&'static str, &'static str)],
+    /// The body, where it is another one than the description's example. It may have variables.
+    body: &'static str,
+    /// What the commands below need of the answer: a variable, and the pattern of the member that has its value.
+    keeps: &'static [(&'static str, &'static str)],
     shows: Shows,
 }
 
@@ -31,8 +35,6 @@ struct Way {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Shows {
     Body,
-    /// The identifier and the link of the answer are kept for the commands below.
-    KeptRequest,
     Headers,
     /// The address that the answer leads to.
     Redirect,
@@ -46,12 +48,15 @@ enum Shows {
 const TITLE: &str = "Try it on one machine";
 
 const fn way(operation: &'static str, token: &'static str, address: &'static str, shows: Shows) -> Way {
-    Way { operation, token, address, query: &[], shows }
+    Way { operation, token, address, query: &[], body: "", keeps: &[], shows }
 }
 
 /// Every operation in the order in which a reader pastes them.
 const WAYS: [Way; 20] = [
-    way("createPaymentRequest", "TOKEN", "", Shows::KeptRequest),
+    Way {
+        keeps: &[("ID", r#""id":"[0-9a-f-]\{36\}""#), ("LINK", r#""url":"[^"]*""#)],
+        ..way("createPaymentRequest", "TOKEN", "", Shows::Body)
+    },
     way("readPaymentRequest", "TOKEN", "$BASE/payment-requests/$ID", Shows::Body),
     Way { query: &[("status", "sent"), ("limit", "5")], ..way("listPaymentRequests", "TOKEN", "", Shows::Body) },
     way("cancelPaymentRequest", "TOKEN", "$BASE/payment-requests/$ID/cancel", Shows::Body),
@@ -63,8 +68,8 @@ const WAYS: [Way; 20] = [
     way("pageFile", "", "$BASE$(curl -sS \"$LINK\" | grep -o '/p/assets/[^\"]*')", Shows::Status(200)),
     way("noLink", "", "", Shows::Status(404)),
     way("brokenLink", "", "$BASE/p/a/b/c", Shows::Status(404)),
-    way("paymentWebhook", "", "$BASE/webhooks/sandbox", Shows::Unsigned),
-    way("deliveryReport", "", "$BASE/delivery-reports/webhook", Shows::Unsigned),
+    Way { body: "{}", ..way("paymentWebhook", "", "$BASE/webhooks/sandbox", Shows::Unsigned) },
+    Way { body: "{}", ..way("deliveryReport", "", "$BASE/delivery-reports/webhook", Shows::Unsigned) },
     way("verifyDeliveryReports", "", "$BASE/delivery-reports/webhook", Shows::Status(403)),
     way("desk", "", "", Shows::Status(200)),
     way("supervisor", "", "", Shows::Status(200)),
@@ -131,7 +136,10 @@ pub(crate) fn operation(method: &str, path: &str, operation: &Value) -> Block {
         Shows::Status(status) => format!("`{status}`, the status."),
         Shows::Redirect => "Where the answer leads.".to_owned(),
         Shows::Headers => "The headers of the answer.".to_owned(),
-        Shows::KeptRequest => "The request, whose identifier and link the commands below use.".to_owned(),
+        Shows::Body if !way.keeps.is_empty() => {
+            let variables: Vec<_> = way.keeps.iter().map(|(variable, _)| format!("`${variable}`")).collect();
+            format!("The answer, of which the commands below use {}.", variables.join(" and "))
+        }
         Shows::Body => String::new(),
     };
     Block { name: name.to_owned(), title: TITLE, text, prints }
@@ -155,19 +163,28 @@ fn with_variables(path: &str) -> String {
     path.split('/').map(part).collect::<Vec<_>>().join("/")
 }
 
-/// Returns the body that a command sends: the fullest example of the description that the caller may send.
+/// Returns the body that a command sends, in quotation marks: its own, or the fullest example of the description that the caller may send.
 fn body(operation: &Value, way: &Way) -> Option<String> {
+    if !way.body.is_empty() {
+        return Some(format!("\"{}\"", way.body.replace('"', "\\\"")));
+    }
     let examples = operation["requestBody"]["content"]["application/json"]["examples"].as_object()?;
     let fullest = if way.token == "SERVICE" { "service" } else { "whole" };
     let example = examples.get(fullest).or_else(|| examples.values().next())?;
     let text = serde_json::to_string_pretty(&example["value"]).ok()?;
-    Some(text.replace('\'', "'\\''").replace('\n', "\n  "))
+    Some(format!("'{}'", text.replace('\'', "'\\''").replace('\n', "\n  ")))
+}
+
+/// Returns whether an operation takes a key that makes repeats harmless.
+fn takes_key(operation: &Value) -> bool {
+    let parameters = operation["parameters"].as_array().into_iter().flatten();
+    parameters.into_iter().any(|parameter| parameter["name"] == "Idempotency-Key")
 }
 
 fn curl(method: &str, address: &str, way: &Way, operation: &Value) -> String {
     let mut lines = Vec::new();
     let options = match way.shows {
-        Shows::Body | Shows::KeptRequest => "-sS --fail-with-body",
+        Shows::Body => "-sS --fail-with-body",
         Shows::Headers => "-sS --head --fail",
         Shows::Redirect => "-sS -o /dev/null -w '%{redirect_url}\\n'",
         Shows::Status(_) | Shows::Unsigned => "-sS -o /dev/null -w '%{http_code}\\n'",
@@ -188,18 +205,18 @@ fn curl(method: &str, address: &str, way: &Way, operation: &Value) -> String {
     if !way.token.is_empty() {
         lines.push(format!("-H \"authorization: Bearer ${}\"", way.token));
     }
-    if way.shows == Shows::KeptRequest {
+    if takes_key(operation) {
         lines.push("-H \"idempotency-key: order-10045-$(date +%s)$RANDOM\"".to_owned());
     }
     if let Some(body) = body {
         lines.push("-H 'content-type: application/json'".to_owned());
-        lines.push(format!("-d '{body}'"));
+        lines.push(format!("-d {body}"));
     }
     let mut text = lines.join(" \\\n  ");
-    if way.shows == Shows::KeptRequest {
-        text = format!("REQUEST=$({text})\necho \"$REQUEST\"");
-        for (variable, pattern) in [("ID", "\"id\":\"[0-9a-f-]\\{36\\}\""), ("LINK", "\"url\":\"[^\"]*\"")] {
-            write!(text, "\n{variable}=$(echo \"$REQUEST\" |\n  grep -o '{pattern}' | cut -d '\"' -f 4)")
+    if !way.keeps.is_empty() {
+        text = format!("ANSWER=$({text})\necho \"$ANSWER\"");
+        for (variable, pattern) in way.keeps {
+            write!(text, "\n{variable}=$(echo \"$ANSWER\" |\n  grep -o '{pattern}' | cut -d '\"' -f 4)")
                 .unwrap_or_default();
         }
     }

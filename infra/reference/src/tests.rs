@@ -139,3 +139,23 @@ fn a_member_that_a_condition_describes_has_its_fields() {
     assert_eq!(link.kind, "object or null");
     assert!(fields.iter().any(|field| field.path == "link.url"));
 }
+
+#[test]
+fn a_command_sends_the_example_and_keeps_what_later_commands_need() {
+    let operation = serde_json::json!({
+        "operationId": "register", "security": [{ "token": [] }],
+        "requestBody": { "content": { "application/json": { "examples": { "one": { "value": { "name": "it's" } } } } } },
+    });
+    let block = shell::operation("POST", "/things/{id}", &operation);
+    assert_eq!(
+        block.text,
+        "curl -sS --fail-with-body \"$BASE/things/$ID\" \\\n  -H \"authorization: Bearer $TOKEN\" \\\n  \
+         -H 'content-type: application/json' \\\n  -d '{\n    \"name\": \"it'\\''s\"\n  }'"
+    );
+    let openapi = openapi();
+    let create = &openapi["paths"]["/payment-requests"]["post"];
+    let block = shell::operation("POST", "/payment-requests", create);
+    assert!(block.text.starts_with("ANSWER=$(curl "), "{}", block.text);
+    assert!(block.text.contains("\nID=$("), "{}", block.text);
+    assert_eq!(block.prints, "The answer, of which the commands below use `$ID` and `$LINK`.");
+}
