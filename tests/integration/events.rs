@@ -6,6 +6,7 @@ use runtime::Function;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use tests::examples::Examples;
 use tests::system::{SHORT_CHECKOUT, SHORT_LINK, System, all, failed, id, link, now, order, paid, phone, time};
 
 fn events_directory() -> PathBuf {
@@ -374,6 +375,7 @@ async fn every_sample_gets_its_documented_answer() {
         system.events().await.into_iter().filter(|event| event["detail-type"] == "ReconciliationDifferenceFound");
     let [difference] = &differences.collect::<Vec<_>>()[..] else { panic!("one sample of a difference") };
     assert_valid("ReconciliationDifferenceFound", &difference["detail"]);
+    Examples::default().assert("events/difference-found", difference);
     let texts = system.wait_for_texts("+27831234567", 2).await;
     for text in
         ["The 10045 has been canceled by the Agent", "Thank you. We received your payment of R250.00 for order 10045."]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot continue has failed")]
 
 mod api;
+mod asyncapi;
 mod backstop;
 mod bad_input;
 mod channels;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot continue has failed")]
 #![allow(clippy::missing_panics_doc, reason = "everything here panics when a test fails")]
 
+pub mod asyncapi;
 pub mod bus;
 pub mod channels;
 pub mod examples;

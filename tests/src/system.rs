@@ -196,12 +196,15 @@ impl System {
         .await
     }
 
-    /// Returns every event on the bus, oldest first, as envelopes.
+    /// Returns every event on the bus, oldest first, as envelopes. Each has to be one that the description has.
     pub async fn events(&self) -> Vec<Value> {
         let answer = Answer::of(self.request(Method::GET, "/local/events")).await;
         assert_eq!(answer.status, 200);
         match answer.json() {
-            Value::Array(events) => events,
+            Value::Array(events) => {
+                events.iter().for_each(crate::asyncapi::assert_event);
+                events
+            }
             other => panic!("no list: {other}"),
         }
     }

@@ -9,6 +9,7 @@ mod operations;
 mod parts;
 
 use parts::Operation;
+pub(crate) use parts::snapshot;
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};

@@ -42,7 +42,7 @@ const OF_BOTH: [(u16, &str); 6] = [
 ];
 
 /// Returns the JSON of a snapshot, or of its body if it is a whole answer. So every example is a real answer.
-pub(super) fn snapshot(name: &str) -> Value {
+pub(crate) fn snapshot(name: &str) -> Value {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("integration/snapshots/{name}.snap"));
     let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let (_, text) = text.strip_prefix("---\n").unwrap().split_once("\n---\n").unwrap();

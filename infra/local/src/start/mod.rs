@@ -145,7 +145,7 @@ pub async fn start(options: Options) -> Result<Local, StartError> {
 async fn assemble(runner: &Runner, stand_ins: &StandIns) -> Result<Router, StartError> {
     let cloud = cloud::start(runner).await?;
     let stand_ins = stand_ins.start(&runner.host, &runner.environment).await?;
-    let own = pages::router().merge(cloud.own_routes).merge(stand_ins);
+    let own = pages::router(&runner.host.base_url).merge(cloud.own_routes).merge(stand_ins);
     let own = own.method_not_allowed_fallback(async || ProblemResponse(Problem::NotFound));
     Ok(own.fallback_service(cloud.http_api))
 }

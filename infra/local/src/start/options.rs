@@ -3,8 +3,12 @@
 use runtime::Environment;
 use std::path::PathBuf;
 
-/// The variables that set how the stand-in provider behaves, for the end of the help.
-const ENVIRONMENT: &str = "\
+/// The pages, and the variables that set how the stand-in provider behaves, for the end of the help.
+const AFTER_HELP: &str = "\
+Pages:
+  /        the desk, the customer's phone and the supervisor's numbers
+  /docs    the reference of the HTTP API, the events and the webhooks
+
 Environment:
   The functions' own variables, as the README lists them. For the stand-in provider:
   SANDBOX_CLOSES=on_demand|at_its_time|never  how the sandbox provider's payment pages close
@@ -14,7 +18,7 @@ Environment:
 #[derive(Debug, Clone, clap::Parser)]
 #[command(
     about = "chat2pay on one machine: every function, its table, bus and schedule, a phone and a payment provider",
-    after_help = ENVIRONMENT
+    after_help = AFTER_HELP
 )]
 pub struct Options {
     /// The port to listen on, on the loopback address; 0 selects a free port.

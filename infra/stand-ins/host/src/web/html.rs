@@ -9,10 +9,15 @@ use http::{HeaderValue, StatusCode};
 /// Builds the response with a page that may not be cached or indexed. `policy` is its content security policy: what it
 /// may load, and where its forms may lead.
 pub fn page(status: StatusCode, page: &impl Template, policy: &str) -> Response {
-    let html = match page.render() {
-        Ok(html) => html,
-        Err(error) => return ProblemResponse::unavailable(error).into_response(),
-    };
+    match page.render() {
+        Ok(html) => rendered(status, html, policy),
+        Err(error) => ProblemResponse::unavailable(error).into_response(),
+    }
+}
+
+/// Builds the response with a page that is rendered already, as [`page`] does.
+#[must_use]
+pub fn rendered(status: StatusCode, html: String, policy: &str) -> Response {
     let mut response = (status, [(CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response();
     let headers = response.headers_mut();
     if let Ok(policy) = HeaderValue::from_str(policy) {
@@ -28,6 +33,6 @@ pub fn page(status: StatusCode, page: &impl Template, policy: &str) -> Response 
 /// Builds the response with a file of a page. Browsers revalidate it each time, because a rebuilt runner may serve
 /// another one.
 #[must_use]
-pub fn file(content_type: &'static str, text: &'static str) -> impl IntoResponse {
+pub fn file(content_type: &'static str, text: impl IntoResponse) -> impl IntoResponse {
     ([(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-cache")], text)
 }
