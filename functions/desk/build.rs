@@ -1,4 +1,5 @@
-//! Embeds the static files, together with the tables of currencies and phone numbers generated from the domain's.
+//! Embeds the static files, together with the client of the API, and with the tables of currencies and phone numbers
+//! generated from the domain's.
 
 #[path = "../../shared/domain/src/currency/table.rs"]
 mod currency_table;
@@ -12,6 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let currencies = format!("{}{}", table("CURRENCIES", IN_FORCE), table("FORMER", FORMER));
     let folder = embed::Folder::read("assets")?.with("shared/currencies.js", currencies);
     let folder = folder.with("agent/phones.js", phones::module());
+    let folder = folder.with_file("client/index.js", "../../events/client/index.js")?;
     // The element's style sheet becomes a script module, from which the element constructs the sheet: unlike a `style`
     // element, a constructed sheet is allowed by any Content-Security-Policy of the embedding site.
     Ok(folder.with_module_of("agent/element.css")?.write()?)

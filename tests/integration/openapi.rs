@@ -147,6 +147,7 @@ fn an_answer_that_is_not_described_is_noticed() {
     let gateway = json!({ "message": "Not Found" });
     assert_eq!(get("/payment-requests/x/y/z", 404, "application/json", &gateway), Ok(()));
     assert_eq!(get("/payment-requests/x", 431, "application/json", &gateway), Ok(()));
+    assert_eq!(get("/payment-requests/x", 404, "application/json", &gateway), Ok(()));
     let mut missing = good.clone();
     missing.as_object_mut().unwrap().remove("workspace");
     let mut conflict = problem.clone();
@@ -161,6 +162,8 @@ fn an_answer_that_is_not_described_is_noticed() {
         (202, "application/json", good),
         (404, "application/problem+json", &conflict),
         (409, "application/problem+json", problem),
+        (404, "application/json", problem),
+        (404, "application/problem+json", &gateway),
         (418, "application/json", good),
     ] {
         assert!(get("/payment-requests/x", status, content_type, body).is_err(), "{status} {content_type}: {body}");

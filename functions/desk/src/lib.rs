@@ -18,7 +18,7 @@ use sign_in::SignIn;
 /// The function's name, which is the package's and the binary's too.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
 
-/// The files in `assets`.
+/// The files in `assets`, and those that the build script adds.
 pub const ASSETS: Assets = include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 
 /// The frame of the agent's page and of the supervisor's. The page's script fills it in.

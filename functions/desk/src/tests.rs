@@ -1,5 +1,5 @@
 //! The pages' scripts agree with the domain: they have the same currencies and statuses. Only the modules in
-//! `STATUS_TABLES` name a status.
+//! `STATUS_TABLES` name a status, and only those in `CALLERS` call other systems.
 
 use crate::ASSETS;
 use domain::{Amount, Currency, Money, Status};
@@ -9,6 +9,9 @@ const STATUS_TABLES: [(&str, &str, &str); 2] = [
     ("FACTS", "shared/statuses.js", include_str!("../assets/shared/statuses.js")),
     ("SENTENCES", "agent/statuses.js", include_str!("../assets/agent/statuses.js")),
 ];
+
+/// The modules that make calls: the client, the one that passes on its calls, and the sign-in at the identity provider.
+const CALLERS: [&str; 3] = ["client/index.js", "shared/api.js", "shared/session.js"];
 
 /// Returns the text of a file as it is served.
 fn served(name: &str) -> &'static str {
@@ -77,6 +80,17 @@ fn names(line: &str, status: &str, file: &str) -> bool {
             quoted || after == Some(':') && before.is_none_or(|before| matches!(before, ' ' | '{'))
         }
     })
+}
+
+/// Every call of the API is one of the client that is made from the API's description.
+#[test]
+fn nothing_but_the_client_calls_the_api() {
+    let calling = ASSETS.files.iter().filter(|asset| str::from_utf8(asset.bytes).unwrap().contains("fetch("));
+    let calling: Vec<_> = calling.map(|asset| asset.name).collect();
+    assert_eq!(calling, CALLERS);
+    // Of these, only the client knows an address of the API.
+    let knowing = ASSETS.files.iter().filter(|asset| served(asset.name).contains("payment-requests/"));
+    assert!(knowing.map(|asset| asset.name).eq(["client/index.js"]));
 }
 
 #[test]

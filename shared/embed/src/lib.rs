@@ -58,7 +58,8 @@ pub enum EmbedError {
 /// The files of a folder and its subfolders, by their paths relative to it, such as `a.js` and `b/c.css`.
 #[derive(Debug)]
 pub struct Folder {
-    path: PathBuf,
+    /// What Cargo watches: the folder, and each file from elsewhere.
+    sources: Vec<PathBuf>,
     files: BTreeMap<String, Vec<u8>>,
 }
 
@@ -71,7 +72,18 @@ impl Folder {
         let path = fs::canonicalize(&path).map_err(|cause| error(path.as_ref(), cause))?;
         let mut files = BTreeMap::new();
         collect(&path, "", &mut files)?;
-        Ok(Self { path, files })
+        Ok(Self { sources: vec![path], files })
+    }
+
+    /// Adds a file from outside of the folder under this name.
+    ///
+    /// # Errors
+    /// [`EmbedError::File`] if the file cannot be read.
+    pub fn with_file(mut self, name: &str, path: impl AsRef<Path>) -> Result<Self, EmbedError> {
+        let path = fs::canonicalize(&path).map_err(|cause| error(path.as_ref(), cause))?;
+        let content = fs::read(&path).map_err(|cause| error(&path, cause))?;
+        self.sources.push(path);
+        Ok(self.with(name, content))
     }
 
     /// Adds a file that the build script has generated, or replaces the file of that name.
@@ -101,7 +113,8 @@ impl Folder {
     }
 
     /// Writes `$OUT_DIR/assets.rs`, an expression of type `runtime::assets::Assets` that contains the files. Style
-    /// sheets and scripts are minified. Cargo runs the build script again when something in the folder changes.
+    /// sheets and scripts are minified. Cargo runs the build script again when something in the folder changes, or a
+    /// file that was added from elsewhere.
     ///
     /// # Errors
     /// [`EmbedError`] if a file has an unknown extension or cannot be minified, or if the output cannot be written.
@@ -139,7 +152,10 @@ impl Folder {
         let source = format!("runtime::assets::Assets {{ version: {version:?}, files: &[\n{entries}] }}\n");
         fs::write(&target, source).map_err(|cause| error(&target, cause))?;
         let mut stdout = io::stdout();
-        writeln!(stdout, "cargo::rerun-if-changed={}", self.path.display()).map_err(|cause| error(&self.path, cause))
+        for path in &self.sources {
+            writeln!(stdout, "cargo::rerun-if-changed={}", path.display()).map_err(|cause| error(path, cause))?;
+        }
+        Ok(())
     }
 }
 
@@ -202,12 +218,21 @@ mod tests {
     #[test]
     fn a_style_sheet_becomes_a_module_with_its_text() {
         let files = BTreeMap::from([("a/b.css".to_owned(), b"a::before { content: \"\\201C\"; }\n".to_vec())]);
-        let folder = Folder { path: PathBuf::new(), files }.with_module_of("a/b.css").unwrap();
+        let folder = Folder { sources: Vec::new(), files }.with_module_of("a/b.css").unwrap();
         let names: Vec<_> = folder.files.keys().collect();
         assert_eq!(names, ["a/b.css.js"]);
         let module = str::from_utf8(&folder.files["a/b.css.js"]).unwrap();
         assert_eq!(module, "export default \"a::before{content:\\\"\\\\201C\\\"}\";\n");
-        let nothing = Folder { path: PathBuf::new(), files: BTreeMap::new() };
+        let nothing = Folder { sources: Vec::new(), files: BTreeMap::new() };
         assert!(matches!(nothing.with_module_of("a.css"), Err(EmbedError::Missing(_))));
+    }
+
+    #[test]
+    fn a_file_from_elsewhere_has_the_name_it_is_given_and_is_watched() {
+        let folder = Folder::read("src").unwrap().with_file("manifest/a.js", "Cargo.toml").unwrap();
+        assert_eq!(folder.files["manifest/a.js"], fs::read("Cargo.toml").unwrap());
+        assert_eq!(folder.sources, ["src", "Cargo.toml"].map(|path| fs::canonicalize(path).unwrap()));
+        let missing = Folder::read("src").unwrap().with_file("a.js", "missing.js");
+        assert!(matches!(missing, Err(EmbedError::File { .. })));
     }
 }

@@ -144,7 +144,11 @@ pub fn check(method: &Method, path: &str, status: u16, headers: &HeaderMap, body
     {
         return Err(format!("{name} is not described to answer {status} with the problem {}", value["code"]));
     }
-    validate(&format!("{name} {status} {essence}"), &content["schema"], &value)
+    // For generators of clients, `application/json` is described with both forms of a failure. Each answer has one.
+    let gateway = json!({ "$ref": "#/components/schemas/GatewayMessage" });
+    let is_gateways = status >= 400 && essence == "application/json";
+    let schema = if is_gateways { &gateway } else { &content["schema"] };
+    validate(&format!("{name} {status} {essence}"), schema, &value)
 }
 
 /// Validates a value against a schema of the description; `name` is the schema's, which is compiled once.

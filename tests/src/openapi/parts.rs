@@ -160,7 +160,12 @@ impl Answers {
     pub(super) fn finish(mut self) -> Value {
         for (status, text) in OF_BOTH {
             if let Some(content) = self.0.get_mut(&status.to_string()).and_then(|answer| answer.get_mut("content")) {
-                content["application/json"] = message(text);
+                let mut message = message(text);
+                if let Some(problem) = content.get("application/problem+json") {
+                    // Generators of clients read one media type of a status, the first one. So it has both forms.
+                    message["schema"] = json!({ "anyOf": [message["schema"], problem["schema"]] });
+                }
+                content["application/json"] = message;
             }
         }
         self.0.insert("default".to_owned(), json!({ "$ref": "#/components/responses/Gateway" }));

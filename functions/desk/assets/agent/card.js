@@ -1,14 +1,14 @@
 // The card of one payment request in the conversation.
 
-/** @import { HistoryEntry, PaymentRequest } from "../../types/api.d.ts" */
+/** @import { HistoryEntry, PaymentRequest } from "../client/index.js" */
 /** @import { Child } from "../shared/dom.js" */
 /** @import { IconName } from "../shared/icons.js" */
 /** @import { Tone } from "../shared/statuses.js" */
 
-import { countdown, now } from "../shared/clock.js";
+import { now } from "../shared/api.js";
 import { h, isolated, put } from "../shared/dom.js";
 import { icon } from "../shared/icons.js";
-import { factsOf, hasEndedUnpaid, isUnclicked, repeatedBy } from "../shared/statuses.js";
+import { countdown, factsOf, hasEndedUnpaid, isUnclicked, repeatedBy } from "../shared/statuses.js";
 import { customer, moment, money } from "./phrases.js";
 import { failedAttempts, failedDelivery, missedDelivery } from "./requests.js";
 import { sentencesOf } from "./statuses.js";

@@ -9,7 +9,7 @@
 // very values that the agent has just corrected. The draft gets a new key only after that rejection, whose message
 // tells the agent what happened.
 
-/** @import { NewPaymentRequest } from "../../types/api.d.ts" */
+/** @import { NewPaymentRequest } from "../client/index.js" */
 /** @import { FieldName } from "./texts.js" */
 
 import { AMOUNT_AT_MOST, decimals, formatMoney, plainAmount } from "../shared/money.js";
@@ -114,14 +114,14 @@ export class Draft {
   }
 
   /**
-   * Returns the request's body.
+   * Returns the request's body. Only a draft without problems is sent, so that its amount can be read.
    * @returns {NewPaymentRequest}
    */
   body() {
     const { order_number, currency, description, "customer.name": name } = trimmed(this.fields);
     return {
       order_number,
-      amount: parseAmount(this.fields.amount, currency),
+      amount: /** @type {number} */ (parseAmount(this.fields.amount, currency)),
       currency,
       customer: { phone: this.phones[0] ?? "", name: optional(name) },
       description: optional(description),

@@ -1,13 +1,13 @@
 // <chat2pay-desk>: the element that chat desks embed. The host puts the conversation into the element. The element
 // shows the conversation's payment requests after it, and a form for new requests beside it.
 
-/** @import { PaymentRequest } from "../../types/api.d.ts" */
-/** @import { TokenSource } from "../shared/api.js" */
+/** @import { PaymentRequest, TokenSource } from "../client/index.js" */
 /** @import { Child } from "../shared/dom.js" */
 /** @import { Fields } from "./draft.js" */
 /** @import { Look } from "./toasts.js" */
 
-import { Api, Problem, SignInFailed, sentenceOf, Unreachable } from "../shared/api.js";
+import { ProblemError, UnreachableError } from "../client/index.js";
+import { Api, SignInFailed, sentenceOf } from "../shared/api.js";
 import { h, put } from "../shared/dom.js";
 import { icon } from "../shared/icons.js";
 import { factsOf, isOpen, isPaid } from "../shared/statuses.js";
@@ -302,10 +302,10 @@ export class Chat2PayDesk extends HTMLElement {
     if (!error) {
       put(this.#banner);
       if (was) this.#toasts.show(texts.back, { tone: "good", icon: "check-circle" });
-    } else if (error instanceof Unreachable) {
+    } else if (error instanceof UnreachableError) {
       put(this.#banner, icon("again"), h("span", {}, texts.unreachable));
     } else {
-      const text = error instanceof SignInFailed ? texts.signedOut : error.message;
+      const text = error instanceof SignInFailed ? texts.signedOut : sentenceOf(error);
       const again = h("button", { type: "button", onclick: () => requests.refresh() }, texts.tryAgain);
       put(this.#banner, icon("warning"), h("span", {}, text), again);
     }
@@ -423,7 +423,7 @@ export class Chat2PayDesk extends HTMLElement {
     try {
       requests.update(await this.#api.cancel(id, signal));
     } catch (error) {
-      const isOver = error instanceof Problem && ["already_canceled", "link_expired"].includes(error.code);
+      const isOver = error instanceof ProblemError && ["already_canceled", "link_expired"].includes(error.code);
       if (!isOver) throw error;
       requests.refreshOne(id);
     }
@@ -446,7 +446,7 @@ export class Chat2PayDesk extends HTMLElement {
       if (ended.signal.aborted) return null;
       const unknown = name === "cancel" ? texts.cancelUnknown : texts.sendAgainUnknown;
       const text = error instanceof SignInFailed ? texts.signedOut : sentenceOf(error);
-      this.#toasts.showError(error instanceof Unreachable ? unknown : text);
+      this.#toasts.showError(error instanceof UnreachableError ? unknown : text);
       requests.refreshOne(card.request.id);
       return null;
     } finally {

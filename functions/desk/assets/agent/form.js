@@ -1,11 +1,12 @@
 // The form for a new payment request.
 
-/** @import { PaymentRequest } from "../../types/api.d.ts" */
+/** @import { PaymentRequest } from "../client/index.js" */
 /** @import { Api } from "../shared/api.js" */
 /** @import { Draft, Fields } from "./draft.js" */
 /** @import { FieldName } from "./texts.js" */
 
-import { Problem, SignInFailed, Unreachable } from "../shared/api.js";
+import { ProblemError, UnreachableError } from "../client/index.js";
+import { isPassing, SignInFailed, sentenceOf } from "../shared/api.js";
 import { h, put } from "../shared/dom.js";
 import { icon } from "../shared/icons.js";
 import { currencies, isCurrency } from "../shared/money.js";
@@ -295,14 +296,14 @@ export class PaymentForm extends EventTarget {
    * @param {boolean} unconfirmed
    */
   #failed(error, unconfirmed) {
-    if (error instanceof Problem && !error.passing) this.#refused(error, unconfirmed);
-    else if (error instanceof Problem) put(this.#alert, error.message, " ", texts.nothingLost);
-    else if (error instanceof Unreachable) put(this.#alert, texts.unknownOutcome);
+    if (error instanceof ProblemError && !isPassing(error)) this.#refused(error, unconfirmed);
+    else if (error instanceof ProblemError) put(this.#alert, sentenceOf(error), " ", texts.nothingLost);
+    else if (error instanceof UnreachableError) put(this.#alert, texts.unknownOutcome);
     else put(this.#alert, error instanceof SignInFailed ? texts.formSignedOut : texts.unexpected);
   }
 
   /**
-   * @param {Problem} problem
+   * @param {ProblemError} problem
    * @param {boolean} unconfirmed
    */
   #refused(problem, unconfirmed) {
@@ -318,14 +319,14 @@ export class PaymentForm extends EventTarget {
     /** @type {Map<FieldName, string>} */
     const ours = new Map();
     const others = [];
-    for (const [name, message] of problem.errors) {
+    for (const { field: name, message } of problem.errors) {
       const field = FIELDS.find((known) => known === name);
       if (field) ours.set(field, texts.refusedField(texts.labels[field], message));
       else others.push(texts.refusedField(name, message));
     }
     this.#show(ours);
     if (ours.size > 0 && others.length === 0) put(this.#alert, texts.fieldsWrong(ours.size));
-    else put(this.#alert, [problem.message, ...others].join(" "));
+    else put(this.#alert, [sentenceOf(problem), ...others].join(" "));
   }
 
   #close() {

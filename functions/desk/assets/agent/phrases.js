@@ -1,10 +1,10 @@
 // The parts that the element's sentences are built from.
 
-/** @import { Actor, PaymentRequest } from "../../types/api.d.ts" */
+/** @import { Actor, PaymentRequest } from "../client/index.js" */
 
 import { isolated } from "../shared/dom.js";
 import { formatMoney } from "../shared/money.js";
-import { isCertain, undeliveredText } from "../shared/undelivered.js";
+import { isCertain, undeliveredText } from "../shared/statuses.js";
 
 /**
  * Builds a sentence as a list of nodes. Each inserted part is isolated, because people wrote many of them.

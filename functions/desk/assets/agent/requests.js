@@ -1,10 +1,10 @@
 // The payment requests of one conversation. Each is polled for as long as it can change.
 
-/** @import { HistoryEntry, Page, PaymentRequest } from "../../types/api.d.ts" */
+/** @import { HistoryEntry, PaymentRequest, PaymentRequestList } from "../client/index.js" */
 /** @import { Api } from "../shared/api.js" */
 
-import { Problem, Unreachable } from "../shared/api.js";
-import { now } from "../shared/clock.js";
+import { UnreachableError } from "../client/index.js";
+import { isPassing, now } from "../shared/api.js";
 import { Poller } from "../shared/poller.js";
 import { expiryReason, factsOf, isOpen, isUnclicked, repeatedBy } from "../shared/statuses.js";
 
@@ -199,7 +199,7 @@ export class Requests extends EventTarget {
     let cursor = null;
     let pages = 0;
     do {
-      /** @type {Page} */
+      /** @type {PaymentRequestList} */
       const page = await this.#watch(signal, this.#page(cursor, signal));
       found.push(...page.items);
       cursor = page.next_cursor;
@@ -216,7 +216,10 @@ export class Requests extends EventTarget {
    * @param {AbortSignal} signal
    */
   #page(cursor, signal) {
-    return this.#api.list({ conversation_id: this.#conversation, limit: PAGE_SIZE, cursor }, signal);
+    return this.#api.list(
+      { conversation_id: this.#conversation, limit: PAGE_SIZE, cursor: cursor ?? undefined },
+      signal,
+    );
   }
 
   /**
@@ -232,9 +235,7 @@ export class Requests extends EventTarget {
       return answer;
     } catch (error) {
       signal.throwIfAborted();
-      this.#setTrouble(
-        error instanceof Problem && error.passing ? new Unreachable(error) : /** @type {Error} */ (error),
-      );
+      this.#setTrouble(isPassing(error) ? new UnreachableError(error) : /** @type {Error} */ (error));
       throw error;
     }
   }

@@ -1,6 +1,6 @@
 // The agent's sentences about each status. The facts about each status are in `shared/statuses.js`.
 
-/** @import { HistoryEntry, PaymentRequest } from "../../types/api.d.ts" */
+/** @import { HistoryEntry, PaymentRequest } from "../client/index.js" */
 /** @import { Child } from "../shared/dom.js" */
 /** @import { Status } from "../shared/statuses.js" */
 

@@ -1,10 +1,10 @@
 // All texts of the element, except those about each status, which are in `statuses.js`.
 
-/** @import { HistoryEntry, PaymentRequest } from "../../types/api.d.ts" */
+/** @import { HistoryEntry, PaymentRequest } from "../client/index.js" */
 
 import { isolated } from "../shared/dom.js";
 import { formatMoney } from "../shared/money.js";
-import { isCertain, undeliveredText } from "../shared/undelivered.js";
+import { isCertain, undeliveredText } from "../shared/statuses.js";
 import { customer, moment, money, paidAt, reason, reference, sentence, undelivered } from "./phrases.js";
 
 /** @typedef {"customer.phone" | "order_number" | "amount" | "currency" | "customer.name" | "description"} FieldName */

@@ -1,14 +1,10 @@
-// The client of the HTTP API: calls, retries, time limits and errors.
+// The API as the pages use it: the client with its retries and time limits, errors as sentences, and the API's clock.
 
-/** @import { NewPaymentRequest, Page, PaymentRequest, ProblemBody, Report } from "../../types/api.d.ts" */
+/** @import { CallOptions, ListPaymentRequestsParameters, NewPaymentRequest } from "../client/index.js" */
+/** @import { ReportAgentsParameters, TokenSource } from "../client/index.js" */
 
-import { setClock } from "./clock.js";
+import { Client, ProblemError, UnreachableError } from "../client/index.js";
 
-/**
- * The time limit of one call in milliseconds. It is longer than the API's own limit of 30 seconds, so that no answer of
- * the API is lost.
- */
-const CALL_TIMEOUT = 32_000;
 /**
  * The time limit of reading requests, in milliseconds. Reads are repeated, so the limit is short: a hanging connection
  * is noticed soon.
@@ -21,38 +17,30 @@ const FIRST_PAUSE = 400;
 /** The longest pause before an automatic retry, in milliseconds. A longer one is shown to the person as an error. */
 const LONGEST_PAUSE = 5_000;
 
-/**
- * The API rejected the call. `message` is a sentence to show to a person; `errors` has a message for each invalid
- * field.
- */
-export class Problem extends Error {
-  /**
-   * @param {number} status
-   * @param {ProblemBody | undefined} body
-   * @param {number} retryAfter in seconds
-   */
-  constructor(status, body, retryAfter) {
-    super(body?.detail ?? "The answer cannot be read. Please try again.");
-    this.name = "Problem";
-    this.status = status;
-    this.code = body?.code ?? "unknown";
-    this.errors = new Map((body?.errors ?? []).map(({ field, message }) => [field, message]));
-    this.retryAfter = retryAfter;
-  }
+/** The difference between the API's clock and this machine's, in milliseconds. */
+let offset = 0;
 
-  /** Whether a retry of the same call may succeed. */
-  get passing() {
-    return this.status === 429 || this.status >= 500;
-  }
+/**
+ * Returns the current time by the API's clock, in milliseconds. The API checks deadlines by its own clock, and an
+ * agent's clock may be minutes off.
+ */
+export function now() {
+  return Date.now() + offset;
 }
 
-/** The API did not answer. It is unknown whether the API carried out the call. */
-export class Unreachable extends Error {
-  /** @param {unknown} cause */
-  constructor(cause) {
-    super("There is no connection.", { cause });
-    this.name = "Unreachable";
-  }
+/**
+ * Sets the clock from the `Date` header of a response, which is exact to the second.
+ * @param {Response} response
+ * @param {number} sentAt when the call began, by this machine's clock
+ */
+function setClock(response, sentAt) {
+  const date = Date.parse(response.headers.get("date") ?? "");
+  if (Number.isNaN(date)) return;
+  const receivedAt = Date.now();
+  // The API wrote the header between the two moments, and truncated it to the whole second.
+  const measured = date + 500 - (sentAt + receivedAt) / 2;
+  // The header cannot show a difference of about a second, so a smaller one counts as none.
+  offset = Math.abs(measured) > 1500 ? measured : 0;
 }
 
 /** The error for a call without an access token. */
@@ -65,179 +53,122 @@ export class SignInFailed extends Error {
 }
 
 /**
- * Returns the message of an error.
+ * Returns whether a retry of the same call may succeed.
  * @param {unknown} error
  */
-export function sentenceOf(error) {
-  return error instanceof Error ? error.message : String(error);
+export function isPassing(error) {
+  if (!(error instanceof ProblemError)) return error instanceof UnreachableError;
+  // A success that cannot be read is a failure on the way.
+  return error.status === 429 || error.status >= 500 || error.status < 300;
 }
 
 /**
- * Returns an access token. With `renew`, the API rejected the previous token.
- * @typedef {(options: { renew: boolean }) => Promise<string> | string} TokenSource
+ * Returns the sentence about an error to show to a person.
+ * @param {unknown} error
  */
+export function sentenceOf(error) {
+  if (error instanceof ProblemError) return error.detail ?? "The answer cannot be read. Please try again.";
+  if (error instanceof UnreachableError) return "There is no connection.";
+  return error instanceof Error ? error.message : String(error);
+}
 
-/**
- * The options of a call.
- * @typedef {object} Call
- * @property {Record<string, string>} [headers]
- * @property {string} [body]
- * @property {AbortSignal} [signal]
- * @property {number} [tries]
- * @property {number} [timeout] in milliseconds
- */
-
-/** The client of the API, which acts for the person that the token names. */
+/** The API, which acts for the person that the token names. */
 export class Api {
-  #base;
-  #token;
+  #client;
 
   /**
-   * @param {URL} base
-   * @param {TokenSource} token
+   * @param {URL} baseUrl
+   * @param {TokenSource} source
    */
-  constructor(base, token) {
-    this.#base = base;
-    this.#token = token;
+  constructor(baseUrl, source) {
+    this.#client = new Client({
+      baseUrl,
+      async token(options) {
+        try {
+          const token = await source(options);
+          if (typeof token === "string" && token !== "") return token;
+        } catch (cause) {
+          throw new SignInFailed(cause);
+        }
+        throw new SignInFailed();
+      },
+      async fetch(input, init) {
+        const sentAt = Date.now();
+        const response = await fetch(input, init);
+        setClock(response, sentAt);
+        return response;
+      },
+    });
   }
 
   /**
    * Creates a request. The call is idempotent by its key, so it is safe to retry until the API answers.
-   * @param {NewPaymentRequest} fields
-   * @param {string} key
+   * @param {NewPaymentRequest} body
+   * @param {string} idempotencyKey
    * @param {AbortSignal} [signal]
-   * @returns {Promise<PaymentRequest>}
    */
-  create(fields, key, signal) {
-    const headers = { "content-type": "application/json", "idempotency-key": key };
-    return this.#call("POST", "payment-requests", { headers, body: JSON.stringify(fields), signal });
+  create(body, idempotencyKey, signal) {
+    return retried((options) => this.#client.createPaymentRequest({ idempotencyKey, body }, options), { signal });
   }
 
   /**
-   * Reads the current state of one request.
+   * Reads the current state of one request, once: its poller repeats it.
    * @param {string} id
    * @param {AbortSignal} [signal]
-   * @returns {Promise<PaymentRequest>}
    */
   get(id, signal) {
-    return this.#call("GET", `payment-requests/${encodeURIComponent(id)}`, { signal, tries: 1, timeout: READ_TIMEOUT });
+    return this.#client.readPaymentRequest({ id }, { signal, timeout: READ_TIMEOUT });
   }
 
   /**
    * Reads a page of requests, newest first.
-   * @param {Record<string, unknown>} parameters
+   * @param {ListPaymentRequestsParameters} parameters
    * @param {AbortSignal} [signal]
-   * @returns {Promise<Page>}
    */
   list(parameters, signal) {
-    return this.#call("GET", `payment-requests?${query(parameters)}`, { signal, timeout: READ_TIMEOUT });
+    const limits = { signal, timeout: READ_TIMEOUT };
+    return retried((options) => this.#client.listPaymentRequests(parameters, options), limits);
   }
 
   /**
    * Cancels a request. A second call fails with `already_canceled`.
    * @param {string} id
    * @param {AbortSignal} [signal]
-   * @returns {Promise<PaymentRequest>}
    */
   cancel(id, signal) {
-    return this.#call("POST", `payment-requests/${encodeURIComponent(id)}/cancel`, { signal });
+    return retried((options) => this.#client.cancelPaymentRequest({ id }, options), { signal });
   }
 
   /**
    * Reads the report on the requests sent in a period, by agent and in total.
-   * @param {Record<string, unknown>} parameters
+   * @param {ReportAgentsParameters} parameters
    * @param {AbortSignal} [signal]
-   * @returns {Promise<Report>}
    */
   report(parameters, signal) {
-    return this.#call("GET", `reports/agents?${query(parameters)}`, { signal });
-  }
-
-  /**
-   * @param {string} method
-   * @param {string} path
-   * @param {Call} call
-   * @returns {Promise<any>}
-   */
-  async #call(method, path, { headers = {}, body, signal, tries = TRIES, timeout = CALL_TIMEOUT }) {
-    let token = await this.#tokenOrFail(false);
-    let renewed = false;
-    for (let tried = 1; ; tried += 1) {
-      const init = { method, headers: { ...headers, authorization: `Bearer ${token}` }, body };
-      try {
-        return await this.#once(path, init, signal, timeout);
-      } catch (error) {
-        signal?.throwIfAborted();
-        if (error instanceof Problem && error.status === 401 && !renewed) {
-          renewed = true;
-          tried -= 1;
-          token = await this.#tokenOrFail(true);
-          continue;
-        }
-        const passing = error instanceof Unreachable || (error instanceof Problem && error.passing);
-        if (!passing || tried >= tries) throw error;
-        const pause = FIRST_PAUSE * 2 ** (tried - 1) * (0.5 + Math.random());
-        const retryAfter = error instanceof Problem ? error.retryAfter * 1000 : 0;
-        if (retryAfter > LONGEST_PAUSE) throw error;
-        await sleep(Math.max(pause, retryAfter), signal);
-      }
-    }
-  }
-
-  /** @param {boolean} renew */
-  async #tokenOrFail(renew) {
-    try {
-      const token = await this.#token({ renew });
-      if (typeof token === "string" && token !== "") return token;
-    } catch (cause) {
-      throw new SignInFailed(cause);
-    }
-    throw new SignInFailed();
-  }
-
-  /**
-   * @param {string} path
-   * @param {RequestInit} init
-   * @param {AbortSignal | undefined} signal
-   * @param {number} timeout
-   */
-  async #once(path, init, signal, timeout) {
-    const limit = AbortSignal.timeout(timeout);
-    const sentAt = Date.now();
-    let response;
-    let text;
-    try {
-      response = await fetch(new URL(path, this.#base), {
-        ...init,
-        cache: "no-store",
-        credentials: "omit",
-        signal: signal ? AbortSignal.any([signal, limit]) : limit,
-      });
-      text = await response.text();
-    } catch (cause) {
-      throw new Unreachable(cause);
-    }
-    setClock(response, sentAt);
-    const answer = parse(text);
-    if (response.ok && answer !== undefined) return answer;
-    const retryAfter = Number(response.headers.get("retry-after")) || 0;
-    throw new Problem(response.ok ? 502 : response.status, answer, retryAfter);
+    return retried((options) => this.#client.reportAgents(parameters, options), { signal });
   }
 }
 
-/** @param {string} text */
-function parse(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
+/**
+ * Makes a call, and repeats it while a retry may succeed.
+ * @template Answer
+ * @param {(options: CallOptions) => Promise<Answer>} call
+ * @param {CallOptions} options
+ */
+async function retried(call, options) {
+  const { signal } = options;
+  for (let tried = 1; ; tried += 1) {
+    try {
+      return await call(options);
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!isPassing(error) || tried >= TRIES) throw error;
+      const pause = FIRST_PAUSE * 2 ** (tried - 1) * (0.5 + Math.random());
+      const retryAfter = error instanceof ProblemError ? (error.retryAfter ?? 0) * 1000 : 0;
+      if (retryAfter > LONGEST_PAUSE) throw error;
+      await sleep(Math.max(pause, retryAfter), signal);
+    }
   }
-}
-
-/** @param {Record<string, unknown>} parameters */
-function query(parameters) {
-  const given = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== null && value !== "");
-  return new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
 }
 
 /**

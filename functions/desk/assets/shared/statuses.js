@@ -1,5 +1,6 @@
-// The facts about each status. Add a new status here and in `agent/statuses.js`, which has the agent's sentences. One
-// test compares both tables with the domain's list. Another test checks that no other file names a status.
+// The facts about each status, and about a link that did not reach its customer. Add a new status here and in
+// `agent/statuses.js`, which has the agent's sentences. One test compares both tables with the domain's list. Another
+// test checks that no other file names a status.
 
 /** @import { IconName } from "./icons.js" */
 
@@ -211,10 +212,56 @@ export function repeatedBy(history, index) {
 }
 
 /**
+ * Formats the remaining time of a status with a deadline as a clock shows it: `4:59`, `1:02:03`; `0:00` when it is
+ * over.
+ * @param {number} milliseconds
+ */
+export function countdown(milliseconds) {
+  const seconds = Math.max(0, Math.ceil(milliseconds / 1000));
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
+}
+
+/** @param {number} number */
+function two(number) {
+  return String(number).padStart(2, "0");
+}
+
+/**
  * Returns a style sheet in which each class `status-…` sets the property `--status` to the colour of its status.
  */
 export function palette() {
   const sheet = new CSSStyleSheet();
   for (const [status, { colour }] of STATUSES) sheet.insertRule(`.status-${status} { --status: ${colour}; }`);
   return sheet;
+}
+
+/** The only reason of a failed delivery after which the link may still have arrived. */
+const UNCONFIRMED = "delivery_unconfirmed";
+
+const UNDELIVERED = new Map([
+  ["invalid_recipient", "The phone number cannot receive messages."],
+  ["recipient_opted_out", "The customer does not want messages from this sender."],
+  ["not_on_channel", "The customer cannot be reached on this channel."],
+  ["outside_conversation_window", "The customer has to write first: until then, WhatsApp does not deliver."],
+  ["channel_refused", "The channel rejected the message."],
+  ["channel_unavailable", "The channel does not answer."],
+  [UNCONFIRMED, "The channel’s answer was lost."],
+  ["undelivered", "The phone may be off, out of reach, or blocking messages."],
+]);
+
+/**
+ * Returns true if it is certain that the link did not arrive.
+ * @param {string | null} reason
+ */
+export function isCertain(reason) {
+  return reason !== UNCONFIRMED;
+}
+
+/**
+ * Returns the sentence for a reason from the history. A reason that is not in the table is returned as it is.
+ * @param {string | null} reason
+ */
+export function undeliveredText(reason) {
+  return UNDELIVERED.get(reason ?? "") ?? `${reason}.`;
 }

@@ -1,6 +1,6 @@
 // The charts. Every number in them is also available as text.
 
-/** @import { Tally as Part } from "../../types/api.d.ts" */
+/** @import { Totals as Part } from "../client/index.js" */
 /** @import { Range } from "./dates.js" */
 /** @import { AgentTally } from "./report.js" */
 

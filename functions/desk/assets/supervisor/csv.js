@@ -1,6 +1,6 @@
 // The export of requests as CSV for spreadsheets.
 
-/** @import { PaymentRequest } from "../../types/api.d.ts" */
+/** @import { PaymentRequest } from "../client/index.js" */
 
 import { plainAmount } from "../shared/money.js";
 

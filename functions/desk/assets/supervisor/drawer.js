@@ -1,17 +1,16 @@
 // The drawer at the side, which shows one request with its whole history.
 
-/** @import { Actor, HistoryEntry, PaymentRequest } from "../../types/api.d.ts" */
+/** @import { Actor, HistoryEntry, PaymentRequest } from "../client/index.js" */
 /** @import { Api } from "../shared/api.js" */
 /** @import { Child } from "../shared/dom.js" */
 
-import { Problem, sentenceOf } from "../shared/api.js";
-import { countdown, now } from "../shared/clock.js";
+import { ProblemError } from "../client/index.js";
+import { now, sentenceOf } from "../shared/api.js";
 import { h, isolated, put } from "../shared/dom.js";
 import { icon } from "../shared/icons.js";
 import { formatMoney } from "../shared/money.js";
 import { Poller } from "../shared/poller.js";
-import { factsOf, isOpen, repeatedBy } from "../shared/statuses.js";
-import { isCertain, undeliveredText } from "../shared/undelivered.js";
+import { countdown, factsOf, isCertain, isOpen, repeatedBy, undeliveredText } from "../shared/statuses.js";
 import { statusPill } from "./charts.js";
 import { exactTime, reasonText } from "./texts.js";
 
@@ -97,7 +96,7 @@ export class RequestDrawer extends EventTarget {
       return pollDelay(request);
     } catch (error) {
       if (signal.aborted) throw error;
-      if (error instanceof Problem && error.status === 404) {
+      if (error instanceof ProblemError && error.status === 404) {
         this.#body.removeAttribute("aria-busy");
         const text =
           "There is no such request. It may belong to another company, or it was deleted after the retention period.";

@@ -1,11 +1,11 @@
 // The list of requests: the filters, the table that loads more as it is scrolled, and the export.
 
-/** @import { PaymentRequest } from "../../types/api.d.ts" */
+/** @import { PaymentRequest } from "../client/index.js" */
 /** @import { Api } from "../shared/api.js" */
 /** @import { Range } from "./dates.js" */
 
-import { Problem, sentenceOf } from "../shared/api.js";
-import { now } from "../shared/clock.js";
+import { ProblemError } from "../client/index.js";
+import { now, sentenceOf } from "../shared/api.js";
 import { h, isolated, put } from "../shared/dom.js";
 import { formatMoney } from "../shared/money.js";
 import { Poller, slowing } from "../shared/poller.js";
@@ -307,7 +307,8 @@ export class RequestList {
     this.#table.removeAttribute("aria-busy");
     // The rows that are shown belong to the previous filter.
     if (pages.isNew) this.#empty();
-    const wrong = error instanceof Problem ? error.errors : new Map();
+    const errors = error instanceof ProblemError ? error.errors : [];
+    const wrong = new Map(errors.map(({ field, message }) => [field, message]));
     for (const [name, { input, error: element }] of this.#filters) {
       if (!wrong.has(name)) continue;
       put(element, `It ${wrong.get(name)}.`);

@@ -1,6 +1,6 @@
 // The reading of the API's list page by page, newest first.
 
-/** @import { PaymentRequest } from "../../types/api.d.ts" */
+/** @import { PaymentRequest } from "../client/index.js" */
 /** @import { Api } from "../shared/api.js" */
 
 import { isUnderWay } from "../shared/statuses.js";
@@ -116,6 +116,6 @@ export class Pages {
    * @param {AbortSignal} signal
    */
   #page(limit, cursor, signal) {
-    return this.#api.list({ ...this.#parameters, limit, cursor }, signal);
+    return this.#api.list({ ...this.#parameters, limit, cursor: cursor ?? undefined }, signal);
   }
 }

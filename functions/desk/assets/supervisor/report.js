@@ -1,6 +1,6 @@
 // The report on a range of any length.
 
-/** @import { Report as Answer, Tally as Part } from "../../types/api.d.ts" */
+/** @import { Report as Answer, Totals as Part } from "../client/index.js" */
 /** @import { Api } from "../shared/api.js" */
 /** @import { Facts, Group } from "../shared/statuses.js" */
 /** @import { Range } from "./dates.js" */
@@ -26,7 +26,7 @@ export class Tally {
     const sum = new Tally();
     for (const tally of tallies) {
       sum.sent += tally.sent;
-      sum.clicked += tally.clicked;
+      sum.clicked += tally.clicked ?? 0;
       for (const [status, { count, value }] of Object.entries(tally.statuses)) {
         const entry = sum.#sums.get(status) ?? { count: 0, value: new Map() };
         entry.count += count;
@@ -149,7 +149,7 @@ export class Report {
     }
     return {
       total: Tally.of(this.#answers.map((answer) => answer.total)),
-      days: new Map(this.#answers.flatMap((answer) => answer.days).map((day) => [day.date, day])),
+      days: new Map(this.#answers.flatMap((answer) => answer.days ?? []).map((day) => [day.date, day])),
       agents: [...agents.values()].map(({ id, name, tallies }) => ({ id, name, tally: Tally.of(tallies) })),
     };
   }

@@ -3,8 +3,8 @@
 
 /** @import { Range } from "./dates.js" */
 
-import { Api, Problem } from "../shared/api.js";
-import { now } from "../shared/clock.js";
+import { ProblemError } from "../client/index.js";
+import { Api, now } from "../shared/api.js";
 import { byId, h, isolated, put } from "../shared/dom.js";
 import { page } from "../shared/page.js";
 import { palette, STATUSES } from "../shared/statuses.js";
@@ -43,7 +43,7 @@ class Supervisor {
       this.#list.element.hidden = false;
     },
     failed: (error) => {
-      if (error instanceof Problem && error.code === "forbidden") return this.#refuse();
+      if (error instanceof ProblemError && error.code === "forbidden") return this.#refuse();
       this.#list.element.hidden = false;
       return false;
     },
