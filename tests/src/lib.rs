@@ -77,7 +77,7 @@ pub async fn expire(
     let doors = doors_at(now);
     match expire_unclicked(store, &doors, id).await? {
         Found::Settled(settled) => Ok(settled),
-        Found::Waits(request) => look(store, provider, &doors, "https://pay.example.com", *request).await,
+        Found::Waits(request) => Box::pin(look(store, provider, &doors, "https://pay.example.com", *request)).await,
     }
 }
 

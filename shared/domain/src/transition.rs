@@ -388,8 +388,11 @@ impl Change {
     pub fn next_due(&self, row: &Transition, recorded_at: Timestamp) -> NextDue {
         match (&self.command, row.to) {
             (Command::Click { checkout_limit }, _) => NextDue::Deadline(recorded_at.saturating_add(*checkout_limit)),
-            (Command::ExpireUnpaid(CheckoutClosed { is_certain: false, .. }), _)
-            | (Command::FailPayment { page_is_open: true, .. }, _)
+            (
+                Command::ExpireUnpaid(CheckoutClosed { is_certain: false, .. })
+                | Command::FailPayment { page_is_open: true, .. },
+                _,
+            )
             | (_, Status::Processing | Status::RefundDue) => NextDue::Look(recorded_at.saturating_add(FIRST_LOOK)),
             (_, to) if to == row.from => NextDue::Unchanged,
             _ => NextDue::Never,

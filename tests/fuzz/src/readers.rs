@@ -23,6 +23,39 @@ const SECRETS: [&str; 5] = ["2783123456", "A4Kf6uEsbJydvmwVZks6Xo", "Thandi", "w
 
 const WEBHOOK_SECRET: &str = "whsec_dGVzdCBzZWNyZXQgb2YgbW9yZSB0aGFuIDI0IGJ5dGVz";
 
+/// The fields of Paystack's answer about a transaction that decide what becomes of the request.
+const OF_TRANSACTION: [&str; 12] = [
+    "status",
+    "data.id",
+    "data.reference",
+    "data.metadata",
+    "data.domain",
+    "data.status",
+    "data.amount",
+    "data.requested_amount",
+    "data.currency",
+    "data.channel",
+    "data.paid_at",
+    "data.created_at",
+];
+
+/// The fields of an event of the HTTP API that the functions read.
+const OF_API_EVENT: [&str; 13] = [
+    "rawPath",
+    "rawQueryString",
+    "cookies",
+    "headers",
+    "pathParameters",
+    "body",
+    "isBase64Encoded",
+    "requestContext.routeKey",
+    "requestContext.http.method",
+    "requestContext.authorizer.jwt.claims.sub",
+    "requestContext.authorizer.jwt.claims.name",
+    "requestContext.authorizer.jwt.claims.workspace",
+    "requestContext.authorizer.jwt.claims.role",
+];
+
 macro_rules! samples {
     ($($path:literal),* $(,)?) => {
         [$(($path, include_str!(concat!("../../../events/samples/", $path, ".json")))),*]
@@ -175,23 +208,10 @@ impl Bench {
                 seeds.extend(webhooks(include_str!("../corpus/paystack.json"), &["event", "data.domain"])?);
             }
             Reader::PaystackAnswers => {
-                let needed = [
-                    "status",
-                    "data.id",
-                    "data.reference",
-                    "data.metadata",
-                    "data.domain",
-                    "data.status",
-                    "data.amount",
-                    "data.requested_amount",
-                    "data.currency",
-                    "data.channel",
-                    "data.paid_at",
-                    "data.created_at",
-                ];
                 let answers: Vec<Value> = serde_json::from_str(include_str!("../corpus/paystack_answers.json"))?;
                 let name = |entry: &Value| entry["name"].as_str().unwrap_or_default().to_owned();
-                seeds.extend(answers.iter().map(|entry| (Seed::new(name(entry), &entry["answer"], &needed), 0)));
+                seeds
+                    .extend(answers.iter().map(|entry| (Seed::new(name(entry), &entry["answer"], &OF_TRANSACTION), 0)));
             }
             Reader::Sandbox => {
                 let common = ["type", "data.payment_request_id"];
@@ -239,21 +259,6 @@ impl Bench {
                 seeds.extend(samples(&samples!["refund/refund-due"], &["detail.id", "detail.occurred_at"], 1)?);
             }
             Reader::Api => {
-                let needed = [
-                    "rawPath",
-                    "rawQueryString",
-                    "cookies",
-                    "headers",
-                    "pathParameters",
-                    "body",
-                    "isBase64Encoded",
-                    "requestContext.routeKey",
-                    "requestContext.http.method",
-                    "requestContext.authorizer.jwt.claims.sub",
-                    "requestContext.authorizer.jwt.claims.name",
-                    "requestContext.authorizer.jwt.claims.workspace",
-                    "requestContext.authorizer.jwt.claims.role",
-                ];
                 let functions: [&[(&str, &str)]; 7] = [
                     &samples!["create/created", "create/idempotent", "create/invalid"],
                     &samples!["cancel/canceled", "cancel/unknown"],
@@ -264,7 +269,7 @@ impl Bench {
                     &samples!["delivery-report/unsigned", "delivery-report/verification"],
                 ];
                 for (function, of_function) in functions.into_iter().enumerate() {
-                    seeds.extend(samples(of_function, &needed, function)?);
+                    seeds.extend(samples(of_function, &OF_API_EVENT, function)?);
                 }
             }
             Reader::Items => seeds.push((Seed::new("item", &self.item, &["*"]), 0)),

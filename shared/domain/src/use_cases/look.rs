@@ -88,16 +88,14 @@ async fn look_at_payment(
             return postpone(store, &request, now, None, |request| Settled::Postponed(request, error)).await;
         }
         // A page on which nobody can pay any more, and nothing in flight: the payment that was has failed.
-        Ok(CheckoutState::Closed) => Observed::Payment(match &request.in_flight {
-            Some(Payment { provider, reference, .. }) => {
-                fail(store, request.id, (provider.clone(), reference.clone()), false, now).await?
-            }
+        Ok(CheckoutState::Closed) => {
             // An item of release 0.1 does not say which payment it was.
-            None => {
-                let payment = (provider.name().to_owned(), request.id.to_string());
-                fail(store, request.id, payment, false, now).await?
-            }
-        }),
+            let (provider, reference) = match request.in_flight.clone() {
+                Some(Payment { provider, reference, .. }) => (provider, reference),
+                None => (provider.name().to_owned(), request.id.to_string()),
+            };
+            Observed::Payment(fail(store, request.id, (provider, reference), false, now).await?)
+        }
         Ok(state) => record_state(store, &request, provider, state, now).await?,
         Err(error) => {
             let postponed = |request| Settled::Postponed(request, error);

@@ -74,8 +74,7 @@ pub(super) struct Transaction {
     pub(super) reference: Option<Reference>,
     /// The request in the metadata that we set.
     owner: Option<PaymentRequestId>,
-    /// The mode; `None` within if this version does not know its word.
-    mode: Option<Option<Mode>>,
+    mode: Option<Open<Mode>>,
     pub(super) status: Open<TransactionStatus>,
     /// What the customer was charged, in hundredths.
     pub(super) amount: i64,
@@ -99,7 +98,10 @@ impl FromObject for Transaction {
             number: transaction.required("id")?,
             reference: Reference::parse(&transaction.required::<String>("reference")?),
             owner: owner(transaction),
-            mode: transaction.optional::<String>("domain").as_deref().map(mode_of_domain),
+            mode: transaction
+                .optional::<String>("domain")
+                .as_deref()
+                .map(|domain| mode_of_domain(domain).map_or(Open::Unknown, Open::Known)),
             status: Open::of_field(transaction, "status"),
             amount: transaction.required("amount")?,
             requested: transaction.optional("requested_amount").filter(|amount| *amount > 0),
@@ -132,7 +134,7 @@ impl Transaction {
 
     /// Returns whether the transaction belongs to this mode, as far as that can be read.
     pub(super) fn is_of(&self, mode: Mode) -> bool {
-        self.mode.flatten().is_none_or(|own| own == mode)
+        !matches!(&self.mode, Some(Open::Known(own)) if *own != mode)
     }
 
     /// Returns the amount that the customer paid for the request, as Paystack reports it and not as we requested it. A
@@ -178,7 +180,7 @@ impl Transaction {
             Ok(Payment { provider: NAME.to_owned(), reference: reference.to_string(), paid_at })
         };
         let Open::Known(status) = self.status else { return Ok(Outcome::Unknown) };
-        if self.mode == Some(None) {
+        if self.mode == Some(Open::Unknown) {
             return Ok(Outcome::Unknown);
         }
         Ok(match status {
