@@ -163,7 +163,8 @@ fn with_variables(path: &str) -> String {
     path.split('/').map(part).collect::<Vec<_>>().join("/")
 }
 
-/// Returns the body that a command sends, in quotation marks: its own, or the fullest example of the description that the caller may send.
+/// Returns the body that a command sends, in quotation marks: its own, or the fullest example of the description that
+/// the caller may send.
 fn body(operation: &Value, way: &Way) -> Option<String> {
     if !way.body.is_empty() {
         return Some(format!("\"{}\"", way.body.replace('"', "\\\"")));

@@ -144,7 +144,9 @@ fn a_member_that_a_condition_describes_has_its_fields() {
 fn a_command_sends_the_example_and_keeps_what_later_commands_need() {
     let operation = serde_json::json!({
         "operationId": "register", "security": [{ "token": [] }],
-        "requestBody": { "content": { "application/json": { "examples": { "one": { "value": { "name": "it's" } } } } } },
+        "requestBody": { "content": { "application/json": {
+            "examples": { "one": { "value": { "name": "it's" } } }
+        } } },
     });
     let block = shell::operation("POST", "/things/{id}", &operation);
     assert_eq!(

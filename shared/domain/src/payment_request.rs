@@ -250,7 +250,8 @@ impl PaymentRequest {
             && self.in_flight.as_ref().is_some_and(|in_flight| in_flight.reference != payment.reference)
     }
 
-    /// Returns the customer's time of this payment, if its money was seen in flight.
+    /// Returns the customer's time of this payment, if its money was seen in flight, and if nobody saw the page unpaid
+    /// after the deadline: then the customer has paid again, and late.
     #[must_use]
     pub fn time_in_flight(&self, payment: &Payment) -> Option<Timestamp> {
         let Some(in_flight) = &self.in_flight else {
@@ -258,7 +259,7 @@ impl PaymentRequest {
             return (self.status == Status::Processing).then_some(payment.paid_at.min(self.deadline));
         };
         let is_same = in_flight.provider == payment.provider && in_flight.reference == payment.reference;
-        is_same.then_some(in_flight.paid_at)
+        (is_same && !self.has_fact(&Fact::UnpaidAtDeadline)).then_some(in_flight.paid_at)
     }
 
     /// Returns whether the payment with this reference came after another one had paid the request.

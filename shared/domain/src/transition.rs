@@ -257,8 +257,8 @@ const fn because(
 /// - An `Expired` request for which money is in flight expired without the provider's confirmation. If the customer was
 ///   in time, it moves on: otherwise the agent would read that it has expired, and send another link, while the money
 ///   is in flight. If the customer was late, nothing changes until the money arrives, and then it is refunded.
-/// - A `Processing` request was judged when its money was seen in flight, so its payment comes with the customer's time.
-///   If that payment fails unseen, and the customer pays on the same page in another way, the new time decides.
+/// - A `Processing` request was judged when its money was seen in flight, so its payment comes with the customer's
+///   time. If that payment fails unseen, and the customer pays on the same page in another way, the new time decides.
 /// - `Sent` and `Canceled` have no such row, because no checkout exists before the click, and only a `Sent` becomes
 ///   `Canceled`. If money arrives for them all the same, `Pay` accepts it.
 ///

@@ -186,6 +186,10 @@ impl PaymentProvider for ConfiguredProvider {
         with_provider!(self, provider => provider.check_checkout(checkout).await)
     }
 
+    async fn check_page_of(&self, payment: &Payment) -> Result<Option<CheckoutState>, ProviderError> {
+        with_provider!(self, provider => provider.check_page_of(payment).await)
+    }
+
     async fn close_checkout(&self, checkout: &CheckoutId) -> Result<CheckoutState, ProviderError> {
         with_provider!(self, provider => provider.close_checkout(checkout).await)
     }

@@ -146,6 +146,7 @@ impl Fact {
     pub const fn required_statuses(&self) -> Option<&'static [Status]> {
         match self {
             Self::RefundRequested => Some(&[Status::RefundDue]),
+            Self::UnpaidAtDeadline => Some(&[Status::Expired]),
             Self::PaymentFailed(_) => Some(NOT_ENDED_BY_A_FAILED_PAYMENT),
             // In any other status the money's arrival is a change, whenever the customer did their part.
             Self::PaymentArrived(_) => Some(&[Status::Clicked, Status::Expired]),
@@ -153,7 +154,6 @@ impl Fact {
             | Self::MessageSettled { .. }
             | Self::SecondPayment { .. }
             | Self::SecondPaymentReturned(_)
-            | Self::UnpaidAtDeadline
             | Self::Other(_) => None,
         }
     }

@@ -148,6 +148,15 @@ pub trait PaymentProvider: Send + Sync {
         checkout: &CheckoutId,
     ) -> impl Future<Output = Result<CheckoutState, ProviderError>> + Send;
 
+    /// Returns the state of the page on which a payment in flight was made; `None` from a provider with one page for
+    /// each request, whose state says it.
+    fn check_page_of(
+        &self,
+        _payment: &Payment,
+    ) -> impl Future<Output = Result<Option<CheckoutState>, ProviderError>> + Send {
+        std::future::ready(Ok(None))
+    }
+
     /// Closes a payment page for good, unless it is paid or a payment is in flight. Returns its state afterwards, which
     /// is not [`CheckoutState::Open`]. This is idempotent. It is called only for providers that close
     /// [`Closes::OnDemand`].

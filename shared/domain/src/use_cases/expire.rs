@@ -149,10 +149,15 @@ pub async fn settle_unpaid(
             expire(store, doors, request.id, CheckoutClosed::open_ended()).await
         }
         Observed::Payment(_) => Ok(Settled::NotDue),
-        Observed::Mismatched => Ok(match expire(store, doors, request.id, CheckoutClosed::confirmed()).await? {
-            Settled::Expired(request) => Settled::Mismatched(request),
-            settled => settled,
-        }),
+        Observed::Mismatched => {
+            // Where pages never close, another one may be paid as well.
+            let never_closes = provider.closes() == Closes::Never;
+            let proof = if never_closes { CheckoutClosed::open_ended() } else { CheckoutClosed::confirmed() };
+            Ok(match expire(store, doors, request.id, proof).await? {
+                Settled::Expired(request) => Settled::Mismatched(request),
+                settled => settled,
+            })
+        }
         // A report says that money has arrived, and the provider does not know of it yet.
         Observed::Unpaid { is_open: false } if request.money_has_arrived() => {
             expire(store, doors, request.id, CheckoutClosed::open_ended()).await

@@ -7,9 +7,12 @@ use super::payments::{Observed, fail, record_state};
 use super::refund::{Refunded, refund};
 use super::second_payments::send_back;
 use crate::doors::Randomness;
+use crate::fact::Fact;
 use crate::limits::LOOKS_AT_EXPIRED;
 use crate::payment_request::{Payment, PaymentRequest};
-use crate::ports::{Changed, Changes, CheckoutState, Facts, Links, Looks, PaymentProvider, ProviderError, Reads};
+use crate::ports::{
+    Changed, Changes, CheckoutState, Closes, Facts, Links, Looks, PaymentProvider, ProviderError, Reads,
+};
 use crate::status::Status;
 use crate::time::{Clock, Timestamp};
 
@@ -79,6 +82,15 @@ async fn look_at_payment(
     public_base_url: &str,
     request: PaymentRequest,
 ) -> Result<Settled, UseCaseError> {
+    let request = match look_at_awaited(store, provider, doors, request).await? {
+        Awaited::Waits(request) => *request,
+        Awaited::Settled(settled) => return Ok(settled),
+        // It has failed. Another page may be paid, or in flight.
+        Awaited::Failed(request) => {
+            let looked = look_at_expired(store, provider, doors, public_base_url, *request.clone()).await?;
+            return Ok(if matches!(looked, Settled::Changed(_)) { looked } else { Settled::Changed(request) });
+        }
+    };
     let Asked { checkout, state } = check(store, provider, public_base_url, &request).await?;
     let now = doors.now();
     let observed = match state {
@@ -118,6 +130,55 @@ async fn look_at_payment(
     }
 }
 
+/// What has become of the one payment that a request waits for.
+enum Awaited {
+    /// It is in flight, or the state of the one page says what has become of it.
+    Waits(Box<PaymentRequest>),
+    /// It has failed, and the request has expired.
+    Failed(Box<PaymentRequest>),
+    /// It has arrived, or the provider does not say.
+    Settled(Settled),
+}
+
+/// Asks about the payment in flight by itself, where a request may have several pages. What happened on another page
+/// must not hide what has become of it.
+async fn look_at_awaited(
+    store: &(impl Links + Changes + Facts + Looks),
+    provider: &impl PaymentProvider,
+    doors: &(impl Clock + Randomness),
+    request: PaymentRequest,
+) -> Result<Awaited, UseCaseError> {
+    let Some(payment) = request.in_flight.clone() else { return Ok(Awaited::Waits(Box::new(request))) };
+    let state = provider.check_page_of(&payment).await;
+    let now = doors.now();
+    let has_failed = match state {
+        Ok(None | Some(CheckoutState::Processing { .. })) => false,
+        Ok(Some(state @ CheckoutState::Paid(_))) => {
+            return Ok(match record_state(store, &request, provider, state, now).await? {
+                Observed::Payment(Changed::Applied(request)) => Awaited::Settled(Settled::Changed(request)),
+                Observed::Payment(Changed::NotFound) => Awaited::Settled(Settled::NotDue),
+                _ => Awaited::Waits(Box::new(request)),
+            });
+        }
+        Ok(Some(CheckoutState::Failed { .. } | CheckoutState::Closed)) => true,
+        // The customer may be about to choose another way to pay, until the deadline.
+        Ok(Some(CheckoutState::Open)) => request.is_overdue(now),
+        Err(error) => {
+            let postponed = |request| Settled::Postponed(request, error);
+            return Ok(Awaited::Settled(postpone(store, &request, now, None, postponed).await?));
+        }
+    };
+    if !has_failed {
+        return Ok(Awaited::Waits(Box::new(request)));
+    }
+    let Payment { provider: name, reference, .. } = payment;
+    let page_is_open = provider.closes() == Closes::Never;
+    Ok(match fail(store, request.id, (name, reference), page_is_open, now).await? {
+        Changed::Applied(request) => Awaited::Failed(request),
+        Changed::Unchanged(_) | Changed::NotFound => Awaited::Settled(Settled::NotDue),
+    })
+}
+
 /// Asks about a request that expired while the provider could not confirm that nobody can pay any more.
 async fn look_at_expired(
     store: &(impl Links + Changes + Facts + Looks),
@@ -147,7 +208,9 @@ async fn look_at_expired(
             return Ok(Settled::Changed(request));
         }
         // The customer did their part too late: the money is judged when it comes.
-        Observed::Payment(Changed::Unchanged(unchanged)) if is_in_flight && unchanged.status == Status::Expired => {
+        Observed::Payment(Changed::Applied(found) | Changed::Unchanged(found))
+            if is_in_flight && found.status == Status::Expired =>
+        {
             Waiting::Money
         }
         Observed::Payment(Changed::NotFound) => return Ok(Settled::NotDue),
@@ -157,11 +220,22 @@ async fn look_at_expired(
         }
         Observed::Unpaid { .. } if request.money_has_arrived() => Waiting::Money,
         Observed::Payment(_) | Observed::Unpaid { is_open: false } => return end(store, &request, false).await,
+        // Another page may be paid as well.
+        Observed::Mismatched if provider.closes() == Closes::Never && !is_forgotten(&request, now) => Waiting::OpenPage,
         Observed::Mismatched => return end(store, &request, true).await,
         Observed::Unpaid { is_open: true } if is_forgotten(&request, now) => {
             return end(store, &request, false).await;
         }
-        Observed::Unpaid { is_open: true } => Waiting::OpenPage,
+        Observed::Unpaid { is_open: true } => {
+            // Whoever pays from now on is late, even if the provider does not say when they did.
+            if provider.closes() == Closes::Never
+                && !request.has_fact(&Fact::UnpaidAtDeadline)
+                && request.is_overdue(now)
+            {
+                store.record_fact(request.id, &Fact::UnpaidAtDeadline).await?;
+            }
+            Waiting::OpenPage
+        }
     };
     postpone(store, &request, now, checkout.as_ref(), |request| Settled::Waiting(request, waiting)).await
 }

@@ -218,7 +218,10 @@ async fn record_payment(
 ) -> Result<ProviderEventOutcome, UseCaseError> {
     use ProviderEventOutcome::{Applied, Mismatch, SecondPayment, Unchanged, Unknown};
     let request = match store.change(id, &change).await? {
-        Changed::Applied(request) => return Ok(Applied(request)),
+        Changed::Applied(request) => {
+            look_for_money(store, &request, change.at).await?;
+            return Ok(Applied(request));
+        }
         Changed::Unchanged(request) => request,
         Changed::NotFound => return Ok(Unknown),
     };

@@ -49,6 +49,7 @@ async fn record_arrivals(
     let Some(first) = matching.next() else { return Ok(Observed::Mismatched) };
     let changed = record_arrival(store, request.id, &first, now).await?;
     if let Changed::Applied(request) | Changed::Unchanged(request) = &changed {
+        look_for_money(store, request, now).await?;
         for Arrival { payment, .. } in std::iter::once(first).chain(matching) {
             if request.is_paid_by_another(&payment) || request.waits_for_another(&payment) {
                 remember(store, request, &payment, now).await?;
@@ -90,7 +91,7 @@ async fn record_arrival(
 /// If the process stops between the writes, a repeated report makes the missing ones, because a repeat counts as
 /// applied too.
 pub(super) async fn process(
-    store: &(impl Links + Changes),
+    store: &(impl Links + Changes + Looks),
     id: PaymentRequestId,
     payment: Payment,
     money: Money,
@@ -103,7 +104,11 @@ pub(super) async fn process(
         && request.status == Status::Processing
     {
         if request.has_fact(&Fact::payment_arrived(&payment)) {
-            return Ok(store.change(id, &paid(payment, money, now)).await?);
+            let changed = store.change(id, &paid(payment, money, now)).await?;
+            if let Changed::Applied(request) = &changed {
+                look_for_money(store, request, now).await?;
+            }
+            return Ok(changed);
         }
         store.keep_link(&request.token, id, now.saturating_add(LONGEST_PROCESSING)).await?;
     }

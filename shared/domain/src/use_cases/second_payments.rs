@@ -26,6 +26,10 @@ pub(super) async fn remember(
         return Ok(());
     }
     let fact = Fact::second_payment(payment);
+    // It is known, and its look is to come.
+    if request.has_fact(&fact) && request.due_at.is_some() {
+        return Ok(());
+    }
     for _ in 0..STATUS_CHANGES_AT_MOST {
         let Changed::Applied(request) = store.record_fact(request.id, &fact).await? else { return Ok(()) };
         if !matches!(store.schedule_look(&request, now, None).await?, Changed::Unchanged(_)) {
@@ -109,6 +113,8 @@ mod tests {
         arrived: Mutex<Vec<String>>,
         refunded: Mutex<Vec<String>>,
         state: Option<CheckoutState>,
+        /// The state of the page of the payment in flight.
+        page: Option<CheckoutState>,
     }
 
     impl PaymentProvider for Refunds {
@@ -141,6 +147,10 @@ mod tests {
 
         async fn check_checkout(&self, _: &CheckoutId) -> Result<CheckoutState, ProviderError> {
             Ok(self.state.clone().unwrap_or(CheckoutState::Open))
+        }
+
+        async fn check_page_of(&self, _: &Payment) -> Result<Option<CheckoutState>, ProviderError> {
+            Ok(self.page.clone())
         }
 
         async fn close_checkout(&self, checkout: &CheckoutId) -> Result<CheckoutState, ProviderError> {
@@ -289,9 +299,9 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_late_payment_beside_one_in_flight_is_a_second_payment() {
-        let (store, provider) = (store(Status::Clicked), Refunds::default());
+    /// A request with one payment in flight, begun in time, and another that was made too late.
+    fn one_in_flight_and_one_late() -> FakeStore {
+        let store = store(Status::Clicked);
         let id = store.request.lock().unwrap().id;
         let event = ProviderEvent::Processing { id, payment: payment("a-1"), money: money(25_000, "ZAR") };
         at_once(record_provider_event(&store, &FixedClock(at(PAID_AT)), event)).unwrap();
@@ -299,11 +309,93 @@ mod tests {
         let event = ProviderEvent::Paid { id, payment: late, money: money(25_000, "ZAR") };
         let outcome = at_once(record_provider_event(&store, &FixedClock(at(DEADLINE + 2)), event)).unwrap();
         assert!(matches!(outcome, ProviderEventOutcome::SecondPayment(_)), "{outcome:?}");
+        store
+    }
+
+    /// A provider at which the late payment has arrived, with this state of the other one's page.
+    fn with_page(page: CheckoutState) -> Refunds {
+        let late = Arrival::at_its_time(Payment { paid_at: at(DEADLINE + 1), ..payment("a-2") }, money(25_000, "ZAR"));
+        let provider = Refunds { state: Some(CheckoutState::Paid(vec![late])), page: Some(page), ..Refunds::default() };
         provider.arrived.lock().unwrap().push("a-2".to_owned());
+        provider
+    }
+
+    #[test]
+    fn a_late_payment_hides_nothing_of_the_one_that_is_waited_for() {
+        let in_flight = CheckoutState::Processing { payment: payment("a-1"), money: money(25_000, "ZAR") };
+        let failed = CheckoutState::Failed { references: vec!["a-1".to_owned()] };
+        for (page, end) in [
+            (in_flight, Status::Processing),
+            (CheckoutState::Paid(vec![arrival("a-1")]), Status::Paid),
+            // As if the failure had been seen first.
+            (failed, Status::Refunded),
+            (CheckoutState::Open, Status::Refunded),
+        ] {
+            let (store, provider) = (one_in_flight_and_one_late(), with_page(page.clone()));
+            for second in 3..8 {
+                look_at(&store, &provider, DEADLINE + second);
+            }
+            assert_eq!(store.end().status, end, "{page:?}");
+            assert_eq!(*provider.refunded.lock().unwrap(), ["a-2"], "{page:?}");
+        }
+    }
+
+    #[test]
+    fn a_second_payment_goes_back_although_the_first_one_arrives_meanwhile() {
+        let (store, provider) = (one_in_flight_and_one_late(), Refunds::default());
+        provider.rejects.lock().unwrap().push("a-2".to_owned());
         look_at(&store, &provider, DEADLINE + 3);
         assert!(matches!(report(&store, "a-1"), ProviderEventOutcome::Applied(_)));
-        assert_eq!((store.end().status, store.end().payment.unwrap().reference), (Status::Paid, "a-1".to_owned()));
-        assert_eq!(*provider.refunded.lock().unwrap(), ["a-2"]);
+        assert!(store.end().status == Status::Paid && store.end().due_at.is_some());
+        provider.rejects.lock().unwrap().clear();
+        assert!(matches!(look_after_arrival(&store, &provider, DEADLINE + 4), Settled::SentBack(_)));
+        assert_eq!((store.end().payment.unwrap().reference, store.end().due_at), ("a-1".to_owned(), None));
+    }
+
+    #[test]
+    fn a_second_payment_that_is_seen_again_is_not_looked_at_sooner() {
+        let (store, provider) = (one_in_flight_and_one_late(), with_page(CheckoutState::Open));
+        provider.arrived.lock().unwrap().clear();
+        let page = CheckoutState::Processing { payment: payment("a-1"), money: money(25_000, "ZAR") };
+        let provider = Refunds { page: Some(page), ..provider };
+        for _ in 0..3 {
+            let now = DEADLINE + 3;
+            look_at(&store, &provider, now);
+            assert!(store.end().due_at.unwrap() > at(now), "the next look is later");
+        }
+    }
+
+    #[test]
+    fn whoever_pays_after_the_page_was_seen_unpaid_is_late() {
+        for begins_with_failure in [true, false] {
+            let failed = begins_with_failure.then(|| CheckoutState::Failed { references: vec!["a-1".to_owned()] });
+            let provider = Refunds { state: Some(CheckoutState::Open), page: failed, ..Refunds::default() };
+            let store = store(if begins_with_failure { Status::Clicked } else { Status::Expired });
+            let id = store.request.lock().unwrap().id;
+            let in_flight = || ProviderEvent::Processing { id, payment: payment("a-1"), money: money(25_000, "ZAR") };
+            if begins_with_failure {
+                at_once(record_provider_event(&store, &FixedClock(at(PAID_AT)), in_flight())).unwrap();
+            }
+            look_at(&store, &provider, DEADLINE + 1);
+            assert_eq!(store.end().status, Status::Expired);
+            at_once(record_provider_event(&store, &FixedClock(at(DEADLINE + 2)), in_flight())).unwrap();
+            assert_eq!(store.end().status, Status::Expired, "in flight again, and too late");
+            let event = ProviderEvent::Arrived {
+                id,
+                payment: Payment { paid_at: at(DEADLINE + 3), ..payment("a-1") },
+                earliest: Some(at(PAID_AT)),
+                money: money(25_000, "ZAR"),
+            };
+            at_once(record_provider_event(&store, &FixedClock(at(DEADLINE + 4)), event)).unwrap();
+            let arrived = Arrival {
+                payment: Payment { paid_at: at(DEADLINE + 3), ..payment("a-1") },
+                earliest: at(PAID_AT),
+                money: money(25_000, "ZAR"),
+            };
+            let provider = Refunds { state: Some(CheckoutState::Paid(vec![arrived])), ..Refunds::default() };
+            look_at(&store, &provider, DEADLINE + 5);
+            assert_eq!(store.end().status, Status::RefundDue, "begins with a failure: {begins_with_failure}");
+        }
     }
 
     #[test]

@@ -199,6 +199,14 @@ impl PaymentProvider for Paystack {
         within_budget(async { state_of(self.outcomes(last).await?) }).await
     }
 
+    async fn check_page_of(&self, payment: &Payment) -> Result<Option<CheckoutState>, ProviderError> {
+        let Some(reference) = Reference::parse(&payment.reference) else { return Ok(None) };
+        let transaction = within_budget(self.verify(reference)).await?;
+        // A transaction that Paystack knew does not vanish.
+        let transaction = transaction.ok_or(InvalidResponse("a transaction in flight is no longer known"))?;
+        state_of(vec![transaction.outcome(reference)?]).map(Some)
+    }
+
     /// Returns the checkout's state: Paystack cannot close a page.
     async fn close_checkout(&self, checkout: &CheckoutId) -> Result<CheckoutState, ProviderError> {
         self.check_checkout(checkout).await

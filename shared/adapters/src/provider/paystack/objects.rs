@@ -61,7 +61,7 @@ pub(super) enum Outcome {
     InFlight { payment: Payment, money: Option<Money> },
     /// The customer had done their part, and the money will not come. They may try again on the page.
     Failed { reference: String },
-    /// A status or a mode that this version does not know.
+    /// A status or a mode that this version does not know, or a payment that is older than its page.
     Unknown,
 }
 
@@ -172,7 +172,7 @@ impl Transaction {
     /// ([`Fact::UnpaidAtDeadline`](domain::Fact::UnpaidAtDeadline)).
     ///
     /// # Errors
-    /// A time is missing, or a payment is older than its page.
+    /// A time is missing.
     pub(super) fn outcome(&self, reference: Reference) -> Result<Outcome, InvalidResponse> {
         use TransactionStatus as Status;
         let payment = |time: Option<Timestamp>| {
@@ -196,7 +196,7 @@ impl Transaction {
                 let payment = payment(self.paid_at)?;
                 let created_at = self.created_at.unwrap_or(payment.paid_at);
                 if created_at > payment.paid_at {
-                    return Err(InvalidResponse("a payment is older than its page"));
+                    return Ok(Outcome::Unknown);
                 }
                 let earliest = if self.is_by_card() { payment.paid_at } else { created_at };
                 Outcome::Paid { payment, earliest, money: self.money() }

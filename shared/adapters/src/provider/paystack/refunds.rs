@@ -34,6 +34,8 @@ pub(super) enum RefundStatus {
 /// A refund (`RefundListResponseArray` in <https://github.com/PaystackOSS/openapi>).
 #[derive(Debug, Clone)]
 pub(super) struct Refund {
+    /// Whether it says which transaction it is of, whoever created that.
+    is_named: bool,
     /// The refunded transaction's number.
     transaction: Option<u64>,
     /// The refunded transaction's reference, if it is one of ours.
@@ -49,11 +51,8 @@ impl FromObject for Refund {
         let reference = refund.optional::<String>("transaction_reference");
         let reference = reference.or_else(|| transaction.as_ref()?.optional("reference"));
         let transaction = transaction.map_or_else(|| refund.optional("transaction"), |object| object.optional("id"));
-        // It could be the one that is looked for.
-        if transaction.is_none() && reference.is_none() {
-            return Err(Unreadable::new("a refund does not name its transaction"));
-        }
         Ok(Self {
+            is_named: transaction.is_some() || reference.is_some(),
             transaction,
             reference: reference.as_deref().and_then(Reference::parse),
             status: Open::of_field(refund, "status"),
@@ -133,6 +132,10 @@ impl Paystack {
             let path = format!("/refund?transaction={}&perPage=100&page={page}", transaction.number);
             let Page { elements, has_more } = self.client.send::<Page<Refund>>(&ApiRequest::get(path)).await?;
             refunds.extend(elements);
+            // It could be the one that is looked for.
+            if refunds.iter().any(|refund| !refund.is_named) {
+                return Err(InvalidResponse("a refund does not name its transaction").into());
+            }
             if !has_more {
                 return Ok(Refunds::among(&refunds, transaction));
             }
