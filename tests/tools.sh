@@ -72,3 +72,32 @@ stop_local_runner() {
   wait "$local_runner" || { echo "the local runner ended with status $?" >&2; return 1; }
   local_runner=
 }
+
+# start_watch LOG: starts `cargo lambda watch` for what is built, and returns once it takes calls on port 9000;
+# otherwise prints its log and fails.
+start_watch() {
+  CARGO_TERM_COLOR=never \
+    cargo lambda watch --wait --ignore-changes --invoke-address 127.0.0.1 > "$1" 2>&1 &
+  watch=$!
+  for _ in {1..150}; do
+    (exec 3<> /dev/tcp/127.0.0.1/9000) 2>/dev/null && return
+    kill -0 "$watch" 2>/dev/null || break
+    sleep 0.2
+  done
+  echo 'cargo lambda watch did not become ready:' >&2
+  cat "$1" >&2
+  return 1
+}
+
+# stop_watch: stops `cargo lambda watch` and the functions that it runs. It handles SIGINT only once it listens.
+stop_watch() {
+  [ -n "${watch:-}" ] || return 0
+  kill -INT "$watch" 2>/dev/null || true
+  for _ in {1..50}; do
+    kill -0 "$watch" 2>/dev/null || break
+    sleep 0.2
+  done
+  kill -TERM "$watch" 2>/dev/null || true
+  wait "$watch" || true
+  watch=
+}
