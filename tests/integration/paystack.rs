@@ -116,6 +116,23 @@ async fn a_whole_life_costs_as_much_as_with_the_sandbox_and_two_calls_to_paystac
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ten_presses_at_once_make_one_page() {
+    let (paystack, handlers) = Paystack::with_handlers(300, 900).await;
+    let (_, token) = handlers.sent().await;
+    let presses = join_all((0..10).map(|_| handlers.click(&token))).await;
+    let mut pages = Vec::new();
+    for press in presses {
+        match press.status {
+            303 => pages.push(press.headers["location"].as_str().unwrap().to_owned()),
+            _ => assert_eq!((press.status, press.headers["retry-after"].as_str()), (503, Some("3")), "{press:?}"),
+        }
+    }
+    pages.dedup();
+    assert_eq!(pages.len(), 1, "{pages:?}");
+    assert_eq!(paystack.take_calls(), ["POST /transaction/initialize"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_click_leads_to_the_same_page() {
     let (_paystack, handlers) = Paystack::with_handlers(300, 900).await;
     let (_, token) = handlers.sent().await;

@@ -83,6 +83,14 @@ impl<P: PaymentProvider> PaymentProvider for Circuit<P> {
         self.provider.closes()
     }
 
+    fn repeats_pages(&self) -> bool {
+        self.provider.repeats_pages()
+    }
+
+    async fn check_page_of(&self, payment: &Payment) -> Result<Option<CheckoutState>, ProviderError> {
+        self.within(self.provider.check_page_of(payment)).await
+    }
+
     async fn create_checkout(
         &self,
         request: &PaymentRequest,

@@ -186,6 +186,10 @@ impl PaymentProvider for ConfiguredProvider {
         with_provider!(self, provider => provider.check_checkout(checkout).await)
     }
 
+    fn repeats_pages(&self) -> bool {
+        with_provider!(self, provider => provider.repeats_pages())
+    }
+
     async fn check_page_of(&self, payment: &Payment) -> Result<Option<CheckoutState>, ProviderError> {
         with_provider!(self, provider => provider.check_page_of(payment).await)
     }

@@ -7,7 +7,7 @@ use crate::checkout_attempt::CheckoutAttempt;
 use crate::doors::Randomness;
 use crate::event::link_url;
 use crate::id::OperationId;
-use crate::limits::Limits;
+use crate::limits::{CALL_INTERVAL, Limits};
 use crate::payment_request::PaymentRequest;
 use crate::people::Actor;
 use crate::ports::{Changed, Changes, Closes, Facts, Link, Links, Looks, PaymentProvider, ProviderError, Reads};
@@ -96,7 +96,13 @@ pub async fn click(
         Some(request) => return ended(store, provider, doors, public_base_url, *request, &link, now).await,
         None => return Ok(Clicked::NotFound),
     };
-    let attempt = if is_first { Some(CheckoutAttempt::FIRST) } else { store.begin_attempt(token, now).await? };
+    // Where each call makes another page, the first one gets its time before there is a second.
+    let is_under_way = !provider.repeats_pages() && now < request.updated_at().saturating_add(CALL_INTERVAL);
+    let attempt = match is_first {
+        true => Some(CheckoutAttempt::FIRST),
+        false if is_under_way => None,
+        false => store.begin_attempt(token, now).await?,
+    };
     let Some(attempt) = attempt else { return Ok(Clicked::Busy(request)) };
     let checkout = match provider.create_checkout(&request, &link_url(&request, public_base_url), attempt).await {
         Ok(checkout) => checkout,

@@ -142,6 +142,11 @@ impl PaymentProvider for Paystack {
         Closes::Never
     }
 
+    /// Each attempt has a transaction of its own, and each transaction a page.
+    fn repeats_pages(&self) -> bool {
+        false
+    }
+
     /// Creates the transaction of this attempt. Its checkout stands for those of earlier attempts too.
     async fn create_checkout(
         &self,
