@@ -439,7 +439,7 @@ async fn a_click_survives_every_fault_and_one_payment_counts() {
                 other => panic!("{fault:?}: {other} {first:?}"),
             }
             paystack.fail_next(&[]);
-            let second = handlers.click(&token).await;
+            let second = after_the_first_press(&handlers).click(&token).await;
             assert_eq!(second.status, 303, "{fault:?}: {second:?}");
             if first.status == 303 {
                 assert_eq!(first.headers["location"], second.headers["location"], "{fault:?}");
@@ -454,13 +454,18 @@ async fn a_click_survives_every_fault_and_one_payment_counts() {
     }
 }
 
+/// Returns handlers whose clock is ahead by the time that the first press has before there is a second page.
+fn after_the_first_press(handlers: &Handlers) -> Arc<Handlers> {
+    handlers.at(SystemClock.now().saturating_add(CALL_INTERVAL))
+}
+
 /// Presses the link of a new request while answers are lost, so that it has two pages. Returns the request's identifier
 /// and both pages.
 async fn with_two_pages(paystack: &Paystack, handlers: &Handlers) -> (String, [String; 2]) {
     let (id, token) = handlers.sent().await;
     paystack.fail_next(&[Fault::AnswerLost]);
     assert_eq!(handlers.click(&token).await.status, 503, "the page exists, and nobody knows its address");
-    let answer = handlers.click(&token).await;
+    let answer = after_the_first_press(handlers).click(&token).await;
     assert_eq!(answer.status, 303, "{answer:?}");
     let second = page_of(answer.headers["location"].as_str().unwrap());
     let pages = [paystack.page_of(&reference(&id, 1)).unwrap(), second];
@@ -470,7 +475,7 @@ async fn with_two_pages(paystack: &Paystack, handlers: &Handlers) -> (String, [S
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whichever_of_two_pages_is_paid_the_payment_is_found_without_any_report() {
-    let (paystack, handlers) = Paystack::with_handlers(300, 2).await;
+    let (paystack, handlers) = Paystack::with_handlers(300, 5).await;
     let mut requests = Vec::new();
     for paid in 0..2 {
         let (id, pages) = with_two_pages(&paystack, &handlers).await;
@@ -489,7 +494,7 @@ async fn whichever_of_two_pages_is_paid_the_payment_is_found_without_any_report(
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_payments_of_one_request_one_counts_and_the_other_goes_back_once() {
     for is_reported in [true, false] {
-        let (paystack, handlers) = Paystack::with_handlers(300, 3).await;
+        let (paystack, handlers) = Paystack::with_handlers(300, 5).await;
         let (id, pages) = with_two_pages(&paystack, &handlers).await;
         for page in &pages {
             assert_eq!(paystack.press(page, "pay", "succeeded").await, 303);
