@@ -181,6 +181,10 @@ impl PaymentProvider for Unreachable {
         Closes::OnDemand
     }
 
+    fn repeats_pages(&self) -> bool {
+        true
+    }
+
     async fn create_checkout(
         &self,
         _: &PaymentRequest,

@@ -143,6 +143,10 @@ mod tests {
             Closes::OnDemand
         }
 
+        fn repeats_pages(&self) -> bool {
+            true
+        }
+
         async fn create_checkout(
             &self,
             _: &PaymentRequest,

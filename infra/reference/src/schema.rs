@@ -55,7 +55,7 @@ impl<'a> Schemas<'a> {
         Self { description, objects }
     }
 
-    /// Returns the schema with this name; null if there is none.
+    /// Returns the schema with this name, or JSON's `null`.
     pub(crate) fn named(&self, name: &str) -> &'a Value {
         &self.description["components"]["schemas"][name]
     }

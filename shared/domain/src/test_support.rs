@@ -279,6 +279,10 @@ impl PaymentProvider for FakeProvider {
         Closes::OnDemand
     }
 
+    fn repeats_pages(&self) -> bool {
+        true
+    }
+
     async fn create_checkout(
         &self,
         request: &PaymentRequest,

@@ -23,7 +23,7 @@ const SECRETS: [&str; 5] = ["2783123456", "A4Kf6uEsbJydvmwVZks6Xo", "Thandi", "w
 
 const WEBHOOK_SECRET: &str = "whsec_dGVzdCBzZWNyZXQgb2YgbW9yZSB0aGFuIDI0IGJ5dGVz";
 
-/// The fields of Paystack's answer about a transaction that decide what becomes of the request.
+/// The fields that are read of Paystack's answer about a transaction.
 const OF_TRANSACTION: [&str; 12] = [
     "status",
     "data.id",

@@ -91,13 +91,12 @@ impl Expression {
                 }
                 Guard::NotFailed => match change.failure() {
                     Some(failure) => self.lacks("failure", &failure.text(), &failure.marks(id)),
-                    // Without a payment the guard does not hold, as in the domain.
-                    None => format!("NOT {}", self.exists()),
+                    None => self.never(),
                 },
                 Guard::NotSeenUnpaid => self.lacks("unpaid", &Fact::UnpaidAtDeadline.text(), &[]),
                 Guard::ReplacesInFlight => match change.replacement() {
                     Some(reference) => self.replaces_in_flight(reference),
-                    None => format!("NOT {}", self.exists()),
+                    None => self.never(),
                 },
                 Guard::RoomForAttempt => {
                     let end = self.number("attempts_end_at", i64::from(ATTEMPTS_END_AT));
@@ -106,6 +105,11 @@ impl Expression {
             });
         }
         format!("({})", clauses.join(" AND "))
+    }
+
+    /// Requires what no stored request fulfils: the guard does not hold for this change, as in the domain.
+    fn never(&mut self) -> String {
+        format!("NOT {}", self.exists())
     }
 
     /// Requires that the payment in flight has this reference. An item of release 0.1 does not say which payment it is.

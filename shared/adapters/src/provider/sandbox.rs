@@ -211,6 +211,10 @@ impl PaymentProvider for Sandbox {
         self.closes
     }
 
+    fn repeats_pages(&self) -> bool {
+        true
+    }
+
     async fn create_checkout(
         &self,
         request: &PaymentRequest,

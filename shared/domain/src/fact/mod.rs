@@ -43,8 +43,8 @@ pub enum Fact {
     },
     /// A second payment has gone back.
     SecondPaymentReturned(PaymentDigest),
-    /// When the request expired, the provider said that nobody had paid yet, on a page that stays open. So whoever pays
-    /// on it later is late, even if the provider does not say when they did.
+    /// At or after the deadline, the provider said that nobody had paid yet, and the page stays open. A later payment
+    /// on it is late, even if the provider does not report its time.
     UnpaidAtDeadline,
     /// A stored text that belongs to no kind above: a fact of another release, or the second text of an exclusive fact.
     /// It is kept, and no guard reads it.

@@ -114,9 +114,7 @@ pub trait PaymentProvider: Send + Sync {
 
     /// Returns whether repeated calls of [`PaymentProvider::create_checkout`] return the same page, as those of a
     /// provider with idempotency keys do.
-    fn repeats_pages(&self) -> bool {
-        true
-    }
+    fn repeats_pages(&self) -> bool;
 
     /// Returns the payment page for a request. The customer returns from it to [`back_url`](crate::event::back_url) of
     /// `link` if they gave up there, and to [`done_url`](crate::event::done_url) otherwise.

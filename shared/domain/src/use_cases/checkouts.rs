@@ -83,8 +83,7 @@ pub async fn keep_checkout(
     request: &PaymentRequest,
     link: Option<Link>,
 ) -> Result<(), UseCaseError> {
-    let Some(due_at) = request.due_at.filter(|_| request.checkout.is_none() && provider.closes() == Closes::Never)
-    else {
+    let Some(due_at) = request.due_at.filter(|_| request.checkout.is_none() && !provider.repeats_pages()) else {
         return Ok(());
     };
     let link = match link {

@@ -37,7 +37,7 @@ pub async fn look(
     if request.status.is_settled() && request.status != Status::Expired {
         return match obstacle {
             Some(obstacle) => postpone(store, &request, doors.now(), None, |request| obstacle.settled(request)).await,
-            None => end_of_second_payments(store, &request).await,
+            None => end(store, &request, Settled::SentBack).await,
         };
     }
     let settled = look_by_status(store, provider, doors, public_base_url, request).await?;
@@ -46,14 +46,6 @@ pub async fn look(
         store.schedule_look(request, request.next_look(doors.now()), None).await?;
     }
     Ok(settled)
-}
-
-/// Ends the looks at a request whose second payments have all gone back.
-async fn end_of_second_payments(store: &impl Looks, request: &PaymentRequest) -> Result<Settled, UseCaseError> {
-    Ok(match store.end_looks(request).await? {
-        Changed::Applied(request) => Settled::SentBack(request),
-        Changed::Unchanged(_) | Changed::NotFound => Settled::NotDue,
-    })
 }
 
 async fn look_by_status(
@@ -69,7 +61,7 @@ async fn look_by_status(
         Status::Expired => look_at_expired(store, provider, doors, public_base_url, request).await,
         Status::RefundDue => look_at_refund(store, provider, doors, request).await,
         // Reports said that the second payments have gone back.
-        Status::Paid | Status::Refunded if request.due_at.is_some() => end_of_second_payments(store, &request).await,
+        Status::Paid | Status::Refunded if request.due_at.is_some() => end(store, &request, Settled::SentBack).await,
         Status::Sent | Status::Paid | Status::Canceled | Status::Refunded => Ok(Settled::NotDue),
     }
 }
@@ -193,10 +185,7 @@ async fn look_at_expired(
     let observed = match state {
         Ok(state) => record_state(store, &request, provider, state, now).await?,
         Err(error) if is_forgotten(&request, now) => {
-            return Ok(match store.end_looks(&request).await? {
-                Changed::Applied(request) => Settled::ExpiredUnconfirmed(request, error),
-                Changed::Unchanged(_) | Changed::NotFound => Settled::NotDue,
-            });
+            return end(store, &request, |request| Settled::ExpiredUnconfirmed(request, error)).await;
         }
         Err(error) => {
             let postponed = |request| Settled::Postponed(request, error);
@@ -216,15 +205,17 @@ async fn look_at_expired(
         Observed::Payment(Changed::NotFound) => return Ok(Settled::NotDue),
         // A report says that money has arrived, and the provider does not know of it yet, or never will.
         Observed::Unpaid { .. } if request.money_has_arrived() && is_forgotten(&request, now) => {
-            return end(store, &request, true).await;
+            return end(store, &request, Settled::Mismatched).await;
         }
         Observed::Unpaid { .. } if request.money_has_arrived() => Waiting::Money,
-        Observed::Payment(_) | Observed::Unpaid { is_open: false } => return end(store, &request, false).await,
+        Observed::Payment(_) | Observed::Unpaid { is_open: false } => {
+            return end(store, &request, Settled::Confirmed).await;
+        }
         // Another page may be paid as well.
         Observed::Mismatched if provider.closes() == Closes::Never && !is_forgotten(&request, now) => Waiting::OpenPage,
-        Observed::Mismatched => return end(store, &request, true).await,
+        Observed::Mismatched => return end(store, &request, Settled::Mismatched).await,
         Observed::Unpaid { is_open: true } if is_forgotten(&request, now) => {
-            return end(store, &request, false).await;
+            return end(store, &request, Settled::Confirmed).await;
         }
         Observed::Unpaid { is_open: true } => {
             // Whoever pays from now on is late, even if the provider does not say when they did.
@@ -246,11 +237,14 @@ fn is_forgotten(request: &PaymentRequest, now: Timestamp) -> bool {
     now.saturating_duration_since(request.updated_at()) > LOOKS_AT_EXPIRED
 }
 
-/// Ends the looks at an expired request.
-async fn end(store: &impl Looks, request: &PaymentRequest, is_mismatch: bool) -> Result<Settled, UseCaseError> {
+/// Ends the looks at a request, and returns this outcome; [`Settled::NotDue`] if the request has changed in the meantime.
+async fn end(
+    store: &impl Looks,
+    request: &PaymentRequest,
+    outcome: impl FnOnce(Box<PaymentRequest>) -> Settled + Send,
+) -> Result<Settled, UseCaseError> {
     Ok(match store.end_looks(request).await? {
-        Changed::Applied(request) if is_mismatch => Settled::Mismatched(request),
-        Changed::Applied(request) => Settled::Confirmed(request),
+        Changed::Applied(request) => outcome(request),
         Changed::Unchanged(_) | Changed::NotFound => Settled::NotDue,
     })
 }

@@ -37,8 +37,8 @@ fn pay(Arrival { payment, earliest, money }: Arrival, is_assumed: bool, now: Tim
     Change::new(Command::Pay { payment, earliest, is_assumed, money }, now, Actor::Provider, operation)
 }
 
-/// Records payments of which the provider does not report when they were made, only that they have arrived. The first
-/// of the request's amount pays it, and the others go back. One of another amount is never taken for a payment.
+/// Records the payments that the provider lists for a request, the earliest first. The first of the request's amount
+/// pays it, and the others of that amount go back. One of another amount is never recorded.
 async fn record_arrivals(
     store: &(impl Changes + Facts + Looks),
     request: &PaymentRequest,

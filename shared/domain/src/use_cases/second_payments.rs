@@ -126,6 +126,10 @@ mod tests {
             Closes::Never
         }
 
+        fn repeats_pages(&self) -> bool {
+            false
+        }
+
         async fn create_checkout(
             &self,
             _: &PaymentRequest,

@@ -4,7 +4,7 @@
 //! the address of the page ([`reference`]). A payment is a transaction, and its reference identifies it. Both the
 //! reference and the metadata that we set identify the request.
 //!
-//! Paystack's pages never close. Its webhooks have no time in their signature: whoever has seen one can send it again.
+//! Paystack's pages never close. Its webhooks are signed without a time, so anybody can replay one.
 //! So a report only counts once Paystack, asked for the transaction, confirms it.
 
 mod client;

@@ -34,7 +34,7 @@ pub(super) enum RefundStatus {
 /// A refund (`RefundListResponseArray` in <https://github.com/PaystackOSS/openapi>).
 #[derive(Debug, Clone)]
 pub(super) struct Refund {
-    /// Whether it says which transaction it is of, whoever created that.
+    /// Whether the refund names its transaction, ours or another system's.
     is_named: bool,
     /// The refunded transaction's number.
     transaction: Option<u64>,

@@ -182,6 +182,10 @@ impl PaymentProvider for Stripe {
         Closes::OnDemand
     }
 
+    fn repeats_pages(&self) -> bool {
+        true
+    }
+
     async fn create_checkout(
         &self,
         request: &PaymentRequest,
