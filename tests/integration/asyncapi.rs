@@ -5,8 +5,8 @@
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
-use tests::asyncapi::{FILE, SCHEMAS, check, description, file, text};
-use tests::openapi::resolved;
+use tests::asyncapi::{FILE, SCHEMAS, check, description};
+use tests::openapi::{assert_committed, resolved};
 
 /// The stand-in provider's own webhooks: an integrator never meets them.
 const OF_STAND_INS: [&str; 1] = ["sandbox-webhook"];
@@ -18,11 +18,7 @@ fn messages() -> Vec<(String, Value)> {
 
 #[test]
 fn the_committed_description_is_what_the_code_says() {
-    if std::env::var_os("WRITE_OPENAPI").is_some() {
-        std::fs::write(file(), text()).unwrap();
-    }
-    let committed = std::fs::read_to_string(file()).unwrap_or_default();
-    assert!(committed == text(), "{FILE} is not what the code says: tests/openapi/run --write writes it");
+    assert_committed(FILE, &description());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::str::FromStr;
 use tests::openapi::conformance::{check, compiled, validate};
-use tests::openapi::{ANY_METHOD, FILE, description, file, resolved, text};
+use tests::openapi::{ANY_METHOD, FILE, assert_committed, description, resolved};
 use tests::system::{System, order, phone};
 
 /// Returns every operation with its route's key, as the template writes it.
@@ -36,11 +36,7 @@ fn properties(schema: &Value) -> &Map<String, Value> {
 
 #[test]
 fn the_committed_description_is_what_the_code_says() {
-    if std::env::var_os("WRITE_OPENAPI").is_some() {
-        std::fs::write(file(), text()).unwrap();
-    }
-    let committed = std::fs::read_to_string(file()).unwrap_or_default();
-    assert!(committed == text(), "{FILE} is not what the code says: tests/openapi/run --write writes it");
+    assert_committed(FILE, &description());
 }
 
 #[test]

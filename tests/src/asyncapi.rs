@@ -6,7 +6,7 @@
 
 use crate::openapi::snapshot;
 use serde_json::{Map, Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::LazyLock;
 
 /// The committed description, from the project's root.
@@ -67,18 +67,6 @@ strict, so that chat2pay's own tests notice a member that nobody has described."
 
 /// The description as it was built, for the checks of real messages.
 static DESCRIPTION: LazyLock<Value> = LazyLock::new(description);
-
-/// Returns the path of the committed description.
-#[must_use]
-pub fn file() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(FILE)
-}
-
-/// Returns the text of the description, as it is committed.
-#[must_use]
-pub fn text() -> String {
-    serde_json::to_string_pretty(&description()).unwrap() + "\n"
-}
 
 /// Builds the description.
 #[must_use]

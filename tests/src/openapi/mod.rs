@@ -13,7 +13,7 @@ pub(crate) use parts::snapshot;
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The committed description, from the project's root.
 pub const FILE: &str = "events/openapi.json";
@@ -53,16 +53,15 @@ pub fn resolved<'a>(description: &'a Value, value: &'a Value) -> &'a Value {
     reference.map_or(value, |pointer| description.pointer(pointer).unwrap())
 }
 
-/// Returns the path of the committed description.
-#[must_use]
-pub fn file() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(FILE)
-}
-
-/// Returns the text of the description, as it is committed.
-#[must_use]
-pub fn text() -> String {
-    serde_json::to_string_pretty(&description()).unwrap() + "\n"
+/// Asserts that a committed file is this description. With `WRITE_OPENAPI` in the environment, writes it before.
+pub fn assert_committed(file: &str, description: &Value) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+    let text = serde_json::to_string_pretty(description).unwrap() + "\n";
+    if std::env::var_os("WRITE_OPENAPI").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(committed == text, "{file} is not what the code says: tests/openapi/run --write writes it");
 }
 
 /// Builds the description.

@@ -2,7 +2,7 @@
 
 use super::UseCaseError;
 use super::checkouts::close;
-use super::payments::{Observed, look_for_money, record_state};
+use super::payments::{Observed, change_and_look, record_state};
 use crate::doors::Randomness;
 use crate::id::{CheckoutId, OperationId, PaymentRequestId};
 use crate::payment_request::PaymentRequest;
@@ -231,11 +231,8 @@ async fn expire(
 ) -> Result<Settled, UseCaseError> {
     let now = doors.now();
     let change = Change::new(Command::ExpireUnpaid(proof), now, Actor::System, OperationId::random(doors)?);
-    Ok(match store.change(id, &change).await? {
-        Changed::Applied(request) => {
-            look_for_money(store, &request, now).await?;
-            Settled::Expired(request)
-        }
+    Ok(match change_and_look(store, id, &change).await? {
+        Changed::Applied(request) => Settled::Expired(request),
         Changed::Unchanged(_) | Changed::NotFound => Settled::NotDue,
     })
 }

@@ -1,7 +1,7 @@
 //! The use cases that record a payment provider's reports.
 
 use super::UseCaseError;
-use super::payments::{fail, look_for_money, paid, paid_by_assumption, paid_within, process};
+use super::payments::{change_and_look, fail, paid, paid_by_assumption, paid_within, process};
 use super::second_payments::remember;
 use crate::fact::Fact;
 use crate::id::{OperationId, PaymentRequestId};
@@ -217,11 +217,8 @@ async fn record_payment(
     change: Change,
 ) -> Result<ProviderEventOutcome, UseCaseError> {
     use ProviderEventOutcome::{Applied, Mismatch, SecondPayment, Unchanged, Unknown};
-    let request = match store.change(id, &change).await? {
-        Changed::Applied(request) => {
-            look_for_money(store, &request, change.at).await?;
-            return Ok(Applied(request));
-        }
+    let request = match change_and_look(store, id, &change).await? {
+        Changed::Applied(request) => return Ok(Applied(request)),
         Changed::Unchanged(request) => request,
         Changed::NotFound => return Ok(Unknown),
     };
@@ -281,11 +278,7 @@ async fn record_refund(
         (Status::RefundDue, Some(payment)) if request.details.money == money => {
             let operation = OperationId::of_message(&format!("{}:{reference}:refunded", payment.provider));
             let change = Change::new(Command::CompleteRefund, now, Actor::Provider, operation);
-            let changed = store.change(id, &change).await?;
-            if let Changed::Applied(request) = &changed {
-                look_for_money(store, request, now).await?;
-            }
-            Ok(outcome(changed))
+            Ok(outcome(change_and_look(store, id, &change).await?))
         }
         _ => Ok(ProviderEventOutcome::RefundNotDue(Box::new(request))),
     }

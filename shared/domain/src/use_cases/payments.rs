@@ -104,11 +104,7 @@ pub(super) async fn process(
         && request.status == Status::Processing
     {
         if request.has_fact(&Fact::payment_arrived(&payment)) {
-            let changed = store.change(id, &paid(payment, money, now)).await?;
-            if let Changed::Applied(request) = &changed {
-                look_for_money(store, request, now).await?;
-            }
-            return Ok(changed);
+            return change_and_look(store, id, &paid(payment, money, now)).await;
         }
         store.keep_link(&request.token, id, now.saturating_add(LONGEST_PROCESSING)).await?;
     }
@@ -133,29 +129,37 @@ pub(super) async fn fail(
     let command = Command::FailPayment { provider, reference, page_is_open };
     let change = Change::new(command, now, Actor::Provider, operation);
     for _ in 0..STATUS_CHANGES_AT_MOST {
-        match store.change(id, &change).await? {
+        match change_and_look(store, id, &change).await? {
             Changed::Unchanged(request) if !request.has_fact(&fact) => match store.record_fact(id, &fact).await? {
                 Changed::Applied(request) => return Ok(Changed::Unchanged(request)),
                 Changed::Unchanged(_) => {}
                 Changed::NotFound => return Ok(Changed::NotFound),
             },
-            Changed::Applied(request) => {
-                look_for_money(store, &request, now).await?;
-                return Ok(Changed::Applied(request));
-            }
             changed => return Ok(changed),
         }
     }
     Err(StoreError::kept_changing().into())
 }
 
+/// Applies a change that may end a request, and schedules a look if money of it is not settled ([`look_for_money`]).
+///
+/// # Errors
+/// The store failed.
+pub(super) async fn change_and_look(
+    store: &(impl Changes + Looks),
+    id: PaymentRequestId,
+    change: &Change,
+) -> Result<Changed, UseCaseError> {
+    let changed = store.change(id, change).await?;
+    if let Changed::Applied(request) = &changed {
+        look_for_money(store, request, change.at).await?;
+    }
+    Ok(changed)
+}
+
 /// Has the provider asked at once about a request that a change took out of the index, although money of it is not
 /// settled: the request has expired and a report says that money has arrived, or it was paid twice.
-pub(super) async fn look_for_money(
-    store: &impl Looks,
-    request: &PaymentRequest,
-    now: Timestamp,
-) -> Result<(), UseCaseError> {
+async fn look_for_money(store: &impl Looks, request: &PaymentRequest, now: Timestamp) -> Result<(), UseCaseError> {
     let has_arrived = request.status == Status::Expired && request.money_has_arrived();
     let is_unsettled = has_arrived || request.second_payments().next().is_some();
     if is_unsettled && request.due_at.is_none() {

@@ -1,7 +1,7 @@
 //! The use case that refunds money which arrived too late.
 
 use super::UseCaseError;
-use super::payments::look_for_money;
+use super::payments::change_and_look;
 use crate::doors::Randomness;
 use crate::fact::Fact;
 use crate::id::{OperationId, PaymentRequestId};
@@ -75,11 +75,8 @@ async fn complete(
     id: PaymentRequestId,
 ) -> Result<Refunded, UseCaseError> {
     let change = Change::new(Command::CompleteRefund, doors.now(), Actor::Provider, OperationId::random(doors)?);
-    Ok(match store.change(id, &change).await? {
-        Changed::Applied(request) => {
-            look_for_money(store, &request, doors.now()).await?;
-            Refunded::Done(request)
-        }
+    Ok(match change_and_look(store, id, &change).await? {
+        Changed::Applied(request) => Refunded::Done(request),
         Changed::Unchanged(_) | Changed::NotFound => Refunded::NotDue,
     })
 }
