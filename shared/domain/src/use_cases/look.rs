@@ -237,7 +237,8 @@ fn is_forgotten(request: &PaymentRequest, now: Timestamp) -> bool {
     now.saturating_duration_since(request.updated_at()) > LOOKS_AT_EXPIRED
 }
 
-/// Ends the looks at a request, and returns this outcome; [`Settled::NotDue`] if the request has changed in the meantime.
+/// Ends the looks at a request, and returns this outcome; [`Settled::NotDue`] if the request has changed in the
+/// meantime.
 async fn end(
     store: &impl Looks,
     request: &PaymentRequest,
