@@ -1,0 +1,16 @@
+//! Status webhooks: the endpoints that integrators register, and the deliveries of events to them.
+
+mod address;
+mod delivery;
+mod endpoint;
+mod schedule;
+
+pub use address::{Reach, is_internal};
+pub use delivery::{
+    AttemptError, AttemptRecord, Claim, Delivery, DeliveryStatus, EventId, Outcome, Response, WebhookEvent,
+};
+pub use endpoint::{
+    ENDPOINTS_AT_MOST, EndpointDescription, EndpointId, EndpointStatus, EndpointUrl, SealedSecret, SigningSecret,
+    StoredSecret, Subscription, WebhookEndpoint,
+};
+pub use schedule::{FAILING_AT_MOST, KEPT_FOR, LEASE, LONGEST_DELAY, ROTATION, next_attempt};
