@@ -378,7 +378,7 @@ export type DetailType =
  * The status of an endpoint.
  *
  * - `enabled`: It receives events.
- * - `disabled`: It has failed for five days, or has answered 410. It receives nothing until a replay enables it.
+ * - `disabled`: It has failed for five days. It receives nothing until a replay enables it.
  */
 export type EndpointStatus = "enabled" | "disabled" | (string & {});
 
@@ -849,9 +849,9 @@ export interface WebhookEndpoint {
   events: DetailType[];
   /** Its identifier. */
   id: string;
-  /** Whether it receives events. It is disabled after it has failed for five days, or has answered 410. */
+  /** Whether it receives events. It is disabled after it has failed for five days. */
   status: EndpointStatus;
-  /** Its address. */
+  /** Its address, in the form in which it is called. */
   url: string;
 }
 
@@ -873,9 +873,9 @@ export interface WebhookEndpointWithSecret {
   id: string;
   /** The secret that signs the webhooks: `whsec_` and the base64 of 32 bytes. */
   secret: string;
-  /** Whether it receives events. It is disabled after it has failed for five days, or has answered 410. */
+  /** Whether it receives events. It is disabled after it has failed for five days. */
   status: EndpointStatus;
-  /** Its address. */
+  /** Its address, in the form in which it is called. */
   url: string;
 }
 

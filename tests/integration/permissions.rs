@@ -54,8 +54,8 @@ async fn every_permission_of_the_webhooks_is_used_and_every_call_is_permitted() 
         webhooks.proxy.take_calls().into_iter().map(|call| (call.operation, call.index)).collect()
     };
     let (id, _) = webhooks.register(&receiver.url).await;
-    webhooks.register(&receiver.url).await;
-    let other = webhooks.register(&receiver.url).await.0;
+    webhooks.register(&format!("{}?2", receiver.url)).await;
+    let other = webhooks.register(&format!("{}?3", receiver.url)).await.0;
     webhooks.call("POST /webhook-endpoints/{id}/rotate-secret", &id, None).await;
     webhooks.call("DELETE /webhook-endpoints/{id}", &other, None).await;
     let mut of_endpoints = made();

@@ -3,11 +3,13 @@
 use domain::Timestamp;
 use http::Method;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 use tests::log::Log;
 use tests::proxy::{Fault, reads_and_writes, write_units};
 use tests::system::{Answer, System, eventually, phone, workspace};
 use tests::webhooks::{Received, Receiver, Reply, Webhooks, event, event_of};
+use tokio::sync::Notify;
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -136,7 +138,7 @@ async fn every_answer_but_success_is_repeated_and_no_redirect_is_followed() {
     let webhooks = Webhooks::start().await;
     let (receiver, elsewhere) = (Receiver::start().await, Receiver::start().await);
     let (id, _) = webhooks.register(&receiver.url).await;
-    let statuses = [500, 301, 302, 307, 308, 304, 400, 401, 404, 422, 503];
+    let statuses = [500, 301, 302, 307, 308, 304, 400, 401, 404, 410, 422, 503];
     for (number, status) in statuses.into_iter().enumerate() {
         let to = vec![("location", elsewhere.url.clone())];
         receiver.next([Reply::Status(status, to), Reply::Status(200, Vec::new())]);
@@ -201,10 +203,11 @@ async fn a_receiver_that_hangs_slows_nobody_else_and_a_run_that_dies_loses_nothi
     assert_eq!(webhooks.tasks(), 0);
 }
 
+/// Its attempts would fill the concurrency of the function, and everybody else's would wait for them.
 #[tokio::test]
-async fn an_endpoint_that_does_not_answer_is_given_up_on_in_time() {
+async fn an_endpoint_that_does_not_answer_in_time_is_tried_by_one_attempt_at_a_time() {
     let webhooks = Webhooks::start().await;
-    let hanging = Receiver::start().await;
+    let (hanging, other) = (Receiver::start().await, Receiver::start().await);
     let (id, _) = webhooks.register(&hanging.url).await;
     hanging.next([Reply::Nothing]);
     webhooks.publish(&event("0199-1", 1, webhooks.now())).await.unwrap();
@@ -212,6 +215,40 @@ async fn an_endpoint_that_does_not_answer_is_given_up_on_in_time() {
     let attempt = webhooks.log(&id).await[0]["attempts"][0].clone();
     assert_eq!(attempt["response_status"], Value::Null);
     assert_eq!(attempt["error"], "The endpoint did not answer in time.");
+    assert_eq!(hanging.take().len(), 1);
+
+    // Twenty more for it, and one for somebody else.
+    for number in 10..30 {
+        webhooks.publish(&event(&format!("0199-{number}"), 1, webhooks.now())).await.unwrap();
+    }
+    webhooks.register(&other.url).await;
+    let last = event("0199-30", 1, webhooks.now());
+    webhooks.publish(&last).await.unwrap();
+    webhooks.work().await;
+    assert_eq!(other.take_ids(), ["0199-30#1"]);
+    assert!(hanging.take().is_empty(), "it was called while it does not answer");
+
+    // Half a minute later, one attempt tries it.
+    webhooks.pass(Duration::from_secs(30));
+    let released = Arc::new(Notify::new());
+    hanging.next([Reply::Held(Arc::clone(&released), 204)]);
+    let batch = webhooks.receive(10);
+    assert_eq!((batch.len(), webhooks.tasks()), (10, 22));
+    tokio::join!(webhooks.hand_over(&batch), async {
+        // The others are postponed again.
+        eventually("the others are postponed", async || {
+            let tasks = webhooks.tasks();
+            if tasks == 22 + 9 { Ok(()) } else { Err(tasks.to_string()) }
+        })
+        .await;
+        released.notify_one();
+    });
+    assert_eq!(hanging.take().len(), 1, "more than one attempt tried it");
+    // It answers, and everything arrives.
+    webhooks.work_until(after(&webhooks, HOUR)).await;
+    assert_eq!(hanging.take().len(), 21);
+    assert!(webhooks.log(&id).await.iter().all(|delivery| delivery["status"] == "delivered"));
+    assert_eq!(webhooks.tasks(), 0);
 }
 
 #[tokio::test]
@@ -327,6 +364,36 @@ async fn one_event_is_replayed_whatever_became_of_it() {
     assert!(outcomes(&webhooks, &id).await[0].1 <= 20, "the log keeps the latest attempts");
 }
 
+/// The replay is asked for while the last attempt of the 24 hours is being made, which then fails.
+#[tokio::test]
+async fn a_replay_during_the_last_attempt_is_made_all_the_same() {
+    let webhooks = Webhooks::start().await;
+    let receiver = Receiver::start().await;
+    let (id, _) = webhooks.register(&receiver.url).await;
+    receiver.answers(500);
+    let end = after(&webhooks, DAY);
+    webhooks.publish(&event("0199-1", 1, webhooks.now())).await.unwrap();
+    webhooks.work_until(end.saturating_sub(Duration::from_secs(1))).await;
+    receiver.take();
+    webhooks.clock.set(end);
+    let released = Arc::new(Notify::new());
+    receiver.next([Reply::Held(Arc::clone(&released), 500)]);
+    receiver.forget_arrivals().await;
+    let batch = webhooks.receive(10);
+    tokio::join!(webhooks.hand_over(&batch), async {
+        receiver.arrived().await;
+        webhooks.replay(&id, &json!({ "event_id": "0199-1#1" })).await;
+        released.notify_one();
+    });
+    assert_eq!(receiver.take_ids(), ["0199-1#1"], "the last attempt");
+    assert_eq!(webhooks.log(&id).await[0]["status"], "pending");
+    receiver.always(None);
+    webhooks.work_until(after(&webhooks, Duration::from_mins(2))).await;
+    assert_eq!(receiver.take_ids(), ["0199-1#1"], "the replay");
+    assert_eq!(webhooks.log(&id).await[0]["status"], "delivered");
+    assert_eq!(webhooks.tasks(), 0);
+}
+
 #[tokio::test]
 async fn everything_since_a_moment_is_replayed_once_in_order() {
     let webhooks = Webhooks::start().await;
@@ -383,6 +450,9 @@ async fn an_endpoint_that_fails_for_five_days_is_disabled_until_a_replay() {
     webhooks.work_until(after(&webhooks, 2 * DAY)).await;
     assert!(receiver.take().is_empty(), "a disabled endpoint was called");
     assert_eq!(webhooks.tasks(), 0);
+    let missed = webhooks.log(&id).await.remove(0);
+    assert_eq!((&missed["event_id"], &missed["status"]), (&json!("0199-9#1"), &json!("failed")));
+    assert_eq!((&missed["attempts"], &missed["next_attempt_at"]), (&json!([]), &Value::Null));
 
     receiver.always(None);
     webhooks.replay(&id, &json!({ "since": start })).await;
@@ -390,7 +460,54 @@ async fn an_endpoint_that_fails_for_five_days_is_disabled_until_a_replay() {
     webhooks.work_until(after(&webhooks, HOUR)).await;
     let log = webhooks.log(&id).await;
     assert!(log.iter().all(|delivery| delivery["status"] == "delivered"), "{log:?}");
-    assert_eq!(receiver.take().len(), log.len());
+    let ids = receiver.take_ids();
+    assert_eq!(ids.len(), log.len());
+    assert!(ids.contains(&"0199-9#1".to_owned()), "what happened while it was disabled");
+}
+
+/// Two failures with nothing in between do not say that an endpoint failed for all that time.
+#[tokio::test]
+async fn a_failure_after_a_quiet_week_does_not_disable_an_endpoint() {
+    let webhooks = Webhooks::start().await;
+    let receiver = Receiver::start().await;
+    let (id, _) = webhooks.register(&receiver.url).await;
+    receiver.answers(500);
+    webhooks.publish(&event("0199-1", 1, webhooks.now())).await.unwrap();
+    webhooks.work_until(after(&webhooks, DAY)).await;
+    assert_eq!(webhooks.log(&id).await[0]["status"], "failed");
+    webhooks.pass(7 * DAY);
+    receiver.always(None);
+    receiver.next([Reply::Status(503, Vec::new())]);
+    webhooks.publish(&event("0199-2", 1, webhooks.now())).await.unwrap();
+    webhooks.work().await;
+    assert_eq!(webhooks.endpoint(&id).await["status"], "enabled");
+    webhooks.work_until(after(&webhooks, HOUR)).await;
+    assert_eq!(outcomes(&webhooks, &id).await[0], outcome("delivered", 2));
+}
+
+#[tokio::test]
+async fn a_success_is_recorded_although_its_run_dies() {
+    let webhooks = Webhooks::start().await;
+    let receiver = Receiver::start().await;
+    let (id, _) = webhooks.register(&receiver.url).await;
+    receiver.next([Reply::Status(500, Vec::new())]);
+    webhooks.publish(&event("0199-1", 1, webhooks.now())).await.unwrap();
+    webhooks.work().await;
+    webhooks.pass(Duration::from_secs(10));
+    // The claim and the outcome are written; the endpoint's success is not.
+    let held = webhooks.proxy.hold_write_after(2);
+    let batch = webhooks.receive(1);
+    tokio::select! {
+        () = webhooks.hand_over(&batch) => panic!("it did not record the success"),
+        () = held.arrived() => {}
+    }
+    assert_eq!(outcomes(&webhooks, &id).await, [outcome("delivered", 2)]);
+    assert!(webhooks.items().await.contains("failing_since"));
+    webhooks.show_again();
+    webhooks.work().await;
+    assert!(!webhooks.items().await.contains("failing_since"));
+    assert_eq!(receiver.take().len(), 2);
+    assert_eq!(webhooks.tasks(), 0);
 }
 
 #[tokio::test]
@@ -407,27 +524,38 @@ async fn one_success_within_five_days_keeps_an_endpoint() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_is_gone_is_disabled_at_once_and_what_was_pending_is_not_sent_later() {
+async fn what_was_pending_at_a_disabled_endpoint_is_sent_by_its_replay_alone() {
     let webhooks = Webhooks::start().await;
     let receiver = Receiver::start().await;
     let (id, _) = webhooks.register(&receiver.url).await;
-    receiver.next([Reply::Status(500, Vec::new())]);
-    webhooks.publish(&event("0199-1", 1, webhooks.now())).await.unwrap();
+    receiver.answers(500);
+    let start = webhooks.now();
+    let at = |hours: u32| start.saturating_add(hours * HOUR);
+    for (number, hours) in [(1, 0), (2, 106), (3, 128)] {
+        webhooks.work_until(at(hours)).await;
+        webhooks.publish(&event(&format!("0199-{number}"), 1, webhooks.now())).await.unwrap();
+    }
     webhooks.work().await;
-    receiver.next([Reply::Status(410, Vec::new())]);
-    webhooks.pass(Duration::from_secs(1));
-    webhooks.publish(&event("0199-2", 1, webhooks.now())).await.unwrap();
-    webhooks.work().await;
+    // Another machine's clock is ahead. What it stored was opened after the endpoint was disabled, as it seems.
+    webhooks.clock.set(at(131));
+    webhooks.publish(&event("0199-4", 1, webhooks.now())).await.unwrap();
+    webhooks.clock.set(at(128));
+    // The second event has failed for a day by then, and the endpoint for more than five.
+    webhooks.work_until(at(130)).await;
     assert_eq!(webhooks.endpoint(&id).await["status"], "disabled");
-    assert_eq!(outcomes(&webhooks, &id).await, [outcome("failed", 1), outcome("failed", 1)]);
     let failed = webhooks.query("GET /webhook-endpoints/{id}/deliveries", &id, "status=failed").await.body;
-    assert_eq!(failed["items"].as_array().unwrap().len(), 2);
+    assert_eq!(failed["items"].as_array().unwrap().len(), 4);
     receiver.take();
-    webhooks.pass(Duration::from_secs(1));
+    webhooks.work_until(at(140)).await;
+    assert!(receiver.take().is_empty(), "a disabled endpoint was called");
+    assert_eq!(webhooks.tasks(), 0);
+    receiver.always(None);
     webhooks.replay(&id, &json!({ "event_id": "0199-2#1" })).await;
     webhooks.work_until(after(&webhooks, 2 * DAY)).await;
     assert_eq!(receiver.take_ids(), ["0199-2#1"], "only what was asked for");
-    assert_eq!(outcomes(&webhooks, &id).await, [outcome("delivered", 2), outcome("failed", 1)]);
+    let log = webhooks.log(&id).await;
+    let statuses: Vec<&Value> = log.iter().map(|delivery| &delivery["status"]).collect();
+    assert_eq!(statuses, ["failed", "failed", "delivered", "failed"]);
 }
 
 #[tokio::test]
@@ -494,6 +622,227 @@ async fn a_run_that_ends_between_its_write_and_its_message_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_delivery_whose_task_is_lost_is_queued_by_a_repeated_or_a_later_event() {
+    let webhooks = Webhooks::start().await;
+    let receiver = Receiver::start().await;
+    let (id, _) = webhooks.register(&receiver.url).await;
+    receiver.next([Reply::Status(500, Vec::new())]);
+    let first = event("0199-1", 1, webhooks.now());
+    webhooks.publish(&first).await.unwrap();
+    webhooks.work().await;
+    webhooks.lose_tasks();
+    webhooks.publish(&first).await.unwrap();
+    webhooks.work_until(after(&webhooks, HOUR)).await;
+    assert_eq!(outcomes(&webhooks, &id).await, [outcome("delivered", 2)]);
+
+    receiver.next([Reply::Status(500, Vec::new())]);
+    webhooks.publish(&event("0199-2", 1, webhooks.now())).await.unwrap();
+    webhooks.work().await;
+    webhooks.lose_tasks();
+    receiver.take();
+    webhooks.pass(Duration::from_mins(21));
+    webhooks.publish(&event("0199-2", 2, webhooks.now())).await.unwrap();
+    webhooks.work().await;
+    assert_eq!(receiver.take_ids(), ["0199-2#1", "0199-2#2"]);
+    assert_eq!(webhooks.tasks(), 0);
+}
+
+#[tokio::test]
+async fn a_task_that_is_moved_back_from_the_dead_letters_goes_on_where_it_stopped() {
+    let webhooks = Webhooks::start().await;
+    let receiver = Receiver::start().await;
+    let (id, _) = webhooks.register(&receiver.url).await;
+    // The outcome is written, and the queue refuses the next task again and again.
+    for (wait, hours) in [("0", 1), ("28800", 7)] {
+        receiver.next([Reply::Status(503, vec![("retry-after", wait.to_owned())])]);
+        webhooks.publish(&event(&format!("0199-{hours}"), 1, webhooks.now())).await.unwrap();
+        webhooks.queue_faults(&[(false, false)]);
+        webhooks.work().await;
+        assert_eq!(receiver.take().len(), 1);
+        assert_eq!(webhooks.tasks(), 1);
+        webhooks.pass(hours * HOUR);
+        webhooks.redrive();
+        webhooks.work().await;
+        webhooks.work_until(after(&webhooks, 2 * HOUR)).await;
+        assert_eq!(receiver.take_ids(), [format!("0199-{hours}#1")]);
+        assert_eq!(outcomes(&webhooks, &id).await[0], outcome("delivered", 2));
+        assert_eq!(webhooks.tasks(), 0);
+    }
+    // A duplicate in time makes no further task.
+    receiver.next([Reply::Status(500, Vec::new())]);
+    webhooks.publish(&event("0199-9", 1, webhooks.now())).await.unwrap();
+    let batch = webhooks.receive(1);
+    webhooks.hand_over(&batch).await;
+    webhooks.hand_over(&batch).await;
+    assert_eq!(webhooks.tasks(), 1);
+}
+
+/// The key of an item of a payment request's delivery.
+fn delivery_key(id: &str, request: &str, version: u32) -> (String, String) {
+    (format!("ENDPOINT#{id}"), format!("EVENT#{request}#{version:08}"))
+}
+
+#[tokio::test]
+async fn a_delivery_that_its_time_to_live_removes_holds_up_no_later_one() {
+    let webhooks = Webhooks::start().await;
+    let receiver = Receiver::start().await;
+    let (id, _) = webhooks.register(&receiver.url).await;
+    // It is gone when its task comes.
+    receiver.next([Reply::Status(500, Vec::new())]);
+    for version in 1..=2 {
+        webhooks.publish(&event("0199-1", version, webhooks.now())).await.unwrap();
+    }
+    webhooks.work().await;
+    let (pk, sk) = delivery_key(&id, "0199-1", 1);
+    webhooks.remove_item(&pk, &sk).await;
+    receiver.take();
+    webhooks.work_until(after(&webhooks, HOUR)).await;
+    assert_eq!(receiver.take_ids(), ["0199-1#2"]);
+    // It is gone when its answer comes.
+    let released = Arc::new(Notify::new());
+    receiver.next([Reply::Held(Arc::clone(&released), 500)]);
+    for version in 1..=2 {
+        webhooks.publish(&event("0199-2", version, webhooks.now())).await.unwrap();
+    }
+    let (pk, sk) = delivery_key(&id, "0199-2", 1);
+    receiver.forget_arrivals().await;
+    let batch = webhooks.receive(10);
+    tokio::join!(webhooks.hand_over(&batch), async {
+        receiver.arrived().await;
+        webhooks.remove_item(&pk, &sk).await;
+        released.notify_one();
+    });
+    webhooks.work_until(after(&webhooks, HOUR)).await;
+    assert_eq!(receiver.take_ids(), ["0199-2#1", "0199-2#2"]);
+    assert_eq!(webhooks.tasks(), 0);
+    // A replay at the last moment prolongs it.
+    webhooks.pass(30 * DAY - 3 * HOUR);
+    webhooks.replay(&id, &json!({ "event_id": "0199-1#2" })).await;
+    let (pk, sk) = delivery_key(&id, "0199-1", 2);
+    let ttl: i64 = webhooks.item(&pk, &sk).await["ttl"]["N"].as_str().unwrap().parse().unwrap();
+    assert!(ttl >= after(&webhooks, DAY).as_seconds_ceiling(), "{ttl}");
+    // The time to live may be late. The log leaves out what is over.
+    webhooks.pass(10 * DAY);
+    assert_eq!(webhooks.log(&id).await, Vec::<Value>::new());
+}
+
+/// Stores an item with one attribute changed.
+async fn change(webhooks: &Webhooks, pk: &str, sk: &str, attribute: &str, value: Value) -> Value {
+    let item = webhooks.item(pk, sk).await;
+    assert!(item.is_object(), "{pk} {sk}");
+    let mut changed = item.clone();
+    changed[attribute] = value;
+    webhooks.put_item(&changed).await;
+    item
+}
+
+#[tokio::test]
+async fn what_a_later_release_stored_costs_nothing_else() {
+    let (log, _guard) = Log::of_this_thread();
+    let webhooks = Webhooks::start().await;
+    let (one, other) = (Receiver::start().await, Receiver::start().await);
+    let only = json!({ "url": one.url, "events": ["PaymentRequestStatusChanged"] });
+    let created = webhooks.call("POST /webhook-endpoints", "", Some(&only)).await;
+    let one_id = created.body["id"].as_str().unwrap().to_owned();
+    let (other_id, _) = webhooks.register(&other.url).await;
+    let sk = format!("ENDPOINT#{one_id}");
+
+    // A kind of events that this version does not know.
+    let kinds = json!({ "L": [{ "S": "PaymentRequestForgotten" }, { "S": "PaymentRequestStatusChanged" }] });
+    change(&webhooks, "WORKSPACE#acme", &sk, "events", kinds).await;
+    webhooks.publish(&event("0199-1", 1, webhooks.now())).await.unwrap();
+    webhooks.work().await;
+    assert_eq!((one.take_ids().len(), other.take_ids().len()), (1, 1));
+    assert!(!log.take().contains("WebhookItemUnreadable"));
+
+    // An endpoint that cannot be read: the others get the event, and the bus repeats it until this one can be read.
+    let readable = change(&webhooks, "WORKSPACE#acme", &sk, "created_at", json!({ "S": "later" })).await;
+    let second = event("0199-2", 1, webhooks.now());
+    assert!(webhooks.publish(&second).await.is_err());
+    webhooks.work().await;
+    assert_eq!(other.take_ids(), ["0199-2#1"]);
+    let lines = log.take();
+    assert!(lines.contains("WebhookItemUnreadable") && lines.contains(&sk) && lines.contains("acme"), "{lines}");
+    webhooks.put_item(&readable).await;
+    webhooks.publish(&second).await.unwrap();
+    webhooks.work().await;
+    assert_eq!((one.take_ids(), other.take_ids().len()), (vec!["0199-2#1".to_owned()], 0));
+
+    // A delivery that cannot be read holds up no later one of its request.
+    assert_eq!(webhooks.call("DELETE /webhook-endpoints/{id}", &one_id, None).await.status, 204);
+    webhooks.publish(&event("0199-3", 1, webhooks.now())).await.unwrap();
+    let (pk, sk) = delivery_key(&other_id, "0199-3", 1);
+    change(&webhooks, &pk, &sk, "status", json!({ "S": "paused" })).await;
+    webhooks.lose_tasks();
+    webhooks.publish(&event("0199-3", 2, webhooks.now())).await.unwrap();
+    webhooks.work().await;
+    assert_eq!(other.take_ids(), ["0199-3#2"]);
+    assert!(log.take().contains(&sk));
+}
+
+#[tokio::test]
+async fn an_endpoint_whose_delivery_cannot_be_stored_costs_the_others_nothing() {
+    let webhooks = Webhooks::start().await;
+    let mut receivers = Vec::new();
+    for _ in 0..3 {
+        let receiver = Receiver::start().await;
+        receivers.push((webhooks.register(&receiver.url).await.0, receiver));
+    }
+    // The first one in the order of the table, with an item that cannot be read in the delivery's place.
+    receivers.sort_by(|one, other| one.0.cmp(&other.0));
+    let (pk, sk) = delivery_key(&receivers[0].0, "0199-1", 1);
+    webhooks.put_item(&json!({ "pk": { "S": pk }, "sk": { "S": sk } })).await;
+    let published = event("0199-1", 1, webhooks.now());
+    assert!(webhooks.publish(&published).await.is_err());
+    webhooks.work().await;
+    for (_, receiver) in &receivers[1..] {
+        assert_eq!(receiver.take_ids(), ["0199-1#1"]);
+    }
+    webhooks.remove_item(&pk, &sk).await;
+    webhooks.publish(&published).await.unwrap();
+    webhooks.work().await;
+    assert_eq!(receivers[0].1.take_ids(), ["0199-1#1"]);
+}
+
+/// The key that encrypts the secrets was lost. Each endpoint needs a new secret, and with it works at once.
+#[tokio::test]
+async fn an_endpoint_with_a_new_secret_works_although_its_earlier_one_cannot_be_decrypted() {
+    let (log, _guard) = Log::of_this_thread();
+    let mut webhooks = Webhooks::start().await;
+    let receiver = Receiver::start().await;
+    let (id, _) = webhooks.register(&receiver.url).await;
+    webhooks.publish(&event("0199-1", 1, webhooks.now())).await.unwrap();
+    webhooks.restart_with("WEBHOOK_ENCRYPTION_KEY", "another-key-that-is-longer-than-32-characters");
+    webhooks.proxy.take_calls();
+    webhooks.work().await;
+    assert_eq!(reads_and_writes(&webhooks.proxy.take_calls()), (2, 0), "nothing is claimed");
+    let lines = log.take();
+    assert!(lines.contains("WebhookTaskFailed") && lines.contains("WebhookItemUnreadable"), "{lines}");
+    let rotated = webhooks.call("POST /webhook-endpoints/{id}/rotate-secret", &id, None).await;
+    webhooks.show_again();
+    webhooks.work().await;
+    let posted = receiver.take().remove(0);
+    assert!(posted.is_signed_with(rotated.body["secret"].as_str().unwrap()) && posted.signatures() == 1);
+}
+
+#[tokio::test]
+async fn a_task_that_panics_fails_alone() {
+    let webhooks = Webhooks::start().await;
+    let receiver = Receiver::start().await;
+    let (id, _) = webhooks.register(&receiver.url).await;
+    for number in 0..3 {
+        webhooks.publish(&event(&format!("0199-{number}"), 1, webhooks.now())).await.unwrap();
+    }
+    webhooks.panic_once();
+    webhooks.work().await;
+    assert_eq!((receiver.take().len(), webhooks.tasks()), (2, 1));
+    webhooks.show_again();
+    webhooks.work().await;
+    assert_eq!((receiver.take().len(), webhooks.tasks()), (1, 0));
+    assert_eq!(outcomes(&webhooks, &id).await, vec![outcome("delivered", 1); 3]);
+}
+
+#[tokio::test]
 async fn two_runs_on_one_task_make_one_attempt() {
     let webhooks = Webhooks::start().await;
     let receiver = Receiver::start().await;
@@ -514,7 +863,7 @@ async fn two_runs_on_one_task_make_one_attempt() {
 async fn a_lost_answer_to_any_write_of_a_delivery_changes_nothing() {
     for fault in [Fault::AnswerLost, Fault::RequestLost] {
         // The delivery, the failure of the endpoint, the claims, the outcomes, the endpoint's success.
-        for at in 0..8 {
+        for at in 0..7 {
             let webhooks = Webhooks::start().await;
             let receiver = Receiver::start().await;
             let (id, _) = webhooks.register(&receiver.url).await;
@@ -526,7 +875,7 @@ async fn a_lost_answer_to_any_write_of_a_delivery_changes_nothing() {
             webhooks.work_until(after(&webhooks, HOUR)).await;
             assert_eq!(receiver.take().len(), 2, "{fault:?} {at}");
             assert_eq!(outcomes(&webhooks, &id).await, [outcome("delivered", 2)], "{fault:?} {at}");
-            assert_eq!(webhooks.tasks(), 0);
+            assert_eq!((webhooks.tasks(), webhooks.proxy.faults_left()), (0, 0), "{fault:?} {at}");
         }
     }
 }
@@ -537,9 +886,13 @@ async fn no_secret_and_no_customer_is_logged() {
     let webhooks = Webhooks::start().await;
     let receiver = Receiver::start().await;
     let (id, secret) = webhooks.register(&format!("{}?key=hidden", receiver.url)).await;
-    receiver.next([Reply::Status(500, Vec::new()), Reply::Status(410, Vec::new())]);
-    webhooks.publish(&event("0199-1", 1, webhooks.now())).await.unwrap();
-    webhooks.work_until(after(&webhooks, HOUR)).await;
+    receiver.answers(500);
+    for number in 0..2 {
+        webhooks.publish(&event(&format!("0199-{number}"), 1, webhooks.now())).await.unwrap();
+        webhooks.work_until(after(&webhooks, 5 * DAY)).await;
+    }
+    assert_eq!(webhooks.endpoint(&id).await["status"], "disabled");
+    receiver.always(None);
     webhooks.replay(&id, &json!({ "since": "2026-01-01" })).await;
     webhooks.work_until(after(&webhooks, HOUR)).await;
     let mut unreadable = event("0199-2", 1, webhooks.now());
@@ -561,7 +914,8 @@ async fn a_delivery_costs_four_reads_and_three_writes() {
     webhooks.publish(&event("0199-0", 1, webhooks.now())).await.unwrap();
     let idle = webhooks.proxy.take_calls();
     assert_eq!(reads_and_writes(&idle), (1, 0), "without an endpoint: {idle:?}");
-    assert!(idle[0].units <= 0.5, "{idle:?}");
+    // Consistent: an endpoint receives the first event after its registration.
+    assert!((idle[0].units - 1.0).abs() < f64::EPSILON, "{idle:?}");
     webhooks.register(&receiver.url).await;
     webhooks.proxy.take_calls();
     webhooks.publish(&event("0199-1", 1, webhooks.now())).await.unwrap();

@@ -8,13 +8,14 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use domain::{Clock as _, Doors, SystemRandomness, Timestamp};
+use domain::{Clock as _, Doors, NoRandomness, Randomness, SystemRandomness, Timestamp};
 use http::{HeaderMap, StatusCode};
 use local::dynamodb::{Embedded, WEBHOOKS_TABLE_NAME};
 use runtime::{Environment, Function};
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -29,6 +30,8 @@ pub enum Reply {
     Status(u16, Vec<(&'static str, String)>),
     /// Nothing: it hangs until the sender gives up.
     Nothing,
+    /// This status, once the test says so.
+    Held(Arc<Notify>, u16),
 }
 
 /// A delivery as an endpoint received it.
@@ -133,6 +136,12 @@ impl Receiver {
         self.take().iter().map(|received| received.id().to_owned()).collect()
     }
 
+    /// Forgets what arrived before, so that [`Receiver::arrived`] waits for what is next.
+    pub async fn forget_arrivals(&self) {
+        self.shared.arrived.notify_one();
+        self.shared.arrived.notified().await;
+    }
+
     /// Waits until something arrives.
     pub async fn arrived(&self) {
         self.shared.arrived.notified().await;
@@ -153,6 +162,10 @@ async fn receive(State(state): State<Arc<ReceiverState>>, headers: HeaderMap, bo
             response.body("the answer's body is not read".into()).unwrap()
         }
         Some(Reply::Nothing) => std::future::pending().await,
+        Some(Reply::Held(released, status)) => {
+            released.notified().await;
+            StatusCode::from_u16(status).unwrap().into_response()
+        }
     }
 }
 
@@ -188,6 +201,8 @@ async fn send(State(queue): State<TestQueue>, headers: HeaderMap, body: Bytes) -
     for entry in call["Entries"].as_array().unwrap() {
         let delay = entry["DelaySeconds"].as_u64().unwrap();
         assert!(delay <= 900, "{entry}");
+        // By its group a fair queue knows whose messages pile up.
+        assert!(entry["MessageGroupId"].as_str().unwrap().starts_with("whe_"), "{entry}");
         state.sent += 1;
         let id = format!("message-{}", state.sent);
         successful.push(json!({ "Id": entry["Id"], "MessageId": id, "MD5OfMessageBody": "" }));
@@ -216,6 +231,17 @@ pub struct ApiAnswer {
     pub body: Value,
 }
 
+/// The system's randomness, which panics once when a test wants it.
+#[derive(Clone, Default)]
+struct PanickingRandomness(Arc<AtomicBool>);
+
+impl Randomness for PanickingRandomness {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), NoRandomness> {
+        assert!(!self.0.swap(false, Ordering::SeqCst), "a panic that a test wants");
+        SystemRandomness.fill(bytes)
+    }
+}
+
 /// The functions, with everything around them.
 pub struct Webhooks {
     /// The proxy in front of the database.
@@ -225,6 +251,7 @@ pub struct Webhooks {
     /// The functions' clock.
     pub clock: SetClock,
     queue: TestQueue,
+    randomness: PanickingRandomness,
     environment: Environment,
     endpoints: Box<dyn Function>,
     deliveries: Box<dyn Function>,
@@ -239,6 +266,7 @@ impl Webhooks {
         let clock = SetClock::default();
         clock.set("2026-01-05T10:00:00Z".parse().unwrap());
         let queue = TestQueue { state: Arc::default(), clock: clock.clone() };
+        let randomness = PanickingRandomness::default();
         let url = crate::serve(axum::Router::new().route("/", post(send)).with_state(queue.clone())).await;
         let environment = Environment::default()
             .with("WEBHOOKS_TABLE_NAME", WEBHOOKS_TABLE_NAME)
@@ -250,16 +278,28 @@ impl Webhooks {
             .with("AWS_SECRET_ACCESS_KEY", "test")
             .with("AWS_ENDPOINT_URL_DYNAMODB", &proxy.url)
             .with("AWS_ENDPOINT_URL_SQS", url)
-            .with_doors(Doors::new(clock.clone(), SystemRandomness));
+            .with_doors(Doors::new(clock.clone(), randomness.clone()));
         let endpoints = webhook_endpoints::function(&environment).unwrap();
         let deliveries = webhooks::function(&environment).unwrap();
-        Self { proxy, database, clock, queue, environment, endpoints, deliveries }
+        Self { proxy, database, clock, queue, randomness, environment, endpoints, deliveries }
     }
 
     /// Builds the function `webhook-endpoints` with this variable changed.
     #[must_use]
     pub fn endpoints_with(&self, name: &str, value: &str) -> Box<dyn Function> {
         webhook_endpoints::function(&self.environment.clone().with(name, value)).unwrap()
+    }
+
+    /// Starts both functions again with this variable changed.
+    pub fn restart_with(&mut self, name: &str, value: &str) {
+        self.environment = self.environment.clone().with(name, value);
+        self.endpoints = webhook_endpoints::function(&self.environment).unwrap();
+        self.deliveries = webhooks::function(&self.environment).unwrap();
+    }
+
+    /// Lets the next use of randomness panic.
+    pub fn panic_once(&self) {
+        self.randomness.0.store(true, Ordering::SeqCst);
     }
 
     /// Returns the functions' time.
@@ -441,6 +481,19 @@ impl Webhooks {
         self.queue.state.lock().unwrap().messages.len()
     }
 
+    /// Loses every task in the queue.
+    pub fn lose_tasks(&self) {
+        self.queue.state.lock().unwrap().messages.clear();
+    }
+
+    /// Moves every task to the dead letters and back, as an operator does: as new messages that are due.
+    pub fn redrive(&self) {
+        let now = self.now();
+        for message in &mut self.queue.state.lock().unwrap().messages {
+            (message.due, message.receives) = (now, 0);
+        }
+    }
+
     /// Sets the outcomes of the next calls to the queue: whether each is taken, and whether it is answered.
     pub fn queue_faults(&self, faults: &[(bool, bool)]) {
         self.queue.state.lock().unwrap().faults = faults.iter().copied().collect();
@@ -448,10 +501,31 @@ impl Webhooks {
 
     /// Returns every item of the table, as DynamoDB's JSON.
     pub async fn items(&self) -> String {
-        let client = reqwest::Client::new();
-        let scan = client
+        self.table("Scan", json!({})).await.to_string()
+    }
+
+    /// Returns an item, as DynamoDB's JSON.
+    pub async fn item(&self, pk: &str, sk: &str) -> Value {
+        let key = json!({ "pk": { "S": pk }, "sk": { "S": sk } });
+        self.table("GetItem", json!({ "Key": key, "ConsistentRead": true })).await["Item"].clone()
+    }
+
+    /// Stores an item in place of the one with its key.
+    pub async fn put_item(&self, item: &Value) {
+        self.table("PutItem", json!({ "Item": item })).await;
+    }
+
+    /// Removes an item, as its time to live does.
+    pub async fn remove_item(&self, pk: &str, sk: &str) {
+        self.table("DeleteItem", json!({ "Key": { "pk": { "S": pk }, "sk": { "S": sk } } })).await;
+    }
+
+    /// Calls the database behind the proxy.
+    async fn table(&self, operation: &str, mut call: Value) -> Value {
+        call["TableName"] = json!(WEBHOOKS_TABLE_NAME);
+        let request = reqwest::Client::new()
             .post(&self.database.url)
-            .header("x-amz-target", "DynamoDB_20120810.Scan")
+            .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
             .header("content-type", "application/x-amz-json-1.0")
             .header(
                 "authorization",
@@ -459,8 +533,10 @@ impl Webhooks {
                  Signature=0",
             )
             .header("x-amz-date", "20260105T100000Z")
-            .body(json!({ "TableName": WEBHOOKS_TABLE_NAME }).to_string());
-        scan.send().await.unwrap().text().await.unwrap()
+            .body(call.to_string());
+        let response = request.send().await.unwrap();
+        assert!(response.status().is_success(), "{operation}: {}", response.status());
+        response.json().await.unwrap()
     }
 }
 

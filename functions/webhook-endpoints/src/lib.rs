@@ -10,7 +10,7 @@ mod view;
 use adapters::webhooks::{self, EncryptedSecrets, TaskQueue, WebhooksTable};
 use body::{Replay, deliveries, new_endpoint, replay};
 use domain::ports::WebhookEndpoints as _;
-use domain::use_cases::webhooks::endpoints::{log, register, rotate};
+use domain::use_cases::webhooks::endpoints::{NotRegistered, log, register, rotate};
 use domain::use_cases::webhooks::replay::{Replayed, replay_event, replay_since};
 use domain::webhooks::{ENDPOINTS_AT_MOST, EndpointId, Reach};
 use domain::{Doors, Identity, WorkspaceId};
@@ -83,7 +83,7 @@ impl Endpoints {
     async fn register(&self, workspace: &WorkspaceId, request: &Request) -> Result<Response<Body>, Problem> {
         let new = new_endpoint(request, self.reach)?;
         let registered = register(&self.table, &self.vault, &self.doors, workspace, new).await?;
-        let (endpoint, secret) = registered.ok_or_else(too_many)?;
+        let (endpoint, secret) = registered.map_err(|reason| not_registered(&reason))?;
         let mut response = json(StatusCode::CREATED, &NewEndpointView::new(&endpoint, &secret));
         let location = HeaderValue::from_str(&format!("/webhook-endpoints/{}", endpoint.id))
             .map_err(|error| Problem::TemporarilyUnavailable(error.into()))?;
@@ -92,7 +92,7 @@ impl Endpoints {
     }
 
     async fn list(&self, workspace: &WorkspaceId) -> Result<Response<Body>, Problem> {
-        let mut endpoints = self.table.endpoints(workspace).await.map_err(unavailable)?;
+        let mut endpoints = self.table.endpoints(workspace).await.map_err(unavailable)?.endpoints;
         endpoints.sort_by(|one, other| other.created_at.cmp(&one.created_at).then_with(|| one.id.cmp(&other.id)));
         let items = endpoints.iter().map(EndpointView::new).collect();
         Ok(json(StatusCode::OK, &EndpointList { items }))
@@ -119,7 +119,7 @@ impl Endpoints {
         request: &Request,
     ) -> Result<Response<Body>, Problem> {
         let search = deliveries(request)?;
-        let page = log(&self.table, workspace, id, search.status, search.after, search.limit).await?;
+        let page = log(&self.table, &self.doors, workspace, id, search.status, search.after, search.limit).await?;
         let page = page.ok_or(Problem::NotFound)?;
         let items = page.deliveries.iter().map(|delivery| DeliveryView::new(delivery, &page.endpoint)).collect();
         Ok(json(StatusCode::OK, &DeliveryList { items, next_cursor: page.next.as_ref().map(cursor::write) }))
@@ -158,8 +158,13 @@ fn invalid(field: &str, message: &str) -> Problem {
     Problem::ValidationFailed(vec![FieldError::new(field, message)])
 }
 
-fn too_many() -> Problem {
-    let message = format!("cannot be added: a workspace has at most {ENDPOINTS_AT_MOST} webhook endpoints");
+fn not_registered(reason: &NotRegistered) -> Problem {
+    let message = match reason {
+        NotRegistered::TooMany => {
+            format!("cannot be added: a workspace has at most {ENDPOINTS_AT_MOST} webhook endpoints")
+        }
+        NotRegistered::SameUrl(id) => format!("is already that of the webhook endpoint {id}"),
+    };
     invalid("url", &message)
 }
 

@@ -17,14 +17,14 @@ pub(crate) struct EndpointView<'a> {
     /// Its identifier.
     #[cfg_attr(feature = "schema", schemars(with = "String", regex(pattern = r"^whe_[0-9A-Za-z]{16,22}$")))]
     id: &'a EndpointId,
-    /// Its address.
+    /// Its address, in the form in which it is called.
     url: &'a str,
     /// The kinds of events that it receives.
     events: &'a [DetailType],
     /// What it is for.
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     description: Option<&'a EndpointDescription>,
-    /// Whether it receives events. It is disabled after it has failed for five days, or has answered 410.
+    /// Whether it receives events. It is disabled after it has failed for five days.
     status: EndpointStatus,
     /// When it was registered.
     created_at: Timestamp,

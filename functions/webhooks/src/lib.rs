@@ -9,11 +9,13 @@ use domain::use_cases::webhooks::attempt::{AttemptTask, Attempted, attempt};
 use domain::use_cases::webhooks::deliver::deliver;
 use domain::use_cases::webhooks::replay::{ReplayTask, replay_page};
 use domain::webhooks::{AttemptError, EndpointId, EventId, Outcome, Response};
+use futures::FutureExt as _;
 use futures::future::join_all;
 use runtime::bus_event::webhook_event;
 use runtime::telemetry::{Metric, chain, count};
 use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
 use serde_json::json;
+use std::panic::AssertUnwindSafe;
 
 /// The function's name, which is the package's and the binary's too.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
@@ -69,12 +71,14 @@ impl Webhooks {
     }
 
     /// Works on all messages of a batch at once, so that an endpoint that does not answer holds up no other. Returns
-    /// which messages have to come again.
+    /// which messages have to come again. A task that panics fails alone; the panic's place is logged.
     async fn work(&self, messages: Vec<QueuedMessage>) -> String {
         let failed = join_all(messages.iter().map(|message| async move {
-            match self.task(message).await {
+            let run = AssertUnwindSafe(self.task(message)).catch_unwind().await;
+            match run.unwrap_or_else(|_| Err("it panicked".into())) {
                 Ok(()) => None,
                 Err(error) => {
+                    count(Metric::WebhookTaskFailed);
                     tracing::error!(error = chain(error.as_ref()), "webhook task failed; the queue sends it again");
                     Some(json!({ "itemIdentifier": message.message_id }))
                 }
@@ -86,9 +90,8 @@ impl Webhooks {
 
     async fn task(&self, message: &QueuedMessage) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         match message.task.as_ref().map_err(Clone::clone)? {
-            Task::Attempt { workspace, endpoint, event, turn } => {
-                let repeated = message.repeated;
-                let task = AttemptTask { workspace, endpoint, event, turn: *turn, repeated };
+            Task::Attempt { workspace, endpoint, event, turn, due } => {
+                let task = AttemptTask { workspace, endpoint, event, turn: *turn, due: *due };
                 self.attempt(task).await?;
             }
             Task::Replay { workspace, endpoint, since, requested_at, after } => {
@@ -125,6 +128,6 @@ fn log(endpoint: &EndpointId, event_id: &EventId, outcome: Outcome, response: Re
     }
     if disabled {
         count(Metric::WebhookEndpointDisabled);
-        tracing::error!(%endpoint, "webhook endpoint disabled: it has failed for too long, or is gone");
+        tracing::error!(%endpoint, "webhook endpoint disabled: it has failed for too long");
     }
 }

@@ -157,8 +157,12 @@ pub enum Metric {
     PaymentsReconciled,
     /// A status webhook that no endpoint accepted in time.
     WebhookAbandoned,
-    /// A webhook endpoint that was disabled, because it failed for five days or is gone.
+    /// A webhook endpoint that was disabled, because it failed for five days.
     WebhookEndpointDisabled,
+    /// A stored webhook endpoint, delivery or secret that this version cannot read.
+    WebhookItemUnreadable,
+    /// A task of the queue of webhook deliveries that failed for a reason of ours.
+    WebhookTaskFailed,
 }
 
 impl Metric {
@@ -196,6 +200,8 @@ impl Metric {
             Self::PaymentsReconciled => "PaymentsReconciled",
             Self::WebhookAbandoned => "WebhookAbandoned",
             Self::WebhookEndpointDisabled => "WebhookEndpointDisabled",
+            Self::WebhookItemUnreadable => "WebhookItemUnreadable",
+            Self::WebhookTaskFailed => "WebhookTaskFailed",
         }
     }
 }

@@ -33,6 +33,7 @@ enum Body {
         endpoint: EndpointId,
         event_id: EventId,
         turn: u32,
+        due: Timestamp,
     },
     Replay {
         workspace: WorkspaceId,
@@ -53,8 +54,8 @@ struct Place {
 impl From<&Task> for Body {
     fn from(task: &Task) -> Self {
         match task.clone() {
-            Task::Attempt { workspace, endpoint, event, turn } => {
-                Self::Attempt { workspace, endpoint, event_id: event, turn }
+            Task::Attempt { workspace, endpoint, event, turn, due } => {
+                Self::Attempt { workspace, endpoint, event_id: event, turn, due }
             }
             Task::Replay { workspace, endpoint, since, requested_at, after } => {
                 let after = after.map(|place| Place { occurred_at: place.occurred_at, event_id: place.event });
@@ -67,8 +68,8 @@ impl From<&Task> for Body {
 impl From<Body> for Task {
     fn from(body: Body) -> Self {
         match body {
-            Body::Attempt { workspace, endpoint, event_id, turn } => {
-                Self::Attempt { workspace, endpoint, event: event_id, turn }
+            Body::Attempt { workspace, endpoint, event_id, turn, due } => {
+                Self::Attempt { workspace, endpoint, event: event_id, turn, due }
             }
             Body::Replay { workspace, endpoint, since, requested_at, after } => {
                 let after = after.map(|place| DeliveryPlace { occurred_at: place.occurred_at, event: place.event_id });
@@ -143,8 +144,6 @@ impl DeliveryQueue for TaskQueue {
 pub struct QueuedMessage {
     /// Its identifier, by which a batch reports what failed.
     pub message_id: String,
-    /// Whether it has come before.
-    pub repeated: bool,
     /// Its task.
     pub task: Result<Task, Unreadable>,
 }
@@ -162,20 +161,13 @@ pub fn messages(event: &str) -> Result<Option<Vec<QueuedMessage>>, json::Unreada
     let records: Vec<&serde_json::value::RawValue> = event.required("Records")?;
     let message = |record: &serde_json::value::RawValue| {
         let record = Object::of(record).unwrap_or_default();
-        let attributes = record.object("attributes").unwrap_or_default();
-        let count: Option<String> = attributes.optional("ApproximateReceiveCount");
         let task = record.required::<String>("body").and_then(|body| {
             let body: Body = Document::new(body.as_bytes()).parse().map_err(|error| {
                 Unreadable::new(format!("a message of the queue is no task: {}", runtime::telemetry::redacted(&error)))
             })?;
             Ok(body.into())
         });
-        QueuedMessage {
-            message_id: record.optional("messageId").unwrap_or_default(),
-            // A count that cannot be read is no reason to lose a task.
-            repeated: count.and_then(|count| count.parse::<u32>().ok()).is_none_or(|count| count > 1),
-            task,
-        }
+        QueuedMessage { message_id: record.optional("messageId").unwrap_or_default(), task }
     };
     Ok(Some(records.into_iter().map(message).collect()))
 }
@@ -195,18 +187,15 @@ mod tests {
         let after = Some(DeliveryPlace { occurred_at: now, event: event.clone() });
         let (to, of) = (endpoint.clone(), workspace.clone());
         for task in [
-            Task::Attempt { workspace: of.clone(), endpoint: to.clone(), event, turn: 7 },
+            Task::Attempt { workspace: of.clone(), endpoint: to.clone(), event, turn: 7, due: now },
             Task::Replay { workspace: of.clone(), endpoint: to.clone(), since: now, requested_at: now, after },
             Task::Replay { workspace, endpoint, since: now, requested_at: now, after: None },
         ] {
             let body = serde_json::to_string(&Body::from(&task)).unwrap();
-            for (count, repeated) in [("1", false), ("2", true), ("many", true)] {
-                let attributes = json!({ "ApproximateReceiveCount": count });
-                let event = json!({ "Records": [{ "messageId": "m", "body": body, "attributes": attributes }] });
-                let message = messages(&event.to_string()).unwrap().unwrap().remove(0);
-                assert_eq!((message.repeated, message.message_id.as_str()), (repeated, "m"), "{count}");
-                assert_eq!(message.task.unwrap(), task);
-            }
+            let event = json!({ "Records": [{ "messageId": "m", "body": body }] });
+            let message = messages(&event.to_string()).unwrap().unwrap().remove(0);
+            assert_eq!(message.message_id, "m");
+            assert_eq!(message.task.unwrap(), task);
         }
     }
 

@@ -13,9 +13,9 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
-use domain::ports::{Deliveries, DeliveryPage, DeliveryPlace, StoreError, WebhookEndpoints};
+use domain::ports::{Deliveries, DeliveryPage, DeliveryPlace, RegisteredEndpoints, StoreError, WebhookEndpoints};
 use domain::webhooks::{Delivery, EndpointId, EventId, StoredSecret, WebhookEndpoint};
-use domain::{Timestamp, WorkspaceId};
+use domain::{RunId, Timestamp, WorkspaceId};
 use runtime::{ConfigError, Environment};
 use std::collections::HashMap;
 
@@ -107,7 +107,8 @@ impl WebhooksTable {
         self.client.query().table_name(&self.table).expression_attribute_values(":pk", text(pk))
     }
 
-    /// Reads all deliveries of a payment request whose range keys lie in between, both inclusive.
+    /// Reads all deliveries of a payment request whose range keys lie in between, both inclusive. One that cannot be
+    /// read is left out, so that it does not hold up the later ones; the last one was asked for.
     async fn between(&self, endpoint: &EndpointId, low: String, high: String) -> Result<Vec<Delivery>, StoreError> {
         let (mut found, mut start) = (Vec::new(), None);
         loop {
@@ -120,7 +121,12 @@ impl WebhooksTable {
                 .set_exclusive_start_key(start);
             let output = query.send().await.map_err(store_error)?;
             for item in output.items.unwrap_or_default() {
-                found.push(delivery(item)?);
+                let is_last = item.get("sk") == Some(&text(&high));
+                match delivery(item) {
+                    Ok(delivery) => found.push(delivery),
+                    Err(error) if is_last => return Err(error.into()),
+                    Err(error) => error.leave_out(),
+                }
             }
             start = output.last_evaluated_key;
             if start.is_none() {
@@ -144,7 +150,7 @@ impl WebhooksTable {
             };
             match delivery(item) {
                 Ok(delivery) => deliveries.push(delivery),
-                Err(error) => tracing::error!(%error, "delivery left out of a list"),
+                Err(error) => error.leave_out(),
             }
         }
         let next = deliveries.last().map(DeliveryPlace::of).filter(|_| !is_last);
@@ -207,21 +213,24 @@ impl WebhookEndpoints for WebhooksTable {
         }
     }
 
-    async fn endpoints(&self, workspace: &WorkspaceId) -> Result<Vec<WebhookEndpoint>, StoreError> {
-        let query = self.query(workspace_key(workspace));
+    async fn endpoints(&self, workspace: &WorkspaceId) -> Result<RegisteredEndpoints, StoreError> {
+        let query = self.query(workspace_key(workspace)).consistent_read(true);
         let query = query.key_condition_expression("pk = :pk AND begins_with(sk, :endpoint)");
         let query = query.expression_attribute_values(":endpoint", text("ENDPOINT#"));
         // A workspace's few endpoints fit into one page of a megabyte.
         let items = query.send().await.map_err(store_error)?.items.unwrap_or_default();
-        let mut endpoints = Vec::new();
+        let mut registered = RegisteredEndpoints::default();
         for item in items {
             match endpoint(item) {
-                Ok(endpoint) => endpoints.push(endpoint),
+                Ok(endpoint) => registered.endpoints.push(endpoint),
                 // It costs the other endpoints nothing.
-                Err(error) => tracing::error!(%error, "webhook endpoint left out"),
+                Err(error) => {
+                    error.leave_out();
+                    registered.unreadable += 1;
+                }
             }
         }
-        Ok(endpoints)
+        Ok(registered)
     }
 
     async fn find_endpoint(
@@ -266,27 +275,52 @@ impl WebhookEndpoints for WebhooksTable {
         applied(update).await.map(drop)
     }
 
-    async fn record_success(&self, endpoint: &WebhookEndpoint) -> Result<(), StoreError> {
+    async fn record_success(&self, endpoint: &WebhookEndpoint, at: Timestamp) -> Result<(), StoreError> {
         let update = self
             .update_endpoint(endpoint)
             .update_expression("REMOVE failing_since")
-            .condition_expression("attribute_exists(pk)");
+            // The texts of times sort as the times do.
+            .condition_expression("failing_since <= :at")
+            .expression_attribute_values(":at", text(at));
         applied(update).await.map(drop)
     }
 
+    async fn record_slow(&self, endpoint: &WebhookEndpoint, until: Option<Timestamp>) -> Result<(), StoreError> {
+        let update = self.update_endpoint(endpoint).condition_expression("attribute_exists(pk)");
+        let update = match until {
+            Some(until) => {
+                update.update_expression("SET slow_until = :until").expression_attribute_values(":until", text(until))
+            }
+            None => update.update_expression("REMOVE slow_until, probed_by"),
+        };
+        applied(update).await.map(drop)
+    }
+
+    async fn claim_probe(&self, seen: &WebhookEndpoint, run: &RunId, until: Timestamp) -> Result<bool, StoreError> {
+        let Some(slow_until) = seen.slow_until else { return Ok(false) };
+        let update = self
+            .update_endpoint(seen)
+            // The run distinguishes its own retry from another run of the same millisecond.
+            .update_expression("SET slow_until = :until, probed_by = :run")
+            .condition_expression("slow_until = :seen")
+            .expression_attribute_values(":run", text(run.as_str()))
+            .expression_attribute_values(":until", text(until))
+            .expression_attribute_values(":seen", text(slow_until));
+        match applied(update).await? {
+            Updated::Applied => Ok(true),
+            Updated::Refused(item) => Ok(item.is_some_and(|item| item.get("probed_by") == Some(&text(run.as_str())))),
+        }
+    }
+
     async fn disable(&self, seen: &WebhookEndpoint, at: Timestamp) -> Result<bool, StoreError> {
+        let Some(since) = seen.failing_since else { return Ok(false) };
         let update = self
             .update_endpoint(seen)
             .update_expression("SET disabled_at = :at, ended_at = :at")
-            .expression_attribute_values(":at", text(at));
-        let enabled = "attribute_exists(pk) AND attribute_not_exists(disabled_at)";
-        let update = match seen.failing_since {
             // It has not succeeded since it was read.
-            Some(since) => update
-                .condition_expression(format!("{enabled} AND failing_since = :since"))
-                .expression_attribute_values(":since", text(since)),
-            None => update.condition_expression(enabled),
-        };
+            .condition_expression("attribute_not_exists(disabled_at) AND failing_since = :since")
+            .expression_attribute_values(":at", text(at))
+            .expression_attribute_values(":since", text(since));
         match applied(update).await? {
             Updated::Applied => Ok(true),
             Updated::Refused(item) => Ok(item.map(endpoint).transpose()?.is_some_and(|it| it.disabled_at == Some(at))),
@@ -296,7 +330,7 @@ impl WebhookEndpoints for WebhooksTable {
     async fn enable(&self, endpoint: &WebhookEndpoint) -> Result<(), StoreError> {
         let update = self
             .update_endpoint(endpoint)
-            .update_expression("REMOVE disabled_at, failing_since")
+            .update_expression("REMOVE disabled_at, failing_since, slow_until, probed_by")
             .condition_expression("attribute_exists(pk)");
         applied(update).await.map(drop)
     }

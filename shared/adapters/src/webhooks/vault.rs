@@ -8,6 +8,7 @@ use domain::ports::{SecretVault, VaultError};
 use domain::webhooks::{EndpointId, SealedSecret, SigningSecret};
 use domain::{Doors, WorkspaceId};
 use runtime::hmac::code;
+use runtime::telemetry::{Metric, count};
 use runtime::{ConfigError, Environment};
 use std::sync::Arc;
 
@@ -110,6 +111,8 @@ impl SecretVault for EncryptedSecrets {
                 return Ok(SigningSecret::from_bytes(secret.to_vec()));
             }
         }
+        count(Metric::WebhookItemUnreadable);
+        tracing::error!(%workspace, %endpoint, "webhook secret unusable: no key decrypts it");
         Err(VaultError("no key decrypts it".into()))
     }
 }

@@ -1,5 +1,6 @@
 //! The ports of status webhooks: the endpoints, the log of deliveries, the queue, and the calls.
 
+use crate::id::RunId;
 use crate::people::WorkspaceId;
 use crate::ports::{Cause, StoreError};
 use crate::time::Timestamp;
@@ -8,16 +9,26 @@ use crate::webhooks::{
 };
 use std::time::Duration;
 
+/// A workspace's endpoints.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RegisteredEndpoints {
+    /// Those that can be read, by their identifiers.
+    pub endpoints: Vec<WebhookEndpoint>,
+    /// The number of those that cannot be read: a later release stored them, or somebody changed them.
+    pub unreadable: usize,
+}
+
 /// The endpoints that integrators registered.
 pub trait WebhookEndpoints: Send + Sync {
     /// Stores a new endpoint.
     fn insert_endpoint(&self, endpoint: &WebhookEndpoint) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Returns a workspace's endpoints, by their identifiers. The list may miss the writes of the last moments.
+    /// Returns a workspace's endpoints (a consistent read, so that an endpoint receives the first event after its
+    /// registration).
     fn endpoints(
         &self,
         workspace: &WorkspaceId,
-    ) -> impl Future<Output = Result<Vec<WebhookEndpoint>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<RegisteredEndpoints, StoreError>> + Send;
 
     /// Returns an endpoint (a consistent read); `None` if the workspace has none with this identifier.
     fn find_endpoint(
@@ -48,11 +59,33 @@ pub trait WebhookEndpoints: Send + Sync {
         at: Timestamp,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Records that an endpoint has accepted a delivery.
-    fn record_success(&self, endpoint: &WebhookEndpoint) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Records that an endpoint accepted a delivery at `at`. A failure after that time stays recorded.
+    fn record_success(
+        &self,
+        endpoint: &WebhookEndpoint,
+        at: Timestamp,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Disables an endpoint, and ends its pending deliveries, unless it has succeeded since it was read as `seen`.
-    /// Returns whether it is disabled by this call.
+    /// Records that an endpoint did not answer in time, and is not called before `until`; `None` records that it
+    /// answered.
+    fn record_slow(
+        &self,
+        endpoint: &WebhookEndpoint,
+        until: Option<Timestamp>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Claims the one attempt that tries an endpoint again that did not answer in time, as it was read as `seen`, for a
+    /// run. The others wait until `until`. Returns whether it is claimed; a retry after a lost answer returns that it
+    /// is.
+    fn claim_probe(
+        &self,
+        seen: &WebhookEndpoint,
+        run: &RunId,
+        until: Timestamp,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Disables an endpoint that fails, and ends its pending deliveries, unless it has succeeded since it was read as
+    /// `seen`. Returns whether it is disabled by this call.
     fn disable(&self, seen: &WebhookEndpoint, at: Timestamp) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
     /// Enables an endpoint that was disabled. What was ended stays so.
@@ -154,6 +187,8 @@ pub enum Task {
         event: EventId,
         /// The turn of the delivery that the task is about.
         turn: u32,
+        /// When the attempt is due.
+        due: Timestamp,
     },
     /// Replay the events from a moment on, page by page.
     Replay {

@@ -1,7 +1,7 @@
 //! The delivery of one event to one endpoint.
 
 use super::endpoint::{EndpointId, WebhookEndpoint};
-use super::schedule::{LEASE, next_attempt};
+use super::schedule::{KEPT_AFTER_REPLAY, KEPT_FOR, LEASE, next_attempt};
 use crate::doors::Randomness;
 use crate::event::DetailType;
 use crate::id::RunId;
@@ -137,6 +137,9 @@ pub enum AttemptError {
     NoConnection,
     /// A secure connection could not be made.
     NotSecure,
+    /// A reason that a later release stored, and that this one does not know.
+    #[serde(other)]
+    Unknown,
 }
 
 impl AttemptError {
@@ -149,6 +152,7 @@ impl AttemptError {
             Self::Internal => "The endpoint's address leads into a private network, so it was not called.",
             Self::NoConnection => "The endpoint could not be reached.",
             Self::NotSecure => "No secure connection could be made. Is the endpoint's certificate valid?",
+            Self::Unknown => "The endpoint gave no answer.",
         }
     }
 }
@@ -245,11 +249,30 @@ impl Delivery {
         }
     }
 
+    /// Builds the delivery of an event that happened while the endpoint was disabled. It is in the log and can be
+    /// replayed, and is not attempted before.
+    #[must_use]
+    pub fn missed(endpoint: EndpointId, event: WebhookEvent, now: Timestamp) -> Self {
+        Self { status: DeliveryStatus::Failed, next_attempt_at: None, ..Self::new(endpoint, event, now) }
+    }
+
+    /// Returns the time until which it is kept: 30 days, and at least 2 days after it was replayed.
+    #[must_use]
+    pub fn kept_until(&self) -> Timestamp {
+        self.created_at.saturating_add(KEPT_FOR).max(self.opened_at.saturating_add(KEPT_AFTER_REPLAY))
+    }
+
+    /// Returns when the endpoint accepted it; `None` if it has not.
+    #[must_use]
+    pub fn delivered_at(&self) -> Option<Timestamp> {
+        self.attempts.last().filter(|_| self.status == DeliveryStatus::Delivered).map(|attempt| attempt.at)
+    }
+
     /// Returns the status at `endpoint`. What was pending when an endpoint was disabled has failed, without a write to
-    /// each.
+    /// each. While it is disabled, nothing is pending, whatever the clocks of two machines said.
     #[must_use]
     pub fn status_at(&self, endpoint: &WebhookEndpoint) -> DeliveryStatus {
-        let ended = endpoint.ended_at.is_some_and(|ended_at| self.opened_at <= ended_at);
+        let ended = endpoint.disabled_at.is_some() || endpoint.ended_at.is_some_and(|at| self.opened_at <= at);
         if self.status == DeliveryStatus::Pending && ended { DeliveryStatus::Failed } else { self.status }
     }
 
@@ -283,8 +306,6 @@ impl Delivery {
         let failures = self.failures.saturating_add(1);
         let outcome = match response.answer {
             Ok(200..=299) => Outcome::Delivered,
-            // The endpoint is gone, and will not come back.
-            Ok(410) => Outcome::Abandoned,
             _ => match next_attempt(randomness, first_attempt_at, failures, at, response.retry_after) {
                 Some(next) => Outcome::Retried(next),
                 None => Outcome::Abandoned,
@@ -311,7 +332,8 @@ impl Delivery {
     }
 
     /// Returns the delivery with a new round of attempts, which begins at `now`. `replay` is the time of the request
-    /// for a replay of many.
+    /// for a replay of many. A run that attempts it at this moment keeps its claim, so that the new round waits for its
+    /// end, and its outcome is not written: the round was opened whatever that will be.
     #[must_use]
     pub fn reopened(&self, endpoint: &WebhookEndpoint, now: Timestamp, replay: Option<Timestamp>) -> Self {
         // A round that was opened before the endpoint was disabled would have ended with it.
@@ -322,6 +344,7 @@ impl Delivery {
             first_attempt_at: None,
             failures: 0,
             next_attempt_at: Some(now),
+            claim: self.claim.clone(),
             replay: replay.or(self.replay),
             ..self.at_next_turn()
         }
@@ -335,6 +358,43 @@ impl Delivery {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::doors::SystemRandomness;
+
+    fn delivery(now: Timestamp) -> Delivery {
+        let event = WebhookEvent {
+            id: "0199-a#1".parse().unwrap(),
+            kind: DetailType::PaymentRequestStatusChanged,
+            occurred_at: now,
+            workspace: "acme".parse().unwrap(),
+            detail: "{}".to_owned(),
+        };
+        Delivery::new(EndpointId::random(&SystemRandomness).unwrap(), event, now)
+    }
+
+    #[test]
+    fn a_replay_of_an_old_webhook_delivery_keeps_it_until_its_round_is_over() {
+        let now: Timestamp = "2026-01-05T10:00:00Z".parse().unwrap();
+        let new = delivery(now);
+        assert_eq!(new.kept_until(), now.saturating_add(KEPT_FOR));
+        let late = now.saturating_add(KEPT_FOR).saturating_sub(Duration::from_secs(1));
+        let opened = Delivery { opened_at: late, ..new };
+        assert_eq!(opened.kept_until(), late.saturating_add(KEPT_AFTER_REPLAY));
+    }
+
+    #[test]
+    fn a_webhook_answer_of_410_is_a_failure_like_any_other() {
+        let now: Timestamp = "2026-01-05T10:00:00Z".parse().unwrap();
+        let gone = Response { answer: Ok(410), retry_after: None };
+        let (changed, outcome) = delivery(now).attempted(gone, now, &SystemRandomness);
+        assert!(matches!(outcome, Outcome::Retried(_)), "{outcome:?}");
+        assert_eq!(changed.status, DeliveryStatus::Pending);
+    }
+
+    #[test]
+    fn the_webhook_log_of_a_later_release_can_be_read() {
+        let later = serde_json::from_str::<AttemptError>("\"too_hot\"").unwrap();
+        assert_eq!(later, AttemptError::Unknown);
+    }
 
     #[test]
     fn an_events_identifier_has_a_subject_and_a_version() {

@@ -83,8 +83,8 @@ text!(
     "must be at most 200 characters, none of them a control character"
 );
 
-/// The address of an endpoint, as its owner wrote it. It was allowed when it was registered. [`EndpointUrl::address`]
-/// checks it again before each call.
+/// The address of an endpoint, in the form in which it is called. It was allowed when it was registered.
+/// [`EndpointUrl::address`] checks it again before each call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EndpointUrl(String);
@@ -95,10 +95,10 @@ impl EndpointUrl {
     /// # Errors
     /// [`Invalid`], with what the address must be.
     pub fn parse(text: &str, reach: Reach) -> Result<Self, Invalid> {
-        reach.parse(text).map(|_| Self(text.to_owned()))
+        reach.parse(text).map(|url| Self(url.into()))
     }
 
-    /// Returns the address in the form in which it is called.
+    /// Returns the address, if it may be called.
     ///
     /// # Errors
     /// It is not one that may be called from here.
@@ -106,7 +106,7 @@ impl EndpointUrl {
         reach.parse(&self.0)
     }
 
-    /// Returns the address as its owner wrote it.
+    /// Returns the address's text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -161,7 +161,7 @@ impl Subscription {
 pub enum EndpointStatus {
     /// It receives events.
     Enabled,
-    /// It has failed for five days, or has answered 410. It receives nothing until a replay enables it.
+    /// It has failed for five days. It receives nothing until a replay enables it.
     Disabled,
 }
 
@@ -237,6 +237,9 @@ pub struct WebhookEndpoint {
     pub disabled_at: Option<Timestamp>,
     /// The time up to which its pending deliveries were ended, because it was disabled.
     pub ended_at: Option<Timestamp>,
+    /// The time before which it is not called, because it did not answer in time. From then on, one attempt at a time
+    /// tries it, until it answers.
+    pub slow_until: Option<Timestamp>,
 }
 
 impl WebhookEndpoint {
@@ -244,12 +247,6 @@ impl WebhookEndpoint {
     #[must_use]
     pub fn status(&self) -> EndpointStatus {
         if self.disabled_at.is_some() { EndpointStatus::Disabled } else { EndpointStatus::Enabled }
-    }
-
-    /// Returns whether an event of this kind is sent to the endpoint.
-    #[must_use]
-    pub fn takes(&self, kind: DetailType) -> bool {
-        self.disabled_at.is_none() && self.events.includes(kind)
     }
 
     /// Returns the secrets that sign at `now`, the current one first.
@@ -310,6 +307,7 @@ mod tests {
             failing_since: None,
             disabled_at: None,
             ended_at: None,
+            slow_until: None,
         };
         let signing = |endpoint: &WebhookEndpoint, hours| {
             let at = now.saturating_add(Duration::from_hours(hours));

@@ -13,4 +13,7 @@ pub use endpoint::{
     ENDPOINTS_AT_MOST, EndpointDescription, EndpointId, EndpointStatus, EndpointUrl, SealedSecret, SigningSecret,
     StoredSecret, Subscription, WebhookEndpoint,
 };
-pub use schedule::{FAILING_AT_MOST, KEPT_FOR, LEASE, LONGEST_DELAY, ROTATION, next_attempt};
+pub use schedule::{
+    FAILING_AT_MOST, KEPT_AFTER_REPLAY, KEPT_FOR, LATE, LEASE, LONGEST_DELAY, OVERDUE, ROTATION, next_attempt,
+    probe_pause,
+};

@@ -43,6 +43,24 @@ pub const LEASE: Duration = Duration::from_mins(1);
 /// The longest time by which a queue delays a message. A later one is delayed again when it arrives.
 pub const LONGEST_DELAY: Duration = Duration::from_mins(15);
 
+/// The time after which a task is late: an earlier run of it failed, or an operator moved it back from the dead letters.
+/// It is shorter than the 270 seconds after which the queue hands a message over again, and longer than a task waits for
+/// its turn in a queue that keeps up.
+pub const LATE: Duration = Duration::from_mins(4);
+
+/// The time after which an attempt is overdue, so that its task must have been lost: longer than a queue delays one.
+pub const OVERDUE: Duration = Duration::from_mins(20);
+
+/// The time for which a delivery stays stored at least after it was replayed, so that it outlasts its round of attempts.
+pub const KEPT_AFTER_REPLAY: Duration = Duration::from_hours(48);
+
+/// Returns the pause between two attempts at an endpoint that does not answer in time and has failed for `failing_for`.
+/// It grows with that time, from 30 seconds to 5 minutes.
+#[must_use]
+pub fn probe_pause(failing_for: Duration) -> Duration {
+    (failing_for / 10).clamp(Duration::from_secs(30), Duration::from_mins(5))
+}
+
 /// Returns the time of the next attempt after the failure at `now`; `None` if it was the last one. `first` is the time
 /// of the first attempt, `failures` the number of failures so far, and `wish` the wait that the receiver asked for.
 pub fn next_attempt(
@@ -99,6 +117,12 @@ mod tests {
             assert!(pauses[..7].is_sorted(), "{pauses:?}");
             assert!((4_500..=5_500).contains(&pauses[0].as_millis()), "{pauses:?}");
         }
+    }
+
+    #[test]
+    fn an_endpoint_that_does_not_answer_is_tried_less_and_less_often() {
+        let pause = |seconds| probe_pause(Duration::from_secs(seconds)).as_secs();
+        assert_eq!([0, 300, 600, 3_000, 86_400].map(pause), [30, 30, 60, 300, 300]);
     }
 
     #[test]

@@ -26,8 +26,18 @@ pub struct NewEndpoint {
     pub description: Option<EndpointDescription>,
 }
 
-/// Registers an endpoint. Returns it with its secret, which is shown this once; `None` if the workspace has as many as
-/// it may. Registrations in the same moment may exceed the limit.
+/// The reason why an endpoint is not registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotRegistered {
+    /// The workspace has as many as it may.
+    TooMany,
+    /// This endpoint of the workspace has the address already. A second one would receive each event twice, such as
+    /// after a repeated request whose first answer was lost.
+    SameUrl(EndpointId),
+}
+
+/// Registers an endpoint. Returns it with its secret, which is shown this once. Registrations in the same moment may
+/// exceed the limit, or have the same address.
 ///
 /// # Errors
 /// The store, the vault or the source of randomness failed.
@@ -37,9 +47,13 @@ pub async fn register(
     doors: &(impl Clock + Randomness),
     workspace: &WorkspaceId,
     new: NewEndpoint,
-) -> Result<Option<(WebhookEndpoint, SigningSecret)>, UseCaseError> {
-    if store.endpoints(workspace).await?.len() >= ENDPOINTS_AT_MOST {
-        return Ok(None);
+) -> Result<Result<(WebhookEndpoint, SigningSecret), NotRegistered>, UseCaseError> {
+    let registered = store.endpoints(workspace).await?;
+    if let Some(same) = registered.endpoints.iter().find(|endpoint| endpoint.url == new.url) {
+        return Ok(Err(NotRegistered::SameUrl(same.id.clone())));
+    }
+    if registered.endpoints.len() + registered.unreadable >= ENDPOINTS_AT_MOST {
+        return Ok(Err(NotRegistered::TooMany));
     }
     let (id, secret) = (EndpointId::random(doors)?, SigningSecret::random(doors)?);
     let sealed = vault.seal(workspace, &id, &secret).await?;
@@ -54,9 +68,10 @@ pub async fn register(
         failing_since: None,
         disabled_at: None,
         ended_at: None,
+        slow_until: None,
     };
     store.insert_endpoint(&endpoint).await?;
-    Ok(Some((endpoint, secret)))
+    Ok(Ok((endpoint, secret)))
 }
 
 /// Replaces an endpoint's secret. Returns the endpoint with the new one; `None` if the workspace has no such endpoint.
@@ -99,6 +114,7 @@ pub struct LogPage {
 /// The store failed.
 pub async fn log(
     store: &(impl WebhookEndpoints + Deliveries),
+    clock: &impl Clock,
     workspace: &WorkspaceId,
     id: &EndpointId,
     status: Option<DeliveryStatus>,
@@ -106,6 +122,7 @@ pub async fn log(
     limit: usize,
 ) -> Result<Option<LogPage>, UseCaseError> {
     let Some(endpoint) = store.find_endpoint(workspace, id).await? else { return Ok(None) };
+    let now = clock.now();
     let (mut found, mut place, mut looked_at) = (Vec::new(), after, 0);
     // One more than the page has room for shows whether there is a next page.
     let wanted = if status.is_some() { LOOKED_AT_AT_ONCE } else { limit.saturating_add(1) };
@@ -117,7 +134,8 @@ pub async fn log(
                 return Ok(Some(LogPage { endpoint, deliveries: found, next: place }));
             }
             place = Some(DeliveryPlace::of(&delivery));
-            if status.is_none_or(|status| delivery.status_at(&endpoint) == status) {
+            // The time to live removes an item up to some days late.
+            if delivery.kept_until() > now && status.is_none_or(|status| delivery.status_at(&endpoint) == status) {
                 found.push(delivery);
             }
         }

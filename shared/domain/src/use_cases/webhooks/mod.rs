@@ -2,9 +2,12 @@
 //!
 //! What makes them safe against every order, repeat and crash:
 //! - A delivery is stored before its task is queued, and a task is removed only after its run has succeeded. So each
-//!   pending delivery that may be attempted has a task.
+//!   pending delivery that may be attempted has a task. Where a task was lost all the same, such as one that was purged
+//!   from the dead letters, a repeat of the event, a later event of the same request or a replay queues it again.
 //! - A task is about one turn of its delivery. An attempt is claimed before it is made, and its outcome is written on
-//!   the condition that the turn and the claim are unchanged. So the many tasks of one delivery collapse into one.
+//!   the condition that the turn and the claim are unchanged. So the many tasks of one delivery collapse into one. A
+//!   task about an earlier turn goes on with the present one if that is due, or if the task is late: whatever wrote the
+//!   present turn may have ended before it queued it.
 //! - A delivery that waits for an earlier one of the same payment request needs no task: the earlier one's end queues
 //!   it.
 
@@ -25,6 +28,7 @@ fn task_of(endpoint: &WebhookEndpoint, delivery: &Delivery, at: Option<Timestamp
         endpoint: delivery.endpoint.clone(),
         event: delivery.event.id.clone(),
         turn: delivery.turn,
+        due: at.map_or(now, |at| at.max(now)),
     };
     let delay = at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
     // A queue counts whole seconds. A task that came early would be queued again.

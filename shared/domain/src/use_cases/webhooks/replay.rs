@@ -2,7 +2,7 @@
 
 use super::task_of;
 use crate::people::WorkspaceId;
-use crate::ports::{Deliveries, DeliveryPlace, DeliveryQueue, QueuedTask, Task, WebhookEndpoints};
+use crate::ports::{Deliveries, DeliveryPlace, DeliveryQueue, QueuedTask, StoreError, Task, WebhookEndpoints};
 use crate::time::{Clock, Timestamp};
 use crate::use_cases::UseCaseError;
 use crate::webhooks::{Delivery, EndpointId, EndpointStatus, EventId, WebhookEndpoint};
@@ -10,6 +10,8 @@ use std::time::Duration;
 
 /// The number of deliveries that one task of a replay opens again.
 const PAGE: usize = 50;
+/// The number of times that a delivery is opened again if another run changes it meanwhile.
+const TRIES: usize = 5;
 
 /// The outcome of a request to replay one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +39,9 @@ pub async fn replay_event(
     let Some(endpoint) = store.find_endpoint(workspace, endpoint).await? else { return Ok(Replayed::NoEndpoint) };
     let Some(delivery) = store.find_delivery(&endpoint.id, event).await? else { return Ok(Replayed::NoEvent) };
     enable(store, &endpoint).await?;
-    let task = reopen(store, &endpoint, delivery, clock.now(), None).await?;
+    let Some(task) = reopen(store, &endpoint, delivery, clock.now(), None).await? else {
+        return Ok(Replayed::NoEvent);
+    };
     queue.queue(&[task]).await?;
     Ok(Replayed::Queued)
 }
@@ -108,7 +112,7 @@ pub async fn replay_page(
         let now = clock.now();
         let opened = delivery.replay == Some(task.requested_at);
         if !opened {
-            tasks.push(reopen(store, &endpoint, delivery, now, Some(task.requested_at)).await?);
+            tasks.extend(reopen(store, &endpoint, delivery, now, Some(task.requested_at)).await?);
         } else if delivery.is_pending_at(&endpoint) && delivery.failures == 0 {
             // The run that opened it may have ended before it queued it.
             tasks.push(task_of(&endpoint, &delivery, delivery.not_before(), now));
@@ -127,24 +131,26 @@ pub async fn replay_page(
     Ok(count)
 }
 
-/// Opens a new round of a delivery, and returns its task. One that is attempted at this moment is left alone: its
-/// attempt is the replay.
+/// Opens a new round of a delivery, and returns its task; `None` if the time to live has removed it. The round of one
+/// that is attempted at this moment begins when the claim to that attempt ends: what becomes of it says nothing about
+/// the replay.
 async fn reopen(
     store: &impl Deliveries,
     endpoint: &WebhookEndpoint,
-    delivery: Delivery,
+    mut delivery: Delivery,
     now: Timestamp,
     replay: Option<Timestamp>,
-) -> Result<QueuedTask, UseCaseError> {
-    let in_flight = delivery.is_pending_at(endpoint) && delivery.claim.as_ref().is_some_and(|it| it.until > now);
-    if !in_flight {
+) -> Result<Option<QueuedTask>, UseCaseError> {
+    for _ in 0..TRIES {
         let opened = delivery.reopened(endpoint, now, replay);
         if store.replace_delivery(&delivery, &opened).await? {
-            return Ok(task_of(endpoint, &opened, None, now));
+            return Ok(Some(task_of(endpoint, &opened, opened.not_before(), now)));
         }
+        // A run has claimed it meanwhile, or has written its outcome.
+        let Some(changed) = store.find_delivery(&endpoint.id, &delivery.event.id).await? else { return Ok(None) };
+        delivery = changed;
     }
-    // Another run holds it, or has just ended: the task finds it as it then is.
-    Ok(task_of(endpoint, &delivery, delivery.not_before(), now))
+    Err(StoreError::Unavailable("the delivery kept changing".into()).into())
 }
 
 async fn enable(store: &impl WebhookEndpoints, endpoint: &WebhookEndpoint) -> Result<(), UseCaseError> {
