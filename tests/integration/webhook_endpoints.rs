@@ -48,7 +48,8 @@ async fn an_endpoint_is_registered_listed_rotated_and_removed() {
 #[tokio::test]
 async fn without_a_list_of_events_an_endpoint_takes_all() {
     let webhooks = Webhooks::start().await;
-    for body in [json!({ "url": URL }), json!({ "url": URL, "events": null, "description": "" })] {
+    let other = json!({ "url": format!("{URL}/2"), "events": null, "description": "" });
+    for body in [json!({ "url": URL }), other] {
         let created = webhooks.call(REGISTER, "", Some(&body)).await;
         let kinds = [
             "PaymentRequestStatusChanged",
@@ -139,8 +140,8 @@ async fn every_invalid_field_of_a_new_endpoint_is_named() {
 async fn a_workspace_has_at_most_twenty_endpoints() {
     let webhooks = Webhooks::start().await;
     let mut ids = Vec::new();
-    for _ in 0..20 {
-        ids.push(webhooks.register(URL).await.0);
+    for number in 0..20 {
+        ids.push(webhooks.register(&format!("{URL}/{number}")).await.0);
         webhooks.pass(Duration::from_secs(1));
     }
     let listed = webhooks.call(LIST, "", None).await.body;
@@ -155,6 +156,30 @@ async fn a_workspace_has_at_most_twenty_endpoints() {
     assert_eq!(other.status, 201, "another workspace's are not counted");
     assert_eq!(webhooks.call(REMOVE, &ids[0], None).await.status, 204);
     webhooks.register(URL).await;
+}
+
+/// A caller repeats a request whose answer was lost. A second endpoint would receive each event once more, signed with
+/// a secret that nobody has seen.
+#[tokio::test]
+async fn an_address_is_registered_once_in_the_form_in_which_it_is_called() {
+    let webhooks = Webhooks::start().await;
+    let created = webhooks.call(REGISTER, "", Some(&json!({ "url": "https://CRM.example.com:443" }))).await;
+    assert_eq!((created.status, &created.body["url"]), (201, &json!("https://crm.example.com/")));
+    let id = created.body["id"].as_str().unwrap();
+    for same in ["https://crm.example.com/", "https://crm.example.com", "https://crm.exam\u{200b}ple.com/"] {
+        let refused = webhooks.call(REGISTER, "", Some(&json!({ "url": same }))).await;
+        assert_eq!((refused.status, &refused.body["errors"][0]["field"]), (422, &json!("url")), "{same}");
+        let detail = format!("The address is already that of the webhook endpoint {id}.");
+        assert_eq!(refused.body["detail"], detail, "{same}");
+    }
+    webhooks.register("https://crm.example.com/2").await;
+    let same = json!({ "url": created.body["url"] });
+    let other = webhooks.call_by(("globex", "supervisor"), REGISTER, "", Some(&same)).await;
+    assert_eq!(other.status, 201, "another workspace's are not compared");
+    for nearly in ["https:crm.example.com/3", "https:\\\\crm.example.com\\3", "https://@crm.example.com/3"] {
+        let refused = webhooks.call(REGISTER, "", Some(&json!({ "url": nearly }))).await;
+        assert_eq!((refused.status, &refused.body["errors"][0]["field"]), (422, &json!("url")), "{nearly}");
+    }
 }
 
 #[tokio::test]
@@ -260,9 +285,9 @@ async fn a_lost_answer_is_no_failure_and_happens_once() {
     lost();
     assert_eq!(webhooks.call(REMOVE, &id, None).await.status, 204);
     assert_eq!(webhooks.proxy.faults_left(), 0);
-    for fault in [Fault::RequestLost, Fault::AnswerLost] {
+    for (fault, url) in [(Fault::RequestLost, URL.to_owned()), (Fault::AnswerLost, format!("{URL}/2"))] {
         webhooks.proxy.fail_next_writes(&[fault]);
-        webhooks.register(URL).await;
+        webhooks.register(&url).await;
     }
     assert_eq!(webhooks.call(LIST, "", None).await.body["items"].as_array().unwrap().len(), 2);
 }

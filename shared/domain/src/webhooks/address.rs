@@ -74,7 +74,7 @@ impl Reach {
     /// # Errors
     /// [`Invalid`], with what the address must be.
     pub fn parse(self, text: &str) -> Result<Url, Invalid> {
-        if text.len() > LONGEST_URL {
+        if text.chars().count() > LONGEST_URL {
             return Err(TOO_LONG);
         }
         // A parser drops some of these characters, and the address would not be the one that is shown.
@@ -82,13 +82,20 @@ impl Reach {
             return Err(NO_ADDRESS);
         }
         let url: Url = text.parse().map_err(|_| NO_ADDRESS)?;
-        if !url.username().is_empty() || url.password().is_some() {
+        // A parser also accepts other spellings, such as https:crm.example.com, which are no addresses elsewhere.
+        let rest = text.strip_prefix(url.scheme()).and_then(|rest| rest.strip_prefix("://")).ok_or(NOT_HTTPS)?;
+        // It drops the character in front of an empty user name.
+        let authority = rest.split(['/', '\\', '?', '#']).next().unwrap_or_default();
+        if authority.contains('@') || !url.username().is_empty() || url.password().is_some() {
             return Err(USER);
         }
         if url.fragment().is_some() {
             return Err(FRAGMENT);
         }
         let host = url.host().ok_or(NO_ADDRESS)?;
+        if url.port() == Some(0) || !is_complete(&host) {
+            return Err(NO_ADDRESS);
+        }
         let on_loopback = self == Self::PublicAndLoopback && is_loopback(&host);
         match url.scheme() {
             "https" if on_loopback || is_public(&host) => Ok(url),
@@ -116,6 +123,15 @@ fn in_ipv6(address: Ipv6Addr, (network, bits): (Ipv6Addr, u32)) -> bool {
     (address.to_bits() ^ network.to_bits()).leading_zeros() >= bits
 }
 
+/// Returns whether a host is one that can be called: a number, or a name of labels of letters, digits, `-` and `_`. A
+/// parser accepts more, which no client can call.
+fn is_complete(host: &Host<&str>) -> bool {
+    let Host::Domain(name) = host else { return true };
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let is_label = |label: &str| !label.is_empty() && label.bytes().all(known);
+    name.strip_suffix('.').unwrap_or(name).split('.').all(is_label)
+}
+
 fn is_public(host: &Host<&str>) -> bool {
     match host {
         Host::Ipv4(address) => !is_internal((*address).into()),
@@ -141,6 +157,7 @@ fn is_loopback(host: &Host<&str>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::EndpointUrl;
     use super::*;
 
     /// Every form in which an address can lead inside a network.
@@ -228,10 +245,19 @@ mod tests {
         let long = format!("https://crm.example.com/{}", "x".repeat(2_048));
         for (text, reason) in [
             ("http://crm.example.com/hook", NOT_HTTPS),
+            ("https:crm.example.com/hook", NOT_HTTPS),
+            ("https:/crm.example.com/hook", NOT_HTTPS),
+            ("https:\\\\crm.example.com\\hook", NOT_HTTPS),
+            ("HTTPS://crm.example.com/hook", NOT_HTTPS),
+            ("https://@crm.example.com/", USER),
+            ("https://crm.example.com:0/", NO_ADDRESS),
+            ("https://a..b/", NO_ADDRESS),
+            ("https://.com/", NO_ADDRESS),
+            ("https://ex{am}ple.com/", NO_ADDRESS),
             ("http://127.0.0.1/hook", NOT_HTTPS),
             ("ftp://crm.example.com/hook", NOT_HTTPS),
             ("file:///etc/passwd", NO_ADDRESS),
-            ("javascript:alert(1)", NO_ADDRESS),
+            ("javascript:alert(1)", NOT_HTTPS),
             ("crm.example.com/hook", NO_ADDRESS),
             ("https://", NO_ADDRESS),
             ("", NO_ADDRESS),
@@ -245,6 +271,25 @@ mod tests {
         ] {
             assert_eq!(Reach::Public.parse(text).unwrap_err(), reason, "{text}");
         }
+    }
+
+    /// What is stored and shown is what is called, whatever characters a parser drops or writes differently.
+    #[test]
+    fn an_address_is_stored_in_the_form_in_which_it_is_called() {
+        for (text, stored) in [
+            ("https://crm.example.com", "https://crm.example.com/"),
+            ("https://CRM.example.com:443/hook", "https://crm.example.com/hook"),
+            ("https://crm.exam\u{200b}ple.com/", "https://crm.example.com/"),
+            ("https://crm.exam\u{ad}ple.com/", "https://crm.example.com/"),
+            ("https://münchen.example/straße", "https://xn--mnchen-3ya.example/stra%C3%9Fe"),
+            ("https://crm.example.com/a/../b?c=@d", "https://crm.example.com/b?c=@d"),
+        ] {
+            let url = EndpointUrl::parse(text, Reach::Public).unwrap();
+            assert_eq!(url.as_str(), stored, "{text}");
+            assert_eq!(url.address(Reach::Public).unwrap().as_str(), stored);
+        }
+        let long = format!("https://crm.example.com/{}", "é".repeat(2_000));
+        assert!(Reach::Public.parse(&long).is_ok(), "the limit is one of characters");
     }
 
     #[test]
