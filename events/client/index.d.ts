@@ -97,6 +97,74 @@ export class Client {
    * `temporarily_unavailable` (503).
    */
   reportAgents(parameters?: ReportAgentsParameters, options?: CallOptions): Promise<Report>;
+
+  /**
+   * List the addresses for status webhooks.
+   *
+   * For supervisors. At most 20, the newest first.
+   *
+   * Problems: `malformed_body` (400), `unauthenticated` (401), `forbidden` (403), `temporarily_unavailable` (503).
+   */
+  listWebhookEndpoints(options?: CallOptions): Promise<WebhookEndpointList>;
+
+  /**
+   * Register an address for status webhooks.
+   *
+   * For supervisors. The secret is shown this once.
+   *
+   * Problems: `malformed_body` (400), `unauthenticated` (401), `forbidden` (403), `body_too_large` (413),
+   * `unsupported_media_type` (415), `validation_failed` (422), `temporarily_unavailable` (503).
+   */
+  registerWebhookEndpoint(
+    parameters: RegisterWebhookEndpointParameters,
+    options?: CallOptions,
+  ): Promise<WebhookEndpointWithSecret>;
+
+  /**
+   * Remove an address for status webhooks.
+   *
+   * For supervisors. What is pending there is not sent any more.
+   *
+   * Problems: `malformed_body` (400), `unauthenticated` (401), `forbidden` (403), `not_found` (404),
+   * `temporarily_unavailable` (503).
+   */
+  removeWebhookEndpoint(parameters: RemoveWebhookEndpointParameters, options?: CallOptions): Promise<void>;
+
+  /**
+   * List what was delivered to an endpoint.
+   *
+   * For supervisors. The events of 30 days, the newest first. An empty parameter counts as absent.
+   *
+   * Problems: `malformed_body` (400), `invalid_cursor` (400), `unauthenticated` (401), `forbidden` (403), `not_found`
+   * (404), `validation_failed` (422), `temporarily_unavailable` (503).
+   */
+  listWebhookDeliveries(
+    parameters: ListWebhookDeliveriesParameters,
+    options?: CallOptions,
+  ): Promise<WebhookDeliveryList>;
+
+  /**
+   * Deliver one event again, or all since a moment.
+   *
+   * For supervisors. Whatever became of them, under the same identifiers. An endpoint that was disabled is enabled.
+   *
+   * Problems: `malformed_body` (400), `unauthenticated` (401), `forbidden` (403), `not_found` (404), `body_too_large`
+   * (413), `unsupported_media_type` (415), `validation_failed` (422), `temporarily_unavailable` (503).
+   */
+  replayWebhooks(parameters: ReplayWebhooksParameters, options?: CallOptions): Promise<void>;
+
+  /**
+   * Replace the secret of an endpoint.
+   *
+   * For supervisors. For 24 hours both secrets sign. The body is empty, or an empty object.
+   *
+   * Problems: `malformed_body` (400), `unauthenticated` (401), `forbidden` (403), `not_found` (404), `body_too_large`
+   * (413), `unsupported_media_type` (415), `validation_failed` (422), `temporarily_unavailable` (503).
+   */
+  rotateWebhookSecret(
+    parameters: RotateWebhookSecretParameters,
+    options?: CallOptions,
+  ): Promise<WebhookEndpointWithSecret>;
 }
 
 /** What `listPaymentRequests` takes. */
@@ -148,6 +216,42 @@ export interface ReportAgentsParameters {
   to?: TimeOrDate;
   /** What else to report: `clicks`, `days`, or both with a comma between. */
   include?: string;
+}
+
+/** What `registerWebhookEndpoint` takes. */
+export interface RegisterWebhookEndpointParameters {
+  body: NewWebhookEndpoint;
+}
+
+/** What `removeWebhookEndpoint` takes. */
+export interface RemoveWebhookEndpointParameters {
+  /** The endpoint's identifier. */
+  id: string;
+}
+
+/** What `listWebhookDeliveries` takes. */
+export interface ListWebhookDeliveriesParameters {
+  /** The endpoint's identifier. */
+  id: string;
+  /** Only deliveries with this status. */
+  status?: DeliveryStatus;
+  /** The largest number of deliveries on the page. A page may have fewer, and still a next one. */
+  limit?: number;
+  /** The `next_cursor` of the page before, with the same filter. */
+  cursor?: string;
+}
+
+/** What `replayWebhooks` takes. */
+export interface ReplayWebhooksParameters {
+  /** The endpoint's identifier. */
+  id: string;
+  body: WebhookReplay;
+}
+
+/** What `rotateWebhookSecret` takes. */
+export interface RotateWebhookSecretParameters {
+  /** The endpoint's identifier. */
+  id: string;
 }
 
 /** The person or system that changed a request. */
@@ -243,8 +347,40 @@ export interface DayTotals {
   };
 }
 
+/**
+ * The status of a delivery.
+ *
+ * - `pending`: It is still attempted.
+ * - `delivered`: The endpoint has accepted it.
+ * - `failed`: It is not attempted any more: 24 hours are over, or the endpoint was disabled.
+ */
+export type DeliveryStatus = "pending" | "delivered" | "failed" | (string & {});
+
 /** What is being paid for, on one or more lines. */
 export type Description = string;
+
+/**
+ * The kinds of events, each with its `detail-type` on the bus.
+ *
+ * - `PaymentRequestStatusChanged`: A status change.
+ * - `PaymentAttemptFailed`: A failed attempt to pay.
+ * - `PaymentLinkDeliveryFailed`: A link that did not reach the customer.
+ * - `ReconciliationDifferenceFound`: A difference between what the provider knows and what is stored here.
+ */
+export type DetailType =
+  | "PaymentRequestStatusChanged"
+  | "PaymentAttemptFailed"
+  | "PaymentLinkDeliveryFailed"
+  | "ReconciliationDifferenceFound"
+  | (string & {});
+
+/**
+ * The status of an endpoint.
+ *
+ * - `enabled`: It receives events.
+ * - `disabled`: It has failed for five days. It receives nothing until a replay enables it.
+ */
+export type EndpointStatus = "enabled" | "disabled" | (string & {});
 
 /** The validation error of one field. */
 export interface FieldError {
@@ -493,6 +629,19 @@ export interface NewPaymentRequest {
  */
 export type NewPhone = string;
 
+/** What a webhook endpoint is registered from. */
+export interface NewWebhookEndpoint {
+  /** What it is for. */
+  description?: string;
+  /** The kinds of events that are sent there; all of them, those of later releases included, if it is left out. */
+  events?: DetailType[];
+  /**
+   * The address that webhooks are posted to: a public one that begins with `https://`, without a user name, a password
+   * or a fragment.
+   */
+  url: string;
+}
+
 /** The number of the order being paid. */
 export type OrderNumber = string;
 
@@ -589,6 +738,18 @@ export interface Problem {
 /** The reason for a change, in a history entry. */
 export type Reason = string;
 
+/** Every event since a moment, which is delivered again. */
+export interface ReplayOfMany {
+  /** The time of the first event. It must not be in the future. */
+  since: TimeOrDate;
+}
+
+/** One event that is delivered again. */
+export interface ReplayOfOne {
+  /** The event's identifier, as the log has it. */
+  event_id: string;
+}
+
 /** The totals of a period. */
 export interface Report {
   agents: AgentTotals[];
@@ -645,6 +806,81 @@ export interface Totals {
     sent?: Sum;
   };
 }
+
+/** An attempt to deliver an event. */
+export interface WebhookAttempt {
+  /** When it was made. */
+  at: Timestamp;
+  /** Why there was no answer, as a sentence that can be shown to a person. */
+  error: string | null;
+  /** The status that the endpoint answered with; null if it did not answer. */
+  response_status: number | null;
+}
+
+/** The delivery of an event to an endpoint. */
+export interface WebhookDelivery {
+  /** The latest attempts, the oldest first: at most 20. */
+  attempts: WebhookAttempt[];
+  /** The event's identifier, which is the `webhook-id` of every attempt. */
+  event_id: string;
+  /** When it is attempted next; null once it has ended. */
+  next_attempt_at: Timestamp | null;
+  /** What has become of it. */
+  status: DeliveryStatus;
+  /** The kind of the event. */
+  type: DetailType;
+}
+
+/** A page of an endpoint's log. */
+export interface WebhookDeliveryList {
+  /** The deliveries, by the time of their events, the newest first. */
+  items: WebhookDelivery[];
+  /** The `cursor` of the next page; null on the last page. */
+  next_cursor: string | null;
+}
+
+/** An address that receives status webhooks. */
+export interface WebhookEndpoint {
+  /** When it was registered. */
+  created_at: Timestamp;
+  /** What it is for. */
+  description: string | null;
+  /** The kinds of events that it receives. */
+  events: DetailType[];
+  /** Its identifier. */
+  id: string;
+  /** Whether it receives events. It is disabled after it has failed for five days. */
+  status: EndpointStatus;
+  /** Its address, in the form in which it is called. */
+  url: string;
+}
+
+/** The addresses of a workspace, the newest first. */
+export interface WebhookEndpointList {
+  /** The addresses. */
+  items: WebhookEndpoint[];
+}
+
+/** An address that receives status webhooks, with the secret that is shown this once. */
+export interface WebhookEndpointWithSecret {
+  /** When it was registered. */
+  created_at: Timestamp;
+  /** What it is for. */
+  description: string | null;
+  /** The kinds of events that it receives. */
+  events: DetailType[];
+  /** Its identifier. */
+  id: string;
+  /** The secret that signs the webhooks: `whsec_` and the base64 of 32 bytes. */
+  secret: string;
+  /** Whether it receives events. It is disabled after it has failed for five days. */
+  status: EndpointStatus;
+  /** Its address, in the form in which it is called. */
+  url: string;
+}
+
+/** Which events are delivered again. */
+export type WebhookReplay = ReplayOfOne | ReplayOfMany;
 
 /** The identifier of one company (tenant). */
 export type WorkspaceId = string;

@@ -177,4 +177,34 @@ export class Client extends Caller {
   async reportAgents(query = {}, options) {
     return this.call("GET", "reports/agents", { query }, options);
   }
+
+  /** List the addresses for status webhooks. */
+  async listWebhookEndpoints(options) {
+    return this.call("GET", "webhook-endpoints", {}, options);
+  }
+
+  /** Register an address for status webhooks. */
+  async registerWebhookEndpoint({ body }, options) {
+    return this.call("POST", "webhook-endpoints", { body }, options);
+  }
+
+  /** Remove an address for status webhooks. */
+  async removeWebhookEndpoint({ id }, options) {
+    return this.call("DELETE", `webhook-endpoints/${segment(id)}`, { empty: true }, options);
+  }
+
+  /** List what was delivered to an endpoint. */
+  async listWebhookDeliveries({ id, ...query }, options) {
+    return this.call("GET", `webhook-endpoints/${segment(id)}/deliveries`, { query }, options);
+  }
+
+  /** Deliver one event again, or all since a moment. */
+  async replayWebhooks({ id, body }, options) {
+    return this.call("POST", `webhook-endpoints/${segment(id)}/replay`, { body, empty: true }, options);
+  }
+
+  /** Replace the secret of an endpoint. */
+  async rotateWebhookSecret({ id }, options) {
+    return this.call("POST", `webhook-endpoints/${segment(id)}/rotate-secret`, {}, options);
+  }
 }

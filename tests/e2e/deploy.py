@@ -361,6 +361,7 @@ def run(logs, provider_name):
             "JwtAudience": issuer.audience,
             "ChannelWebhookUrl": f"{local}/local/phone",
             "ChannelWebhookSecretArn": stack.secret("messages", messages),
+            "WebhookEncryptionKeySecretArn": stack.secret("webhook-key", secrets.token_hex(32)),
             "LinkTtlSeconds": LINK_SECONDS,
             "CheckoutTtlSeconds": CHECKOUT_SECONDS,
             # The suite sends more requests than a person does.

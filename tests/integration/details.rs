@@ -145,7 +145,7 @@ async fn a_rejected_query_has_a_detail_in_words() {
         ("from=yesterday", format!("The start of the period {time}.")),
         ("to=2026-01-05T10:00:00+02:00", format!("The end of the period {time}; {lost_plus}.")),
         ("from=2026-01-02&to=2026-01-01", "The end of the period must not be before the start.".to_owned()),
-        ("limit=0", "The number of requests on a page must be a whole number from 1 to 100.".to_owned()),
+        ("limit=0", "The number of items on a page must be a whole number from 1 to 100.".to_owned()),
         (
             "status=gone",
             "The status must be one of sent, clicked, processing, paid, canceled, expired, refund_due, refunded."
@@ -157,7 +157,7 @@ async fn a_rejected_query_has_a_detail_in_words() {
         ("agent=a&agent=b", "The agent must be given once.".to_owned()),
         ("order_id=7", "There is a field that is not known here.".to_owned()),
         ("cursor=x", "This page of the list cannot be found. Please begin with the first one.".to_owned()),
-        ("phone=1&limit=x", "Please correct the number of requests on a page and the phone number.".to_owned()),
+        ("phone=1&limit=x", "Please correct the number of items on a page and the phone number.".to_owned()),
     ] {
         assert_eq!(detail(&get(&sara, &format!("/payment-requests?{query}")).await), expected, "{query}");
     }

@@ -8,6 +8,7 @@ use tests::channels::{Channels, Reply, TOKEN, clickatell_refusal};
 use tests::handlers::Handlers;
 use tests::provider::OnClose;
 use tests::stripe::Stripe;
+use tests::webhooks::{Receiver, Webhooks, event};
 
 /// A DynamoDB action, with the index that it uses or `None` for the table.
 type Permission = (String, Option<String>);
@@ -30,7 +31,8 @@ fn allowed(function: &str) -> BTreeSet<Permission> {
             let indexes: Vec<_> =
                 resource.split("/index/").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect();
             if indexes.is_empty() {
-                assert_eq!(resource, "!GetAtt Table.Arn", "{function}: {action}");
+                let table = if function.starts_with("webhook") { "WebhooksTable" } else { "Table" };
+                assert_eq!(resource, format!("!GetAtt {table}.Arn"), "{function}: {action}");
                 allowed.insert((action.to_owned(), None));
             }
             allowed.extend(indexes.into_iter().map(|index| (action.to_owned(), Some(index))));
@@ -41,6 +43,34 @@ fn allowed(function: &str) -> BTreeSet<Permission> {
 
 fn made(handlers: &Handlers) -> BTreeSet<Permission> {
     handlers.proxy.take_calls().into_iter().map(|call| (call.operation, call.index)).collect()
+}
+
+/// Both functions have a table of their own.
+#[tokio::test]
+async fn every_permission_of_the_webhooks_is_used_and_every_call_is_permitted() {
+    let webhooks = Webhooks::start().await;
+    let receiver = Receiver::start().await;
+    let made = || -> BTreeSet<Permission> {
+        webhooks.proxy.take_calls().into_iter().map(|call| (call.operation, call.index)).collect()
+    };
+    let (id, _) = webhooks.register(&receiver.url).await;
+    webhooks.register(&format!("{}?2", receiver.url)).await;
+    let other = webhooks.register(&format!("{}?3", receiver.url)).await.0;
+    webhooks.call("POST /webhook-endpoints/{id}/rotate-secret", &id, None).await;
+    webhooks.call("DELETE /webhook-endpoints/{id}", &other, None).await;
+    let mut of_endpoints = made();
+    webhooks.publish(&event("0199-1", 1, webhooks.now())).await.unwrap();
+    webhooks.work().await;
+    let mut of_webhooks = made();
+    webhooks.log(&id).await;
+    webhooks.replay(&id, &json!({ "event_id": "0199-1#1" })).await;
+    webhooks.pass(std::time::Duration::from_secs(1));
+    webhooks.replay(&id, &json!({ "since": "2026-01-01" })).await;
+    of_endpoints.extend(made());
+    webhooks.work().await;
+    of_webhooks.extend(made());
+    assert_eq!(of_endpoints, allowed("webhook-endpoints"));
+    assert_eq!(of_webhooks, allowed("webhooks"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

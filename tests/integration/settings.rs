@@ -25,12 +25,16 @@ const SETTINGS: &[(&str, &str)] = &[
     ("CHECKOUT_TTL_SECONDS", "900"),
     ("RETENTION_DAYS", "365"),
     ("EXPIRY_LOOKAHEAD_SECONDS", "60"),
+    ("WEBHOOKS_TABLE_NAME", "chat2pay-webhooks"),
+    ("WEBHOOK_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/1/chat2pay"),
+    ("WEBHOOK_ENCRYPTION_KEY", "a-key-that-is-longer-than-32-characters"),
     ("SIGN_IN", "oauth"),
     ("SIGN_IN_ISSUER", "https://id.example.com"),
     ("SIGN_IN_CLIENT_ID", "desk"),
 ];
 
 const STORE: &[&str] = &["TABLE_NAME", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+const WEBHOOKS: &[&str] = &["WEBHOOKS_TABLE_NAME", "WEBHOOK_QUEUE_URL", "WEBHOOK_ENCRYPTION_KEY"];
 const PROVIDER: &[&str] = &["PAYMENT_PROVIDER", "SANDBOX_PROVIDER_URL", "PUBLIC_BASE_URL"];
 
 /// Returns each function with the variables that it requires.
@@ -49,6 +53,8 @@ fn functions() -> Vec<(&'static str, Make, Vec<&'static str>)> {
         (refund::NAME, refund::function, [STORE, PROVIDER].concat()),
         (reconcile::NAME, reconcile::function, [STORE, PROVIDER].concat()),
         (publish::NAME, publish::function, [&STORE[1..], &["EVENT_BUS_NAME", "PUBLIC_BASE_URL"]].concat()),
+        (webhook_endpoints::NAME, webhook_endpoints::function, [&STORE[1..], WEBHOOKS].concat()),
+        (webhooks::NAME, webhooks::function, [&STORE[1..], WEBHOOKS].concat()),
         (desk::NAME, desk::function, vec!["SIGN_IN", "SIGN_IN_ISSUER", "SIGN_IN_CLIENT_ID"]),
         (
             notify::NAME,
@@ -173,6 +179,8 @@ async fn an_invalid_variable_is_named_and_its_value_is_not() {
                 ("CHANNEL", "pigeon"),
                 ("CHANNEL_WEBHOOK_URL", "http://"),
                 ("CHANNEL_WEBHOOK_SECRET", "whsec_not base64"),
+                ("WEBHOOK_ENCRYPTION_KEY", "my-secret"),
+                ("WEBHOOK_ENDPOINTS_ON_LOOPBACK", "everywhere"),
             ],
             ProviderName::Stripe => &[
                 ("STRIPE_LIVEMODE", "yes"),

@@ -152,8 +152,7 @@ fn channels() -> Value {
             "title": "Status webhooks",
             "address": null,
             "description": "The `url` of a webhook endpoint, which a supervisor has set. Any 2xx accepts a delivery; \
-                            anything else, and a timeout, is retried for 24 hours. This version has no endpoints yet: \
-                            this is the form that deliveries will have.",
+                            anything else, and a timeout, is retried for 24 hours.",
             "servers": [{ "$ref": "#/servers/integrator" }],
             "messages": references(kinds().map(webhook_name)),
             "tags": [{ "name": "webhooks" }],

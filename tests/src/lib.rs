@@ -17,6 +17,7 @@ pub mod proxy;
 pub mod stand_in;
 pub mod stripe;
 pub mod system;
+pub mod webhooks;
 
 use domain::ports::{Changes, Facts, Links, Looks, PaymentProvider, Reads};
 use domain::use_cases::UseCaseError;

@@ -145,10 +145,12 @@ def emitted_metrics():
 
 
 def emitting_functions(metric):
-    """Returns the functions whose sources emit a metric, or use the store where the store emits it."""
-    store = (ROOT / "shared/adapters/src/dynamodb").glob("*.rs")
-    by_store = any(f"Metric::{metric}" in path.read_text() for path in store)
-    sign = "DynamoDbStore" if by_store else f"Metric::{metric}"
+    """Returns the functions whose sources emit a metric, or use the store where a store emits it."""
+    sign = f"Metric::{metric}"
+    for folder, store in (("dynamodb", "DynamoDbStore"), ("webhooks", "WebhooksTable")):
+        sources = (ROOT / "shared/adapters/src" / folder).glob("*.rs")
+        if any(f"Metric::{metric}" in path.read_text() for path in sources):
+            sign = store
     sources = (ROOT / "functions").glob("*/src/**/*.rs")
     return {path.relative_to(ROOT / "functions").parts[0] for path in sources if sign in path.read_text()}
 

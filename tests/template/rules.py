@@ -3,7 +3,7 @@
 import json
 import re
 
-from deployment import ROOT, Variables, as_list, binaries, emitted_metrics, emitting_functions, reference
+from deployment import ROOT, Variables, as_list, binaries, emitted_metrics, emitting_functions, every_case, reference
 
 # The contract with callers: each route, whether it requires a token, and the function that answers.
 ROUTES = {
@@ -27,6 +27,12 @@ ROUTES = {
     "POST /webhooks/{provider}": (False, "payment-webhook"),
     "POST /delivery-reports/{channel}": (False, "delivery-report"),
     "GET /delivery-reports/{channel}": (False, "delivery-report"),
+    "POST /webhook-endpoints": (True, "webhook-endpoints"),
+    "GET /webhook-endpoints": (True, "webhook-endpoints"),
+    "DELETE /webhook-endpoints/{id}": (True, "webhook-endpoints"),
+    "POST /webhook-endpoints/{id}/rotate-secret": (True, "webhook-endpoints"),
+    "GET /webhook-endpoints/{id}/deliveries": (True, "webhook-endpoints"),
+    "POST /webhook-endpoints/{id}/replay": (True, "webhook-endpoints"),
 }
 
 # The secrets that each function may read: to verify, to sign, or to call the provider.
@@ -40,6 +46,9 @@ SECRETS = {
     # The function may read only the secret of its configured channel. Each secret has its own variable.
     "notify": ["ChannelWebhookSecretArn", "ClickatellApiKeySecretArn", "WhatsAppAccessTokenSecretArn"],
     "delivery-report": ["ChannelWebhookSecretArn", "ClickatellApiKeySecretArn", "WhatsAppAppSecretArn"],
+    # The key that encrypts the secrets of webhook endpoints: the stack's own, or the operator's.
+    "webhook-endpoints": ["WebhookEncryptionKey", "WebhookEncryptionKeySecretArn"],
+    "webhooks": ["WebhookEncryptionKey", "WebhookEncryptionKeySecretArn"],
 }
 
 # The page that explains each alarm to an operator.
@@ -86,7 +95,7 @@ def every_failed_asynchronous_invocation_reaches_a_dead_letter_queue(deployment)
             yield f"{function}: a failed event is lost"
         elif not _may(deployment, function, "sqs:SendMessage", queue):
             yield f"{function} may not send to its dead-letter queue"
-    for name, mapping in deployment.properties("AWS::Lambda::EventSourceMapping").items():
+    for name, mapping in _mappings(deployment, "AWS::DynamoDB::Table").items():
         queue = reference(mapping.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination"))
         function = deployment.logical_names[mapping["FunctionName"]["Ref"]]
         if queue not in deployment.of_type("AWS::SQS::Queue"):
@@ -96,7 +105,7 @@ def every_failed_asynchronous_invocation_reaches_a_dead_letter_queue(deployment)
 
 
 def every_stream_mapping_limits_its_attempts_and_isolates_failures(deployment):
-    mappings = deployment.properties("AWS::Lambda::EventSourceMapping")
+    mappings = _mappings(deployment, "AWS::DynamoDB::Table")
     if len(mappings) != 2:
         yield f"{len(mappings)} functions read the stream; only two can do so without throttling each other"
     for name, mapping in mappings.items():
@@ -113,6 +122,28 @@ def every_stream_mapping_limits_its_attempts_and_isolates_failures(deployment):
             yield f"{name} retries a record until the stream has removed it"
         if mapping.get("StartingPosition") != "TRIM_HORIZON":
             yield f"{name} misses the changes before its creation"
+
+
+def every_queue_that_a_function_reads_outlasts_its_runs_and_sets_failures_aside(deployment):
+    queues = deployment.properties("AWS::SQS::Queue")
+    for name, mapping in _mappings(deployment, "AWS::SQS::Queue").items():
+        queue, function = reference(mapping["EventSourceArn"]), deployment.logical_names[mapping["FunctionName"]["Ref"]]
+        redrive = queues[queue].get("RedrivePolicy", {})
+        aside = reference(redrive.get("deadLetterTargetArn"))
+        if aside not in queues or not redrive.get("maxReceiveCount"):
+            yield f"{queue} sets nothing aside"
+        elif aside not in {reference(value) for value in _alarm_queues(deployment)}:
+            yield f"{aside} raises no alarm"
+        # Lambda's recommendation (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html).
+        if queues[queue].get("VisibilityTimeout", 30) < 6 * deployment.functions[function]["Timeout"]:
+            yield f"{queue} shows a message again while {function} may still be at work"
+        if mapping.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
+            yield f"{name} repeats messages that succeeded"
+        if "MaximumConcurrency" not in mapping.get("ScalingConfig", {}):
+            yield f"{name} may take all of the account's concurrency"
+        for action in ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"):
+            if not _may(deployment, function, action, queue):
+                yield f"{function} lacks {action} on {queue}"
 
 
 def every_log_has_a_retention_and_belongs_to_one_source(deployment):
@@ -184,7 +215,10 @@ def each_function_reads_only_the_secrets_that_it_needs(deployment):
             yield f"{function} may read {readable}"
         variables = deployment.functions[function]["Environment"]["Variables"]
         named = sorted(
-            str(reference(value)) for name, value in variables.items() if "SECRET" in name or "Secret" in str(value)
+            str(reference(case))
+            for name, value in variables.items()
+            if "SECRET" in name or "Secret" in str(value)
+            for case in every_case(value)
         )
         if named != SECRETS.get(function, []):
             yield f"{function} has variables for the secrets {named}"
@@ -380,8 +414,15 @@ def a_program_gets_tokens_by_its_secret_alone_and_people_get_no_scope_of_a_servi
             yield f"{name} may be created before its scope"
 
 
-def the_table_is_protected_against_loss(deployment):
-    ((name, table),) = deployment.of_type("AWS::DynamoDB::Table").items()
+def every_table_is_protected_against_loss(deployment):
+    tables = deployment.of_type("AWS::DynamoDB::Table")
+    if tables.keys() != {"Table", "WebhooksTable"}:
+        yield f"the tables are {sorted(tables)}"
+    for name, table in tables.items():
+        yield from _losses(name, table)
+
+
+def _losses(name, table):
     if (table.get("DeletionPolicy"), table.get("UpdateReplacePolicy")) != ("Retain", "Retain"):
         yield f"{name} is deleted with the stack"
     properties = table["Properties"]
@@ -390,7 +431,8 @@ def the_table_is_protected_against_loss(deployment):
         "DeletionProtectionEnabled": True,
         "PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled": True,
         "SSESpecification.SSEEnabled": True,
-        "StreamSpecification.StreamViewType": "NEW_AND_OLD_IMAGES",
+        # Only the payment requests are published.
+        "StreamSpecification.StreamViewType": "NEW_AND_OLD_IMAGES" if name == "Table" else {},
         "TimeToLiveSpecification.AttributeName": "ttl",
         "TimeToLiveSpecification.Enabled": True,
     }.items():
@@ -410,6 +452,18 @@ def every_resource_has_a_comment(deployment):
 
 def _variables(deployment, function):
     return deployment.functions[function]["Environment"]["Variables"]
+
+
+def _mappings(deployment, kind):
+    """Returns the event source mappings whose source is of this type."""
+    sources, mappings = deployment.of_type(kind), deployment.properties("AWS::Lambda::EventSourceMapping")
+    return {name: mapping for name, mapping in mappings.items() if reference(mapping["EventSourceArn"]) in sources}
+
+
+def _alarm_queues(deployment):
+    for alarm in deployment.properties("AWS::CloudWatch::Alarm").values():
+        if alarm.get("MetricName") == "ApproximateNumberOfMessagesVisible":
+            yield from (entry["Value"] for entry in alarm["Dimensions"] if entry["Name"] == "QueueName")
 
 
 def _may(deployment, function, action, resource):

@@ -46,6 +46,17 @@ BREACHES = {
             "",
         ),
     ],
+    rules.every_queue_that_a_function_reads_outlasts_its_runs_and_sets_failures_aside: [
+        ("      RedrivePolicy: { deadLetterTargetArn: !GetAtt WebhookDeadLetters.Arn, maxReceiveCount: 100 }\n", ""),
+        ("!GetAtt WebhookDeadLetters.QueueName", "!GetAtt WebhookQueue.QueueName"),
+        ("VisibilityTimeout: 270", "VisibilityTimeout: 269"),
+        (
+            "            FunctionResponseTypes: [ReportBatchItemFailures]\n            # A hundred",
+            "            # A hundred",
+        ),
+        ("            ScalingConfig: { MaximumConcurrency: 10 }\n", ""),
+        ('"sqs:DeleteMessage", ', ""),
+    ],
     rules.every_log_has_a_retention_and_belongs_to_one_source: [
         ("      RetentionInDays: !Ref LogRetentionDays\n", ""),
         ("      LoggingConfig: { LogGroup: !Ref CreateLogs }\n", ""),
@@ -190,7 +201,7 @@ BREACHES = {
         ("                  - !If [HasMachineClient, !Ref MachineClient, !Ref AWS::NoValue]\n", ""),
         ("[!Ref UserPoolClient, !Ref MachineClient, !Join", "[!Ref UserPoolClient, !Join"),
     ],
-    rules.the_table_is_protected_against_loss: [
+    rules.every_table_is_protected_against_loss: [
         ("    DeletionPolicy: Retain\n", ""),
         ("    UpdateReplacePolicy: Retain\n", ""),
         ("BillingMode: PAY_PER_REQUEST", "BillingMode: PROVISIONED"),

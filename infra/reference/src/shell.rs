@@ -52,7 +52,7 @@ const fn way(operation: &'static str, token: &'static str, address: &'static str
 }
 
 /// Every operation in the order in which a reader pastes them.
-const WAYS: [Way; 20] = [
+const WAYS: [Way; 26] = [
     Way {
         keeps: &[("ID", r#""id":"[0-9a-f-]\{36\}""#), ("LINK", r#""url":"[^"]*""#)],
         ..way("createPaymentRequest", "TOKEN", "", Shows::Body)
@@ -61,6 +61,23 @@ const WAYS: [Way; 20] = [
     Way { query: &[("status", "sent"), ("limit", "5")], ..way("listPaymentRequests", "TOKEN", "", Shows::Body) },
     way("cancelPaymentRequest", "TOKEN", "$BASE/payment-requests/$ID/cancel", Shows::Body),
     Way { query: &[("include", "days")], ..way("reportAgents", "SUPERVISOR", "", Shows::Body) },
+    Way {
+        // On one machine an endpoint may be on that machine.
+        body: r#"{"url":"http://127.0.0.1:9/chat2pay/$RANDOM","description":"CRM"}"#,
+        keeps: &[("ENDPOINT", r#""id":"whe_[^"]*""#)],
+        ..way("registerWebhookEndpoint", "SUPERVISOR", "", Shows::Body)
+    },
+    way("listWebhookEndpoints", "SUPERVISOR", "", Shows::Body),
+    way("rotateWebhookSecret", "SUPERVISOR", "$BASE/webhook-endpoints/$ENDPOINT/rotate-secret", Shows::Body),
+    Way {
+        query: &[("limit", "5")],
+        ..way("listWebhookDeliveries", "SUPERVISOR", "$BASE/webhook-endpoints/$ENDPOINT/deliveries", Shows::Body)
+    },
+    Way {
+        body: r#"{"since":"$(date -u +%Y-%m-%d)"}"#,
+        ..way("replayWebhooks", "SUPERVISOR", "$BASE/webhook-endpoints/$ENDPOINT/replay", Shows::Status(202))
+    },
+    way("removeWebhookEndpoint", "SUPERVISOR", "$BASE/webhook-endpoints/$ENDPOINT", Shows::Status(204)),
     way("showPage", "", "$LINK", Shows::Status(200)),
     way("showPageHead", "", "$LINK", Shows::Headers),
     way("press", "", "$LINK", Shows::Redirect),

@@ -2,9 +2,10 @@
 
 use crate::json::{FromObject, read};
 use aws_smithy_async::rt::sleep::TokioSleep;
-use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::{Connector, ConnectorBuilder};
+use aws_smithy_runtime_api::client::dns::ResolveDns;
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings, SharedHttpConnector};
 use aws_smithy_types::body::SdkBody;
 use domain::ports::Cause;
@@ -48,14 +49,13 @@ impl HttpClient {
     }
 
     fn keeping(connections: usize) -> Self {
-        let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build();
-        let connector = Connector::builder()
-            .connector_settings(settings)
-            .sleep_impl(TokioSleep::new())
-            .pool_max_idle_per_host(connections)
-            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-            .build();
-        Self { connector: SharedHttpConnector::new(connector) }
+        Self { connector: SharedHttpConnector::new(builder(connections).tls_provider(TLS).build()) }
+    }
+
+    /// Builds a client that resolves names by `resolver`, connects to one of the addresses that it returns, and opens a
+    /// connection for each request. A number in place of a name is not resolved.
+    pub(crate) fn resolving(resolver: impl ResolveDns + Clone + 'static) -> Self {
+        Self { connector: SharedHttpConnector::new(builder(0).tls_provider(TLS).build_with_resolver(resolver)) }
     }
 
     pub(crate) fn get(&self, url: &str) -> HttpRequest {
@@ -79,6 +79,14 @@ impl HttpClient {
             at_most: RESPONSE_AT_MOST,
         }
     }
+}
+
+/// The TLS of every client.
+const TLS: Provider = Provider::Rustls(CryptoMode::AwsLc);
+
+fn builder(connections: usize) -> ConnectorBuilder {
+    let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build();
+    Connector::builder().connector_settings(settings).sleep_impl(TokioSleep::new()).pool_max_idle_per_host(connections)
 }
 
 /// A request that has not been sent.
@@ -169,6 +177,20 @@ impl HttpRequest {
             }
         });
         response.await.unwrap_or_else(|elapsed| Err(HttpError::Unavailable(elapsed.into())))
+    }
+
+    /// Sends the request, and returns the status and the headers of the response, whatever they are. The body is not
+    /// read.
+    pub(crate) async fn head(self) -> Result<(StatusCode, HeaderMap), HttpError> {
+        let refused = |cause: Cause| HttpError::Refused(cause);
+        let request = self.request.body(SdkBody::from(self.body.map_err(refused)?)).map_err(|e| refused(e.into()))?;
+        let request = request.try_into().map_err(|error| refused(Box::new(error)))?;
+        let response = tokio::time::timeout(self.timeout, self.connector.call(request)).await;
+        let response = response.map_err(|elapsed| HttpError::Unavailable(elapsed.into()))?;
+        let response = response.map_err(|error| HttpError::Unavailable(error.into()))?;
+        let response = response.try_into_http1x().map_err(|error| HttpError::Unreadable(error.into()))?;
+        let (parts, _) = response.into_parts();
+        Ok((parts.status, parts.headers))
     }
 
     /// Sends the request and parses the JSON of a successful response.

@@ -1,4 +1,5 @@
-//! The adapters behind the domain's ports: DynamoDB, EventBridge, payment providers, channels to the customer.
+//! The adapters behind the domain's ports: DynamoDB, EventBridge, payment providers, channels to the customer,
+//! status webhooks.
 
 mod aws;
 pub mod channel;
@@ -11,6 +12,7 @@ mod names;
 pub mod provider;
 mod retry;
 pub mod secrets;
+pub mod webhooks;
 
 pub use channel::{ChannelName, ConfiguredChannel, ConfiguredReports, ReportedOutcome, UnknownPart};
 pub use dynamodb::DynamoDbStore;

@@ -2,6 +2,7 @@
 
 use crate::currency::Currency;
 use crate::id::PaymentRequestId;
+use crate::invalid::Invalid;
 use crate::money::{Amount, Money};
 use crate::payment_request::PaymentRequest;
 use crate::people::{Actor, Agent, Customer, WorkspaceId};
@@ -9,12 +10,14 @@ use crate::status::Status;
 use crate::text::{ConversationId, Metadata, OrderNumber, Reason};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::str::FromStr;
 
 /// The `source` of every event.
 pub const SOURCE: &str = "chat2pay";
 
 /// The kinds of events, each with its `detail-type` on the bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum DetailType {
     /// A status change.
     PaymentRequestStatusChanged,
@@ -27,6 +30,14 @@ pub enum DetailType {
 }
 
 impl DetailType {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [
+        Self::PaymentRequestStatusChanged,
+        Self::PaymentAttemptFailed,
+        Self::PaymentLinkDeliveryFailed,
+        Self::ReconciliationDifferenceFound,
+    ];
+
     /// Returns the kind's `detail-type` on the bus.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -36,6 +47,14 @@ impl DetailType {
             Self::PaymentLinkDeliveryFailed => "PaymentLinkDeliveryFailed",
             Self::ReconciliationDifferenceFound => "ReconciliationDifferenceFound",
         }
+    }
+}
+
+impl FromStr for DetailType {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or(Invalid("is not a kind of event"))
     }
 }
 

@@ -181,7 +181,8 @@ impl RunId {
     }
 
     /// Builds the identifier from its stored text.
-    pub(crate) fn from_text(text: String) -> Self {
+    #[must_use]
+    pub fn from_text(text: String) -> Self {
         Self(text)
     }
 

@@ -34,6 +34,7 @@ pub mod time;
 pub mod token;
 pub mod transition;
 pub mod use_cases;
+pub mod webhooks;
 
 pub use checkout_attempt::CheckoutAttempt;
 pub use country::AllowedCountries;

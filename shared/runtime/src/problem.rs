@@ -229,14 +229,18 @@ const NAMES: &[(&str, &str)] = &[
     ("customer.phone", "the phone number"),
     ("data.reason", "the reason"),
     ("description", "the description"),
+    ("event_id", "the event"),
+    ("events", "the list of events"),
     ("from", "the start of the period"),
     ("include", "what to include"),
-    ("limit", "the number of requests on a page"),
+    ("limit", "the number of items on a page"),
     ("metadata", "the metadata"),
     ("order_number", "the order number"),
     ("phone", "the phone number"),
+    ("since", "the start of the period"),
     ("status", "the status"),
     ("to", "the end of the period"),
+    ("url", "the address"),
 ];
 
 /// What a person calls a field that is not known.

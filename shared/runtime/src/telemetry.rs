@@ -15,7 +15,7 @@ use tracing::{Level, Subscriber};
 ///
 /// All other crates are logged at `INFO` at most, whatever is asked for. At `DEBUG` and `TRACE`, the Lambda runtime,
 /// the AWS SDK and the HTTP client log whole events, requests and responses, with phone numbers, tokens and keys.
-pub const OWN_CRATES: [&str; 15] = [
+pub const OWN_CRATES: [&str; 17] = [
     "adapters",
     "cancel",
     "create",
@@ -31,6 +31,8 @@ pub const OWN_CRATES: [&str; 15] = [
     "reconcile",
     "refund",
     "runtime",
+    "webhook_endpoints",
+    "webhooks",
 ];
 
 /// What is logged, and in which form.
@@ -153,6 +155,14 @@ pub enum Metric {
     ReconciliationStopped,
     /// Payments that a reconciliation compared.
     PaymentsReconciled,
+    /// A status webhook that no endpoint accepted in time.
+    WebhookAbandoned,
+    /// A webhook endpoint that was disabled, because it failed for five days.
+    WebhookEndpointDisabled,
+    /// A stored webhook endpoint, delivery or secret that this version cannot read.
+    WebhookItemUnreadable,
+    /// A task of the queue of webhook deliveries that failed for a reason of ours.
+    WebhookTaskFailed,
 }
 
 impl Metric {
@@ -188,6 +198,10 @@ impl Metric {
             Self::ReconciliationDifference => "ReconciliationDifference",
             Self::ReconciliationStopped => "ReconciliationStopped",
             Self::PaymentsReconciled => "PaymentsReconciled",
+            Self::WebhookAbandoned => "WebhookAbandoned",
+            Self::WebhookEndpointDisabled => "WebhookEndpointDisabled",
+            Self::WebhookItemUnreadable => "WebhookItemUnreadable",
+            Self::WebhookTaskFailed => "WebhookTaskFailed",
         }
     }
 }

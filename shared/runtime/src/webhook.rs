@@ -1,6 +1,6 @@
 //! Standard Webhooks signatures
-//! (<https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>). The first of several
-//! secrets signs, and all of them verify, so that a secret can be rotated.
+//! (<https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>). Of several secrets
+//! all verify, and the first or all sign, so that a secret can be rotated.
 
 use crate::environment::{ConfigError, Environment};
 use crate::hmac::{code, equal_in_constant_time};
@@ -23,6 +23,8 @@ const TIMESTAMP: &str = "webhook-timestamp";
 /// The header with one or more signatures, separated by spaces: `v1,` and the base64 of an HMAC-SHA256.
 const SIGNATURE: &str = "webhook-signature";
 
+/// The beginning of a secret's text.
+const PREFIX: &str = "whsec_";
 /// The maximum difference between a webhook's timestamp and now, in seconds, in either direction.
 const TOLERANCE_SECONDS: u64 = 300;
 /// The size of a deployment's secrets in bytes: Standard Webhooks requires 24 to 64.
@@ -67,11 +69,17 @@ impl Secrets {
         Self::read(text, name, &SECRET_BYTES)
     }
 
+    /// Builds the secrets of their bytes, the newest first.
+    #[must_use]
+    pub fn of(secrets: impl IntoIterator<Item = Vec<u8>>) -> Self {
+        Self(secrets.into_iter().map(SecretSlice::from).collect())
+    }
+
     fn read(text: &str, name: &str, sizes: &RangeInclusive<usize>) -> Result<Self, ConfigError> {
         let wrong =
             || Environment::invalid(name, "whsec_ and the base64 of 24 to 64 bytes, several separated by spaces");
         let secrets = text.split_whitespace().map(|secret| {
-            let encoded = secret.strip_prefix("whsec_").ok_or_else(wrong)?;
+            let encoded = secret.strip_prefix(PREFIX).ok_or_else(wrong)?;
             let bytes = SecretSlice::from(STANDARD.decode(encoded).map_err(|_| wrong())?);
             if sizes.contains(&bytes.expose_secret().len()) { Ok(bytes) } else { Err(wrong()) }
         });
@@ -100,16 +108,37 @@ impl Secrets {
     /// # Errors
     /// [`SignatureError::Header`] if the identifier is not a valid header value.
     pub fn sign(&self, id: &str, body: &[u8], now: Timestamp) -> Result<HeaderMap, SignatureError> {
-        let timestamp = seconds(now).to_string();
-        let secret = self.0.first().ok_or(SignatureError::Mismatch)?;
-        let mut headers = HeaderMap::new();
-        for (name, value) in
-            [(ID, id), (TIMESTAMP, timestamp.as_str()), (SIGNATURE, signature(secret, id, &timestamp, body).as_str())]
-        {
-            headers.insert(name, HeaderValue::from_str(value).map_err(|_| SignatureError::Header)?);
-        }
-        Ok(headers)
+        signed(self.0.get(..1).unwrap_or_default(), id, body, now)
     }
+
+    /// Builds the signature headers of a webhook to send, signed with each of the secrets, so that a receiver may know
+    /// either while they are rotated.
+    ///
+    /// # Errors
+    /// [`SignatureError::Header`] if the identifier is not a valid header value.
+    pub fn sign_with_all(&self, id: &str, body: &[u8], now: Timestamp) -> Result<HeaderMap, SignatureError> {
+        signed(&self.0, id, body, now)
+    }
+}
+
+/// Returns a secret in the form in which receivers configure it: `whsec_` and base64.
+#[must_use]
+pub fn secret_text(bytes: &[u8]) -> String {
+    format!("{PREFIX}{}", STANDARD.encode(bytes))
+}
+
+/// Builds the signature headers of a webhook, signed with these secrets.
+fn signed(secrets: &[SecretSlice<u8>], id: &str, body: &[u8], now: Timestamp) -> Result<HeaderMap, SignatureError> {
+    if secrets.is_empty() {
+        return Err(SignatureError::Mismatch);
+    }
+    let timestamp = seconds(now).to_string();
+    let signatures: Vec<_> = secrets.iter().map(|secret| signature(secret, id, &timestamp, body)).collect();
+    let mut headers = HeaderMap::new();
+    for (name, value) in [(ID, id), (TIMESTAMP, &timestamp), (SIGNATURE, &signatures.join(" "))] {
+        headers.insert(name, HeaderValue::from_str(value).map_err(|_| SignatureError::Header)?);
+    }
+    Ok(headers)
 }
 
 /// A received webhook that is not yet verified: its signature headers and raw body. [`Secrets::verify`] verifies
@@ -225,6 +254,21 @@ mod tests {
             let headers = secrets(&[signer]).sign("msg_1", b"{}", now()).unwrap();
             assert!(verify(&[NEW, OLD], &headers, b"{}", now()).is_ok());
         }
+    }
+
+    #[test]
+    fn a_webhook_that_is_signed_twice_is_verified_by_either_secret() {
+        let both = Secrets::of([NEW.to_vec(), OLD.to_vec()]);
+        let headers = both.sign_with_all("msg_1", b"{}", now()).unwrap();
+        assert_eq!(headers[SIGNATURE].to_str().unwrap().split(' ').count(), 2);
+        for secret in [NEW, OLD] {
+            assert_eq!(verify(&[secret], &headers, b"{}", now()), Ok("msg_1".to_owned()));
+            let reference = Webhook::new(&secret_text(secret)).unwrap();
+            let expected = reference.sign("msg_1", seconds(now()), b"{}").unwrap();
+            assert!(headers[SIGNATURE].to_str().unwrap().contains(&expected));
+        }
+        assert_eq!(verify(&[b"another secret of 24 bytes"], &headers, b"{}", now()), Err(SignatureError::Mismatch));
+        assert!(Secrets::of([]).sign_with_all("msg_1", b"{}", now()).is_err());
     }
 
     #[test]

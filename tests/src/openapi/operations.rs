@@ -26,6 +26,9 @@ pub(super) fn all(generator: &mut SchemaGenerator) -> Vec<Operation> {
     [
         payment_requests(generator, &request, &id),
         lists(generator),
+        webhook_endpoints(generator),
+        one_webhook_endpoint(generator),
+        webhook_deliveries(generator),
         customers_pages(),
         other_pages(),
         providers(),
@@ -225,6 +228,201 @@ fn lists(generator: &mut SchemaGenerator) -> Vec<Operation> {
             .problems(&CALLERS),
     );
     vec![listed, reported]
+}
+
+/// Returns what an endpoint is registered from.
+fn new_webhook_endpoint(generator: &mut SchemaGenerator) -> Value {
+    json!({
+        "required": true,
+        "content": { "application/json": {
+            "schema": webhook_endpoints::schema::new_endpoint(generator),
+            "examples": {
+                "least": { "summary": "All events", "value": { "url": "https://crm.example.com/payments" } },
+                "whole": { "summary": "Some events", "value": {
+                    "url": "https://crm.example.com/payments", "events": ["PaymentRequestStatusChanged"],
+                    "description": "CRM",
+                } },
+            },
+        } },
+    })
+}
+
+/// The tag of the status webhooks.
+const WEBHOOKS: &str = "Status webhooks";
+
+/// What goes wrong with every call that has a body.
+const BODIES: [&str; 4] = ["malformed_body", "body_too_large", "unsupported_media_type", "validation_failed"];
+
+/// Returns an endpoint, with its secret where that is shown.
+fn webhook_endpoint_example(secret: bool) -> Value {
+    let mut endpoint = json!({
+        "id": "whe_4ZrjxzUmPJr1kqZ1VqVQ71", "url": "https://crm.example.com/payments",
+        "events": ["PaymentRequestStatusChanged"], "description": "CRM", "status": "enabled",
+        "created_at": "2026-01-05T10:00:00.000Z",
+    });
+    if secret {
+        endpoint["secret"] = json!("whsec_bm90IGEgc2VjcmV0LCBhbiBleGFtcGxlIG9mIG9uZSE=");
+    }
+    endpoint
+}
+
+fn webhook_endpoint_id() -> Value {
+    path("id", "The endpoint's identifier.", json!({ "type": "string" }), "whe_4ZrjxzUmPJr1kqZ1VqVQ71")
+}
+
+fn webhook_endpoints(generator: &mut SchemaGenerator) -> Vec<Operation> {
+    use webhook_endpoints::schema;
+    let mut register = operation(
+        "post",
+        "/webhook-endpoints",
+        ("registerWebhookEndpoint", WEBHOOKS, "integrator"),
+        ("Register an address for status webhooks", "For supervisors. The secret is shown this once."),
+        &json!({ "security": [{ "token": [] }], "requestBody": new_webhook_endpoint(generator) }),
+        Answers::default()
+            .with(
+                201,
+                "The endpoint, with its secret.",
+                "application/json",
+                Value::from(schema::endpoint_with_secret(generator)),
+                &[("registered", webhook_endpoint_example(true))],
+                &["Location"],
+            )
+            .problems(&BODIES)
+            .problems(&CALLERS),
+    );
+    register.body["responses"]["201"]["links"] = json!({
+        "rotate": { "operationId": "rotateWebhookSecret", "parameters": { "id": "$response.body#/id" } },
+        "deliveries": { "operationId": "listWebhookDeliveries", "parameters": { "id": "$response.body#/id" } },
+        "remove": { "operationId": "removeWebhookEndpoint", "parameters": { "id": "$response.body#/id" } },
+    });
+    let list = operation(
+        "get",
+        "/webhook-endpoints",
+        ("listWebhookEndpoints", WEBHOOKS, "integrator"),
+        ("List the addresses for status webhooks", "For supervisors. At most 20, the newest first."),
+        &json!({ "security": [{ "token": [] }] }),
+        Answers::default()
+            .with(
+                200,
+                "The endpoints, without their secrets.",
+                "application/json",
+                Value::from(schema::endpoints(generator)),
+                &[("one", json!({ "items": [webhook_endpoint_example(false)] }))],
+                &[],
+            )
+            .problems(&["malformed_body"])
+            .problems(&CALLERS),
+    );
+    vec![register, list]
+}
+
+fn one_webhook_endpoint(generator: &mut SchemaGenerator) -> Vec<Operation> {
+    use webhook_endpoints::schema;
+    let remove = operation(
+        "delete",
+        "/webhook-endpoints/{id}",
+        ("removeWebhookEndpoint", WEBHOOKS, "integrator"),
+        ("Remove an address for status webhooks", "For supervisors. What is pending there is not sent any more."),
+        &json!({ "security": [{ "token": [] }], "parameters": [webhook_endpoint_id()] }),
+        Answers::default()
+            .empty(204, "The endpoint is removed.", &[])
+            .problems(&["malformed_body", "not_found"])
+            .problems(&CALLERS),
+    );
+    let empty = json!({ "required": false, "content": { "application/json": {
+        "schema": { "type": "object", "additionalProperties": false },
+        "examples": { "empty": { "value": {} } },
+    } } });
+    let rotate = operation(
+        "post",
+        "/webhook-endpoints/{id}/rotate-secret",
+        ("rotateWebhookSecret", WEBHOOKS, "integrator"),
+        (
+            "Replace the secret of an endpoint",
+            "For supervisors. For 24 hours both secrets sign. The body is empty, or an empty object.",
+        ),
+        &json!({ "security": [{ "token": [] }], "parameters": [webhook_endpoint_id()], "requestBody": empty }),
+        Answers::default()
+            .with(
+                200,
+                "The endpoint, with its new secret.",
+                "application/json",
+                Value::from(schema::endpoint_with_secret(generator)),
+                &[("rotated", webhook_endpoint_example(true))],
+                &[],
+            )
+            .problems(&BODIES)
+            .problems(&["not_found"])
+            .problems(&CALLERS),
+    );
+    vec![remove, rotate]
+}
+
+fn webhook_deliveries(generator: &mut SchemaGenerator) -> Vec<Operation> {
+    use webhook_endpoints::schema;
+    let delivery = json!({
+        "event_id": format!("{ID}#2"), "type": "PaymentRequestStatusChanged", "status": "pending",
+        "attempts": [{ "at": "2026-01-05T10:01:12.345Z", "response_status": 500, "error": null }],
+        "next_attempt_at": "2026-01-05T10:01:17.345Z",
+    });
+    let mut parameters = vec![webhook_endpoint_id()];
+    parameters.extend(
+        schema::deliveries_parameters(generator)
+            .iter()
+            .map(|(name, description, schema)| query(name, description, schema)),
+    );
+    let mut deliveries = operation(
+        "get",
+        "/webhook-endpoints/{id}/deliveries",
+        ("listWebhookDeliveries", WEBHOOKS, "integrator"),
+        (
+            "List what was delivered to an endpoint",
+            "For supervisors. The events of 30 days, the newest first. An empty parameter counts as absent.",
+        ),
+        &json!({ "security": [{ "token": [] }], "parameters": parameters }),
+        Answers::default()
+            .with(
+                200,
+                "A page of the log.",
+                "application/json",
+                Value::from(schema::deliveries(generator)),
+                &[("pending", json!({ "items": [delivery], "next_cursor": null }))],
+                &[],
+            )
+            .problems(&["malformed_body", "invalid_cursor", "validation_failed", "not_found"])
+            .problems(&CALLERS),
+    );
+    deliveries.body["responses"]["200"]["links"] = json!({
+        "next": { "operationId": "listWebhookDeliveries", "parameters": {
+            "id": "$request.path.id", "cursor": "$response.body#/next_cursor",
+        } },
+    });
+    let replay = operation(
+        "post",
+        "/webhook-endpoints/{id}/replay",
+        ("replayWebhooks", WEBHOOKS, "integrator"),
+        (
+            "Deliver one event again, or all since a moment",
+            "For supervisors. Whatever became of them, under the same identifiers. An endpoint that was disabled is \
+             enabled.",
+        ),
+        &json!({ "security": [{ "token": [] }], "parameters": [webhook_endpoint_id()], "requestBody": {
+            "required": true,
+            "content": { "application/json": {
+                "schema": schema::replay(generator),
+                "examples": {
+                    "one": { "summary": "One event", "value": { "event_id": format!("{ID}#2") } },
+                    "since": { "summary": "All since a moment", "value": { "since": "2026-01-05T10:00:00.000Z" } },
+                },
+            } },
+        } }),
+        Answers::default()
+            .empty(202, "The events are delivered again.", &[])
+            .problems(&BODIES)
+            .problems(&["not_found"])
+            .problems(&CALLERS),
+    );
+    vec![deliveries, replay]
 }
 
 /// The tag of the customer's pages.

@@ -19,7 +19,7 @@ const FOR_CLIENTS: usize = 16;
 pub type Make = fn(&Environment) -> Result<Box<dyn Function>, ConfigError>;
 
 /// Every function, with its name in a deployment.
-pub const FUNCTIONS: [(&str, Make); 12] = [
+pub const FUNCTIONS: [(&str, Make); 14] = [
     (cancel::NAME, cancel::function),
     (create::NAME, create::function),
     (delivery_report::NAME, delivery_report::function),
@@ -32,6 +32,8 @@ pub const FUNCTIONS: [(&str, Make); 12] = [
     (query::NAME, query::function),
     (reconcile::NAME, reconcile::function),
     (refund::NAME, refund::function),
+    (webhook_endpoints::NAME, webhook_endpoints::function),
+    (webhooks::NAME, webhooks::function),
 ];
 
 /// The reason why the functions could not be prepared.

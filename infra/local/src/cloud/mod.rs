@@ -6,6 +6,7 @@ pub mod dynamodb;
 pub(crate) mod functions;
 mod gateway;
 pub(crate) mod pattern;
+pub(crate) mod queue;
 mod schedule;
 mod stream;
 pub(crate) mod template;
@@ -45,6 +46,7 @@ pub(crate) async fn start(runner: &Runner) -> Result<Cloud, CloudError> {
     let tokens = tokens::open(runner).await?;
     let own_routes =
         Router::new().merge(tokens::router(&tokens)).merge(bus::start(runner).await?).merge(dynamodb::start(runner));
+    let own_routes = own_routes.merge(queue::start(runner).await?);
     stream::start(runner).await?;
     schedule::start(runner);
     Ok(Cloud { own_routes, http_api: gateway::router(runner, tokens)? })

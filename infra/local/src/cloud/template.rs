@@ -1,5 +1,5 @@
-//! The parts of the deployment template that one machine needs: the table, the routes, the schedules, the stream's
-//! consumers, the bus's rules and CORS. The template is the only source of these settings.
+//! The parts of the deployment template that one machine needs: the tables, the routes, the schedules, the stream's
+//! consumers, the queue's, the bus's rules and CORS. The template is the only source of these settings.
 //!
 //! The YAML parser drops tags, which are the short form of the template language's functions: `!Ref Table` is read as
 //! `Table` and `!GetAtt Table.StreamArn` as `Table.StreamArn`. One machine needs no more of a reference.
@@ -53,8 +53,10 @@ pub enum TemplateError {
 /// The settings that one machine needs of the template.
 #[derive(Debug)]
 pub(crate) struct Template {
-    /// The table.
+    /// The table of payment requests.
     pub(crate) table: Table,
+    /// The table of webhook endpoints and deliveries.
+    pub(crate) webhooks_table: Table,
     /// The CORS settings, without the allowed origins, which are a parameter.
     pub(crate) cors: Cors,
     /// The functions by name, in the order of their logical ids.
@@ -65,6 +67,8 @@ pub(crate) struct Template {
     pub(crate) schedules: Vec<Schedule>,
     /// The functions that read the table's stream.
     pub(crate) stream_consumers: Vec<StreamConsumer>,
+    /// The functions that read a queue.
+    pub(crate) queue_consumers: Vec<QueueConsumer>,
     /// The bus's rules, which select a target for each event.
     pub(crate) rules: Vec<Rule>,
 }
@@ -202,6 +206,23 @@ pub(crate) struct StreamConsumer {
     pub(crate) filters: Vec<Pattern>,
 }
 
+/// A function that reads a queue, with the queue's settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct QueueConsumer {
+    /// The function's name.
+    pub(crate) function: String,
+    /// The maximum number of messages in one invocation.
+    pub(crate) batch_size: usize,
+    /// The maximum number of invocations in flight.
+    pub(crate) concurrency: usize,
+    /// The time until a message that was received and not deleted is received again.
+    pub(crate) visibility_timeout: Duration,
+    /// The number of times that a message is received before it goes to the dead-letter queue.
+    pub(crate) receives: u32,
+    /// The time after which a message is dropped.
+    pub(crate) retention: Duration,
+}
+
 /// One rule of the bus.
 #[derive(Debug, Clone)]
 pub(crate) struct Rule {
@@ -276,16 +297,18 @@ impl Template {
         let document: Document =
             serde_saphyr::from_str_with_options(text, options).map_err(|cause| TemplateError::Yaml(Box::new(cause)))?;
         let mut template = Self {
-            table: Table::from(&document.only("AWS::DynamoDB::Table")?)?,
+            table: Table::from(&document.named("AWS::DynamoDB::Table", "Table")?)?,
+            webhooks_table: Table::from(&document.named("AWS::DynamoDB::Table", "WebhooksTable")?)?,
             cors: Cors::from(&document.only("AWS::Serverless::HttpApi")?)?,
             functions: BTreeMap::new(),
             routes: Vec::new(),
             schedules: Vec::new(),
             stream_consumers: Vec::new(),
+            queue_consumers: Vec::new(),
             rules: Vec::new(),
         };
         for resource in document.all("AWS::Serverless::Function") {
-            template.add_function(&resource, document.default_timeout())?;
+            template.add_function(&resource, &document)?;
         }
         for resource in document.all("AWS::Events::Rule") {
             template.rules.push(rule_of_its_own(&resource)?);
@@ -293,7 +316,7 @@ impl Template {
         Ok(template)
     }
 
-    fn add_function(&mut self, resource: &Named<'_>, default_timeout: u64) -> Result<(), TemplateError> {
+    fn add_function(&mut self, resource: &Named<'_>, document: &Document) -> Result<(), TemplateError> {
         let metadata: FunctionMetadata = resource.parse(&resource.body.metadata)?;
         let properties: FunctionProperties = resource.properties()?;
         let function = metadata.build_properties.binary;
@@ -331,6 +354,13 @@ impl Template {
                         filters: filters.collect::<Result<_, _>>()?,
                     });
                 }
+                EventSource::Sqs(source) => {
+                    if source.function_response_types != ["ReportBatchItemFailures"] {
+                        return unsupported("a queue's consumer does not report which messages failed");
+                    }
+                    let queue = source.queue.trim_end_matches(".Arn");
+                    self.queue_consumers.push(queue_consumer(&function, &source, document, queue)?);
+                }
                 EventSource::EventBridgeRule(rule) => self.rules.push(Rule {
                     name: format!("{function}/{event}"),
                     pattern: Pattern::from_value(&rule.pattern).map_err(|cause| resource.pattern_error(cause))?,
@@ -339,7 +369,7 @@ impl Template {
                 }),
             }
         }
-        let timeout = Duration::from_secs(properties.timeout.unwrap_or(default_timeout));
+        let timeout = Duration::from_secs(properties.timeout.unwrap_or(document.globals.function.timeout));
         let asynchronous = properties.event_invoke_config;
         self.functions.insert(function, FunctionSettings { timeout, asynchronous });
         Ok(())
@@ -353,10 +383,10 @@ impl Table {
             return Err(resource.unsupported("its time to live is switched off"));
         }
         let mut definition = properties.definition;
-        definition.insert(
-            "StreamSpecification".to_owned(),
-            json!({ "StreamEnabled": true, "StreamViewType": properties.stream_specification.stream_view_type }),
-        );
+        if let Some(StreamSpecification { stream_view_type }) = properties.stream_specification {
+            let stream = json!({ "StreamEnabled": true, "StreamViewType": stream_view_type });
+            definition.insert("StreamSpecification".to_owned(), stream);
+        }
         // Resources that only a deployment needs.
         definition.retain(|name, _| name != "PointInTimeRecoverySpecification" && name != "SSESpecification");
         Ok(Self { definition, ttl_attribute: properties.time_to_live_specification.attribute_name })
@@ -388,6 +418,28 @@ fn rule_of_its_own(resource: &Named<'_>) -> Result<Rule, TemplateError> {
         pattern: Pattern::from_value(&properties.event_pattern).map_err(|cause| resource.pattern_error(cause))?,
         target: Target::DeadLetters,
         maximum_age: Duration::from_secs(policy.maximum_event_age_in_seconds),
+    })
+}
+
+/// Reads the settings of a queue that a function reads.
+fn queue_consumer(
+    function: &str,
+    source: &QueueEvent,
+    document: &Document,
+    queue: &str,
+) -> Result<QueueConsumer, TemplateError> {
+    let queue = document.named("AWS::SQS::Queue", queue)?;
+    let properties: QueueProperties = queue.properties()?;
+    let Some(redrive) = properties.redrive_policy else {
+        return Err(queue.unsupported("it has no dead-letter queue"));
+    };
+    Ok(QueueConsumer {
+        function: function.to_owned(),
+        batch_size: source.batch_size,
+        concurrency: source.scaling_config.maximum_concurrency,
+        visibility_timeout: Duration::from_secs(properties.visibility_timeout),
+        receives: redrive.max_receive_count,
+        retention: Duration::from_secs(properties.message_retention_period),
     })
 }
 
@@ -448,12 +500,14 @@ struct Named<'a> {
 }
 
 impl Document {
-    fn default_timeout(&self) -> u64 {
-        self.globals.function.timeout
-    }
-
     fn all(&self, kind: &'static str) -> impl Iterator<Item = Named<'_>> {
         self.resources.iter().filter(move |(_, resource)| resource.r#type == kind).map(|(id, body)| Named { id, body })
+    }
+
+    fn named(&self, kind: &'static str, id: &str) -> Result<Named<'_>, TemplateError> {
+        let found = self.all(kind).find(|resource| resource.id == id);
+        let reason = "the template has none of this name and kind";
+        found.ok_or_else(|| TemplateError::Unsupported { resource: id.to_owned(), reason })
     }
 
     fn only(&self, kind: &'static str) -> Result<Named<'_>, TemplateError> {
@@ -489,7 +543,8 @@ impl Named<'_> {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct TableProperties {
-    stream_specification: StreamSpecification,
+    #[serde(default)]
+    stream_specification: Option<StreamSpecification>,
     time_to_live_specification: TimeToLiveSpecification,
     #[serde(flatten)]
     definition: Map<String, Value>,
@@ -557,6 +612,8 @@ enum EventSource {
     HttpApi(HttpApiEvent),
     Schedule(ScheduleEvent),
     DynamoDB(StreamEvent),
+    #[serde(rename = "SQS")]
+    Sqs(QueueEvent),
     EventBridgeRule(RuleEvent),
 }
 
@@ -591,6 +648,37 @@ struct StreamEvent {
     maximum_retry_attempts: i64,
     #[serde(default)]
     filter_criteria: FilterCriteria,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct QueueEvent {
+    queue: String,
+    batch_size: usize,
+    #[serde(default)]
+    function_response_types: Vec<String>,
+    scaling_config: ScalingConfig,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ScalingConfig {
+    maximum_concurrency: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct QueueProperties {
+    visibility_timeout: u64,
+    message_retention_period: u64,
+    #[serde(default)]
+    redrive_policy: Option<RedrivePolicy>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RedrivePolicy {
+    max_receive_count: u32,
 }
 
 const fn for_ever() -> i64 {
@@ -643,9 +731,9 @@ mod tests {
         let template = Template::embedded().unwrap();
         let names: Vec<_> = template.functions.keys().map(String::as_str).collect();
         let all = "cancel create delivery-report desk expire link-click notify payment-webhook publish query \
-                   reconcile refund";
+                   reconcile refund webhook-endpoints webhooks";
         assert_eq!(names.join(" "), all);
-        assert_eq!(template.routes.len(), 20);
+        assert_eq!(template.routes.len(), 26);
         assert!(route(&template, "POST /payment-requests").authorized);
         assert!(!route(&template, "HEAD /p/{token}").authorized);
         assert_eq!(route(&template, "ANY /p/{proxy+}").methods, Methods::Any);
@@ -654,7 +742,16 @@ mod tests {
         assert_eq!(template.schedules, [schedule("expire", Duration::from_mins(1)), schedule("reconcile", day)]);
         assert_eq!(template.stream_consumers.len(), 2);
         assert!(template.rules.iter().any(|rule| rule.target == Target::DeadLetters));
-        assert_eq!(template.cors.allow_methods, ["GET", "POST"]);
+        assert_eq!(template.cors.allow_methods, ["DELETE", "GET", "POST"]);
+        let queue = QueueConsumer {
+            function: "webhooks".to_owned(),
+            batch_size: 10,
+            concurrency: 10,
+            visibility_timeout: Duration::from_secs(270),
+            receives: 100,
+            retention: Duration::from_hours(14 * 24),
+        };
+        assert_eq!(template.queue_consumers, [queue]);
         assert_eq!(template.table.ttl_attribute, "ttl");
         assert_eq!(template.functions.get("expire").map(|f| f.timeout), Some(Duration::from_secs(90)));
         let tries = |name| template.functions.get(name).map(|f| (f.asynchronous.retries, f.asynchronous.maximum_age));
@@ -689,6 +786,8 @@ mod tests {
             ("/p/{proxy+}", "/p/{proxy+}/x"),
             ("Path: /p,", "Path: /p/,"),
             ("StartingPosition: TRIM_HORIZON", "StartingPosition: LATEST"),
+            ("Queue: !GetAtt WebhookQueue.Arn", "Queue: !GetAtt Table.Arn"),
+            ("maxReceiveCount", "receives"),
             ("Id: DeadLetters", "Id: SomethingElse"),
         ] {
             assert!(TEXT.contains(written), "{written}");

@@ -2,7 +2,8 @@
 
 use crate::cloud::aws::REGION;
 use crate::cloud::bus::EVENT_BUS_NAME;
-use crate::cloud::dynamodb::TABLE_NAME;
+use crate::cloud::dynamodb::{TABLE_NAME, WEBHOOKS_TABLE_NAME};
+use crate::cloud::queue::QUEUE_PATH;
 use crate::stand_ins::StandIns;
 use runtime::{ConfigError, Environment};
 use stand_in_host::Host;
@@ -24,12 +25,17 @@ pub(super) fn for_functions(
         .or("EVENT_BUS_NAME", EVENT_BUS_NAME)
         .or("PUBLIC_BASE_URL", &host.base_url)
         .or("SIGN_IN", "local")
+        .or("WEBHOOKS_TABLE_NAME", WEBHOOKS_TABLE_NAME)
+        .or("WEBHOOK_QUEUE_URL", format!("{}{QUEUE_PATH}", host.own_url))
+        // A developer's own endpoint is most likely on this machine.
+        .or("WEBHOOK_ENDPOINTS_ON_LOOPBACK", "allowed")
         // The functions must not reach any real AWS account that this machine has access to.
         .with("AWS_REGION", REGION)
         .with("AWS_ACCESS_KEY_ID", "local")
         .with("AWS_SECRET_ACCESS_KEY", "local")
         .with("AWS_SESSION_TOKEN", "")
         .with("AWS_ENDPOINT_URL_DYNAMODB", dynamodb)
+        .with("AWS_ENDPOINT_URL_SQS", format!("{}/local/aws/sqs", host.own_url))
         .with("AWS_ENDPOINT_URL_EVENTBRIDGE", format!("{}/local/aws/events", host.own_url)))
 }
 

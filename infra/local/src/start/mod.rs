@@ -20,8 +20,10 @@ use axum::Router;
 use runtime::problem::Problem;
 use runtime::{ConfigError, Environment};
 use stand_in_host::web::ProblemResponse;
-use stand_in_host::{DurableStore, DurableStoreError, Host, ShutdownHandle, StandInError};
+use stand_in_host::{DurableStore, DurableStoreError, Host, Identifiers as _, ShutdownHandle, StandInError};
 use std::fs::File;
+use std::io::ErrorKind;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -106,7 +108,9 @@ pub async fn start(options: Options) -> Result<Local, StartError> {
     let own_url = format!("http://{}", own_listener.address().map_err(cannot_listen)?);
 
     let table_name = options.environment.get("TABLE_NAME").unwrap_or(dynamodb::TABLE_NAME);
-    let embedded = Embedded::with_table(options.data_dir.as_deref(), table_name, &template.table, &doors).await?;
+    let webhooks_table = options.environment.get("WEBHOOKS_TABLE_NAME").unwrap_or(dynamodb::WEBHOOKS_TABLE_NAME);
+    let tables = [(table_name, &template.table), (webhooks_table, &template.webhooks_table)];
+    let embedded = Embedded::with_tables(options.data_dir.as_deref(), &tables, &doors).await?;
     let store_file = options.data_dir.as_ref().map(|directory| directory.join("local.sqlite"));
     let opened = tokio::task::spawn_blocking(move || DurableStore::open(store_file.as_deref())).await;
     let (shutdown_handle, shutdown) = ShutdownHandle::new();
@@ -121,6 +125,7 @@ pub async fn start(options: Options) -> Result<Local, StartError> {
     };
     let stand_ins = StandIns::choose(&options.environment)?;
     let environment = environment::for_functions(options.environment, &host, &stand_ins, &embedded.url)?;
+    let environment = with_webhook_key(environment, &host, options.data_dir.as_deref())?;
     let functions = match &options.lambda {
         None => Functions::here(&template.functions, &environment, shutdown.clone())?,
         Some(url) => Functions::elsewhere(url)?,
@@ -138,6 +143,27 @@ pub async fn start(options: Options) -> Result<Local, StartError> {
     shutdown.spawn(listener.serve(router.clone(), shutdown.clone()));
     shutdown.spawn(own_listener.serve(router, shutdown.clone()));
     Ok(Local { base_url, environment: runner.environment, embedded, shutdown: shutdown_handle, _lock: lock })
+}
+
+/// Adds the key that encrypts the secrets of webhook endpoints. It has to be the same as long as the endpoints are
+/// stored, and as long as a `cargo lambda watch` uses it.
+fn with_webhook_key(environment: Environment, host: &Host, data_dir: Option<&Path>) -> Result<Environment, StartError> {
+    if host.functions_elsewhere {
+        return Ok(environment.or("WEBHOOK_ENCRYPTION_KEY", "local-key-for-the-secrets-of-webhook-endpoints"));
+    }
+    let fresh = format!("{}-{}", host.doors.uuid(), host.doors.uuid());
+    let Some(file) = data_dir.map(|directory| directory.join("webhook-encryption-key")) else {
+        return Ok(environment.or("WEBHOOK_ENCRYPTION_KEY", fresh));
+    };
+    let key = match std::fs::read_to_string(&file) {
+        Ok(key) => key,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            std::fs::write(&file, &fresh).map_err(StartError::DataDir)?;
+            fresh
+        }
+        Err(error) => return Err(StartError::DataDir(error)),
+    };
+    Ok(environment.or("WEBHOOK_ENCRYPTION_KEY", key))
 }
 
 /// Starts every part, and returns all routes. A request that matches none of the runner's own routes goes to the HTTP
@@ -183,7 +209,6 @@ mod tests {
     use serde_json::{Value, json};
     use stand_in_host::Doors;
     use std::io::{Read, Write};
-    use std::path::Path;
 
     fn options(directory: Option<&Path>) -> Options {
         let data_dir = directory.map(Path::to_path_buf);

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::fmt::Debug;
 
 /// Maps a failed call to whether a retry may succeed.
-pub(super) fn store_error<E, R>(error: SdkError<E, R>) -> StoreError
+pub(crate) fn store_error<E, R>(error: SdkError<E, R>) -> StoreError
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     R: Debug + Send + Sync + 'static,

@@ -13,5 +13,6 @@ mod requests;
 mod store;
 pub mod stream;
 
+pub(crate) use error::store_error;
 pub use read::Unreadable;
 pub use store::DynamoDbStore;

@@ -18,6 +18,11 @@
 //! | [`Reconciliations`] | the requests, differences and places of a reconciliation |
 //! | [`Settlements`] | what the provider took and gave back |
 //! | [`Channel`] | the messages to the customer's chat |
+//! | [`WebhookEndpoints`] | the endpoints that integrators registered |
+//! | [`Deliveries`] | what became of each event at each endpoint |
+//! | [`DeliveryQueue`] | when each delivery is attempted |
+//! | [`WebhookSender`] | the calls to the endpoints |
+//! | [`SecretVault`] | the encryption of the endpoints' secrets |
 
 mod changes;
 mod channel;
@@ -30,6 +35,7 @@ mod provider;
 mod reconciliations;
 mod requests;
 mod settlements;
+mod webhooks;
 
 pub use changes::{Changed, Changes};
 pub use channel::{Channel, ChannelError, Message};
@@ -43,4 +49,8 @@ pub use reconciliations::{CreatedRequests, FoundRequests, Place, Reconciliations
 pub use requests::{Creations, Inserted, Inserts, Reads};
 pub use settlements::{
     Fee, PaymentsPage, Payout, PayoutsPage, ProviderPayment, SettlementList, SettlementState, Settlements, Window,
+};
+pub use webhooks::{
+    Deliveries, DeliveryPage, DeliveryPlace, DeliveryQueue, QueueError, QueuedTask, RegisteredEndpoints, SecretVault,
+    Task, VaultError, WebhookEndpoints, WebhookSender,
 };

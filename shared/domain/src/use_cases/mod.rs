@@ -20,9 +20,10 @@ pub mod refund;
 pub mod report;
 pub mod resume_looks;
 mod second_payments;
+pub mod webhooks;
 
 use crate::doors::NoRandomness;
-use crate::ports::{ProviderError, StoreError};
+use crate::ports::{ProviderError, QueueError, StoreError, VaultError};
 
 /// The error of a use case that did not complete. Every use case can be retried from its start.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,12 @@ pub enum UseCaseError {
         #[source]
         store: StoreError,
     },
+    /// The queue of deliveries failed.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// A secret could not be encrypted or decrypted.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// The source of randomness failed, so that no identifier could be generated.
     #[error(transparent)]
     Randomness(#[from] NoRandomness),

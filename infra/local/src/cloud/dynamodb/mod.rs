@@ -1,4 +1,4 @@
-//! An embedded DynamoDB that holds the template's table.
+//! An embedded DynamoDB that holds the template's tables.
 
 mod proxy;
 
@@ -20,6 +20,9 @@ use tokio::time::Instant;
 
 /// The table's default name, if `TABLE_NAME` is not set.
 pub const TABLE_NAME: &str = "chat2pay";
+
+/// The default name of the table of webhook endpoints, if `WEBHOOKS_TABLE_NAME` is not set.
+pub const WEBHOOKS_TABLE_NAME: &str = "chat2pay-webhooks";
 
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
@@ -57,22 +60,24 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Starts a database with the table [`TABLE_NAME`], in a file of this directory or in memory.
+    /// Starts a database with the tables [`TABLE_NAME`] and [`WEBHOOKS_TABLE_NAME`], in a file of this directory or in
+    /// memory.
     ///
     /// # Errors
-    /// [`DatabaseError`] if the file or the table cannot be created, or no port is available.
+    /// [`DatabaseError`] if the file or a table cannot be created, or no port is available.
     pub async fn start(data_dir: Option<&Path>) -> Result<Self, DatabaseError> {
-        Self::with_table(data_dir, TABLE_NAME, &Template::embedded()?.table, &Doors::default()).await
+        let template = Template::embedded()?;
+        let tables = [(TABLE_NAME, &template.table), (WEBHOOKS_TABLE_NAME, &template.webhooks_table)];
+        Self::with_tables(data_dir, &tables, &Doors::default()).await
     }
 
-    /// Starts a database and creates this table under this name, unless the directory already contains it.
+    /// Starts a database and creates these tables under these names, unless the directory already contains them.
     ///
     /// # Errors
-    /// [`DatabaseError`] if the file or the table cannot be created, or no port is available.
-    pub(crate) async fn with_table(
+    /// [`DatabaseError`] if the file or a table cannot be created, or no port is available.
+    pub(crate) async fn with_tables(
         data_dir: Option<&Path>,
-        name: &str,
-        table: &Table,
+        tables: &[(&str, &Table)],
         doors: &Doors,
     ) -> Result<Self, DatabaseError> {
         let path = match data_dir {
@@ -82,20 +87,17 @@ impl Embedded {
             // An in-memory database with a name, by which `index_stream` opens a second connection.
             None => format!("file:{}?mode=memory&cache=shared", doors.uuid()),
         };
-        let request = CreateTableRequest::deserialize(table.create_request(name)).map_err(DatabaseError::Definition)?;
-        let ttl = json!({
-            "TableName": name,
-            "TimeToLiveSpecification": { "AttributeName": table.ttl_attribute, "Enabled": true },
-        });
-        let ttl = UpdateTimeToLiveRequest::deserialize(ttl).map_err(DatabaseError::Definition)?;
+        let requests = tables.iter().map(|(name, table)| requests(name, table)).collect::<Result<Vec<_>, _>>()?;
         let database = blocking(move || {
             let database = Database::new(&path)?;
-            match database.create_table(request) {
-                Ok(_) => {
-                    database.update_time_to_live(ttl)?;
+            for (create, ttl) in requests {
+                match database.create_table(create) {
+                    Ok(_) => {
+                        database.update_time_to_live(ttl)?;
+                    }
+                    Err(DynoxideError::ResourceInUseException(_)) => {}
+                    Err(error) => return Err(error),
                 }
-                Err(DynoxideError::ResourceInUseException(_)) => {}
-                Err(error) => return Err(error),
             }
             if let Err(error) = index_stream(&path) {
                 tracing::warn!(%error, "without an index on its stream the embedded DynamoDB gets slower as it fills");
@@ -122,6 +124,16 @@ impl Embedded {
             }
         }
     }
+}
+
+/// Returns the requests that create a table of this name and switch on its time to live.
+fn requests(name: &str, table: &Table) -> Result<(CreateTableRequest, UpdateTimeToLiveRequest), DatabaseError> {
+    let create = CreateTableRequest::deserialize(table.create_request(name)).map_err(DatabaseError::Definition)?;
+    let ttl = json!({
+        "TableName": name,
+        "TimeToLiveSpecification": { "AttributeName": table.ttl_attribute, "Enabled": true },
+    });
+    Ok((create, UpdateTimeToLiveRequest::deserialize(ttl).map_err(DatabaseError::Definition)?))
 }
 
 /// Serves the database over HTTP on a separate thread: its handlers block, and must not block other async tasks.

@@ -1,0 +1,133 @@
+//! The bus, every event → the queue → the endpoints of integrators: delivers status webhooks, and repeats what fails.
+
+use adapters::webhooks::queue::{QueuedMessage, messages};
+use adapters::webhooks::{EncryptedSecrets, EndpointSender, TaskQueue, WebhooksTable};
+use domain::Doors;
+use domain::ports::Task;
+use domain::use_cases::UseCaseError;
+use domain::use_cases::webhooks::attempt::{AttemptTask, Attempted, attempt};
+use domain::use_cases::webhooks::deliver::deliver;
+use domain::use_cases::webhooks::replay::{ReplayTask, replay_page};
+use domain::webhooks::{AttemptError, EndpointId, EventId, Outcome, Response};
+use futures::FutureExt as _;
+use futures::future::join_all;
+use runtime::bus_event::webhook_event;
+use runtime::telemetry::{Metric, chain, count};
+use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
+use serde_json::json;
+use std::panic::AssertUnwindSafe;
+
+/// The function's name, which is the package's and the binary's too.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
+
+struct Webhooks {
+    table: WebhooksTable,
+    queue: TaskQueue,
+    vault: EncryptedSecrets,
+    sender: EndpointSender,
+    doors: Doors,
+}
+
+/// Builds the function from its environment variables.
+///
+/// # Errors
+/// A variable is missing or invalid.
+pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
+    Ok(Box::new(Webhooks {
+        table: WebhooksTable::new(environment)?,
+        queue: TaskQueue::new(environment)?,
+        vault: EncryptedSecrets::new(environment)?,
+        sender: EndpointSender::new(environment)?,
+        doors: environment.doors(),
+    }))
+}
+
+impl Function for Webhooks {
+    fn invoke<'a>(&'a self, event: &'a str) -> BoxFuture<'a, Result<String, InvocationError>> {
+        Box::pin(async move {
+            match messages(event).map_err(|error| InvocationError::unreadable(&error))? {
+                Some(messages) => Ok(self.work(messages).await),
+                None => self.deliver(event).await,
+            }
+        })
+    }
+
+    fn warm(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.table.warm())
+    }
+}
+
+impl Webhooks {
+    /// Stores and queues the deliveries of an event of the bus.
+    async fn deliver(&self, event: &str) -> Result<String, InvocationError> {
+        let Some(event) = webhook_event(event)? else {
+            tracing::info!("webhook ignored: the event belongs to no workspace");
+            return Ok("null".to_owned());
+        };
+        let deliveries = deliver(&self.table, &self.queue, &self.doors, &event).await;
+        let deliveries = deliveries.map_err(InvocationError::work)?;
+        tracing::info!(event_id = %event.id, deliveries, "webhooks queued");
+        Ok("null".to_owned())
+    }
+
+    /// Works on all messages of a batch at once, so that an endpoint that does not answer holds up no other. Returns
+    /// which messages have to come again. A task that panics fails alone; the panic's place is logged.
+    async fn work(&self, messages: Vec<QueuedMessage>) -> String {
+        let failed = join_all(messages.iter().map(|message| async move {
+            let run = AssertUnwindSafe(self.task(message)).catch_unwind().await;
+            match run.unwrap_or_else(|_| Err("it panicked".into())) {
+                Ok(()) => None,
+                Err(error) => {
+                    count(Metric::WebhookTaskFailed);
+                    tracing::error!(error = chain(error.as_ref()), "webhook task failed; the queue sends it again");
+                    Some(json!({ "itemIdentifier": message.message_id }))
+                }
+            }
+        }));
+        let failed: Vec<_> = failed.await.into_iter().flatten().collect();
+        json!({ "batchItemFailures": failed }).to_string()
+    }
+
+    async fn task(&self, message: &QueuedMessage) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        match message.task.as_ref().map_err(Clone::clone)? {
+            Task::Attempt { workspace, endpoint, event, turn, due } => {
+                let task = AttemptTask { workspace, endpoint, event, turn: *turn, due: *due };
+                self.attempt(task).await?;
+            }
+            Task::Replay { workspace, endpoint, since, requested_at, after } => {
+                let (since, requested_at, after) = (*since, *requested_at, after.as_ref());
+                let task = ReplayTask { workspace, endpoint, since, requested_at, after };
+                let deliveries = replay_page(&self.table, &self.queue, &self.doors, task).await?;
+                tracing::info!(%endpoint, deliveries, "webhooks queued again");
+            }
+        }
+        Ok(())
+    }
+
+    async fn attempt(&self, task: AttemptTask<'_>) -> Result<(), UseCaseError> {
+        let (endpoint, event) = (task.endpoint, task.event);
+        match attempt(&self.table, &self.queue, &self.vault, &self.sender, &self.doors, task).await? {
+            Attempted::Made { outcome, response, disabled } => log(endpoint, event, outcome, response, disabled),
+            other => tracing::debug!(%endpoint, event_id = %event, outcome = ?other, "webhook not attempted"),
+        }
+        Ok(())
+    }
+}
+
+fn log(endpoint: &EndpointId, event_id: &EventId, outcome: Outcome, response: Response, disabled: bool) {
+    let (status, error) = (response.answer.ok(), response.answer.err().map(AttemptError::sentence));
+    match outcome {
+        Outcome::Delivered => tracing::info!(%endpoint, %event_id, status, "webhook delivered"),
+        Outcome::Retried(next) => {
+            tracing::warn!(%endpoint, %event_id, status, error, %next, "webhook not accepted: it is sent again");
+        }
+        Outcome::Abandoned => {
+            count(Metric::WebhookAbandoned);
+            tracing::error!(%endpoint, %event_id, status, error, "webhook abandoned: it is not sent again");
+        }
+    }
+    if disabled {
+        count(Metric::WebhookEndpointDisabled);
+        tracing::error!(%endpoint, "webhook endpoint disabled: it has failed for too long");
+    }
+}

@@ -1,0 +1,6 @@
+//! The function `webhooks` under the Lambda runtime.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> std::process::ExitCode {
+    runtime::run(webhooks::function).await
+}

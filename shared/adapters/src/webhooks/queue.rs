@@ -1,0 +1,213 @@
+//! The queue of attempts: an SQS standard queue. A task is a message, delayed until its attempt is due.
+
+use crate::aws::client_config;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use domain::ports::{DeliveryPlace, DeliveryQueue, QueueError, QueuedTask, Task};
+use domain::webhooks::{EndpointId, EventId};
+use domain::{Timestamp, WorkspaceId};
+use runtime::json::{self, Document, Object, Unreadable};
+use runtime::{ConfigError, Environment};
+use serde::{Deserialize, Serialize};
+
+/// The greatest number of messages in one call
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>).
+const MESSAGES_PER_CALL: usize = 10;
+
+/// The number of calls with the messages that the queue did not take, the first call included.
+const ATTEMPTS: usize = 3;
+
+/// The queue of tasks.
+#[derive(Debug, Clone)]
+pub struct TaskQueue {
+    client: Client,
+    url: String,
+}
+
+/// A task as a message's body.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "task", rename_all = "snake_case")]
+enum Body {
+    Attempt {
+        workspace: WorkspaceId,
+        endpoint: EndpointId,
+        event_id: EventId,
+        turn: u32,
+        due: Timestamp,
+    },
+    Replay {
+        workspace: WorkspaceId,
+        endpoint: EndpointId,
+        since: Timestamp,
+        requested_at: Timestamp,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<Place>,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Place {
+    occurred_at: Timestamp,
+    event_id: EventId,
+}
+
+impl From<&Task> for Body {
+    fn from(task: &Task) -> Self {
+        match task.clone() {
+            Task::Attempt { workspace, endpoint, event, turn, due } => {
+                Self::Attempt { workspace, endpoint, event_id: event, turn, due }
+            }
+            Task::Replay { workspace, endpoint, since, requested_at, after } => {
+                let after = after.map(|place| Place { occurred_at: place.occurred_at, event_id: place.event });
+                Self::Replay { workspace, endpoint, since, requested_at, after }
+            }
+        }
+    }
+}
+
+impl From<Body> for Task {
+    fn from(body: Body) -> Self {
+        match body {
+            Body::Attempt { workspace, endpoint, event_id, turn, due } => {
+                Self::Attempt { workspace, endpoint, event: event_id, turn, due }
+            }
+            Body::Replay { workspace, endpoint, since, requested_at, after } => {
+                let after = after.map(|place| DeliveryPlace { occurred_at: place.occurred_at, event: place.event_id });
+                Self::Replay { workspace, endpoint, since, requested_at, after }
+            }
+        }
+    }
+}
+
+impl TaskQueue {
+    /// Builds the queue from the environment: `WEBHOOK_QUEUE_URL` in `AWS_REGION`, with the endpoint
+    /// `AWS_ENDPOINT_URL_SQS` if that is set.
+    ///
+    /// # Errors
+    /// A variable is missing or invalid.
+    pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
+        Ok(Self {
+            client: Client::from_conf(client_config!(aws_sdk_sqs, environment, "AWS_ENDPOINT_URL_SQS")),
+            url: environment.require("WEBHOOK_QUEUE_URL")?.to_owned(),
+        })
+    }
+
+    /// Sends messages, and returns those that the queue did not take.
+    async fn send(
+        &self,
+        messages: Vec<SendMessageBatchRequestEntry>,
+    ) -> Result<Vec<SendMessageBatchRequestEntry>, QueueError> {
+        let call = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(messages.clone()));
+        let output = call.send().await.map_err(|error| QueueError(error.into()))?;
+        let failed = output.failed();
+        if let Some(failure) = failed.iter().find(|failure| failure.sender_fault()) {
+            return Err(QueueError(format!("it refused a message: {}", failure.code()).into()));
+        }
+        let is_left = |message: &SendMessageBatchRequestEntry| failed.iter().any(|failed| failed.id() == message.id());
+        Ok(messages.into_iter().filter(is_left).collect())
+    }
+}
+
+impl DeliveryQueue for TaskQueue {
+    async fn queue(&self, tasks: &[QueuedTask]) -> Result<(), QueueError> {
+        for chunk in tasks.chunks(MESSAGES_PER_CALL) {
+            let mut messages = Vec::new();
+            for (index, QueuedTask { task, delay }) in chunk.iter().enumerate() {
+                let body = serde_json::to_string(&Body::from(task)).map_err(|error| QueueError(error.into()))?;
+                let (Task::Attempt { endpoint, .. } | Task::Replay { endpoint, .. }) = task;
+                let message = SendMessageBatchRequestEntry::builder()
+                    .id(index.to_string())
+                    .message_body(body)
+                    .delay_seconds(i32::try_from(delay.as_secs()).unwrap_or(i32::MAX))
+                    // A fair queue: when one endpoint's messages pile up, those of the others go first
+                    // (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html).
+                    .message_group_id(endpoint.as_str())
+                    .build();
+                messages.push(message.map_err(|error| QueueError(error.into()))?);
+            }
+            for _ in 0..ATTEMPTS {
+                messages = self.send(messages).await?;
+                if messages.is_empty() {
+                    break;
+                }
+            }
+            if !messages.is_empty() {
+                return Err(QueueError("it did not take all messages".into()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A message of an SQS event (<https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>).
+#[derive(Debug)]
+pub struct QueuedMessage {
+    /// Its identifier, by which a batch reports what failed.
+    pub message_id: String,
+    /// Its task.
+    pub task: Result<Task, Unreadable>,
+}
+
+/// Reads the messages of an event; `None` if it is not an event of a queue.
+///
+/// # Errors
+/// The event is not a JSON object, or its records are not a list.
+pub fn messages(event: &str) -> Result<Option<Vec<QueuedMessage>>, json::Unreadable> {
+    let document = Document::new(event.as_bytes());
+    let event = document.object()?;
+    if event.raw("Records").is_none() {
+        return Ok(None);
+    }
+    let records: Vec<&serde_json::value::RawValue> = event.required("Records")?;
+    let message = |record: &serde_json::value::RawValue| {
+        let record = Object::of(record).unwrap_or_default();
+        let task = record.required::<String>("body").and_then(|body| {
+            let body: Body = Document::new(body.as_bytes()).parse().map_err(|error| {
+                Unreadable::new(format!("a message of the queue is no task: {}", runtime::telemetry::redacted(&error)))
+            })?;
+            Ok(body.into())
+        });
+        QueuedMessage { message_id: record.optional("messageId").unwrap_or_default(), task }
+    };
+    Ok(Some(records.into_iter().map(message).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::Doors;
+    use serde_json::json;
+
+    #[test]
+    fn a_task_comes_back_as_it_was_queued() {
+        let endpoint = EndpointId::random(&Doors::default()).unwrap();
+        let workspace: WorkspaceId = "acme".parse().unwrap();
+        let now = Doors::default().now();
+        let event: EventId = "0199-a#2".parse().unwrap();
+        let after = Some(DeliveryPlace { occurred_at: now, event: event.clone() });
+        let (to, of) = (endpoint.clone(), workspace.clone());
+        for task in [
+            Task::Attempt { workspace: of.clone(), endpoint: to.clone(), event, turn: 7, due: now },
+            Task::Replay { workspace: of.clone(), endpoint: to.clone(), since: now, requested_at: now, after },
+            Task::Replay { workspace, endpoint, since: now, requested_at: now, after: None },
+        ] {
+            let body = serde_json::to_string(&Body::from(&task)).unwrap();
+            let event = json!({ "Records": [{ "messageId": "m", "body": body }] });
+            let message = messages(&event.to_string()).unwrap().unwrap().remove(0);
+            assert_eq!(message.message_id, "m");
+            assert_eq!(message.task.unwrap(), task);
+        }
+    }
+
+    #[test]
+    fn what_is_no_task_costs_no_other() {
+        let event = json!({ "Records": [{ "messageId": "a", "body": "+27831234567" }, 7, { "messageId": "b" }] });
+        let messages = messages(&event.to_string()).unwrap().unwrap();
+        assert_eq!(messages.len(), 3);
+        for message in messages {
+            let error = message.task.unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("2783"), "{error:?}");
+        }
+        assert!(super::messages(r#"{"detail":{}}"#).unwrap().is_none());
+    }
+}
