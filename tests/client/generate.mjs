@@ -18,7 +18,18 @@ const COLUMNS = 120;
 
 /** Keywords of JSON Schema that say which values are valid, and not of which type they are. */
 const CONSTRAINTS = new Set([
-  ...["format", "pattern", "minLength", "maxLength", "minimum", "maximum", "minItems", "uniqueItems", "maxItems", "maxProperties"],
+  ...[
+    "format",
+    "pattern",
+    "minLength",
+    "maxLength",
+    "minimum",
+    "maximum",
+    "minItems",
+    "uniqueItems",
+    "maxItems",
+    "maxProperties",
+  ],
   ...["propertyNames", "default", "examples", "description", "title"],
 ]);
 

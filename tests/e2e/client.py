@@ -11,6 +11,9 @@ import urllib.parse
 
 PATIENCE = 150
 
+#: The address of the API with the description of its answers; `main.run` sets them.
+API = DESCRIPTION = None
+
 
 class Answer:
     def __init__(self, status, headers, body):
@@ -50,9 +53,14 @@ def call(method, url, body=None, headers=None):
     try:
         connection.request(method, target, body=body, headers=headers)
         response = connection.getresponse()
-        return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        answer = Answer(response.status, headers, response.read())
     finally:
         connection.close()
+    if API and url.startswith(f"{API}/"):
+        differences = DESCRIPTION.differences(method, url, answer)
+        assert not differences, f"not as the description says: {differences}: {answer}"
+    return answer
 
 
 def form(method, url, fields=None):

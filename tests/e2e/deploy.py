@@ -128,6 +128,10 @@ def translated(parameters):
         if resource["Type"] == "AWS::Serverless::Function":
             binary = resource["Metadata"]["BuildProperties"]["Binary"]
             resource["Properties"]["CodeUri"] = {"Bucket": BUCKET, "Key": f"{binary}.zip"}
+            # The endpoints of the tests are on this machine.
+            variables = resource["Properties"].get("Environment", {}).get("Variables", {})
+            if "WEBHOOK_QUEUE_URL" in variables:
+                variables["WEBHOOK_ENDPOINTS_ON_LOOPBACK"] = "allowed"
     os.environ.setdefault("AWS_DEFAULT_REGION", REGION)
     template = Translator({}, Parser()).translate(template, parameters)
     for name in [
@@ -401,6 +405,7 @@ def run(logs, provider_name):
                 provider=provider.name,
                 webhook_secret=provider.secret,
                 channel_secret=messages,
+                loopback_webhooks=True,
                 **provider.settings,
             )
             passed = main.run(settings)

@@ -3,13 +3,16 @@
 import sys
 import unittest
 
+import client
 import settings
 import suite
+from description import Description
 
 
 def run(under_test, *parts):
     """Runs the suite, or the named parts of it."""
     suite.SETTINGS = under_test
+    client.API, client.DESCRIPTION = under_test.api, Description()
     loader = unittest.defaultTestLoader
     parts = parts or under_test.only
     tests = loader.loadTestsFromNames(parts, suite) if parts else loader.loadTestsFromModule(suite)

@@ -62,6 +62,8 @@ class Settings:
     channel_secret: str | None = None
     #: The SNS topic that reports failed text messages, if the channel is SMS.
     reports_topic: str | None = None
+    #: Set if the system delivers status webhooks to this machine's loopback interface, which no deployment may.
+    loopback_webhooks: bool | None = None
     #: The clients for programs in the stack's own user pool, if it has one.
     programs: list | None = None
     #: The classes or tests of the suite to run; all by default.
@@ -142,6 +144,9 @@ def from_arguments(arguments=None):
     parser.add_argument("--provider-url", help="where the stand-in for Stripe or Paystack answers")
     parser.add_argument("--provider-key", help="the secret key of the account at the provider")
     parser.add_argument("--webhook-secret", help="the secret with which the payment provider signs")
+    parser.add_argument(
+        "--loopback-webhooks", action="store_true", default=None, help="it delivers status webhooks to this machine"
+    )
     parser.add_argument("--channel-secret", help="the secret with which the customers' chat signs")
     given = vars(parser.parse_args(arguments))
     if given["issuer_key"]:

@@ -224,6 +224,73 @@ class Programs(EndToEnd):
             self.assertEqual(answer.status, 401, answer)
 
 
+class StatusWebhooks(EndToEnd):
+    def setUp(self):
+        super().setUp()
+        self.needs("loopback_webhooks", "permission to deliver to this machine")
+        self.sara = self.settings.token("sara", "supervisor", self.workspace)
+        self.receiver = webhook.Receiver()
+        self.addCleanup(self.receiver.close)
+        answer = self.supervisor("POST", "", {"url": self.receiver.url, "description": "End to end"})
+        self.assertEqual(answer.status, 201, answer)
+        self.endpoint = answer.json
+
+    def supervisor(self, method, path, body=None):
+        return self.api(method, f"/webhook-endpoints{path}", body, self.sara)
+
+    def log(self, count, status):
+        """Waits until the log has so many deliveries, all with this status, and returns them, the newest first."""
+
+        def look():
+            answer = self.supervisor("GET", f"/{self.endpoint['id']}/deliveries")
+            self.assertEqual(answer.status, 200, answer)
+            items = answer.json["items"]
+            return items if [item["status"] for item in items] == [status] * count else None
+
+        return eventually(f"{count} deliveries that are {status}", look)
+
+    def test_every_change_reaches_an_endpoint_signed_in_order_and_after_a_failure(self):
+        self.receiver.statuses = [302]
+        request = self.sent()
+        self.receiver.arrived(1)
+        self.cancel(request)
+        deliveries = self.receiver.arrived(3)
+        first, second = (f"{request['id']}#{version}" for version in (1, 2))
+        self.assertEqual([delivery.id for delivery in deliveries], [first, first, second])
+        for delivery in deliveries:
+            self.assertTrue(delivery.is_signed_with(self.endpoint["secret"]))
+        self.assertEqual(deliveries[-1].json["type"], "PaymentRequestStatusChanged")
+        self.assertEqual(deliveries[-1].json["data"]["status"], "canceled")
+        newest, oldest = self.log(2, "delivered")
+        # A redirect is a failure, and leads nowhere.
+        self.assertEqual([attempt["response_status"] for attempt in oldest["attempts"]], [302, 204])
+        self.assertEqual((newest["event_id"], newest["next_attempt_at"]), (second, None))
+
+    def test_a_replay_comes_under_the_same_identifier_and_a_rotation_signs_with_both_secrets(self):
+        request = self.sent()
+        self.log(1, "delivered")
+        path = f"/{self.endpoint['id']}"
+        rotated = self.supervisor("POST", f"{path}/rotate-secret")
+        self.assertEqual(rotated.status, 200, rotated)
+        for what in ({"event_id": f"{request['id']}#1"}, {"since": request["created_at"]}):
+            before = len(self.receiver.received)
+            self.assertEqual(self.supervisor("POST", f"{path}/replay", what).status, 202)
+            again = self.receiver.arrived(before + 1)[-1]
+            self.assertEqual(again.id, f"{request['id']}#1")
+            for secret in (self.endpoint["secret"], rotated.json["secret"]):
+                self.assertTrue(again.is_signed_with(secret), what)
+            self.log(1, "delivered")
+        self.assertEqual(self.supervisor("DELETE", path).status, 204)
+        self.assertEqual(self.supervisor("GET", f"{path}/deliveries").status, 404)
+
+    def test_endpoints_are_the_business_of_supervisors(self):
+        for role in ("agent", "service"):
+            token = self.settings.token("alice", role, self.workspace)
+            self.assertEqual(self.api("GET", "/webhook-endpoints", token=token).status, 403, role)
+        inside = self.supervisor("POST", "", {"url": "https://169.254.169.254/latest/meta-data"})
+        self.assertEqual((inside.status, inside.json["errors"][0]["field"]), (422, "url"), inside)
+
+
 class Delivery(EndToEnd):
     def test_a_link_that_the_chat_could_not_deliver_is_in_the_history(self):
         self.needs("channel_secret", "secret of the chat")

@@ -159,6 +159,7 @@ impl Bench {
                 desk::function,
                 payment_webhook::function,
                 delivery_report::function,
+                webhook_endpoints::function,
             ],
             Reader::Items => &[query::function],
         };
@@ -259,7 +260,7 @@ impl Bench {
                 seeds.extend(samples(&samples!["refund/refund-due"], &["detail.id", "detail.occurred_at"], 1)?);
             }
             Reader::Api => {
-                let functions: [&[(&str, &str)]; 7] = [
+                let functions: [&[(&str, &str)]; 8] = [
                     &samples!["create/created", "create/idempotent", "create/invalid"],
                     &samples!["cancel/canceled", "cancel/unknown"],
                     &samples!["query/get", "query/list", "query/list-of-customer", "query/report", "query/bad-cursor"],
@@ -267,6 +268,15 @@ impl Bench {
                     &samples!["desk/agent", "desk/element", "desk/old-version"],
                     &samples!["payment-webhook/unsigned", "payment-webhook/unknown-provider"],
                     &samples!["delivery-report/unsigned", "delivery-report/verification"],
+                    &samples![
+                        "webhook-endpoints/registered",
+                        "webhook-endpoints/inside-a-network",
+                        "webhook-endpoints/list",
+                        "webhook-endpoints/deliveries-of-unknown",
+                        "webhook-endpoints/replay-without-a-moment",
+                        "webhook-endpoints/rotate-unknown",
+                        "webhook-endpoints/remove-unknown",
+                    ],
                 ];
                 for (function, of_function) in functions.into_iter().enumerate() {
                     seeds.extend(samples(of_function, &OF_API_EVENT, function)?);
@@ -508,6 +518,9 @@ fn environment(cloud: &str, provider: &str) -> Environment {
     [
         ("TABLE_NAME", "chat2pay"),
         ("EVENT_BUS_NAME", "chat2pay"),
+        ("WEBHOOKS_TABLE_NAME", "chat2pay-webhooks"),
+        ("WEBHOOK_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/111122223333/chat2pay-webhooks"),
+        ("WEBHOOK_ENCRYPTION_KEY", "a-test-key-that-is-longer-than-32-characters"),
         ("AWS_REGION", "us-east-1"),
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
