@@ -631,10 +631,10 @@ export type NewPhone = string;
 
 /** What a webhook endpoint is registered from. */
 export interface NewWebhookEndpoint {
-  /** What it is for. */
-  description?: string;
+  /** What it is for. Empty counts as missing. */
+  description?: string | null;
   /** The kinds of events that are sent there; all of them, those of later releases included, if it is left out. */
-  events?: DetailType[];
+  events?: DetailType[] | null;
   /**
    * The address that webhooks are posted to: a public one that begins with `https://`, without a user name, a password
    * or a fragment.

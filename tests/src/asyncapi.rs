@@ -5,9 +5,11 @@
 //! The committed file is `events/asyncapi.json`. `tests/openapi/run --write` writes it.
 
 use crate::openapi::snapshot;
+use jsonschema::Validator;
 use serde_json::{Map, Value, json};
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, Mutex};
 
 /// The committed description, from the project's root.
 pub const FILE: &str = "events/asyncapi.json";
@@ -462,6 +464,9 @@ fn message_failed() -> Value {
     channel_message("message.failed", "A text did not reach the customer", &examples)
 }
 
+/// The validators of the parts of messages, each compiled once.
+static VALIDATORS: LazyLock<Mutex<HashMap<(String, String), Arc<Validator>>>> = LazyLock::new(Mutex::default);
+
 /// Asserts that an event of the bus is as the description says.
 pub fn assert_event(event: &Value) {
     let name = event["detail-type"].as_str().unwrap_or_default();
@@ -478,8 +483,14 @@ pub fn check(message: &str, part: &str, value: &Value) -> Result<(), String> {
     let Some(schema) = DESCRIPTION["components"]["messages"][message].get(part) else {
         return Err(format!("{message:?} has no {part}"));
     };
-    let root = json!({ "allOf": [schema], "components": DESCRIPTION["components"] });
-    let validator = jsonschema::draft7::options().should_validate_formats(true).build(&root).unwrap();
+    let validator = {
+        let mut validators = VALIDATORS.lock().unwrap();
+        let validator = validators.entry((message.to_owned(), part.to_owned())).or_insert_with(|| {
+            let root = json!({ "allOf": [schema], "components": DESCRIPTION["components"] });
+            Arc::new(jsonschema::draft7::options().should_validate_formats(true).build(&root).unwrap())
+        });
+        Arc::clone(validator)
+    };
     let differences: Vec<String> = validator
         .iter_errors(value)
         .map(|error| format!("{} at {:?}", error.masked(), error.instance_path().to_string()))

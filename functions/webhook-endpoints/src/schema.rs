@@ -21,11 +21,11 @@ struct NewEndpoint {
     /// The kinds of events that are sent there; all of them, those of later releases included, if it is left out.
     #[schemars(length(min = 1))]
     #[schemars(skip_serializing_if = "is_missing")]
-    events: UniqueKinds,
-    /// What it is for.
-    #[schemars(length(max = 200))]
+    events: Option<UniqueKinds>,
+    /// What it is for. Empty counts as missing.
+    #[schemars(length(max = 200), regex(pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$"))]
     #[schemars(skip_serializing_if = "is_missing")]
-    description: String,
+    description: Option<String>,
 }
 
 struct UniqueKinds;

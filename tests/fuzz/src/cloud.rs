@@ -78,7 +78,9 @@ async fn answer(State(shared): State<Arc<Mutex<Shared>>>, uri: Uri, headers: Hea
     let answer = match call.as_str() {
         // The table of webhook endpoints has none.
         "GetItem" | "DeleteItem" if sent["TableName"] == "chat2pay-webhooks" => b"{}".to_vec(),
-        "Query" if sent["TableName"] == "chat2pay-webhooks" => b"{\"Items\":[],\"Count\":0,\"ScannedCount\":0}".to_vec(),
+        "Query" if sent["TableName"] == "chat2pay-webhooks" => {
+            b"{\"Items\":[],\"Count\":0,\"ScannedCount\":0}".to_vec()
+        }
         "GetItem" if sent["Key"]["pk"]["S"].as_str().is_some_and(|key| key.starts_with("LINK#")) => {
             let id = crate::readers::REQUEST;
             json!({ "Item": { "pk": sent["Key"]["pk"], "request_id": { "S": id }, "ttl": { "N": "1767608460" } } })
