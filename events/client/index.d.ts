@@ -99,7 +99,7 @@ export class Client {
   reportAgents(parameters?: ReportAgentsParameters, options?: CallOptions): Promise<Report>;
 
   /**
-   * List the addresses for status webhooks.
+   * List the webhook endpoints.
    *
    * For supervisors. At most 20, the newest first.
    *
@@ -108,7 +108,7 @@ export class Client {
   listWebhookEndpoints(options?: CallOptions): Promise<WebhookEndpointList>;
 
   /**
-   * Register an address for status webhooks.
+   * Register a webhook endpoint.
    *
    * For supervisors. The secret is shown this once.
    *
@@ -121,7 +121,7 @@ export class Client {
   ): Promise<WebhookEndpointWithSecret>;
 
   /**
-   * Remove an address for status webhooks.
+   * Remove a webhook endpoint.
    *
    * For supervisors. What is pending there is not sent any more.
    *
@@ -131,7 +131,7 @@ export class Client {
   removeWebhookEndpoint(parameters: RemoveWebhookEndpointParameters, options?: CallOptions): Promise<void>;
 
   /**
-   * List what was delivered to an endpoint.
+   * List the deliveries to a webhook endpoint.
    *
    * For supervisors. The events of 30 days, the newest first. An empty parameter counts as absent.
    *
@@ -144,7 +144,7 @@ export class Client {
   ): Promise<WebhookDeliveryList>;
 
   /**
-   * Deliver one event again, or all since a moment.
+   * Replay one event, or all since a moment.
    *
    * For supervisors. Whatever became of them, under the same identifiers. An endpoint that was disabled is enabled.
    *
@@ -154,7 +154,7 @@ export class Client {
   replayWebhooks(parameters: ReplayWebhooksParameters, options?: CallOptions): Promise<void>;
 
   /**
-   * Replace the secret of an endpoint.
+   * Rotate the secret of a webhook endpoint.
    *
    * For supervisors. For 24 hours both secrets sign. The body is empty, or an empty object.
    *
@@ -658,11 +658,7 @@ export interface Payment {
   reference: string;
 }
 
-/**
- * A payment request.
- *
- * Its fields are written in the order of the specification.
- */
+/** A payment request. */
 export interface PaymentRequest {
   agent: Agent;
   amount: Amount;

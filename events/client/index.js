@@ -178,32 +178,32 @@ export class Client extends Caller {
     return this.call("GET", "reports/agents", { query }, options);
   }
 
-  /** List the addresses for status webhooks. */
+  /** List the webhook endpoints. */
   async listWebhookEndpoints(options) {
     return this.call("GET", "webhook-endpoints", {}, options);
   }
 
-  /** Register an address for status webhooks. */
+  /** Register a webhook endpoint. */
   async registerWebhookEndpoint({ body }, options) {
     return this.call("POST", "webhook-endpoints", { body }, options);
   }
 
-  /** Remove an address for status webhooks. */
+  /** Remove a webhook endpoint. */
   async removeWebhookEndpoint({ id }, options) {
     return this.call("DELETE", `webhook-endpoints/${segment(id)}`, { empty: true }, options);
   }
 
-  /** List what was delivered to an endpoint. */
+  /** List the deliveries to a webhook endpoint. */
   async listWebhookDeliveries({ id, ...query }, options) {
     return this.call("GET", `webhook-endpoints/${segment(id)}/deliveries`, { query }, options);
   }
 
-  /** Deliver one event again, or all since a moment. */
+  /** Replay one event, or all since a moment. */
   async replayWebhooks({ id, body }, options) {
     return this.call("POST", `webhook-endpoints/${segment(id)}/replay`, { body, empty: true }, options);
   }
 
-  /** Replace the secret of an endpoint. */
+  /** Rotate the secret of a webhook endpoint. */
   async rotateWebhookSecret({ id }, options) {
     return this.call("POST", `webhook-endpoints/${segment(id)}/rotate-secret`, {}, options);
   }

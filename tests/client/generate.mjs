@@ -162,7 +162,7 @@ function operations(description) {
   const found = [];
   for (const [path, item] of Object.entries(description.paths)) {
     for (const [method, operation] of Object.entries(item)) {
-      if (operation["x-audience"] !== "integrator") continue;
+      if (!["integrator", "supervisor"].includes(operation["x-audience"])) continue;
       if (!METHODS.includes(method)) throw new Error(`unknown in the path ${path}: ${method}`);
       const { operationId: name, summary, description: about, parameters = [], requestBody, responses } = operation;
       const members = parameters.map((parameter) => ({ ...parameter, member: memberName(parameter) }));

@@ -25,6 +25,8 @@ pub const NAME: &str = env!("CARGO_PKG_NAME");
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// Why a person may not name an agent.
+const SERVICES_ALONE: &str = "can be named by a service alone: a person sends for themselves";
 
 struct Create {
     store: DynamoDbStore,
@@ -109,7 +111,12 @@ impl Create {
             },
         };
         let agent = match &caller.identity {
-            Identity::Agent(agent) | Identity::Supervisor(agent) => Some(agent.clone()),
+            Identity::Agent(agent) | Identity::Supervisor(agent) => {
+                if fields.optional("agent", Ok).is_some() {
+                    fields.refuse("agent", SERVICES_ALONE);
+                }
+                Some(agent.clone())
+            }
             Identity::Service(_) => fields.object("agent", |agent| {
                 let (id, name) = (agent.required("id", text), agent.required("name", text));
                 Some(Agent { id: id?, name: name? })

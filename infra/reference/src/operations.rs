@@ -126,13 +126,17 @@ pub(crate) fn sections(description: &Value, schemas: &Schemas<'_>) -> (Vec<Secti
             operations: own.map(|(method, path, value)| operation(description, schemas, method, path, value)).collect(),
         })
     });
-    let of_integrators = |section: &Section| section.operations.iter().any(|of| of.audience == audience("integrator"));
+    let of_integrators = |section: &Section| {
+        let audiences = ["integrator", "supervisor"].map(audience);
+        section.operations.iter().any(|of| audiences.contains(&of.audience))
+    };
     sections.filter(|section| !section.operations.is_empty()).partition(of_integrators)
 }
 
 fn audience(word: &str) -> &'static str {
     match word {
         "integrator" => "Your programs",
+        "supervisor" => "Supervisors alone",
         "customer" => "Customer's browser",
         "provider" => "Payment provider alone",
         "channel" => "Message channel alone",

@@ -12,7 +12,7 @@ const KEY: &[u8] = b"an example, and no secret";
 
 /// Returns commands that verify an example of the description, which is signed as Standard Webhooks specifies it.
 pub(crate) fn verify(description: &Value) -> Block {
-    let example = &description["components"]["messages"]["message.failed"]["examples"][0];
+    let example = &description["components"]["messages"]["webhook.PaymentRequestStatusChanged"]["examples"][0];
     let header = |name: &str| example["headers"][name].as_str().unwrap_or_default().to_owned();
     let (id, timestamp) = (header("webhook-id"), header("webhook-timestamp"));
     let body = example["payload"].to_string();

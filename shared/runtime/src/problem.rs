@@ -219,6 +219,8 @@ impl Problem {
 const NAMES: &[(&str, &str)] = &[
     ("Idempotency-Key", "the idempotency key"),
     ("agent", "the agent"),
+    ("agent.id", "the agent's id"),
+    ("agent.name", "the agent's name"),
     ("amount", "the amount"),
     ("conversation_id", "the conversation"),
     ("currency", "the currency"),
@@ -237,7 +239,7 @@ const NAMES: &[(&str, &str)] = &[
     ("metadata", "the metadata"),
     ("order_number", "the order number"),
     ("phone", "the phone number"),
-    ("since", "the start of the period"),
+    ("since", "the time"),
     ("status", "the status"),
     ("to", "the end of the period"),
     ("url", "the address"),

@@ -5,8 +5,6 @@ use domain::{Actor, Agent, Customer, Metadata, Payment, PaymentRequest, Reason, 
 use serde::Serialize;
 
 /// A payment request.
-///
-/// Its fields are written in the order of the specification.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "PaymentRequest"))]

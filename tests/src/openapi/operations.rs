@@ -275,8 +275,8 @@ fn webhook_endpoints(generator: &mut SchemaGenerator) -> Vec<Operation> {
     let mut register = operation(
         "post",
         "/webhook-endpoints",
-        ("registerWebhookEndpoint", WEBHOOKS, "integrator"),
-        ("Register an address for status webhooks", "For supervisors. The secret is shown this once."),
+        ("registerWebhookEndpoint", WEBHOOKS, "supervisor"),
+        ("Register a webhook endpoint", "For supervisors. The secret is shown this once."),
         &json!({ "security": [{ "token": [] }], "requestBody": new_webhook_endpoint(generator) }),
         Answers::default()
             .with(
@@ -298,8 +298,8 @@ fn webhook_endpoints(generator: &mut SchemaGenerator) -> Vec<Operation> {
     let list = operation(
         "get",
         "/webhook-endpoints",
-        ("listWebhookEndpoints", WEBHOOKS, "integrator"),
-        ("List the addresses for status webhooks", "For supervisors. At most 20, the newest first."),
+        ("listWebhookEndpoints", WEBHOOKS, "supervisor"),
+        ("List the webhook endpoints", "For supervisors. At most 20, the newest first."),
         &json!({ "security": [{ "token": [] }] }),
         Answers::default()
             .with(
@@ -321,8 +321,8 @@ fn one_webhook_endpoint(generator: &mut SchemaGenerator) -> Vec<Operation> {
     let remove = operation(
         "delete",
         "/webhook-endpoints/{id}",
-        ("removeWebhookEndpoint", WEBHOOKS, "integrator"),
-        ("Remove an address for status webhooks", "For supervisors. What is pending there is not sent any more."),
+        ("removeWebhookEndpoint", WEBHOOKS, "supervisor"),
+        ("Remove a webhook endpoint", "For supervisors. What is pending there is not sent any more."),
         &json!({ "security": [{ "token": [] }], "parameters": [webhook_endpoint_id()] }),
         Answers::default()
             .empty(204, "The endpoint is removed.", &[])
@@ -336,9 +336,9 @@ fn one_webhook_endpoint(generator: &mut SchemaGenerator) -> Vec<Operation> {
     let rotate = operation(
         "post",
         "/webhook-endpoints/{id}/rotate-secret",
-        ("rotateWebhookSecret", WEBHOOKS, "integrator"),
+        ("rotateWebhookSecret", WEBHOOKS, "supervisor"),
         (
-            "Replace the secret of an endpoint",
+            "Rotate the secret of a webhook endpoint",
             "For supervisors. For 24 hours both secrets sign. The body is empty, or an empty object.",
         ),
         &json!({ "security": [{ "token": [] }], "parameters": [webhook_endpoint_id()], "requestBody": empty }),
@@ -374,9 +374,9 @@ fn webhook_deliveries(generator: &mut SchemaGenerator) -> Vec<Operation> {
     let mut deliveries = operation(
         "get",
         "/webhook-endpoints/{id}/deliveries",
-        ("listWebhookDeliveries", WEBHOOKS, "integrator"),
+        ("listWebhookDeliveries", WEBHOOKS, "supervisor"),
         (
-            "List what was delivered to an endpoint",
+            "List the deliveries to a webhook endpoint",
             "For supervisors. The events of 30 days, the newest first. An empty parameter counts as absent.",
         ),
         &json!({ "security": [{ "token": [] }], "parameters": parameters }),
@@ -400,9 +400,9 @@ fn webhook_deliveries(generator: &mut SchemaGenerator) -> Vec<Operation> {
     let replay = operation(
         "post",
         "/webhook-endpoints/{id}/replay",
-        ("replayWebhooks", WEBHOOKS, "integrator"),
+        ("replayWebhooks", WEBHOOKS, "supervisor"),
         (
-            "Deliver one event again, or all since a moment",
+            "Replay one event, or all since a moment",
             "For supervisors. Whatever became of them, under the same identifiers. An endpoint that was disabled is \
              enabled.",
         ),
@@ -417,7 +417,7 @@ fn webhook_deliveries(generator: &mut SchemaGenerator) -> Vec<Operation> {
             } },
         } }),
         Answers::default()
-            .empty(202, "The events are delivered again.", &[])
+            .empty(202, "The replay is queued.", &[])
             .problems(&BODIES)
             .problems(&["not_found"])
             .problems(&CALLERS),
