@@ -736,13 +736,13 @@ export type Reason = string;
 
 /** Every event since a moment, which is delivered again. */
 export interface ReplayOfMany {
-  /** The time of the first event. It must not be in the future. */
+  /** The time of the first event, or its date. Not in the future, and not together with `event_id`. */
   since: TimeOrDate;
 }
 
 /** One event that is delivered again. */
 export interface ReplayOfOne {
-  /** The event's identifier, as the log has it. */
+  /** The event's identifier, as the log has it. Not together with `since`. */
   event_id: string;
 }
 
@@ -875,7 +875,7 @@ export interface WebhookEndpointWithSecret {
   url: string;
 }
 
-/** Which events are delivered again. */
+/** Which events are delivered again: either `event_id` or `since`. */
 export type WebhookReplay = ReplayOfOne | ReplayOfMany;
 
 /** The identifier of one company (tenant). */

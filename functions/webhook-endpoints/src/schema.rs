@@ -49,7 +49,7 @@ impl JsonSchema for UniqueKinds {
 #[derive(JsonSchema)]
 #[schemars(rename = "ReplayOfOne", deny_unknown_fields)]
 struct ReplayOfOne {
-    /// The event's identifier, as the log has it.
+    /// The event's identifier, as the log has it. Not together with `since`.
     event_id: String,
 }
 
@@ -57,11 +57,11 @@ struct ReplayOfOne {
 #[derive(JsonSchema)]
 #[schemars(rename = "ReplayOfMany", deny_unknown_fields)]
 struct ReplayOfMany {
-    /// The time of the first event. It must not be in the future.
+    /// The time of the first event, or its date. Not in the future, and not together with `event_id`.
     since: TimeOrDate,
 }
 
-/// Which events are delivered again.
+/// Which events are delivered again: either `event_id` or `since`.
 #[derive(JsonSchema)]
 #[schemars(rename = "WebhookReplay", untagged)]
 enum Replay {

@@ -142,9 +142,15 @@ impl<'a> Schemas<'a> {
             }
         }
         for choice in ["anyOf", "oneOf"] {
+            let before = view.required.clone();
+            let mut in_all: Option<BTreeSet<String>> = None;
             for part in schema[choice].as_array().into_iter().flatten() {
+                view.required.clone_from(&before);
                 self.merge(part, view, depth + 1);
+                in_all = Some(in_all.map_or(view.required.clone(), |seen| &seen & &view.required));
             }
+            // A member is required if every form requires it.
+            view.required = in_all.unwrap_or(before);
         }
     }
 }

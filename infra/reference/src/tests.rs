@@ -120,6 +120,11 @@ fn fields_are_named_by_their_paths_with_their_kinds_and_limits() {
     assert!(field("customer.phone").required);
     assert_eq!(field("customer.name").kind, "string or null");
     assert!(!field("customer.name").required);
+    let either = schemas.fields(schemas.named("WebhookReplay"));
+    assert_eq!(
+        either.iter().map(|field| (&*field.path, field.required)).collect::<Vec<_>>(),
+        [("event_id", false), ("since", false)]
+    );
     assert_eq!(field("amount").limits, ["1 to 99,999,999"]);
     assert_eq!(field("order_number").limits, ["1 to 64 characters"]);
     assert!(field("currency").folded.iter().any(|code| code == "ZAR"));

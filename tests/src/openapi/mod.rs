@@ -41,7 +41,7 @@ operations, which OpenAPI cannot describe.";
 const TAGS: [(&str, &str); 6] = [
     ("Payment requests", "For an integrator's programs, and for the desk's pages."),
     ("Reports", "For supervisors."),
-    ("Status webhooks", "For supervisors: the addresses that receive events, and what was delivered to them."),
+    ("Webhook endpoints", "For supervisors: the addresses that receive events, and what was delivered to them."),
     ("Customer's pages", "For the customer's browser, not for programs: the pages behind a link."),
     ("Provider and channel", "For the payment provider and the message channel, not for an integrator's programs."),
     ("Desk's pages", "For the browsers of agents and supervisors, not for programs: static files."),

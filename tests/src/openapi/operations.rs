@@ -248,7 +248,7 @@ fn new_webhook_endpoint(generator: &mut SchemaGenerator) -> Value {
 }
 
 /// The tag of the status webhooks.
-const WEBHOOKS: &str = "Status webhooks";
+const WEBHOOKS: &str = "Webhook endpoints";
 
 /// What goes wrong with every call that has a body.
 const BODIES: [&str; 4] = ["malformed_body", "body_too_large", "unsupported_media_type", "validation_failed"];
