@@ -82,6 +82,9 @@ export function openDialog(signal) {
     signal.removeEventListener("abort", close);
     put(body);
     element.remove();
+    // The button that opened the dialog may be gone.
+    const isLost = document.activeElement === document.body;
+    if (isLost) document.querySelector("main h1")?.focus();
   });
   document.body.append(element);
   signal.addEventListener("abort", close);

@@ -67,13 +67,18 @@ export class Deliveries {
    * @param {AbortSignal} signal
    */
   async refresh(signal) {
-    const wanted = Math.min(Math.max(this.items.length, 1), LARGEST_PAGE);
+    const limit = Math.min(Math.max(this.items.length, PAGE), LARGEST_PAGE);
+    const wanted = Math.min(this.items.length, limit);
     /** @type {WebhookDelivery[]} */
     const head = [];
     /** @type {string | null | undefined} */
     let cursor;
-    for (let count = 0; count < PAGES_AT_A_TIME && cursor !== null && head.length < wanted; count += 1) {
-      const page = await this.#page(wanted > PAGE ? LARGEST_PAGE : PAGE, cursor, signal);
+    for (
+      let count = 0;
+      count < PAGES_AT_A_TIME && cursor !== null && (count === 0 || head.length < wanted);
+      count += 1
+    ) {
+      const page = await this.#page(limit, cursor, signal);
       head.push(...page.items);
       cursor = page.next_cursor;
     }

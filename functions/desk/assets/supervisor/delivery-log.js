@@ -12,7 +12,7 @@ import { Poller, slowing } from "../shared/poller.js";
 import { copyButton, pressed } from "./controls.js";
 import { Deliveries, requestOf } from "./deliveries.js";
 import { timeElement } from "./drawer.js";
-import { count, exactTime, shortTime } from "./texts.js";
+import { count, exactTime, shortTime, timeOfDay } from "./texts.js";
 import { replayOne, replaySince } from "./webhook-dialogs.js";
 import {
   ATTEMPTS_KEPT,
@@ -28,6 +28,8 @@ import {
 /** The shortest and the longest pause between polls, in milliseconds. */
 const SOON = 5_000;
 const SLOWEST = 60_000;
+/** The time within which seconds matter to a person, in milliseconds. */
+const SOON_FOR_A_PERSON = 600_000;
 
 /**
  * The page's callbacks: after each reading without a filter, and when the endpoint turned out to be gone.
@@ -396,9 +398,14 @@ function timeText({ attempts, next_attempt_at: next }) {
   ];
 }
 
-/** @param {string} next */
+/**
+ * Returns when something is attempted next: with seconds if that is soon.
+ * @param {string} next
+ */
 function nextText(next) {
-  return Date.parse(next) <= now() ? "now" : shortTime(next, now());
+  const left = Date.parse(next) - now();
+  if (left <= 0) return "now";
+  return left < SOON_FOR_A_PERSON ? timeOfDay(Date.parse(next)) : shortTime(next, now());
 }
 
 /**
@@ -407,7 +414,8 @@ function nextText(next) {
  */
 function attemptList({ attempts, next_attempt_at: next }) {
   const { length } = attempts;
-  const kept = length < ATTEMPTS_KEPT ? `${length} ${length === 1 ? "attempt" : "attempts"}` : `The latest ${length}`;
+  const kept =
+    length < ATTEMPTS_KEPT ? `${length} ${length === 1 ? "attempt" : "attempts"}` : `The latest ${length} attempts`;
   return [
     h("h3", {}, length === 0 ? "No attempts" : kept),
     length > 0 &&

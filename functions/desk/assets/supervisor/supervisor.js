@@ -253,16 +253,19 @@ class Supervisor {
     const written = shown && ids.includes(shown) ? "" : ids.join(" ");
     if ((this.#disabled.dataset.ids ?? "") === written) return;
     this.#disabled.dataset.ids = written;
-    const [text, verb] =
-      ids.length === 1
-        ? ["A webhook endpoint is disabled.", "It failed"]
-        : [`${ids.length} webhook endpoints are disabled.`, "They failed"];
-    const link = { class: "button", href: ids.length === 1 ? `#webhooks/${ids[0]}` : "#webhooks" };
-    const why = ` ${verb} for five days, so your system no longer learns what happens.`;
+    const isOne = ids.length === 1;
+    const text = isOne ? "A webhook endpoint is disabled." : `${ids.length} webhook endpoints are disabled.`;
+    const why = ` ${isOne ? "It" : "They"} failed for five days, so your system no longer learns what happens.`;
+    const link = { class: "button", href: isOne ? `#webhooks/${ids[0]}` : "#webhooks" };
     put(
       this.#disabled,
       written !== "" &&
-        h("div", { class: "notice bad" }, h("p", {}, h("strong", {}, text), why), h("a", link, "Look at it")),
+        h(
+          "div",
+          { class: "notice bad" },
+          h("p", {}, h("strong", {}, text), why),
+          h("a", link, isOne ? "Look at it" : "Look at them"),
+        ),
     );
   }
 

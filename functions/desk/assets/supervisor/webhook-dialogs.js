@@ -47,7 +47,9 @@ function showErrors(error, fields) {
   const known = errors.filter(({ field }) => Object.hasOwn(fields, field));
   for (const { field, message } of known) {
     fields[field].input.setAttribute("aria-invalid", "true");
-    put(fields[field].error, `It ${message}.`);
+    // The API names the other endpoint by its id, which no page shows.
+    const isTaken = message.startsWith("is already that of");
+    put(fields[field].error, isTaken ? "There is an endpoint with this address already." : `It ${message}.`);
   }
   if (known.length > 0) fields[known[0].field].input.focus();
   return known.length > 0 && known.length === errors.length;
@@ -368,5 +370,5 @@ export function replaySince({ api, endpoints, signal }, endpoint, replayed) {
     event.preventDefault();
     pressed(submit, "Sending…", send);
   });
-  dialog.show("Send again what happened since a moment", form);
+  dialog.show("Send events again", form);
 }

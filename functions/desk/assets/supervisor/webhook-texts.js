@@ -159,16 +159,18 @@ export function answerText(attempt) {
   const { response_status: status, error } = attempt;
   if (status === null) return error ?? "There was no answer.";
   if (isAccepted(attempt)) return `Accepted (${status}).`;
-  return `Refused: it answered ${status}${meaning(status)}.`;
+  const meaning = meaningOf(status);
+  return `It answered ${status}${meaning && ` (${meaning})`}.`;
 }
 
 /** @param {number} status */
-function meaning(status) {
-  if (status < 400) return ", a redirect, which is not followed";
-  if ([401, 403].includes(status)) return ", not allowed";
-  if ([404, 405, 410].includes(status)) return ", nothing is there";
-  if (status === 429) return ", too many requests";
-  return status >= 500 ? ", an error of its own" : "";
+function meaningOf(status) {
+  if (status >= 300 && status < 400) return "a redirect, which is not followed";
+  if (status === 401 || status === 403) return "not allowed";
+  if (status === 404 || status === 410) return "nothing is there";
+  if (status === 429) return "too many requests";
+  if (status === 503) return "unavailable";
+  return status >= 500 ? "an internal error" : "";
 }
 
 /**
