@@ -83,8 +83,9 @@ export function openDialog(signal) {
     put(body);
     element.remove();
     // The button that opened the dialog may be gone.
-    const isLost = document.activeElement === document.body;
-    if (isLost) document.querySelector("main h1")?.focus();
+    /** @type {HTMLElement | null} */
+    const heading = document.querySelector("main h1");
+    if (document.activeElement === document.body) heading?.focus();
   });
   document.body.append(element);
   signal.addEventListener("abort", close);

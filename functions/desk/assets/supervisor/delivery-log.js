@@ -383,7 +383,7 @@ function requestText(delivery) {
 function lastAnswer({ attempts, status }) {
   const last = attempts.at(-1);
   if (last) return answerText(last);
-  return status === "failed" ? "It was not sent: the endpoint was disabled." : "It was not sent yet.";
+  return status === "failed" ? "The endpoint was disabled." : "It was not sent yet.";
 }
 
 /**

@@ -181,8 +181,9 @@ class EndpointList {
       h(
         "p",
         {},
-        "With a webhook, your shop or CRM knows at once that a link was clicked, that a payment came, or that a request " +
-          "has expired. Give an address of yours, and each event is posted there. A signature proves where it comes from.",
+        "With a webhook, your shop or CRM knows at once that a link was clicked, that a payment came, or that a ",
+        "request has expired. Give an address of yours, and each event is posted there. A signature proves where it ",
+        "comes from.",
       ),
       h("button", { type: "button", class: "primary", onclick: () => addEndpoint(this.#context) }, "Add an endpoint"),
     );
@@ -403,7 +404,7 @@ class EndpointPage {
         "p",
         {},
         h("strong", {}, "Nothing is sent to this endpoint."),
-        " It refused everything for five days. Once it works again, send it what it has missed: that enables it.",
+        " No delivery succeeded for five days. Once it works again, send it what it has missed: that enables it.",
       ),
       again,
     );
