@@ -583,6 +583,7 @@ test("texts that people wrote are shown as text, and the layout holds at 320 pix
     await page.evaluate(() => document.documentElement.style.removeProperty("font-size"));
     await page.setViewportSize({ width: 320, height: 700 });
     await fits(page, "320 pixels");
+    for (const link of await page.locator("nav a").all()) assert.ok((await link.boundingBox()).height < 48, "one line");
     await accessible(page, "320 pixels");
     await page.setViewportSize({ width: 1280, height: 860 });
     await large();
