@@ -1,7 +1,8 @@
 // The API as the pages use it: the client with its retries and time limits, errors as sentences, and the API's clock.
 
-/** @import { CallOptions, ListPaymentRequestsParameters, NewPaymentRequest } from "../client/index.js" */
-/** @import { ReportAgentsParameters, TokenSource } from "../client/index.js" */
+/** @import { CallOptions, ListPaymentRequestsParameters, ListWebhookDeliveriesParameters } from "../client/index.js" */
+/** @import { NewPaymentRequest, NewWebhookEndpoint, ReportAgentsParameters } from "../client/index.js" */
+/** @import { TokenSource, WebhookReplay } from "../client/index.js" */
 
 import { Client, ProblemError, UnreachableError } from "../client/index.js";
 
@@ -146,6 +147,63 @@ export class Api {
    */
   report(parameters, signal) {
     return retried((options) => this.#client.reportAgents(parameters, options), { signal });
+  }
+
+  /**
+   * Reads the workspace's webhook endpoints, newest first, once: their poller repeats it.
+   * @param {AbortSignal} [signal]
+   */
+  endpoints(signal) {
+    return this.#client.listWebhookEndpoints({ signal, timeout: READ_TIMEOUT });
+  }
+
+  /**
+   * Adds a webhook endpoint, and returns it with its secret. A repeated call would be refused, because the address is
+   * taken by then, and the secret would be lost. So it is made once.
+   * @param {NewWebhookEndpoint} body
+   * @param {AbortSignal} [signal]
+   */
+  addEndpoint(body, signal) {
+    return this.#client.registerWebhookEndpoint({ body }, { signal });
+  }
+
+  /**
+   * Removes a webhook endpoint. A second call fails with `not_found`.
+   * @param {string} id
+   * @param {AbortSignal} [signal]
+   */
+  removeEndpoint(id, signal) {
+    return retried((options) => this.#client.removeWebhookEndpoint({ id }, options), { signal });
+  }
+
+  /**
+   * Replaces the secret of a webhook endpoint, and returns the endpoint with the new one. Every call makes another
+   * secret, so it is made once.
+   * @param {string} id
+   * @param {AbortSignal} [signal]
+   */
+  rotateSecret(id, signal) {
+    return this.#client.rotateWebhookSecret({ id }, { signal });
+  }
+
+  /**
+   * Reads a page of what was delivered to a webhook endpoint, newest first.
+   * @param {ListWebhookDeliveriesParameters} parameters
+   * @param {AbortSignal} [signal]
+   */
+  deliveries(parameters, signal) {
+    const limits = { signal, timeout: READ_TIMEOUT };
+    return retried((options) => this.#client.listWebhookDeliveries(parameters, options), limits);
+  }
+
+  /**
+   * Delivers one event again, or all since a moment.
+   * @param {string} id
+   * @param {WebhookReplay} body
+   * @param {AbortSignal} [signal]
+   */
+  replay(id, body, signal) {
+    return retried((options) => this.#client.replayWebhooks({ id, body }, options), { signal });
   }
 }
 

@@ -1,0 +1,95 @@
+// The workspace's webhook endpoints, polled for all of the supervisor's pages.
+
+/** @import { WebhookEndpoint } from "../client/index.js" */
+/** @import { Api } from "../shared/api.js" */
+
+import { Poller, slowing } from "../shared/poller.js";
+
+/** The shortest and the longest pause between polls, in milliseconds. */
+const SOON = 15_000;
+const SLOWEST = 120_000;
+
+/** The endpoints. It dispatches `change` after every poll, also after one that failed. */
+export class Endpoints extends EventTarget {
+  #api;
+  #poller;
+  /**
+   * The endpoints, newest first; `null` until they have been read.
+   * @type {WebhookEndpoint[] | null}
+   */
+  items = null;
+  /**
+   * The error of the last poll; `null` if it succeeded.
+   * @type {unknown}
+   */
+  error = null;
+
+  /** @param {Api} api */
+  constructor(api) {
+    super();
+    this.#api = api;
+    this.#poller = new Poller(
+      slowing((signal) => this.#read(signal), SOON, SLOWEST),
+      SOON,
+    );
+  }
+
+  start() {
+    this.#poller.start();
+  }
+
+  stop() {
+    this.#poller.stop();
+  }
+
+  /** Reads the endpoints now. */
+  now() {
+    this.#poller.now();
+  }
+
+  /**
+   * Returns an endpoint if it is there.
+   * @param {string} id
+   */
+  find(id) {
+    return this.items?.find((endpoint) => endpoint.id === id);
+  }
+
+  /**
+   * Shows an endpoint as a call has just returned it, without waiting for the next poll.
+   * @param {WebhookEndpoint} endpoint
+   */
+  added({ id, url, events, description, status, created_at }) {
+    const others = (this.items ?? []).filter((other) => other.id !== id);
+    // Only these fields are kept: the secret beside them must not be.
+    this.items = [{ id, url, events, description, status, created_at }, ...others];
+    this.#changed();
+  }
+
+  /** @param {string} id */
+  removed(id) {
+    this.items = (this.items ?? []).filter((endpoint) => endpoint.id !== id);
+    this.#changed();
+  }
+
+  #changed() {
+    this.dispatchEvent(new Event("change"));
+    this.now();
+  }
+
+  /** @param {AbortSignal} signal */
+  async #read(signal) {
+    try {
+      const { items } = await this.#api.endpoints(signal);
+      this.items = items;
+      this.error = null;
+    } catch (error) {
+      if (signal.aborted) throw error;
+      this.error = error;
+      this.dispatchEvent(new Event("change"));
+      throw error;
+    }
+    this.dispatchEvent(new Event("change"));
+    return JSON.stringify(this.items);
+  }
+}
