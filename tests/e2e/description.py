@@ -101,4 +101,5 @@ class Description:
         if name not in self.validators:
             root = {"allOf": [schema], "components": self.root["components"]}
             self.validators[name] = jsonschema_rs.Draft202012Validator(root, validate_formats=True, mask="a value")
-        return [f"{name}: {error.message} at {error.instance_path}" for error in self.validators[name].iter_errors(body)]
+        errors = self.validators[name].iter_errors(body)
+        return [f"{name}: {error.message} at {error.instance_path}" for error in errors]
