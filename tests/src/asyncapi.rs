@@ -355,9 +355,9 @@ fn webhook_headers() -> Value {
             },
             "webhook-signature": {
                 "description": "`v1,` and the base64 of HMAC-SHA256 over `webhook-id`, `webhook-timestamp` and the \
-                                body as it arrived, with dots between them. The key is what the secret's text has after \
-                                `whsec_`, decoded from base64. While a secret is rotated there are several, with a \
-                                space between them; one that is right is enough.",
+                                body as it arrived, with dots between them. The key is what the secret's text has \
+                                after `whsec_`, decoded from base64. While a secret is rotated there are several, with \
+                                a space between them; one that is right is enough.",
                 "type": "string",
                 "pattern": "^v1,[A-Za-z0-9+/]{43}=( v1,[A-Za-z0-9+/]{43}=)*$",
             },
