@@ -842,6 +842,24 @@ async fn a_task_that_panics_fails_alone() {
     assert_eq!(outcomes(&webhooks, &id).await, vec![outcome("delivered", 1); 3]);
 }
 
+/// The queue holds the events of the bus and the tasks of attempts. What is neither is set aside in the end.
+#[tokio::test]
+async fn a_message_that_is_neither_an_event_nor_a_task_fails_alone() {
+    let (log, _guard) = Log::of_this_thread();
+    let webhooks = Webhooks::start().await;
+    let receiver = Receiver::start().await;
+    let (id, _) = webhooks.register(&receiver.url).await;
+    webhooks.publish(&event("0199-1", 1, webhooks.now())).await.unwrap();
+    webhooks.put_message("{\"phone\":\"+27831234567\"}");
+    webhooks.put_message(&event("0199-2", 1, webhooks.now()).to_string());
+    webhooks.work().await;
+    assert_eq!(receiver.take_ids(), ["0199-1#1", "0199-2#1"]);
+    assert_eq!(outcomes(&webhooks, &id).await, vec![outcome("delivered", 1); 2]);
+    assert_eq!(webhooks.tasks(), 1);
+    let lines = log.take();
+    assert!(lines.contains("WebhookTaskFailed") && !lines.contains("27831"), "{lines}");
+}
+
 #[tokio::test]
 async fn two_runs_on_one_task_make_one_attempt() {
     let webhooks = Webhooks::start().await;
@@ -902,7 +920,7 @@ async fn no_secret_and_no_customer_is_logged() {
     for line in ["webhooks queued", "webhook not accepted", "webhook abandoned", "webhook endpoint disabled"] {
         assert!(lines.contains(line), "{line}: {lines}");
     }
-    for hidden in [secret.trim_start_matches("whsec_"), "2783", "Thandi", "hidden", "whsec_"] {
+    for hidden in [secret.trim_start_matches("whsec_"), "27831", "Thandi", "hidden", "whsec_"] {
         assert!(!lines.contains(hidden), "{hidden}: {lines}");
     }
 }

@@ -399,12 +399,15 @@ impl Webhooks {
         assert_eq!(answer.status, 202, "{answer:?}");
     }
 
-    /// Hands an event of the bus to `webhooks`.
+    /// Hands an event of the bus to `webhooks`, as the queue does at once.
     ///
     /// # Errors
-    /// Returns the function's failure; Lambda would hand the event over again.
-    pub async fn publish(&self, event: &Value) -> Result<String, runtime::InvocationError> {
-        self.deliveries.invoke(&event.to_string()).await
+    /// The function answers that the message failed; the queue would hand it over again.
+    pub async fn publish(&self, event: &Value) -> Result<(), Value> {
+        let message = json!({ "messageId": "event", "body": event.to_string() });
+        let answer = self.deliveries.invoke(&json!({ "Records": [message] }).to_string()).await.unwrap();
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        if answer["batchItemFailures"] == json!([]) { Ok(()) } else { Err(answer) }
     }
 
     /// Works on every task that is due, in batches of ten, until there is none.
@@ -479,6 +482,14 @@ impl Webhooks {
     #[must_use]
     pub fn tasks(&self) -> usize {
         self.queue.state.lock().unwrap().messages.len()
+    }
+
+    /// Puts a message with this body into the queue, as the bus does.
+    pub fn put_message(&self, body: &str) {
+        let mut state = self.queue.state.lock().unwrap();
+        state.sent += 1;
+        let id = format!("message-{}", state.sent);
+        state.messages.push(Message { id, body: body.to_owned(), due: self.clock.now(), receives: 0 });
     }
 
     /// Loses every task in the queue.

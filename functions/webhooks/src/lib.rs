@@ -1,6 +1,7 @@
-//! The bus, every event → the queue → the endpoints of integrators: delivers status webhooks, and repeats what fails.
+//! The queue, with every event of the bus and every attempt → the endpoints of integrators: delivers status webhooks, and
+//! repeats what fails.
 
-use adapters::webhooks::queue::{QueuedMessage, messages};
+use adapters::webhooks::queue::{Content, QueuedMessage, messages};
 use adapters::webhooks::{EncryptedSecrets, EndpointSender, TaskQueue, WebhooksTable};
 use domain::Doors;
 use domain::ports::Task;
@@ -8,10 +9,9 @@ use domain::use_cases::UseCaseError;
 use domain::use_cases::webhooks::attempt::{AttemptTask, Attempted, attempt};
 use domain::use_cases::webhooks::deliver::deliver;
 use domain::use_cases::webhooks::replay::{ReplayTask, replay_page};
-use domain::webhooks::{AttemptError, EndpointId, EventId, Outcome, Response};
+use domain::webhooks::{AttemptError, EndpointId, EventId, Outcome, Response, WebhookEvent};
 use futures::FutureExt as _;
 use futures::future::join_all;
-use runtime::bus_event::webhook_event;
 use runtime::telemetry::{Metric, chain, count};
 use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
 use serde_json::json;
@@ -45,10 +45,8 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
 impl Function for Webhooks {
     fn invoke<'a>(&'a self, event: &'a str) -> BoxFuture<'a, Result<String, InvocationError>> {
         Box::pin(async move {
-            match messages(event).map_err(|error| InvocationError::unreadable(&error))? {
-                Some(messages) => Ok(self.work(messages).await),
-                None => self.deliver(event).await,
-            }
+            let messages = messages(event).map_err(|error| InvocationError::unreadable(&error))?;
+            Ok(self.work(messages).await)
         })
     }
 
@@ -59,15 +57,15 @@ impl Function for Webhooks {
 
 impl Webhooks {
     /// Stores and queues the deliveries of an event of the bus.
-    async fn deliver(&self, event: &str) -> Result<String, InvocationError> {
-        let Some(event) = webhook_event(event)? else {
-            tracing::info!("webhook ignored: the event belongs to no workspace");
-            return Ok("null".to_owned());
-        };
-        let deliveries = deliver(&self.table, &self.queue, &self.doors, &event).await;
-        let deliveries = deliveries.map_err(InvocationError::work)?;
-        tracing::info!(event_id = %event.id, deliveries, "webhooks queued");
-        Ok("null".to_owned())
+    async fn deliver(&self, event: &WebhookEvent) -> Result<(), UseCaseError> {
+        let deliveries = deliver(&self.table, &self.queue, &self.doors, event).await?;
+        let (workspace, event_id) = (&event.workspace, &event.id);
+        if deliveries == 0 {
+            tracing::debug!(%workspace, %event_id, "webhooks not queued: no endpoint subscribes to the event");
+        } else {
+            tracing::info!(%workspace, %event_id, deliveries, "webhooks queued");
+        }
+        Ok(())
     }
 
     /// Works on all messages of a batch at once, so that an endpoint that does not answer holds up no other. Returns
@@ -89,12 +87,14 @@ impl Webhooks {
     }
 
     async fn task(&self, message: &QueuedMessage) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        match message.task.as_ref().map_err(Clone::clone)? {
-            Task::Attempt { workspace, endpoint, event, turn, due } => {
+        match message.content.as_ref().map_err(Clone::clone)? {
+            Content::Event(None) => tracing::info!("webhook ignored: the event belongs to no workspace"),
+            Content::Event(Some(event)) => self.deliver(event).await?,
+            Content::Task(Task::Attempt { workspace, endpoint, event, turn, due }) => {
                 let task = AttemptTask { workspace, endpoint, event, turn: *turn, due: *due };
                 self.attempt(task).await?;
             }
-            Task::Replay { workspace, endpoint, since, requested_at, after } => {
+            Content::Task(Task::Replay { workspace, endpoint, since, requested_at, after }) => {
                 let (since, requested_at, after) = (*since, *requested_at, after.as_ref());
                 let task = ReplayTask { workspace, endpoint, since, requested_at, after };
                 let deliveries = replay_page(&self.table, &self.queue, &self.doors, task).await?;

@@ -1,12 +1,14 @@
-//! The queue of attempts: an SQS standard queue. A task is a message, delayed until its attempt is due.
+//! The queue of webhooks: an SQS standard queue. A message is a task, delayed until it is due, or an event that the bus
+//! has put there.
 
 use crate::aws::client_config;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use domain::ports::{DeliveryPlace, DeliveryQueue, QueueError, QueuedTask, Task};
-use domain::webhooks::{EndpointId, EventId};
+use domain::webhooks::{EndpointId, EventId, WebhookEvent};
 use domain::{Timestamp, WorkspaceId};
-use runtime::json::{self, Document, Object, Unreadable};
+use runtime::bus_event::webhook_event;
+use runtime::json::{Document, Object, Unreadable};
 use runtime::{ConfigError, Environment};
 use serde::{Deserialize, Serialize};
 
@@ -144,32 +146,45 @@ impl DeliveryQueue for TaskQueue {
 pub struct QueuedMessage {
     /// Its identifier, by which a batch reports what failed.
     pub message_id: String,
-    /// Its task.
-    pub task: Result<Task, Unreadable>,
+    /// Its content.
+    pub content: Result<Content, Unreadable>,
 }
 
-/// Reads the messages of an event; `None` if it is not an event of a queue.
+/// The content of a message.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A task that was queued here.
+    Task(Task),
+    /// An event of the bus; `None` if it belongs to no workspace.
+    Event(Option<WebhookEvent>),
+}
+
+/// Reads the messages of an event.
 ///
 /// # Errors
 /// The event is not a JSON object, or its records are not a list.
-pub fn messages(event: &str) -> Result<Option<Vec<QueuedMessage>>, json::Unreadable> {
+pub fn messages(event: &str) -> Result<Vec<QueuedMessage>, Unreadable> {
     let document = Document::new(event.as_bytes());
-    let event = document.object()?;
-    if event.raw("Records").is_none() {
-        return Ok(None);
-    }
-    let records: Vec<&serde_json::value::RawValue> = event.required("Records")?;
+    let records: Vec<&serde_json::value::RawValue> = document.object()?.required("Records")?;
     let message = |record: &serde_json::value::RawValue| {
         let record = Object::of(record).unwrap_or_default();
-        let task = record.required::<String>("body").and_then(|body| {
-            let body: Body = Document::new(body.as_bytes()).parse().map_err(|error| {
-                Unreadable::new(format!("a message of the queue is no task: {}", runtime::telemetry::redacted(&error)))
-            })?;
-            Ok(body.into())
-        });
-        QueuedMessage { message_id: record.optional("messageId").unwrap_or_default(), task }
+        let content = record.required::<String>("body").and_then(|body| content(&body));
+        QueuedMessage { message_id: record.optional("messageId").unwrap_or_default(), content }
     };
-    Ok(Some(records.into_iter().map(message).collect()))
+    Ok(records.into_iter().map(message).collect())
+}
+
+/// Reads the body of a message. A task has a field with its kind; an event of the bus has none of this name.
+fn content(body: &str) -> Result<Content, Unreadable> {
+    let document = Document::new(body.as_bytes());
+    let fields = document.object()?;
+    if fields.raw("task").is_none() {
+        return Ok(Content::Event(webhook_event(&fields)?));
+    }
+    let task: Result<Body, _> = document.parse();
+    let unreadable =
+        |error| Unreadable::new(format!("a message of the queue is no task: {}", runtime::telemetry::redacted(&error)));
+    Ok(Content::Task(task.map_err(unreadable)?.into()))
 }
 
 #[cfg(test)]
@@ -193,21 +208,33 @@ mod tests {
         ] {
             let body = serde_json::to_string(&Body::from(&task)).unwrap();
             let event = json!({ "Records": [{ "messageId": "m", "body": body }] });
-            let message = messages(&event.to_string()).unwrap().unwrap().remove(0);
+            let message = messages(&event.to_string()).unwrap().remove(0);
             assert_eq!(message.message_id, "m");
-            assert_eq!(message.task.unwrap(), task);
+            assert_eq!(message.content.unwrap(), Content::Task(task));
         }
     }
 
     #[test]
-    fn what_is_no_task_costs_no_other() {
-        let event = json!({ "Records": [{ "messageId": "a", "body": "+27831234567" }, 7, { "messageId": "b" }] });
-        let messages = messages(&event.to_string()).unwrap().unwrap();
-        assert_eq!(messages.len(), 3);
+    fn an_event_of_the_bus_is_no_task_and_what_is_neither_costs_no_other() {
+        let detail = json!({ "event_id": "0199-a#2", "occurred_at": "2026-01-05T10:00:00Z", "workspace": "acme" });
+        let event = json!({ "detail-type": "PaymentAttemptFailed", "source": "chat2pay", "detail": detail });
+        let unknown = json!({ "task": "attend", "workspace": "+27831234567" });
+        let bodies = [event, unknown, json!({}), json!({ "detail": "+27831234567" }), json!("+27831234567")];
+        let records = bodies.iter().map(|body| json!({ "messageId": "m", "body": body.to_string() }));
+        let records = records.chain([json!({ "messageId": "a", "body": "+27831234567" }), json!(7), json!({})]);
+        let event = json!({ "Records": records.collect::<Vec<_>>() });
+        let mut messages = messages(&event.to_string()).unwrap();
+        assert_eq!(messages.len(), 8);
+        match messages.remove(0).content.unwrap() {
+            Content::Event(Some(read)) => assert_eq!((read.id.as_str(), read.detail), ("0199-a#2", detail.to_string())),
+            other => panic!("{other:?}"),
+        }
         for message in messages {
-            let error = message.task.unwrap_err();
+            let error = message.content.unwrap_err();
             assert!(!format!("{error} {error:?}").contains("2783"), "{error:?}");
         }
-        assert!(super::messages(r#"{"detail":{}}"#).unwrap().is_none());
+        for event in ["{}", r#"{"detail":{}}"#, r#"{"Records":7}"#, "x"] {
+            assert!(super::messages(event).is_err(), "{event}");
+        }
     }
 }
