@@ -333,6 +333,72 @@ async fn both_secrets_sign_for_a_day_after_a_rotation() {
     }
 }
 
+/// A failing delivery waits for a day. That costs messages, and nothing else.
+#[tokio::test]
+async fn a_task_that_waits_costs_no_call_to_the_table_and_holds_up_no_replay() {
+    let webhooks = Webhooks::start().await;
+    let receiver = Receiver::start().await;
+    let (id, _) = webhooks.register(&receiver.url).await;
+    receiver.next([Reply::Status(503, vec![("retry-after", "28800".to_owned())])]);
+    webhooks.publish(&event("0199-1", 1, webhooks.now())).await.unwrap();
+    webhooks.work().await;
+    assert_eq!(receiver.take().len(), 1);
+    webhooks.proxy.take_calls();
+    let sent = webhooks.sent();
+    webhooks.work_until(after(&webhooks, 7 * HOUR)).await;
+    assert_eq!(webhooks.proxy.take_calls(), []);
+    assert_eq!(webhooks.sent() - sent, 28, "one message for each quarter of an hour");
+    webhooks.replay(&id, &json!({ "event_id": "0199-1#1" })).await;
+    webhooks.work().await;
+    assert_eq!(receiver.take_ids(), ["0199-1#1"], "at once");
+    webhooks.work_until(after(&webhooks, DAY)).await;
+    assert!(receiver.take().is_empty());
+    assert_eq!(webhooks.tasks(), 0);
+}
+
+/// How much an event costs that no endpoint accepts for a day (infra/manual/costs.md).
+#[tokio::test]
+async fn an_event_that_is_never_accepted_costs_this_much() {
+    let webhooks = Webhooks::start().await;
+    let receiver = Receiver::start().await;
+    webhooks.register(&receiver.url).await;
+    receiver.answers(500);
+    webhooks.proxy.take_calls();
+    webhooks.publish(&event("0199-1", 1, webhooks.now())).await.unwrap();
+    webhooks.work_until(after(&webhooks, 2 * DAY)).await;
+    let (attempts, calls) = (receiver.take().len(), webhooks.proxy.take_calls());
+    let (reads, writes) = reads_and_writes(&calls);
+    // The endpoint and the delivery, at each attempt; the endpoints at first, and the next event in the end.
+    assert_eq!(reads, 2 * attempts + 2, "{calls:?}");
+    // The delivery; the claim and the outcome of each attempt; the endpoint, which fails.
+    assert_eq!(writes, 2 * attempts + 2, "{calls:?}");
+    assert!((9..=10).contains(&attempts), "{attempts}");
+    let units = write_units(&calls);
+    println!("an event that is never accepted: {attempts} attempts, {units} write units, {} messages", webhooks.sent());
+    assert!(units <= 3.0 + 1.0 + 4.0 * 10.0, "{units}");
+    assert!((95..=105).contains(&webhooks.sent()), "{} messages", webhooks.sent());
+}
+
+#[tokio::test]
+async fn an_event_waits_for_an_earlier_one_by_its_state_alone() {
+    let webhooks = Webhooks::start().await;
+    let receiver = Receiver::start().await;
+    let (id, _) = webhooks.register(&receiver.url).await;
+    webhooks.publish(&event("0199-1", 1, webhooks.now())).await.unwrap();
+    webhooks.lose_tasks();
+    // Nothing else of it is read: neither its content nor its attempts.
+    let (pk, sk) = delivery_key(&id, "0199-1", 1);
+    let whole = change(&webhooks, &pk, &sk, "detail", json!({ "N": "7" })).await;
+    webhooks.publish(&event("0199-1", 2, webhooks.now())).await.unwrap();
+    webhooks.work().await;
+    assert!(receiver.take().is_empty(), "the earlier one is pending");
+    webhooks.put_item(&whole).await;
+    webhooks.pass(Duration::from_mins(21));
+    webhooks.replay(&id, &json!({ "event_id": "0199-1#1" })).await;
+    webhooks.work().await;
+    assert_eq!(receiver.take_ids(), ["0199-1#1", "0199-1#2"]);
+}
+
 #[tokio::test]
 async fn one_event_is_replayed_whatever_became_of_it() {
     let webhooks = Webhooks::start().await;
@@ -422,6 +488,68 @@ async fn everything_since_a_moment_is_replayed_once_in_order() {
         assert!(of(1) < of(2), "{number}");
     }
     assert_eq!(webhooks.tasks(), 0);
+}
+
+/// What happens after the request for a replay is delivered anyway, and not even read by it.
+#[tokio::test]
+async fn a_replay_of_many_ends_where_it_was_requested() {
+    let (log, _guard) = Log::of_this_thread();
+    let webhooks = Webhooks::start().await;
+    let receiver = Receiver::start().await;
+    let (id, _) = webhooks.register(&receiver.url).await;
+    let publish = async |first, last| {
+        for number in first..last {
+            webhooks.publish(&event(&format!("0199-{number:03}"), 1, webhooks.now())).await.unwrap();
+        }
+    };
+    publish(0, 10).await;
+    webhooks.work().await;
+    assert_eq!(receiver.take().len(), 10);
+    webhooks.pass(Duration::from_secs(1));
+    webhooks.replay(&id, &json!({ "since": "2026-01-01" })).await;
+    publish(10, 120).await;
+    webhooks.proxy.take_calls();
+    webhooks.work().await;
+    let calls = webhooks.proxy.take_calls();
+    assert_eq!(calls.iter().filter(|call| call.index.is_some()).count(), 1, "one page");
+    assert_eq!(receiver.take().len(), 120);
+    assert_eq!(webhooks.tasks(), 0);
+    // It ends, too, if the endpoint is removed meanwhile.
+    webhooks.replay(&id, &json!({ "since": "2026-01-01" })).await;
+    assert_eq!(webhooks.call("DELETE /webhook-endpoints/{id}", &id, None).await.status, 204);
+    webhooks.work().await;
+    assert!(receiver.take().is_empty());
+    assert!(log.take().contains("webhook replay ended"));
+}
+
+#[tokio::test]
+async fn a_list_goes_on_after_a_page_of_which_nothing_can_be_read() {
+    let webhooks = Webhooks::start().await;
+    let receiver = Receiver::start().await;
+    let (id, _) = webhooks.register(&receiver.url).await;
+    for number in 0..120 {
+        webhooks.publish(&event(&format!("0199-{number:03}"), 1, webhooks.now())).await.unwrap();
+        webhooks.pass(Duration::from_secs(1));
+    }
+    webhooks.work().await;
+    // A whole page of a replay, and more than one of a filtered log.
+    for number in (0..50).chain(70..119) {
+        let (pk, sk) = delivery_key(&id, &format!("0199-{number:03}"), 1);
+        change(&webhooks, &pk, &sk, "status", json!({ "S": "paused" })).await;
+    }
+    let mut seen = Vec::new();
+    let mut query = "limit=1".to_owned();
+    loop {
+        let page = webhooks.query("GET /webhook-endpoints/{id}/deliveries", &id, &query).await.body;
+        seen.extend(page["items"].as_array().unwrap().iter().map(|item| item["event_id"].to_string()));
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        query = format!("limit=1&cursor={cursor}");
+    }
+    assert_eq!(seen.len(), 21, "{seen:?}");
+    receiver.take();
+    webhooks.replay(&id, &json!({ "since": "2026-01-01" })).await;
+    webhooks.work().await;
+    assert_eq!(receiver.take_ids().len(), 21);
 }
 
 #[tokio::test]

@@ -492,6 +492,12 @@ impl Webhooks {
         state.messages.push(Message { id, body: body.to_owned(), due: self.clock.now(), receives: 0 });
     }
 
+    /// Returns the number of messages that were sent so far.
+    #[must_use]
+    pub fn sent(&self) -> usize {
+        self.queue.state.lock().unwrap().sent
+    }
+
     /// Loses every task in the queue.
     pub fn lose_tasks(&self) {
         self.queue.state.lock().unwrap().messages.clear();

@@ -97,8 +97,13 @@ impl Webhooks {
             Content::Task(Task::Replay { workspace, endpoint, since, requested_at, after }) => {
                 let (since, requested_at, after) = (*since, *requested_at, after.as_ref());
                 let task = ReplayTask { workspace, endpoint, since, requested_at, after };
-                let deliveries = replay_page(&self.table, &self.queue, &self.doors, task).await?;
-                tracing::info!(%endpoint, deliveries, "webhooks queued again");
+                match replay_page(&self.table, &self.queue, &self.doors, task).await? {
+                    Some(deliveries) => tracing::info!(%workspace, %endpoint, deliveries, "webhooks queued again"),
+                    None => tracing::warn!(
+                        %workspace, %endpoint, %since,
+                        "webhook replay ended: the endpoint was disabled again, or removed"
+                    ),
+                }
             }
         }
         Ok(())

@@ -229,6 +229,44 @@ pub struct Delivery {
     pub replay: Option<Timestamp>,
 }
 
+/// What the delivery of an event has to know of the other deliveries of its payment request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliverySummary {
+    /// The event.
+    pub event: EventId,
+    /// The status as it is stored.
+    pub status: DeliveryStatus,
+    /// As of the delivery.
+    pub turn: u32,
+    /// As of the delivery.
+    pub opened_at: Timestamp,
+    /// The time before which it is not attempted; `None` once it has ended.
+    pub next_attempt_at: Option<Timestamp>,
+    /// The end of the claim to the next attempt.
+    pub claimed_until: Option<Timestamp>,
+}
+
+impl DeliverySummary {
+    /// Returns whether it is still attempted at `endpoint`.
+    #[must_use]
+    pub fn is_pending_at(&self, endpoint: &WebhookEndpoint) -> bool {
+        status_at(self.status, self.opened_at, endpoint) == DeliveryStatus::Pending
+    }
+
+    /// Returns the time before which no attempt may begin: that of the schedule, or the end of another run's claim.
+    #[must_use]
+    pub fn not_before(&self) -> Option<Timestamp> {
+        self.next_attempt_at.max(self.claimed_until)
+    }
+}
+
+/// Returns the status of a delivery at `endpoint`. What was pending when an endpoint was disabled has failed, without a
+/// write to each. While it is disabled, nothing is pending, whatever the clocks of two machines said.
+fn status_at(stored: DeliveryStatus, opened_at: Timestamp, endpoint: &WebhookEndpoint) -> DeliveryStatus {
+    let ended = endpoint.disabled_at.is_some() || endpoint.ended_at.is_some_and(|at| opened_at <= at);
+    if stored == DeliveryStatus::Pending && ended { DeliveryStatus::Failed } else { stored }
+}
+
 impl Delivery {
     /// Builds the delivery of an event that has not been attempted.
     #[must_use]
@@ -268,12 +306,10 @@ impl Delivery {
         self.attempts.last().filter(|_| self.status == DeliveryStatus::Delivered).map(|attempt| attempt.at)
     }
 
-    /// Returns the status at `endpoint`. What was pending when an endpoint was disabled has failed, without a write to
-    /// each. While it is disabled, nothing is pending, whatever the clocks of two machines said.
+    /// Returns the status at `endpoint`. What was pending when it was disabled has failed.
     #[must_use]
     pub fn status_at(&self, endpoint: &WebhookEndpoint) -> DeliveryStatus {
-        let ended = endpoint.disabled_at.is_some() || endpoint.ended_at.is_some_and(|at| self.opened_at <= at);
-        if self.status == DeliveryStatus::Pending && ended { DeliveryStatus::Failed } else { self.status }
+        status_at(self.status, self.opened_at, endpoint)
     }
 
     /// Returns whether it is still attempted at `endpoint`.

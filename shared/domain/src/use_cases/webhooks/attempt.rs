@@ -1,10 +1,10 @@
 //! A task of the queue: one attempt of one delivery.
 
-use super::task_of;
+use super::{delay, task_of, task_of_turn};
 use crate::doors::Randomness;
 use crate::id::RunId;
 use crate::people::WorkspaceId;
-use crate::ports::{Deliveries, DeliveryQueue, SecretVault, WebhookEndpoints, WebhookSender};
+use crate::ports::{Deliveries, DeliveryQueue, QueuedTask, SecretVault, Task, WebhookEndpoints, WebhookSender};
 use crate::time::{Clock, Timestamp};
 use crate::use_cases::UseCaseError;
 use crate::webhooks::{
@@ -64,12 +64,15 @@ pub async fn attempt(
     doors: &(impl Clock + Randomness),
     task: AttemptTask<'_>,
 ) -> Result<Attempted, UseCaseError> {
+    let now = doors.now();
+    if now < task.due {
+        queue.queue(&[again(task, now)]).await?;
+        return Ok(Attempted::Postponed);
+    }
     let Some(endpoint) = store.find_endpoint(task.workspace, task.endpoint).await? else {
         return Ok(Attempted::Gone);
     };
-    let mut deliveries = store.deliveries_up_to(task.endpoint, task.event).await?;
-    let now = doors.now();
-    let Some(delivery) = deliveries.pop_if(|last| last.event.id == *task.event) else {
+    let Some(delivery) = store.find_delivery(task.endpoint, task.event).await? else {
         // Its time to live is over. An event that waits for it has no task of its own.
         queue_next(store, queue, &endpoint, task.event, now).await?;
         return Ok(Attempted::Gone);
@@ -86,9 +89,10 @@ pub async fn attempt(
         }
         return Ok(Attempted::Stale);
     }
-    if let Some(earlier) = deliveries.iter().find(|earlier| earlier.is_pending_at(&endpoint)) {
+    let earlier = store.earlier_deliveries(task.endpoint, task.event).await?;
+    if let Some(earlier) = earlier.iter().find(|earlier| earlier.is_pending_at(&endpoint)) {
         if earlier.not_before().is_some_and(|at| at.saturating_add(OVERDUE) <= now) {
-            queue.queue(&[task_of(&endpoint, earlier, None, now)]).await?;
+            queue.queue(&[task_of_turn(&endpoint, &earlier.event, earlier.turn, None, now)]).await?;
         }
         return Ok(Attempted::Blocked);
     }
@@ -124,6 +128,13 @@ pub async fn attempt(
         queue_next(store, queue, &endpoint, task.event, now).await?;
     }
     Ok(Attempted::Made { outcome, response, disabled })
+}
+
+/// Returns the same task once more, for the rest of its time.
+fn again(task: AttemptTask<'_>, now: Timestamp) -> QueuedTask {
+    let AttemptTask { workspace, endpoint, event, turn, due } = task;
+    let (workspace, endpoint, event) = (workspace.clone(), endpoint.clone(), event.clone());
+    QueuedTask { task: Task::Attempt { workspace, endpoint, event, turn, due }, delay: delay(due, now) }
 }
 
 /// Completes what the run that ended a delivery may not have come to.
@@ -225,9 +236,9 @@ async fn queue_next(
     if ended.parts().1.is_none() {
         return Ok(());
     }
-    let later = store.deliveries_after(&endpoint.id, ended).await?;
+    let later = store.later_deliveries(&endpoint.id, ended).await?;
     if let Some(next) = later.iter().find(|later| later.is_pending_at(endpoint)) {
-        queue.queue(&[task_of(endpoint, next, next.not_before(), now)]).await?;
+        queue.queue(&[task_of_turn(endpoint, &next.event, next.turn, next.not_before(), now)]).await?;
     }
     Ok(())
 }

@@ -10,12 +10,12 @@ use crate::webhooks::{
     StoredSecret, Subscription, WebhookEndpoint,
 };
 
-/// The number of deliveries that a filtered page looks at. A page with fewer than its limit still has a next one.
-const LOOKED_AT: usize = 1_000;
-/// The number of deliveries that it reads at once.
-const LOOKED_AT_AT_ONCE: usize = 100;
+/// The number of deliveries that are scanned for a page. A page with fewer than its limit still has a next one.
+const SCANNED_AT_MOST: usize = 1_000;
+/// The number of deliveries that a filtered page scans at once.
+const SCANNED_AT_ONCE: usize = 100;
 
-/// What a supervisor says of a new endpoint.
+/// The settings of a new endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEndpoint {
     /// Its address.
@@ -123,12 +123,12 @@ pub async fn log(
 ) -> Result<Option<LogPage>, UseCaseError> {
     let Some(endpoint) = store.find_endpoint(workspace, id).await? else { return Ok(None) };
     let now = clock.now();
-    let (mut found, mut place, mut looked_at) = (Vec::new(), after, 0);
+    let (mut found, mut place, mut scanned) = (Vec::new(), after, 0);
     // One more than the page has room for shows whether there is a next page.
-    let wanted = if status.is_some() { LOOKED_AT_AT_ONCE } else { limit.saturating_add(1) };
+    let wanted = if status.is_some() { SCANNED_AT_ONCE } else { limit.saturating_add(1) };
     loop {
         let page = store.newest_deliveries(id, place.as_ref(), wanted).await?;
-        looked_at += page.deliveries.len();
+        scanned += wanted;
         for delivery in page.deliveries {
             if found.len() == limit {
                 return Ok(Some(LogPage { endpoint, deliveries: found, next: place }));
@@ -139,7 +139,7 @@ pub async fn log(
                 found.push(delivery);
             }
         }
-        if page.next.is_none() || looked_at >= LOOKED_AT {
+        if page.next.is_none() || scanned >= SCANNED_AT_MOST {
             return Ok(Some(LogPage { endpoint, deliveries: found, next: page.next }));
         }
         place = page.next;
