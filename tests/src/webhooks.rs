@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 /// The key that encrypts the secrets.
-const KEY: &str = "a-test-key-that-is-longer-than-32-characters";
+pub const KEY: &str = "a-test-key-that-is-longer-than-32-characters";
 
 /// What an endpoint answers to a delivery.
 #[derive(Debug, Clone)]

@@ -9,16 +9,23 @@ use domain::use_cases::UseCaseError;
 use domain::use_cases::webhooks::attempt::{AttemptTask, Attempted, attempt};
 use domain::use_cases::webhooks::deliver::deliver;
 use domain::use_cases::webhooks::replay::{ReplayTask, replay_page};
-use domain::webhooks::{AttemptError, EndpointId, EventId, Outcome, Response, WebhookEvent};
+use domain::webhooks::{AttemptError, Outcome, Response, WebhookEvent};
 use futures::FutureExt as _;
 use futures::future::join_all;
 use runtime::telemetry::{Metric, chain, count};
 use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
 use serde_json::json;
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+type TaskError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The function's name, which is the package's and the binary's too.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
+
+/// The time that one task may take: less than the function's timeout, whose end would fail the whole batch. The
+/// timeouts of all of its calls together are longer.
+const TASK_AT_MOST: Duration = Duration::from_secs(40);
 
 struct Webhooks {
     table: WebhooksTable,
@@ -69,24 +76,19 @@ impl Webhooks {
     }
 
     /// Works on all messages of a batch at once, so that an endpoint that does not answer holds up no other. Returns
-    /// which messages have to come again. A task that panics fails alone; the panic's place is logged.
+    /// which messages have to come again.
     async fn work(&self, messages: Vec<QueuedMessage>) -> String {
         let failed = join_all(messages.iter().map(|message| async move {
-            let run = AssertUnwindSafe(self.task(message)).catch_unwind().await;
-            match run.unwrap_or_else(|_| Err("it panicked".into())) {
-                Ok(()) => None,
-                Err(error) => {
-                    count(Metric::WebhookTaskFailed);
-                    tracing::error!(error = chain(error.as_ref()), "webhook task failed; the queue sends it again");
-                    Some(json!({ "itemIdentifier": message.message_id }))
-                }
-            }
+            let error = alone(self.task(message)).await.err()?;
+            count(Metric::WebhookTaskFailed);
+            tracing::error!(error = chain(error.as_ref()), "webhook task failed; the queue sends it again");
+            Some(json!({ "itemIdentifier": message.message_id }))
         }));
         let failed: Vec<_> = failed.await.into_iter().flatten().collect();
         json!({ "batchItemFailures": failed }).to_string()
     }
 
-    async fn task(&self, message: &QueuedMessage) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    async fn task(&self, message: &QueuedMessage) -> Result<(), TaskError> {
         match message.content.as_ref().map_err(Clone::clone)? {
             Content::Event(None) => tracing::info!("webhook ignored: the event belongs to no workspace"),
             Content::Event(Some(event)) => self.deliver(event).await?,
@@ -110,29 +112,56 @@ impl Webhooks {
     }
 
     async fn attempt(&self, task: AttemptTask<'_>) -> Result<(), UseCaseError> {
-        let (endpoint, event) = (task.endpoint, task.event);
+        let AttemptTask { workspace, endpoint, event: event_id, .. } = task;
         match attempt(&self.table, &self.queue, &self.vault, &self.sender, &self.doors, task).await? {
-            Attempted::Made { outcome, response, disabled } => log(endpoint, event, outcome, response, disabled),
-            other => tracing::debug!(%endpoint, event_id = %event, outcome = ?other, "webhook not attempted"),
+            Attempted::Made { outcome, response, disabled } => log(task, outcome, response, disabled),
+            outcome => tracing::debug!(%workspace, %endpoint, %event_id, ?outcome, "webhook not attempted"),
         }
         Ok(())
     }
 }
 
-fn log(endpoint: &EndpointId, event_id: &EventId, outcome: Outcome, response: Response, disabled: bool) {
+/// Runs a task so that a panic or its timeout fails it alone. A panic's place is logged.
+async fn alone(task: impl Future<Output = Result<(), TaskError>>) -> Result<(), TaskError> {
+    let task = tokio::time::timeout(TASK_AT_MOST, AssertUnwindSafe(task).catch_unwind());
+    match task.await {
+        Ok(run) => run.unwrap_or_else(|_| Err("it panicked".into())),
+        Err(_) => Err("it took too long".into()),
+    }
+}
+
+fn log(task: AttemptTask<'_>, outcome: Outcome, response: Response, disabled: bool) {
+    let AttemptTask { workspace, endpoint, event: event_id, .. } = task;
     let (status, error) = (response.answer.ok(), response.answer.err().map(AttemptError::sentence));
+    if response.answer == Err(AttemptError::NotSent) {
+        // The delivery is repeated as if the endpoint had failed, and the operator has to know.
+        count(Metric::WebhookTaskFailed);
+    }
     match outcome {
-        Outcome::Delivered => tracing::info!(%endpoint, %event_id, status, "webhook delivered"),
-        Outcome::Retried(next) => {
-            tracing::warn!(%endpoint, %event_id, status, error, %next, "webhook not accepted: it is sent again");
-        }
+        Outcome::Delivered => tracing::info!(%workspace, %endpoint, %event_id, status, "webhook delivered"),
+        Outcome::Retried(next) => tracing::warn!(
+            %workspace, %endpoint, %event_id, status, error, %next,
+            "webhook attempt failed: retry scheduled"
+        ),
         Outcome::Abandoned => {
             count(Metric::WebhookAbandoned);
-            tracing::error!(%endpoint, %event_id, status, error, "webhook abandoned: it is not sent again");
+            tracing::error!(%workspace, %endpoint, %event_id, status, error, "webhook abandoned: it is not sent again");
         }
     }
     if disabled {
         count(Metric::WebhookEndpointDisabled);
-        tracing::error!(%endpoint, "webhook endpoint disabled: it has failed for too long");
+        tracing::error!(%workspace, %endpoint, "webhook endpoint disabled: it has failed for too long");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_hangs_fails_before_the_function_ends() {
+        let error = alone(std::future::pending()).await.unwrap_err();
+        assert_eq!(error.to_string(), "it took too long");
+        alone(async { Ok(()) }).await.unwrap();
     }
 }

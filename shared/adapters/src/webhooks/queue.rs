@@ -2,28 +2,41 @@
 //! has put there.
 
 use crate::aws::client_config;
+use crate::retry::{full_jitter, retry};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use domain::ports::{DeliveryPlace, DeliveryQueue, QueueError, QueuedTask, Task};
 use domain::webhooks::{EndpointId, EventId, WebhookEvent};
-use domain::{Timestamp, WorkspaceId};
+use domain::{Doors, Timestamp, WorkspaceId};
 use runtime::bus_event::webhook_event;
 use runtime::json::{Document, Object, Unreadable};
 use runtime::{ConfigError, Environment};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// The greatest number of messages in one call
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>).
 const MESSAGES_PER_CALL: usize = 10;
 
 /// The number of calls with the messages that the queue did not take, the first call included.
-const ATTEMPTS: usize = 3;
+const ATTEMPTS: u32 = 3;
+/// The longest pause before the first repetition. The next one may take twice as long.
+const INITIAL_BACKOFF: Duration = Duration::from_millis(50);
 
 /// The queue of tasks.
 #[derive(Debug, Clone)]
 pub struct TaskQueue {
     client: Client,
     url: String,
+    doors: Doors,
+}
+
+/// The reason why messages were not sent.
+enum SendError {
+    /// The queue did not take these messages, for a reason of its own.
+    Left(Vec<SendMessageBatchRequestEntry>),
+    /// The call failed, or the queue refuses a message.
+    Failed(QueueError),
 }
 
 /// A task as a message's body.
@@ -91,22 +104,22 @@ impl TaskQueue {
         Ok(Self {
             client: Client::from_conf(client_config!(aws_sdk_sqs, environment, "AWS_ENDPOINT_URL_SQS")),
             url: environment.require("WEBHOOK_QUEUE_URL")?.to_owned(),
+            doors: environment.doors(),
         })
     }
 
-    /// Sends messages, and returns those that the queue did not take.
-    async fn send(
-        &self,
-        messages: Vec<SendMessageBatchRequestEntry>,
-    ) -> Result<Vec<SendMessageBatchRequestEntry>, QueueError> {
+    /// Sends messages in one call.
+    async fn send(&self, messages: Vec<SendMessageBatchRequestEntry>) -> Result<(), SendError> {
         let call = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(messages.clone()));
-        let output = call.send().await.map_err(|error| QueueError(error.into()))?;
+        let output = call.send().await.map_err(|error| SendError::Failed(QueueError(error.into())))?;
         let failed = output.failed();
         if let Some(failure) = failed.iter().find(|failure| failure.sender_fault()) {
-            return Err(QueueError(format!("it refused a message: {}", failure.code()).into()));
+            let reason = format!("it refused a message: {}", failure.code());
+            return Err(SendError::Failed(QueueError(reason.into())));
         }
         let is_left = |message: &SendMessageBatchRequestEntry| failed.iter().any(|failed| failed.id() == message.id());
-        Ok(messages.into_iter().filter(is_left).collect())
+        let left: Vec<_> = messages.into_iter().filter(is_left).collect();
+        if left.is_empty() { Ok(()) } else { Err(SendError::Left(left)) }
     }
 }
 
@@ -127,15 +140,19 @@ impl DeliveryQueue for TaskQueue {
                     .build();
                 messages.push(message.map_err(|error| QueueError(error.into()))?);
             }
-            for _ in 0..ATTEMPTS {
-                messages = self.send(messages).await?;
-                if messages.is_empty() {
-                    break;
-                }
-            }
-            if !messages.is_empty() {
-                return Err(QueueError("it did not take all messages".into()));
-            }
+            let attempt = |previous: Option<SendError>| match previous {
+                Some(SendError::Left(left)) => self.send(left),
+                Some(SendError::Failed(_)) | None => self.send(messages.clone()),
+            };
+            // What was throttled would be throttled again at once.
+            let sent = retry(attempt, |attempts, error| {
+                let again = matches!(error, SendError::Left(_)) && attempts < ATTEMPTS;
+                again.then(|| full_jitter(&self.doors, INITIAL_BACKOFF, attempts))
+            });
+            sent.await.map_err(|error| match error {
+                SendError::Left(_) => QueueError("it did not take all messages".into()),
+                SendError::Failed(error) => error,
+            })?;
         }
         Ok(())
     }

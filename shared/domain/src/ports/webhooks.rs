@@ -45,8 +45,8 @@ pub trait WebhookEndpoints: Send + Sync {
         id: &EndpointId,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Replaces the secrets of an endpoint, if they are still those of `seen`. Returns whether they are replaced: of
-    /// two rotations at the same moment one wins.
+    /// Replaces the secrets of an endpoint, if it is still there and they are still those of `seen`. Returns whether
+    /// they are replaced: of two rotations at the same moment one wins.
     fn replace_secrets(
         &self,
         seen: &WebhookEndpoint,
@@ -231,6 +231,15 @@ pub trait DeliveryQueue: Send + Sync {
     fn queue(&self, tasks: &[QueuedTask]) -> impl Future<Output = Result<(), QueueError>> + Send;
 }
 
+/// A secret that was decrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenedSecret {
+    /// The secret.
+    pub secret: SigningSecret,
+    /// Whether it was encrypted with an earlier key than the one that encrypts now.
+    pub is_outdated: bool,
+}
+
 /// The error of a secret that could not be encrypted or decrypted. Its text holds no secret.
 #[derive(Debug, thiserror::Error)]
 #[error("a webhook endpoint's secret cannot be used: {0}")]
@@ -252,7 +261,7 @@ pub trait SecretVault: Send + Sync {
         workspace: &WorkspaceId,
         endpoint: &EndpointId,
         sealed: &SealedSecret,
-    ) -> impl Future<Output = Result<SigningSecret, VaultError>> + Send;
+    ) -> impl Future<Output = Result<OpenedSecret, VaultError>> + Send;
 }
 
 /// The calls to the endpoints.

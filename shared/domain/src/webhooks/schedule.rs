@@ -18,11 +18,11 @@ const PAUSES: [Duration; 7] = [
 /// The time from the first attempt to the last one.
 const ATTEMPTED_FOR: Duration = Duration::from_hours(24);
 
-/// The time within which the last attempt is not worth another one.
+/// If less than this is left of the 24 hours, no further attempt is scheduled.
 const SHORTEST_LAST_PAUSE: Duration = Duration::from_mins(1);
 
 /// The longest wait that a receiver may ask for with `Retry-After`.
-const LONGEST_WISH: Duration = Duration::from_hours(8);
+const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(8);
 
 /// The share of a pause by which it is randomly shorter or longer, so that what failed together is not repeated
 /// together.
@@ -62,13 +62,13 @@ pub fn probe_pause(failing_for: Duration) -> Duration {
 }
 
 /// Returns the time of the next attempt after the failure at `now`; `None` if it was the last one. `first` is the time
-/// of the first attempt, `failures` the number of failures so far, and `wish` the wait that the receiver asked for.
+/// of the first attempt, `failures` the number of failures so far, and `retry_after` the wait that the receiver asked for.
 pub fn next_attempt(
     randomness: &impl Randomness,
     first: Timestamp,
     failures: u32,
     now: Timestamp,
-    wish: Option<Duration>,
+    retry_after: Option<Duration>,
 ) -> Option<Timestamp> {
     let end = first.saturating_add(ATTEMPTED_FOR);
     if now.saturating_add(SHORTEST_LAST_PAUSE) >= end {
@@ -81,7 +81,7 @@ pub fn next_attempt(
     randomness.fill(&mut share).unwrap_or_default();
     let share = f64::from(u32::from_be_bytes(share)) / f64::from(u32::MAX);
     let pause = pause.mul_f64(1.0 - JITTER + 2.0 * JITTER * share);
-    let pause = pause.max(wish.unwrap_or_default().min(LONGEST_WISH));
+    let pause = pause.max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER));
     Some(now.saturating_add(pause).min(end))
 }
 
@@ -137,9 +137,9 @@ mod tests {
         let after = |seconds| next_attempt(&Always(0), first(), 1, first(), Some(Duration::from_secs(seconds)));
         assert_eq!(after(1), Some(first().saturating_add(Duration::from_millis(4_500))), "not for a shorter one");
         assert_eq!(after(600), Some(first().saturating_add(Duration::from_mins(10))));
-        assert_eq!(after(u64::MAX), Some(first().saturating_add(LONGEST_WISH)));
+        assert_eq!(after(u64::MAX), Some(first().saturating_add(LONGEST_RETRY_AFTER)));
         let late = first().saturating_add(Duration::from_hours(23));
         let end = first().saturating_add(ATTEMPTED_FOR);
-        assert_eq!(next_attempt(&Always(0), first(), 1, late, Some(LONGEST_WISH)), Some(end));
+        assert_eq!(next_attempt(&Always(0), first(), 1, late, Some(LONGEST_RETRY_AFTER)), Some(end));
     }
 }

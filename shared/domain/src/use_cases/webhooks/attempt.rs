@@ -100,7 +100,7 @@ pub async fn attempt(
         queue.queue(&[task_of(&endpoint, &delivery, delivery.not_before(), now)]).await?;
         return Ok(Attempted::Postponed);
     }
-    let secrets = signing_secrets(vault, &endpoint, now).await?;
+    let secrets = signing_secrets(store, vault, &endpoint, now).await?;
     let run = RunId::random(doors)?;
     if let Some(until) = slow_until(store, &endpoint, &run, now).await? {
         queue.queue(&[task_of(&endpoint, &delivery, Some(until), now)]).await?;
@@ -112,9 +112,9 @@ pub async fn attempt(
         queue.queue(&[task_of(&endpoint, &delivery, claimed.not_before(), now)]).await?;
         return Ok(Attempted::Postponed);
     }
-    let response = sender.send(&endpoint, &secrets, &claimed, now).await;
+    let (began_at, response) = (now, sender.send(&endpoint, &secrets, &claimed, now).await);
     let now = doors.now();
-    let (changed, outcome) = claimed.attempted(response, now, doors);
+    let (changed, outcome) = claimed.attempted(response, began_at, now, doors);
     if !store.replace_delivery(&claimed, &changed).await? {
         // A replay opened another round meanwhile, or the claim had ended: either has a task. Or the time to live has
         // removed the delivery, and an event that waits for it has no task of its own.
@@ -156,18 +156,34 @@ async fn end(
 
 /// Decrypts the secrets that sign at `now`. An earlier one that cannot be decrypted, because the key was lost before
 /// the secret was rotated, is left out.
+///
+/// Secrets that were encrypted with an earlier key are encrypted again with the present one, so that the earlier one can
+/// be given up.
 async fn signing_secrets(
+    store: &impl WebhookEndpoints,
     vault: &impl SecretVault,
     endpoint: &WebhookEndpoint,
     now: Timestamp,
 ) -> Result<Vec<SigningSecret>, UseCaseError> {
-    let mut secrets = Vec::new();
-    for sealed in endpoint.signing(now) {
-        match vault.open(&endpoint.workspace, &endpoint.id, sealed).await {
-            Ok(secret) => secrets.push(secret),
+    let (mut secrets, mut stored, mut is_outdated) = (Vec::new(), Vec::new(), false);
+    for one in endpoint.signing(now) {
+        let mut one = one.clone();
+        match vault.open(&endpoint.workspace, &endpoint.id, &one.sealed).await {
+            Ok(opened) => {
+                if opened.is_outdated {
+                    is_outdated = true;
+                    one.sealed = vault.seal(&endpoint.workspace, &endpoint.id, &opened.secret).await?;
+                }
+                secrets.push(opened.secret);
+            }
             Err(error) if secrets.is_empty() => return Err(error.into()),
             Err(_) => {}
         }
+        stored.push(one);
+    }
+    if is_outdated {
+        // If the endpoint was removed meanwhile, or its secret rotated, nothing is changed.
+        store.replace_secrets(endpoint, &stored).await?;
     }
     Ok(secrets)
 }
@@ -202,6 +218,10 @@ async fn record_health(
     response: Response,
     now: Timestamp,
 ) -> Result<bool, UseCaseError> {
+    if response.answer == Err(AttemptError::NotSent) {
+        // It says nothing about the endpoint.
+        return Ok(false);
+    }
     match (response.answer, endpoint.slow_until) {
         // The claim of an attempt that tries it has set the time.
         (Err(AttemptError::TimedOut), None) => store.record_slow(endpoint, Some(next_probe(endpoint, now))).await?,
