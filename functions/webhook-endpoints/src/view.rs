@@ -97,8 +97,8 @@ pub(crate) struct DeliveryView<'a> {
     status: DeliveryStatus,
     /// The latest attempts, the oldest first: at most 20.
     attempts: Vec<AttemptView>,
-    /// When it is attempted next; null once it has ended. A time in the past means that it waits for an earlier event of
-    /// the same payment request.
+    /// When it is attempted next; null once it has ended. A time in the past means that it waits for an earlier event
+    /// of the same payment request.
     next_attempt_at: Option<Timestamp>,
 }
 

@@ -1,5 +1,5 @@
-//! The queue, with every event of the bus and every attempt → the endpoints of integrators: delivers status webhooks, and
-//! repeats what fails.
+//! The queue, with every event of the bus and every attempt → the endpoints of integrators: delivers status webhooks,
+//! and repeats what fails.
 
 use adapters::webhooks::queue::{Content, QueuedMessage, messages};
 use adapters::webhooks::{EncryptedSecrets, EndpointSender, TaskQueue, WebhooksTable};

@@ -1,7 +1,7 @@
 //! The EventBridge bus. It stores published events, and delivers them to functions and queues by the template's rules.
 //!
-//! A queue has an event as soon as it is published. The bus invokes functions asynchronously. What a function fails on, Lambda tries again: twice, after one minute and
-//! after two more. Then the event goes to the dead-letter queue
+//! A queue has an event as soon as it is published. Functions are invoked asynchronously. What a function fails on,
+//! Lambda tries again: twice, after one minute and after two more. Then the event goes to the dead-letter queue
 //! (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>). Meanwhile later events are
 //! delivered, also those of the same request.
 

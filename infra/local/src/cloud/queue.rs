@@ -1,5 +1,5 @@
-//! A stand-in for SQS and for Lambda's event source mapping of a queue: it takes messages in SQS's own protocol and from
-//! the bus, and hands each to the function of the template when its delay is over.
+//! A stand-in for SQS and for Lambda's event source mapping of a queue: it takes messages in SQS's own protocol and
+//! from the bus, and hands each to the function of the template when its delay is over.
 //!
 //! As in SQS, a message that is received is hidden for the queue's visibility timeout. It is deleted after the function
 //! has succeeded, and received again otherwise. What was received too often goes to the dead letters.

@@ -164,8 +164,8 @@ fn attempt_error(error: &HttpError) -> AttemptError {
     AttemptError::NoConnection
 }
 
-/// Returns whether an error is that of a TLS handshake. The client wraps it in an error of its own, whose `source` leaves
-/// it out.
+/// Returns whether an error is that of a TLS handshake. The client wraps it in an error of its own, whose `source`
+/// leaves it out.
 fn is_of_handshake(error: &io::Error) -> bool {
     let inner = || error.get_ref().and_then(|inner| inner.downcast_ref());
     error.kind() == io::ErrorKind::InvalidData || inner().is_some_and(is_of_handshake)

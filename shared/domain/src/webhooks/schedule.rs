@@ -43,15 +43,16 @@ pub const LEASE: Duration = Duration::from_mins(1);
 /// The longest time by which a queue delays a message. A later one is delayed again when it arrives.
 pub const LONGEST_DELAY: Duration = Duration::from_mins(15);
 
-/// The time after which a task is late: an earlier run of it failed, or an operator moved it back from the dead letters.
-/// It is shorter than the 270 seconds after which the queue hands a message over again, and longer than a task waits for
-/// its turn in a queue that keeps up.
+/// The time after which a task is late: an earlier run of it failed, or an operator moved it back from the dead
+/// letters. It is shorter than the 270 seconds after which the queue hands a message over again, and longer than a task
+/// waits for its turn in a queue that keeps up.
 pub const LATE: Duration = Duration::from_mins(4);
 
 /// The time after which an attempt is overdue, so that its task must have been lost: longer than a queue delays one.
 pub const OVERDUE: Duration = Duration::from_mins(20);
 
-/// The time for which a delivery stays stored at least after it was replayed, so that it outlasts its round of attempts.
+/// The time for which a delivery stays stored at least after it was replayed, so that it outlasts its round of
+/// attempts.
 pub const KEPT_AFTER_REPLAY: Duration = Duration::from_hours(48);
 
 /// Returns the pause between two attempts at an endpoint that does not answer in time and has failed for `failing_for`.
@@ -62,7 +63,8 @@ pub fn probe_pause(failing_for: Duration) -> Duration {
 }
 
 /// Returns the time of the next attempt after the failure at `now`; `None` if it was the last one. `first` is the time
-/// of the first attempt, `failures` the number of failures so far, and `retry_after` the wait that the receiver asked for.
+/// of the first attempt, `failures` the number of failures so far, and `retry_after` the wait that the receiver asked
+/// for.
 pub fn next_attempt(
     randomness: &impl Randomness,
     first: Timestamp,

@@ -157,8 +157,8 @@ async fn end(
 /// Decrypts the secrets that sign at `now`. An earlier one that cannot be decrypted, because the key was lost before
 /// the secret was rotated, is left out.
 ///
-/// Secrets that were encrypted with an earlier key are encrypted again with the present one, so that the earlier one can
-/// be given up.
+/// Secrets that were encrypted with an earlier key are encrypted again with the present one, so that the earlier one
+/// can be given up.
 async fn signing_secrets(
     store: &impl WebhookEndpoints,
     vault: &impl SecretVault,
