@@ -79,7 +79,7 @@ impl Webhooks {
     /// which messages have to come again.
     async fn work(&self, messages: Vec<QueuedMessage>) -> String {
         let failed = join_all(messages.iter().map(|message| async move {
-            let error = alone(self.task(message)).await.err()?;
+            let error = alone(Box::pin(self.task(message))).await.err()?;
             count(Metric::WebhookTaskFailed);
             tracing::error!(error = chain(error.as_ref()), "webhook task failed; the queue sends it again");
             Some(json!({ "itemIdentifier": message.message_id }))
@@ -99,12 +99,11 @@ impl Webhooks {
             Content::Task(Task::Replay { workspace, endpoint, since, requested_at, after }) => {
                 let (since, requested_at, after) = (*since, *requested_at, after.as_ref());
                 let task = ReplayTask { workspace, endpoint, since, requested_at, after };
-                match replay_page(&self.table, &self.queue, &self.doors, task).await? {
-                    Some(deliveries) => tracing::info!(%workspace, %endpoint, deliveries, "webhooks queued again"),
-                    None => tracing::warn!(
-                        %workspace, %endpoint, %since,
-                        "webhook replay ended: the endpoint was disabled again, or removed"
-                    ),
+                if let Some(deliveries) = replay_page(&self.table, &self.queue, &self.doors, task).await? {
+                    tracing::info!(%workspace, %endpoint, deliveries, "webhooks queued again");
+                } else {
+                    let ended = "webhook replay ended: the endpoint was disabled again, or removed";
+                    tracing::warn!(%workspace, %endpoint, %since, "{ended}");
                 }
             }
         }
