@@ -103,7 +103,8 @@ export class Client {
    *
    * For supervisors. At most 20, the newest first.
    *
-   * Problems: `malformed_body` (400), `unauthenticated` (401), `forbidden` (403), `temporarily_unavailable` (503).
+   * Problems: `malformed_body` (400), `unauthenticated` (401), `forbidden` (403), `validation_failed` (422),
+   * `temporarily_unavailable` (503).
    */
   listWebhookEndpoints(options?: CallOptions): Promise<WebhookEndpointList>;
 
@@ -156,10 +157,12 @@ export class Client {
   /**
    * Rotate the secret of a webhook endpoint.
    *
-   * For supervisors. For 24 hours both secrets sign. The body is empty, or an empty object.
+   * For supervisors. For 24 hours both secrets sign. A secret can be replaced three times within that time. The body is
+   * empty, or an empty object.
    *
    * Problems: `malformed_body` (400), `unauthenticated` (401), `forbidden` (403), `not_found` (404), `body_too_large`
-   * (413), `unsupported_media_type` (415), `validation_failed` (422), `temporarily_unavailable` (503).
+   * (413), `unsupported_media_type` (415), `validation_failed` (422), `too_many_requests` (429),
+   * `temporarily_unavailable` (503).
    */
   rotateWebhookSecret(
     parameters: RotateWebhookSecretParameters,
@@ -805,7 +808,7 @@ export interface Totals {
 
 /** An attempt to deliver an event. */
 export interface WebhookAttempt {
-  /** When it was made. */
+  /** When it began, as the header `webhook-timestamp` of the attempt has it. */
   at: Timestamp;
   /** Why there was no answer, as a sentence that can be shown to a person. */
   error: string | null;
@@ -819,7 +822,10 @@ export interface WebhookDelivery {
   attempts: WebhookAttempt[];
   /** The event's identifier, which is the `webhook-id` of every attempt. */
   event_id: string;
-  /** When it is attempted next; null once it has ended. */
+  /**
+   * When it is attempted next; null once it has ended. A time in the past means that it waits for an earlier event of
+   * the same payment request.
+   */
   next_attempt_at: Timestamp | null;
   /** What has become of it. */
   status: DeliveryStatus;

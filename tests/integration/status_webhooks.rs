@@ -8,7 +8,7 @@ use std::time::Duration;
 use tests::log::Log;
 use tests::proxy::{Fault, reads_and_writes, write_units};
 use tests::system::{Answer, System, eventually, phone, workspace};
-use tests::webhooks::{Received, Receiver, Reply, Webhooks, event, event_of};
+use tests::webhooks::{KEY, Received, Receiver, Reply, Webhooks, event, event_of};
 use tokio::sync::Notify;
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -162,16 +162,16 @@ async fn a_receiver_may_ask_for_a_longer_pause() {
     let webhooks = Webhooks::start().await;
     let receiver = Receiver::start().await;
     let (id, _) = webhooks.register(&receiver.url).await;
-    for (number, (status, wish, seconds)) in
+    for (number, (status, requested, seconds)) in
         [(429, "600", 600), (503, "900", 900), (500, "600", 5), (429, "soon", 5)].into_iter().enumerate()
     {
-        receiver.next([Reply::Status(status, vec![("retry-after", wish.to_owned())])]);
+        receiver.next([Reply::Status(status, vec![("retry-after", requested.to_owned())])]);
         let start = webhooks.now();
         webhooks.publish(&event(&format!("0199-{number}"), 1, start)).await.unwrap();
         webhooks.work().await;
         let next: Timestamp = webhooks.log(&id).await[0]["next_attempt_at"].as_str().unwrap().parse().unwrap();
         let pause = next.saturating_duration_since(start).as_secs();
-        assert!((seconds - 1..=seconds + 1).contains(&pause), "{status} {wish}: {pause}");
+        assert!((seconds - 1..=seconds + 1).contains(&pause), "{status} {requested}: {pause}");
         webhooks.work_until(after(&webhooks, HOUR)).await;
     }
 }
@@ -333,6 +333,74 @@ async fn both_secrets_sign_for_a_day_after_a_rotation() {
     }
 }
 
+/// A failing delivery waits for a day. That costs messages, and nothing else.
+#[tokio::test]
+async fn a_task_that_waits_costs_no_call_to_the_table_and_holds_up_no_replay() {
+    let webhooks = Webhooks::start().await;
+    let receiver = Receiver::start().await;
+    let (id, _) = webhooks.register(&receiver.url).await;
+    receiver.next([Reply::Status(503, vec![("retry-after", "28800".to_owned())])]);
+    webhooks.publish(&event("0199-1", 1, webhooks.now())).await.unwrap();
+    webhooks.work().await;
+    assert_eq!(receiver.take().len(), 1);
+    webhooks.proxy.take_calls();
+    let sent = webhooks.sent();
+    webhooks.work_until(after(&webhooks, 7 * HOUR)).await;
+    assert_eq!(webhooks.proxy.take_calls(), []);
+    assert_eq!(webhooks.sent() - sent, 28, "one message for each quarter of an hour");
+    webhooks.replay(&id, &json!({ "event_id": "0199-1#1" })).await;
+    webhooks.work().await;
+    assert_eq!(receiver.take_ids(), ["0199-1#1"], "at once");
+    webhooks.work_until(after(&webhooks, DAY)).await;
+    assert!(receiver.take().is_empty());
+    assert_eq!(webhooks.tasks(), 0);
+}
+
+/// How much an event costs that no endpoint accepts for a day (infra/manual/costs.md).
+#[tokio::test]
+async fn an_event_that_is_never_accepted_costs_this_much() {
+    let webhooks = Webhooks::start().await;
+    let receiver = Receiver::start().await;
+    webhooks.register(&receiver.url).await;
+    receiver.answers(500);
+    webhooks.proxy.take_calls();
+    // An identifier of a real one's length: the item has more than 1 KB.
+    let id = "01998a5e-3c00-7000-8000-00000000000a";
+    webhooks.publish(&event(id, 1, webhooks.now())).await.unwrap();
+    webhooks.work_until(after(&webhooks, 2 * DAY)).await;
+    let (attempts, calls) = (receiver.take().len(), webhooks.proxy.take_calls());
+    let (reads, writes) = reads_and_writes(&calls);
+    // The endpoint and the delivery, at each attempt; the endpoints at first, and the next event in the end.
+    assert_eq!(reads, 2 * attempts + 2, "{calls:?}");
+    // The delivery; the claim and the outcome of each attempt; the endpoint, which fails.
+    assert_eq!(writes, 2 * attempts + 2, "{calls:?}");
+    assert!((9..=10).contains(&attempts), "{attempts}");
+    let units = write_units(&calls);
+    println!("an event that is never accepted: {attempts} attempts, {units} write units, {} messages", webhooks.sent());
+    assert!((35.0..=44.0).contains(&units), "{units}");
+    assert!((95..=105).contains(&webhooks.sent()), "{} messages", webhooks.sent());
+}
+
+#[tokio::test]
+async fn an_event_waits_for_an_earlier_one_by_its_state_alone() {
+    let webhooks = Webhooks::start().await;
+    let receiver = Receiver::start().await;
+    let (id, _) = webhooks.register(&receiver.url).await;
+    webhooks.publish(&event("0199-1", 1, webhooks.now())).await.unwrap();
+    webhooks.lose_tasks();
+    // Nothing else of it is read: neither its content nor its attempts.
+    let (pk, sk) = delivery_key(&id, "0199-1", 1);
+    let whole = change(&webhooks, &pk, &sk, "detail", json!({ "N": "7" })).await;
+    webhooks.publish(&event("0199-1", 2, webhooks.now())).await.unwrap();
+    webhooks.work().await;
+    assert!(receiver.take().is_empty(), "the earlier one is pending");
+    webhooks.put_item(&whole).await;
+    webhooks.pass(Duration::from_mins(21));
+    webhooks.replay(&id, &json!({ "event_id": "0199-1#1" })).await;
+    webhooks.work().await;
+    assert_eq!(receiver.take_ids(), ["0199-1#1", "0199-1#2"]);
+}
+
 #[tokio::test]
 async fn one_event_is_replayed_whatever_became_of_it() {
     let webhooks = Webhooks::start().await;
@@ -422,6 +490,68 @@ async fn everything_since_a_moment_is_replayed_once_in_order() {
         assert!(of(1) < of(2), "{number}");
     }
     assert_eq!(webhooks.tasks(), 0);
+}
+
+/// What happens after the request for a replay is delivered anyway, and not even read by it.
+#[tokio::test]
+async fn a_replay_of_many_ends_where_it_was_requested() {
+    let (log, _guard) = Log::of_this_thread();
+    let webhooks = Webhooks::start().await;
+    let receiver = Receiver::start().await;
+    let (id, _) = webhooks.register(&receiver.url).await;
+    let publish = async |first, last| {
+        for number in first..last {
+            webhooks.publish(&event(&format!("0199-{number:03}"), 1, webhooks.now())).await.unwrap();
+        }
+    };
+    publish(0, 10).await;
+    webhooks.work().await;
+    assert_eq!(receiver.take().len(), 10);
+    webhooks.pass(Duration::from_secs(1));
+    webhooks.replay(&id, &json!({ "since": "2026-01-01" })).await;
+    publish(10, 120).await;
+    webhooks.proxy.take_calls();
+    webhooks.work().await;
+    let calls = webhooks.proxy.take_calls();
+    assert_eq!(calls.iter().filter(|call| call.index.is_some()).count(), 1, "one page");
+    assert_eq!(receiver.take().len(), 120);
+    assert_eq!(webhooks.tasks(), 0);
+    // It ends, too, if the endpoint is removed meanwhile.
+    webhooks.replay(&id, &json!({ "since": "2026-01-01" })).await;
+    assert_eq!(webhooks.call("DELETE /webhook-endpoints/{id}", &id, None).await.status, 204);
+    webhooks.work().await;
+    assert!(receiver.take().is_empty());
+    assert!(log.take().contains("webhook replay ended"));
+}
+
+#[tokio::test]
+async fn a_list_goes_on_after_a_page_of_which_nothing_can_be_read() {
+    let webhooks = Webhooks::start().await;
+    let receiver = Receiver::start().await;
+    let (id, _) = webhooks.register(&receiver.url).await;
+    for number in 0..120 {
+        webhooks.publish(&event(&format!("0199-{number:03}"), 1, webhooks.now())).await.unwrap();
+        webhooks.pass(Duration::from_secs(1));
+    }
+    webhooks.work().await;
+    // A whole page of a replay, and more than one of a filtered log.
+    for number in (0..50).chain(70..119) {
+        let (pk, sk) = delivery_key(&id, &format!("0199-{number:03}"), 1);
+        change(&webhooks, &pk, &sk, "status", json!({ "S": "paused" })).await;
+    }
+    let mut seen = Vec::new();
+    let mut query = "limit=1".to_owned();
+    loop {
+        let page = webhooks.query("GET /webhook-endpoints/{id}/deliveries", &id, &query).await.body;
+        seen.extend(page["items"].as_array().unwrap().iter().map(|item| item["event_id"].to_string()));
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        query = format!("limit=1&cursor={cursor}");
+    }
+    assert_eq!(seen.len(), 21, "{seen:?}");
+    receiver.take();
+    webhooks.replay(&id, &json!({ "since": "2026-01-01" })).await;
+    webhooks.work().await;
+    assert_eq!(receiver.take_ids().len(), 21);
 }
 
 #[tokio::test]
@@ -825,6 +955,60 @@ async fn an_endpoint_with_a_new_secret_works_although_its_earlier_one_cannot_be_
     assert!(posted.is_signed_with(rotated.body["secret"].as_str().unwrap()) && posted.signatures() == 1);
 }
 
+/// A key is replaced: the new text is in front of the old one until no secret needs the old one any more.
+#[tokio::test]
+async fn secrets_are_encrypted_again_with_a_new_key_when_they_are_used() {
+    const NEW: &str = "a-new-key-that-is-also-longer-than-32-characters";
+    let mut webhooks = Webhooks::start().await;
+    let receiver = Receiver::start().await;
+    let (id, first) = webhooks.register(&receiver.url).await;
+    let rotated = webhooks.call("POST /webhook-endpoints/{id}/rotate-secret", &id, None).await;
+    let second = rotated.body["secret"].as_str().unwrap().to_owned();
+    webhooks.restart_with("WEBHOOK_ENCRYPTION_KEY", &format!("{NEW} {KEY}"));
+    webhooks.publish(&event("0199-1", 1, webhooks.now())).await.unwrap();
+    webhooks.work().await;
+    webhooks.restart_with("WEBHOOK_ENCRYPTION_KEY", NEW);
+    webhooks.proxy.take_calls();
+    webhooks.publish(&event("0199-2", 1, webhooks.now())).await.unwrap();
+    webhooks.work().await;
+    assert_eq!(reads_and_writes(&webhooks.proxy.take_calls()), (4, 3), "nothing is encrypted again");
+    let posted = receiver.take();
+    assert_eq!(posted.len(), 2);
+    assert!(posted.iter().all(|it| it.is_signed_with(&first) && it.is_signed_with(&second)));
+}
+
+/// The endpoint is removed, or its secret rotated, between the read and the write of the secrets.
+#[tokio::test]
+async fn a_secret_that_is_encrypted_again_brings_back_neither_an_endpoint_nor_an_earlier_secret() {
+    for removed in [true, false] {
+        let mut webhooks = Webhooks::start().await;
+        let receiver = Receiver::start().await;
+        let (id, first) = webhooks.register(&receiver.url).await;
+        webhooks.restart_with("WEBHOOK_ENCRYPTION_KEY", &format!("a-new-key-that-is-longer-than-32-characters {KEY}"));
+        webhooks.publish(&event("0199-1", 1, webhooks.now())).await.unwrap();
+        let held = webhooks.proxy.hold_write_after(0);
+        let batch = webhooks.receive(1);
+        let mut secret = first;
+        tokio::join!(webhooks.hand_over(&batch), async {
+            held.arrived().await;
+            if removed {
+                webhooks.remove_item("WORKSPACE#acme", &format!("ENDPOINT#{id}")).await;
+            } else {
+                let rotated = webhooks.call("POST /webhook-endpoints/{id}/rotate-secret", &id, None).await;
+                secret = rotated.body["secret"].as_str().unwrap().to_owned();
+            }
+            held.release();
+        });
+        receiver.take();
+        assert_eq!(webhooks.endpoint(&id).await.is_null(), removed);
+        if !removed {
+            webhooks.publish(&event("0199-2", 1, webhooks.now())).await.unwrap();
+            webhooks.work().await;
+            assert!(receiver.take().remove(0).is_signed_with(&secret));
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_task_that_panics_fails_alone() {
     let webhooks = Webhooks::start().await;
@@ -840,6 +1024,24 @@ async fn a_task_that_panics_fails_alone() {
     webhooks.work().await;
     assert_eq!((receiver.take().len(), webhooks.tasks()), (1, 0));
     assert_eq!(outcomes(&webhooks, &id).await, vec![outcome("delivered", 1); 3]);
+}
+
+/// The queue holds the events of the bus and the tasks of attempts. What is neither is set aside in the end.
+#[tokio::test]
+async fn a_message_that_is_neither_an_event_nor_a_task_fails_alone() {
+    let (log, _guard) = Log::of_this_thread();
+    let webhooks = Webhooks::start().await;
+    let receiver = Receiver::start().await;
+    let (id, _) = webhooks.register(&receiver.url).await;
+    webhooks.publish(&event("0199-1", 1, webhooks.now())).await.unwrap();
+    webhooks.put_message("{\"phone\":\"+27831234567\"}");
+    webhooks.put_message(&event("0199-2", 1, webhooks.now()).to_string());
+    webhooks.work().await;
+    assert_eq!(receiver.take_ids(), ["0199-1#1", "0199-2#1"]);
+    assert_eq!(outcomes(&webhooks, &id).await, vec![outcome("delivered", 1); 2]);
+    assert_eq!(webhooks.tasks(), 1);
+    let lines = log.take();
+    assert!(lines.contains("WebhookTaskFailed") && !lines.contains("27831"), "{lines}");
 }
 
 #[tokio::test]
@@ -899,10 +1101,10 @@ async fn no_secret_and_no_customer_is_logged() {
     unreadable["detail"]["workspace"] = json!({ "phone": "+27831234567" });
     assert!(webhooks.publish(&unreadable).await.is_err());
     let lines = log.take();
-    for line in ["webhooks queued", "webhook not accepted", "webhook abandoned", "webhook endpoint disabled"] {
+    for line in ["webhooks queued", "webhook attempt failed", "webhook abandoned", "webhook endpoint disabled"] {
         assert!(lines.contains(line), "{line}: {lines}");
     }
-    for hidden in [secret.trim_start_matches("whsec_"), "2783", "Thandi", "hidden", "whsec_"] {
+    for hidden in [secret.trim_start_matches("whsec_"), "27831", "Thandi", "hidden", "whsec_"] {
         assert!(!lines.contains(hidden), "{hidden}: {lines}");
     }
 }
@@ -924,6 +1126,19 @@ async fn a_delivery_costs_four_reads_and_three_writes() {
     // The endpoints, the delivery; the endpoint, the request's deliveries, the claim, the outcome, the next delivery.
     assert_eq!(reads_and_writes(&calls), (4, 3), "{calls:?}");
     assert!(write_units(&calls) <= 7.0, "{} write units: {calls:?}", write_units(&calls));
+    // A later event of the same request also looks for earlier ones that are pending.
+    webhooks.publish(&event("0199-1", 2, webhooks.now())).await.unwrap();
+    webhooks.work().await;
+    let calls = webhooks.proxy.take_calls();
+    assert_eq!(reads_and_writes(&calls), (5, 3), "{calls:?}");
+    // As much metadata as a request may have.
+    let mut large = event("0199-2", 1, webhooks.now());
+    large["detail"]["metadata"] = (0..10).map(|key| (format!("key-{key}"), json!("x".repeat(500)))).collect();
+    webhooks.publish(&large).await.unwrap();
+    webhooks.work().await;
+    let calls = webhooks.proxy.take_calls();
+    println!("a large event: {} write units", write_units(&calls));
+    assert!((19.0..=22.0).contains(&write_units(&calls)), "{} write units: {calls:?}", write_units(&calls));
 }
 
 /// Through the whole local system: its gateway, its bus, its queue.

@@ -45,6 +45,30 @@ async fn an_endpoint_is_registered_listed_rotated_and_removed() {
     assert_eq!(webhooks.call(LIST, "", None).await.body, json!({ "items": [] }));
 }
 
+/// Each secret signs for a day after it was replaced, so that there are only so many in a day.
+#[tokio::test]
+async fn a_fourth_rotation_within_a_day_is_refused() {
+    let webhooks = Webhooks::start().await;
+    let (id, _) = webhooks.register(URL).await;
+    for _ in 0..3 {
+        assert_eq!(webhooks.call(ROTATE, &id, None).await.status, 200);
+        webhooks.pass(Duration::from_hours(1));
+    }
+    let refused = webhooks.call(ROTATE, &id, None).await;
+    assert_eq!((refused.status, &refused.body["code"]), (429, &json!("too_many_requests")));
+    assert_eq!(refused.headers["retry-after"], (21 * 60 * 60).to_string());
+    assert_eq!(refused.body["detail"], "The secret was replaced too often within a day. Please try again in 21 hours.");
+    webhooks.pass(Duration::from_hours(21));
+    assert_eq!(webhooks.call(ROTATE, &id, None).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_list_refuses_parameters_that_it_does_not_have() {
+    let webhooks = Webhooks::start().await;
+    let answer = webhooks.query(LIST, "", "limit=1").await;
+    assert_eq!((answer.status, &answer.body["errors"][0]["field"]), (422, &json!("limit")));
+}
+
 #[tokio::test]
 async fn without_a_list_of_events_an_endpoint_takes_all() {
     let webhooks = Webhooks::start().await;

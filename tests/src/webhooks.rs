@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 /// The key that encrypts the secrets.
-const KEY: &str = "a-test-key-that-is-longer-than-32-characters";
+pub const KEY: &str = "a-test-key-that-is-longer-than-32-characters";
 
 /// What an endpoint answers to a delivery.
 #[derive(Debug, Clone)]
@@ -399,12 +399,15 @@ impl Webhooks {
         assert_eq!(answer.status, 202, "{answer:?}");
     }
 
-    /// Hands an event of the bus to `webhooks`.
+    /// Hands an event of the bus to `webhooks`, as the queue does at once.
     ///
     /// # Errors
-    /// Returns the function's failure; Lambda would hand the event over again.
-    pub async fn publish(&self, event: &Value) -> Result<String, runtime::InvocationError> {
-        self.deliveries.invoke(&event.to_string()).await
+    /// The function answers that the message failed; the queue would hand it over again.
+    pub async fn publish(&self, event: &Value) -> Result<(), Value> {
+        let message = json!({ "messageId": "event", "body": event.to_string() });
+        let answer = self.deliveries.invoke(&json!({ "Records": [message] }).to_string()).await.unwrap();
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        if answer["batchItemFailures"] == json!([]) { Ok(()) } else { Err(answer) }
     }
 
     /// Works on every task that is due, in batches of ten, until there is none.
@@ -479,6 +482,20 @@ impl Webhooks {
     #[must_use]
     pub fn tasks(&self) -> usize {
         self.queue.state.lock().unwrap().messages.len()
+    }
+
+    /// Puts a message with this body into the queue, as the bus does.
+    pub fn put_message(&self, body: &str) {
+        let mut state = self.queue.state.lock().unwrap();
+        state.sent += 1;
+        let id = format!("message-{}", state.sent);
+        state.messages.push(Message { id, body: body.to_owned(), due: self.clock.now(), receives: 0 });
+    }
+
+    /// Returns the number of messages that were sent so far.
+    #[must_use]
+    pub fn sent(&self) -> usize {
+        self.queue.state.lock().unwrap().sent
     }
 
     /// Loses every task in the queue.

@@ -146,6 +146,42 @@ def every_queue_that_a_function_reads_outlasts_its_runs_and_sets_failures_aside(
                 yield f"{function} lacks {action} on {queue}"
 
 
+def every_queue_that_a_rule_fills_takes_events_of_this_rule_alone_and_loses_none(deployment):
+    queues, policies = deployment.properties("AWS::SQS::Queue"), deployment.properties("AWS::SQS::QueuePolicy")
+    read = {reference(mapping["EventSourceArn"]) for mapping in _mappings(deployment, "AWS::SQS::Queue").values()}
+    filled = set()
+    for name, rule in deployment.properties("AWS::Events::Rule").items():
+        for target in rule["Targets"]:
+            queue = reference(target["Arn"])
+            if queue not in read:
+                continue
+            filled.add(queue)
+            aside = reference(target.get("DeadLetterConfig", {}).get("Arn"))
+            if aside not in {reference(value) for value in _alarm_queues(deployment)}:
+                yield f"{name}: an event that {queue} rejects is lost"
+            if "RetryPolicy" not in target:
+                yield f"{name} does not limit how long EventBridge retries"
+            allowed = {
+                "Effect": "Allow",
+                "Principal": {"Service": "events.amazonaws.com"},
+                "Action": "sqs:SendMessage",
+                "Resource": {"Fn::GetAtt": [queue, "Arn"]},
+                "Condition": {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": [name, "Arn"]}}},
+            }
+            statements = [
+                policy["PolicyDocument"]["Statement"]
+                for policy in policies.values()
+                if queue in map(reference, policy["Queues"])
+            ]
+            if statements != [[allowed]]:
+                yield f"{queue} lets in {statements}"
+            # A key of KMS would need a permission for the bus.
+            if queues[queue].get("SqsManagedSseEnabled") is not True or "KmsMasterKeyId" in queues[queue]:
+                yield f"{queue} is not encrypted by SQS"
+    if filled != read:
+        yield f"no rule fills {sorted(map(str, read - filled))}"
+
+
 def every_log_has_a_retention_and_belongs_to_one_source(deployment):
     groups = deployment.properties("AWS::Logs::LogGroup")
     for name, group in groups.items():

@@ -57,6 +57,24 @@ BREACHES = {
         ("            ScalingConfig: { MaximumConcurrency: 10 }\n", ""),
         ('"sqs:DeleteMessage", ', ""),
     ],
+    rules.every_queue_that_a_rule_fills_takes_events_of_this_rule_alone_and_loses_none: [
+        (
+            "        - Id: Webhooks\n          Arn: !GetAtt WebhookQueue.Arn",
+            "        - Id: W\n          Arn: !GetAtt Bus.Arn",
+        ),
+        (
+            "          RetryPolicy: { MaximumRetryAttempts: 100, MaximumEventAgeInSeconds: 86400 }\n          Dead",
+            "          Dead",
+        ),
+        ("86400 }\n          DeadLetterConfig: { Arn: !GetAtt DeadLetters.Arn }\n", "86400 }\n"),
+        ("!GetAtt WebhookEvents.Arn", "!GetAtt Unpublishable.Arn"),
+        ('              ArnEquals: { "aws:SourceArn": !GetAtt WebhookEvents.Arn }', "              Bool: {}"),
+        ("      Queues: [!Ref WebhookQueue]\n", "      Queues: [!Ref DeadLetters]\n"),
+        (
+            "      SqsManagedSseEnabled: true\n      # While the table",
+            "      KmsMasterKeyId: alias/aws/sqs\n      # While the table",
+        ),
+    ],
     rules.every_log_has_a_retention_and_belongs_to_one_source: [
         ("      RetentionInDays: !Ref LogRetentionDays\n", ""),
         ("      LoggingConfig: { LogGroup: !Ref CreateLogs }\n", ""),

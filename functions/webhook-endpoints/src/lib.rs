@@ -10,7 +10,7 @@ mod view;
 use adapters::webhooks::{self, EncryptedSecrets, TaskQueue, WebhooksTable};
 use body::{Replay, deliveries, new_endpoint, replay};
 use domain::ports::WebhookEndpoints as _;
-use domain::use_cases::webhooks::endpoints::{NotRegistered, log, register, rotate};
+use domain::use_cases::webhooks::endpoints::{NotRegistered, NotRotated, log, register, rotate};
 use domain::use_cases::webhooks::replay::{Replayed, replay_event, replay_since};
 use domain::webhooks::{ENDPOINTS_AT_MOST, EndpointId, Reach};
 use domain::{Doors, Identity, WorkspaceId};
@@ -58,7 +58,10 @@ impl HttpHandler for Endpoints {
         let id = || path_parameter(&request, "id")?.parse::<EndpointId>().map_err(|_| Problem::NotFound);
         match route_key(&request) {
             "POST /webhook-endpoints" => self.register(workspace, &request).await,
-            "GET /webhook-endpoints" => self.list(workspace).await,
+            "GET /webhook-endpoints" => {
+                Fields::of_query(&request)?.finish(Some(()))?;
+                self.list(workspace).await
+            }
             "DELETE /webhook-endpoints/{id}" => self.remove(workspace, &id()?).await,
             "POST /webhook-endpoints/{id}/rotate-secret" => {
                 let id = id()?;
@@ -108,7 +111,10 @@ impl Endpoints {
 
     async fn rotate(&self, workspace: &WorkspaceId, id: &EndpointId) -> Result<Response<Body>, Problem> {
         let rotated = rotate(&self.table, &self.vault, &self.doors, workspace, id).await?;
-        let (endpoint, secret) = rotated.ok_or(Problem::NotFound)?;
+        let (endpoint, secret) = rotated.map_err(|reason| match reason {
+            NotRotated::NoEndpoint => Problem::NotFound,
+            NotRotated::TooOften(wait) => Problem::RotatedTooOften(wait),
+        })?;
         Ok(json(StatusCode::OK, &NewEndpointView::new(&endpoint, &secret)))
     }
 

@@ -75,7 +75,7 @@ pub(crate) struct EndpointList<'a> {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "WebhookAttempt"))]
 struct AttemptView {
-    /// When it was made.
+    /// When it began, as the header `webhook-timestamp` of the attempt has it.
     at: Timestamp,
     /// The status that the endpoint answered with; null if it did not answer.
     response_status: Option<u16>,
@@ -97,7 +97,8 @@ pub(crate) struct DeliveryView<'a> {
     status: DeliveryStatus,
     /// The latest attempts, the oldest first: at most 20.
     attempts: Vec<AttemptView>,
-    /// When it is attempted next; null once it has ended.
+    /// When it is attempted next; null once it has ended. A time in the past means that it waits for an earlier event
+    /// of the same payment request.
     next_attempt_at: Option<Timestamp>,
 }
 

@@ -182,7 +182,7 @@ impl<T: SecretValue> SecretSource<T> {
     ///
     /// # Errors
     /// As for [`Self::current`].
-    async fn after_mismatch(&self) -> Result<T, SecretError> {
+    pub(crate) async fn after_mismatch(&self) -> Result<T, SecretError> {
         match self {
             Self::Fixed(secret) => Ok(secret.clone()),
             Self::Managed(managed) => managed.no_older_than(REREAD_AT_MOST_EVERY).await,

@@ -55,6 +55,8 @@ pub enum Problem {
     IdempotencyKeyReused,
     /// The agent has created as many payment requests as they may, until this time has passed.
     TooManyRequests(Duration),
+    /// The secret of a webhook endpoint was replaced too often within a day. The caller may try again after this time.
+    RotatedTooOften(Duration),
     /// An internal failure. The cause is logged, and not returned.
     TemporarilyUnavailable(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -103,7 +105,7 @@ impl Problem {
             Self::UnsupportedMediaType(_) | Self::UnsupportedContentCoding => "unsupported_media_type",
             Self::ValidationFailed(_) => "validation_failed",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
-            Self::TooManyRequests(_) => "too_many_requests",
+            Self::TooManyRequests(_) | Self::RotatedTooOften(_) => "too_many_requests",
             Self::TemporarilyUnavailable(_) => "temporarily_unavailable",
         }
     }
@@ -120,7 +122,7 @@ impl Problem {
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) | Self::UnsupportedContentCoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::ValidationFailed(_) | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyRequests(_) | Self::RotatedTooOften(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::TemporarilyUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -140,7 +142,7 @@ impl Problem {
             Self::UnsupportedMediaType(_) | Self::UnsupportedContentCoding => "Unsupported media type",
             Self::ValidationFailed(_) => "Some fields are not valid",
             Self::IdempotencyKeyReused => "Idempotency key reused",
-            Self::TooManyRequests(_) => "Too many requests",
+            Self::TooManyRequests(_) | Self::RotatedTooOften(_) => "Too many requests",
             Self::TemporarilyUnavailable(_) => "Temporarily unavailable",
         }
     }
@@ -165,6 +167,11 @@ impl Problem {
                 let seconds = whole_seconds(*pause);
                 let unit = if seconds == 1 { "second" } else { "seconds" };
                 format!("You have sent too many payment requests. Please try again in {seconds} {unit}.")
+            }
+            Self::RotatedTooOften(pause) => {
+                let hours = pause.as_secs().div_ceil(60 * 60).max(1);
+                let unit = if hours == 1 { "hour" } else { "hours" };
+                format!("The secret was replaced too often within a day. Please try again in {hours} {unit}.")
             }
             Self::TemporarilyUnavailable(_) => {
                 "The service is temporarily unavailable. Please try again in a moment.".to_owned()
@@ -196,7 +203,7 @@ impl Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         match self {
-            Self::TooManyRequests(pause) => {
+            Self::TooManyRequests(pause) | Self::RotatedTooOften(pause) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(pause)));
             }
             Self::TemporarilyUnavailable(_) => {

@@ -310,7 +310,7 @@ fn webhook_endpoints(generator: &mut SchemaGenerator) -> Vec<Operation> {
                 &[("one", json!({ "items": [webhook_endpoint_example(false)] }))],
                 &[],
             )
-            .problems(&["malformed_body"])
+            .problems(&["malformed_body", "validation_failed"])
             .problems(&CALLERS),
     );
     vec![register, list]
@@ -339,7 +339,8 @@ fn one_webhook_endpoint(generator: &mut SchemaGenerator) -> Vec<Operation> {
         ("rotateWebhookSecret", WEBHOOKS, "supervisor"),
         (
             "Rotate the secret of a webhook endpoint",
-            "For supervisors. For 24 hours both secrets sign. The body is empty, or an empty object.",
+            "For supervisors. For 24 hours both secrets sign. A secret can be replaced three times within that time. \
+             The body is empty, or an empty object.",
         ),
         &json!({ "security": [{ "token": [] }], "parameters": [webhook_endpoint_id()], "requestBody": empty }),
         Answers::default()
@@ -352,7 +353,7 @@ fn one_webhook_endpoint(generator: &mut SchemaGenerator) -> Vec<Operation> {
                 &[],
             )
             .problems(&BODIES)
-            .problems(&["not_found"])
+            .problems(&["not_found", "too_many_requests"])
             .problems(&CALLERS),
     );
     vec![remove, rotate]

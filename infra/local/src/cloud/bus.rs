@@ -1,12 +1,13 @@
-//! The EventBridge bus. It stores published events, and delivers them to functions by the template's rules.
+//! The EventBridge bus. It stores published events, and delivers them to functions and queues by the template's rules.
 //!
-//! The bus invokes functions asynchronously. What a function fails on, Lambda tries again: twice, after one minute and
-//! after two more. Then the event goes to the dead-letter queue
+//! A queue has an event as soon as it is published. Functions are invoked asynchronously. What a function fails on,
+//! Lambda tries again: twice, after one minute and after two more. Then the event goes to the dead-letter queue
 //! (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>). Meanwhile later events are
 //! delivered, also those of the same request.
 
 use super::CloudError;
 use super::aws::Envelope;
+use super::queue;
 use super::template::{Rule, Target};
 use crate::runner::Runner;
 use axum::Router;
@@ -55,6 +56,8 @@ struct Bus {
     name: String,
     runner: Runner,
     deliveries: Queue,
+    /// The queue that is a rule's target.
+    queue: Arc<queue::Queue>,
 }
 
 #[derive(Deserialize)]
@@ -109,7 +112,7 @@ struct AcceptedEntry {
 ///
 /// # Errors
 /// [`CloudError`] if the stored events cannot be read, or `FUNCTION_RETRY_SECONDS` is not a number of seconds.
-pub(super) async fn start(runner: &Runner) -> Result<Router, CloudError> {
+pub(super) async fn start(runner: &Runner, queue: Arc<queue::Queue>) -> Result<Router, CloudError> {
     runner.host.store.create_tables(SCHEMA).await?;
     let deliveries = Deliveries { runner: runner.clone(), first_retry: first_retry(&runner.environment)? };
     let deliveries = Queue::start(&runner.host, QUEUE, Arc::new(deliveries)).await?;
@@ -118,7 +121,7 @@ pub(super) async fn start(runner: &Runner) -> Result<Router, CloudError> {
         .route("/local/events", get(list))
         .route("/local/aws/events", post(call))
         .route("/local/aws/events/", post(call))
-        .with_state(Arc::new(Bus { name, runner: runner.clone(), deliveries })))
+        .with_state(Arc::new(Bus { name, runner: runner.clone(), deliveries, queue })))
 }
 
 /// Returns the time until Lambda's first retry.
@@ -176,6 +179,7 @@ impl Bus {
         })?;
         // Delivery continues in the background; the caller does not wait for it.
         self.deliveries.submit_all(jobs);
+        self.queue.has_arrived();
         Ok(json!({ "FailedEntryCount": failed, "Entries": results }))
     }
 }
@@ -254,6 +258,7 @@ fn store(
                 let job = NewJob { rule: &rule.name, message_group: &message_group, body: event.text.clone() };
                 jobs.push(Job::put(transaction, QUEUE, job, now)?);
             }
+            Target::Queue => queue::insert_event(transaction, &event.id, &event.text, now)?,
             Target::DeadLetters => {
                 keep_dead_letter(transaction, &rule.name, "put there by a rule", &event.text, now)?;
             }
@@ -435,6 +440,36 @@ mod tests {
                 other => panic!("{other:?} after {attempts}"),
             }
         }
+    }
+
+    /// Answers every invocation, and passes the event on.
+    struct Tells(tokio::sync::mpsc::UnboundedSender<Value>);
+
+    impl runtime::Function for Tells {
+        fn invoke<'a>(&'a self, event: &'a str) -> BoxFuture<'a, Result<String, runtime::InvocationError>> {
+            self.0.send(serde_json::from_str(event).unwrap()).unwrap();
+            Box::pin(async { Ok("null".to_owned()) })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_rule_hands_its_events_to_the_queue_that_is_its_target() {
+        let (sender, mut events) = tokio::sync::mpsc::unbounded_channel();
+        let (runner, _handle) = crate::test::runner([("webhooks", Box::new(Tells(sender)) as _)]);
+        let (queue, _) = queue::start(&runner).await.unwrap();
+        runner.host.store.create_tables(SCHEMA).await.unwrap();
+        let accepted = entry(&json!({})).accept("bus", Uuid::nil(), runner.host.doors.now()).ok().unwrap();
+        let (text, now) = (accepted.text.clone(), runner.host.doors.now());
+        let rules = runner.template.rules.clone();
+        let stored = runner.host.store.transaction(move |transaction| {
+            let rules: Vec<Rule> = rules.into_iter().filter(|rule| rule.target == Target::Queue).collect();
+            store(transaction, &accepted, &rules, now, &mut Vec::new())
+        });
+        stored.await.unwrap();
+        queue.has_arrived();
+        let event = events.recv().await.unwrap();
+        assert_eq!(event["Records"].as_array().unwrap().len(), 1);
+        assert_eq!(event["Records"][0]["body"], text, "the event's envelope, byte for byte");
     }
 
     #[test]

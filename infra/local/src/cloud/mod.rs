@@ -44,9 +44,9 @@ pub(crate) struct Cloud {
 /// Starts every part of the cloud.
 pub(crate) async fn start(runner: &Runner) -> Result<Cloud, CloudError> {
     let tokens = tokens::open(runner).await?;
-    let own_routes =
-        Router::new().merge(tokens::router(&tokens)).merge(bus::start(runner).await?).merge(dynamodb::start(runner));
-    let own_routes = own_routes.merge(queue::start(runner).await?);
+    let (queue, queue_routes) = queue::start(runner).await?;
+    let own_routes = Router::new().merge(tokens::router(&tokens)).merge(queue_routes);
+    let own_routes = own_routes.merge(bus::start(runner, queue).await?).merge(dynamodb::start(runner));
     stream::start(runner).await?;
     schedule::start(runner);
     Ok(Cloud { own_routes, http_api: gateway::router(runner, tokens)? })

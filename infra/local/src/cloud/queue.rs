@@ -1,5 +1,5 @@
-//! A stand-in for SQS and for Lambda's event source mapping of a queue: it takes messages in SQS's own protocol, and
-//! hands each to the function of the template when its delay is over.
+//! A stand-in for SQS and for Lambda's event source mapping of a queue: it takes messages in SQS's own protocol and
+//! from the bus, and hands each to the function of the template when its delay is over.
 //!
 //! As in SQS, a message that is received is hidden for the queue's visibility timeout. It is deleted after the function
 //! has succeeded, and received again otherwise. What was received too often goes to the dead letters.
@@ -57,7 +57,8 @@ const SCHEMA: &str = "
     CREATE INDEX IF NOT EXISTS queue_messages_by_time ON queue_messages (visible_at);
 ";
 
-struct Queue {
+/// The queue of the template that a function reads.
+pub(super) struct Queue {
     url: String,
     runner: Runner,
     arrived: Notify,
@@ -169,11 +170,11 @@ impl Message {
     }
 }
 
-/// Starts the queue and its consumer, and returns the queue's routes.
+/// Starts the queue and its consumer, and returns it with its routes.
 ///
 /// # Errors
 /// [`CloudError`] if the stored messages cannot be read.
-pub(super) async fn start(runner: &Runner) -> Result<Router, CloudError> {
+pub(super) async fn start(runner: &Runner) -> Result<(Arc<Queue>, Router), CloudError> {
     runner.host.store.create_tables(SCHEMA).await?;
     let url = url(&runner.environment, &runner.host.own_url);
     let queue = Arc::new(Queue { url, runner: runner.clone(), arrived: Notify::new() });
@@ -181,7 +182,8 @@ pub(super) async fn start(runner: &Runner) -> Result<Router, CloudError> {
         runner.host.shutdown.spawn(consume(Arc::clone(&queue), consumer.clone()));
     }
     // The SDK posts to the endpoint, with or without a slash.
-    Ok(Router::new().route("/local/aws/sqs", post(call)).route("/local/aws/sqs/", post(call)).with_state(queue))
+    let router = Router::new().route("/local/aws/sqs", post(call)).route("/local/aws/sqs/", post(call));
+    Ok((Arc::clone(&queue), router.with_state(queue)))
 }
 
 fn url(environment: &Environment, own_url: &str) -> String {
@@ -276,20 +278,41 @@ impl Queue {
         let rows: Vec<_> = ids.iter().cloned().zip(messages).collect();
         let stored = self.runner.host.store.transaction(move |transaction| {
             for (id, message) in rows {
-                let visible_at = now + message.delay.unwrap_or(0) * 1000;
-                transaction
-                    .prepare_cached(
-                        "INSERT INTO queue_messages (id, body, message_group, sent_at, visible_at, receives)
-                         VALUES (?1, ?2, ?3, ?4, ?5, 0)",
-                    )?
-                    .execute((id, message.body, message.group, now, visible_at))?;
+                insert(transaction, &id, &message, now)?;
             }
             Ok(())
         });
         stored.await?;
-        self.arrived.notify_one();
+        self.has_arrived();
         Ok(ids)
     }
+
+    /// Wakes the consumer, after a message was stored.
+    pub(super) fn has_arrived(&self) {
+        self.arrived.notify_one();
+    }
+}
+
+/// Stores an event that the bus hands over.
+pub(super) fn insert_event(
+    transaction: &Transaction<'_>,
+    id: &str,
+    event: &str,
+    now: domain::Timestamp,
+) -> rusqlite::Result<()> {
+    let message = Message { body: event.to_owned(), delay: None, group: None };
+    insert(transaction, id, &message, now.as_milliseconds())
+}
+
+fn insert(transaction: &Transaction<'_>, id: &str, message: &Message, now: i64) -> rusqlite::Result<()> {
+    let visible_at = now + message.delay.unwrap_or(0) * 1000;
+    transaction
+        .prepare_cached(
+            "INSERT INTO queue_messages (id, body, message_group, sent_at, visible_at, receives)
+             VALUES (?1, ?2, ?3, ?4, ?5, 0)",
+        )?
+        .execute((id, &message.body, &message.group, now, visible_at))
+        .map(|_| ())
 }
 
 /// A message that was received.
@@ -515,13 +538,7 @@ mod tests {
     async fn a_message_is_handed_over_after_its_delay_and_kept_until_it_succeeds() {
         let (sender, mut events) = tokio::sync::mpsc::unbounded_channel();
         let (runner, _handle) = crate::test::runner([("webhooks", Box::new(FailsOnTheFirst(sender)) as _)]);
-        let router = start(&runner).await.unwrap();
-        drop(router);
-        let queue = Queue {
-            url: url(&runner.environment, &runner.host.own_url),
-            runner: runner.clone(),
-            arrived: Notify::new(),
-        };
+        let (queue, _) = start(&runner).await.unwrap();
         let entries = json!({ "QueueUrl": queue.url, "Entries": [
             { "Id": "a", "MessageBody": "now", "MessageGroupId": "whe_1" },
             { "Id": "b", "MessageBody": "late", "DelaySeconds": 900 },

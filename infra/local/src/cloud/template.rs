@@ -211,6 +211,8 @@ pub(crate) struct StreamConsumer {
 pub(crate) struct QueueConsumer {
     /// The function's name.
     pub(crate) function: String,
+    /// The queue's logical id.
+    pub(crate) queue: String,
     /// The maximum number of messages in one invocation.
     pub(crate) batch_size: usize,
     /// The maximum number of invocations in flight.
@@ -242,6 +244,8 @@ pub(crate) struct Rule {
 pub(crate) enum Target {
     /// The function of this name.
     Function(String),
+    /// The queue that a function reads.
+    Queue,
     /// The dead-letter queue.
     DeadLetters,
 }
@@ -311,7 +315,8 @@ impl Template {
             template.add_function(&resource, &document)?;
         }
         for resource in document.all("AWS::Events::Rule") {
-            template.rules.push(rule_of_its_own(&resource)?);
+            let rule = rule_of_its_own(&resource, &template.queue_consumers)?;
+            template.rules.push(rule);
         }
         Ok(template)
     }
@@ -406,18 +411,23 @@ impl Cors {
     }
 }
 
-/// Reads a rule that is a resource of its own, not an event of a function: the rule that fills the dead-letter queue.
-fn rule_of_its_own(resource: &Named<'_>) -> Result<Rule, TemplateError> {
+/// Reads a rule that is a resource of its own, not an event of a function: one whose target is a queue.
+fn rule_of_its_own(resource: &Named<'_>, consumers: &[QueueConsumer]) -> Result<Rule, TemplateError> {
     let properties: RuleProperties = resource.properties()?;
-    if properties.targets.iter().any(|target| target.id != "DeadLetters") {
-        return Err(resource.unsupported("its target is not the dead-letter queue"));
-    }
-    let policy = RetryPolicy::default();
+    let [RuleTarget { arn, retry_policy }] = properties.targets.as_slice() else {
+        return Err(resource.unsupported("it has no target, or several"));
+    };
+    let queue = arn.trim_end_matches(".Arn");
+    let target = match queue {
+        "DeadLetters" => Target::DeadLetters,
+        _ if consumers.iter().any(|consumer| consumer.queue == queue) => Target::Queue,
+        _ => return Err(resource.unsupported("its target is neither the dead-letter queue nor one that is read")),
+    };
     Ok(Rule {
         name: resource.id.to_owned(),
         pattern: Pattern::from_value(&properties.event_pattern).map_err(|cause| resource.pattern_error(cause))?,
-        target: Target::DeadLetters,
-        maximum_age: Duration::from_secs(policy.maximum_event_age_in_seconds),
+        target,
+        maximum_age: Duration::from_secs(retry_policy.maximum_event_age_in_seconds),
     })
 }
 
@@ -435,6 +445,7 @@ fn queue_consumer(
     };
     Ok(QueueConsumer {
         function: function.to_owned(),
+        queue: queue.id.to_owned(),
         batch_size: source.batch_size,
         concurrency: source.scaling_config.maximum_concurrency,
         visibility_timeout: Duration::from_secs(properties.visibility_timeout),
@@ -580,7 +591,9 @@ struct RuleProperties {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct RuleTarget {
-    id: String,
+    arn: String,
+    #[serde(default)]
+    retry_policy: RetryPolicy,
 }
 
 #[derive(Deserialize)]
@@ -741,10 +754,13 @@ mod tests {
         let day = Duration::from_hours(24);
         assert_eq!(template.schedules, [schedule("expire", Duration::from_mins(1)), schedule("reconcile", day)]);
         assert_eq!(template.stream_consumers.len(), 2);
-        assert!(template.rules.iter().any(|rule| rule.target == Target::DeadLetters));
+        let of_queue = |target| template.rules.iter().find(|rule| rule.target == target).map(|rule| rule.name.as_str());
+        assert_eq!(of_queue(Target::DeadLetters), Some("Unpublishable"));
+        assert_eq!(of_queue(Target::Queue), Some("WebhookEvents"));
         assert_eq!(template.cors.allow_methods, ["DELETE", "GET", "POST"]);
         let queue = QueueConsumer {
             function: "webhooks".to_owned(),
+            queue: "WebhookQueue".to_owned(),
             batch_size: 10,
             concurrency: 10,
             visibility_timeout: Duration::from_secs(270),
@@ -788,7 +804,9 @@ mod tests {
             ("StartingPosition: TRIM_HORIZON", "StartingPosition: LATEST"),
             ("Queue: !GetAtt WebhookQueue.Arn", "Queue: !GetAtt Table.Arn"),
             ("maxReceiveCount", "receives"),
-            ("Id: DeadLetters", "Id: SomethingElse"),
+            ("Id: DeadLetters, Arn: !GetAtt DeadLetters.Arn", "Id: DeadLetters, Arn: !GetAtt Table.Arn"),
+            ("Id: DeadLetters, Arn", "Id: DeadLetters, Input: x, ARN"),
+            ("          Arn: !GetAtt WebhookQueue.Arn", "          Arn: !GetAtt WebhookDeadLetters.Arn"),
         ] {
             assert!(TEXT.contains(written), "{written}");
             assert!(Template::read(&TEXT.replace(written, changed)).is_err(), "{changed}");

@@ -22,7 +22,6 @@ use runtime::{ConfigError, Environment};
 use stand_in_host::web::ProblemResponse;
 use stand_in_host::{DurableStore, DurableStoreError, Host, Identifiers as _, ShutdownHandle, StandInError};
 use std::fs::File;
-use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -155,14 +154,7 @@ fn with_webhook_key(environment: Environment, host: &Host, data_dir: Option<&Pat
     let Some(file) = data_dir.map(|directory| directory.join("webhook-encryption-key")) else {
         return Ok(environment.or("WEBHOOK_ENCRYPTION_KEY", fresh));
     };
-    let key = match std::fs::read_to_string(&file) {
-        Ok(key) => key,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            std::fs::write(&file, &fresh).map_err(StartError::DataDir)?;
-            fresh
-        }
-        Err(error) => return Err(StartError::DataDir(error)),
-    };
+    let key = data_dir::kept_secret(&file, fresh).map_err(StartError::DataDir)?;
     Ok(environment.or("WEBHOOK_ENCRYPTION_KEY", key))
 }
 

@@ -5,7 +5,7 @@
 //! | endpoint | `WORKSPACE#<workspace>` | `ENDPOINT#<id>` |
 //! | delivery | `ENDPOINT#<id>` | `EVENT#<payment request>#<version>`, or `EVENT#difference#<digest>` |
 //!
-//! A version has eight digits. So the deliveries of one payment request to one endpoint are beside each other, in their
+//! A version has eight digits, so the deliveries of one payment request to one endpoint are beside each other, in their
 //! order. The index `by_time` has a delivery's keys by the time of its event: `occurred`, `<time>#<event>`.
 //!
 //! An item that cannot be read is left out wherever many are read, and each time it is logged by its key and counted.
@@ -15,8 +15,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::event::DetailType;
 use domain::ports::{DeliveryPlace, StoreError};
 use domain::webhooks::{
-    AttemptRecord, Claim, Delivery, DeliveryStatus, EndpointDescription, EndpointId, EndpointUrl, EventId,
-    StoredSecret, Subscription, WebhookEndpoint, WebhookEvent,
+    AttemptRecord, Claim, Delivery, DeliveryStatus, DeliverySummary, EndpointDescription, EndpointId, EndpointUrl,
+    EventId, StoredSecret, Subscription, WebhookEndpoint, WebhookEvent,
 };
 use domain::{RunId, Timestamp, WorkspaceId};
 use runtime::telemetry::{Metric, count};
@@ -123,6 +123,23 @@ struct StateItem {
     replay: Option<Timestamp>,
 }
 
+/// The attributes of a delivery that the others of its payment request need.
+#[derive(Deserialize)]
+struct SummaryItem {
+    event_id: EventId,
+    status: DeliveryStatus,
+    turn: u32,
+    opened_at: Timestamp,
+    #[serde(default)]
+    next_attempt_at: Option<Timestamp>,
+    #[serde(default)]
+    claimed_until: Option<Timestamp>,
+}
+
+/// The attributes that [`summary`] reads, and the key, by which an unreadable item is logged.
+pub(super) const SUMMARY: [&str; 8] =
+    ["pk", "sk", "event_id", "status", "turn", "opened_at", "next_attempt_at", "claimed_until"];
+
 /// The attributes that a delivery may lack.
 pub(super) const OPTIONAL_STATE: [&str; 5] =
     ["first_attempt_at", "next_attempt_at", "claimed_by", "claimed_until", "replay"];
@@ -172,9 +189,14 @@ pub(super) fn subject_key(event: &EventId) -> String {
 /// Returns the range key of an event's delivery.
 pub(super) fn event_key(event: &EventId) -> String {
     match event.parts() {
-        (_, Some(version)) => format!("{}#{version:08}", subject_key(event)),
+        (_, Some(version)) => version_key(event, version),
         (_, None) => subject_key(event),
     }
+}
+
+/// Returns the range key of the delivery of this version of an event's payment request.
+pub(super) fn version_key(event: &EventId, version: u32) -> String {
+    format!("{}#{version:08}", subject_key(event))
 }
 
 /// Returns the key of a delivery.
@@ -277,6 +299,18 @@ pub(super) fn of_delivery(delivery: &Delivery) -> Result<Item, StoreError> {
 /// Returns the attributes of a delivery that change.
 pub(super) fn state_of(delivery: &Delivery) -> Result<Item, StoreError> {
     written(StateItem::from(delivery))
+}
+
+/// Reads what the other deliveries of the same payment request need of one.
+pub(super) fn summary(item: Item) -> Result<DeliverySummary, UnreadableItem> {
+    let SummaryItem { event_id: event, status, turn, opened_at, next_attempt_at, claimed_until } = read(item)?;
+    Ok(DeliverySummary { event, status, turn, opened_at, next_attempt_at, claimed_until })
+}
+
+/// Returns the place of a delivery by its key in the index.
+pub(super) fn place(key: &Item) -> Option<DeliveryPlace> {
+    let (occurred_at, event) = key.get("occurred")?.as_s().ok()?.split_once('#')?;
+    Some(DeliveryPlace { occurred_at: occurred_at.parse().ok()?, event: event.parse().ok()? })
 }
 
 /// Reads a delivery.

@@ -1,27 +1,42 @@
-//! The queue of attempts: an SQS standard queue. A task is a message, delayed until its attempt is due.
+//! The queue of webhooks: an SQS standard queue. A message is a task, delayed until it is due, or an event that the bus
+//! has put there.
 
 use crate::aws::client_config;
+use crate::retry::{full_jitter, retry};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use domain::ports::{DeliveryPlace, DeliveryQueue, QueueError, QueuedTask, Task};
-use domain::webhooks::{EndpointId, EventId};
-use domain::{Timestamp, WorkspaceId};
-use runtime::json::{self, Document, Object, Unreadable};
+use domain::webhooks::{EndpointId, EventId, WebhookEvent};
+use domain::{Doors, Timestamp, WorkspaceId};
+use runtime::bus_event::webhook_event;
+use runtime::json::{Document, Object, Unreadable};
 use runtime::{ConfigError, Environment};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// The greatest number of messages in one call
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>).
 const MESSAGES_PER_CALL: usize = 10;
 
 /// The number of calls with the messages that the queue did not take, the first call included.
-const ATTEMPTS: usize = 3;
+const ATTEMPTS: u32 = 3;
+/// The longest pause before the first repetition. The next one may take twice as long.
+const INITIAL_BACKOFF: Duration = Duration::from_millis(50);
 
 /// The queue of tasks.
 #[derive(Debug, Clone)]
 pub struct TaskQueue {
     client: Client,
     url: String,
+    doors: Doors,
+}
+
+/// The reason why messages were not sent.
+enum SendError {
+    /// The queue did not take these messages, for a reason of its own.
+    Left(Vec<SendMessageBatchRequestEntry>),
+    /// The call failed, or the queue refuses a message.
+    Failed(QueueError),
 }
 
 /// A task as a message's body.
@@ -89,22 +104,22 @@ impl TaskQueue {
         Ok(Self {
             client: Client::from_conf(client_config!(aws_sdk_sqs, environment, "AWS_ENDPOINT_URL_SQS")),
             url: environment.require("WEBHOOK_QUEUE_URL")?.to_owned(),
+            doors: environment.doors(),
         })
     }
 
-    /// Sends messages, and returns those that the queue did not take.
-    async fn send(
-        &self,
-        messages: Vec<SendMessageBatchRequestEntry>,
-    ) -> Result<Vec<SendMessageBatchRequestEntry>, QueueError> {
+    /// Sends messages in one call.
+    async fn send(&self, messages: Vec<SendMessageBatchRequestEntry>) -> Result<(), SendError> {
         let call = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(messages.clone()));
-        let output = call.send().await.map_err(|error| QueueError(error.into()))?;
+        let output = call.send().await.map_err(|error| SendError::Failed(QueueError(error.into())))?;
         let failed = output.failed();
         if let Some(failure) = failed.iter().find(|failure| failure.sender_fault()) {
-            return Err(QueueError(format!("it refused a message: {}", failure.code()).into()));
+            let reason = format!("it refused a message: {}", failure.code());
+            return Err(SendError::Failed(QueueError(reason.into())));
         }
         let is_left = |message: &SendMessageBatchRequestEntry| failed.iter().any(|failed| failed.id() == message.id());
-        Ok(messages.into_iter().filter(is_left).collect())
+        let left: Vec<_> = messages.into_iter().filter(is_left).collect();
+        if left.is_empty() { Ok(()) } else { Err(SendError::Left(left)) }
     }
 }
 
@@ -125,15 +140,19 @@ impl DeliveryQueue for TaskQueue {
                     .build();
                 messages.push(message.map_err(|error| QueueError(error.into()))?);
             }
-            for _ in 0..ATTEMPTS {
-                messages = self.send(messages).await?;
-                if messages.is_empty() {
-                    break;
-                }
-            }
-            if !messages.is_empty() {
-                return Err(QueueError("it did not take all messages".into()));
-            }
+            let attempt = |previous: Option<SendError>| match previous {
+                Some(SendError::Left(left)) => self.send(left),
+                Some(SendError::Failed(_)) | None => self.send(messages.clone()),
+            };
+            // What was throttled would be throttled again at once.
+            let sent = retry(attempt, |attempts, error| {
+                let again = matches!(error, SendError::Left(_)) && attempts < ATTEMPTS;
+                again.then(|| full_jitter(&self.doors, INITIAL_BACKOFF, attempts))
+            });
+            sent.await.map_err(|error| match error {
+                SendError::Left(_) => QueueError("it did not take all messages".into()),
+                SendError::Failed(error) => error,
+            })?;
         }
         Ok(())
     }
@@ -144,32 +163,45 @@ impl DeliveryQueue for TaskQueue {
 pub struct QueuedMessage {
     /// Its identifier, by which a batch reports what failed.
     pub message_id: String,
-    /// Its task.
-    pub task: Result<Task, Unreadable>,
+    /// Its content.
+    pub content: Result<Content, Unreadable>,
 }
 
-/// Reads the messages of an event; `None` if it is not an event of a queue.
+/// The content of a message.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A task that was queued here.
+    Task(Task),
+    /// An event of the bus; `None` if it belongs to no workspace.
+    Event(Option<WebhookEvent>),
+}
+
+/// Reads the messages of an event.
 ///
 /// # Errors
 /// The event is not a JSON object, or its records are not a list.
-pub fn messages(event: &str) -> Result<Option<Vec<QueuedMessage>>, json::Unreadable> {
+pub fn messages(event: &str) -> Result<Vec<QueuedMessage>, Unreadable> {
     let document = Document::new(event.as_bytes());
-    let event = document.object()?;
-    if event.raw("Records").is_none() {
-        return Ok(None);
-    }
-    let records: Vec<&serde_json::value::RawValue> = event.required("Records")?;
+    let records: Vec<&serde_json::value::RawValue> = document.object()?.required("Records")?;
     let message = |record: &serde_json::value::RawValue| {
         let record = Object::of(record).unwrap_or_default();
-        let task = record.required::<String>("body").and_then(|body| {
-            let body: Body = Document::new(body.as_bytes()).parse().map_err(|error| {
-                Unreadable::new(format!("a message of the queue is no task: {}", runtime::telemetry::redacted(&error)))
-            })?;
-            Ok(body.into())
-        });
-        QueuedMessage { message_id: record.optional("messageId").unwrap_or_default(), task }
+        let content = record.required::<String>("body").and_then(|body| content(&body));
+        QueuedMessage { message_id: record.optional("messageId").unwrap_or_default(), content }
     };
-    Ok(Some(records.into_iter().map(message).collect()))
+    Ok(records.into_iter().map(message).collect())
+}
+
+/// Reads the body of a message. A task has a field with its kind; an event of the bus has none of this name.
+fn content(body: &str) -> Result<Content, Unreadable> {
+    let document = Document::new(body.as_bytes());
+    let fields = document.object()?;
+    if fields.raw("task").is_none() {
+        return Ok(Content::Event(webhook_event(&fields)?));
+    }
+    let task: Result<Body, _> = document.parse();
+    let unreadable =
+        |error| Unreadable::new(format!("a message of the queue is no task: {}", runtime::telemetry::redacted(&error)));
+    Ok(Content::Task(task.map_err(unreadable)?.into()))
 }
 
 #[cfg(test)]
@@ -193,21 +225,33 @@ mod tests {
         ] {
             let body = serde_json::to_string(&Body::from(&task)).unwrap();
             let event = json!({ "Records": [{ "messageId": "m", "body": body }] });
-            let message = messages(&event.to_string()).unwrap().unwrap().remove(0);
+            let message = messages(&event.to_string()).unwrap().remove(0);
             assert_eq!(message.message_id, "m");
-            assert_eq!(message.task.unwrap(), task);
+            assert_eq!(message.content.unwrap(), Content::Task(task));
         }
     }
 
     #[test]
-    fn what_is_no_task_costs_no_other() {
-        let event = json!({ "Records": [{ "messageId": "a", "body": "+27831234567" }, 7, { "messageId": "b" }] });
-        let messages = messages(&event.to_string()).unwrap().unwrap();
-        assert_eq!(messages.len(), 3);
+    fn an_event_of_the_bus_is_no_task_and_what_is_neither_costs_no_other() {
+        let detail = json!({ "event_id": "0199-a#2", "occurred_at": "2026-01-05T10:00:00Z", "workspace": "acme" });
+        let event = json!({ "detail-type": "PaymentAttemptFailed", "source": "chat2pay", "detail": detail });
+        let unknown = json!({ "task": "attend", "workspace": "+27831234567" });
+        let bodies = [event, unknown, json!({}), json!({ "detail": "+27831234567" }), json!("+27831234567")];
+        let records = bodies.iter().map(|body| json!({ "messageId": "m", "body": body.to_string() }));
+        let records = records.chain([json!({ "messageId": "a", "body": "+27831234567" }), json!(7), json!({})]);
+        let event = json!({ "Records": records.collect::<Vec<_>>() });
+        let mut messages = messages(&event.to_string()).unwrap();
+        assert_eq!(messages.len(), 8);
+        match messages.remove(0).content.unwrap() {
+            Content::Event(Some(read)) => assert_eq!((read.id.as_str(), read.detail), ("0199-a#2", detail.to_string())),
+            other => panic!("{other:?}"),
+        }
         for message in messages {
-            let error = message.task.unwrap_err();
+            let error = message.content.unwrap_err();
             assert!(!format!("{error} {error:?}").contains("2783"), "{error:?}");
         }
-        assert!(super::messages(r#"{"detail":{}}"#).unwrap().is_none());
+        for event in ["{}", r#"{"detail":{}}"#, r#"{"Records":7}"#, "x"] {
+            assert!(super::messages(event).is_err(), "{event}");
+        }
     }
 }

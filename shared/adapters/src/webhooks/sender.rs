@@ -4,10 +4,12 @@
 use crate::http_client::{HttpClient, HttpError};
 use crate::webhooks;
 use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use domain::Timestamp;
 use domain::ports::WebhookSender;
 use domain::webhooks::{AttemptError, Delivery, Reach, Response, SigningSecret, WebhookEndpoint};
 use http::header::RETRY_AFTER;
+use runtime::telemetry::redacted;
 use runtime::webhook::Secrets;
 use runtime::{ConfigError, Environment};
 use serde::Serialize;
@@ -17,6 +19,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::OnceLock;
 use std::time::Duration;
+use tokio::time::error::Elapsed;
 
 /// The timeout of a call: name resolution, connection, and the head of the answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -61,11 +64,12 @@ impl EndpointSender {
         // A number in place of a name is not resolved, so that it is checked here.
         let url = endpoint.url.address(self.reach).map_err(|_| AttemptError::Internal)?;
         let event = &delivery.event;
-        let data: &RawValue = serde_json::from_str(&event.detail).map_err(|_| AttemptError::NoConnection)?;
+        let data: &RawValue = serde_json::from_str(&event.detail).map_err(|error| not_sent(&redacted(&error)))?;
         let body = Body { r#type: event.kind.as_str(), timestamp: event.occurred_at, data };
-        let body = serde_json::to_vec(&body).map_err(|_| AttemptError::NoConnection)?;
+        let body = serde_json::to_vec(&body).map_err(|error| not_sent(&redacted(&error)))?;
         let secrets = Secrets::of(secrets.iter().map(|secret| secret.reveal().to_vec()));
-        let headers = secrets.sign_with_all(event.id.as_str(), &body, now).map_err(|_| AttemptError::NoConnection)?;
+        let headers = secrets.sign_with_all(event.id.as_str(), &body, now);
+        let headers = headers.map_err(|_| not_sent("it cannot be signed"))?;
         let http = self.http.get_or_init(|| HttpClient::resolving(CheckingResolver { reach: self.reach }));
         let request = http.post(url.as_str()).headers(headers).body("application/json", body).timeout(TIMEOUT);
         let (status, headers) = request.head().await.map_err(|error| attempt_error(&error))?;
@@ -106,12 +110,12 @@ enum ResolveError {
 impl CheckingResolver {
     async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, ResolveError> {
         let found = tokio::net::lookup_host((name, 0)).await.map_err(|_| ResolveError::NotFound)?;
-        checked(self.reach, found.map(|address| address.ip()).collect())
+        allowed(self.reach, found.map(|address| address.ip()).collect())
     }
 }
 
 /// Returns the addresses if each of them may be called. One that may not makes the whole name suspect.
-fn checked(reach: Reach, addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, ResolveError> {
+fn allowed(reach: Reach, addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, ResolveError> {
     if addresses.is_empty() {
         Err(ResolveError::NotFound)
     } else if addresses.iter().all(|address| reach.allows(*address)) {
@@ -127,9 +131,18 @@ impl ResolveDns for CheckingResolver {
     }
 }
 
+/// Logs why a request could not be made, for a reason of ours.
+fn not_sent(cause: &str) -> AttemptError {
+    tracing::error!(cause, "webhook not sent: the request cannot be made");
+    AttemptError::NotSent
+}
+
 /// Returns why a call had no answer.
 fn attempt_error(error: &HttpError) -> AttemptError {
-    let (HttpError::Unavailable(cause) | HttpError::Refused(cause) | HttpError::Unreadable(cause)) = error;
+    let cause = match error {
+        HttpError::Refused(_) => return not_sent("the client refuses it"),
+        HttpError::Unavailable(cause) | HttpError::Unreadable(cause) => cause,
+    };
     let mut next: Option<&(dyn Error + 'static)> = Some(cause.as_ref());
     while let Some(error) = next {
         match error.downcast_ref() {
@@ -137,9 +150,10 @@ fn attempt_error(error: &HttpError) -> AttemptError {
             Some(ResolveError::Internal) => return AttemptError::Internal,
             None => {}
         }
-        // The client's own timeout of the connection has no type to tell it by.
-        let text = error.to_string();
-        if error.is::<tokio::time::error::Elapsed>() || text.contains("timed out") || text.contains("timeout") {
+        if error.is::<Elapsed>()
+            || error.downcast_ref().is_some_and(ConnectorError::is_timeout)
+            || error.downcast_ref().is_some_and(|error: &io::Error| error.kind() == io::ErrorKind::TimedOut)
+        {
             return AttemptError::TimedOut;
         }
         if error.downcast_ref().is_some_and(is_of_handshake) {
@@ -150,8 +164,8 @@ fn attempt_error(error: &HttpError) -> AttemptError {
     AttemptError::NoConnection
 }
 
-/// Returns whether an error is that of a TLS handshake. The client wraps it in an error of its own, whose `source` leaves
-/// it out.
+/// Returns whether an error is that of a TLS handshake. The client wraps it in an error of its own, whose `source`
+/// leaves it out.
 fn is_of_handshake(error: &io::Error) -> bool {
     let inner = || error.get_ref().and_then(|inner| inner.downcast_ref());
     error.kind() == io::ErrorKind::InvalidData || inner().is_some_and(is_of_handshake)
@@ -167,6 +181,7 @@ mod tests {
     use domain::event::DetailType;
     use domain::webhooks::{EndpointId, Subscription, WebhookEvent};
     use std::sync::Arc;
+    use tokio::io::AsyncWriteExt as _;
     use tokio::net::{TcpListener, TcpStream};
     use tokio_rustls::TlsAcceptor;
     use tokio_rustls::rustls::ServerConfig;
@@ -184,6 +199,10 @@ mod tests {
 
     /// Sends a delivery to this address, which is stored already, and returns the answer.
     async fn sent(sender: &EndpointSender, url: &str) -> Result<u16, AttemptError> {
+        sent_as(sender, url, "{}").await
+    }
+
+    async fn sent_as(sender: &EndpointSender, url: &str, detail: &str) -> Result<u16, AttemptError> {
         let (doors, workspace) = (Doors::default(), "acme".parse::<domain::WorkspaceId>().unwrap());
         let now = doors.now();
         let endpoint = WebhookEndpoint {
@@ -204,7 +223,7 @@ mod tests {
             kind: DetailType::PaymentRequestStatusChanged,
             occurred_at: now,
             workspace,
-            detail: "{}".to_owned(),
+            detail: detail.to_owned(),
         };
         let delivery = Delivery::new(endpoint.id.clone(), event, now);
         sender.send(&endpoint, &[SigningSecret::random(&doors).unwrap()], &delivery, now).await.answer
@@ -258,11 +277,11 @@ mod tests {
     fn one_address_inside_a_network_makes_a_name_unusable() {
         let of = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<IpAddr>>();
         let public = of(&["1.1.1.1", "2606:4700:4700::1111"]);
-        assert_eq!(checked(Reach::Public, public.clone()).unwrap(), public);
+        assert_eq!(allowed(Reach::Public, public.clone()).unwrap(), public);
         for mixed in [of(&["1.1.1.1", "169.254.169.254"]), of(&["::1"]), of(&["2606:4700:4700::1111", "10.0.0.1"])] {
-            assert!(matches!(checked(Reach::Public, mixed), Err(ResolveError::Internal)));
+            assert!(matches!(allowed(Reach::Public, mixed), Err(ResolveError::Internal)));
         }
-        assert!(matches!(checked(Reach::Public, Vec::new()), Err(ResolveError::NotFound)));
+        assert!(matches!(allowed(Reach::Public, Vec::new()), Err(ResolveError::NotFound)));
     }
 
     /// A name that was public when it was registered, and that leads to this machine by now.
@@ -279,7 +298,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failure_is_told_apart() {
+    async fn each_failure_has_a_reason_of_its_own() {
         let http = HttpClient::resolving(CheckingResolver { reach: Reach::PublicAndLoopback });
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -288,5 +307,46 @@ mod tests {
         drop(listener);
         let closed = http.post(&format!("http://127.0.0.1:{port}/")).head().await;
         assert_eq!(attempt_error(&closed.unwrap_err()), AttemptError::NoConnection);
+        let refused = http.post("https://ex{am}ple.com/").head().await;
+        assert_eq!(attempt_error(&refused.unwrap_err()), AttemptError::NotSent);
+        // A text says nothing: it may hold the endpoint's name.
+        let named = HttpError::Unavailable("no certificate for timeout.example.com".into());
+        assert_eq!(attempt_error(&named), AttemptError::NoConnection);
+    }
+
+    /// The connection, with its handshake, has less time than the whole call.
+    #[tokio::test]
+    async fn a_handshake_that_is_not_answered_is_a_timeout() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("https://localhost:{}/", listener.local_addr().unwrap().port());
+        let sender = EndpointSender::new(&Environment::default().with(LOOPBACK, "allowed")).unwrap();
+        let (answer, _accepted) = tokio::join!(sent(&sender, &url), listener.accept());
+        assert_eq!(answer, Err(AttemptError::TimedOut));
+    }
+
+    #[tokio::test]
+    async fn an_answer_whose_headers_do_not_end_is_no_answer() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\n").await.unwrap();
+            let mut sent = 0_usize;
+            while stream.write_all(format!("x-{sent}: {}\r\n", "y".repeat(1_000)).as_bytes()).await.is_ok() {
+                sent += 1;
+            }
+            sent
+        });
+        let sender = EndpointSender::new(&Environment::default().with(LOOPBACK, "allowed")).unwrap();
+        assert_eq!(sent(&sender, &url).await, Err(AttemptError::NoConnection));
+        let headers = server.await.unwrap();
+        assert!(headers < 10_000, "{headers} headers were read");
+    }
+
+    /// What is stored cannot be sent. That is no fault of the endpoint's.
+    #[tokio::test]
+    async fn an_event_that_cannot_be_read_back_is_not_sent() {
+        let sender = EndpointSender::new(&Environment::default().with(LOOPBACK, "allowed")).unwrap();
+        assert_eq!(sent_as(&sender, "http://127.0.0.1:9/", "{").await, Err(AttemptError::NotSent));
     }
 }

@@ -1,11 +1,13 @@
 //! The table of endpoints and deliveries.
 
 use super::item::{
-    BY_TIME, Item, OPTIONAL_STATE, deliveries_key, delivery, delivery_key, endpoint, endpoint_key, event_key, occurred,
-    of_delivery, of_endpoint, of_secrets, place_key, state_of, subject_key, text, workspace_key,
+    BY_TIME, Item, OPTIONAL_STATE, SUMMARY, deliveries_key, delivery, delivery_key, endpoint, endpoint_key, event_key,
+    occurred, of_delivery, of_endpoint, of_secrets, place, place_key, state_of, subject_key, summary, text,
+    version_key, workspace_key,
 };
 use crate::aws::client_config;
 use crate::dynamodb::store_error;
+use crate::retry::{full_jitter, retry};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -14,14 +16,20 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
 use domain::ports::{Deliveries, DeliveryPage, DeliveryPlace, RegisteredEndpoints, StoreError, WebhookEndpoints};
-use domain::webhooks::{Delivery, EndpointId, EventId, StoredSecret, WebhookEndpoint};
-use domain::{RunId, Timestamp, WorkspaceId};
+use domain::webhooks::{Delivery, DeliverySummary, EndpointId, EventId, StoredSecret, WebhookEndpoint};
+use domain::{Doors, RunId, Timestamp, WorkspaceId};
 use runtime::{ConfigError, Environment};
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// The greatest number of keys in one `BatchGetItem`
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>).
 const KEYS_PER_CALL: usize = 100;
+
+/// The number of calls for the items of a page, the repetitions for keys that were left over included.
+const BATCH_ATTEMPTS: u32 = 5;
+/// The longest pause before the first repetition. Each further one may take twice as long.
+const INITIAL_BACKOFF: Duration = Duration::from_millis(50);
 
 /// The table of endpoints and deliveries. It is apart from that of the payment requests, whose stream every write here
 /// would reach (decision 0030).
@@ -29,6 +37,15 @@ const KEYS_PER_CALL: usize = 100;
 pub struct WebhooksTable {
     client: Client,
     table: String,
+    doors: Doors,
+}
+
+/// The reason why the items of a batch were not read.
+enum BatchError {
+    /// These keys were left over. The items of the others are in `found`.
+    Unprocessed { keys: Vec<Item>, found: HashMap<String, Item> },
+    /// The call failed.
+    Failed(StoreError),
 }
 
 /// The outcome of a conditional update.
@@ -48,6 +65,7 @@ impl WebhooksTable {
         Ok(Self {
             client: Client::from_conf(client_config!(aws_sdk_dynamodb, environment, "AWS_ENDPOINT_URL_DYNAMODB")),
             table: environment.require("WEBHOOKS_TABLE_NAME")?.to_owned(),
+            doors: environment.doors(),
         })
     }
 
@@ -107,24 +125,35 @@ impl WebhooksTable {
         self.client.query().table_name(&self.table).expression_attribute_values(":pk", text(pk))
     }
 
-    /// Reads all deliveries of a payment request whose range keys lie in between, both inclusive. One that cannot be
-    /// read is left out, so that it does not hold up the later ones; the last one was asked for.
-    async fn between(&self, endpoint: &EndpointId, low: String, high: String) -> Result<Vec<Delivery>, StoreError> {
+    /// Reads what is needed of the pending deliveries of a payment request whose range keys lie in between, both
+    /// inclusive. One that cannot be read is left out, so that it does not hold up the later ones.
+    async fn pending_between(
+        &self,
+        endpoint: &EndpointId,
+        low: String,
+        high: String,
+    ) -> Result<Vec<DeliverySummary>, StoreError> {
         let (mut found, mut start) = (Vec::new(), None);
+        // Some of the names are reserved words.
+        let names = SUMMARY.map(|name| (format!("#{name}"), name.to_owned()));
         loop {
             let query = self
                 .query(deliveries_key(endpoint))
-                .key_condition_expression("pk = :pk AND sk BETWEEN :low AND :high")
+                .key_condition_expression("#pk = :pk AND #sk BETWEEN :low AND :high")
+                .projection_expression(SUMMARY.map(|name| format!("#{name}")).join(", "))
+                // A status that this version does not know is read, and logged.
+                .filter_expression("NOT (#status IN (:delivered, :failed))")
+                .set_expression_attribute_names(Some(names.iter().cloned().collect()))
                 .expression_attribute_values(":low", text(&low))
                 .expression_attribute_values(":high", text(&high))
+                .expression_attribute_values(":delivered", text("delivered"))
+                .expression_attribute_values(":failed", text("failed"))
                 .consistent_read(true)
                 .set_exclusive_start_key(start);
             let output = query.send().await.map_err(store_error)?;
             for item in output.items.unwrap_or_default() {
-                let is_last = item.get("sk") == Some(&text(&high));
-                match delivery(item) {
-                    Ok(delivery) => found.push(delivery),
-                    Err(error) if is_last => return Err(error.into()),
+                match summary(item) {
+                    Ok(summary) => found.push(summary),
                     Err(error) => error.leave_out(),
                 }
             }
@@ -139,7 +168,11 @@ impl WebhooksTable {
     async fn page(&self, query: QueryFluentBuilder, limit: usize) -> Result<DeliveryPage, StoreError> {
         let query = query.index_name(BY_TIME).limit(i32::try_from(limit).unwrap_or(i32::MAX));
         let output = query.send().await.map_err(store_error)?;
-        let is_last = output.last_evaluated_key.is_none();
+        // The last key of the index, and not the last delivery that could be read: the list goes on after a page of
+        // which nothing can.
+        let next = output.last_evaluated_key.map(|key| {
+            place(&key).ok_or_else(|| StoreError::Corrupt("a key of the index of deliveries cannot be read".into()))
+        });
         let keys: Vec<Item> = output.items.unwrap_or_default().into_iter().map(table_key).collect();
         let mut items = self.get_all(&keys).await?;
         let mut deliveries = Vec::new();
@@ -153,30 +186,52 @@ impl WebhooksTable {
                 Err(error) => error.leave_out(),
             }
         }
-        let next = deliveries.last().map(DeliveryPlace::of).filter(|_| !is_last);
-        Ok(DeliveryPage { deliveries, next })
+        Ok(DeliveryPage { deliveries, next: next.transpose()? })
     }
 
     /// Reads the items with these keys, by their range keys.
     async fn get_all(&self, keys: &[Item]) -> Result<HashMap<String, Item>, StoreError> {
         let mut found = HashMap::new();
         for chunk in keys.chunks(KEYS_PER_CALL) {
-            let mut left = Some(chunk.to_vec());
-            while let Some(keys) = left.take() {
-                let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
-                let keys = keys.map_err(|error| StoreError::Refused(error.into()))?;
-                let output = self.client.batch_get_item().request_items(&self.table, keys).send().await;
-                let output = output.map_err(store_error)?;
-                for item in output.responses.unwrap_or_default().into_values().flatten() {
-                    if let Some(sk) = item.get("sk").and_then(|sk| sk.as_s().ok()).cloned() {
-                        found.insert(sk, item);
-                    }
+            let attempt = |previous: Option<BatchError>| match previous {
+                Some(BatchError::Unprocessed { keys, found }) => self.get_batch(keys, found),
+                Some(BatchError::Failed(_)) | None => self.get_batch(chunk.to_vec(), HashMap::new()),
+            };
+            // Keys that were left over were throttled, so an immediate repetition would be throttled too.
+            let read = retry(attempt, |attempts, error| {
+                let again = matches!(error, BatchError::Unprocessed { .. }) && attempts < BATCH_ATTEMPTS;
+                again.then(|| full_jitter(&self.doors, INITIAL_BACKOFF, attempts))
+            });
+            found.extend(read.await.map_err(|error| match error {
+                BatchError::Unprocessed { .. } => {
+                    StoreError::Unavailable("a batch of reads was left unprocessed too often".into())
                 }
-                let unprocessed = output.unprocessed_keys.unwrap_or_default().remove(&self.table);
-                left = unprocessed.map(|keys| keys.keys).filter(|keys| !keys.is_empty());
-            }
+                BatchError::Failed(error) => error,
+            })?);
         }
         Ok(found)
+    }
+
+    /// Reads these keys in one call, and adds their items to `found`.
+    async fn get_batch(
+        &self,
+        keys: Vec<Item>,
+        mut found: HashMap<String, Item>,
+    ) -> Result<HashMap<String, Item>, BatchError> {
+        let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+        let keys = keys.map_err(|error| BatchError::Failed(StoreError::Refused(error.into())))?;
+        let output = self.client.batch_get_item().request_items(&self.table, keys).send().await;
+        let output = output.map_err(|error| BatchError::Failed(store_error(error)))?;
+        for item in output.responses.unwrap_or_default().into_values().flatten() {
+            if let Some(sk) = item.get("sk").and_then(|sk| sk.as_s().ok()).cloned() {
+                found.insert(sk, item);
+            }
+        }
+        let rest = output.unprocessed_keys.unwrap_or_default().remove(&self.table);
+        match rest.map(|rest| rest.keys).filter(|keys| !keys.is_empty()) {
+            Some(keys) => Err(BatchError::Unprocessed { keys, found }),
+            None => Ok(found),
+        }
     }
 }
 
@@ -348,13 +403,28 @@ impl Deliveries for WebhooksTable {
         Ok(item.map(delivery).transpose()?)
     }
 
-    async fn deliveries_up_to(&self, endpoint: &EndpointId, event: &EventId) -> Result<Vec<Delivery>, StoreError> {
-        self.between(endpoint, subject_key(event), event_key(event)).await
+    async fn earlier_deliveries(
+        &self,
+        endpoint: &EndpointId,
+        event: &EventId,
+    ) -> Result<Vec<DeliverySummary>, StoreError> {
+        match event.parts().1 {
+            // Versions count from one. An event without one is about no other event.
+            None | Some(0 | 1) => Ok(Vec::new()),
+            Some(version) => {
+                let high = version_key(event, version - 1);
+                self.pending_between(endpoint, subject_key(event), high).await
+            }
+        }
     }
 
-    async fn deliveries_after(&self, endpoint: &EndpointId, event: &EventId) -> Result<Vec<Delivery>, StoreError> {
-        // Behind the digits of every version. Before the first character after the event's own key.
-        self.between(endpoint, format!("{}!", event_key(event)), format!("{}#:", subject_key(event))).await
+    async fn later_deliveries(
+        &self,
+        endpoint: &EndpointId,
+        event: &EventId,
+    ) -> Result<Vec<DeliverySummary>, StoreError> {
+        // Behind the event's own key, and before the first character after the digits of every version.
+        self.pending_between(endpoint, format!("{}!", event_key(event)), format!("{}#:", subject_key(event))).await
     }
 
     async fn replace_delivery(&self, seen: &Delivery, new: &Delivery) -> Result<bool, StoreError> {
@@ -408,16 +478,93 @@ impl Deliveries for WebhooksTable {
         self.page(query.set_exclusive_start_key(after.map(|place| place_key(endpoint, place))), limit).await
     }
 
-    async fn deliveries_since(
+    async fn deliveries_between(
         &self,
         endpoint: &EndpointId,
         since: Timestamp,
+        until: Timestamp,
         after: Option<&DeliveryPlace>,
         limit: usize,
     ) -> Result<DeliveryPage, StoreError> {
         // A range key begins with a time, so it sorts after that time alone.
         let start = after.map_or_else(|| since.to_string(), |place| format!("{}!", occurred(place)));
-        let query = self.query(deliveries_key(endpoint)).key_condition_expression("pk = :pk AND occurred >= :start");
-        self.page(query.expression_attribute_values(":start", text(start)), limit).await
+        let end = until.to_string();
+        if start > end {
+            // DynamoDB would refuse the condition.
+            return Ok(DeliveryPage::default());
+        }
+        let query = self.query(deliveries_key(endpoint));
+        let query = query.key_condition_expression("pk = :pk AND occurred BETWEEN :start AND :end");
+        let query = query.expression_attribute_values(":start", text(start));
+        self.page(query.expression_attribute_values(":end", text(end)), limit).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::Router;
+    use axum::extract::State;
+    use domain::{Clock, NoRandomness, Randomness};
+    use serde_json::{Value, json};
+    use std::sync::{Arc, Mutex};
+
+    /// Draws no pause, so that no test waits.
+    struct Zeros;
+
+    impl Clock for Zeros {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_milliseconds(0).unwrap()
+        }
+    }
+
+    impl Randomness for Zeros {
+        fn fill(&self, bytes: &mut [u8]) -> Result<(), NoRandomness> {
+            bytes.fill(0);
+            Ok(())
+        }
+    }
+
+    /// The numbers of keys that a fake table was asked for, and how many keys it processes in one call.
+    #[derive(Clone)]
+    struct Throttled {
+        asked_for: Arc<Mutex<Vec<usize>>>,
+        at_once: usize,
+    }
+
+    async fn answer(State(table): State<Throttled>, body: String) -> String {
+        let body: Value = serde_json::from_str(&body).unwrap();
+        let keys = body["RequestItems"]["webhooks"]["Keys"].as_array().unwrap().clone();
+        table.asked_for.lock().unwrap().push(keys.len());
+        let (processed, rest) = keys.split_at(table.at_once.min(keys.len()));
+        let rest = if rest.is_empty() { json!({}) } else { json!({ "webhooks": { "Keys": rest } }) };
+        json!({ "Responses": { "webhooks": processed }, "UnprocessedKeys": rest }).to_string()
+    }
+
+    #[tokio::test]
+    async fn what_a_batch_of_deliveries_leaves_over_is_asked_for_again_a_few_times() {
+        for (at_once, calls) in [(4, &[4][..]), (2, &[4, 2]), (1, &[4, 3, 2, 1]), (0, &[4; BATCH_ATTEMPTS as usize])] {
+            let table = Throttled { asked_for: Arc::default(), at_once };
+            let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+            let url = format!("http://{}", listener.local_addr().unwrap());
+            let router = Router::new().fallback(answer).with_state(table.clone());
+            tokio::spawn(async move { axum::serve(listener, router).await });
+            let environment = Environment::default()
+                .with("WEBHOOKS_TABLE_NAME", "webhooks")
+                .with("AWS_REGION", "us-east-1")
+                .with("AWS_ACCESS_KEY_ID", "test")
+                .with("AWS_SECRET_ACCESS_KEY", "test")
+                .with("AWS_ENDPOINT_URL_DYNAMODB", url)
+                .with_doors(Doors::new(Zeros, Zeros));
+            let endpoint = EndpointId::random(&Doors::default()).unwrap();
+            let keys: Vec<Item> =
+                (1..=4).map(|version| delivery_key(&endpoint, &format!("0199#{version}").parse().unwrap())).collect();
+            let found = WebhooksTable::new(&environment).unwrap().get_all(&keys).await;
+            assert_eq!(*table.asked_for.lock().unwrap(), calls);
+            match found {
+                Ok(found) => assert_eq!((found.len(), at_once > 0), (4, true)),
+                Err(error) => assert!(matches!(error, StoreError::Unavailable(_)) && at_once == 0, "{error}"),
+            }
+        }
     }
 }

@@ -4,7 +4,7 @@ use crate::secrets::{SecretSource, SecretValue};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use domain::ports::{SecretVault, VaultError};
+use domain::ports::{OpenedSecret, SecretVault, VaultError};
 use domain::webhooks::{EndpointId, SealedSecret, SigningSecret};
 use domain::{Doors, WorkspaceId};
 use runtime::hmac::code;
@@ -54,6 +54,23 @@ impl SecretValue for Keys {
     }
 }
 
+impl Keys {
+    /// Decrypts a secret with the first of the keys that can.
+    fn open(
+        &self,
+        workspace: &WorkspaceId,
+        endpoint: &EndpointId,
+        (nonce, sealed): (&[u8], &[u8]),
+    ) -> Option<OpenedSecret> {
+        self.0.iter().enumerate().find_map(|(index, key)| {
+            let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+            let mut opened = sealed.to_vec();
+            let secret = key.open_in_place(nonce, bound_to(workspace, endpoint), &mut opened).ok()?;
+            Some(OpenedSecret { secret: SigningSecret::from_bytes(secret.to_vec()), is_outdated: index > 0 })
+        })
+    }
+}
+
 impl EncryptedSecrets {
     /// Builds the encryption with the keys in `WEBHOOK_ENCRYPTION_KEY`, or in the secret at
     /// `WEBHOOK_ENCRYPTION_KEY_ARN`.
@@ -68,7 +85,7 @@ impl EncryptedSecrets {
     }
 }
 
-/// Returns what a secret is bound to: in the place of another endpoint's it cannot be decrypted.
+/// Returns what a secret is bound to, so that it cannot be decrypted for another endpoint.
 fn bound_to(workspace: &WorkspaceId, endpoint: &EndpointId) -> Aad<Vec<u8>> {
     // Neither a workspace nor an identifier contains a control character.
     Aad::from([workspace.as_str().as_bytes(), b"\0", endpoint.as_str().as_bytes()].concat())
@@ -98,18 +115,19 @@ impl SecretVault for EncryptedSecrets {
         workspace: &WorkspaceId,
         endpoint: &EndpointId,
         sealed: &SealedSecret,
-    ) -> Result<SigningSecret, VaultError> {
+    ) -> Result<OpenedSecret, VaultError> {
         let malformed = || VaultError("the stored form is unknown".into());
         let encoded = sealed.0.strip_prefix(FORM).ok_or_else(malformed)?;
         let bytes = STANDARD.decode(encoded).map_err(|_| malformed())?;
-        let (nonce, sealed) = bytes.split_at_checked(NONCE_LEN).ok_or_else(malformed)?;
+        let parts = bytes.split_at_checked(NONCE_LEN).ok_or_else(malformed)?;
         let keys = self.keys.current().await.map_err(|error| VaultError(error.into()))?;
-        for key in keys.0.iter() {
-            let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| malformed())?;
-            let mut opened = sealed.to_vec();
-            if let Ok(secret) = key.open_in_place(nonce, bound_to(workspace, endpoint), &mut opened) {
-                return Ok(SigningSecret::from_bytes(secret.to_vec()));
-            }
+        if let Some(opened) = keys.open(workspace, endpoint, parts) {
+            return Ok(opened);
+        }
+        // A key may have been added since they were read.
+        let keys = self.keys.after_mismatch().await.map_err(|error| VaultError(error.into()))?;
+        if let Some(opened) = keys.open(workspace, endpoint, parts) {
+            return Ok(opened);
         }
         count(Metric::WebhookItemUnreadable);
         tracing::error!(%workspace, %endpoint, "webhook secret unusable: no key decrypts it");
@@ -120,6 +138,9 @@ impl SecretVault for EncryptedSecrets {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+    use std::sync::Mutex;
+    use std::time::Duration;
 
     const KEY: &str = "WEBHOOK_ENCRYPTION_KEY";
 
@@ -139,8 +160,10 @@ mod tests {
         let sealed = vault(&key(1)).seal(&workspace, &id, &secret).await.unwrap();
         assert!(!sealed.0.contains(&STANDARD.encode(secret.reveal())), "{sealed:?}");
         assert_ne!(sealed, vault(&key(1)).seal(&workspace, &id, &secret).await.unwrap(), "each has its own nonce");
+        let opened = |is_outdated| OpenedSecret { secret: secret.clone(), is_outdated };
+        assert_eq!(vault(&key(1)).open(&workspace, &id, &sealed).await.unwrap(), opened(false));
         let rotated = vault(&format!("{} {}", key(2), key(1)));
-        assert_eq!(rotated.open(&workspace, &id, &sealed).await.unwrap(), secret);
+        assert_eq!(rotated.open(&workspace, &id, &sealed).await.unwrap(), opened(true));
 
         let other_id = EndpointId::random(&doors).unwrap();
         assert!(rotated.open(&other, &id, &sealed).await.is_err(), "another workspace's");
@@ -150,6 +173,37 @@ mod tests {
             let error = rotated.open(&workspace, &id, &SealedSecret(changed.to_owned())).await.unwrap_err();
             assert!(!format!("{error} {error:?}").contains(&sealed.0[10..30]), "{error:?}");
         }
+    }
+
+    /// A sandbox keeps the keys for five minutes. Another one encrypts with a new key meanwhile.
+    #[tokio::test]
+    async fn a_secret_that_no_kept_key_decrypts_has_the_keys_read_again() {
+        let text = Arc::new(Mutex::new(key(1)));
+        let answer = {
+            let text = Arc::clone(&text);
+            move || std::future::ready(json!({ "SecretString": *text.lock().unwrap() }).to_string())
+        };
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let environment = Environment::default()
+            .with("AWS_REGION", "us-east-1")
+            .with("AWS_ACCESS_KEY_ID", "test")
+            .with("AWS_SECRET_ACCESS_KEY", "test")
+            .with("AWS_ENDPOINT_URL_SECRETS_MANAGER", format!("http://{}", listener.local_addr().unwrap()))
+            .with("WEBHOOK_ENCRYPTION_KEY_ARN", "arn:aws:secretsmanager:us-east-1:1:secret:test");
+        tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
+        let (workspace, doors): (WorkspaceId, _) = ("acme".parse().unwrap(), Doors::default());
+        let (id, secret) = (EndpointId::random(&doors).unwrap(), SigningSecret::random(&doors).unwrap());
+        let managed = EncryptedSecrets::new(&environment).unwrap();
+        let first = managed.seal(&workspace, &id, &secret).await.unwrap();
+        *text.lock().unwrap() = format!("{} {}", key(2), key(1));
+        let second = vault(&key(2)).seal(&workspace, &id, &secret).await.unwrap();
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(31)).await;
+        tokio::time::resume();
+        let opened = |is_outdated| OpenedSecret { secret: secret.clone(), is_outdated };
+        assert_eq!(managed.open(&workspace, &id, &first).await.unwrap(), opened(false), "as the kept keys say");
+        assert_eq!(managed.open(&workspace, &id, &second).await.unwrap(), opened(false));
+        assert_eq!(managed.open(&workspace, &id, &first).await.unwrap(), opened(true));
     }
 
     #[test]

@@ -51,6 +51,6 @@ pub use settlements::{
     Fee, PaymentsPage, Payout, PayoutsPage, ProviderPayment, SettlementList, SettlementState, Settlements, Window,
 };
 pub use webhooks::{
-    Deliveries, DeliveryPage, DeliveryPlace, DeliveryQueue, QueueError, QueuedTask, RegisteredEndpoints, SecretVault,
-    Task, VaultError, WebhookEndpoints, WebhookSender,
+    Deliveries, DeliveryPage, DeliveryPlace, DeliveryQueue, OpenedSecret, QueueError, QueuedTask, RegisteredEndpoints,
+    SecretVault, Task, VaultError, WebhookEndpoints, WebhookSender,
 };

@@ -5,7 +5,8 @@ use crate::people::WorkspaceId;
 use crate::ports::{Cause, StoreError};
 use crate::time::Timestamp;
 use crate::webhooks::{
-    Delivery, EndpointId, EventId, Response, SealedSecret, SigningSecret, StoredSecret, WebhookEndpoint,
+    Delivery, DeliverySummary, EndpointId, EventId, Response, SealedSecret, SigningSecret, StoredSecret,
+    WebhookEndpoint,
 };
 use std::time::Duration;
 
@@ -44,8 +45,8 @@ pub trait WebhookEndpoints: Send + Sync {
         id: &EndpointId,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Replaces the secrets of an endpoint, if they are still those of `seen`. Returns whether they are replaced: of
-    /// two rotations at the same moment one wins.
+    /// Replaces the secrets of an endpoint, if it is still there and they are still those of `seen`. Returns whether
+    /// they are replaced: of two rotations at the same moment one wins.
     fn replace_secrets(
         &self,
         seen: &WebhookEndpoint,
@@ -112,9 +113,9 @@ impl DeliveryPlace {
 /// A page of an endpoint's deliveries.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeliveryPage {
-    /// The deliveries.
+    /// The deliveries: those of the page's limit that can be read, and that the time to live has not removed.
     pub deliveries: Vec<Delivery>,
-    /// The place of the last one; `None` on the last page.
+    /// The place after which the next page begins; `None` on the last page.
     pub next: Option<DeliveryPlace>,
 }
 
@@ -132,20 +133,21 @@ pub trait Deliveries: Send + Sync {
         event: &EventId,
     ) -> impl Future<Output = Result<Option<Delivery>, StoreError>> + Send;
 
-    /// Returns the deliveries of an event and of the earlier ones of the same payment request, in their order (a
-    /// consistent read).
-    fn deliveries_up_to(
+    /// Returns the deliveries of the earlier events of the same payment request that are stored as pending, in their
+    /// order (a consistent read).
+    fn earlier_deliveries(
         &self,
         endpoint: &EndpointId,
         event: &EventId,
-    ) -> impl Future<Output = Result<Vec<Delivery>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<DeliverySummary>, StoreError>> + Send;
 
-    /// Returns the deliveries of the later events of the same payment request, in their order (a consistent read).
-    fn deliveries_after(
+    /// Returns the deliveries of the later events of the same payment request that are stored as pending, in their
+    /// order (a consistent read).
+    fn later_deliveries(
         &self,
         endpoint: &EndpointId,
         event: &EventId,
-    ) -> impl Future<Output = Result<Vec<Delivery>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<DeliverySummary>, StoreError>> + Send;
 
     /// Replaces a delivery that is still as in `seen`: at the same turn, and claimed by nobody else. Returns whether it
     /// is replaced; a retry after a lost answer returns that it is.
@@ -155,8 +157,7 @@ pub trait Deliveries: Send + Sync {
         new: &Delivery,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Returns a page of an endpoint's deliveries, the newest first, after a place. The list may miss the writes of the
-    /// last moments.
+    /// Returns a page of an endpoint's deliveries, the newest first, after a place. The list is eventually consistent.
     fn newest_deliveries(
         &self,
         endpoint: &EndpointId,
@@ -164,11 +165,13 @@ pub trait Deliveries: Send + Sync {
         limit: usize,
     ) -> impl Future<Output = Result<DeliveryPage, StoreError>> + Send;
 
-    /// Returns a page of an endpoint's deliveries of the events from `since` on, the oldest first, after a place.
-    fn deliveries_since(
+    /// Returns a page of an endpoint's deliveries of the events from `since` to before `until`, the oldest first, after
+    /// a place.
+    fn deliveries_between(
         &self,
         endpoint: &EndpointId,
         since: Timestamp,
+        until: Timestamp,
         after: Option<&DeliveryPlace>,
         limit: usize,
     ) -> impl Future<Output = Result<DeliveryPage, StoreError>> + Send;
@@ -228,6 +231,15 @@ pub trait DeliveryQueue: Send + Sync {
     fn queue(&self, tasks: &[QueuedTask]) -> impl Future<Output = Result<(), QueueError>> + Send;
 }
 
+/// A secret that was decrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenedSecret {
+    /// The secret.
+    pub secret: SigningSecret,
+    /// Whether it was encrypted with an earlier key than the one that encrypts now.
+    pub is_outdated: bool,
+}
+
 /// The error of a secret that could not be encrypted or decrypted. Its text holds no secret.
 #[derive(Debug, thiserror::Error)]
 #[error("a webhook endpoint's secret cannot be used: {0}")]
@@ -249,7 +261,7 @@ pub trait SecretVault: Send + Sync {
         workspace: &WorkspaceId,
         endpoint: &EndpointId,
         sealed: &SealedSecret,
-    ) -> impl Future<Output = Result<SigningSecret, VaultError>> + Send;
+    ) -> impl Future<Output = Result<OpenedSecret, VaultError>> + Send;
 }
 
 /// The calls to the endpoints.

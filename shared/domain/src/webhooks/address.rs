@@ -50,8 +50,25 @@ const IPV6: [(Ipv6Addr, u32); 4] = [
     (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
 ];
 
-/// The ends of names that only a private network resolves.
-const INTERNAL_NAMES: [&str; 6] = ["localhost", "local", "internal", "intranet", "lan", "home.arpa"];
+/// The ends of names that only a private network resolves, or nobody: those that are reserved
+/// (<https://www.iana.org/assignments/special-use-domain-names>), and those that networks use without asking.
+const INTERNAL_NAMES: [&str; 15] = [
+    "localhost",
+    "localdomain",
+    "local",
+    "internal",
+    "intranet",
+    "lan",
+    "home",
+    "corp",
+    "private",
+    "home.arpa",
+    "onion",
+    "alt",
+    "test",
+    "invalid",
+    "example",
+];
 
 /// The addresses that may be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,8 +178,14 @@ mod tests {
     use super::*;
 
     /// Every form in which an address can lead inside a network.
-    const INSIDE: [&str; 52] = [
+    const INSIDE: [&str; 58] = [
         "https://localhost/hook",
+        "https://crm.localdomain/hook",
+        "https://crm.home/hook",
+        "https://crm.corp/hook",
+        "https://crm.example/hook",
+        "https://crm.test./hook",
+        "https://crm.onion/hook",
         "https://LOCALHOST/hook",
         "https://localhost./hook",
         "https://a.localhost/hook",
@@ -281,7 +304,7 @@ mod tests {
             ("https://CRM.example.com:443/hook", "https://crm.example.com/hook"),
             ("https://crm.exam\u{200b}ple.com/", "https://crm.example.com/"),
             ("https://crm.exam\u{ad}ple.com/", "https://crm.example.com/"),
-            ("https://münchen.example/straße", "https://xn--mnchen-3ya.example/stra%C3%9Fe"),
+            ("https://münchen.example.com/straße", "https://xn--mnchen-3ya.example.com/stra%C3%9Fe"),
             ("https://crm.example.com/a/../b?c=@d", "https://crm.example.com/b?c=@d"),
         ] {
             let url = EndpointUrl::parse(text, Reach::Public).unwrap();

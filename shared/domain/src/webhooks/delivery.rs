@@ -55,7 +55,10 @@ impl FromStr for EventId {
         let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         let right = text.len() <= 100
             && text.split_once('#').is_some_and(|(subject, rest)| {
-                !subject.is_empty() && !rest.is_empty() && subject.bytes().chain(rest.bytes()).all(known)
+                // A version has one form, so that an event has one identifier.
+                let padded = subject != "difference" && rest.len() > 1 && rest.starts_with('0');
+                let is_given = !subject.is_empty() && !rest.is_empty() && !padded;
+                is_given && subject.bytes().chain(rest.bytes()).all(known)
             });
         if right { Ok(Self(text.to_owned())) } else { Err(Invalid("is not an event's identifier")) }
     }
@@ -137,6 +140,8 @@ pub enum AttemptError {
     NoConnection,
     /// A secure connection could not be made.
     NotSecure,
+    /// The request could not be made, for a reason of ours.
+    NotSent,
     /// A reason that a later release stored, and that this one does not know.
     #[serde(other)]
     Unknown,
@@ -152,6 +157,7 @@ impl AttemptError {
             Self::Internal => "The endpoint's address leads into a private network, so it was not called.",
             Self::NoConnection => "The endpoint could not be reached.",
             Self::NotSecure => "No secure connection could be made. Is the endpoint's certificate valid?",
+            Self::NotSent => "The event could not be sent, for a reason on our side.",
             Self::Unknown => "The endpoint gave no answer.",
         }
     }
@@ -160,7 +166,7 @@ impl AttemptError {
 /// An attempt, as the log has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptRecord {
-    /// When it was made.
+    /// When it began.
     pub at: Timestamp,
     /// The status of the answer; `None` without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -229,6 +235,44 @@ pub struct Delivery {
     pub replay: Option<Timestamp>,
 }
 
+/// What the delivery of an event has to know of the other deliveries of its payment request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliverySummary {
+    /// The event.
+    pub event: EventId,
+    /// The status as it is stored.
+    pub status: DeliveryStatus,
+    /// As of the delivery.
+    pub turn: u32,
+    /// As of the delivery.
+    pub opened_at: Timestamp,
+    /// The time before which it is not attempted; `None` once it has ended.
+    pub next_attempt_at: Option<Timestamp>,
+    /// The end of the claim to the next attempt.
+    pub claimed_until: Option<Timestamp>,
+}
+
+impl DeliverySummary {
+    /// Returns whether it is still attempted at `endpoint`.
+    #[must_use]
+    pub fn is_pending_at(&self, endpoint: &WebhookEndpoint) -> bool {
+        status_at(self.status, self.opened_at, endpoint) == DeliveryStatus::Pending
+    }
+
+    /// Returns the time before which no attempt may begin: that of the schedule, or the end of another run's claim.
+    #[must_use]
+    pub fn not_before(&self) -> Option<Timestamp> {
+        self.next_attempt_at.max(self.claimed_until)
+    }
+}
+
+/// Returns the status of a delivery at `endpoint`. What was pending when an endpoint was disabled has failed, without a
+/// write to each. While it is disabled, nothing is pending, whatever the clocks of two machines said.
+fn status_at(stored: DeliveryStatus, opened_at: Timestamp, endpoint: &WebhookEndpoint) -> DeliveryStatus {
+    let ended = endpoint.disabled_at.is_some() || endpoint.ended_at.is_some_and(|at| opened_at <= at);
+    if stored == DeliveryStatus::Pending && ended { DeliveryStatus::Failed } else { stored }
+}
+
 impl Delivery {
     /// Builds the delivery of an event that has not been attempted.
     #[must_use]
@@ -268,12 +312,10 @@ impl Delivery {
         self.attempts.last().filter(|_| self.status == DeliveryStatus::Delivered).map(|attempt| attempt.at)
     }
 
-    /// Returns the status at `endpoint`. What was pending when an endpoint was disabled has failed, without a write to
-    /// each. While it is disabled, nothing is pending, whatever the clocks of two machines said.
+    /// Returns the status at `endpoint`. What was pending when it was disabled has failed.
     #[must_use]
     pub fn status_at(&self, endpoint: &WebhookEndpoint) -> DeliveryStatus {
-        let ended = endpoint.disabled_at.is_some() || endpoint.ended_at.is_some_and(|at| self.opened_at <= at);
-        if self.status == DeliveryStatus::Pending && ended { DeliveryStatus::Failed } else { self.status }
+        status_at(self.status, self.opened_at, endpoint)
     }
 
     /// Returns whether it is still attempted at `endpoint`.
@@ -295,9 +337,15 @@ impl Delivery {
         Self { claim: Some(Claim { run, until: now.saturating_add(LEASE) }), ..self.clone() }
     }
 
-    /// Returns the delivery after an attempt, and what it has come to.
+    /// Returns the delivery after an attempt that began at `at` and ended at `now`, and what it has come to.
     #[must_use]
-    pub fn attempted(&self, response: Response, at: Timestamp, randomness: &impl Randomness) -> (Self, Outcome) {
+    pub fn attempted(
+        &self,
+        response: Response,
+        at: Timestamp,
+        now: Timestamp,
+        randomness: &impl Randomness,
+    ) -> (Self, Outcome) {
         let (response_status, error) = match response.answer {
             Ok(status) => (Some(status), None),
             Err(error) => (None, Some(error)),
@@ -306,7 +354,7 @@ impl Delivery {
         let failures = self.failures.saturating_add(1);
         let outcome = match response.answer {
             Ok(200..=299) => Outcome::Delivered,
-            _ => match next_attempt(randomness, first_attempt_at, failures, at, response.retry_after) {
+            _ => match next_attempt(randomness, first_attempt_at, failures, now, response.retry_after) {
                 Some(next) => Outcome::Retried(next),
                 None => Outcome::Abandoned,
             },
@@ -385,7 +433,7 @@ mod tests {
     fn a_webhook_answer_of_410_is_a_failure_like_any_other() {
         let now: Timestamp = "2026-01-05T10:00:00Z".parse().unwrap();
         let gone = Response { answer: Ok(410), retry_after: None };
-        let (changed, outcome) = delivery(now).attempted(gone, now, &SystemRandomness);
+        let (changed, outcome) = delivery(now).attempted(gone, now, now, &SystemRandomness);
         assert!(matches!(outcome, Outcome::Retried(_)), "{outcome:?}");
         assert_eq!(changed.status, DeliveryStatus::Pending);
     }
@@ -406,7 +454,8 @@ mod tests {
         assert_eq!(parts("0199-ab#12"), ("0199-ab".to_owned(), Some(12)));
         assert_eq!(parts("difference#9f3c"), ("difference#9f3c".to_owned(), None));
         assert_eq!(parts("difference#1234"), ("difference#1234".to_owned(), None));
-        for text in ["", "#", "a#", "#1", "0199", "a#1#2", "+27831234567#1", "a b#1", "Thandi#\n"] {
+        assert_eq!(parts("difference#0234"), ("difference#0234".to_owned(), None));
+        for text in ["", "#", "a#", "#1", "0199", "a#1#2", "+27831234567#1", "a b#1", "Thandi#\n", "0199#01"] {
             assert!(text.parse::<EventId>().is_err(), "{text}");
         }
     }

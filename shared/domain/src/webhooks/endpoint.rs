@@ -11,12 +11,13 @@ use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 use url::Url;
 
 /// The number of endpoints that a workspace may have.
 pub const ENDPOINTS_AT_MOST: usize = 20;
 
-/// The number of secrets that an endpoint keeps, however often it rotates them within a day.
+/// The number of secrets that sign at once: the current one, and the earlier ones of one day.
 const SECRETS_AT_MOST: usize = 4;
 
 /// An endpoint's identifier: `whe_` and 22 letters and digits, made of 128 random bits.
@@ -85,9 +86,18 @@ text!(
 
 /// The address of an endpoint, in the form in which it is called. It was allowed when it was registered.
 /// [`EndpointUrl::address`] checks it again before each call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// Its `Debug` shows no path and no query, because such an address often holds a token.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EndpointUrl(String);
+
+impl fmt::Debug for EndpointUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = self.0.parse::<Url>().ok();
+        write!(formatter, "EndpointUrl({})", url.as_ref().and_then(Url::host_str).unwrap_or_default())
+    }
+}
 
 impl EndpointUrl {
     /// Parses the address of a new endpoint.
@@ -250,22 +260,25 @@ impl WebhookEndpoint {
     }
 
     /// Returns the secrets that sign at `now`, the current one first.
-    pub fn signing(&self, now: Timestamp) -> impl Iterator<Item = &SealedSecret> {
-        let signs = move |secret: &&StoredSecret| secret.retires_at.is_none_or(|end| now < end);
-        self.secrets.iter().filter(signs).map(|secret| &secret.sealed)
+    pub fn signing(&self, now: Timestamp) -> impl Iterator<Item = &StoredSecret> {
+        self.secrets.iter().filter(move |secret| secret.retires_at.is_none_or(|end| now < end))
     }
 
     /// Returns the secrets after a rotation at `now`: the new one, and the earlier ones until a day later.
-    #[must_use]
-    pub fn rotated(&self, new: SealedSecret, now: Timestamp) -> Vec<StoredSecret> {
+    ///
+    /// # Errors
+    /// As many as may sign already. Returns the time until the first of them signs no more: each has its day.
+    pub fn rotated(&self, new: SealedSecret, now: Timestamp) -> Result<Vec<StoredSecret>, Duration> {
+        if self.signing(now).count() >= SECRETS_AT_MOST {
+            let first = self.signing(now).filter_map(|secret| secret.retires_at).min();
+            return Err(first.map_or(ROTATION, |end| end.saturating_duration_since(now)));
+        }
         let retires_at = now.saturating_add(ROTATION);
-        let earlier = self.secrets.iter().filter(|secret| secret.retires_at.is_none_or(|end| now < end));
-        let earlier = earlier.map(|secret| StoredSecret {
+        let earlier = self.signing(now).map(|secret| StoredSecret {
             sealed: secret.sealed.clone(),
             retires_at: Some(secret.retires_at.unwrap_or(retires_at)),
         });
-        let current = StoredSecret { sealed: new, retires_at: None };
-        std::iter::once(current).chain(earlier).take(SECRETS_AT_MOST).collect()
+        Ok(std::iter::once(StoredSecret { sealed: new, retires_at: None }).chain(earlier).collect())
     }
 }
 
@@ -273,7 +286,6 @@ impl WebhookEndpoint {
 mod tests {
     use super::*;
     use crate::doors::SystemRandomness;
-    use std::time::Duration;
 
     #[test]
     fn an_identifier_is_its_own_text_and_nothing_else_is_one() {
@@ -283,6 +295,12 @@ mod tests {
         for text in ["", "whe_", no_prefix, "whe_../../x", "whe_aaaaaaaaaaaaaaaaaaaaaaaaa", "WHE_aaaaaaaaaaaaaaa1"] {
             assert!(text.parse::<EndpointId>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_address_is_not_shown_with_its_token() {
+        let url = EndpointUrl::parse("https://crm.example.com/hooks/4711?key=hidden", Reach::Public).unwrap();
+        assert_eq!(format!("{url:?}"), "EndpointUrl(crm.example.com)");
     }
 
     #[test]
@@ -311,19 +329,21 @@ mod tests {
         };
         let signing = |endpoint: &WebhookEndpoint, hours| {
             let at = now.saturating_add(Duration::from_hours(hours));
-            endpoint.signing(at).map(|sealed| sealed.0.clone()).collect::<Vec<_>>()
+            endpoint.signing(at).map(|secret| secret.sealed.0.clone()).collect::<Vec<_>>()
         };
-        endpoint.secrets = endpoint.rotated(sealed("second"), now);
+        endpoint.secrets = endpoint.rotated(sealed("second"), now).unwrap();
         assert_eq!(signing(&endpoint, 23), ["second", "first"]);
         assert_eq!(signing(&endpoint, 24), ["second"]);
-        endpoint.secrets = endpoint.rotated(sealed("third"), now.saturating_add(Duration::from_hours(12)));
+        let later = |hours| now.saturating_add(Duration::from_hours(hours));
+        endpoint.secrets = endpoint.rotated(sealed("third"), later(12)).unwrap();
         assert_eq!(signing(&endpoint, 23), ["third", "second", "first"]);
         assert_eq!(signing(&endpoint, 24), ["third", "second"], "each ends a day after it was replaced");
         assert_eq!(signing(&endpoint, 36), ["third"]);
-        for count in 0..10 {
-            endpoint.secrets = endpoint.rotated(sealed(&count.to_string()), now);
-        }
-        assert_eq!(endpoint.secrets.len(), SECRETS_AT_MOST);
+        // A fourth rotation within a day would end the first secret before its time.
+        endpoint.secrets = endpoint.rotated(sealed("fourth"), later(13)).unwrap();
+        assert_eq!(endpoint.rotated(sealed("fifth"), later(14)), Err(Duration::from_hours(10)));
+        endpoint.secrets = endpoint.rotated(sealed("fifth"), later(24)).unwrap();
+        assert_eq!(signing(&endpoint, 24), ["fifth", "fourth", "third", "second"]);
     }
 
     #[test]

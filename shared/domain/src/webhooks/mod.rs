@@ -7,7 +7,8 @@ mod schedule;
 
 pub use address::{Reach, is_internal};
 pub use delivery::{
-    AttemptError, AttemptRecord, Claim, Delivery, DeliveryStatus, EventId, Outcome, Response, WebhookEvent,
+    AttemptError, AttemptRecord, Claim, Delivery, DeliveryStatus, DeliverySummary, EventId, Outcome, Response,
+    WebhookEvent,
 };
 pub use endpoint::{
     ENDPOINTS_AT_MOST, EndpointDescription, EndpointId, EndpointStatus, EndpointUrl, SealedSecret, SigningSecret,

@@ -18,11 +18,11 @@ const PAUSES: [Duration; 7] = [
 /// The time from the first attempt to the last one.
 const ATTEMPTED_FOR: Duration = Duration::from_hours(24);
 
-/// The time within which the last attempt is not worth another one.
+/// If less than this is left of the 24 hours, no further attempt is scheduled.
 const SHORTEST_LAST_PAUSE: Duration = Duration::from_mins(1);
 
 /// The longest wait that a receiver may ask for with `Retry-After`.
-const LONGEST_WISH: Duration = Duration::from_hours(8);
+const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(8);
 
 /// The share of a pause by which it is randomly shorter or longer, so that what failed together is not repeated
 /// together.
@@ -43,15 +43,16 @@ pub const LEASE: Duration = Duration::from_mins(1);
 /// The longest time by which a queue delays a message. A later one is delayed again when it arrives.
 pub const LONGEST_DELAY: Duration = Duration::from_mins(15);
 
-/// The time after which a task is late: an earlier run of it failed, or an operator moved it back from the dead letters.
-/// It is shorter than the 270 seconds after which the queue hands a message over again, and longer than a task waits for
-/// its turn in a queue that keeps up.
+/// The time after which a task is late: an earlier run of it failed, or an operator moved it back from the dead
+/// letters. It is shorter than the 270 seconds after which the queue hands a message over again, and longer than a task
+/// waits for its turn in a queue that keeps up.
 pub const LATE: Duration = Duration::from_mins(4);
 
 /// The time after which an attempt is overdue, so that its task must have been lost: longer than a queue delays one.
 pub const OVERDUE: Duration = Duration::from_mins(20);
 
-/// The time for which a delivery stays stored at least after it was replayed, so that it outlasts its round of attempts.
+/// The time for which a delivery stays stored at least after it was replayed, so that it outlasts its round of
+/// attempts.
 pub const KEPT_AFTER_REPLAY: Duration = Duration::from_hours(48);
 
 /// Returns the pause between two attempts at an endpoint that does not answer in time and has failed for `failing_for`.
@@ -62,13 +63,14 @@ pub fn probe_pause(failing_for: Duration) -> Duration {
 }
 
 /// Returns the time of the next attempt after the failure at `now`; `None` if it was the last one. `first` is the time
-/// of the first attempt, `failures` the number of failures so far, and `wish` the wait that the receiver asked for.
+/// of the first attempt, `failures` the number of failures so far, and `retry_after` the wait that the receiver asked
+/// for.
 pub fn next_attempt(
     randomness: &impl Randomness,
     first: Timestamp,
     failures: u32,
     now: Timestamp,
-    wish: Option<Duration>,
+    retry_after: Option<Duration>,
 ) -> Option<Timestamp> {
     let end = first.saturating_add(ATTEMPTED_FOR);
     if now.saturating_add(SHORTEST_LAST_PAUSE) >= end {
@@ -81,7 +83,7 @@ pub fn next_attempt(
     randomness.fill(&mut share).unwrap_or_default();
     let share = f64::from(u32::from_be_bytes(share)) / f64::from(u32::MAX);
     let pause = pause.mul_f64(1.0 - JITTER + 2.0 * JITTER * share);
-    let pause = pause.max(wish.unwrap_or_default().min(LONGEST_WISH));
+    let pause = pause.max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER));
     Some(now.saturating_add(pause).min(end))
 }
 
@@ -137,9 +139,9 @@ mod tests {
         let after = |seconds| next_attempt(&Always(0), first(), 1, first(), Some(Duration::from_secs(seconds)));
         assert_eq!(after(1), Some(first().saturating_add(Duration::from_millis(4_500))), "not for a shorter one");
         assert_eq!(after(600), Some(first().saturating_add(Duration::from_mins(10))));
-        assert_eq!(after(u64::MAX), Some(first().saturating_add(LONGEST_WISH)));
+        assert_eq!(after(u64::MAX), Some(first().saturating_add(LONGEST_RETRY_AFTER)));
         let late = first().saturating_add(Duration::from_hours(23));
         let end = first().saturating_add(ATTEMPTED_FOR);
-        assert_eq!(next_attempt(&Always(0), first(), 1, late, Some(LONGEST_WISH)), Some(end));
+        assert_eq!(next_attempt(&Always(0), first(), 1, late, Some(LONGEST_RETRY_AFTER)), Some(end));
     }
 }

@@ -1,10 +1,10 @@
 //! A task of the queue: one attempt of one delivery.
 
-use super::task_of;
+use super::{delay, task_of, task_of_turn};
 use crate::doors::Randomness;
 use crate::id::RunId;
 use crate::people::WorkspaceId;
-use crate::ports::{Deliveries, DeliveryQueue, SecretVault, WebhookEndpoints, WebhookSender};
+use crate::ports::{Deliveries, DeliveryQueue, QueuedTask, SecretVault, Task, WebhookEndpoints, WebhookSender};
 use crate::time::{Clock, Timestamp};
 use crate::use_cases::UseCaseError;
 use crate::webhooks::{
@@ -64,12 +64,15 @@ pub async fn attempt(
     doors: &(impl Clock + Randomness),
     task: AttemptTask<'_>,
 ) -> Result<Attempted, UseCaseError> {
+    let now = doors.now();
+    if now < task.due {
+        queue.queue(&[again(task, now)]).await?;
+        return Ok(Attempted::Postponed);
+    }
     let Some(endpoint) = store.find_endpoint(task.workspace, task.endpoint).await? else {
         return Ok(Attempted::Gone);
     };
-    let mut deliveries = store.deliveries_up_to(task.endpoint, task.event).await?;
-    let now = doors.now();
-    let Some(delivery) = deliveries.pop_if(|last| last.event.id == *task.event) else {
+    let Some(delivery) = store.find_delivery(task.endpoint, task.event).await? else {
         // Its time to live is over. An event that waits for it has no task of its own.
         queue_next(store, queue, &endpoint, task.event, now).await?;
         return Ok(Attempted::Gone);
@@ -86,9 +89,10 @@ pub async fn attempt(
         }
         return Ok(Attempted::Stale);
     }
-    if let Some(earlier) = deliveries.iter().find(|earlier| earlier.is_pending_at(&endpoint)) {
+    let earlier = store.earlier_deliveries(task.endpoint, task.event).await?;
+    if let Some(earlier) = earlier.iter().find(|earlier| earlier.is_pending_at(&endpoint)) {
         if earlier.not_before().is_some_and(|at| at.saturating_add(OVERDUE) <= now) {
-            queue.queue(&[task_of(&endpoint, earlier, None, now)]).await?;
+            queue.queue(&[task_of_turn(&endpoint, &earlier.event, earlier.turn, None, now)]).await?;
         }
         return Ok(Attempted::Blocked);
     }
@@ -96,7 +100,7 @@ pub async fn attempt(
         queue.queue(&[task_of(&endpoint, &delivery, delivery.not_before(), now)]).await?;
         return Ok(Attempted::Postponed);
     }
-    let secrets = signing_secrets(vault, &endpoint, now).await?;
+    let secrets = signing_secrets(store, vault, &endpoint, now).await?;
     let run = RunId::random(doors)?;
     if let Some(until) = slow_until(store, &endpoint, &run, now).await? {
         queue.queue(&[task_of(&endpoint, &delivery, Some(until), now)]).await?;
@@ -108,9 +112,9 @@ pub async fn attempt(
         queue.queue(&[task_of(&endpoint, &delivery, claimed.not_before(), now)]).await?;
         return Ok(Attempted::Postponed);
     }
-    let response = sender.send(&endpoint, &secrets, &claimed, now).await;
+    let (began_at, response) = (now, sender.send(&endpoint, &secrets, &claimed, now).await);
     let now = doors.now();
-    let (changed, outcome) = claimed.attempted(response, now, doors);
+    let (changed, outcome) = claimed.attempted(response, began_at, now, doors);
     if !store.replace_delivery(&claimed, &changed).await? {
         // A replay opened another round meanwhile, or the claim had ended: either has a task. Or the time to live has
         // removed the delivery, and an event that waits for it has no task of its own.
@@ -124,6 +128,13 @@ pub async fn attempt(
         queue_next(store, queue, &endpoint, task.event, now).await?;
     }
     Ok(Attempted::Made { outcome, response, disabled })
+}
+
+/// Returns the same task once more, for the rest of its time.
+fn again(task: AttemptTask<'_>, now: Timestamp) -> QueuedTask {
+    let AttemptTask { workspace, endpoint, event, turn, due } = task;
+    let (workspace, endpoint, event) = (workspace.clone(), endpoint.clone(), event.clone());
+    QueuedTask { task: Task::Attempt { workspace, endpoint, event, turn, due }, delay: delay(due, now) }
 }
 
 /// Completes what the run that ended a delivery may not have come to.
@@ -145,18 +156,34 @@ async fn end(
 
 /// Decrypts the secrets that sign at `now`. An earlier one that cannot be decrypted, because the key was lost before
 /// the secret was rotated, is left out.
+///
+/// Secrets that were encrypted with an earlier key are encrypted again with the present one, so that the earlier one
+/// can be given up.
 async fn signing_secrets(
+    store: &impl WebhookEndpoints,
     vault: &impl SecretVault,
     endpoint: &WebhookEndpoint,
     now: Timestamp,
 ) -> Result<Vec<SigningSecret>, UseCaseError> {
-    let mut secrets = Vec::new();
-    for sealed in endpoint.signing(now) {
-        match vault.open(&endpoint.workspace, &endpoint.id, sealed).await {
-            Ok(secret) => secrets.push(secret),
+    let (mut secrets, mut stored, mut is_outdated) = (Vec::new(), Vec::new(), false);
+    for one in endpoint.signing(now) {
+        let mut one = one.clone();
+        match vault.open(&endpoint.workspace, &endpoint.id, &one.sealed).await {
+            Ok(opened) => {
+                if opened.is_outdated {
+                    is_outdated = true;
+                    one.sealed = vault.seal(&endpoint.workspace, &endpoint.id, &opened.secret).await?;
+                }
+                secrets.push(opened.secret);
+            }
             Err(error) if secrets.is_empty() => return Err(error.into()),
             Err(_) => {}
         }
+        stored.push(one);
+    }
+    if is_outdated {
+        // If the endpoint was removed meanwhile, or its secret rotated, nothing is changed.
+        store.replace_secrets(endpoint, &stored).await?;
     }
     Ok(secrets)
 }
@@ -191,6 +218,10 @@ async fn record_health(
     response: Response,
     now: Timestamp,
 ) -> Result<bool, UseCaseError> {
+    if response.answer == Err(AttemptError::NotSent) {
+        // It says nothing about the endpoint.
+        return Ok(false);
+    }
     match (response.answer, endpoint.slow_until) {
         // The claim of an attempt that tries it has set the time.
         (Err(AttemptError::TimedOut), None) => store.record_slow(endpoint, Some(next_probe(endpoint, now))).await?,
@@ -225,9 +256,9 @@ async fn queue_next(
     if ended.parts().1.is_none() {
         return Ok(());
     }
-    let later = store.deliveries_after(&endpoint.id, ended).await?;
+    let later = store.later_deliveries(&endpoint.id, ended).await?;
     if let Some(next) = later.iter().find(|later| later.is_pending_at(endpoint)) {
-        queue.queue(&[task_of(endpoint, next, next.not_before(), now)]).await?;
+        queue.queue(&[task_of_turn(endpoint, &next.event, next.turn, next.not_before(), now)]).await?;
     }
     Ok(())
 }

@@ -9,13 +9,14 @@ use crate::webhooks::{
     Delivery, DeliveryStatus, ENDPOINTS_AT_MOST, EndpointDescription, EndpointId, EndpointUrl, SigningSecret,
     StoredSecret, Subscription, WebhookEndpoint,
 };
+use std::time::Duration;
 
-/// The number of deliveries that a filtered page looks at. A page with fewer than its limit still has a next one.
-const LOOKED_AT: usize = 1_000;
-/// The number of deliveries that it reads at once.
-const LOOKED_AT_AT_ONCE: usize = 100;
+/// The number of deliveries that are scanned for a page. A page with fewer than its limit still has a next one.
+const SCANNED_AT_MOST: usize = 1_000;
+/// The number of deliveries that a filtered page scans at once.
+const SCANNED_AT_ONCE: usize = 100;
 
-/// What a supervisor says of a new endpoint.
+/// The settings of a new endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEndpoint {
     /// Its address.
@@ -74,7 +75,16 @@ pub async fn register(
     Ok(Ok((endpoint, secret)))
 }
 
-/// Replaces an endpoint's secret. Returns the endpoint with the new one; `None` if the workspace has no such endpoint.
+/// The reason why a secret is not replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotRotated {
+    /// The workspace has no such endpoint.
+    NoEndpoint,
+    /// It was replaced too often within a day. The next time is after this time.
+    TooOften(Duration),
+}
+
+/// Replaces an endpoint's secret. Returns the endpoint with the new one.
 ///
 /// # Errors
 /// The store, the vault or the source of randomness failed.
@@ -84,15 +94,18 @@ pub async fn rotate(
     doors: &(impl Clock + Randomness),
     workspace: &WorkspaceId,
     id: &EndpointId,
-) -> Result<Option<(WebhookEndpoint, SigningSecret)>, UseCaseError> {
+) -> Result<Result<(WebhookEndpoint, SigningSecret), NotRotated>, UseCaseError> {
     loop {
-        let Some(seen) = store.find_endpoint(workspace, id).await? else { return Ok(None) };
+        let Some(seen) = store.find_endpoint(workspace, id).await? else { return Ok(Err(NotRotated::NoEndpoint)) };
         let secret = SigningSecret::random(doors)?;
         let sealed = vault.seal(workspace, id, &secret).await?;
-        let secrets = seen.rotated(sealed, doors.now());
-        // Somebody else may have rotated it meanwhile. Of those, each tries again at most once per success of another.
+        let secrets = match seen.rotated(sealed, doors.now()) {
+            Ok(secrets) => secrets,
+            Err(wait) => return Ok(Err(NotRotated::TooOften(wait))),
+        };
+        // Somebody else may have changed them meanwhile. Then one of both succeeds, and the other tries again.
         if store.replace_secrets(&seen, &secrets).await? {
-            return Ok(Some((WebhookEndpoint { secrets, ..seen }, secret)));
+            return Ok(Ok((WebhookEndpoint { secrets, ..seen }, secret)));
         }
     }
 }
@@ -123,12 +136,12 @@ pub async fn log(
 ) -> Result<Option<LogPage>, UseCaseError> {
     let Some(endpoint) = store.find_endpoint(workspace, id).await? else { return Ok(None) };
     let now = clock.now();
-    let (mut found, mut place, mut looked_at) = (Vec::new(), after, 0);
+    let (mut found, mut place, mut scanned) = (Vec::new(), after, 0);
     // One more than the page has room for shows whether there is a next page.
-    let wanted = if status.is_some() { LOOKED_AT_AT_ONCE } else { limit.saturating_add(1) };
+    let wanted = if status.is_some() { SCANNED_AT_ONCE } else { limit.saturating_add(1) };
     loop {
         let page = store.newest_deliveries(id, place.as_ref(), wanted).await?;
-        looked_at += page.deliveries.len();
+        scanned += wanted;
         for delivery in page.deliveries {
             if found.len() == limit {
                 return Ok(Some(LogPage { endpoint, deliveries: found, next: place }));
@@ -139,7 +152,7 @@ pub async fn log(
                 found.push(delivery);
             }
         }
-        if page.next.is_none() || looked_at >= LOOKED_AT {
+        if page.next.is_none() || scanned >= SCANNED_AT_MOST {
             return Ok(Some(LogPage { endpoint, deliveries: found, next: page.next }));
         }
         place = page.next;

@@ -8,6 +8,8 @@
 //!   the condition that the turn and the claim are unchanged. So the many tasks of one delivery collapse into one. A
 //!   task about an earlier turn goes on with the present one if that is due, or if the task is late: whatever wrote the
 //!   present turn may have ended before it queued it.
+//! - A task that is not due is queued again without a look at its delivery. It holds nothing up: whoever opens another
+//!   turn, such as a replay, queues a task of its own.
 //! - A delivery that waits for an earlier one of the same payment request needs no task: the earlier one's end queues
 //!   it.
 
@@ -18,20 +20,31 @@ pub mod replay;
 
 use crate::ports::{QueuedTask, Task};
 use crate::time::Timestamp;
-use crate::webhooks::{Delivery, LONGEST_DELAY, WebhookEndpoint};
+use crate::webhooks::{Delivery, EventId, LONGEST_DELAY, WebhookEndpoint};
 use std::time::Duration;
 
 /// Returns the task of a delivery's next attempt, not before `at`.
 fn task_of(endpoint: &WebhookEndpoint, delivery: &Delivery, at: Option<Timestamp>, now: Timestamp) -> QueuedTask {
-    let task = Task::Attempt {
-        workspace: endpoint.workspace.clone(),
-        endpoint: delivery.endpoint.clone(),
-        event: delivery.event.id.clone(),
-        turn: delivery.turn,
-        due: at.map_or(now, |at| at.max(now)),
-    };
-    let delay = at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
+    task_of_turn(endpoint, &delivery.event.id, delivery.turn, at, now)
+}
+
+fn task_of_turn(
+    endpoint: &WebhookEndpoint,
+    event: &EventId,
+    turn: u32,
+    at: Option<Timestamp>,
+    now: Timestamp,
+) -> QueuedTask {
+    let due = at.map_or(now, |at| at.max(now));
+    let (workspace, endpoint, event) = (endpoint.workspace.clone(), endpoint.id.clone(), event.clone());
+    QueuedTask { task: Task::Attempt { workspace, endpoint, event, turn, due }, delay: delay(due, now) }
+}
+
+/// Returns the delay of a task that is due at `due`. If that is later than a queue can delay, the task is queued again
+/// when it comes.
+fn delay(due: Timestamp, now: Timestamp) -> Duration {
+    let delay = due.saturating_duration_since(now);
     // A queue counts whole seconds. A task that came early would be queued again.
     let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
-    QueuedTask { task, delay: Duration::from_secs(seconds).min(LONGEST_DELAY) }
+    Duration::from_secs(seconds).min(LONGEST_DELAY)
 }

@@ -87,8 +87,9 @@ pub struct ReplayTask<'a> {
     pub after: Option<&'a DeliveryPlace>,
 }
 
-/// Opens the deliveries of one page again, the oldest first, and queues the next page. Returns how many there were. A
-/// page that comes twice opens each delivery once.
+/// Opens the deliveries of one page again, the oldest first, and queues the next page. Returns how many are queued;
+/// `None` if the replay ends here, because the endpoint was disabled again or removed since it was requested. A page
+/// that comes twice opens each delivery once.
 ///
 /// # Errors
 /// The store or the queue failed. A retry continues.
@@ -97,18 +98,14 @@ pub async fn replay_page(
     queue: &impl DeliveryQueue,
     clock: &impl Clock,
     task: ReplayTask<'_>,
-) -> Result<usize, UseCaseError> {
-    let Some(endpoint) = store.find_endpoint(task.workspace, task.endpoint).await? else { return Ok(0) };
-    // Disabled again since the replay was requested: nothing of it may be sent.
+) -> Result<Option<usize>, UseCaseError> {
+    let Some(endpoint) = store.find_endpoint(task.workspace, task.endpoint).await? else { return Ok(None) };
     if endpoint.status() == EndpointStatus::Disabled {
-        return Ok(0);
+        return Ok(None);
     }
-    let page = store.deliveries_since(&endpoint.id, task.since, task.after, PAGE).await?;
+    let page = store.deliveries_between(&endpoint.id, task.since, task.requested_at, task.after, PAGE).await?;
     let mut tasks = Vec::new();
     for delivery in page.deliveries {
-        if delivery.event.occurred_at >= task.requested_at {
-            continue;
-        }
         let now = clock.now();
         let opened = delivery.replay == Some(task.requested_at);
         if !opened {
@@ -128,7 +125,7 @@ pub async fn replay_page(
     if !tasks.is_empty() {
         queue.queue(&tasks).await?;
     }
-    Ok(count)
+    Ok(Some(count))
 }
 
 /// Opens a new round of a delivery, and returns its task; `None` if the time to live has removed it. The round of one
