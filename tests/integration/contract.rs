@@ -22,11 +22,13 @@ use tests::stripe::{Stripe, session_of};
 use tests::system::{
     Answer, SHORT_CHECKOUT, SHORT_LINK, System, eventually, id, link, now, order, paid, phone, workspace,
 };
+use tests::webhooks::{Received, Receiver};
 
 /// Each route of the deployment template, with the snapshot of its answer.
-const ROUTES: [(&str, &str); 20] = [
+const ROUTES: [(&str, &str); 26] = [
     ("ANY /p", "pages/link-unknown"),
     ("ANY /p/{proxy+}", "pages/link-unknown"),
+    ("DELETE /webhook-endpoints/{id}", "api/webhook-endpoint-removed"),
     ("GET /delivery-reports/{channel}", "api/delivery-report-verification"),
     ("GET /desk", "pages/desk"),
     ("GET /desk/assets/{version}/{folder}/{file}", "pages/desk-asset"),
@@ -38,12 +40,17 @@ const ROUTES: [(&str, &str); 20] = [
     ("GET /payment-requests", "api/list"),
     ("GET /payment-requests/{id}", "api/read"),
     ("GET /reports/agents", "api/report"),
+    ("GET /webhook-endpoints", "api/webhook-endpoints"),
+    ("GET /webhook-endpoints/{id}/deliveries", "api/webhook-deliveries"),
     ("HEAD /p/{token}", "pages/link-sent-head"),
     ("POST /delivery-reports/{channel}", "api/delivery-report"),
     ("POST /p/{token}", "pages/press"),
     ("POST /p/{token}/check", "pages/check"),
     ("POST /payment-requests", "api/create"),
     ("POST /payment-requests/{id}/cancel", "api/cancel"),
+    ("POST /webhook-endpoints", "api/webhook-endpoint-registered"),
+    ("POST /webhook-endpoints/{id}/replay", "api/webhook-replay"),
+    ("POST /webhook-endpoints/{id}/rotate-secret", "api/webhook-secret-rotated"),
     ("POST /webhooks/{provider}", "api/payment-webhook"),
 ];
 
@@ -89,6 +96,35 @@ async fn answers_to_agents_and_supervisors() {
     examples.assert("api/list", &alice.list(&[]).await);
     examples.assert("api/list-with-more", &alice.list(&[("limit", "1")]).await);
     assert_eq!(alice.listed(&[]).await.0, [id(&second), id(&first)]);
+}
+
+#[tokio::test]
+async fn answers_to_supervisors_about_webhook_endpoints() {
+    let system = System::shared(&[]).await;
+    let sam = system.user(&workspace(), "sam", "supervisor").await;
+    let (receiver, phone) = (Receiver::start().await, phone());
+    let mut examples = Examples::of(&sam.workspace, &phone).with(&receiver.url, "https://crm.example.com/payments");
+    let call = async |method: Method, path: &str, body: Option<Value>| {
+        let call = sam.request(method, &format!("/webhook-endpoints{path}"));
+        Answer::of(if let Some(body) = body { call.json(&body) } else { call }).await
+    };
+    let registered = call(Method::POST, "", Some(json!({ "url": receiver.url, "description": "CRM" }))).await;
+    examples.assert("api/webhook-endpoint-registered", &registered);
+    examples.assert("api/webhook-endpoints", &call(Method::GET, "", None).await);
+    let path = format!("/{}", id(&registered.json()));
+    let rotated = call(Method::POST, &format!("{path}/rotate-secret"), None).await;
+    examples.assert("api/webhook-secret-rotated", &rotated);
+    let request = sam.sent_to(&phone).await;
+    let log = eventually("the delivery", async || {
+        let log = call(Method::GET, &format!("{path}/deliveries"), None).await;
+        if log.json()["items"][0]["status"] == "delivered" { Ok(log) } else { Err(format!("{log:?}")) }
+    });
+    examples.assert("api/webhook-deliveries", &log.await);
+    receiver.take().iter().for_each(Received::assert_described);
+    let since = json!({ "since": request["created_at"] });
+    let replay = call(Method::POST, &format!("{path}/replay"), Some(since)).await;
+    examples.assert("api/webhook-replay", &replay);
+    examples.assert("api/webhook-endpoint-removed", &call(Method::DELETE, &path, None).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

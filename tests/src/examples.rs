@@ -64,6 +64,8 @@ static REST: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r#"("(?:next_)?cursor": ")[^"]+""#, r#"${1}bmV4dA""#),
         (r"\bv1,[A-Za-z0-9+/]{43}=", "v1,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
         (r"(webhook-timestamp: )\d+", "${1}1767607200"),
+        (r"\bwhe_[A-Za-z0-9]{22}\b", "whe_2Jr7DVXm4bWq8n3cQzT5yK"),
+        (r"\bwhsec_[A-Za-z0-9+/]+=*", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
         (r#"("clientMessageId": ")[\w-]{32}""#, r#"${1}AZkAAAAAcACAAAAAAAAAAQAAAAAAAAAA""#),
         (r"(Credential=\w+)/.*", "${1}/…\","),
         (r#"("TimeToLive": )\d+"#, "${1}299"),
@@ -169,6 +171,13 @@ impl Examples {
     #[must_use]
     pub fn about(request: &Value) -> Self {
         Self::of(request["workspace"].as_str().unwrap(), request["customer"]["phone"].as_str().unwrap())
+    }
+
+    /// Returns the examples with a replacement for a value of this run.
+    #[must_use]
+    pub fn with(mut self, own: &str, example: &str) -> Self {
+        self.known.push((own.to_owned(), example.to_owned()));
+        self
     }
 
     /// Compares an answer with the snapshot named `folder/name`.

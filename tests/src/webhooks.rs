@@ -2,6 +2,7 @@
 //! faults a test controls, and endpoints that answer as a test wants.
 
 use crate::SetClock;
+use crate::asyncapi;
 use crate::openapi::conformance;
 use crate::proxy::Proxy;
 use axum::body::Bytes;
@@ -12,7 +13,7 @@ use domain::{Clock as _, Doors, NoRandomness, Randomness, SystemRandomness, Time
 use http::{HeaderMap, StatusCode};
 use local::dynamodb::{Embedded, WEBHOOKS_TABLE_NAME};
 use runtime::{Environment, Function};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use standardwebhooks::Webhook;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -63,6 +64,22 @@ impl Received {
         let timestamp = header("webhook-timestamp").parse().unwrap();
         let expected = Webhook::new(secret).unwrap().sign(self.id(), timestamp, &self.body).unwrap();
         header("webhook-signature").split(' ').any(|signature| signature == expected)
+    }
+
+    /// Asserts that the body and the headers are as `events/asyncapi.json` describes them.
+    pub fn assert_described(&self) {
+        let body = self.json();
+        let name = format!("webhook.{}", body["type"].as_str().unwrap_or_default());
+        let header = |name: &str| Value::from(self.headers[name].to_str().unwrap());
+        let headers: Map<String, Value> = ["webhook-id", "webhook-timestamp", "webhook-signature"]
+            .map(|name| (name.to_owned(), header(name)))
+            .into_iter()
+            .collect();
+        for (part, value) in [("payload", &body), ("headers", &headers.into())] {
+            if let Err(difference) = asyncapi::check(&name, part, value) {
+                panic!("not as {} describes it: {difference}\n{body}", asyncapi::FILE);
+            }
+        }
     }
 
     /// Returns the body as JSON.

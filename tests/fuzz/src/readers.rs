@@ -77,6 +77,8 @@ pub(crate) enum Reader {
     Stream,
     /// Events of the bus, in `notify` and `refund`.
     Bus,
+    /// Messages of the queue of webhooks: events of the bus, and tasks.
+    Queue,
     /// Events of the HTTP API, in every function behind it.
     Api,
     /// Items of the table, in `query`.
@@ -84,13 +86,14 @@ pub(crate) enum Reader {
 }
 
 impl Reader {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Stripe,
         Self::Paystack,
         Self::PaystackAnswers,
         Self::Sandbox,
         Self::Stream,
         Self::Bus,
+        Self::Queue,
         Self::Api,
         Self::Items,
     ];
@@ -100,7 +103,7 @@ impl Reader {
         match self {
             Self::Stripe => "stripe",
             Self::Paystack | Self::PaystackAnswers => "paystack",
-            Self::Sandbox | Self::Stream | Self::Bus | Self::Api | Self::Items => "sandbox",
+            Self::Sandbox | Self::Stream | Self::Bus | Self::Queue | Self::Api | Self::Items => "sandbox",
         }
     }
 }
@@ -151,6 +154,7 @@ impl Bench {
             }
             Reader::Stream => &[publish::function, expire::function],
             Reader::Bus => &[notify::function, refund::function],
+            Reader::Queue => &[webhooks::function],
             Reader::Api => &[
                 create::function,
                 cancel::function,
@@ -259,6 +263,17 @@ impl Bench {
                 seeds.extend(samples(&samples!["notify/sent", "notify/canceled", "notify/paid"], &sent, 0)?);
                 seeds.extend(samples(&samples!["refund/refund-due"], &["detail.id", "detail.occurred_at"], 1)?);
             }
+            Reader::Queue => {
+                let event = ["detail-type", "source", "detail.event_id", "detail.occurred_at", "detail.workspace"];
+                let task =
+                    ["task", "workspace", "endpoint", "event_id", "turn", "due", "since", "requested_at", "after"];
+                let messages = samples!["webhooks/event", "webhooks/attempt-of-unknown", "webhooks/replay-of-unknown"];
+                for ((name, text), needed) in messages.iter().zip([&event[..], &task, &task]) {
+                    let sample: Value = serde_json::from_str(text)?;
+                    let body = sample["Records"][0]["body"].as_str().unwrap_or_default();
+                    seeds.push((Seed::new(*name, &serde_json::from_str(body)?, needed), 0));
+                }
+            }
             Reader::Api => {
                 let functions: [&[(&str, &str)]; 8] = [
                     &samples!["create/created", "create/idempotent", "create/invalid"],
@@ -339,7 +354,9 @@ impl Bench {
                 _ => Some("a signed webhook got another answer than 200, or than 400 or 413 with a count"),
             },
             // An event that cannot be read as one is tried again, and then kept for a person.
-            Reader::Stream | Reader::Bus => {
+            // What is neither an event nor a task comes again, and an alarm tells of it.
+            Reader::Queue if result == "failed" && counted("WebhookTaskFailed") => None,
+            Reader::Stream | Reader::Bus | Reader::Queue => {
                 (!["done", "event"].contains(&result)).then_some("the function failed on what it had read")
             }
             Reader::Api => (result != "event" && result >= "500").then_some("an event of the API got no answer"),
@@ -393,6 +410,10 @@ impl Bench {
                 self.cloud.store(held(bytes).unwrap_or_else(|| bytes.to_vec()));
                 self.requests.clone()
             }
+            Reader::Queue => {
+                let message = json!({ "messageId": "m", "body": String::from_utf8_lossy(bytes) });
+                vec![json!({ "Records": [message] }).to_string()]
+            }
             Reader::Stream | Reader::Bus | Reader::Api => vec![String::from_utf8_lossy(bytes).into_owned()],
         };
         log::take();
@@ -417,6 +438,7 @@ impl Bench {
                         _ => status.to_string(),
                     },
                     (_, Value::Array(failures)) if failures.is_empty() => "done".to_owned(),
+                    (_, Value::Array(_)) if self.reader == Reader::Queue => "failed".to_owned(),
                     _ if answer.is_null() => "done".to_owned(),
                     _ => format!("malformed answer: {answer}"),
                 }
