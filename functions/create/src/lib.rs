@@ -112,9 +112,7 @@ impl Create {
         };
         let agent = match &caller.identity {
             Identity::Agent(agent) | Identity::Supervisor(agent) => {
-                if fields.optional("agent", Ok).is_some() {
-                    fields.refuse("agent", SERVICES_ALONE);
-                }
+                fields.refuse_if_given("agent", SERVICES_ALONE);
                 Some(agent.clone())
             }
             Identity::Service(_) => fields.object("agent", |agent| {

@@ -70,6 +70,13 @@ impl Fields {
         self.errors.push(FieldError::new(format!("{}{name}", self.prefix), message));
     }
 
+    /// Records an error if the request has a field, even if it is null.
+    pub fn refuse_if_given(&mut self, name: &str, message: &str) {
+        if self.values.remove(name).is_some() {
+            self.refuse(name, message);
+        }
+    }
+
     /// Reads an optional field with `read`, and records an error if `read` fails. Null counts as absent.
     pub fn optional<T>(&mut self, name: &str, read: impl FnOnce(Value) -> Result<T, Invalid>) -> Option<T> {
         match self.values.remove(name) {

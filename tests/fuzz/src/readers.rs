@@ -264,36 +264,10 @@ impl Bench {
                 seeds.extend(samples(&samples!["refund/refund-due"], &["detail.id", "detail.occurred_at"], 1)?);
             }
             Reader::Queue => {
-                let event = ["detail-type", "source", "detail.event_id", "detail.occurred_at", "detail.workspace"];
-                let task =
-                    ["task", "workspace", "endpoint", "event_id", "turn", "due", "since", "requested_at", "after"];
-                let messages = samples!["webhooks/event", "webhooks/attempt-of-unknown", "webhooks/replay-of-unknown"];
-                for ((name, text), needed) in messages.iter().zip([&event[..], &task, &task]) {
-                    let sample: Value = serde_json::from_str(text)?;
-                    let body = sample["Records"][0]["body"].as_str().unwrap_or_default();
-                    seeds.push((Seed::new(*name, &serde_json::from_str(body)?, needed), 0));
-                }
+                seeds.extend(queued()?);
             }
             Reader::Api => {
-                let functions: [&[(&str, &str)]; 8] = [
-                    &samples!["create/created", "create/idempotent", "create/invalid"],
-                    &samples!["cancel/canceled", "cancel/unknown"],
-                    &samples!["query/get", "query/list", "query/list-of-customer", "query/report", "query/bad-cursor"],
-                    &samples!["link-click/get", "link-click/head", "link-click/post", "link-click/post-base64"],
-                    &samples!["desk/agent", "desk/element", "desk/old-version"],
-                    &samples!["payment-webhook/unsigned", "payment-webhook/unknown-provider"],
-                    &samples!["delivery-report/unsigned", "delivery-report/verification"],
-                    &samples![
-                        "webhook-endpoints/registered",
-                        "webhook-endpoints/inside-a-network",
-                        "webhook-endpoints/list",
-                        "webhook-endpoints/deliveries-of-unknown",
-                        "webhook-endpoints/replay-without-a-moment",
-                        "webhook-endpoints/rotate-unknown",
-                        "webhook-endpoints/remove-unknown",
-                    ],
-                ];
-                for (function, of_function) in functions.into_iter().enumerate() {
+                for (function, of_function) in api_events().into_iter().enumerate() {
                     seeds.extend(samples(of_function, &OF_API_EVENT, function)?);
                 }
             }
@@ -470,6 +444,41 @@ impl Bench {
         })
         .to_string()
     }
+}
+
+/// Returns the events of the HTTP API for each function, in the order of the functions.
+fn api_events() -> [&'static [(&'static str, &'static str)]; 8] {
+    [
+        &samples!["create/created", "create/idempotent", "create/invalid"],
+        &samples!["cancel/canceled", "cancel/unknown"],
+        &samples!["query/get", "query/list", "query/list-of-customer", "query/report", "query/bad-cursor"],
+        &samples!["link-click/get", "link-click/head", "link-click/post", "link-click/post-base64"],
+        &samples!["desk/agent", "desk/element", "desk/old-version"],
+        &samples!["payment-webhook/unsigned", "payment-webhook/unknown-provider"],
+        &samples!["delivery-report/unsigned", "delivery-report/verification"],
+        &samples![
+            "webhook-endpoints/registered",
+            "webhook-endpoints/inside-a-network",
+            "webhook-endpoints/list",
+            "webhook-endpoints/deliveries-of-unknown",
+            "webhook-endpoints/replay-without-a-moment",
+            "webhook-endpoints/rotate-unknown",
+            "webhook-endpoints/remove-unknown",
+        ],
+    ]
+}
+
+/// Returns the bodies of messages of the queue of webhooks as seeds.
+fn queued() -> Result<Vec<(Seed, usize)>, serde_json::Error> {
+    let event = ["detail-type", "source", "detail.event_id", "detail.occurred_at", "detail.workspace"];
+    let task = ["task", "workspace", "endpoint", "event_id", "turn", "due", "since", "requested_at", "after"];
+    let messages = samples!["webhooks/event", "webhooks/attempt-of-unknown", "webhooks/replay-of-unknown"];
+    let seeds = messages.iter().zip([&event[..], &task, &task]).map(|((name, text), needed)| {
+        let sample: Value = serde_json::from_str(text)?;
+        let body = sample["Records"][0]["body"].as_str().unwrap_or_default();
+        Ok((Seed::new(*name, &serde_json::from_str(body)?, needed), 0))
+    });
+    seeds.collect()
 }
 
 /// Returns how many requests a list shows; `None` for another answer.

@@ -363,6 +363,11 @@ async fn consume(queue: Arc<Queue>, consumer: QueueConsumer) {
 
 /// Receives the messages that are visible, at most one batch, and hides them. Without any, returns the time until the
 /// next one.
+///
+/// Those of a message group with many in flight come last, as in a fair queue of SQS: at least 30, and more than a tenth
+/// of all
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues-detailed.html>). SQS also
+/// looks at the time that a group's messages take, which is left out.
 async fn receive(
     runner: &Runner,
     consumer: &QueueConsumer,
@@ -380,7 +385,15 @@ async fn receive(
         let batch: Vec<Received> = transaction
             .prepare_cached(
                 "UPDATE queue_messages SET visible_at = ?1, receives = receives + 1 WHERE id IN (
-                     SELECT id FROM queue_messages WHERE visible_at <= ?2 ORDER BY visible_at LIMIT ?3
+                     WITH in_flight AS (
+                         SELECT message_group, count(*) AS messages, sum(count(*)) OVER () AS messages_of_all
+                         FROM queue_messages WHERE visible_at > ?2 AND receives > 0 GROUP BY message_group
+                     ), noisy AS (
+                         SELECT message_group AS noisy_group, messages FROM in_flight
+                         WHERE message_group IS NOT NULL AND messages >= 30 AND messages * 10 > messages_of_all
+                     )
+                     SELECT id FROM queue_messages LEFT JOIN noisy ON noisy_group = message_group
+                     WHERE visible_at <= ?2 ORDER BY coalesce(messages, 0), visible_at LIMIT ?3
                  ) RETURNING id, body, message_group, sent_at, receives",
             )?
             .query_map((hidden_until, instant, i64::try_from(consumer.batch_size).unwrap_or(i64::MAX)), |row| {
@@ -532,6 +545,23 @@ mod tests {
             self.0.send(event).unwrap();
             Box::pin(async move { Ok(json!({ "batchItemFailures": [{ "itemIdentifier": first }] }).to_string()) })
         }
+    }
+
+    #[tokio::test]
+    async fn a_group_with_many_messages_in_flight_waits_for_the_others() {
+        let (runner, _handle) = crate::test::runner([]);
+        let consumer = runner.template.queue_consumers[0].clone();
+        runner.host.store.create_tables(SCHEMA).await.unwrap();
+        let queue = Queue { url: String::new(), runner: runner.clone(), arrived: Notify::new() };
+        let of = |group: &str| Message { body: group.to_owned(), delay: None, group: Some(group.to_owned()) };
+        assert_eq!(queue.put((0..50).map(|_| of("noisy")).collect()).await.ok().unwrap().len(), 50);
+        for _ in 0..3 {
+            assert_eq!(receive(&runner, &consumer).await.unwrap().0.len(), 10);
+        }
+        queue.put((0..3).map(|_| of("quiet")).collect()).await.ok().unwrap();
+        let bodies: Vec<String> =
+            receive(&runner, &consumer).await.unwrap().0.into_iter().map(|message| message.body).collect();
+        assert_eq!(bodies.iter().filter(|body| *body == "quiet").count(), 3, "{bodies:?}");
     }
 
     #[tokio::test]

@@ -13,7 +13,8 @@ const NO_ADDRESS: Invalid = Invalid("must be a complete web address, such as htt
 const INTERNAL: Invalid = Invalid("must be an address on the public internet, not one inside a private network");
 const USER: Invalid = Invalid("must not contain a user name or a password");
 const FRAGMENT: Invalid = Invalid("must not contain the character #");
-const TOO_LONG: Invalid = Invalid("must have at most 2,048 characters");
+const TOO_LONG: Invalid =
+    Invalid("must have at most 2,048 characters; letters with accents and of other scripts count several times");
 
 /// The IPv4 ranges that are not public: IANA's registry of special-purpose addresses
 /// (<https://www.iana.org/assignments/iana-ipv4-special-registry>), multicast, and the relay of 6to4.
@@ -108,6 +109,10 @@ impl Reach {
         }
         if url.fragment().is_some() {
             return Err(FRAGMENT);
+        }
+        // The form in which it is called may be several times as long: other letters than ASCII are encoded.
+        if url.as_str().len() > LONGEST_URL {
+            return Err(TOO_LONG);
         }
         let host = url.host().ok_or(NO_ADDRESS)?;
         if url.port() == Some(0) || !is_complete(&host) {
@@ -311,8 +316,10 @@ mod tests {
             assert_eq!(url.as_str(), stored, "{text}");
             assert_eq!(url.address(Reach::Public).unwrap().as_str(), stored);
         }
-        let long = format!("https://crm.example.com/{}", "é".repeat(2_000));
-        assert!(Reach::Public.parse(&long).is_ok(), "the limit is one of characters");
+        let long =
+            |letters| EndpointUrl::parse(&format!("https://crm.example.com/{}", "é".repeat(letters)), Reach::Public);
+        assert!(long(337).unwrap().address(Reach::Public).is_ok(), "2,046 characters");
+        assert_eq!(long(338).unwrap_err(), TOO_LONG, "the address as it is sent is longer");
     }
 
     #[test]
