@@ -272,6 +272,8 @@ fn function(name: &str, environment: &runtime::Environment) -> Box<dyn Function>
         "query" => query::function,
         "reconcile" => reconcile::function,
         "refund" => refund::function,
+        "webhook-endpoints" => webhook_endpoints::function,
+        "webhooks" => webhooks::function,
         other => panic!("samples for {other}, which is not a function"),
     };
     make(environment).unwrap()
@@ -330,6 +332,21 @@ fn documented() -> Vec<(&'static str, Documented)> {
         ("notify/paid", Whole(Value::Null)),
         ("refund/refund-due", Whole(Value::Null)),
         ("reconcile/scheduled", Whole(Value::Null)),
+        ("webhooks/event", Whole(json!({ "batchItemFailures": [] }))),
+        ("webhooks/attempt-of-unknown", Whole(json!({ "batchItemFailures": [] }))),
+        ("webhooks/replay-of-unknown", Whole(json!({ "batchItemFailures": [] }))),
+        (
+            "webhooks/unreadable",
+            Whole(json!({ "batchItemFailures": [{ "itemIdentifier": "059f36b4-87a3-44ab-83d2-661970975b0d" }] })),
+        ),
+        ("webhook-endpoints/registered", Http(201, "")),
+        ("webhook-endpoints/registered", Http(422, "validation_failed")),
+        ("webhook-endpoints/inside-a-network", Http(422, "validation_failed")),
+        ("webhook-endpoints/list", Http(200, "")),
+        ("webhook-endpoints/deliveries-of-unknown", Http(404, "not_found")),
+        ("webhook-endpoints/replay-without-a-moment", Http(422, "validation_failed")),
+        ("webhook-endpoints/rotate-unknown", Http(404, "not_found")),
+        ("webhook-endpoints/remove-unknown", Http(404, "not_found")),
     ]
 }
 
