@@ -10,13 +10,16 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Connector, ConnectorBuilder};
-use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector, http_client_fn};
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient as _, HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use runtime::{ConfigError, Environment};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// The timeout of a connection. Inside one region it takes milliseconds; a second without one is a failure.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -36,6 +39,9 @@ pub(crate) const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
 /// The connections that are kept for a configured endpoint. A process on one machine has a client for each function,
 /// and may have few files open.
 const CONNECTIONS_KEPT: usize = 4;
+/// The calls that are in flight at once to a configured endpoint. On one machine every call takes two open files of the
+/// process, and one function alone may have a hundred tasks.
+const CALLS_AT_ONCE: usize = 8;
 
 /// The roots of Amazon Trust Services (decision 0022).
 const AMAZON_ROOTS: &str = include_str!("../certificates/amazon-trust-services.pem");
@@ -61,7 +67,30 @@ pub(crate) fn http_client(region: &str) -> SharedHttpClient {
 pub(crate) fn direct_http_client(url: &str) -> SharedHttpClient {
     // Without TLS nothing is verified, so fewer certificates are parsed.
     let trust = if url.starts_with("http:") { Trust::Amazon } else { Trust::System };
-    client_of(move || (Connector::builder().pool_max_idle_per_host(CONNECTIONS_KEPT), trust))
+    let client = client_of(move || (Connector::builder().pool_max_idle_per_host(CONNECTIONS_KEPT), trust));
+    let permits = Arc::new(Semaphore::new(CALLS_AT_ONCE));
+    http_client_fn(move |settings, components| {
+        let connector = client.http_connector(settings, components);
+        SharedHttpConnector::new(Bounded { connector, permits: Arc::clone(&permits) })
+    })
+}
+
+/// A connector whose calls wait until one of a few permits is free.
+#[derive(Debug)]
+struct Bounded {
+    connector: SharedHttpConnector,
+    permits: Arc<Semaphore>,
+}
+
+impl HttpConnector for Bounded {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let (connector, permits) = (self.connector.clone(), Arc::clone(&self.permits));
+        HttpConnectorFuture::new(async move {
+            // The semaphore is never closed.
+            let _permit = permits.acquire_owned().await.ok();
+            connector.call(request).await
+        })
+    }
 }
 
 /// Builds the HTTP client for calls that must not be made twice: each call has a connection of its own. A sandbox is
