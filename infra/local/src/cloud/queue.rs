@@ -366,8 +366,8 @@ async fn consume(queue: Arc<Queue>, consumer: QueueConsumer) {
 ///
 /// Those of a message group with many in flight come last, as in a fair queue of SQS: at least 30, and more than a tenth
 /// of all
-/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues-detailed.html>). SQS also
-/// looks at the time that a group's messages take, which is left out.
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues-detailed.html>). The
+/// time that a group's messages take, at which SQS looks as well, is left out.
 async fn receive(
     runner: &Runner,
     consumer: &QueueConsumer,
