@@ -364,8 +364,8 @@ async fn consume(queue: Arc<Queue>, consumer: QueueConsumer) {
 /// Receives the messages that are visible, at most one batch, and hides them. Without any, returns the time until the
 /// next one.
 ///
-/// Those of a message group with many in flight come last, as in a fair queue of SQS: at least 30, and more than a tenth
-/// of all
+/// Those of a message group with many in flight come last, as in a fair queue of SQS: at least 30, and more than a
+/// tenth of all
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues-detailed.html>). The
 /// time that a group's messages take, at which SQS looks as well, is left out.
 async fn receive(
