@@ -84,7 +84,7 @@ test("the commands that verify a webhook notice a change", async () => {
   await page.goto(`${system.base}/docs`);
   const verify = (await blocks(page)).find(({ name }) => name === "verify");
   for (const [from, to] of [
-    [/"type":"message.failed"/, '"type":"message.failed" '],
+    [/"type":"PaymentRequestStatusChanged"/, '"type":"PaymentRequestStatusChanged" '],
     [/WEBHOOK_ID='/, "WEBHOOK_ID='x"],
     [/WEBHOOK_TIMESTAMP='1/, "WEBHOOK_TIMESTAMP='2"],
     [/SECRET='whsec_.{4}/, "SECRET='whsec_AAAA"],
