@@ -1,21 +1,16 @@
 //! The store's port for lists: keys from an index, then their items in batches.
 
-use super::error::store_error;
+use super::batch::{Batch, KEYS_AT_MOST};
 use super::keys::{key, workspace_agent, workspace_month};
 use super::read::{Unreadable, payment_request, position};
 use super::store::{DynamoDbStore, Item, Page};
 use crate::aws::{ATTEMPTS, INITIAL_BACKOFF};
-use crate::retry::{full_jitter, retry};
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_dynamodb::types::AttributeValue;
 use domain::ports::{Creations, Listed, Listing, Lists, Position, StoreError};
 use domain::{AgentId, Audience, PaymentRequest, PaymentRequestId, Timestamp, WorkspaceId};
 use futures::future::try_join_all;
 use std::collections::HashMap;
 use std::time::Duration;
-
-/// The greatest number of keys that `BatchGetItem` accepts
-/// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>).
-const BATCH: usize = 100;
 
 /// The number of months' partitions that are read in parallel when a list reaches far back.
 const MONTHS_AT_ONCE: usize = 8;
@@ -63,14 +58,6 @@ impl Creations for DynamoDbStore {
         };
         self.query(page, |key| position(key).map(|position| position.created_at)).await
     }
-}
-
-/// The error for a call that did not read a whole batch.
-enum BatchError {
-    /// The keys that were throttled, and what was found before.
-    Unprocessed { keys: Vec<Item>, found: Vec<PaymentRequest> },
-    /// The call failed.
-    Failed(StoreError),
 }
 
 impl DynamoDbStore {
@@ -135,48 +122,21 @@ impl DynamoDbStore {
         &self,
         ids: &[PaymentRequestId],
     ) -> Result<HashMap<PaymentRequestId, PaymentRequest>, StoreError> {
-        let batches = try_join_all(ids.chunks(BATCH).map(|batch| self.get_batch(batch))).await?;
+        let batches = try_join_all(ids.chunks(KEYS_AT_MOST).map(|ids| self.get_batch(ids))).await?;
         Ok(batches.into_iter().flatten().map(|request| (request.id, request)).collect())
     }
 
-    async fn get_batch(&self, batch: &[PaymentRequestId]) -> Result<Vec<PaymentRequest>, StoreError> {
-        let keys: Vec<Item> = batch.iter().map(|id| HashMap::from([("pk".to_owned(), key(*id))])).collect();
-        let attempt = |previous: Option<BatchError>| match previous {
-            Some(BatchError::Unprocessed { keys, found }) => self.get_keys(keys, found),
-            Some(BatchError::Failed(_)) | None => self.get_keys(keys.clone(), Vec::new()),
+    async fn get_batch(&self, ids: &[PaymentRequestId]) -> Result<Vec<PaymentRequest>, StoreError> {
+        let keys: Vec<Item> = ids.iter().map(|id| HashMap::from([("pk".to_owned(), key(*id))])).collect();
+        let batch = Batch {
+            client: &self.client,
+            table: &self.table,
+            doors: &self.doors,
+            attempts: ATTEMPTS,
+            initial_backoff: INITIAL_BACKOFF,
         };
-        // The SDK has retried a call that failed, but it does not look at keys that were left over. Those were
-        // throttled, so an immediate retry would be throttled too.
-        let read = retry(attempt, |attempts, error| {
-            let again = matches!(error, BatchError::Unprocessed { .. }) && attempts < ATTEMPTS;
-            again.then(|| full_jitter(&self.doors, INITIAL_BACKOFF, attempts))
-        });
-        read.await.map_err(|error| match error {
-            BatchError::Unprocessed { .. } => {
-                StoreError::Unavailable("a batch of reads was left unprocessed too often".into())
-            }
-            BatchError::Failed(error) => error,
-        })
-    }
-
-    /// Reads these keys in one call, and adds what they hold to `found`.
-    async fn get_keys(
-        &self,
-        keys: Vec<Item>,
-        mut found: Vec<PaymentRequest>,
-    ) -> Result<Vec<PaymentRequest>, BatchError> {
-        let asked = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
-        let asked = asked.map_err(|error| BatchError::Failed(StoreError::Refused(error.into())))?;
-        let call = self.client.batch_get_item().request_items(&self.table, asked).send();
-        let output = call.await.map_err(|error| BatchError::Failed(store_error(error)))?;
-        let items = output.responses.unwrap_or_default().remove(&self.table).unwrap_or_default();
-        found
-            .extend(items.into_iter().filter_map(|item| payment_request(item).inspect_err(Unreadable::leave_out).ok()));
-        let rest = output.unprocessed_keys.unwrap_or_default().remove(&self.table);
-        match rest.map(|rest| rest.keys).filter(|keys| !keys.is_empty()) {
-            Some(keys) => Err(BatchError::Unprocessed { keys, found }),
-            None => Ok(found),
-        }
+        let items = batch.read(keys).await?.into_iter();
+        Ok(items.filter_map(|item| payment_request(item).inspect_err(Unreadable::leave_out).ok()).collect())
     }
 }
 

@@ -6,25 +6,20 @@ use super::item::{
     version_key, workspace_key,
 };
 use crate::aws::client_config;
-use crate::dynamodb::store_error;
-use crate::retry::{full_jitter, retry};
+use crate::dynamodb::{Batch, KEYS_AT_MOST, store_error};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use domain::ports::{Deliveries, DeliveryPage, DeliveryPlace, RegisteredEndpoints, StoreError, WebhookEndpoints};
 use domain::webhooks::{Delivery, DeliverySummary, EndpointId, EventId, StoredSecret, WebhookEndpoint};
 use domain::{Doors, RunId, Timestamp, WorkspaceId};
 use runtime::{ConfigError, Environment};
 use std::collections::HashMap;
 use std::time::Duration;
-
-/// The greatest number of keys in one `BatchGetItem`
-/// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>).
-const KEYS_PER_CALL: usize = 100;
 
 /// The number of calls for the items of a page, the repetitions for keys that were left over included.
 const BATCH_ATTEMPTS: u32 = 5;
@@ -38,14 +33,6 @@ pub struct WebhooksTable {
     client: Client,
     table: String,
     doors: Doors,
-}
-
-/// The reason why the items of a batch were not read.
-enum BatchError {
-    /// These keys were left over. The items of the others are in `found`.
-    Unprocessed { keys: Vec<Item>, found: HashMap<String, Item> },
-    /// The call failed.
-    Failed(StoreError),
 }
 
 /// The outcome of a conditional update.
@@ -191,47 +178,19 @@ impl WebhooksTable {
 
     /// Reads the items with these keys, by their range keys.
     async fn get_all(&self, keys: &[Item]) -> Result<HashMap<String, Item>, StoreError> {
+        let batch = Batch {
+            client: &self.client,
+            table: &self.table,
+            doors: &self.doors,
+            attempts: BATCH_ATTEMPTS,
+            initial_backoff: INITIAL_BACKOFF,
+        };
         let mut found = HashMap::new();
-        for chunk in keys.chunks(KEYS_PER_CALL) {
-            let attempt = |previous: Option<BatchError>| match previous {
-                Some(BatchError::Unprocessed { keys, found }) => self.get_batch(keys, found),
-                Some(BatchError::Failed(_)) | None => self.get_batch(chunk.to_vec(), HashMap::new()),
-            };
-            // Keys that were left over were throttled, so an immediate repetition would be throttled too.
-            let read = retry(attempt, |attempts, error| {
-                let again = matches!(error, BatchError::Unprocessed { .. }) && attempts < BATCH_ATTEMPTS;
-                again.then(|| full_jitter(&self.doors, INITIAL_BACKOFF, attempts))
-            });
-            found.extend(read.await.map_err(|error| match error {
-                BatchError::Unprocessed { .. } => {
-                    StoreError::Unavailable("a batch of reads was left unprocessed too often".into())
-                }
-                BatchError::Failed(error) => error,
-            })?);
+        for chunk in keys.chunks(KEYS_AT_MOST) {
+            let items = batch.read(chunk.to_vec()).await?.into_iter();
+            found.extend(items.filter_map(|item| Some((item.get("sk")?.as_s().ok()?.clone(), item))));
         }
         Ok(found)
-    }
-
-    /// Reads these keys in one call, and adds their items to `found`.
-    async fn get_batch(
-        &self,
-        keys: Vec<Item>,
-        mut found: HashMap<String, Item>,
-    ) -> Result<HashMap<String, Item>, BatchError> {
-        let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
-        let keys = keys.map_err(|error| BatchError::Failed(StoreError::Refused(error.into())))?;
-        let output = self.client.batch_get_item().request_items(&self.table, keys).send().await;
-        let output = output.map_err(|error| BatchError::Failed(store_error(error)))?;
-        for item in output.responses.unwrap_or_default().into_values().flatten() {
-            if let Some(sk) = item.get("sk").and_then(|sk| sk.as_s().ok()).cloned() {
-                found.insert(sk, item);
-            }
-        }
-        let rest = output.unprocessed_keys.unwrap_or_default().remove(&self.table);
-        match rest.map(|rest| rest.keys).filter(|keys| !keys.is_empty()) {
-            Some(keys) => Err(BatchError::Unprocessed { keys, found }),
-            None => Ok(found),
-        }
     }
 }
 
