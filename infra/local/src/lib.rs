@@ -7,6 +7,7 @@
 mod cloud;
 mod listener;
 mod pages;
+mod private_file;
 mod runner;
 mod stand_ins;
 mod start;

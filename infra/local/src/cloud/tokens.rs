@@ -1,5 +1,6 @@
 //! The identity provider, which issues the tokens that the gateway verifies.
 
+use crate::private_file;
 use crate::runner::Runner;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
@@ -17,7 +18,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use stand_in_host::Doors;
 use stand_in_host::web::{ProblemResponse, body};
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -168,19 +168,7 @@ fn as_text(claim: Value) -> String {
 /// Writes the key to a file that only this user can read.
 fn keep(key: &KeyPair, file: &Path) -> Result<(), KeyError> {
     let der = AsDer::<Pkcs8V1Der<'_>>::as_der(key).map_err(|_| KeyError::Made)?;
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    // The file gets its final name only once it is complete, so that an interrupted start leaves no partial key.
-    let unfinished = file.with_extension("new");
-    if unfinished.exists() {
-        std::fs::remove_file(&unfinished)?;
-    }
-    let mut writer = options.open(&unfinished)?;
-    writer.write_all(der.as_ref())?;
-    writer.sync_all()?;
-    std::fs::rename(unfinished, file)?;
+    private_file::write(file, der.as_ref())?;
     Ok(())
 }
 

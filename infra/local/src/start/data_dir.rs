@@ -1,8 +1,9 @@
 //! The data directory, which keeps all data across restarts.
 
 use super::StartError;
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Write as _};
+use crate::private_file;
+use std::fs::{DirBuilder, File, TryLockError};
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 /// Creates the directory and locks it until the returned file is dropped. Two runners in one directory would deliver
@@ -22,28 +23,15 @@ pub(super) fn claim(directory: &Path) -> Result<File, StartError> {
     }
 }
 
-/// Returns the secret in this file. If there is none, stores `fresh` there, for this user alone, and returns it. A file
-/// is either whole or not there.
+/// Returns the secret in this file. Without one, stores `fresh` as the secret, readable by this user alone, and returns
+/// it.
 pub(super) fn kept_secret(file: &Path, fresh: String) -> io::Result<String> {
     match std::fs::read_to_string(file) {
         Ok(kept) => return Ok(kept),
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    let part = file.with_extension("part");
-    // A crash may have left it.
-    match std::fs::remove_file(&part) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut written = options.open(&part)?;
-    written.write_all(fresh.as_bytes())?;
-    written.sync_all()?;
-    std::fs::rename(&part, file)?;
+    private_file::write(file, fresh.as_bytes())?;
     Ok(fresh)
 }
 
