@@ -8,8 +8,8 @@
 //!   the condition that the turn and the claim are unchanged. So the many tasks of one delivery collapse into one. A
 //!   task about an earlier turn goes on with the present one if that is due, or if the task is late: whatever wrote the
 //!   present turn may have ended before it queued it.
-//! - A task that is not due is queued again without a look at its delivery. It holds nothing up: whoever opens another
-//!   turn, such as a replay, queues a task of its own.
+//! - A task that is not due is queued again, and its delivery is not read. A replay does not wait for it, because it
+//!   opens another turn and queues a task for that.
 //! - A delivery that waits for an earlier one of the same payment request needs no task: the earlier one's end queues
 //!   it.
 
