@@ -4,8 +4,8 @@ use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
 
-/// Writes a new file for this user alone. It gets its name only once it is complete, so that an interrupted start leaves
-/// no file with a part of its content.
+/// Writes a new file for this user alone. It gets its name only once it is complete, so that an interrupted start
+/// leaves no file with a part of its content.
 pub(crate) fn write(file: &Path, content: &[u8]) -> io::Result<()> {
     let part = file.with_extension("part");
     // A crash may have left it.
