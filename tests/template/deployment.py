@@ -145,8 +145,11 @@ def emitted_metrics():
 
 
 def emitting_functions(metric):
-    """Returns the functions whose sources emit a metric, or use the store where a store emits it."""
+    """Returns the functions whose sources emit a metric, or that use what emits it: a store, or a client of others."""
     sign = f"Metric::{metric}"
+    if sign in (ROOT / "shared/adapters/src/https.rs").read_text():
+        reads = Variables()
+        return {name for name in binaries() if "TRUSTED_CERTIFICATES" in reads.of_function(name)}
     for folder, store in (("dynamodb", "DynamoDbStore"), ("webhooks", "WebhooksTable")):
         sources = (ROOT / "shared/adapters/src" / folder).glob("*.rs")
         if any(f"Metric::{metric}" in path.read_text() for path in sources):
@@ -191,6 +194,9 @@ class Variables:
             seen.add(key)
             module, body = self.bodies[key]
             names = set(self.NAME.findall(body))
+            # The macro, which is no function, takes the environment along.
+            if "client_config!(" in body:
+                open_.append(("Trust", "of"))
             for path, secret in self.CALL.findall(body):
                 *above, name = path.split("::")
                 owner = above[-1] if above else module

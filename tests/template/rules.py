@@ -379,14 +379,15 @@ def every_watched_metric_of_ours_is_emitted_by_the_watched_functions(deployment)
     watched = {}
     for alarm, namespace, metric, function in deployment.alarm_metrics():
         if namespace == "chat2pay":
-            watched.setdefault((alarm, metric), set()).add(function)
+            watched.setdefault(metric, {}).setdefault(alarm, set()).add(function)
     if not watched:
         yield "no alarm watches one of our metrics"
-    for (alarm, metric), functions in watched.items():
+    for metric, alarms in watched.items():
+        names, functions = ", ".join(sorted(alarms)), set().union(*alarms.values())
         if metric not in emitted:
-            yield f"{alarm}: nothing emits {metric}"
+            yield f"{names}: nothing emits {metric}"
         elif functions != emitting_functions(metric):
-            yield f"{alarm} watches {metric} of {functions}; it is emitted by {emitting_functions(metric)}"
+            yield f"{names}: {metric} of {functions} is watched; it is emitted by {emitting_functions(metric)}"
     for namespace, metric in deployment.dashboard_metrics():
         if namespace == "chat2pay" and metric not in emitted:
             yield f"the dashboard: nothing emits {metric}"

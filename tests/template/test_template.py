@@ -189,6 +189,10 @@ BREACHES = {
             "MetricName: AmountMismatch, Dimensions: [{ Name: FunctionName, Value: !Ref ExpireFunction }]",
             "MetricName: AmountMismatch, Dimensions: [{ Name: FunctionName, Value: !Ref PaymentWebhookFunction }]",
         ),
+        (
+            "MetricName: EndpointNotTrusted, Dimensions: [{ Name: FunctionName, Value: !Ref WebhooksFunction }]",
+            "MetricName: EndpointNotTrusted, Dimensions: [{ Name: FunctionName, Value: !Ref RefundFunction }]",
+        ),
         ('[".", "WebhookRefused"', '[".", "WebhooksRefused"'),
     ],
     rules.errors_and_throttles_of_every_function_raise_an_alarm: [

@@ -5,19 +5,16 @@
 //! configuration chain of `aws-config`, with its profiles, STS and IMDS, is left out: it would enlarge the package and
 //! slow the cold start.
 
-use aws_smithy_async::rt::sleep::TokioSleep;
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use aws_smithy_http_client::{Connector, ConnectorBuilder};
+use crate::https::{Settings, connector};
+use crate::trust::{Roots, Trust};
 use aws_smithy_runtime_api::client::http::{
-    HttpClient as _, HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
+    HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use runtime::{ConfigError, Environment};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -43,36 +40,34 @@ const CONNECTIONS_KEPT: usize = 4;
 /// process, and one function alone may have a hundred tasks.
 const CALLS_AT_ONCE: usize = 8;
 
-/// The roots of Amazon Trust Services (decision 0022).
-const AMAZON_ROOTS: &str = include_str!("../certificates/amazon-trust-services.pem");
-
 /// The partitions other than `aws`, by the beginning of their regions' names
 /// (<https://docs.aws.amazon.com/general/latest/gr/rande.html>). Their endpoints may have certificates of other
 /// authorities.
 const OTHER_PARTITIONS: [&str; 5] = ["cn-", "us-gov-", "us-iso", "eu-iso", "eusc-"];
 
-/// Builds the HTTP client for AWS's own endpoints, with the proxies in the environment as in the SDK's own client.
-pub(crate) fn http_client(region: &str) -> SharedHttpClient {
-    let is_other_partition = OTHER_PARTITIONS.iter().any(|prefix| region.starts_with(prefix));
-    client_of(move || {
-        let proxies = ProxyConfig::from_env();
-        // A proxy may open TLS with a certificate of its own.
-        let trust = if is_other_partition || !proxies.is_disabled() { Trust::System } else { Trust::Amazon };
-        (Connector::builder().proxy_config(proxies), trust)
-    })
+/// The HTTP clients of a function's SDK clients, which share them.
+struct HttpClients {
+    /// For AWS's own endpoints.
+    own: SharedHttpClient,
+    /// For configured endpoints.
+    configured: SharedHttpClient,
 }
 
-/// Builds the HTTP client for a configured endpoint, such as an emulator on this machine. It uses no proxies: those in
-/// the environment are not meant for such endpoints.
-pub(crate) fn direct_http_client(url: &str) -> SharedHttpClient {
-    // Without TLS nothing is verified, so fewer certificates are parsed.
-    let trust = if url.starts_with("http:") { Trust::Amazon } else { Trust::System };
-    let client = client_of(move || (Connector::builder().pool_max_idle_per_host(CONNECTIONS_KEPT), trust));
-    let permits = Arc::new(Semaphore::new(CALLS_AT_ONCE));
-    http_client_fn(move |settings, components| {
-        let connector = client.http_connector(settings, components);
-        SharedHttpConnector::new(Bounded { connector, permits: Arc::clone(&permits) })
-    })
+/// Returns the HTTP client for AWS's own endpoints, or for one that is configured.
+pub(crate) fn http_client(environment: &Environment, configured: bool) -> Result<SharedHttpClient, ConfigError> {
+    let trust = Trust::of(environment)?;
+    let region = environment.require("AWS_REGION")?;
+    let clients = environment.shared(|| {
+        let connector = |configured, kept| connector(&trust, settings(region, configured, kept));
+        Ok(HttpClients {
+            own: client_of(connector(false, usize::MAX)),
+            configured: client_of(SharedHttpConnector::new(Bounded {
+                connector: connector(true, CONNECTIONS_KEPT),
+                permits: Arc::new(Semaphore::new(CALLS_AT_ONCE)),
+            })),
+        })
+    })?;
+    Ok(if configured { &clients.configured } else { &clients.own }.clone())
 }
 
 /// A connector whose calls wait until one of a few permits is free.
@@ -93,52 +88,34 @@ impl HttpConnector for Bounded {
     }
 }
 
-/// Builds the HTTP client for calls that must not be made twice: each call has a connection of its own. A sandbox is
+/// Builds an HTTP client for calls that must not be made twice: each call has a connection of its own. A sandbox is
 /// frozen between events. On a connection that died meanwhile, a call that never arrived cannot be distinguished from
 /// one whose response was lost.
-pub(crate) fn unpooled_http_client() -> SharedHttpClient {
-    client_of(|| (Connector::builder().pool_max_idle_per_host(0), Trust::System))
+pub(crate) fn unpooled_http_client(
+    environment: &Environment,
+    configured: bool,
+) -> Result<SharedHttpClient, ConfigError> {
+    let region = environment.require("AWS_REGION")?;
+    Ok(client_of(connector(&Trust::of(environment)?, settings(region, configured, 0))))
 }
 
-/// The root certificates that a client trusts.
-#[derive(Debug, Clone, Copy)]
-enum Trust {
-    /// [`AMAZON_ROOTS`].
-    Amazon,
-    /// All of the system's.
-    System,
-}
-
-impl Trust {
-    fn store(self) -> TrustStore {
-        match self {
-            Self::Amazon => TrustStore::empty().with_pem_certificate(AMAZON_ROOTS),
-            Self::System => TrustStore::default(),
-        }
+/// Returns how AWS is called. A configured endpoint, such as an emulator on this machine, may have a certificate of any
+/// authority, and the proxies in the environment are not meant for it.
+fn settings(region: &str, configured: bool, kept: usize) -> Settings {
+    let is_other_partition = OTHER_PARTITIONS.iter().any(|prefix| region.starts_with(prefix));
+    Settings {
+        roots: if configured || is_other_partition { Roots::System } else { Roots::Amazon },
+        connect_timeout: CONNECT_TIMEOUT,
+        kept,
+        proxies: !configured,
+        resolver: None,
+        reports_distrust: true,
     }
 }
 
-/// Builds an HTTP client that makes its connector once, at its first call.
-///
-/// The SDK's own clients make one when they are configured, to validate it, and another one for their first call. Each
-/// of them parses all of the system's certificates, which is most of what a function does before its first answer
-/// (`tests/counts/run`).
-fn client_of(connector: impl Fn() -> (ConnectorBuilder, Trust) + Send + Sync + 'static) -> SharedHttpClient {
-    let once = OnceLock::new();
-    http_client_fn(move |settings, _| {
-        // The settings are the same at every call: each client has its own.
-        let make = || {
-            let (connector, trust) = connector();
-            let connector = connector.connector_settings(settings.clone()).sleep_impl(TokioSleep::new());
-            let connector = connector.tls_provider(Provider::Rustls(CryptoMode::AwsLc));
-            match TlsContext::builder().with_trust_store(trust.store()).build() {
-                Ok(context) => SharedHttpConnector::new(connector.tls_context(context).build()),
-                // The builder has no error of its own yet. The system's certificates are the SDK's default.
-                Err(_) => SharedHttpConnector::new(connector.build()),
-            }
-        };
-        once.get_or_init(make).clone()
-    })
+/// Returns the HTTP client of a connector. It has its own timeout for connections, which is that of every SDK client.
+fn client_of(connector: SharedHttpConnector) -> SharedHttpClient {
+    http_client_fn(move |_, _| connector.clone())
 }
 
 /// Builds the configuration of one service's client. A macro, because every SDK crate has its own type for the same
@@ -172,10 +149,9 @@ macro_rules! client_config {
             );
         // The variables that every AWS SDK reads: the endpoint of one service, or of all
         // (https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html).
-        config = match environment.get($endpoint).or_else(|| environment.get("AWS_ENDPOINT_URL")) {
-            Some(url) => config.endpoint_url(url).http_client($crate::aws::direct_http_client(url)),
-            None => config.http_client($crate::aws::http_client(environment.require("AWS_REGION")?)),
-        };
+        let endpoint = environment.get($endpoint).or_else(|| environment.get("AWS_ENDPOINT_URL"));
+        config = config.http_client($crate::aws::http_client(environment, endpoint.is_some())?);
+        config.set_endpoint_url(endpoint.map(str::to_owned));
         config.build()
     }};
 }
@@ -238,9 +214,6 @@ mod tests {
     use aws_smithy_runtime_api::http::StatusCode;
     use aws_smithy_types::body::SdkBody;
     use aws_smithy_types::error::ErrorMetadata;
-    use base64::Engine as _;
-    use base64::engine::general_purpose::STANDARD;
-    use sha2::{Digest as _, Sha256};
 
     fn answered(status: u16, code: Option<&str>) -> SdkError<ErrorMetadata, HttpResponse> {
         let mut error = ErrorMetadata::builder();
@@ -251,36 +224,16 @@ mod tests {
         SdkError::service_error(error.build(), response)
     }
 
-    /// Returns the first DER element of `bytes`, a SEQUENCE with a length of one to three bytes.
-    fn sequence(bytes: &[u8]) -> Option<&[u8]> {
-        let (head, length) = match *bytes {
-            [0x30, length @ 0..=0x7f, ..] => (2, usize::from(length)),
-            [0x30, 0x81, length, ..] => (3, usize::from(length)),
-            [0x30, 0x82, high, low, ..] => (4, usize::from(u16::from_be_bytes([high, low]))),
-            _ => return None,
-        };
-        bytes.get(..head + length)
-    }
-
     #[test]
-    fn the_roots_are_the_five_that_amazon_trust_services_recommends() {
-        // The SHA-256 hashes of the subjects' public keys, from https://www.amazontrust.com/repository/.
-        let published = [
-            "fbe3018031f9586bcbf41727e417b7d1c45c2f47f93be372a17b96b50757d5a2",
-            "7f4296fc5b6a4e3b35d3c369623e364ab1af381d8fa7121533c9d6c633ea2461",
-            "36abc32656acfc645c61b71613c4bf21c787f5cabbee48348d58597803d7abc9",
-            "f7ecded5c66047d28ed6466b543c40e0743abe81d109254dcf845d4c2c7853c5",
-            "2b071c59a0a0ae76b0eadb2bad23bad4580b69c3601b630c2eaf0613afa83f92",
-        ];
-        let certificates = AMAZON_ROOTS.split("-----BEGIN CERTIFICATE-----").skip(1).map(|certificate| {
-            let (text, _) = certificate.split_once("-----END CERTIFICATE-----").unwrap();
-            STANDARD.decode(text.split_whitespace().collect::<String>()).unwrap()
-        });
-        let certificates: Vec<Vec<u8>> = certificates.collect();
-        assert_eq!(certificates.len(), published.len());
-        for (certificate, hash) in certificates.iter().zip(published) {
-            let mut sequences = (0..certificate.len()).filter_map(|start| sequence(&certificate[start..]));
-            assert!(sequences.any(|element| hex::encode(Sha256::digest(element)) == hash), "{hash}");
+    fn amazons_roots_alone_verify_awss_own_endpoints_in_its_first_partition() {
+        for (region, configured, roots) in [
+            ("eu-west-1", false, Roots::Amazon),
+            ("us-east-1", false, Roots::Amazon),
+            ("cn-north-1", false, Roots::System),
+            ("us-gov-west-1", false, Roots::System),
+            ("eu-west-1", true, Roots::System),
+        ] {
+            assert_eq!(settings(region, configured, 0).roots, roots, "{region}");
         }
     }
 

@@ -1,12 +1,10 @@
-//! The HTTP client for systems other than AWS. It is the client that the AWS SDK includes anyway (decision 0013).
+//! The HTTP client for systems other than AWS. Its connections are made as those of the AWS SDK (decision 0034).
 
+use crate::https::{Settings, connector, find};
 use crate::json::{FromObject, read};
-use aws_smithy_async::rt::sleep::TokioSleep;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::{Connector, ConnectorBuilder};
-use aws_smithy_runtime_api::client::dns::ResolveDns;
-use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings, SharedHttpConnector};
+use crate::trust::{Roots, Trust};
+use aws_smithy_runtime_api::client::dns::{ResolveDns, SharedDnsResolver};
+use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
 use aws_smithy_types::body::SdkBody;
 use domain::ports::Cause;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
@@ -15,6 +13,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper_util::client::legacy::Error as HyperError;
 use serde::Serialize;
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The timeout of name resolution, connection and TLS over the internet. A lost first packet is sent again after a
@@ -37,25 +36,23 @@ pub(crate) struct HttpClient {
 
 impl HttpClient {
     /// Builds a client that reuses its connections.
-    pub(crate) fn new() -> Self {
-        Self::keeping(usize::MAX)
+    pub(crate) fn new(trust: &Arc<Trust>) -> Self {
+        Self { connector: connector(trust, settings(usize::MAX)) }
     }
 
     /// Builds a client that opens a connection for each request, for requests that must not be repeated. A sandbox is
     /// frozen between events. On a connection that died meanwhile, a request that never arrived cannot be distinguished
     /// from one whose response was lost.
-    pub(crate) fn unpooled() -> Self {
-        Self::keeping(0)
+    pub(crate) fn unpooled(trust: &Arc<Trust>) -> Self {
+        Self { connector: connector(trust, settings(0)) }
     }
 
-    fn keeping(connections: usize) -> Self {
-        Self { connector: SharedHttpConnector::new(builder(connections).tls_provider(TLS).build()) }
-    }
-
-    /// Builds a client that resolves names by `resolver`, connects to one of the addresses that it returns, and opens a
-    /// connection for each request. A number in place of a name is not resolved.
-    pub(crate) fn resolving(resolver: impl ResolveDns + Clone + 'static) -> Self {
-        Self { connector: SharedHttpConnector::new(builder(0).tls_provider(TLS).build_with_resolver(resolver)) }
+    /// Builds a client for other people's endpoints. It resolves names by `resolver`, connects to one of the addresses
+    /// that it returns, and opens a connection for each request. A number in place of a name is not resolved. Whether
+    /// an endpoint has a certificate that is trusted is a matter for those people.
+    pub(crate) fn resolving(trust: &Arc<Trust>, resolver: impl ResolveDns + 'static) -> Self {
+        let resolver = Some(SharedDnsResolver::new(resolver));
+        Self { connector: connector(trust, Settings { resolver, reports_distrust: false, ..settings(0) }) }
     }
 
     pub(crate) fn get(&self, url: &str) -> HttpRequest {
@@ -81,12 +78,16 @@ impl HttpClient {
     }
 }
 
-/// The TLS of every client.
-const TLS: Provider = Provider::Rustls(CryptoMode::AwsLc);
-
-fn builder(connections: usize) -> ConnectorBuilder {
-    let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build();
-    Connector::builder().connector_settings(settings).sleep_impl(TokioSleep::new()).pool_max_idle_per_host(connections)
+/// Returns how a client connects that keeps this number of idle connections for each host.
+fn settings(kept: usize) -> Settings {
+    Settings {
+        roots: Roots::Public,
+        connect_timeout: CONNECT_TIMEOUT,
+        kept,
+        proxies: false,
+        resolver: None,
+        reports_distrust: true,
+    }
 }
 
 /// A request that has not been sent.
@@ -239,12 +240,5 @@ impl HttpResponse {
 
 /// Returns whether an error means that no connection was opened, so that nothing was sent.
 pub(crate) fn is_failure_to_connect(error: &(dyn Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if error.downcast_ref::<HyperError>().is_some_and(HyperError::is_connect) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
+    find(error).is_some_and(HyperError::is_connect)
 }

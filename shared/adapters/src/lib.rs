@@ -7,11 +7,13 @@ pub mod dynamodb;
 mod endpoint;
 pub mod eventbridge;
 mod http_client;
+mod https;
 mod json;
 mod names;
 pub mod provider;
 mod retry;
 pub mod secrets;
+mod trust;
 pub mod webhooks;
 
 pub use channel::{ChannelName, ConfiguredChannel, ConfiguredReports, ReportedOutcome, UnknownPart};

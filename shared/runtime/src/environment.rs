@@ -4,8 +4,10 @@
 //! with one line that names the variable, so that no function runs half configured.
 
 use domain::Doors;
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The variables of a function, and its access to time and randomness. In a deployment both are the process's own. On
 /// one machine the local runner provides them.
@@ -13,6 +15,8 @@ use std::str::FromStr;
 pub struct Environment {
     variables: BTreeMap<String, String>,
     doors: Doors,
+    /// What the clients of one function share, a value of each type.
+    shared: Arc<Mutex<Vec<Arc<dyn Any + Send + Sync>>>>,
 }
 
 /// An environment variable that is missing or invalid. The error text never contains the value, which may be a secret.
@@ -47,6 +51,8 @@ impl Environment {
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.variables.insert(name.to_owned(), value.into());
+        // It was made by the earlier variables.
+        self.shared = Arc::default();
         self
     }
 
@@ -67,6 +73,24 @@ impl Environment {
     #[must_use]
     pub fn doors(&self) -> Doors {
         self.doors.clone()
+    }
+
+    /// Returns the one value of its type that is made from this environment, such as an HTTP client that all clients of
+    /// a function share. The first caller makes it.
+    ///
+    /// # Errors
+    /// The value cannot be made.
+    pub fn shared<T: Any + Send + Sync>(
+        &self,
+        make: impl FnOnce() -> Result<T, ConfigError>,
+    ) -> Result<Arc<T>, ConfigError> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(there) = shared.iter().find_map(|value| value.clone().downcast().ok()) {
+            return Ok(there);
+        }
+        let made = Arc::new(make()?);
+        shared.push(made.clone());
+        Ok(made)
     }
 
     /// Returns a variable's value. An empty value counts as missing, because an optional template parameter that is not
@@ -121,7 +145,7 @@ impl Environment {
 
 impl FromIterator<(String, String)> for Environment {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
-        Self { variables: variables.into_iter().collect(), doors: Doors::default() }
+        Self { variables: variables.into_iter().collect(), ..Self::default() }
     }
 }
 
@@ -129,5 +153,30 @@ impl FromIterator<(String, String)> for Environment {
 impl std::fmt::Debug for Environment {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_set().entries(self.variables.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shared_value_is_made_once_and_again_after_a_change() {
+        let environment = Environment::default().with("A", "1");
+        let made = environment.shared(|| Ok(String::from("first"))).unwrap();
+        let never = || -> Result<String, ConfigError> { panic!("it was made twice") };
+        assert!(Arc::ptr_eq(&made, &environment.clone().shared(never).unwrap()));
+        let other_type = environment.shared(|| Ok(2_u8)).unwrap();
+        assert_eq!(*other_type, 2);
+        let changed = environment.clone().with("A", "2").shared(|| Ok(String::from("second"))).unwrap();
+        assert_eq!((changed.as_str(), made.as_str()), ("second", "first"));
+    }
+
+    #[test]
+    fn a_shared_value_that_cannot_be_made_is_tried_again() {
+        let environment = Environment::default();
+        let failed = environment.shared::<u8>(|| Err(Environment::invalid("A", "a number")));
+        assert!(failed.is_err());
+        assert_eq!(*environment.shared(|| Ok(1_u8)).unwrap(), 1);
     }
 }

@@ -113,6 +113,8 @@ pub enum Metric {
     ExpiredUnconfirmed,
     /// A message that was abandoned: the customer did not receive it, or its delivery is unknown.
     DeliveryFailed,
+    /// An endpoint of ours, AWS's or a provider's, whose certificate is not trusted.
+    EndpointNotTrusted,
     /// A stored item that this version cannot read.
     StoredItemUnreadable,
     /// A channel's report, or a part of one, that was left out because this version does not know or cannot read it.
@@ -178,6 +180,7 @@ impl Metric {
             Self::RecordUnreadable => "RecordUnreadable",
             Self::ExpiredUnconfirmed => "ExpiredUnconfirmed",
             Self::DeliveryFailed => "DeliveryFailed",
+            Self::EndpointNotTrusted => "EndpointNotTrusted",
             Self::StoredItemUnreadable => "StoredItemUnreadable",
             Self::DeliveryReportUnknown => "DeliveryReportUnknown",
             Self::DeadLetter => "DeadLetter",

@@ -10,6 +10,7 @@ use crate::http_client::{HttpClient, HttpResponse};
 use crate::json::null_as_default;
 use crate::names::names;
 use crate::secrets::SecretSource;
+use crate::trust::Trust;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::ports::{ChannelError, Message};
@@ -79,7 +80,7 @@ impl ClickatellChannel {
         let api = Endpoint::base(api, "CLICKATELL_API_URL")?.into_string();
         Ok(Self {
             doors: environment.doors(),
-            http: HttpClient::unpooled(),
+            http: HttpClient::unpooled(&Trust::of(environment)?),
             url: format!("{api}/v1/message"),
             keys: SecretSource::from_environment(environment, "CLICKATELL_API_KEY")?,
             route,

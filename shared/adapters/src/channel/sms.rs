@@ -50,6 +50,8 @@ impl SmsChannel {
                 Err(Environment::invalid(name, "an ARN, an identifier or a number"))
             }
         };
+        let configured = environment.get("AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2");
+        let configured = configured.or_else(|| environment.get("AWS_ENDPOINT_URL")).is_some();
         let config = client_config!(aws_sdk_pinpointsmsvoicev2, environment, "AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2");
         let config = config
             .to_builder()
@@ -61,7 +63,7 @@ impl SmsChannel {
                     .operation_timeout(CALL_TIMEOUT)
                     .build(),
             )
-            .http_client(crate::aws::unpooled_http_client());
+            .http_client(crate::aws::unpooled_http_client(environment, configured)?);
         Ok(Self {
             doors: environment.doors(),
             client: Client::from_conf(config.build()),

@@ -5,6 +5,7 @@ use super::sender::{Sender, refused};
 use crate::endpoint::Endpoint;
 use crate::http_client::{HttpClient, HttpError};
 use crate::secrets::SecretSource;
+use crate::trust::Trust;
 use domain::event::link_event_id;
 use domain::ports::{ChannelError, Message};
 use domain::{ConversationId, DeliveryFailure, DeliveryReport, Doors, PaymentRequestId, Phone, Timestamp, WorkspaceId};
@@ -55,7 +56,7 @@ impl WebhookChannel {
     pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(Self {
             doors: environment.doors(),
-            http: HttpClient::new(),
+            http: HttpClient::new(&Trust::of(environment)?),
             url: Endpoint::complete(environment.require("CHANNEL_WEBHOOK_URL")?, "CHANNEL_WEBHOOK_URL")?.into_string(),
             secrets: SecretSource::from_environment(environment, "CHANNEL_WEBHOOK_SECRET")?,
         })

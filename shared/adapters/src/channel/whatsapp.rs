@@ -8,6 +8,7 @@ use super::token::Token;
 use crate::endpoint::Endpoint;
 use crate::http_client::{HttpClient, HttpResponse};
 use crate::secrets::{SecretSource, SecretValue as _};
+use crate::trust::Trust;
 use domain::ports::{ChannelError, Message};
 use domain::{DeliveryFailure, DeliveryReport, Doors, Timestamp};
 use http::HeaderMap;
@@ -73,7 +74,7 @@ impl WhatsAppChannel {
         let api = Endpoint::base(api, "WHATSAPP_API_URL")?.into_string();
         Ok(Self {
             doors: environment.doors(),
-            http: HttpClient::unpooled(),
+            http: HttpClient::unpooled(&Trust::of(environment)?),
             url: format!("{api}/{number}/messages"),
             tokens: SecretSource::from_environment(environment, "WHATSAPP_ACCESS_TOKEN")?,
         })

@@ -7,6 +7,7 @@ use crate::endpoint::Endpoint;
 use crate::http_client::{HttpClient, HttpError};
 use crate::json::FromObject;
 use crate::secrets::SecretSource;
+use crate::trust::Trust;
 use domain::ports::{Arrival, Checkout, CheckoutState, Closes, PaymentProvider, ProviderError, Refunding};
 use domain::use_cases::pay::ProviderEvent;
 use domain::{
@@ -135,7 +136,7 @@ impl Sandbox {
         // The payment pages have the same origin as the customer's pages.
         let origin = runtime::config::public_base_url(environment)?;
         let closes = runtime::config::sandbox_closes(environment)?;
-        Ok(Self { http: HttpClient::new(), url, origin, closes })
+        Ok(Self { http: HttpClient::new(&Trust::of(environment)?), url, origin, closes })
     }
 
     pub(super) fn checkout_origin(&self) -> &str {

@@ -2,6 +2,7 @@
 //! those very addresses.
 
 use crate::http_client::{HttpClient, HttpError};
+use crate::trust::Trust;
 use crate::webhooks;
 use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
 use aws_smithy_runtime_api::client::result::ConnectorError;
@@ -17,7 +18,6 @@ use serde_json::value::RawValue;
 use std::error::Error;
 use std::io;
 use std::net::IpAddr;
-use std::sync::OnceLock;
 use std::time::Duration;
 use tokio::time::error::Elapsed;
 
@@ -30,9 +30,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// none of an address that was checked long ago is used.
 #[derive(Debug, Clone)]
 pub struct EndpointSender {
-    /// The client, from the first call on. Its certificates take longer to read than an event of a workspace without
-    /// endpoints takes.
-    http: OnceLock<HttpClient>,
+    http: HttpClient,
     reach: Reach,
 }
 
@@ -51,7 +49,8 @@ impl EndpointSender {
     /// # Errors
     /// The variable is invalid.
     pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
-        Ok(Self { http: OnceLock::new(), reach: webhooks::reach(environment)? })
+        let reach = webhooks::reach(environment)?;
+        Ok(Self { http: HttpClient::resolving(&Trust::of(environment)?, CheckingResolver { reach }), reach })
     }
 
     async fn call(
@@ -70,8 +69,7 @@ impl EndpointSender {
         let secrets = Secrets::of(secrets.iter().map(|secret| secret.reveal().to_vec()));
         let headers = secrets.sign_with_all(event.id.as_str(), &body, now);
         let headers = headers.map_err(|_| not_sent("it cannot be signed"))?;
-        let http = self.http.get_or_init(|| HttpClient::resolving(CheckingResolver { reach: self.reach }));
-        let request = http.post(url.as_str()).headers(headers).body("application/json", body).timeout(TIMEOUT);
+        let request = self.http.post(url.as_str()).headers(headers).body("application/json", body).timeout(TIMEOUT);
         let (status, headers) = request.head().await.map_err(|error| attempt_error(&error))?;
         let wait = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
         let retry_after = wait.map(Duration::from_secs).filter(|_| matches!(status.as_u16(), 429 | 503));
@@ -197,6 +195,10 @@ mod tests {
         61bpY4BQSIDa59/yoYd/Hx1WzYE2HU2f15b3NMX+Z3f4fnzRCPMZKAs41MEA";
     const CERTIFICATE_KEY: &str = "MC4CAQAwBQYDK2VwBCIEIF8LoWVjxSTaFkFySWJuWconZht72iR1i7SwPUS76DuY";
 
+    fn trust() -> Arc<Trust> {
+        Trust::of(&Environment::default()).unwrap()
+    }
+
     /// Sends a delivery to this address, which is stored already, and returns the answer.
     async fn sent(sender: &EndpointSender, url: &str) -> Result<u16, AttemptError> {
         sent_as(sender, url, "{}").await
@@ -264,15 +266,6 @@ mod tests {
         assert!(server.await.unwrap().is_err(), "a connection was made");
     }
 
-    #[tokio::test]
-    async fn the_client_is_built_at_the_first_call() {
-        let sender = EndpointSender::new(&Environment::default().with(LOOPBACK, "allowed")).unwrap();
-        assert!(sender.http.get().is_none());
-        let closed = TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap();
-        assert_eq!(sent(&sender, &format!("http://{closed}/")).await, Err(AttemptError::NoConnection));
-        assert!(sender.http.get().is_some());
-    }
-
     #[test]
     fn one_address_inside_a_network_makes_a_name_unusable() {
         let of = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<IpAddr>>();
@@ -290,7 +283,7 @@ mod tests {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("http://localhost:{}/", listener.local_addr().unwrap().port());
         let accepted = tokio::spawn(async move { listener.accept().await.map(drop) });
-        let http = HttpClient::resolving(CheckingResolver { reach: Reach::Public });
+        let http = HttpClient::resolving(&trust(), CheckingResolver { reach: Reach::Public });
         let error = http.post(&url).head().await.unwrap_err();
         assert_eq!(attempt_error(&error), AttemptError::Internal, "{error:?}");
         assert!(!accepted.is_finished(), "it was connected to");
@@ -299,7 +292,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_failure_has_a_reason_of_its_own() {
-        let http = HttpClient::resolving(CheckingResolver { reach: Reach::PublicAndLoopback });
+        let http = HttpClient::resolving(&trust(), CheckingResolver { reach: Reach::PublicAndLoopback });
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let silent = http.post(&format!("http://127.0.0.1:{port}/")).timeout(Duration::from_millis(50)).head().await;

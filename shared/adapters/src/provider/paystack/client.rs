@@ -8,6 +8,7 @@ use crate::provider::budget::ATTEMPT_TIMEOUT;
 use crate::provider::mode::Mode;
 use crate::retry::{full_jitter, retry};
 use crate::secrets::{SecretError, SecretSource};
+use crate::trust::Trust;
 use domain::Doors;
 use domain::ports::{Cause, ProviderError};
 use http::{Method, StatusCode};
@@ -15,6 +16,7 @@ use runtime::json::{Document, Object, Unreadable};
 use runtime::paystack_signature::SecretKeys;
 use serde_json::Value;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The longest pause that Paystack may ask for after too many calls, for the call to be made again. Its windows have 60
@@ -239,9 +241,9 @@ impl<T: FromObject> FromObject for Envelope<T> {
 
 impl Client {
     /// Builds the client of an account.
-    pub(super) fn new(account: PaystackAccount, doors: Doors) -> Self {
+    pub(super) fn new(account: PaystackAccount, trust: &Arc<Trust>, doors: Doors) -> Self {
         let PaystackAccount { keys, mode, api_url } = account;
-        let (http, unpooled) = (HttpClient::new(), HttpClient::unpooled());
+        let (http, unpooled) = (HttpClient::new(trust), HttpClient::unpooled(trust));
         Self { http, unpooled, url: api_url, keys, mode, doors, attempts_at_most: ATTEMPTS }
     }
 

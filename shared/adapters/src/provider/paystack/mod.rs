@@ -25,6 +25,7 @@ use super::budget::within_budget;
 use super::{MoneyRefusal, ProviderName};
 use crate::endpoint::is_below;
 use crate::json::FromObject;
+use crate::trust::Trust;
 use domain::event::{back_url, done_url};
 use domain::ports::{Arrival, Checkout, CheckoutState, Closes, PaymentProvider, ProviderError, Refunding};
 use domain::{CheckoutAttempt, CheckoutId, Doors, Money, Payment, PaymentRequest};
@@ -32,6 +33,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use runtime::json::{Object, Unreadable};
 use runtime::{ConfigError, Environment};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 pub use self::webhook::PaystackWebhooks;
 
@@ -86,12 +88,12 @@ impl Paystack {
     /// # Errors
     /// A variable is missing or invalid.
     fn without_pages(environment: &Environment) -> Result<Self, ConfigError> {
-        Ok(Self::new(PaystackAccount::from_environment(environment)?, environment.doors()))
+        Ok(Self::new(PaystackAccount::from_environment(environment)?, &Trust::of(environment)?, environment.doors()))
     }
 
     /// Builds the client of this account.
-    fn new(account: PaystackAccount, doors: Doors) -> Self {
-        let client = Client::new(account, doors);
+    fn new(account: PaystackAccount, trust: &Arc<Trust>, doors: Doors) -> Self {
+        let client = Client::new(account, trust, doors);
         Self { first_attempt: client.clone(), client, pages: None }
     }
 

@@ -8,6 +8,7 @@ use crate::provider::budget::ATTEMPT_TIMEOUT;
 use crate::provider::mode::Mode;
 use crate::retry::{full_jitter, retry};
 use crate::secrets::{SecretError, SecretSource};
+use crate::trust::Trust;
 use domain::Doors;
 use domain::ports::{Cause, ProviderError};
 use http::{Method, StatusCode};
@@ -224,10 +225,16 @@ impl From<StripeError> for ProviderError {
 
 impl Client {
     /// Builds the client of an account.
-    pub(super) fn new(keys: SecretSource<SecretKey>, mode: Mode, url: String, doors: Doors) -> Self {
+    pub(super) fn new(
+        keys: SecretSource<SecretKey>,
+        mode: Mode,
+        url: String,
+        trust: &Arc<Trust>,
+        doors: Doors,
+    ) -> Self {
         Self {
-            http: HttpClient::new(),
-            unpooled: HttpClient::unpooled(),
+            http: HttpClient::new(trust),
+            unpooled: HttpClient::unpooled(trust),
             url,
             keys,
             mode,

@@ -18,6 +18,7 @@ use super::budget::within_budget;
 use super::{MoneyRefusal, ProviderName};
 use crate::endpoint::is_below;
 use crate::json::FromObject;
+use crate::trust::Trust;
 use domain::event::{back_url, done_url};
 use domain::ports::{Arrival, Checkout, CheckoutState, Closes, PaymentProvider, ProviderError, Refunding};
 use domain::{CheckoutAttempt, CheckoutId, Doors, Money, Payment, PaymentRequest, PaymentRequestId, Status};
@@ -26,6 +27,7 @@ use runtime::json::{Object, Unreadable};
 use runtime::{ConfigError, Environment};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::webhook::StripeWebhooks;
@@ -136,13 +138,13 @@ impl Stripe {
     /// # Errors
     /// A variable is missing or invalid.
     pub(super) fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
-        Ok(Self::new(Account::from_environment(environment)?, environment.doors()))
+        Ok(Self::new(Account::from_environment(environment)?, &Trust::of(environment)?, environment.doors()))
     }
 
     /// Builds the client of this account.
-    fn new(account: Account, doors: Doors) -> Self {
+    fn new(account: Account, trust: &Arc<Trust>, doors: Doors) -> Self {
         let Account { keys, mode, api_url, checkout_origin } = account;
-        let client = Client::new(keys, mode, api_url, doors);
+        let client = Client::new(keys, mode, api_url, trust, doors);
         Self { first_attempt: client.clone(), client, checkout_origin }
     }
 
