@@ -311,8 +311,8 @@ mod tests {
     impl Server {
         async fn start(test: &str) -> Self {
             let pem = PemFile(std::env::temp_dir().join(format!("chat2pay-{test}-{}.pem", std::process::id())));
-            let text = format!("-----BEGIN CERTIFICATE-----\n{CERTIFICATE}\n-----END CERTIFICATE-----\n");
-            std::fs::write(&pem.0, text).unwrap();
+            let content = format!("-----BEGIN CERTIFICATE-----\n{CERTIFICATE}\n-----END CERTIFICATE-----\n");
+            std::fs::write(&pem.0, content).unwrap();
             let key = PrivateKeyDer::try_from(STANDARD.decode(CERTIFICATE_KEY).unwrap()).unwrap();
             let certificate = CertificateDer::from(STANDARD.decode(CERTIFICATE).unwrap());
             let config = ServerConfig::builder().with_no_client_auth();
@@ -425,7 +425,9 @@ mod tests {
         let server = Server::start("own").await;
         let (log, _guard) = Log::capture();
         let environment = server.trusted();
-        let http = HttpClient::new(&Trust::of(&environment).unwrap());
+        let trust = Trust::of(&environment).unwrap();
+        assert!(Arc::ptr_eq(&trust.config(Roots::Amazon), &trust.config(Roots::Public)), "they replace all others");
+        let http = HttpClient::new(&trust);
         assert_eq!(http.get(&server.url()).exchange().await.unwrap().body, b"{}");
         DynamoDbStore::new(&environment).unwrap().warm().await;
         assert_eq!(log.of_trust(), Vec::<String>::new());

@@ -85,12 +85,12 @@ impl Environment {
         make: impl FnOnce() -> Result<T, ConfigError>,
     ) -> Result<Arc<T>, ConfigError> {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(there) = shared.iter().find_map(|value| value.clone().downcast().ok()) {
+        if let Some(there) = shared.iter().find_map(|other| other.clone().downcast().ok()) {
             return Ok(there);
         }
-        let made = Arc::new(make()?);
-        shared.push(made.clone());
-        Ok(made)
+        let value = Arc::new(make()?);
+        shared.push(value.clone());
+        Ok(value)
     }
 
     /// Returns a variable's value. An empty value counts as missing, because an optional template parameter that is not
