@@ -1,6 +1,6 @@
 //! Telemetry for operators: the log, descriptions of errors for its lines, and metrics.
 
-use lambda_runtime::tracing::subscriber::filter::{EnvFilter, LevelFilter, filter_fn};
+use lambda_runtime::tracing::subscriber::filter::{LevelFilter, Targets, filter_fn};
 use lambda_runtime::tracing::subscriber::fmt::{self, MakeWriter};
 use lambda_runtime::tracing::subscriber::layer::SubscriberExt as _;
 use lambda_runtime::tracing::subscriber::util::SubscriberInitExt as _;
@@ -36,25 +36,32 @@ pub const OWN_CRATES: [&str; 17] = [
 ];
 
 /// What is logged, and in which form.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LogSettings {
-    level: LevelFilter,
-    directives: String,
+    wanted: Targets,
     json: bool,
 }
 
 impl LogSettings {
-    /// Builds the settings of these variables: `AWS_LAMBDA_LOG_LEVEL`, which is preferred to `RUST_LOG`, and
-    /// `AWS_LAMBDA_LOG_FORMAT`. `INFO` is the default. `RUST_LOG` may also hold directives for single crates.
+    /// Builds the settings of these variables: `AWS_LAMBDA_LOG_LEVEL`, which is preferred to the level in `RUST_LOG`,
+    /// and `AWS_LAMBDA_LOG_FORMAT`. `INFO` is the default. `RUST_LOG` may also hold directives for single crates, such
+    /// as `adapters=debug`. What is no directive is ignored.
     ///
     /// Lambda sets the first and the third by the function's logging configuration
     /// (<https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>).
     #[must_use]
     pub fn new(variable: impl Fn(&str) -> Option<String>) -> Self {
-        let level = variable("AWS_LAMBDA_LOG_LEVEL").or_else(|| variable("RUST_LOG"));
+        let directives = variable("RUST_LOG").unwrap_or_default();
+        let directives = directives.split(',').map(str::trim).filter(|directive| !directive.is_empty());
+        let directives = directives.filter_map(|directive| directive.parse::<Targets>().ok());
+        let (mut wanted, mut level) = (Targets::new(), LevelFilter::INFO);
+        for directive in directives {
+            level = directive.default_level().unwrap_or(level);
+            wanted = wanted.with_targets(directive);
+        }
+        level = variable("AWS_LAMBDA_LOG_LEVEL").and_then(|level| level.parse().ok()).unwrap_or(level);
         Self {
-            level: level.and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO),
-            directives: variable("RUST_LOG").unwrap_or_default(),
+            wanted: wanted.with_default(level),
             json: variable("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("json")),
         }
     }
@@ -66,9 +73,8 @@ impl LogSettings {
     {
         let lines = fmt::layer().with_target(false).without_time().with_writer(writer);
         let lines = if self.json { lines.json().boxed() } else { lines.boxed() };
-        let wanted = EnvFilter::builder().with_default_directive(self.level.into()).parse_lossy(&self.directives);
         let allowed = filter_fn(|metadata| *metadata.level() <= Level::INFO || is_own(metadata.target()));
-        registry().with(lines).with(wanted).with(allowed)
+        registry().with(lines).with(self.wanted.clone()).with(allowed)
     }
 }
 
@@ -343,6 +349,11 @@ mod tests {
         }
         let log = logged(&[]);
         assert!(log.contains("own info") && !log.contains("own debug"), "{log}");
+        let log = logged(&[("RUST_LOG", "warn,adapters=info,[}=,link_click=off")]);
+        assert!(log.contains("own info") && log.contains("other error"), "{log}");
+        assert!(!log.contains("own error") && !log.contains("other info"), "{log}");
+        let log = logged(&[("AWS_LAMBDA_LOG_LEVEL", "ERROR"), ("RUST_LOG", "debug,domain=trace")]);
+        assert!(log.contains("own error") && log.contains("own trace") && !log.contains("info"), "{log}");
         let log = logged(&[("AWS_LAMBDA_LOG_LEVEL", "ERROR"), ("AWS_LAMBDA_LOG_FORMAT", "JSON")]);
         assert!(log.contains(r#""message":"own error""#) && !log.contains("info"), "{log}");
     }
