@@ -21,9 +21,6 @@ const AMAZON_ROOTS: [&str; 5] = [
     "Starfield Services Root Certificate Authority - G2",
 ];
 
-/// The protocols that are offered, the preferred one first.
-const PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
-
 /// The roots that verify an endpoint, unless [`TRUSTED_CERTIFICATES`] names others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Roots {
@@ -114,9 +111,7 @@ fn parsed(certificates: impl IntoIterator<Item = CertificateDer<'static>>) -> Ro
 }
 
 fn config(roots: RootCertStore) -> Arc<ClientConfig> {
-    let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = PROTOCOLS.map(|protocol| protocol.as_bytes().to_vec()).to_vec();
-    Arc::new(config)
+    Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
 }
 
 #[cfg(test)]
