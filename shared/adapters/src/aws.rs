@@ -7,11 +7,15 @@
 
 use crate::https::{Settings, connector};
 use crate::trust::{Roots, Trust};
+use aws_smithy_runtime_api::client::endpoint::{
+    EndpointFuture, EndpointResolverParams, ResolveEndpoint, SharedEndpointResolver,
+};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::endpoint::Endpoint;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use runtime::{ConfigError, Environment};
 use std::sync::Arc;
@@ -44,6 +48,55 @@ const CALLS_AT_ONCE: usize = 8;
 /// (<https://docs.aws.amazon.com/general/latest/gr/rande.html>). Their endpoints may have certificates of other
 /// authorities.
 const OTHER_PARTITIONS: [&str; 5] = ["cn-", "us-gov-", "us-iso", "eu-iso", "eusc-"];
+
+/// A service of AWS.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Service {
+    /// The variable that every AWS SDK reads for an endpoint of this service
+    /// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>).
+    variable: &'static str,
+    /// The first part of its endpoints' names (<https://docs.aws.amazon.com/general/latest/gr/aws-service-information.html>).
+    prefix: &'static str,
+}
+
+pub(crate) const DYNAMODB: Service = Service { variable: "AWS_ENDPOINT_URL_DYNAMODB", prefix: "dynamodb" };
+pub(crate) const EVENTBRIDGE: Service = Service { variable: "AWS_ENDPOINT_URL_EVENTBRIDGE", prefix: "events" };
+pub(crate) const SECRETS_MANAGER: Service =
+    Service { variable: "AWS_ENDPOINT_URL_SECRETS_MANAGER", prefix: "secretsmanager" };
+pub(crate) const SMS: Service = Service { variable: "AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2", prefix: "sms-voice" };
+pub(crate) const SQS: Service = Service { variable: "AWS_ENDPOINT_URL_SQS", prefix: "sqs" };
+
+impl Service {
+    /// Returns the endpoint that is configured: that of this service, or of all.
+    pub(crate) fn configured(self, environment: &Environment) -> Option<&str> {
+        environment.get(self.variable).or_else(|| environment.get("AWS_ENDPOINT_URL"))
+    }
+
+    /// Returns what finds the endpoint without the SDK's rules, which read a list of all partitions first: that takes a
+    /// sixth of a start. `None` in another partition than `aws`, where the SDK's rules find it.
+    pub(crate) fn resolver(self, region: &str, configured: Option<&str>) -> Option<SharedEndpointResolver> {
+        let url = match configured {
+            Some(url) => url.to_owned(),
+            None if is_other_partition(region) => return None,
+            None => format!("https://{}.{region}.amazonaws.com", self.prefix),
+        };
+        Some(SharedEndpointResolver::new(Known(Endpoint::builder().url(url).build())))
+    }
+}
+
+/// Finds the one endpoint that a client calls.
+#[derive(Debug)]
+struct Known(Endpoint);
+
+impl ResolveEndpoint for Known {
+    fn resolve_endpoint<'a>(&'a self, _: &'a EndpointResolverParams) -> EndpointFuture<'a> {
+        EndpointFuture::ready(Ok(self.0.clone()))
+    }
+}
+
+fn is_other_partition(region: &str) -> bool {
+    OTHER_PARTITIONS.iter().any(|prefix| region.starts_with(prefix))
+}
 
 /// The HTTP clients of a function's SDK clients, which share them.
 struct HttpClients {
@@ -102,9 +155,8 @@ pub(crate) fn unpooled_http_client(
 /// Returns how AWS is called. A configured endpoint, such as an emulator on this machine, may have a certificate of any
 /// authority, and the proxies in the environment are not meant for it.
 fn settings(region: &str, configured: bool, kept: usize) -> Settings {
-    let is_other_partition = OTHER_PARTITIONS.iter().any(|prefix| region.starts_with(prefix));
     Settings {
-        roots: if configured || is_other_partition { Roots::System } else { Roots::Amazon },
+        roots: if configured || is_other_partition(region) { Roots::System } else { Roots::Amazon },
         connect_timeout: CONNECT_TIMEOUT,
         kept,
         proxies: !configured,
@@ -121,7 +173,7 @@ fn client_of(connector: SharedHttpConnector) -> SharedHttpClient {
 /// Builds the configuration of one service's client. A macro, because every SDK crate has its own type for the same
 /// settings.
 macro_rules! client_config {
-    ($sdk:ident, $environment:expr, $endpoint:literal) => {{
+    ($sdk:ident, $environment:expr, $service:ident) => {{
         use $sdk::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig, timeout::TimeoutConfig};
         let environment: &runtime::Environment = $environment;
         let (access_key_id, secret_access_key, session_token) = $crate::aws::credentials(environment)?;
@@ -147,11 +199,9 @@ macro_rules! client_config {
                     .operation_timeout($crate::aws::OPERATION_TIMEOUT)
                     .build(),
             );
-        // The variables that every AWS SDK reads: the endpoint of one service, or of all
-        // (https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html).
-        let endpoint = environment.get($endpoint).or_else(|| environment.get("AWS_ENDPOINT_URL"));
+        let endpoint = $crate::aws::$service.configured(environment);
         config = config.http_client($crate::aws::http_client(environment, endpoint.is_some())?);
-        config.set_endpoint_url(endpoint.map(str::to_owned));
+        config.set_endpoint_resolver($crate::aws::$service.resolver(environment.require("AWS_REGION")?, endpoint));
         config.build()
     }};
 }
@@ -234,6 +284,47 @@ mod tests {
             ("eu-west-1", true, Roots::System),
         ] {
             assert_eq!(settings(region, configured, 0).roots, roots, "{region}");
+        }
+    }
+
+    /// Asserts that a service's endpoint in each region of the partition `aws` is the one that the SDK's rules find.
+    macro_rules! assert_the_sdks_endpoints {
+        ($sdk:ident, $service:expr) => {{
+            use $sdk::config::endpoint::{DefaultResolver, Params, ResolveEndpoint as _};
+            for region in ["af-south-1", "ap-southeast-7", "eu-west-1", "il-central-1", "mx-central-1", "us-east-1"] {
+                let params = Params::builder().region(region).build().unwrap();
+                let sdks = DefaultResolver::new().resolve_endpoint(&params).await.unwrap();
+                assert_eq!(resolved($service, region, None).await.unwrap(), sdks.url(), "{region}");
+            }
+            for region in ["cn-north-1", "us-gov-west-1", "us-iso-east-1", "eu-isoe-west-1", "eusc-de-east-1"] {
+                assert!($service.resolver(region, None).is_none(), "{region}");
+            }
+        }};
+    }
+
+    async fn resolved(service: Service, region: &str, configured: Option<&str>) -> Option<String> {
+        let resolver = service.resolver(region, configured)?;
+        let endpoint = resolver.resolve_endpoint(&EndpointResolverParams::new(())).await.unwrap();
+        Some(endpoint.url().to_owned())
+    }
+
+    #[tokio::test]
+    async fn endpoints_are_those_of_the_sdks_rules() {
+        assert_the_sdks_endpoints!(aws_sdk_dynamodb, DYNAMODB);
+        assert_the_sdks_endpoints!(aws_sdk_eventbridge, EVENTBRIDGE);
+        assert_the_sdks_endpoints!(aws_sdk_secretsmanager, SECRETS_MANAGER);
+        assert_the_sdks_endpoints!(aws_sdk_pinpointsmsvoicev2, SMS);
+        assert_the_sdks_endpoints!(aws_sdk_sqs, SQS);
+    }
+
+    #[tokio::test]
+    async fn a_configured_endpoint_is_called_in_every_partition() {
+        let environment =
+            Environment::default().with("AWS_ENDPOINT_URL", "http://all").with("AWS_ENDPOINT_URL_SQS", "http://sqs");
+        for region in ["eu-west-1", "cn-north-1"] {
+            for (service, url) in [(SQS, "http://sqs"), (DYNAMODB, "http://all")] {
+                assert_eq!(resolved(service, region, service.configured(&environment)).await.unwrap(), url);
+            }
         }
     }
 

@@ -111,7 +111,7 @@ impl EventBus {
     /// A variable is missing or invalid.
     pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(Self {
-            client: Client::from_conf(client_config!(aws_sdk_eventbridge, environment, "AWS_ENDPOINT_URL_EVENTBRIDGE")),
+            client: Client::from_conf(client_config!(aws_sdk_eventbridge, environment, EVENTBRIDGE)),
             name: environment.require("EVENT_BUS_NAME")?.to_owned(),
             asked: Arc::default(),
         })

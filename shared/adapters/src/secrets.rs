@@ -112,11 +112,7 @@ impl<T: SecretValue> SecretSource<T> {
     pub fn from_environment(environment: &Environment, name: &str) -> Result<Self, ConfigError> {
         match environment.get(&format!("{name}_ARN")) {
             Some(arn) if environment.get(name).is_none() => Ok(Self::Managed(Arc::new(Managed {
-                client: Client::from_conf(client_config!(
-                    aws_sdk_secretsmanager,
-                    environment,
-                    "AWS_ENDPOINT_URL_SECRETS_MANAGER"
-                )),
+                client: Client::from_conf(client_config!(aws_sdk_secretsmanager, environment, SECRETS_MANAGER)),
                 arn: arn.to_owned(),
                 name: name.to_owned(),
                 kept: Mutex::new(None),

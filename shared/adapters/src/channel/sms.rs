@@ -50,9 +50,8 @@ impl SmsChannel {
                 Err(Environment::invalid(name, "an ARN, an identifier or a number"))
             }
         };
-        let configured = environment.get("AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2");
-        let configured = configured.or_else(|| environment.get("AWS_ENDPOINT_URL")).is_some();
-        let config = client_config!(aws_sdk_pinpointsmsvoicev2, environment, "AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2");
+        let configured = crate::aws::SMS.configured(environment).is_some();
+        let config = client_config!(aws_sdk_pinpointsmsvoicev2, environment, SMS);
         let config = config
             .to_builder()
             // Two attempts could send two messages, so this module decides about retries, not the SDK.

@@ -69,7 +69,7 @@ impl DynamoDbStore {
     /// A variable is missing or invalid.
     pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(Self {
-            client: Client::from_conf(client_config!(aws_sdk_dynamodb, environment, "AWS_ENDPOINT_URL_DYNAMODB")),
+            client: Client::from_conf(client_config!(aws_sdk_dynamodb, environment, DYNAMODB)),
             table: environment.require("TABLE_NAME")?.to_owned(),
             retention: None,
             doors: environment.doors(),

@@ -102,7 +102,7 @@ impl TaskQueue {
     /// A variable is missing or invalid.
     pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(Self {
-            client: Client::from_conf(client_config!(aws_sdk_sqs, environment, "AWS_ENDPOINT_URL_SQS")),
+            client: Client::from_conf(client_config!(aws_sdk_sqs, environment, SQS)),
             url: environment.require("WEBHOOK_QUEUE_URL")?.to_owned(),
             doors: environment.doors(),
         })
