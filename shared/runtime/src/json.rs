@@ -5,11 +5,11 @@
 //! nested a thousand deep, or a name twice. Other parsers refuse the whole document for these, because they parse all
 //! of it.
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::fmt;
 
 /// The text of a JSON document, with what no Rust string can hold replaced: invalid UTF-8, and a half of a surrogate
 /// pair (`"\ud83d"`), which RFC 8259 allows (section 8.2).
@@ -24,8 +24,14 @@ pub struct Unreadable(String);
 
 /// A JSON object whose fields are parsed when they are read. Of a name that is given twice, the last value counts, as
 /// in most parsers.
+///
+/// The fields stand in a list, not in a map: a reader looks for few of them, and a map would hash and copy every name.
 #[derive(Debug, Clone, Default)]
-pub struct Object<'a>(HashMap<String, &'a RawValue>);
+pub struct Object<'a>(Vec<(Name<'a>, &'a RawValue)>);
+
+/// A field's name, which is copied only where it has escapes.
+#[derive(Debug, Clone)]
+struct Name<'a>(Cow<'a, str>);
 
 impl<'a> Document<'a> {
     /// Builds the document of these bytes. A byte order mark at their start is ignored.
@@ -43,8 +49,7 @@ impl<'a> Document<'a> {
     /// # Errors
     /// The document is not JSON, or not an object.
     pub fn object(&self) -> Result<Object<'_>, Unreadable> {
-        let fields = serde_json::from_str(&self.0);
-        fields.map(Object).map_err(|error| Unreadable(crate::telemetry::redacted(&error)))
+        serde_json::from_str(&self.0).map_err(|error| Unreadable(crate::telemetry::redacted(&error)))
     }
 }
 
@@ -77,7 +82,7 @@ impl<'a> Object<'a> {
     /// Returns the object in a raw value; `None` if it is another value.
     #[must_use]
     pub fn of(raw: &'a RawValue) -> Option<Self> {
-        serde_json::from_str(raw.get()).ok().map(Self)
+        serde_json::from_str(raw.get()).ok()
     }
 
     /// Returns a required field.
@@ -108,18 +113,71 @@ impl<'a> Object<'a> {
 
     /// Iterates over the fields that hold a text, with their texts.
     pub fn texts(&self) -> impl Iterator<Item = (String, String)> {
-        self.0.iter().filter_map(|(name, raw)| Some((name.clone(), serde_json::from_str(raw.get()).ok()?)))
+        self.iter().filter_map(|(name, raw)| Some((name.to_owned(), serde_json::from_str(raw.get()).ok()?)))
     }
 
     /// Returns a field as it stands in the document; `None` if it is missing or null.
     #[must_use]
     pub fn raw(&self, name: &str) -> Option<&'a RawValue> {
-        self.0.get(name).copied().filter(|raw| raw.get() != "null")
+        let (_, raw) = self.0.iter().rev().find(|(Name(other), _)| other == name)?;
+        Some(*raw).filter(|raw| raw.get() != "null")
     }
 
-    /// Iterates over all fields, in no particular order.
+    /// Iterates over all fields, in the document's order. Each name is compared with all later ones, so this is for
+    /// objects whose size is bounded, such as a request's headers.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
-        self.0.iter().map(|(name, raw)| (name.as_str(), *raw))
+        self.0.iter().enumerate().filter_map(|(place, (Name(name), raw))| {
+            let later = self.0.get(place + 1..).unwrap_or_default();
+            later.iter().all(|(Name(other), _)| other != name).then_some((name.as_ref(), *raw))
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Object<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Object<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Object(fields))
+            }
+        }
+
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl<'de> Visitor<'de> for Text {
+            type Value = Name<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a name")
+            }
+
+            fn visit_borrowed_str<E: Error>(self, name: &'de str) -> Result<Self::Value, E> {
+                Ok(Name(Cow::Borrowed(name)))
+            }
+
+            fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
+                Ok(Name(Cow::Owned(name.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_str(Text)
     }
 }
 
@@ -164,6 +222,15 @@ mod tests {
 
     fn number(document: &[u8]) -> Option<i64> {
         Document::new(document).object().ok()?.optional("needed")
+    }
+
+    #[test]
+    fn of_a_name_that_is_given_twice_the_last_value_counts() {
+        let document = Document::new(br#"{"a": "1", "b": "2", "\u0061": "3", "b": 4}"#);
+        let object = document.object().unwrap();
+        assert_eq!(object.optional("a"), Some("3"));
+        assert_eq!(object.texts().collect::<Vec<_>>(), [("a".to_owned(), "3".to_owned())]);
+        assert_eq!(object.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["a", "b"]);
     }
 
     #[test]

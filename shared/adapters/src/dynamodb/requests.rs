@@ -10,6 +10,7 @@ use domain::ports::{Changed, Changes, Facts, Inserted, Inserts, Looks, Reads, St
 use domain::transition::{STATUS_CHANGES_AT_MOST, alternatives};
 use domain::{Change, CheckoutId, Fact, PaymentRequest, PaymentRequestId, Timestamp, Transition};
 use serde_dynamo::aws_sdk_dynamodb_1::to_item;
+use std::pin::pin;
 use std::time::Duration;
 
 /// The timeout of one change, with all attempts under all of its conditions. The caller reads the clock right before,
@@ -37,7 +38,9 @@ impl Reads for DynamoDbStore {
 
 impl Changes for DynamoDbStore {
     async fn change(&self, id: PaymentRequestId, change: &Change) -> Result<Changed, StoreError> {
-        let changed = tokio::time::timeout(CHANGE_TIMEOUT, self.attempt_change(id, change)).await;
+        // Pinned where it is: the future is large, and the timeout would copy it.
+        let attempt = pin!(self.attempt_change(id, change));
+        let changed = tokio::time::timeout(CHANGE_TIMEOUT, attempt).await;
         changed.unwrap_or_else(|elapsed| Err(StoreError::Unavailable(elapsed.into())))
     }
 }
