@@ -32,9 +32,9 @@ from runtime_api import LambdaFunction, NoAnswer
 
 PEERS = Path(__file__).parent / "peers"
 # The first start of each reads its files from the disk, and is not counted.
-STARTS = 21
+STARTS = 31
 # Each first block warms up, and is not counted.
-BLOCKS = 12
+BLOCKS = 15
 BLOCK = 20
 
 # The identifier and the token in the sample events.
@@ -264,7 +264,9 @@ def comparable(update):
     text = re.sub(r'"N": "\d{10,}"', '"N": "a time"', json.dumps(update, sort_keys=True))
     update = json.loads(text)
     del update["Key"], update["ExpressionAttributeValues"][":operation"]
-    update["ExpressionAttributeValues"][":operations"]["SS"] = len(update["ExpressionAttributeValues"][":operations"]["SS"])
+    update["ExpressionAttributeValues"][":operations"]["SS"] = len(
+        update["ExpressionAttributeValues"][":operations"]["SS"]
+    )
     return update
 
 
@@ -340,21 +342,32 @@ class Table:
         return took
 
 
+def version(program):
+    """Returns the version that a program says it has."""
+    said = subprocess.run([*program, "--version"], check=True, capture_output=True, text=True).stdout
+    return re.search(r"\d[\d.]*", said)[0]
+
+
 def subjects_of(arguments, variables):
     """Returns what is measured: the functions, and what `cancel` is compared with."""
-    functions = [
-        Subject(name, name, [arguments.binaries / name], variables)
-        for name in FUNCTIONS
-    ]
+    functions = [Subject(name, name, [arguments.binaries / name], variables) for name in FUNCTIONS]
     # Lambda sets both, and botocore reads only the second one.
     sdk = {**variables, "AWS_DEFAULT_REGION": variables["AWS_REGION"]}
     python = {**sdk, "PYTHONPATH": str(PEERS / "python")}
+    packages = json.loads((PEERS / "node/package.json").read_text())
+    node = f"Node.js {version(['node'])} with AWS SDK {packages['dependencies']['@aws-sdk/client-dynamodb']}"
+    boto3 = re.search(r"boto3==(\S+)", (PEERS.parent / "requirements.in").read_text())[1]
     peers = [
-        Subject("Node.js, bundled by esbuild", "cancel", ["node", arguments.node_bundle], sdk),
-        Subject("Node.js, not bundled", "cancel", ["node", PEERS / "node/main.js"], sdk),
-        Subject("Python", "cancel", [arguments.python, "-m", "awslambdaric", "cancel.handler"], python),
+        Subject(f"{node}, bundled", "cancel", ["node", arguments.node_bundle], sdk),
+        Subject(f"{node}, not bundled", "cancel", ["node", PEERS / "node/main.js"], sdk),
+        Subject(
+            f"Python {version([arguments.python])} with boto3 {boto3}",
+            "cancel",
+            [arguments.python, "-m", "awslambdaric", "cancel.handler"],
+            python,
+        ),
     ]
-    bare = Subject("a Rust function that does nothing", None, [arguments.bare], variables)
+    bare = Subject("Rust: a function that does nothing", None, [arguments.bare], variables)
     return functions, peers, bare
 
 
@@ -395,7 +408,7 @@ def rows(functions, peers, bare, alone):
         yield {"table": "starts", "row": subject.name, **subject.columns(), "events": EVENTS[subject.name]}
     cancel = next(subject for subject in functions if subject.name == "cancel")
     for subject in (cancel, *peers, bare):
-        name = "cancel, in Rust" if subject is cancel else subject.name
+        name = "Rust: the function `cancel`" if subject is cancel else subject.name
         yield {"table": "peers", "row": name, **subject.columns()}
     yield {"table": "peers", "row": "the write alone, without a function", **warm_columns(alone)}
 
