@@ -302,7 +302,7 @@ def masked(body, identifier):
 
 
 class Table:
-    """The table alone: sends it the update of a cancel over a connection that is kept, and looks at no answer."""
+    """The table alone: sends it the update of a cancel over a connection that is kept, and reads no item."""
 
     def __init__(self, endpoint, update):
         self.to = urlsplit(endpoint)
