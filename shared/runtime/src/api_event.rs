@@ -14,6 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::{COOKIE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+use lambda_http::request::LambdaRequest;
 use lambda_http::{Body, Request};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
@@ -26,22 +27,6 @@ const ADDRESS_AT_MOST: usize = 20 * 1024;
 const QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
 /// The same for a path, which the API hands on decoded.
 const PATH: &AsciiSet = &QUERY.add(b'?').add(b'`').add(b'{').add(b'}').add(b'\\').add(b'^').add(b'|');
-
-/// A request as it stands in an event.
-#[derive(Debug)]
-pub(crate) struct ApiEvent {
-    /// The part that `lambda_http` converts.
-    pub(crate) event: ApiGatewayV2httpRequest,
-    /// The parts that are added to the converted request.
-    pub(crate) rest: Rest,
-}
-
-/// The parts of a request that `lambda_http` would not take as they are.
-#[derive(Debug)]
-pub(crate) struct Rest {
-    claims: Option<Claims>,
-    body: Option<Body>,
-}
 
 /// Marks a request whose body cannot be decoded.
 #[derive(Debug, Clone, Copy)]
@@ -56,19 +41,16 @@ pub(crate) enum NoRequest {
     Refused(Problem),
 }
 
-/// Reads an event.
+/// Reads the request in an event.
 ///
 /// # Errors
 /// [`NoRequest`]
-pub(crate) fn read(event: &str) -> Result<ApiEvent, NoRequest> {
+pub(crate) fn read(event: &str) -> Result<Request, NoRequest> {
     let document = Document::new(event.as_bytes());
     let root = document.object().map_err(|error| NoRequest::NotOfTheApi(InvocationError::unreadable(&error)))?;
     let Some(context) = root.object("requestContext") else {
         return Err(NoRequest::NotOfTheApi(InvocationError::Event("it has no requestContext".to_owned())));
     };
-    let jwt = context.object("authorizer").and_then(|authorizer| authorizer.object("jwt"));
-    let rest =
-        Rest { claims: jwt.map(|jwt| Claims::new(&jwt.object("claims").unwrap_or_default())), body: body(&root) };
     let mut event = ApiGatewayV2httpRequest::default();
     event.request_context.http.method = method(&context)?;
     event.request_context.route_key = context.optional("routeKey").filter(|key: &String| is_route_key(key));
@@ -76,20 +58,16 @@ pub(crate) fn read(event: &str) -> Result<ApiEvent, NoRequest> {
     event.raw_query_string = Some(address(&root.optional::<String>("rawQueryString").unwrap_or_default(), QUERY)?);
     event.path_parameters = root.object("pathParameters").unwrap_or_default().texts().collect();
     event.headers = headers(&root);
-    Ok(ApiEvent { event, rest })
-}
-
-impl Rest {
-    /// Adds the parts to the request that `lambda_http` has converted.
-    pub(crate) fn add_to(self, request: &mut Request) {
-        if let Some(claims) = self.claims {
-            request.extensions_mut().insert(claims);
-        }
-        match self.body {
-            Some(body) => *request.body_mut() = body,
-            None => drop(request.extensions_mut().insert(UndecodableBody)),
-        }
+    let mut request = Request::from(LambdaRequest::ApiGatewayV2(event));
+    // What `lambda_http` would not take as it is.
+    if let Some(jwt) = context.object("authorizer").and_then(|authorizer| authorizer.object("jwt")) {
+        request.extensions_mut().insert(Claims::new(&jwt.object("claims").unwrap_or_default()));
     }
+    match body(&root) {
+        Some(body) => *request.body_mut() = body,
+        None => drop(request.extensions_mut().insert(UndecodableBody)),
+    }
+    Ok(request)
 }
 
 fn method(context: &Object<'_>) -> Result<Method, NoRequest> {

@@ -1,16 +1,15 @@
 //! Functions behind the HTTP API, and helpers to read requests and build responses.
 
-use crate::api_event::{self, ApiEvent, NoRequest, UndecodableBody};
+use crate::api_event::{self, NoRequest, UndecodableBody};
 use crate::function::{BoxFuture, Function, InvocationError};
 use crate::problem::Problem;
 use crate::telemetry::chain;
-use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, SET_COOKIE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
-use lambda_http::request::{LambdaRequest, RequestContext};
-use lambda_http::{Adapter, Body, Context, LambdaEvent, Request, RequestExt as _, Service as _, service_fn};
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
+use lambda_http::request::RequestContext;
+use lambda_http::{Body, Request, RequestExt as _};
 use serde::Serialize;
-use std::convert::Infallible;
 use std::future::Future;
 
 /// The default limit of a request body, in bytes. A longer body is rejected without being parsed.
@@ -31,43 +30,41 @@ pub trait HttpHandler: Send + Sync + 'static {
     }
 }
 
-/// Adapts an [`HttpHandler`] to a [`Function`]. Every event of the API gets an HTTP response. The conversion is that of
-/// `lambda_http::run`, of what [`api_event::read`] has read.
+/// Adapts an [`HttpHandler`] to a [`Function`]. Every event of the API gets an HTTP response.
 #[derive(Debug)]
 pub struct HttpFunction<H>(pub H);
 
 impl<H: HttpHandler> Function for HttpFunction<H> {
     fn invoke<'a>(&'a self, event: &'a str) -> BoxFuture<'a, Result<String, InvocationError>> {
         Box::pin(async move {
-            let (event, rest) = match api_event::read(event) {
-                Ok(ApiEvent { event, rest }) => (event, Ok(rest)),
-                Err(NoRequest::Refused(problem)) => (ApiGatewayV2httpRequest::default(), Err(problem)),
+            let response = match api_event::read(event) {
+                Ok(request) => answer(&self.0, request).await,
+                Err(NoRequest::Refused(problem)) => refused(problem),
                 Err(NoRequest::NotOfTheApi(error)) => return Err(error),
             };
-            // The adapter calls the service once.
-            let mut rest = Some(rest);
-            let mut adapter = Adapter::from(service_fn(|mut request: Request| {
-                let rest = rest.take();
-                async {
-                    Ok::<_, Infallible>(match rest {
-                        Some(Err(problem)) => refused(problem),
-                        Some(Ok(rest)) => {
-                            rest.add_to(&mut request);
-                            answer(&self.0, request).await
-                        }
-                        None => answer(&self.0, request).await,
-                    })
-                }
-            }));
-            let response = adapter.call(LambdaEvent::new(LambdaRequest::ApiGatewayV2(event), Context::default())).await;
-            let response = response.unwrap_or_else(|never| match never {});
-            serde_json::to_string(&response).map_err(|error| InvocationError::answer(&error))
+            serde_json::to_string(&in_payload_format_2(response)).map_err(|error| InvocationError::answer(&error))
         })
     }
 
     fn warm(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.0.warm())
     }
+}
+
+/// Returns a response as the API takes it, in the payload format 2.0. `lambda_http` would read each body again and
+/// decode it by its content type, with the tables of every character encoding; bodies here are texts in UTF-8, or bytes.
+fn in_payload_format_2(response: Response<Body>) -> ApiGatewayV2httpResponse {
+    let (mut parts, body) = response.into_parts();
+    let mut event = ApiGatewayV2httpResponse::default();
+    event.status_code = parts.status.as_u16().into();
+    // The API takes cookies in a field of their own.
+    let cookies = parts.headers.get_all(SET_COOKIE).iter();
+    event.cookies = cookies.filter_map(|cookie| cookie.to_str().ok()).map(str::to_owned).collect();
+    parts.headers.remove(SET_COOKIE);
+    event.headers = parts.headers;
+    event.is_base64_encoded = matches!(body, Body::Binary(_));
+    event.body = Some(body).filter(|body| !matches!(body, Body::Empty));
+    event
 }
 
 /// Builds the response to an event of which no request can be built.
