@@ -8,12 +8,14 @@
 use domain::{Clock as _, SystemClock, Timestamp};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tests::ledger::Row;
 use tests::system::{System, id, link, time};
 
 const ROUNDS: usize = 10;
 
 #[tokio::main]
 async fn main() {
+    tests::log_to_standard_error();
     let system = System::start(&[("LINK_TTL_SECONDS", "3"), ("CHECKOUT_TTL_SECONDS", "5")]).await;
     let alice = system.alice().await;
     let mut waiting: BTreeMap<String, (&str, Timestamp)> = BTreeMap::new();
@@ -40,14 +42,12 @@ async fn main() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     for (kind, mut lags) in lags {
-        lags.sort();
-        println!(
-            "{kind}: {} expired; published after min {:?}, median {:?}, max {:?}",
-            lags.len(),
-            lags[0],
-            lags[lags.len() / 2],
-            lags[lags.len() - 1]
-        );
+        lags.sort_unstable();
+        let milliseconds = |lag: &Duration| lag.as_secs_f64() * 1_000.0;
+        let row = Row::new("expiry", format!("{kind}, from its deadline to its event on the bus"));
+        let row = row.with("expired", lags.len()).with_number("least ms", milliseconds(&lags[0]).round());
+        let row = row.with_number("median ms", milliseconds(&lags[lags.len() / 2]).round());
+        println!("{}", row.with_number("most ms", milliseconds(&lags[lags.len() - 1]).round()).line());
     }
     system.stop().await;
 }

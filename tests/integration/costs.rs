@@ -4,8 +4,30 @@
 
 use domain::ports::Facts as _;
 use domain::{Clock as _, Fact, PaymentRequestId, RunId, Status, SystemClock};
+use tests::costs::{BOUNDS, Costs, DOLLARS_OF_A_PAID_LIFE, DOLLARS_OF_LOOKS, Prices};
 use tests::handlers::Handlers;
 use tests::proxy::{reads_and_writes, write_units};
+
+#[tokio::test]
+async fn no_path_costs_more_than_it_may() {
+    let costs = Costs::measure().await;
+    let mut above = Vec::new();
+    for (path, cost) in costs.all() {
+        println!("{path}: {:?}", cost.counts().map(|(_, count)| count));
+        match BOUNDS.iter().find(|(name, _)| name == path) {
+            Some((_, bound)) => above.extend(cost.above(bound).into_iter().map(|count| format!("{path}: {count}"))),
+            None => above.push(format!("{path}: no bound")),
+        }
+    }
+    assert!(above.is_empty(), "{above:#?}");
+    assert_eq!(costs.all().len(), BOUNDS.len(), "a path with a bound was not measured");
+    let prices = Prices::read();
+    let (life, looks) = (costs.paid_life(), costs.of("read of one request"));
+    let dollars = [life, looks].map(|cost| cost.dollars(prices.usual()));
+    println!("dollars per million: {} for paid lives, {} for looks", dollars[0], dollars[1]);
+    assert!(dollars[0] <= DOLLARS_OF_A_PAID_LIFE, "a million paid lives cost {} dollars", dollars[0]);
+    assert!(dollars[1] <= DOLLARS_OF_LOOKS, "a million looks cost {} dollars", dollars[1]);
+}
 
 #[tokio::test]
 async fn each_path_makes_the_calls_it_needs_and_a_whole_life_takes_at_most_11_write_units() {

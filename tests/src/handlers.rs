@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const SECRET: &str = "whsec_dGVzdCBzZWNyZXQgb2YgbW9yZSB0aGFuIDI0IGJ5dGVz";
 
@@ -30,6 +30,8 @@ pub struct HandlerAnswer {
     pub headers: Value,
     /// The body: parsed if it is JSON, otherwise a string.
     pub body: Value,
+    /// How long the handler took, for benchmarks. No test may assert it.
+    pub took: Duration,
 }
 
 impl HandlerAnswer {
@@ -57,7 +59,15 @@ pub struct Handlers {
     refund: Box<dyn Function>,
     environment: Environment,
     secrets: Secrets,
-    reports: Arc<AtomicUsize>,
+    counters: Arc<Counters>,
+    checks_answers: bool,
+}
+
+/// Numbers that all machines over one database share.
+#[derive(Default)]
+struct Counters {
+    reports: AtomicUsize,
+    requests: AtomicUsize,
 }
 
 impl Handlers {
@@ -107,9 +117,21 @@ impl Handlers {
     /// Builds the handlers of a machine with this clock, over the same database and provider.
     #[must_use]
     pub fn with_clock(&self, clock: impl domain::Clock + 'static) -> Arc<Self> {
-        let environment = self.environment.clone().with_doors(Doors::new(clock, SystemRandomness));
+        Arc::new(self.machine(self.environment.clone().with_doors(Doors::new(clock, SystemRandomness))))
+    }
+
+    /// Builds the handlers of a machine for measuring times: it calls the database without the proxy, and its answers
+    /// are not held against the description.
+    #[must_use]
+    pub fn unobserved(&self) -> Arc<Self> {
+        let environment = self.environment.clone().with("AWS_ENDPOINT_URL_DYNAMODB", &self.database.url);
+        Arc::new(Self { checks_answers: false, ..self.machine(environment) })
+    }
+
+    /// Builds the handlers of a machine with this environment, over the same database and provider.
+    fn machine(&self, environment: Environment) -> Self {
         let (proxy, provider, database) = (self.proxy.clone(), self.provider.clone(), self.database.clone());
-        Arc::new(Self::over(environment, proxy, provider, database, self.reports.clone()))
+        Self::over(environment, proxy, provider, database, self.counters.clone())
     }
 
     fn over(
@@ -117,7 +139,7 @@ impl Handlers {
         proxy: Arc<Proxy>,
         provider: Arc<Provider>,
         database: Arc<Embedded>,
-        reports: Arc<AtomicUsize>,
+        counters: Arc<Counters>,
     ) -> Self {
         Self {
             create: create::function(&environment).unwrap(),
@@ -128,7 +150,8 @@ impl Handlers {
             expire: expire::function(&environment).unwrap(),
             refund: refund::function(&environment).unwrap(),
             secrets: Secrets::from_environment(&environment, "SANDBOX_WEBHOOK_SECRET").unwrap(),
-            reports,
+            counters,
+            checks_answers: true,
             environment,
             proxy,
             provider,
@@ -262,7 +285,7 @@ impl Handlers {
     async fn report(&self, kind: &str, data: &Value, webhook_id: Option<&str>) -> HandlerAnswer {
         let now = self.environment.doors().now();
         let body = json!({ "type": kind, "timestamp": now, "data": data }).to_string();
-        let counted = format!("msg_{}", self.reports.fetch_add(1, Ordering::Relaxed));
+        let counted = format!("msg_{}", self.counters.reports.fetch_add(1, Ordering::Relaxed));
         let signed = self.secrets.sign(webhook_id.unwrap_or(&counted), body.as_bytes(), now).unwrap();
         let mut headers = json!({ "content-type": "application/json" });
         for (name, value) in &signed {
@@ -389,6 +412,12 @@ impl Handlers {
         events.map(|event| (event.detail_type().as_str(), serde_json::to_value(event).unwrap())).collect()
     }
 
+    /// Returns the number of HTTP requests to all machines since the last time this was called.
+    #[allow(clippy::must_use_candidate, reason = "some callers only reset it")]
+    pub fn take_requests(&self) -> usize {
+        self.counters.requests.swap(0, Ordering::Relaxed)
+    }
+
     /// Builds a store that bypasses the proxy.
     #[must_use]
     pub fn store(&self) -> DynamoDbStore {
@@ -510,13 +539,22 @@ impl Handlers {
                 "http": { "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1",
                     "userAgent": "" } },
             "body": STANDARD.encode(body), "isBase64Encoded": true });
-        let response: Value = serde_json::from_str(&function.invoke(&event.to_string()).await.unwrap()).unwrap();
+        self.counters.requests.fetch_add(1, Ordering::Relaxed);
+        let event = event.to_string();
+        let began = Instant::now();
+        let response = function.invoke(&event).await.unwrap();
+        let took = began.elapsed();
+        let response: Value = serde_json::from_str(&response).unwrap();
         let text = response["body"].as_str().unwrap_or_default();
         let answer = HandlerAnswer {
             status: u16::try_from(response["statusCode"].as_u64().unwrap()).unwrap(),
             headers: response["headers"].clone(),
             body: serde_json::from_str(text).unwrap_or_else(|_| text.into()),
+            took,
         };
+        if !self.checks_answers {
+            return answer;
+        }
         let headers: HashMap<String, String> = serde_json::from_value(answer.headers.clone()).unwrap();
         let (method, headers) = (method.parse().unwrap(), HeaderMap::try_from(&headers).unwrap());
         // No gateway is in front: a test may call a function with a path that a gateway has no route for.

@@ -7,14 +7,17 @@
 pub mod asyncapi;
 pub mod bus;
 pub mod channels;
+pub mod costs;
 pub mod examples;
 pub mod handlers;
+pub mod ledger;
 pub mod log;
 pub mod openapi;
 pub mod paystack;
 pub mod provider;
 pub mod proxy;
 pub mod stand_in;
+pub mod stored;
 pub mod stripe;
 pub mod system;
 pub mod webhooks;
@@ -96,6 +99,12 @@ pub fn broken() -> axum::response::Response {
     let cut = futures::stream::iter([Err::<axum::body::Bytes, _>(std::io::Error::other("cut"))]);
     let body = axum::body::Body::from_stream(cut);
     axum::response::Response::builder().header("content-length", "100").body(body).unwrap()
+}
+
+/// Prints the handlers' log to standard error, filtered by `RUST_LOG`: a benchmark's standard output has its rows alone.
+pub fn log_to_standard_error() {
+    let log = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env());
+    log.with_writer(std::io::stderr).init();
 }
 
 /// Prints the handlers' log with the test's output, filtered by `RUST_LOG`.

@@ -5,6 +5,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use serde::Deserialize;
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -39,6 +40,12 @@ pub fn reads_and_writes(calls: &[Call]) -> (usize, usize) {
     (calls.len() - writes, writes)
 }
 
+/// Returns the read units of these calls.
+#[must_use]
+pub fn read_units(calls: &[Call]) -> f64 {
+    calls.iter().filter(|call| !call.is_write()).map(|call| call.units).sum()
+}
+
 /// Returns the write units of these calls.
 #[must_use]
 pub fn write_units(calls: &[Call]) -> f64 {
@@ -55,6 +62,23 @@ impl Call {
         )
     }
 }
+
+/// What the proxy reads of an answer. The items, most of it by far, are skipped.
+#[derive(Deserialize)]
+struct DatabaseAnswer {
+    /// One table's capacity or, for a batch, a list of them.
+    #[serde(default, rename = "ConsumedCapacity")]
+    consumed: Value,
+    /// The error's type, if the answer is one.
+    #[serde(default, rename = "__type")]
+    error: String,
+}
+
+/// The write units of a write whose condition fails. Its answer names none, but DynamoDB charges for the size of the
+/// item that is there, and at least one unit
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>). No item that a
+/// condition is about is larger than a kilobyte in the ordinary case.
+const REFUSED_WRITE: f64 = 1.0;
 
 #[derive(Default)]
 struct Ledger {
@@ -168,9 +192,10 @@ async fn pass(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> 
     let answer = forwarded.send().await.unwrap();
     let status = StatusCode::from_u16(answer.status().as_u16()).unwrap();
     let body = answer.bytes().await.unwrap();
-    let json: Value = serde_json::from_slice(&body).unwrap();
+    let answer: DatabaseAnswer = serde_json::from_slice(&body).unwrap();
     let consumed = |capacity: &Value| capacity["CapacityUnits"].as_f64().unwrap_or_default();
-    call.units = match &json["ConsumedCapacity"] {
+    call.units = match &answer.consumed {
+        _ if answer.error.ends_with("ConditionalCheckFailedException") => REFUSED_WRITE,
         Value::Array(tables) => tables.iter().map(consumed).sum(),
         table => consumed(table),
     };
