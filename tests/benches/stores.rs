@@ -91,8 +91,8 @@ impl Bench {
         let list = "/payment-requests?limit=25".to_owned();
         // What the rows below create today is no part of the search.
         let search = |query: &str| format!("{list}&to={}{query}", self.today);
-        let last = self.timed.read(&search(""), "supervisor").await.body;
-        let phone = last["items"][0]["customer"]["phone"].as_str().unwrap().replace('+', "%2B");
+        let newest = self.timed.read(&search(""), "supervisor").await.body;
+        let phone = newest["items"][0]["customer"]["phone"].as_str().unwrap().replace('+', "%2B");
         for (name, role, address) in [
             ("list of an agent, 25", "agent", &list),
             ("list of a supervisor, 25", "supervisor", &list),

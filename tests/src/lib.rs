@@ -101,7 +101,7 @@ pub fn broken() -> axum::response::Response {
     axum::response::Response::builder().header("content-length", "100").body(body).unwrap()
 }
 
-/// Prints the handlers' log to standard error, filtered by `RUST_LOG`: a benchmark's standard output has its rows alone.
+/// Prints the handlers' log to standard error, filtered by `RUST_LOG`. A benchmark's standard output has only its rows.
 pub fn log_to_standard_error() {
     let log = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env());
     log.with_writer(std::io::stderr).init();

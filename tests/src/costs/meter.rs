@@ -55,6 +55,10 @@ pub(super) async fn measure() -> Vec<(&'static str, Cost)> {
     meter.costs
 }
 
+fn now() -> Timestamp {
+    NOW.parse().unwrap()
+}
+
 fn count(number: usize) -> f64 {
     f64::from(u32::try_from(number).unwrap())
 }
@@ -71,10 +75,9 @@ fn of_calls(calls: &[Call]) -> Cost {
 
 impl Meter {
     async fn start() -> Self {
-        let now: Timestamp = NOW.parse().unwrap();
         // The agent's latest requests are counted up to the limit, so the limit is a deployment's.
         let limit = ("AGENT_REQUESTS_PER_MINUTE", "30".to_owned());
-        let handlers = Handlers::with_variables(300, 900, &[limit]).await.at(now);
+        let handlers = Handlers::with_variables(300, 900, &[limit]).await.at(now());
         let bus = Bus::start().await;
         let environment = Environment::default()
             .with("EVENT_BUS_NAME", "chat2pay")
@@ -150,10 +153,6 @@ impl Meter {
         own + queued + notified + Cost { invocations: 1.0, ..Cost::default() }
     }
 
-    fn now(&self) -> Timestamp {
-        NOW.parse().unwrap()
-    }
-
     async fn sent(&mut self) {
         self.path("create", 0.0, async |handlers| handlers.create(None).await).await;
         let created = self.path("create, with Idempotency-Key", 0.0, async |handlers| handlers.create(Some("k")).await);
@@ -180,9 +179,8 @@ impl Meter {
         self.path("failed attempt to pay", 0.0, attempt).await;
         let checked = self.path("question to the provider", 0.0, async |handlers| handlers.check(token).await).await;
         assert_eq!(checked.status, 303);
-        let now = self.now();
         for name in ["pay", "pay, repeated"] {
-            let answer = self.path(name, 0.0, async |handlers| handlers.pay(id, now).await).await;
+            let answer = self.path(name, 0.0, async |handlers| handlers.pay(id, now()).await).await;
             assert_eq!(answer.status, 200);
         }
         let opened = async |handlers: &Handlers| handlers.open_with(token, "done").await;
@@ -204,9 +202,8 @@ impl Meter {
 
     async fn delayed(&mut self) {
         let (id, _) = self.handlers.clicked().await;
-        let now = self.now();
-        self.path("processing", 0.0, async |handlers| handlers.process(&id, now).await).await;
-        self.path("pay, after processing", 0.0, async |handlers| handlers.pay(&id, now).await).await;
+        self.path("processing", 0.0, async |handlers| handlers.process(&id, now()).await).await;
+        self.path("pay, after processing", 0.0, async |handlers| handlers.pay(&id, now()).await).await;
     }
 
     async fn late(&mut self) {
@@ -214,8 +211,7 @@ impl Meter {
         // The link has to have arrived before the text about its cancellation is sent.
         self.taken().await;
         assert_eq!(self.handlers.cancel(&id).await.status, 200);
-        let now = self.now();
-        let paid = async |handlers: &Handlers| handlers.pay(&id, now).await;
+        let paid = async |handlers: &Handlers| handlers.pay(&id, now()).await;
         self.path("pay, of a canceled request", 0.0, paid).await;
         self.path("refund", 1.0, async |handlers| handlers.refund_due(&id).await.unwrap()).await;
         assert_eq!(self.handlers.stored(&id).await.status, domain::Status::Refunded);
@@ -238,11 +234,11 @@ impl Meter {
         for (name, kind) in
             [("delivery report, delivered", "message.delivered"), ("delivery report, failed", "message.failed")]
         {
-            let body = json!({ "type": kind, "timestamp": self.now(),
+            let body = json!({ "type": kind, "timestamp": now(),
                 "data": { "event_id": format!("{id}#1"), "payment_request_id": id, "reason": "undelivered" } });
             let body = body.to_string();
             let mut headers = json!({ "content-type": "application/json" });
-            for (name, value) in &secrets.sign(kind, body.as_bytes(), self.now()).unwrap() {
+            for (name, value) in &secrets.sign(kind, body.as_bytes(), now()).unwrap() {
                 headers[name.as_str()] = value.to_str().unwrap().into();
             }
             let report =
@@ -256,7 +252,7 @@ impl Meter {
     async fn looks(&mut self) {
         let (id, _) = self.handlers.sent().await;
         self.path("read of one request", 0.0, async |handlers| handlers.get(&id).await).await;
-        let today = self.now().start_of_day();
+        let today = now().start_of_day();
         let days_ago = |days| today.saturating_sub(DAY * days);
         let mut stored = Stored::new().await;
         let database = self.handlers.database.database.clone();
@@ -264,7 +260,7 @@ impl Meter {
         for (days, number) in [(10, 1_000), (9, 100), (8, 10)] {
             stored.add(&database, number, days_ago(days), days_ago(days - 1));
         }
-        stored.add(&database, 250, today, self.now().saturating_sub(Duration::from_hours(1)));
+        stored.add(&database, 250, today, now().saturating_sub(Duration::from_hours(1)));
         let of_the_day = format!("/payment-requests?limit=100&from={today}");
         let nobody = format!("/payment-requests?limit=25&to={today}&phone=%2B27831000000");
         for (name, role, address, found) in [
@@ -296,7 +292,7 @@ impl Meter {
     /// Measures what an endpoint of an integrator adds to the cost of each event: here the first three of one request.
     async fn webhooks_of_integrators(&mut self, events: Vec<Value>) {
         let receiver = Receiver::start().await;
-        self.webhooks.clock.set(self.now());
+        self.webhooks.clock.set(now());
         self.webhooks.register(&receiver.url).await;
         let names = [
             "webhook, of a request's first event",
