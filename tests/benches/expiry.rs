@@ -45,9 +45,9 @@ async fn main() {
         lags.sort_unstable();
         let milliseconds = |lag: &Duration| lag.as_secs_f64() * 1_000.0;
         let row = Row::new("expiry", format!("{kind}, from its deadline to its event on the bus"));
-        let row = row.with("expired", lags.len()).with_number("least ms", milliseconds(&lags[0]).round());
-        let row = row.with_number("median ms", milliseconds(&lags[lags.len() / 2]).round());
-        println!("{}", row.with_number("most ms", milliseconds(&lags[lags.len() - 1]).round()).line());
+        let row = row.with("expired", lags.len()).with_number("least_ms", milliseconds(&lags[0]).round());
+        let row = row.with_number("median_ms", milliseconds(&lags[lags.len() / 2]).round());
+        println!("{}", row.with_number("most_ms", milliseconds(&lags[lags.len() - 1]).round()).line());
     }
     system.stop().await;
 }

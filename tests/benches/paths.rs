@@ -26,21 +26,21 @@ fn rows(costs: &Costs, region: &Region) -> Vec<Row> {
         let row =
             cost.counts().into_iter().fold(Row::new("paths", *path), |row, (name, count)| row.with_number(name, count));
         let dollars = [
-            ("dollars per million", cost.dollars_without_lambda(region)),
-            ("for Lambda's requests", cost.dollars_of_invocations(region)),
-            ("for 10 ms of each", cost.dollars_of_ten_milliseconds(region)),
+            ("dollars_per_million", cost.dollars_without_lambda(region)),
+            ("dollars_for_invocations", cost.dollars_of_invocations(region)),
+            ("dollars_for_10_ms", cost.dollars_of_ten_milliseconds(region)),
         ];
         rows.push(dollars.into_iter().fold(row, |row, (name, dollars)| row.with_number(name, dollars)));
     }
     for page in OpenPage::all() {
         let hour = page.hour(costs);
-        let row = Row::new("open pages", page.name).with_number("API requests per hour", hour.api_requests);
-        let row = row.with_number("read units per hour", hour.read_units);
-        rows.push(row.with_number("dollars per 1,000 hours", hour.dollars(region) / 1_000.0));
+        let row = Row::new("open_pages", page.name).with_number("api_requests", hour.api_requests);
+        let row = row.with_number("read_units", hour.read_units);
+        rows.push(row.with_number("dollars_per_1000_hours", hour.dollars(region) / 1_000.0));
     }
     let month = costs.of("expire, a minute without requests") * MINUTES;
-    let row = Row::new("at rest", "expire, a month without requests").with_number("DynamoDB calls", month.calls);
-    let row = row.with_number("read units", month.read_units).with_number("invocations", month.invocations);
+    let row = Row::new("at_rest", "expire, a month without requests").with_number("dynamodb_calls", month.calls);
+    let row = row.with_number("read_units", month.read_units).with_number("invocations", month.invocations);
     rows.push(row.with_number("dollars", month.dollars(region) / 1_000_000.0));
     rows
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Row(Vec<(String, Value)>);
 
 impl Row {
-    /// Begins a row of this table, about this.
+    /// Begins a row of this table, about this. Names of tables and columns are single words.
     #[must_use]
     pub fn new(table: &str, what: impl Into<String>) -> Self {
         Self(vec![("table".to_owned(), table.into()), ("row".to_owned(), what.into().into())])
@@ -39,12 +39,16 @@ impl Row {
     pub fn with_times(self, times: &[Duration]) -> Self {
         let mut sorted = times.to_vec();
         sorted.sort_unstable();
-        let milliseconds = |at: usize| sorted[at].as_secs_f64() * 1_000.0;
-        let row = self.with_number("median ms", milliseconds(sorted.len() / 2));
+        let milliseconds = |at: usize| {
+            let milliseconds = sorted[at].as_secs_f64() * 1_000.0;
+            // Of a hundred milliseconds, the decimals say nothing.
+            if milliseconds < 100.0 { (milliseconds * 10.0).round() / 10.0 } else { milliseconds.round() }
+        };
+        let row = self.with_number("median_ms", milliseconds(sorted.len() / 2));
         if sorted.len() < 20 {
             return row;
         }
-        row.with_number("p95 ms", milliseconds(sorted.len() * 95 / 100))
+        row.with_number("p95_ms", milliseconds(sorted.len() * 95 / 100))
     }
 
     /// Returns the row as one line.

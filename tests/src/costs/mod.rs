@@ -42,12 +42,12 @@ impl Cost {
     #[must_use]
     pub const fn counts(&self) -> [(&'static str, f64); 7] {
         [
-            ("API requests", self.api_requests),
-            ("DynamoDB calls", self.calls),
-            ("read units", self.read_units),
-            ("write units", self.write_units),
+            ("api_requests", self.api_requests),
+            ("dynamodb_calls", self.calls),
+            ("read_units", self.read_units),
+            ("write_units", self.write_units),
             ("events", self.events),
-            ("queue requests", self.queue_requests),
+            ("queue_requests", self.queue_requests),
             ("invocations", self.invocations),
         ]
     }
