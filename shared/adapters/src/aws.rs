@@ -55,7 +55,8 @@ pub(crate) struct Service {
     /// The variable that every AWS SDK reads for an endpoint of this service
     /// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>).
     variable: &'static str,
-    /// The first part of its endpoints' names (<https://docs.aws.amazon.com/general/latest/gr/aws-service-information.html>).
+    /// The first part of its endpoints' names
+    /// (<https://docs.aws.amazon.com/general/latest/gr/aws-service-information.html>).
     prefix: &'static str,
 }
 
