@@ -59,6 +59,7 @@ EVENTS = {
     "webhooks": "each looks for endpoints; there is none",
 }
 
+
 class WrongAnswer(Exception):
     """A function has answered something else than it should."""
 

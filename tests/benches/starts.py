@@ -34,6 +34,7 @@ STARTS = 31
 BLOCKS = 15
 BLOCK = 20
 
+
 def warm_columns(seconds):
     ordered = sorted(seconds)
     return {

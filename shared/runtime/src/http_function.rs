@@ -52,7 +52,8 @@ impl<H: HttpHandler> Function for HttpFunction<H> {
 }
 
 /// Returns a response as the API takes it, in the payload format 2.0. `lambda_http` would read each body again and
-/// decode it by its content type, with the tables of every character encoding; bodies here are texts in UTF-8, or bytes.
+/// decode it by its content type, with the tables of every character encoding. Bodies here are texts in UTF-8, or
+/// bytes.
 fn in_payload_format_2(response: Response<Body>) -> ApiGatewayV2httpResponse {
     let (mut parts, body) = response.into_parts();
     let mut event = ApiGatewayV2httpResponse::default();
