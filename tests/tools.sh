@@ -36,7 +36,7 @@ python_environment() {
   python3 -m venv --clear "$python_environment"
   locked_install "$python_environment/bin/python" "$requirements"
   # Verifies that the locked file lists every package that its packages require.
-  "$python_environment/bin/python" -m pip check --disable-pip-version-check
+  "$python_environment/bin/python" -m pip check --disable-pip-version-check >&2
   touch "$python_environment/complete"
 }
 

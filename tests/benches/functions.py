@@ -113,13 +113,14 @@ class Events:
         self.variables = variables
         # Whoever prepares events sends more requests in a minute than an agent may.
         unlimited = {**variables, "AGENT_REQUESTS_PER_MINUTE": "0"}
-        self.stack = ExitStack()
-        self.helpers = {
-            name: self.stack.enter_context(LambdaFunction([binaries / name], unlimited, log))
-            for name in ("create", "query", "cancel", "link-click", "payment-webhook")
-        }
-        self.read = self.created()["id"]
         self.number = itertools.count(1)
+        with ExitStack() as stack:
+            self.helpers = {
+                name: stack.enter_context(LambdaFunction([binaries / name], unlimited, log))
+                for name in ("create", "query", "cancel", "link-click", "payment-webhook")
+            }
+            self.read = self.created()["id"]
+            self.stack = stack.pop_all()
 
     def __enter__(self):
         return self

@@ -38,7 +38,7 @@ def text(value):
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:,}".removesuffix(".0")
-    return str(value)
+    return str(value).replace("|", "\\|")
 
 
 def table(columns, rows):
@@ -70,7 +70,10 @@ def main():
     parser.add_argument("page", type=Path)
     parser.add_argument("files", type=Path, nargs="+")
     arguments = parser.parse_args()
-    arguments.page.write_text(written(arguments.page.read_text(), rows_of(arguments.files)))
+    page = written(arguments.page.read_text(), rows_of(arguments.files))
+    whole = arguments.page.with_suffix(".new")
+    whole.write_text(page)
+    whole.replace(arguments.page)
 
 
 if __name__ == "__main__":

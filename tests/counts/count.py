@@ -104,9 +104,10 @@ def main():
                         (1 + WARM_EVENTS, arguments.profiles / f"{function}.warm"),
                     )
                 ]
-            except Failed as error:
-                sys.exit(f"{function}: {error}")
-            found = row(function, *counted)
+            except (Failed, NoAnswer, WrongAnswer) as error:
+                log.seek(0)
+                sys.exit(f"{function}: {error}\n{log.read().decode(errors='replace')}")
+            found = {**row(function, *counted), "binary_bytes": binary.stat().st_size}
             print(json.dumps({"table": "counts", **found, **at_most(expected[function])}), flush=True)
             over += [
                 f"{function}: {column} is {found[column]}, and was {value}"

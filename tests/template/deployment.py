@@ -201,6 +201,9 @@ class Variables:
                 *above, name = path.split("::")
                 owner = above[-1] if above else module
                 owner = key[0] if owner == "Self" else owner
+                if name == "configured":
+                    # A service's endpoint, whose variables no deployment has.
+                    continue
                 if (owner, name) == ("SecretSource", "from_environment"):
                     names = names - {secret} | {f"{secret}_ARN"}
                 elif (owner, name) in self.bodies:

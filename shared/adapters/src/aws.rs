@@ -21,6 +21,7 @@ use runtime::{ConfigError, Environment};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use url::Url;
 
 /// The timeout of a connection. Inside one region it takes milliseconds; a second without one is a failure.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -69,8 +70,17 @@ pub(crate) const SQS: Service = Service { variable: "AWS_ENDPOINT_URL_SQS", pref
 
 impl Service {
     /// Returns the endpoint that is configured: that of this service, or of all.
-    pub(crate) fn configured(self, environment: &Environment) -> Option<&str> {
-        environment.get(self.variable).or_else(|| environment.get("AWS_ENDPOINT_URL"))
+    ///
+    /// # Errors
+    /// It is not an address. A client would find out at its first call, and its error shows what it was to send.
+    pub(crate) fn configured(self, environment: &Environment) -> Result<Option<&str>, ConfigError> {
+        for name in [self.variable, "AWS_ENDPOINT_URL"] {
+            let Some(text) = environment.get(name) else { continue };
+            let is_address = text.parse::<Url>().is_ok_and(|url| ["http", "https"].contains(&url.scheme()));
+            let expected = "an address that begins with http:// or https://";
+            return if is_address { Ok(Some(text)) } else { Err(Environment::invalid(name, expected)) };
+        }
+        Ok(None)
     }
 
     /// Returns what finds the endpoint without the SDK's rules, which read a list of all partitions first: that takes a
@@ -200,7 +210,7 @@ macro_rules! client_config {
                     .operation_timeout($crate::aws::OPERATION_TIMEOUT)
                     .build(),
             );
-        let endpoint = $crate::aws::$service.configured(environment);
+        let endpoint = $crate::aws::$service.configured(environment)?;
         config = config.http_client($crate::aws::http_client(environment, endpoint.is_some())?);
         config.set_endpoint_resolver($crate::aws::$service.resolver(environment.require("AWS_REGION")?, endpoint));
         config.build()
@@ -324,8 +334,18 @@ mod tests {
             Environment::default().with("AWS_ENDPOINT_URL", "http://all").with("AWS_ENDPOINT_URL_SQS", "http://sqs");
         for region in ["eu-west-1", "cn-north-1"] {
             for (service, url) in [(SQS, "http://sqs"), (DYNAMODB, "http://all")] {
-                assert_eq!(resolved(service, region, service.configured(&environment)).await.unwrap(), url);
+                let configured = service.configured(&environment).unwrap();
+                assert_eq!(resolved(service, region, configured).await.unwrap(), url);
             }
+        }
+    }
+
+    #[test]
+    fn an_endpoint_that_is_no_address_stops_the_function() {
+        for text in ["127.0.0.1:8000", "htps://127.0.0.1:8000", "http//127.0.0.1", "/dynamodb"] {
+            let environment = Environment::default().with("AWS_ENDPOINT_URL_SQS", text);
+            let error = SQS.configured(&environment).unwrap_err().to_string();
+            assert!(error.contains("AWS_ENDPOINT_URL_SQS") && !error.contains(text), "{error}");
         }
     }
 

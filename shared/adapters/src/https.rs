@@ -20,6 +20,7 @@ use hyper_util::client::legacy::{Client, Error as HyperError};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use runtime::telemetry::{Metric, count};
+use rustls::CertificateError;
 use rustls::pki_types::ServerName;
 use std::error::Error;
 use std::fmt;
@@ -133,7 +134,8 @@ fn metadata(capture: &CaptureConnection) -> Option<ConnectionMetadata> {
 /// logged once for each.
 fn failure(error: HyperError, endpoint: &Uri, reports_distrust: bool) -> ConnectorError {
     let distrust = find(&error).is_some_and(|error| matches!(error, rustls::Error::InvalidCertificate(_)));
-    let (timed_out, is_user) = (find::<Elapsed>(&error).is_some(), find(&error).is_some_and(hyper::Error::is_user));
+    let of_hyper = |is: fn(&hyper::Error) -> bool| find(&error).is_some_and(is);
+    let (timed_out, is_user) = (find::<Elapsed>(&error).is_some(), of_hyper(hyper::Error::is_user));
     if distrust {
         if reports_distrust {
             report_distrust(&error, endpoint);
@@ -144,6 +146,9 @@ fn failure(error: HyperError, endpoint: &Uri, reports_distrust: bool) -> Connect
         ConnectorError::user(error.into())
     } else if timed_out {
         ConnectorError::timeout(error.into())
+    } else if of_hyper(hyper::Error::is_parse) {
+        // Whatever answered does not speak HTTP, and will not at the next attempt either.
+        ConnectorError::other(error.into(), None)
     } else {
         ConnectorError::io(error.into())
     }
@@ -153,10 +158,17 @@ fn failure(error: HyperError, endpoint: &Uri, reports_distrust: bool) -> Connect
 /// out.
 fn report_distrust(error: &HyperError, endpoint: &Uri) {
     count(Metric::EndpointNotTrusted);
+    let rejected = find::<rustls::Error>(error);
+    let remedy = match rejected {
+        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            format!("; {TRUSTED_CERTIFICATES} names the roots to accept")
+        }
+        _ => String::new(),
+    };
     tracing::error!(
         endpoint = endpoint.host(),
-        error = find::<rustls::Error>(error).map(tracing::field::display),
-        "endpoint not trusted: its certificate was rejected; {TRUSTED_CERTIFICATES} names the roots to accept"
+        error = rejected.map(tracing::field::display),
+        "endpoint not trusted: its certificate was rejected{remedy}"
     );
 }
 
@@ -208,8 +220,11 @@ impl Service<Uri> for Opener {
 
 impl Opener {
     async fn open(mut self, endpoint: Uri) -> Result<Stream, BoxError> {
-        if endpoint.scheme() != Some(&Scheme::HTTPS) {
+        if endpoint.scheme() == Some(&Scheme::HTTP) {
             return Ok(MaybeHttpsStream::Http(MaybeHttpsStream::Http(self.tcp.call(endpoint).await?)));
+        }
+        if endpoint.scheme() != Some(&Scheme::HTTPS) {
+            return Err("the endpoint is neither http nor https".into());
         }
         let host = endpoint.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         let name = ServerName::try_from(host)?.to_owned();

@@ -96,10 +96,12 @@ impl Roots {
     }
 }
 
-/// Returns the certificates of a PEM file; `None` if one of them cannot be decoded, or none can be a root.
+/// Returns the certificates of a PEM file; `None` if there is none, or if one of them cannot be a root.
 fn from_file(path: &str) -> Option<RootCertStore> {
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).ok()?.collect();
-    let store = parsed(certificates.ok()?);
+    let mut store = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).ok()? {
+        store.add(certificate.ok()?).ok()?;
+    }
     (!store.is_empty()).then_some(store)
 }
 

@@ -50,7 +50,7 @@ impl SmsChannel {
                 Err(Environment::invalid(name, "an ARN, an identifier or a number"))
             }
         };
-        let configured = crate::aws::SMS.configured(environment).is_some();
+        let configured = crate::aws::SMS.configured(environment)?.is_some();
         let config = client_config!(aws_sdk_pinpointsmsvoicev2, environment, SMS);
         let config = config
             .to_builder()
