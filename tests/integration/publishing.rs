@@ -1,7 +1,7 @@
 //! The stream's changes are published as events. Each entry has its own result, the events of a request stay in order,
 //! and a change that can never become an event blocks nothing.
 
-use runtime::{Environment, Function};
+use runtime::Function;
 use serde_json::{Value, json};
 use tests::bus::Bus;
 use tests::examples::Examples;
@@ -22,14 +22,7 @@ impl Publisher {
     async fn start() -> Self {
         tests::log();
         let bus = Bus::start().await;
-        let environment = Environment::default()
-            .with("EVENT_BUS_NAME", "chat2pay")
-            .with("AWS_REGION", "us-east-1")
-            .with("AWS_ACCESS_KEY_ID", "test")
-            .with("AWS_SECRET_ACCESS_KEY", "test")
-            .with("AWS_ENDPOINT_URL_EVENTBRIDGE", &bus.url)
-            .with("PUBLIC_BASE_URL", "https://pay.example.com");
-        Self { function: publish::function(&environment).unwrap(), bus }
+        Self { function: bus.publisher(), bus }
     }
 
     /// Hands records to `publish`, and returns the sequence number from which the stream has to deliver again.

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
+use runtime::{Environment, Function};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 
@@ -25,6 +26,19 @@ pub struct Bus {
 }
 
 impl Bus {
+    /// Builds the function `publish`, which puts its events here.
+    #[must_use]
+    pub fn publisher(&self) -> Box<dyn Function> {
+        let environment = Environment::default()
+            .with("EVENT_BUS_NAME", "chat2pay")
+            .with("AWS_REGION", "us-east-1")
+            .with("AWS_ACCESS_KEY_ID", "test")
+            .with("AWS_SECRET_ACCESS_KEY", "test")
+            .with("AWS_ENDPOINT_URL_EVENTBRIDGE", &self.url)
+            .with("PUBLIC_BASE_URL", "https://pay.example.com");
+        publish::function(&environment).unwrap()
+    }
+
     /// Starts a bus on a free port.
     pub async fn start() -> Self {
         let ledger = Arc::new(Mutex::new(Ledger::default()));

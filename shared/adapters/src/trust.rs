@@ -96,7 +96,7 @@ impl Roots {
     }
 }
 
-/// Returns the certificates of a PEM file; `None` if there is none, or if one of them cannot be a root.
+/// Reads the certificates of a PEM file. Returns `None` unless there is at least one, and each can be a root.
 fn from_file(path: &str) -> Option<RootCertStore> {
     let mut store = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(path).ok()? {

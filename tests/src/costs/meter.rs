@@ -79,13 +79,6 @@ impl Meter {
         let limit = ("AGENT_REQUESTS_PER_MINUTE", "30".to_owned());
         let handlers = Handlers::with_variables(300, 900, &[limit]).await.at(now());
         let bus = Bus::start().await;
-        let environment = Environment::default()
-            .with("EVENT_BUS_NAME", "chat2pay")
-            .with("AWS_REGION", "us-east-1")
-            .with("AWS_ACCESS_KEY_ID", "test")
-            .with("AWS_SECRET_ACCESS_KEY", "test")
-            .with("AWS_ENDPOINT_URL_EVENTBRIDGE", &bus.url)
-            .with("PUBLIC_BASE_URL", "https://pay.example.com");
         let channels = Channels::start().await;
         let chat = format!("{}/chat", channels.url);
         let notify = handlers.notify(&[
@@ -96,7 +89,7 @@ impl Meter {
         Self {
             stream: Stream::at_its_start(&handlers),
             handlers,
-            publish: publish::function(&environment).unwrap(),
+            publish: bus.publisher(),
             bus,
             published: 0,
             _channels: channels,
