@@ -14,13 +14,14 @@ use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
 use aws_smithy_types::endpoint::Endpoint;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use runtime::{ConfigError, Environment};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use url::Url;
 
 /// The timeout of a connection. Inside one region it takes milliseconds; a second without one is a failure.
@@ -145,9 +146,19 @@ impl HttpConnector for Bounded {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (connector, permits) = (self.connector.clone(), Arc::clone(&self.permits));
         HttpConnectorFuture::new(async move {
-            // The semaphore is never closed.
-            let _permit = permits.acquire_owned().await.ok();
-            connector.call(request).await
+            // A task of its own, which ends with this future. A caller may leave some calls alone while it waits for
+            // another one. If they kept their permits meanwhile, none would ever end.
+            let mut call = JoinSet::new();
+            call.spawn(async move {
+                // The semaphore is never closed.
+                let _permit = permits.acquire_owned().await.ok();
+                connector.call(request).await
+            });
+            match call.join_next().await {
+                Some(Ok(response)) => response,
+                Some(Err(error)) => Err(ConnectorError::other(error.into(), None)),
+                None => Err(ConnectorError::other("the call was never made".into(), None)),
+            }
         })
     }
 }
