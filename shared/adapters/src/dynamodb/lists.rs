@@ -55,6 +55,7 @@ impl Creations for DynamoDbStore {
             range: ("created", text(low), text(":".to_owned())),
             newest_first: true,
             at_most: Some(at_most),
+            after: None,
         };
         self.query(page, |key| position(key).map(|position| position.created_at)).await
     }
@@ -81,7 +82,7 @@ impl DynamoDbStore {
         let range = ("created", AttributeValue::S(low), AttributeValue::S(end));
         let partition = (partition.0, AttributeValue::S(partition.1));
         let at_most_keys = Some(at_most + usize::from(high.is_some()));
-        let page = Page { index, partition, range, newest_first: true, at_most: at_most_keys };
+        let page = Page { index, partition, range, newest_first: true, at_most: at_most_keys, after: None };
         let mut positions = self.query(page, position).await?;
         positions.retain(|position| Some(*position) != listing.after);
         positions.truncate(at_most);

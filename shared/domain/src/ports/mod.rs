@@ -39,7 +39,7 @@ mod webhooks;
 
 pub use changes::{Changed, Changes};
 pub use channel::{Channel, ChannelError, Message};
-pub use due_index::{Due, DueIndex, Looks};
+pub use due_index::{Due, DueIndex, DuePeriod, Looks};
 pub use error::{Cause, StoreError};
 pub use facts::Facts;
 pub use links::{Link, Links};
