@@ -413,8 +413,21 @@ def the_routes_are_those_of_the_contract_with_the_same_authorization(deployment)
     if {scheme["x-amazon-apigateway-authorizer"]["type"] for scheme in schemes.values()} != {"jwt"}:
         yield "the API accepts tokens other than JWTs"
     (stage,) = deployment.properties("AWS::ApiGatewayV2::Stage").values()
-    if not {"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= stage.get("DefaultRouteSettings", {}).keys():
-        yield "the API has no throttling limits"
+    settings = {"the default": stage.get("DefaultRouteSettings", {}), **stage.get("RouteSettings", {})}
+    for route, own in settings.items():
+        if not {"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= own.keys():
+            yield f"{route} has no throttling limits"
+        # Each metric by route costs as much as one of our own, and nothing reads it.
+        if own.get("DetailedMetricsEnabled"):
+            yield f"{route} has detailed metrics"
+
+
+def what_desks_ask_cannot_starve_customers_the_provider_or_the_channel(deployment):
+    (stage,) = deployment.properties("AWS::ApiGatewayV2::Stage").values()
+    outsiders = ("link-click", "payment-webhook", "delivery-report")
+    expected = {route for route, (_, function) in deployment.routes.items() if function in outsiders}
+    for route in expected ^ stage.get("RouteSettings", {}).keys():
+        yield f"{route}: only routes of {', '.join(outsiders)} have limits of their own, and all of them"
 
 
 def a_program_gets_tokens_by_its_secret_alone_and_people_get_no_scope_of_a_service(deployment):

@@ -211,6 +211,10 @@ BREACHES = {
         ("Method: HEAD", "Method: DELETE"),
         ("Method: ANY, Path: /p,", "Method: GET, Path: /p,"),
         ("        ThrottlingBurstLimit: !Ref RequestBurst\n", ""),
+        ("      DefaultRouteSettings:\n", "      DefaultRouteSettings:\n        DetailedMetricsEnabled: true\n"),
+    ],
+    rules.what_desks_ask_cannot_starve_customers_the_provider_or_the_channel: [
+        ('        "POST /p/{token}": {', '        "POST /payment-requests": {'),
     ],
     rules.a_program_gets_tokens_by_its_secret_alone_and_people_get_no_scope_of_a_service: [
         ("HasMachineClient, chat2pay/", "HasMachineClient, other/"),

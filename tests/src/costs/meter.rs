@@ -6,13 +6,10 @@ use crate::channels::Channels;
 use crate::handlers::Handlers;
 use crate::proxy::{Call, read_units, write_units};
 use crate::stored::Stored;
+use crate::stream::{Position, Stream};
 use crate::webhooks::{Receiver, Reply, Webhooks};
 use domain::ports::Facts as _;
 use domain::{Fact, RunId, Timestamp};
-use dynoxide::actions::describe_stream::DescribeStreamRequest;
-use dynoxide::actions::get_records::GetRecordsRequest;
-use dynoxide::actions::get_shard_iterator::GetShardIteratorRequest;
-use dynoxide::actions::list_streams::ListStreamsRequest;
 use runtime::{Environment, Function};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -87,7 +84,7 @@ impl Meter {
             ("CHANNEL_WEBHOOK_SECRET", "whsec_dGVzdCBzZWNyZXQgb2YgbW9yZSB0aGFuIDI0IGJ5dGVz"),
         ]);
         Self {
-            stream: Stream::at_its_start(&handlers),
+            stream: Stream::of(&handlers, Position::Start),
             handlers,
             publish: bus.publisher(),
             bus,
@@ -314,38 +311,4 @@ impl Meter {
 fn handed_on(entry: &Value) -> Value {
     let (kind, detail) = (&entry["DetailType"], &entry["Detail"]);
     json!({ "id": "e", "source": "chat2pay", "detail-type": kind, "time": NOW, "detail": detail })
-}
-
-/// The table's stream, read as `publish` is handed it.
-struct Stream {
-    iterator: String,
-}
-
-impl Stream {
-    fn at_its_start(handlers: &Handlers) -> Self {
-        let database = &handlers.database.database;
-        let table_name = Some(local::dynamodb::TABLE_NAME.to_owned());
-        let streams = database.list_streams(ListStreamsRequest { table_name, ..ListStreamsRequest::default() });
-        let stream_arn = streams.unwrap().streams.remove(0).stream_arn;
-        let request = DescribeStreamRequest { stream_arn: stream_arn.clone(), ..DescribeStreamRequest::default() };
-        let shard_id = database.describe_stream(request).unwrap().stream_description.shards.remove(0).shard_id;
-        let shard_iterator_type = "TRIM_HORIZON".to_owned();
-        let request = GetShardIteratorRequest { stream_arn, shard_id, shard_iterator_type, sequence_number: None };
-        Self { iterator: database.get_shard_iterator(request).unwrap().shard_iterator.unwrap() }
-    }
-
-    /// Returns the records since the last call that the template's filter hands to `publish`.
-    fn next(&mut self, handlers: &Handlers) -> Vec<Value> {
-        let request = GetRecordsRequest { shard_iterator: self.iterator.clone(), limit: None };
-        let read = handlers.database.database.get_records(request).unwrap();
-        self.iterator = read.next_shard_iterator.unwrap();
-        let records = read.records.iter().map(|record| serde_json::to_value(record).unwrap());
-        records.filter(is_published).collect()
-    }
-}
-
-/// Returns whether the template's filter hands this record to `publish`.
-fn is_published(record: &Value) -> bool {
-    let key = record["dynamodb"]["Keys"]["pk"]["S"].as_str().unwrap();
-    key.starts_with("REQ#") && record["eventName"] != "REMOVE"
 }

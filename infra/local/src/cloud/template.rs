@@ -9,7 +9,7 @@ use http::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -59,6 +59,8 @@ pub(crate) struct Template {
     pub(crate) webhooks_table: Table,
     /// The CORS settings, without the allowed origins, which are a parameter.
     pub(crate) cors: Cors,
+    /// The keys of the routes that have a rate limit of their own. All others share one.
+    pub(crate) limited_alone: BTreeSet<String>,
     /// The functions by name, in the order of their logical ids.
     pub(crate) functions: BTreeMap<String, FunctionSettings>,
     /// The HTTP API's routes.
@@ -300,10 +302,12 @@ impl Template {
         let options = serde_saphyr::options! { strict_booleans: true };
         let document: Document =
             serde_saphyr::from_str_with_options(text, options).map_err(|cause| TemplateError::Yaml(Box::new(cause)))?;
+        let api = document.only("AWS::Serverless::HttpApi")?;
         let mut template = Self {
             table: Table::from(&document.named("AWS::DynamoDB::Table", "Table")?)?,
             webhooks_table: Table::from(&document.named("AWS::DynamoDB::Table", "WebhooksTable")?)?,
-            cors: Cors::from(&document.only("AWS::Serverless::HttpApi")?)?,
+            cors: Cors::from(&api)?,
+            limited_alone: api.properties::<ApiProperties>()?.route_settings.into_keys().collect(),
             functions: BTreeMap::new(),
             routes: Vec::new(),
             schedules: Vec::new(),
@@ -579,6 +583,8 @@ struct TimeToLiveSpecification {
 struct ApiProperties {
     #[serde(default)]
     cors_configuration: Option<Value>,
+    #[serde(default)]
+    route_settings: BTreeMap<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -758,6 +764,8 @@ mod tests {
         assert_eq!(of_queue(Target::DeadLetters), Some("Unpublishable"));
         assert_eq!(of_queue(Target::Queue), Some("WebhookEvents"));
         assert_eq!(template.cors.allow_methods, ["DELETE", "GET", "POST"]);
+        let alone = ["POST /p/{token}", "POST /webhooks/{provider}", "GET /payment-requests"];
+        assert_eq!(alone.map(|route| template.limited_alone.contains(route)), [true, true, false]);
         let queue = QueueConsumer {
             function: "webhooks".to_owned(),
             queue: "WebhookQueue".to_owned(),
