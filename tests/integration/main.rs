@@ -16,6 +16,7 @@ mod deadlines;
 mod delivery_reports;
 mod desk;
 mod details;
+mod due;
 mod events;
 mod facts;
 mod faults;
