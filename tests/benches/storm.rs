@@ -25,7 +25,7 @@ use tests::bus::Bus;
 use tests::handlers::Handlers;
 use tests::ledger::Row;
 use tests::stored::Stored;
-use tests::stream::{Position, Stream};
+use tests::stream::Stream;
 use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::{interval, sleep};
@@ -242,7 +242,7 @@ struct Announced {
 impl Announced {
     async fn new(deployment: &Deployment) -> Self {
         let bus = Bus::start().await;
-        let stream = Stream::of(&deployment.handlers, Position::End);
+        let stream = Stream::at_its_end(&deployment.handlers);
         Self { stream, publish: bus.publisher(), _bus: bus }
     }
 

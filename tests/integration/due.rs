@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 use tests::handlers::{Handlers, assert_possible};
 use tests::stored::Stored;
-use tests::stream::{Position, Stream};
+use tests::stream::Stream;
 
 /// The period of everything that is due at this moment.
 fn until(latest: Timestamp) -> DuePeriod {
@@ -55,7 +55,7 @@ async fn runs_that_overlap_and_the_stream_settle_each_request_once() {
     Stored::sent().await.add(&handlers.database.database, COUNT, from, to);
     let due = handlers.due().await;
     assert_eq!(due.len(), COUNT);
-    let mut stream = Stream::of(&handlers, Position::End);
+    let mut stream = Stream::at_its_end(&handlers);
     let machines = [handlers.unobserved(), handlers.unobserved(), handlers.unobserved()];
     let runs = machines.iter().map(|machine| machine.expire_what_is_due());
     let removals = join_all(due.iter().map(|due| async {

@@ -1,4 +1,4 @@
-//! The table's stream, read as its event source mapping does.
+//! The stream of the embedded table, for tests that hand its records to `publish` themselves.
 
 use crate::handlers::Handlers;
 use dynoxide::actions::describe_stream::DescribeStreamRequest;
@@ -7,34 +7,31 @@ use dynoxide::actions::get_shard_iterator::GetShardIteratorRequest;
 use dynoxide::actions::list_streams::ListStreamsRequest;
 use serde_json::Value;
 
-/// Where to begin.
-#[derive(Debug, Clone, Copy)]
-pub enum Position {
-    /// With the first record that there is.
-    Start,
-    /// With the next record that is written.
-    End,
-}
-
-/// A place in the stream.
+/// The table's stream, read as `publish` is handed it.
 pub struct Stream {
     iterator: String,
 }
 
 impl Stream {
-    /// Begins to read the stream of the handlers' table.
+    /// Begins with the oldest record.
     #[must_use]
-    pub fn of(handlers: &Handlers, position: Position) -> Self {
+    pub fn at_its_start(handlers: &Handlers) -> Self {
+        Self::at(handlers, "TRIM_HORIZON")
+    }
+
+    /// Begins with the next record that is written.
+    #[must_use]
+    pub fn at_its_end(handlers: &Handlers) -> Self {
+        Self::at(handlers, "LATEST")
+    }
+
+    fn at(handlers: &Handlers, shard_iterator_type: &str) -> Self {
         let database = &handlers.database.database;
         let table_name = Some(local::dynamodb::TABLE_NAME.to_owned());
         let streams = database.list_streams(ListStreamsRequest { table_name, ..ListStreamsRequest::default() });
         let stream_arn = streams.unwrap().streams.remove(0).stream_arn;
         let request = DescribeStreamRequest { stream_arn: stream_arn.clone(), ..DescribeStreamRequest::default() };
         let shard_id = database.describe_stream(request).unwrap().stream_description.shards.remove(0).shard_id;
-        let shard_iterator_type = match position {
-            Position::Start => "TRIM_HORIZON",
-            Position::End => "LATEST",
-        };
         let shard_iterator_type = shard_iterator_type.to_owned();
         let request = GetShardIteratorRequest { stream_arn, shard_id, shard_iterator_type, sequence_number: None };
         Self { iterator: database.get_shard_iterator(request).unwrap().shard_iterator.unwrap() }

@@ -6,7 +6,7 @@ use crate::channels::Channels;
 use crate::handlers::Handlers;
 use crate::proxy::{Call, read_units, write_units};
 use crate::stored::Stored;
-use crate::stream::{Position, Stream};
+use crate::stream::Stream;
 use crate::webhooks::{Receiver, Reply, Webhooks};
 use domain::ports::Facts as _;
 use domain::{Fact, RunId, Timestamp};
@@ -84,7 +84,7 @@ impl Meter {
             ("CHANNEL_WEBHOOK_SECRET", "whsec_dGVzdCBzZWNyZXQgb2YgbW9yZSB0aGFuIDI0IGJ5dGVz"),
         ]);
         Self {
-            stream: Stream::of(&handlers, Position::Start),
+            stream: Stream::at_its_start(&handlers),
             handlers,
             publish: bus.publisher(),
             bus,
