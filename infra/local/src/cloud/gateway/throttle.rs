@@ -1,6 +1,7 @@
 //! The HTTP API's rate limit: token buckets, as in a deployment
-//! (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-throttling.html>). A route with settings of its
-//! own has a bucket of its own. AWS does not say whether the others share one. Here they do, which is the worse case.
+//! (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-throttling.html>). A route with settings of
+//! its own has a bucket of its own. AWS does not say whether the others share one. Here they do, which is the worse
+//! case.
 
 use domain::Timestamp;
 use runtime::{ConfigError, Environment};
