@@ -18,6 +18,7 @@ pub mod provider;
 pub mod proxy;
 pub mod stand_in;
 pub mod stored;
+pub mod stream;
 pub mod stripe;
 pub mod system;
 pub mod webhooks;
