@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
+use sum_reports::{Options, sum_reports};
 use tests::SetClock;
 use tests::bus::Bus;
 use tests::handlers::Handlers;
@@ -255,8 +256,13 @@ impl Random {
             let before = u64::try_from(back.as_millis()).unwrap();
             let any = now.saturating_add(DAY).saturating_sub(Duration::from_millis(self.below(before)));
             let indian_midnight = any.start_of_day().saturating_sub(HOUR * 5 + MINUTE * 30);
-            *self.of(&[any, any.start_of_hour(), any.start_of_hour().saturating_add(MINUTE * 30), any.start_of_day(),
-                indian_midnight])
+            *self.of(&[
+                any,
+                any.start_of_hour(),
+                any.start_of_hour().saturating_add(MINUTE * 30),
+                any.start_of_day(),
+                indian_midnight,
+            ])
         };
         let (one, other) = (moment(), moment());
         (one.min(other), one.max(other))
@@ -273,7 +279,7 @@ const STATUSES: [&str; 8] = ["sent", "clicked", "processing", "paid", "canceled"
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_ten_thousand_changes_and_records_that_are_late_repeated_and_reordered_a_report_is_the_sum_of_its_requests()
-{
+ {
     let mut world = World::start().await;
     let mut random = Random(0x5eed_0b5e_55ed);
     let agents = [("alice", "Alice"), ("alice", "Alice B."), ("bob", "Bob"), ("carol", "Carol"), ("bob", "Robert")];
@@ -762,4 +768,26 @@ async fn a_day_with_more_requests_than_one_read_returns_is_made_of_its_hours_and
     assert!(read_units(&calls) < 1.0 + 24.0 + 52.0, "{calls:?}");
     assert_eq!((reads_and_writes(&calls).1, kept(&world).await), (2, (24, true)), "{calls:?}");
     world.assert_exact("acme", day.start(), day.end()).await;
+}
+
+#[tokio::test]
+async fn the_command_makes_the_sums_of_past_days_once_unless_it_is_to_make_them_again() {
+    let mut world = World::start().await;
+    let (hour, ids) = settled(&mut world).await;
+    let day = Period::day_of(hour.start());
+    let from = day.start().saturating_sub(DAY * 2);
+    let mut options =
+        Options { workspace: "acme".parse().unwrap(), from, to: world.now().saturating_add(DAY), again: false };
+    let run = async |options: &Options| {
+        let mut made = 0;
+        let days = sum_reports(&world.direct, options, &mut |_, progress| made += progress.made).await.unwrap();
+        (days, made)
+    };
+    assert_eq!(run(&options).await, (3, 3), "today is not over");
+    assert_eq!(run(&options).await, (3, 0));
+    // A record of the stream was lost.
+    world.set_status(&ids[0], "refund_due");
+    options.again = true;
+    assert_eq!(run(&options).await, (3, 3));
+    world.assert_exact("acme", from, world.now()).await;
 }

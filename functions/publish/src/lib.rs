@@ -1,9 +1,9 @@
 //! The table's stream → the event bus: publishes every change of a payment request as an event, and every difference
 //! that a reconciliation found. The stream is the outbox.
 
-use adapters::{EventBus, SumsTable};
 use adapters::dynamodb::stream::{ItemKind, RecordError, StreamRecord, difference_of_image, records, request_of_image};
 use adapters::eventbridge::{ENTRIES_PER_CALL, Entry, EntryError};
+use adapters::{EventBus, SumsTable};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use domain::difference::DifferenceEvent;
 use domain::ports::{KeptSums as _, StoreError};
@@ -133,9 +133,10 @@ impl Publish {
     async fn drop_sums(&self, records: &[StreamRecord]) -> Option<usize> {
         let hours = changed_hours(records, self.doors.now());
         let mut days: BTreeMap<SummedPeriod<'_>, Touched> = BTreeMap::new();
-        let dropped = join_all(hours.iter().map(|(SummedHour { workspace, hour }, touched)| {
-            self.sums.drop_sums(workspace, *hour, touched.inserted)
-        }));
+        let dropped =
+            join_all(hours.iter().map(|(SummedHour { workspace, hour }, touched)| {
+                self.sums.drop_sums(workspace, *hour, touched.inserted)
+            }));
         let mut failed: Vec<(usize, StoreError)> = Vec::new();
         for ((SummedHour { workspace, hour }, touched), dropped) in hours.iter().zip(dropped.await) {
             match dropped {

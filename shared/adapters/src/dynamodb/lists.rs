@@ -22,9 +22,7 @@ impl Lists for DynamoDbStore {
         let at_most = listing.limit + 1;
         let unreadable = AtomicUsize::new(0);
         let mut positions = match &listing.audience {
-            Audience::Workspace(workspace) => {
-                self.positions_by_month(listing, workspace, at_most, &unreadable).await?
-            }
+            Audience::Workspace(workspace) => self.positions_by_month(listing, workspace, at_most, &unreadable).await?,
             Audience::Agent(workspace, agent) => {
                 let partition = ("workspace_agent", workspace_agent(workspace, agent));
                 self.positions(listing, "by_agent", partition, at_most, &unreadable).await?

@@ -72,11 +72,7 @@ impl<L: Lists, K: KeptSums> Summing<'_, L, K> {
     ///
     /// # Errors
     /// The store failed.
-    pub async fn sums(
-        &self,
-        periods: &[Period],
-        may_go_on: &(impl Fn() -> bool + Sync),
-    ) -> Result<Summed, StoreError> {
+    pub async fn sums(&self, periods: &[Period], may_go_on: &(impl Fn() -> bool + Sync)) -> Result<Summed, StoreError> {
         let mut items = self.kept.read_sums(self.workspace, periods).await?;
         let mut known = Known::new();
         let (days, mut hours) = self.take_known(periods, &items, &mut known);
@@ -128,12 +124,7 @@ impl<L: Lists, K: KeptSums> Summing<'_, L, K> {
     }
 
     /// Adds the periods whose sums are kept and valid to `known`, and returns the days and the hours that are missing.
-    fn take_known(
-        &self,
-        periods: &[Period],
-        items: &Items,
-        known: &mut Known,
-    ) -> (Vec<Period>, Vec<Period>) {
+    fn take_known(&self, periods: &[Period], items: &Items, known: &mut Known) -> (Vec<Period>, Vec<Period>) {
         let mut missing = (Vec::new(), Vec::new());
         for period in periods {
             let kept = items.get(period).filter(|kept| kept.valid_until.is_none_or(|until| self.now < until));
