@@ -62,7 +62,7 @@ impl SumsTable {
             .table_name(&self.table)
             .set_key(Some(key(workspace, period)))
             .expression_attribute_names("#ttl", "ttl")
-            .expression_attribute_values(":ttl", number(kept_until))
+            .expression_attribute_values(":ttl", number(&kept_until))
     }
 
     /// Reads the items of some of the periods, at most as many as a batch may have.
@@ -108,14 +108,14 @@ impl KeptSums for SumsTable {
         let update = match read.drops {
             None => update.condition_expression("attribute_not_exists(drops)"),
             Some(drops) => {
-                update.condition_expression("drops = :drops").expression_attribute_values(":drops", number(drops))
+                update.condition_expression("drops = :drops").expression_attribute_values(":drops", number(&drops))
             }
         };
         let update = match made.valid_until {
             None => update.update_expression("SET sums = :sums, #ttl = :ttl REMOVE valid_until"),
             Some(until) => update
                 .update_expression("SET sums = :sums, #ttl = :ttl, valid_until = :until")
-                .expression_attribute_values(":until", number(until.as_milliseconds())),
+                .expression_attribute_values(":until", number(&until.as_milliseconds())),
         };
         match update.send().await {
             Ok(_) => Ok(Keeping::Kept),
@@ -129,11 +129,11 @@ impl KeptSums for SumsTable {
     }
 
     async fn drop_sums(&self, workspace: &WorkspaceId, period: Period, inserted: bool) -> Result<(), StoreError> {
-        let update = self.update(workspace, period).expression_attribute_values(":one", number(1));
+        let update = self.update(workspace, period).expression_attribute_values(":one", number(&1));
         let update = if inserted {
             update
                 .update_expression("ADD drops :one SET #ttl = :ttl, inserted_at = :now REMOVE sums, valid_until")
-                .expression_attribute_values(":now", number(self.doors.now().as_milliseconds()))
+                .expression_attribute_values(":now", number(&self.doors.now().as_milliseconds()))
         } else {
             update.update_expression("ADD drops :one SET #ttl = :ttl REMOVE sums, valid_until")
         };
@@ -150,7 +150,7 @@ fn key(workspace: &WorkspaceId, period: Period) -> Item {
     ])
 }
 
-fn number(number: impl ToString) -> AttributeValue {
+fn number(number: &impl ToString) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
 
@@ -244,15 +244,15 @@ mod tests {
         }
         let item = |name: &str, value| {
             let mut item = HashMap::from([
-                ("drops".to_owned(), number(3)),
+                ("drops".to_owned(), number(&3)),
                 ("sums".to_owned(), AttributeValue::S(write(&sums()).unwrap())),
-                ("valid_until".to_owned(), number(9)),
+                ("valid_until".to_owned(), number(&9)),
             ]);
             item.insert(name.to_owned(), value);
             kept(&item)
         };
-        assert_eq!(item("drops", number(4)).sums, Some(sums()));
-        for (name, value) in [("sums", number(1)), ("valid_until", AttributeValue::S("later".to_owned()))] {
+        assert_eq!(item("drops", number(&4)).sums, Some(sums()));
+        for (name, value) in [("sums", number(&1)), ("valid_until", AttributeValue::S("later".to_owned()))] {
             let kept = item(name, value);
             assert_eq!((kept.sums, kept.drops), (None, Some(3)), "the drops are still counted: {name}");
         }
