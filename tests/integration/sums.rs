@@ -168,9 +168,16 @@ impl World {
         failed
     }
 
-    /// Takes what is new in the stream.
+    /// Takes what is new in the stream, which returns a limited number of records at once.
     fn take_records(&mut self) {
-        let new = self.stream.next(&self.handlers);
+        let mut new = self.stream.next(&self.handlers);
+        loop {
+            let more = self.stream.next(&self.handlers);
+            if more.is_empty() {
+                break;
+            }
+            new.extend(more);
+        }
         let event = json!({ "Records": new });
         for (record, raw) in records(&event.to_string()).unwrap().unwrap().into_iter().zip(&new) {
             let key = raw["dynamodb"]["Keys"]["pk"]["S"].as_str().unwrap().to_owned();
