@@ -250,3 +250,31 @@ pub struct SummedHour {
     /// The hour in which the request was created.
     pub hour: Period,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_period_is_written_and_read_and_sorts_by_time() {
+        for text in ["day#2026-01-05", "hour#2026-01-05T00", "hour#2026-12-31T23"] {
+            assert_eq!(text.parse::<Period>().unwrap().to_string(), text);
+        }
+        for text in ["", "day", "day#2026-01-05T10", "hour#2026-01-05", "week#2026-01-05", "hour#2026-01-05T24"] {
+            assert!(text.parse::<Period>().is_err(), "{text}");
+        }
+        let hours: Vec<String> = "day#2026-01-05".parse::<Period>().unwrap().hours().map(|h| h.to_string()).collect();
+        assert_eq!((hours.len(), &*hours[0], &*hours[23]), (24, "hour#2026-01-05T23", "hour#2026-01-05T00"));
+    }
+
+    #[test]
+    fn a_change_drops_the_sums_of_a_period_before_anybody_may_make_them() {
+        let hour: Period = "hour#2026-01-05T10".parse().unwrap();
+        for (minutes, is_closed, may_have_sums) in
+            [(29, false, false), (30, false, true), (34, false, true), (35, true, true)]
+        {
+            let now = hour.end().saturating_add(Duration::from_mins(minutes));
+            assert_eq!((hour.is_closed(now), hour.may_have_sums(now)), (is_closed, may_have_sums), "{minutes}");
+        }
+    }
+}

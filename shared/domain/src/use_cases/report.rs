@@ -277,4 +277,34 @@ mod tests {
         assert_eq!(days_of("9999-12-29", "9999-12-30T22:00:00Z").len(), 2);
         assert_eq!(days_of("0001-01-01", "0001-01-02").len(), 1);
     }
+
+    /// Returns the pieces as texts, newest first.
+    fn read(from: &str, to: &str, closed: &str) -> Vec<String> {
+        let text = |piece: &Piece| match piece {
+            Piece::Sums(period) => period.to_string(),
+            Piece::Requests { from, to } => format!("{} to {}", &from.to_string()[5..19], &to.to_string()[5..19]),
+        };
+        pieces(from.parse().unwrap(), to.parse().unwrap(), closed.parse().unwrap()).iter().map(text).collect()
+    }
+
+    #[test]
+    fn whole_days_and_hours_are_read_as_sums_and_the_rest_request_by_request() {
+        let closed = "2026-01-04T02:00:00Z";
+        assert_eq!(
+            read("2026-01-01T22:30:00Z", "2026-01-05", closed),
+            [
+                "01-04T02:00:00 to 01-05T00:00:00",
+                "hour#2026-01-04T01",
+                "hour#2026-01-04T00",
+                "day#2026-01-03",
+                "day#2026-01-02",
+                "hour#2026-01-01T23",
+                "01-01T22:30:00 to 01-01T23:00:00",
+            ]
+        );
+        assert_eq!(read("2026-01-01", "2026-01-02", closed), ["day#2026-01-01"]);
+        assert_eq!(read("2026-01-01T10:10:00Z", "2026-01-01T10:20:00Z", closed), ["01-01T10:10:00 to 01-01T10:20:00"]);
+        assert_eq!(read("2026-01-04T02:00:00Z", "2026-01-06", closed), ["01-04T02:00:00 to 01-06T00:00:00"]);
+        assert!(read("2026-01-01", "2026-01-01", closed).is_empty());
+    }
 }
