@@ -51,5 +51,6 @@ mod status_webhooks;
 mod stored_items;
 mod stories;
 mod stripe;
+mod sums;
 mod walls;
 mod webhook_endpoints;

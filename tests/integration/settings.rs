@@ -10,6 +10,7 @@ type Make = fn(&Environment) -> Result<Box<dyn Function>, ConfigError>;
 
 const SETTINGS: &[(&str, &str)] = &[
     ("TABLE_NAME", "chat2pay"),
+    ("SUMS_TABLE_NAME", "chat2pay-sums"),
     ("EVENT_BUS_NAME", "chat2pay"),
     ("AWS_REGION", "us-east-1"),
     ("AWS_ACCESS_KEY_ID", "test"),
@@ -42,7 +43,7 @@ fn functions() -> Vec<(&'static str, Make, Vec<&'static str>)> {
     vec![
         (create::NAME, create::function, [STORE, &["PUBLIC_BASE_URL", "PAYMENT_PROVIDER"]].concat()),
         (cancel::NAME, cancel::function, [STORE, &["PUBLIC_BASE_URL"]].concat()),
-        (query::NAME, query::function, [STORE, &["PUBLIC_BASE_URL"]].concat()),
+        (query::NAME, query::function, [STORE, &["SUMS_TABLE_NAME", "PUBLIC_BASE_URL"]].concat()),
         (link_click::NAME, link_click::function, [STORE, PROVIDER].concat()),
         (
             payment_webhook::NAME,
@@ -52,7 +53,11 @@ fn functions() -> Vec<(&'static str, Make, Vec<&'static str>)> {
         (expire::NAME, expire::function, [STORE, PROVIDER].concat()),
         (refund::NAME, refund::function, [STORE, PROVIDER].concat()),
         (reconcile::NAME, reconcile::function, [STORE, PROVIDER].concat()),
-        (publish::NAME, publish::function, [&STORE[1..], &["EVENT_BUS_NAME", "PUBLIC_BASE_URL"]].concat()),
+        (
+            publish::NAME,
+            publish::function,
+            [&STORE[1..], &["SUMS_TABLE_NAME", "EVENT_BUS_NAME", "PUBLIC_BASE_URL"]].concat(),
+        ),
         (webhook_endpoints::NAME, webhook_endpoints::function, [&STORE[1..], WEBHOOKS].concat()),
         (webhooks::NAME, webhooks::function, [&STORE[1..], WEBHOOKS].concat()),
         (desk::NAME, desk::function, vec!["SIGN_IN", "SIGN_IN_ISSUER", "SIGN_IN_CLIENT_ID"]),

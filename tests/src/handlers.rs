@@ -89,6 +89,7 @@ impl Handlers {
         let (proxy, provider) = (Proxy::start(&database.url).await, Provider::start().await);
         let usual = Environment::default()
             .with("TABLE_NAME", local::dynamodb::TABLE_NAME)
+            .with("SUMS_TABLE_NAME", local::dynamodb::SUMS_TABLE_NAME)
             .with("AWS_REGION", "us-east-1")
             .with("AWS_ACCESS_KEY_ID", "test")
             .with("AWS_SECRET_ACCESS_KEY", "test")

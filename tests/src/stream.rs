@@ -50,5 +50,5 @@ impl Stream {
 /// Returns whether the template's filter hands this record to `publish`.
 fn is_published(record: &Value) -> bool {
     let key = record["dynamodb"]["Keys"]["pk"]["S"].as_str().unwrap();
-    key.starts_with("REQ#") && record["eventName"] != "REMOVE"
+    key.starts_with("REQ#") && (record["eventName"] != "REMOVE" || record["userIdentity"].is_null())
 }

@@ -40,6 +40,11 @@ BREACHES = {
               Filters:
                 - Pattern: >-
                     {"eventName": ["INSERT", "MODIFY"], "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "REQ#"}]}}}}
+                # A request that a person deletes is no event, but its sums are dropped. The time to live needs none of
+                # it: sums are not used any more once it may delete one of their requests.
+                - Pattern: >-
+                    {"eventName": ["REMOVE"], "userIdentity": {"principalId": [{"exists": false}]},
+                     "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "REQ#"}]}}}}
                 - Pattern: >-
                     {"eventName": ["INSERT"], "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "DIFFERENCE#"}]}}}}
 """,

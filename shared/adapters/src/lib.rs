@@ -1,5 +1,5 @@
 //! The adapters behind the domain's ports: DynamoDB, EventBridge, payment providers, channels to the customer,
-//! status webhooks.
+//! status webhooks, sums of reports.
 
 mod aws;
 pub mod channel;
@@ -13,6 +13,7 @@ mod names;
 pub mod provider;
 mod retry;
 pub mod secrets;
+mod sums;
 mod trust;
 pub mod webhooks;
 
@@ -20,3 +21,4 @@ pub use channel::{ChannelName, ConfiguredChannel, ConfiguredReports, ReportedOut
 pub use dynamodb::DynamoDbStore;
 pub use eventbridge::EventBus;
 pub use provider::{ConfiguredProvider, ConfiguredWebhooks, ProviderName};
+pub use sums::SumsTable;

@@ -27,6 +27,7 @@ pub mod retry_schedule;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod status;
+pub mod sums;
 #[cfg(test)]
 mod test_support;
 pub mod text;

@@ -85,8 +85,8 @@ impl Meter {
         ]);
         Self {
             stream: Stream::at_its_start(&handlers),
+            publish: bus.publisher(handlers.environment()),
             handlers,
-            publish: bus.publisher(),
             bus,
             published: 0,
             _channels: channels,
@@ -110,14 +110,16 @@ impl Meter {
     /// Returns the cost of everything since the last time this was called, with what follows from it.
     async fn taken(&mut self) -> Cost {
         let requests = count(self.handlers.take_requests());
-        let own = of_calls(&self.handlers.proxy.take_calls());
-        let mut cost = own + Cost { api_requests: requests, invocations: requests, ..Cost::default() };
+        let mut calls = self.handlers.proxy.take_calls();
+        let mut cost = Cost { api_requests: requests, invocations: requests, ..Cost::default() };
         for record in self.stream.next(&self.handlers) {
             // A busy stream's batches make it fewer invocations.
             cost.invocations += 1.0;
             let answer = self.publish.invoke(&json!({ "Records": [record] }).to_string()).await.unwrap();
             assert_eq!(serde_json::from_str::<Value>(&answer).unwrap()["batchItemFailures"], json!([]));
         }
+        calls.extend(self.handlers.proxy.take_calls());
+        cost = cost + of_calls(&calls);
         let events = self.bus.accepted().split_off(self.published);
         self.published += events.len();
         for event in events {
@@ -268,8 +270,11 @@ impl Meter {
         let listed = async |handlers: &Handlers| handlers.read(conversation, "agent").await;
         self.path("list of a conversation, full", 0.0, listed).await;
         for (name, days, sent) in [
+            ("report, of a day with 10 requests, for the first time", 8, 10),
             ("report, of a day with 10 requests", 8, 10),
+            ("report, of a day with 100 requests, for the first time", 9, 100),
             ("report, of a day with 100 requests", 9, 100),
+            ("report, of a day with 1,000 requests, for the first time", 10, 1_000),
             ("report, of a day with 1,000 requests", 10, 1_000),
         ] {
             let (from, to) = (days_ago(days), days_ago(days - 1));

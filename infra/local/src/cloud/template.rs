@@ -57,6 +57,8 @@ pub(crate) struct Template {
     pub(crate) table: Table,
     /// The table of webhook endpoints and deliveries.
     pub(crate) webhooks_table: Table,
+    /// The table of the sums of reports.
+    pub(crate) sums_table: Table,
     /// The CORS settings, without the allowed origins, which are a parameter.
     pub(crate) cors: Cors,
     /// The keys of the routes that have a rate limit of their own. All others share one.
@@ -306,6 +308,7 @@ impl Template {
         let mut template = Self {
             table: Table::from(&document.named("AWS::DynamoDB::Table", "Table")?)?,
             webhooks_table: Table::from(&document.named("AWS::DynamoDB::Table", "WebhooksTable")?)?,
+            sums_table: Table::from(&document.named("AWS::DynamoDB::Table", "SumsTable")?)?,
             cors: Cors::from(&api)?,
             limited_alone: api.properties::<ApiProperties>()?.route_settings.into_keys().collect(),
             functions: BTreeMap::new(),
@@ -796,7 +799,9 @@ mod tests {
         assert_eq!(takers(&json!({ "eventName": "REMOVE", "userIdentity": ttl, "dynamodb": link })), ["expire"]);
         assert!(takers(&json!({ "eventName": "REMOVE", "dynamodb": link })).is_empty());
         assert!(takers(&json!({ "eventName": "REMOVE", "userIdentity": ttl, "dynamodb": request })).is_empty());
-        assert_eq!(takers(&json!({ "eventName": "MODIFY", "dynamodb": request })), ["publish"]);
+        for name in ["INSERT", "MODIFY", "REMOVE"] {
+            assert_eq!(takers(&json!({ "eventName": name, "dynamodb": request })), ["publish"], "{name}");
+        }
         assert!(takers(&json!({ "eventName": "INSERT", "dynamodb": link })).is_empty());
     }
 

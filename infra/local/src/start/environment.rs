@@ -2,7 +2,7 @@
 
 use crate::cloud::aws::REGION;
 use crate::cloud::bus::EVENT_BUS_NAME;
-use crate::cloud::dynamodb::{TABLE_NAME, WEBHOOKS_TABLE_NAME};
+use crate::cloud::dynamodb::{SUMS_TABLE_NAME, TABLE_NAME, WEBHOOKS_TABLE_NAME};
 use crate::cloud::queue::QUEUE_PATH;
 use crate::stand_ins::StandIns;
 use runtime::{ConfigError, Environment};
@@ -22,6 +22,7 @@ pub(super) fn for_functions(
     Ok(stand_ins
         .configure(host, given)?
         .or("TABLE_NAME", TABLE_NAME)
+        .or("SUMS_TABLE_NAME", SUMS_TABLE_NAME)
         .or("EVENT_BUS_NAME", EVENT_BUS_NAME)
         .or("PUBLIC_BASE_URL", &host.base_url)
         .or("SIGN_IN", "local")

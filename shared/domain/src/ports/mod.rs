@@ -14,6 +14,7 @@
 //! | [`DueIndex`] | which requests are due next: at their deadlines, or for a look at the provider |
 //! | [`Looks`] | when the provider is asked next about a request |
 //! | [`Lists`] | the requests that an audience may see |
+//! | [`KeptSums`] | the sums of reports over closed periods |
 //! | [`PaymentProvider`] | the provider that takes the payments |
 //! | [`Reconciliations`] | the requests, differences and places of a reconciliation |
 //! | [`Settlements`] | what the provider took and gave back |
@@ -35,6 +36,7 @@ mod provider;
 mod reconciliations;
 mod requests;
 mod settlements;
+mod sums;
 mod webhooks;
 
 pub use changes::{Changed, Changes};
@@ -50,6 +52,7 @@ pub use requests::{Creations, Inserted, Inserts, Reads};
 pub use settlements::{
     Fee, PaymentsPage, Payout, PayoutsPage, ProviderPayment, SettlementList, SettlementState, Settlements, Window,
 };
+pub use sums::{Keeping, Kept, KeptSums};
 pub use webhooks::{
     Deliveries, DeliveryPage, DeliveryPlace, DeliveryQueue, OpenedSecret, QueueError, QueuedTask, RegisteredEndpoints,
     SecretVault, Task, VaultError, WebhookEndpoints, WebhookSender,

@@ -20,6 +20,7 @@ pub mod refund;
 pub mod report;
 pub mod resume_looks;
 mod second_payments;
+pub mod sums;
 pub mod webhooks;
 
 use crate::doors::NoRandomness;
