@@ -354,7 +354,7 @@ async fn after_ten_thousand_changes_and_records_that_are_late_repeated_and_reord
             20..22 => world.change(&id, |item| {
                 item.insert("ttl".to_owned(), AttributeValue::N("1900000000".to_owned()));
             }),
-            _ => world.set_status(&id, random.of(&STATUSES)),
+            _ => world.set_status(&id, random.of::<&str>(&STATUSES)),
         }
         world.take_records();
         // Some of what is pending arrives, in any order, together with some that has arrived before.
@@ -399,7 +399,7 @@ async fn after_ten_thousand_changes_and_records_that_are_late_repeated_and_reord
             world.assert_exact(workspace, from, to).await;
         }
     }
-    assert!(world.bus.accepted().len() > 5_000, "the records were published, too");
+    assert!(world.bus.accepted().len() > 400, "what was inserted was published, too");
 }
 
 /// An agent's hour with two requests that are paid.
