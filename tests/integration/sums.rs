@@ -45,7 +45,7 @@ struct World {
     publish: Box<dyn Function>,
     /// The records that `publish` has not been handed yet.
     pending: Vec<Value>,
-    /// The requests by their items' keys, as the stream says that they are stored. Those that cannot be read are absent.
+    /// The requests by their items' keys, as the stream says that they are stored. Unreadable ones are absent.
     requests: BTreeMap<String, PaymentRequest>,
 }
 
