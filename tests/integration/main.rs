@@ -22,6 +22,7 @@ mod faults;
 mod inputs;
 mod life;
 mod limits;
+mod live;
 mod load;
 mod logs;
 mod merchants_day;
