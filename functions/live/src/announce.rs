@@ -74,10 +74,8 @@ impl Announcer {
             tracing::warn!(%id, "change not announced: there is no such payment request");
             return Ok(());
         };
-        let message = Message {
-            r#type: Changed::Changed,
-            request: representation(&request, now, &self.public_base_url),
-        };
+        let message =
+            Message { r#type: Changed::Changed, request: representation(&request, now, &self.public_base_url) };
         let message = serde_json::to_string(&message).map_err(|error| StoreError::Refused(error.into()))?;
         let posts = watchers.into_iter().map(|watcher| self.post(watcher, &request, &message));
         let posted: Vec<Posted> = futures::stream::iter(posts).buffer_unordered(POSTS_AT_ONCE).collect().await;

@@ -343,8 +343,11 @@ fn live(generator: &mut SchemaGenerator) -> Vec<Operation> {
                 201,
                 "The address.",
                 "application/json",
-                ::live::schema::ticket(generator).into(),
-                &[("ticket", json!({ "url": format!("wss://live.example.com/live?ticket={TOKEN}"), "expires_in": 30 }))],
+                Value::from(::live::schema::ticket(generator)),
+                &[(
+                    "ticket",
+                    json!({ "url": format!("wss://live.example.com/live?ticket={TOKEN}"), "expires_in": 30 }),
+                )],
                 &[],
             )
             .problems(&BODIES)

@@ -150,6 +150,14 @@ export class Api {
   }
 
   /**
+   * Gets the address of a connection for live updates, once: whoever connects repeats it.
+   * @param {AbortSignal} [signal]
+   */
+  liveTicket(signal) {
+    return this.#client.createLiveTicket({}, { signal, timeout: READ_TIMEOUT });
+  }
+
+  /**
    * Reads the workspace's webhook endpoints, newest first, once: their poller repeats it.
    * @param {AbortSignal} [signal]
    */

@@ -107,10 +107,7 @@ pub(super) fn start(runner: &Runner) -> Router {
     let path = format!("/{}", runner.template.sockets.stage);
     Router::new()
         .route(&path, get(connect))
-        .route(
-            &format!("{MANAGEMENT_PATH}/@connections/{{id}}"),
-            post(send).get(describe).delete(close),
-        )
+        .route(&format!("{MANAGEMENT_PATH}/@connections/{{id}}"), post(send).get(describe).delete(close))
         .with_state(gateway)
 }
 
@@ -147,11 +144,9 @@ async fn connect(
     };
     let mut event = gateway.event(&context, "CONNECT", "$connect");
     event["headers"] = json!(of_headers(&headers));
-    let parameters: Vec<(String, String)> =
-        serde_urlencoded::from_str(&query.unwrap_or_default()).unwrap_or_default();
+    let parameters: Vec<(String, String)> = serde_urlencoded::from_str(&query.unwrap_or_default()).unwrap_or_default();
     if !parameters.is_empty() {
-        let parameters: Map<String, Value> =
-            parameters.into_iter().map(|(name, value)| (name, value.into())).collect();
+        let parameters: Map<String, Value> = parameters.into_iter().map(|(name, value)| (name, value.into())).collect();
         event["queryStringParameters"] = parameters.into();
     }
     match gateway.invoke(&event).await.map(status) {
