@@ -27,6 +27,7 @@ ROUTES = {
     "POST /webhooks/{provider}": (False, "payment-webhook"),
     "POST /delivery-reports/{channel}": (False, "delivery-report"),
     "GET /delivery-reports/{channel}": (False, "delivery-report"),
+    "POST /live/tickets": (True, "live"),
     "POST /webhook-endpoints": (True, "webhook-endpoints"),
     "GET /webhook-endpoints": (True, "webhook-endpoints"),
     "DELETE /webhook-endpoints/{id}": (True, "webhook-endpoints"),
@@ -209,6 +210,8 @@ def no_policy_has_a_wildcard(deployment):
             if (sorted(actions), resources) == (XRAY, ["*"]):
                 continue
             for text in [*actions, *map(str, resources)]:
+                # The gateway names a connection when it is opened.
+                text = text.replace("/@connections/*", "")
                 if "*" in text or "?" in text:
                     yield f"{function}: {text}"
     for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy"):
@@ -453,10 +456,35 @@ def a_program_gets_tokens_by_its_secret_alone_and_people_get_no_scope_of_a_servi
 
 def every_table_is_protected_against_loss(deployment):
     tables = deployment.of_type("AWS::DynamoDB::Table")
-    if tables.keys() != {"Table", "WebhooksTable"}:
+    # What is in the table of live updates is made again within seconds, and is gone after two hours anyway.
+    transient = {"LiveTable"}
+    if tables.keys() != {"Table", "WebhooksTable"} | transient:
         yield f"the tables are {sorted(tables)}"
-    for name, table in tables.items():
-        yield from _losses(name, table)
+    for name in tables.keys() - transient:
+        yield from _losses(name, tables[name])
+
+
+def live_updates_lead_to_one_function_which_posts_to_this_api_alone(deployment):
+    routes = deployment.properties("AWS::ApiGatewayV2::Route")
+    if sorted(route["RouteKey"] for route in routes.values()) != ["$connect", "$default", "$disconnect"]:
+        yield f"the routes are {sorted(routes)}"
+    for name, integration in deployment.properties("AWS::ApiGatewayV2::Integration").items():
+        if "${LiveFunction.Arn}" not in json.dumps(integration["IntegrationUri"]):
+            yield f"{name} does not invoke live"
+    for name, stage in deployment.properties("AWS::ApiGatewayV2::Stage").items():
+        # An address holds a ticket, which no log may have.
+        if "AccessLogSettings" in stage and "LiveApi" in json.dumps(stage["ApiId"]):
+            yield f"{name} logs what is called"
+    for function in deployment.functions:
+        for _, actions, resources in deployment.statements(function):
+            if "execute-api:ManageConnections" not in actions:
+                continue
+            if function != "live":
+                yield f"{function} may post to connections"
+            for resource in resources:
+                text = resource.get("Fn::Sub", "") if isinstance(resource, dict) else resource
+                if not text.endswith(("${LiveApi}/live/DELETE/@connections/*", "${LiveApi}/live/POST/@connections/*")):
+                    yield f"live may post to {text}"
 
 
 def _losses(name, table):

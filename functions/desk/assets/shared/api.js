@@ -154,7 +154,7 @@ export class Api {
    * @param {AbortSignal} [signal]
    */
   liveTicket(signal) {
-    return this.#client.createLiveTicket({}, { signal, timeout: READ_TIMEOUT });
+    return this.#client.createLiveTicket({ signal, timeout: READ_TIMEOUT });
   }
 
   /**

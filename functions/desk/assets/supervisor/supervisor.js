@@ -81,23 +81,27 @@ class Supervisor {
    */
   #part = null;
   #disabled = h("div", { role: "status" });
-  #numbers = new Numbers(this.#api, {
-    found: ({ agents }) => {
-      this.#list.setAgents(agents);
-      this.#list.element.hidden = false;
+  #numbers = new Numbers(
+    this.#api,
+    {
+      found: ({ agents }) => {
+        this.#list.setAgents(agents);
+        this.#list.element.hidden = false;
+      },
+      failed: (error) => {
+        if (error instanceof ProblemError && error.code === "forbidden") return this.#refuse();
+        this.#list.element.hidden = false;
+        return false;
+      },
+      chooseRange: (range) => this.#go({ range }),
+      chooseAgent: (agent) => {
+        this.#go({ agent });
+        this.#list.focus();
+      },
+      widen: () => this.#go({ range: WIDEST.of(today()) }),
     },
-    failed: (error) => {
-      if (error instanceof ProblemError && error.code === "forbidden") return this.#refuse();
-      this.#list.element.hidden = false;
-      return false;
-    },
-    chooseRange: (range) => this.#go({ range }),
-    chooseAgent: (agent) => {
-      this.#go({ agent });
-      this.#list.focus();
-    },
-    widen: () => this.#go({ range: WIDEST.of(today()) }),
-  }, this.#live);
+    this.#live,
+  );
   #list = new RequestList(this.#api, (filter) => this.#go(filter), this.#live);
   #drawer = new RequestDrawer(this.#api, this.#live);
   /**
