@@ -8,6 +8,7 @@ import {
   faultless,
   fits,
   launch,
+  live,
   open,
   pay,
   picture,
@@ -17,6 +18,7 @@ import {
   tab,
   until,
   wire,
+  withoutLive,
 } from "./harness.mjs";
 
 const SECRET = randomBytes(24);
@@ -40,9 +42,11 @@ after(async () => {
   await Promise.all([system?.stop(), hasty?.stop()]);
 });
 
-/** Opens the desk, signed in as Alice, in a new conversation. */
-async function desk({ on = system } = {}) {
+/** Opens the desk, signed in as Alice, in a new conversation. With `polls`, it gets no live updates. */
+async function desk({ on = system, polls = false } = {}) {
   const page = await open(browser);
+  if (polls) await withoutLive(page);
+  else page.live = await live(page);
   // Time runs normally, unless a test advances it.
   await page.clock.install();
   await page.goto(`${on.base}/desk`);
@@ -89,8 +93,10 @@ async function requests(page, on = system) {
 const ONE = /\/payment-requests\/[0-9a-f-]{36}$/;
 const SENDING = (url) => url.pathname === "/payment-requests";
 
-/** Answers every poll of a request with this state, as if the network were slow. */
+/** Shows a page this state of a request and nothing that happens to it, as if the network were slow. */
 async function freeze(page, request) {
+  page.live.frozen = true;
+  await page.live.tell(request);
   await page.route(ONE, (route) => route.fulfill({ json: request }));
 }
 
@@ -809,7 +815,7 @@ test("without a connection the page says so, loses nothing, and reconnects autom
 test("a system that hangs counts as no connection until it answers", async () => {
   const own = await System.start();
   try {
-    const page = await desk({ on: own });
+    const page = await desk({ on: own, polls: true });
     await send(page, own);
     own.pause();
     await page.getByText("No connection. Reconnecting…").waitFor();
@@ -914,7 +920,7 @@ test("texts that people wrote are shown unchanged as text, isolated from the pag
 });
 
 test("a hidden page does not poll, and polls at once when it is visible", async () => {
-  const page = await desk();
+  const page = await desk({ polls: true });
   const request = await send(page);
   await hide(page, true);
   const calls = apiCalls(page);

@@ -48,6 +48,8 @@ export class Live extends EventTarget {
     this.#started = new AbortController();
     const { signal } = this.#started;
     window.addEventListener("online", this.#soon, { signal });
+    // A socket that has lost its network stays open for minutes.
+    window.addEventListener("offline", this.#lost, { signal });
     document.addEventListener("visibilitychange", this.#soon, { signal });
     this.#failures = 0;
     this.#connect(signal);
@@ -70,6 +72,16 @@ export class Live extends EventTarget {
     if (!this.#started || document.hidden || this.#isOpen || this.#isConnecting) return;
     clearTimeout(this.#timer);
     this.#connect(this.#started.signal);
+  };
+
+  #lost = () => {
+    if (!this.#isOpen || !this.#started) return;
+    this.#isOpen = false;
+    this.#isDown = true;
+    this.#socket?.close();
+    this.#socket = null;
+    this.dispatchEvent(new Event("down"));
+    this.#again(this.#started.signal);
   };
 
   /** @param {AbortSignal} signal ends with this start */
