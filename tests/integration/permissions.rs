@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tests::channels::{Channels, Reply, TOKEN, clickatell_refusal};
 use tests::handlers::Handlers;
+use tests::live::Live;
 use tests::provider::OnClose;
 use tests::stripe::Stripe;
 use tests::webhooks::{Receiver, Webhooks, event};
@@ -31,8 +32,13 @@ fn allowed(function: &str) -> BTreeSet<Permission> {
             let indexes: Vec<_> =
                 resource.split("/index/").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect();
             if indexes.is_empty() {
-                let table = if function.starts_with("webhook") { "WebhooksTable" } else { "Table" };
-                assert_eq!(resource, format!("!GetAtt {table}.Arn"), "{function}: {action}");
+                let tables: &[&str] = match function {
+                    "webhooks" | "webhook-endpoints" => &["WebhooksTable"],
+                    "live" => &["LiveTable", "Table"],
+                    _ => &["Table"],
+                };
+                let named = tables.iter().any(|table| resource == format!("!GetAtt {table}.Arn"));
+                assert!(named, "{function}: {action} on {resource}");
                 allowed.insert((action.to_owned(), None));
             }
             allowed.extend(indexes.into_iter().map(|index| (action.to_owned(), Some(index))));
@@ -71,6 +77,19 @@ async fn every_permission_of_the_webhooks_is_used_and_every_call_is_permitted() 
     of_webhooks.extend(made());
     assert_eq!(of_endpoints, allowed("webhook-endpoints"));
     assert_eq!(of_webhooks, allowed("webhooks"));
+}
+
+#[tokio::test]
+async fn every_permission_of_live_updates_is_used_and_every_call_is_permitted() {
+    let live = Live::start().await;
+    let (id, _) = live.handlers.sent().await;
+    made(&live.handlers);
+    live.warm().await;
+    live.connected("a", "alice", "agent").await;
+    live.announce(&id).await.unwrap();
+    live.message("a", r#"{"type":"ping"}"#).await;
+    live.disconnect("a").await;
+    assert_eq!(made(&live.handlers), allowed("live"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -97,6 +97,7 @@ function isStale(known, received) {
 export class Requests extends EventTarget {
   #api;
   #conversation;
+  #live;
   /** @type {Map<string, PaymentRequest>} */
   #known = new Map();
   #list;
@@ -115,6 +116,7 @@ export class Requests extends EventTarget {
     super();
     this.#api = api;
     this.#conversation = conversation;
+    this.#live = live;
     this.#list = new Poller((signal) => this.#pollList(signal), EVERY, live);
     live.addEventListener(
       "change",
@@ -180,7 +182,7 @@ export class Requests extends EventTarget {
     if (before?.version === request.version && before.status === request.status) return;
     this.#pause = EVERY;
     // It may be the first one that can change.
-    this.#list.soon(EVERY);
+    if (!this.#live.isOpen) this.#list.soon(EVERY);
     this.dispatchEvent(new CustomEvent("change", { detail: { request, before } }));
   }
 
