@@ -100,6 +100,13 @@ async function freeze(page, request) {
   await page.route(ONE, (route) => route.fulfill({ json: request }));
 }
 
+/** Lets everything through again. The page connects again, and reads what it missed. */
+async function thaw(page) {
+  page.live.frozen = false;
+  await page.unroute(ONE);
+  await page.live.sockets.at(-1).close();
+}
+
 /** Returns the request as it is after the channel has reported that its link did not arrive. */
 function undelivered(request, reason) {
   const entry = {
@@ -259,7 +266,7 @@ for (const [code, detail, meanwhile] of [
     await page.getByRole("button", { name: "Cancel Payment" }).click();
     await message(page, detail).waitFor();
     await picture(page, `desk-refused-${code}`);
-    await page.unroute(ONE);
+    await thaw(page);
     await card(page, "sent").waitFor({ state: "detached" });
     faultless(page);
   });
@@ -274,7 +281,7 @@ test("a cancellation that comes too late shows why: link_expired", async () => {
   await page.getByRole("button", { name: "Cancel Payment" }).click();
   await message(page, "The link has expired, so there is nothing left to cancel.").waitFor();
   await picture(page, "desk-refused-link_expired");
-  await page.unroute(ONE);
+  await thaw(page);
   await card(page, "expired").waitFor();
   faultless(page);
 });
@@ -317,7 +324,7 @@ test("the card shows a payment that comes too late, and its refund", async () =>
   await card(page, "refund_due").getByText("Reference pay_by_hand").waitFor();
   await accessible(page, "a refund that is due");
   await picture(page, "desk-refund-due");
-  await page.unroute(ONE);
+  await thaw(page);
   await message(page, "The money that came too late for order 10045 went back.").waitFor();
   await card(page, "refunded").getByText("History").click();
   await card(page, "refunded").getByText("Money came after the expiry").waitFor();
@@ -336,7 +343,7 @@ test("the card says when an expired request may still be paid on a page that is 
     const now = await alice.get(request.id);
     return now.status === "expired" && now;
   });
-  await page.unroute(ONE);
+  await thaw(page);
   await freeze(page, { ...expired, payment_page_may_be_open: true });
   const open = "The customer may still pay on a page that is already open; such a payment is refunded.";
   await card(page, "expired").getByText(open).waitFor();
@@ -386,7 +393,7 @@ test("the card shows an undelivered link, and sending again cancels the old requ
   await card(page, "sent").getByText("History").click();
   await accessible(page, "a link that was not delivered");
   await picture(page, "desk-undelivered");
-  await page.unroute(ONE);
+  await thaw(page);
   await page.getByRole("button", { name: "Send again" }).click();
   await message(page, "Sent again to Thandi: R250.00 for order 10045.").waitFor();
   assert.deepEqual(
@@ -429,7 +436,7 @@ test("an unconfirmed delivery is shown as uncertain, not as failed", async () =>
   await accessible(page, "a link that may have arrived");
   await picture(page, "desk-unconfirmed");
   // After the link expired without a click, the card still shows that the delivery is uncertain.
-  await page.unroute(ONE);
+  await thaw(page);
   await freeze(page, { ...doubtful, status: "expired", link: null });
   const failure = card(page, "expired").locator(".failure");
   await failure.getByText("It is not certain that the link arrived.").waitFor();
@@ -447,7 +454,7 @@ test("sending again also works if the old request is already canceled, as after 
   assert.equal((await sam.call("POST", `/payment-requests/${request.id}/cancel`)).status, 200);
   await page.getByRole("button", { name: "Send again" }).click();
   await message(page, "Sent again to Thandi: R250.00 for order 10045.").waitFor();
-  await page.unroute(ONE);
+  await thaw(page);
   await card(page, "canceled").waitFor();
   assert.deepEqual(
     (await requests(page)).map(({ status }) => status),
