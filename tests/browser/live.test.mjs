@@ -60,7 +60,9 @@ test("a change of another conversation reaches the host, the title and a message
   await press(elsewhere.link.url);
   const heard = () => page.evaluate(() => globalThis.heard);
   await until("the event", async () =>
-    (await heard()).some(({ request, isNews }) => request.id === elsewhere.id && request.status === "clicked" && isNews),
+    (await heard()).some(
+      ({ request, isNews }) => request.id === elsewhere.id && request.status === "clicked" && isNews,
+    ),
   );
   assert.match(await page.title(), /^\(1\) /);
   await page.getByRole("region", { name: "Status messages" }).getByText("777").first().waitFor();

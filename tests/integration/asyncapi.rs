@@ -76,7 +76,9 @@ fn every_channel_and_operation_leads_to_messages_that_are_there() {
     for (name, operation) in described["operations"].as_object().unwrap() {
         let channel = resolved(&described, &operation["channel"]);
         let messages = operation["messages"].as_array().unwrap();
-        assert_eq!(messages.len(), channel["messages"].as_object().unwrap().len(), "{name}");
+        // A channel in both directions has an operation for each.
+        let of_channel = channel["messages"].as_object().unwrap().len();
+        assert!(!messages.is_empty() && messages.len() <= of_channel, "{name}");
         for message in messages {
             reached.insert(resolved(&described, resolved(&described, message))["name"].to_string());
         }
