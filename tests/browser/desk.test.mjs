@@ -825,6 +825,7 @@ test("a system that hangs counts as no connection until it answers", async () =>
     const page = await desk({ on: own, polls: true });
     await send(page, own);
     own.pause();
+    await page.evaluate(() => window.dispatchEvent(new Event("focus")));
     await page.getByText("No connection. Reconnecting…").waitFor();
     own.resume();
     await message(page, "The connection is back.").waitFor();

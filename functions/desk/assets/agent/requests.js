@@ -217,6 +217,8 @@ export class Requests extends EventTarget {
     return this.#api.list(
       { conversation_id: this.#conversation, limit: PAGE_SIZE, cursor: cursor ?? undefined },
       signal,
+      // The poller repeats it, and whoever looks at the page learns at once that there is no connection.
+      1,
     );
   }
 
