@@ -1,6 +1,6 @@
 //! The description of what chat2pay publishes and exchanges as messages (AsyncAPI 3.0): the events on the bus, the
-//! status webhooks, the live messages, and the webhook channel. It is built from the schemas in `events/schemas`, and its examples are
-//! snapshots of real events.
+//! status webhooks, the live messages, and the webhook channel. It is built from the schemas in `events/schemas`, and
+//! its examples are snapshots of real events.
 //!
 //! The committed file is `events/asyncapi.json`. `tests/openapi/run --write` writes it.
 
@@ -129,8 +129,8 @@ fn servers() -> Value {
         "live": {
             "host": "{host}",
             "protocol": "wss",
-            "description": "The live updates of a deployment. `POST /live/tickets` of the HTTP API answers with the whole \
-                            address, which is good for one connection within 30 seconds.",
+            "description": "The live updates of a deployment. `POST /live/tickets` of the HTTP API answers with the \
+                            whole address, which is good for one connection within 30 seconds.",
             "variables": { "host": { "default": "live.example.com", "description": "The host in that address." } },
         },
         "integrator": {

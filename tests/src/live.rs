@@ -111,7 +111,8 @@ impl Live {
         (answer["statusCode"].as_u64().unwrap(), serde_json::from_str(answer["body"].as_str().unwrap()).unwrap())
     }
 
-    /// Returns a ticket of a person of the workspace `acme`, whose token ends at `exp`, in seconds since the Unix epoch.
+    /// Returns a ticket of a person of the workspace `acme`, whose token ends at `exp`, in seconds since the Unix
+    /// epoch.
     pub async fn ticket(&self, sub: &str, role: &str, exp: i64) -> String {
         let (status, body) = self.ticket_with(&claims(sub, role, exp)).await;
         assert_eq!((status, &body["expires_in"]), (201, &json!(30)), "{body}");

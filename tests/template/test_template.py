@@ -62,7 +62,7 @@ BREACHES = {
         ("${LiveFunction.Arn}/invocations", "${CreateFunction.Arn}/invocations"),
         (
             "      StageName: live\n",
-            "      StageName: live\n      AccessLogSettings: { DestinationArn: !GetAtt LiveLogs.Arn, Format: $context.path }\n",
+            "      StageName: live\n      AccessLogSettings: { DestinationArn: !GetAtt LiveLogs.Arn, Format: x }\n",
         ),
         ("${LiveApi}/live/POST/@connections/*", "${LiveApi}/*/POST/@connections/*"),
     ],

@@ -10,8 +10,8 @@ import { Poller } from "../shared/poller.js";
 import { expiryReason, factsOf, isOpen, isUnclicked, repeatedBy } from "../shared/statuses.js";
 
 /**
- * Without live updates: how often to read the conversation's requests while one of them can change, in milliseconds. The
- * pause grows up to `RARELY` while none does.
+ * Without live updates: how often to read the conversation's requests while one of them can change, in milliseconds.
+ * The pause grows up to `RARELY` while none does.
  */
 const EVERY = 5_000;
 const RARELY = 60_000;

@@ -15,8 +15,8 @@ const STABLE = 30_000;
 
 /**
  * The connection. It dispatches `change` for each change (`detail`: the request), `open` when it is connected, also
- * again, and `down` when it cannot be. What changed while it was not connected is not dispatched: whoever needs it reads
- * it at `open`. Between `down` and `open`, everything has to be read.
+ * again, and `down` when it cannot be. What changed while it was not connected is not dispatched: whoever needs it
+ * reads it at `open`. Between `down` and `open`, everything has to be read.
  */
 export class Live extends EventTarget {
   #api;

@@ -63,7 +63,8 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Starts a database with the template's tables under their default names, in a file of this directory or in memory.
+    /// Starts a database with the template's tables under their default names, in a file of this directory or in
+    /// memory.
     ///
     /// # Errors
     /// [`DatabaseError`] if the file or a table cannot be created, or no port is available.
