@@ -149,7 +149,7 @@ async fn connect(
         let parameters: Map<String, Value> = parameters.into_iter().map(|(name, value)| (name, value.into())).collect();
         event["queryStringParameters"] = parameters.into();
     }
-    match gateway.invoke(&event).await.map(status) {
+    match gateway.invoke(&event).await.map(|answer| status(&answer)) {
         Ok(status) if status.is_success() => {}
         Ok(status) => return refusal(status),
         Err(error) => {
@@ -181,8 +181,8 @@ fn refusal(status: StatusCode) -> Response {
 }
 
 /// Returns the status in the function's answer.
-fn status(answer: String) -> StatusCode {
-    let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
+fn status(answer: &str) -> StatusCode {
+    let answer: Value = serde_json::from_str(answer).unwrap_or_default();
     let status = answer["statusCode"].as_u64().and_then(|status| u16::try_from(status).ok());
     status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
