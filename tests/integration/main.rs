@@ -23,6 +23,7 @@ mod faults;
 mod inputs;
 mod life;
 mod limits;
+mod live;
 mod load;
 mod logs;
 mod merchants_day;

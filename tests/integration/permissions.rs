@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use tests::bus::Bus;
 use tests::channels::{Channels, Reply, TOKEN, clickatell_refusal};
 use tests::handlers::Handlers;
+use tests::live::Live;
 use tests::provider::OnClose;
 use tests::proxy::{Call, Proxy};
 use tests::stream::Stream;
@@ -17,8 +18,9 @@ use tests::webhooks::{Receiver, Webhooks, event};
 type Permission = (&'static str, String, Option<String>);
 
 /// The logical id of each table, with its name in the tests.
-const TABLES: [(&str, &str); 3] = [
+const TABLES: [(&str, &str); 4] = [
     ("Table", local::dynamodb::TABLE_NAME),
+    ("LiveTable", local::dynamodb::LIVE_TABLE_NAME),
     ("SumsTable", local::dynamodb::SUMS_TABLE_NAME),
     ("WebhooksTable", local::dynamodb::WEBHOOKS_TABLE_NAME),
 ];
@@ -84,6 +86,19 @@ async fn every_permission_of_the_webhooks_is_used_and_every_call_is_permitted() 
     of_webhooks.extend(made());
     assert_eq!(of_endpoints, allowed("webhook-endpoints"));
     assert_eq!(of_webhooks, allowed("webhooks"));
+}
+
+#[tokio::test]
+async fn every_permission_of_live_updates_is_used_and_every_call_is_permitted() {
+    let live = Live::start().await;
+    let (id, _) = live.handlers.sent().await;
+    made(&live.handlers.proxy);
+    live.warm().await;
+    live.connected("a", "alice", "agent").await;
+    live.announce(&id).await.unwrap();
+    live.message("a", r#"{"type":"ping"}"#).await;
+    live.disconnect("a").await;
+    assert_eq!(made(&live.handlers.proxy), allowed("live"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

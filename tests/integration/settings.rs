@@ -29,6 +29,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("WEBHOOKS_TABLE_NAME", "chat2pay-webhooks"),
     ("WEBHOOK_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/1/chat2pay"),
     ("WEBHOOK_ENCRYPTION_KEY", "a-key-that-is-longer-than-32-characters"),
+    ("LIVE_TABLE_NAME", "chat2pay-live"),
+    ("LIVE_URL", "wss://live.example.com/live"),
     ("SIGN_IN", "oauth"),
     ("SIGN_IN_ISSUER", "https://id.example.com"),
     ("SIGN_IN_CLIENT_ID", "desk"),
@@ -45,6 +47,7 @@ fn functions() -> Vec<(&'static str, Make, Vec<&'static str>)> {
         (cancel::NAME, cancel::function, [STORE, &["PUBLIC_BASE_URL"]].concat()),
         (query::NAME, query::function, [STORE, &["SUMS_TABLE_NAME", "PUBLIC_BASE_URL"]].concat()),
         (link_click::NAME, link_click::function, [STORE, PROVIDER].concat()),
+        (live::NAME, live::function, [STORE, &["LIVE_TABLE_NAME", "LIVE_URL", "PUBLIC_BASE_URL"]].concat()),
         (
             payment_webhook::NAME,
             payment_webhook::function,

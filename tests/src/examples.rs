@@ -59,6 +59,7 @@ static DATE: LazyLock<Regex> = LazyLock::new(|| regex(r#"("date": ")(\d{4}-\d\d-
 /// Patterns that are replaced after identifiers, tokens and times, each with its fixed example.
 static REST: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     [
+        (r"ws://127\.0\.0\.1:\d+", "wss://live.example.com"),
         // The envelope's `time` has no milliseconds.
         (r#"("time": ")[^"]+""#, r#"${1}2026-01-05T10:00:00Z""#),
         (r#"("(?:next_)?cursor": ")[^"]+""#, r#"${1}bmV4dA""#),

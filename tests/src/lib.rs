@@ -11,6 +11,7 @@ pub mod costs;
 pub mod examples;
 pub mod handlers;
 pub mod ledger;
+pub mod live;
 pub mod log;
 pub mod openapi;
 pub mod paystack;

@@ -62,6 +62,15 @@ BREACHES = {
         ("            ScalingConfig: { MaximumConcurrency: 10 }\n", ""),
         ('"sqs:DeleteMessage", ', ""),
     ],
+    rules.live_updates_lead_to_one_function_which_posts_to_this_api_alone: [
+        ("RouteKey: $disconnect", "RouteKey: $default"),
+        ("${LiveFunction.Arn}/invocations", "${CreateFunction.Arn}/invocations"),
+        (
+            "      StageName: live\n",
+            "      StageName: live\n      AccessLogSettings: { DestinationArn: !GetAtt LiveLogs.Arn, Format: x }\n",
+        ),
+        ("${LiveApi}/live/POST/@connections/*", "${LiveApi}/*/POST/@connections/*"),
+    ],
     rules.every_queue_that_a_rule_fills_takes_events_of_this_rule_alone_and_loses_none: [
         (
             "        - Id: Webhooks\n          Arn: !GetAtt WebhookQueue.Arn",

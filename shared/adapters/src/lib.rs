@@ -1,5 +1,5 @@
 //! The adapters behind the domain's ports: DynamoDB, EventBridge, payment providers, channels to the customer,
-//! status webhooks, sums of reports.
+//! status webhooks, live updates, sums of reports.
 
 mod aws;
 pub mod channel;
@@ -9,6 +9,7 @@ pub mod eventbridge;
 mod http_client;
 mod https;
 mod json;
+pub mod live;
 mod names;
 pub mod provider;
 mod retry;

@@ -17,6 +17,7 @@ pub mod gsm;
 pub mod id;
 pub mod invalid;
 pub mod limits;
+pub mod live;
 pub mod message;
 pub mod money;
 pub mod payment_request;

@@ -75,6 +75,19 @@ pub(crate) struct Template {
     pub(crate) queue_consumers: Vec<QueueConsumer>,
     /// The bus's rules, which select a target for each event.
     pub(crate) rules: Vec<Rule>,
+    /// The table of live updates.
+    pub(crate) live_table: Table,
+    /// The WebSocket API of live updates.
+    pub(crate) sockets: SocketApi,
+}
+
+/// The WebSocket API: one stage, whose routes all lead to one function.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct SocketApi {
+    /// The stage's name, which is the path of the connections.
+    pub(crate) stage: String,
+    /// The name of the function.
+    pub(crate) function: String,
 }
 
 /// The table's settings, in the form of `CreateTable` and `UpdateTimeToLive`.
@@ -317,6 +330,8 @@ impl Template {
             stream_consumers: Vec::new(),
             queue_consumers: Vec::new(),
             rules: Vec::new(),
+            live_table: Table::from(&document.named("AWS::DynamoDB::Table", "LiveTable")?)?,
+            sockets: SocketApi::from(&document)?,
         };
         for resource in document.all("AWS::Serverless::Function") {
             template.add_function(&resource, &document)?;
@@ -402,6 +417,29 @@ impl Table {
         // Resources that only a deployment needs.
         definition.retain(|name, _| name != "PointInTimeRecoverySpecification" && name != "SSESpecification");
         Ok(Self { definition, ttl_attribute: properties.time_to_live_specification.attribute_name })
+    }
+}
+
+impl SocketApi {
+    fn from(document: &Document) -> Result<Self, TemplateError> {
+        let stage: StageProperties = document.only("AWS::ApiGatewayV2::Stage")?.properties()?;
+        let integration = document.only("AWS::ApiGatewayV2::Integration")?;
+        let uri = integration.properties::<IntegrationProperties>()?.integration_uri;
+        let function = uri.split_once("/functions/${").and_then(|(_, rest)| rest.split_once(".Arn}")).map(|(id, _)| id);
+        let Some(function) = function else {
+            return Err(integration.unsupported("it invokes no function of the template"));
+        };
+        let mut keys = Vec::new();
+        for route in document.all("AWS::ApiGatewayV2::Route") {
+            keys.push(route.properties::<RouteProperties>()?.route_key);
+        }
+        keys.sort_unstable();
+        if keys != ["$connect", "$default", "$disconnect"] {
+            return Err(integration.unsupported("its routes are not those of connections and their messages"));
+        }
+        let function = document.named("AWS::Serverless::Function", function)?;
+        let metadata: FunctionMetadata = function.parse(&function.body.metadata)?;
+        Ok(Self { stage: stage.stage_name, function: metadata.build_properties.binary })
     }
 }
 
@@ -588,6 +626,24 @@ struct ApiProperties {
     cors_configuration: Option<Value>,
     #[serde(default)]
     route_settings: BTreeMap<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct StageProperties {
+    stage_name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct IntegrationProperties {
+    integration_uri: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RouteProperties {
+    route_key: String,
 }
 
 #[derive(Deserialize)]

@@ -24,6 +24,8 @@
 //! | [`DeliveryQueue`] | when each delivery is attempted |
 //! | [`WebhookSender`] | the calls to the endpoints |
 //! | [`SecretVault`] | the encryption of the endpoints' secrets |
+//! | [`Connections`] | the tickets and connections of live updates |
+//! | [`Sockets`] | the gateway that holds the connections |
 
 mod changes;
 mod channel;
@@ -32,6 +34,7 @@ mod error;
 mod facts;
 mod links;
 mod lists;
+mod live;
 mod provider;
 mod reconciliations;
 mod requests;
@@ -46,6 +49,7 @@ pub use error::{Cause, StoreError};
 pub use facts::Facts;
 pub use links::{Link, Links};
 pub use lists::{Listed, Listing, Lists, Position};
+pub use live::{Connections, SocketError, Sockets};
 pub use provider::{Arrival, Checkout, CheckoutState, Closes, PaymentProvider, ProviderError, Refunding};
 pub use reconciliations::{CreatedRequests, FoundRequests, Place, Reconciliations, Stage};
 pub use requests::{Creations, Inserted, Inserts, Reads};

@@ -9,6 +9,7 @@ pub mod create;
 mod deadline_tests;
 pub mod expire;
 pub mod list;
+pub mod live;
 pub mod look;
 pub mod notify;
 pub mod pay;
@@ -24,7 +25,7 @@ pub mod sums;
 pub mod webhooks;
 
 use crate::doors::NoRandomness;
-use crate::ports::{ProviderError, QueueError, StoreError, VaultError};
+use crate::ports::{ProviderError, QueueError, SocketError, StoreError, VaultError};
 
 /// The error of a use case that did not complete. Every use case can be retried from its start.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +51,9 @@ pub enum UseCaseError {
     /// A secret could not be encrypted or decrypted.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// The gateway of live updates failed.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
     /// The source of randomness failed, so that no identifier could be generated.
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
