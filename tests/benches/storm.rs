@@ -173,7 +173,7 @@ impl Instance {
             .route("/2018-06-01/runtime/invocation/{id}/error", post(failed))
             .with_state(Arc::new(Mutex::new(due)));
         let api = tests::serve(router).await;
-        let process = Command::new(env::var("EXPIRE").expect("EXPIRE names the release binary of `expire`"))
+        let process = Command::new(env::var("EXPIRE").unwrap())
             .env_clear()
             .env("AWS_LAMBDA_RUNTIME_API", api.strip_prefix("http://").unwrap())
             .env("AWS_LAMBDA_FUNCTION_NAME", "expire")
@@ -243,7 +243,7 @@ impl Announced {
     async fn new(deployment: &Deployment) -> Self {
         let bus = Bus::start().await;
         let stream = Stream::at_its_end(&deployment.handlers);
-        Self { stream, publish: bus.publisher(), _bus: bus }
+        Self { stream, publish: bus.publisher(deployment.handlers.environment()), _bus: bus }
     }
 
     /// Publishes what has been written since the last call.
