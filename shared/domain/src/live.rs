@@ -15,8 +15,7 @@ use std::time::Duration;
 /// How long a ticket is valid.
 pub const TICKET_LIFETIME: Duration = Duration::from_secs(30);
 
-/// How long a gateway keeps a connection
-/// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html>).
+/// How long a gateway keeps a connection (specification, section 6).
 pub const CONNECTION_LIFETIME: Duration = Duration::from_hours(2);
 
 /// How long a new connection may still be unknown to the gateway that is opening it. Until then, a message that cannot

@@ -808,10 +808,10 @@ mod tests {
     fn the_embedded_template_is_fully_supported() {
         let template = Template::embedded().unwrap();
         let names: Vec<_> = template.functions.keys().map(String::as_str).collect();
-        let all = "cancel create delivery-report desk expire link-click notify payment-webhook publish query \
+        let all = "cancel create delivery-report desk expire link-click live notify payment-webhook publish query \
                    reconcile refund webhook-endpoints webhooks";
         assert_eq!(names.join(" "), all);
-        assert_eq!(template.routes.len(), 26);
+        assert_eq!(template.routes.len(), 27);
         assert!(route(&template, "POST /payment-requests").authorized);
         assert!(!route(&template, "HEAD /p/{token}").authorized);
         assert_eq!(route(&template, "ANY /p/{proxy+}").methods, Methods::Any);
