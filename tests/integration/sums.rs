@@ -309,8 +309,7 @@ fn distance(one: &Report, other: &Report) -> u64 {
 const STATUSES: [&str; 8] = ["sent", "clicked", "processing", "paid", "canceled", "expired", "refund_due", "refunded"];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_ten_thousand_changes_and_records_that_are_late_repeated_and_reordered_a_report_is_the_sum_of_its_requests()
- {
+async fn after_ten_thousand_changes_and_records_late_repeated_and_reordered_a_report_is_the_sum_of_its_requests() {
     let mut world = World::start().await;
     let mut random = Random(0x5eed_0b5e_55ed);
     let agents = [("alice", "Alice"), ("alice", "Alice B."), ("bob", "Bob"), ("carol", "Carol"), ("bob", "Robert")];

@@ -112,8 +112,8 @@ impl Publish {
     /// Drops the sums that these records change, and puts every event of theirs on the bus, in the order of the stream.
     ///
     /// # Errors
-    /// The sequence number of the first record for which one of both failed. The stream redelivers from that record on, so
-    /// later events may be published twice. Consumers drop duplicates by their `event_id`.
+    /// The sequence number of the first record for which one of both failed. The stream redelivers from that record on,
+    /// so later events may be published twice. Consumers drop duplicates by their `event_id`.
     async fn publish(&self, mut records: Vec<StreamRecord>) -> Result<(), String> {
         let dropped = self.drop_sums(&records).await;
         let not_dropped = dropped.map(|place| records.split_off(place));

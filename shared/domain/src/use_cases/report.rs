@@ -15,8 +15,8 @@ pub const LONGEST: Duration = Duration::from_hours(92 * 24);
 /// The default period of a report.
 pub const USUAL: Duration = Duration::from_hours(7 * 24);
 
-/// The time after which a report begins to sum no further hour or day. It leaves the function, which is stopped after 25
-/// seconds, enough time for the hours that are being summed and for the answer.
+/// The time after which a report begins to sum no further hour or day. It leaves the function, which is stopped after
+/// 25 seconds, enough time for the hours that are being summed and for the answer.
 pub const TIME_TO_SUM: Duration = Duration::from_secs(12);
 
 const DAY: Duration = Duration::from_hours(24);
