@@ -47,6 +47,19 @@ export class Client {
   constructor(options: ClientOptions);
 
   /**
+   * Get the address of a connection for live updates.
+   *
+   * For agents and supervisors. Connect to the address with a WebSocket within 30 seconds: it is good for one
+   * connection. Every change of a payment request that the caller may see arrives there as `{ "type": "changed",
+   * "request": … }`. Send `{ "type": "ping" }` every five minutes. The connection ends with the token, after two hours
+   * at most.
+   *
+   * Problems: `malformed_body` (400), `unauthenticated` (401), `forbidden` (403), `body_too_large` (413),
+   * `unsupported_media_type` (415), `validation_failed` (422), `temporarily_unavailable` (503).
+   */
+  createLiveTicket(options?: CallOptions): Promise<LiveTicket>;
+
+  /**
    * List payment requests.
    *
    * Newest first. An agent gets only their own. An empty parameter counts as absent.
@@ -411,6 +424,14 @@ export interface Link {
   /** The link's deadline. */
   expires_at: Timestamp;
   /** The address of the customer's page. */
+  url: string;
+}
+
+/** A ticket: the address of one connection. */
+export interface LiveTicket {
+  /** The seconds until the address is no longer good. */
+  expires_in: number;
+  /** The address to connect to, which is good for one connection. */
   url: string;
 }
 

@@ -14,8 +14,8 @@ const TIMEOUT = 32_000;
  */
 const GATEWAY_CODES = {
   401: "unauthenticated",
-  503: "temporarily_unavailable",
   413: "body_too_large",
+  503: "temporarily_unavailable",
   429: "too_many_requests",
   404: "not_found",
 };
@@ -153,6 +153,11 @@ function parsed(text) {
 
 /** The HTTP API, with a method for each operation. */
 export class Client extends Caller {
+  /** Get the address of a connection for live updates. */
+  async createLiveTicket(options) {
+    return this.call("POST", "live/tickets", {}, options);
+  }
+
   /** List payment requests. */
   async listPaymentRequests(query = {}, options) {
     return this.call("GET", "payment-requests", { query }, options);

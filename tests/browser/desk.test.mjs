@@ -8,6 +8,7 @@ import {
   faultless,
   fits,
   launch,
+  live,
   open,
   pay,
   picture,
@@ -17,6 +18,7 @@ import {
   tab,
   until,
   wire,
+  withoutLive,
 } from "./harness.mjs";
 
 const SECRET = randomBytes(24);
@@ -40,9 +42,11 @@ after(async () => {
   await Promise.all([system?.stop(), hasty?.stop()]);
 });
 
-/** Opens the desk, signed in as Alice, in a new conversation. */
-async function desk({ on = system } = {}) {
+/** Opens the desk, signed in as Alice, in a new conversation. With `polls`, it gets no live updates. */
+async function desk({ on = system, polls = false } = {}) {
   const page = await open(browser);
+  if (polls) await withoutLive(page);
+  else page.live = await live(page);
   // Time runs normally, unless a test advances it.
   await page.clock.install();
   await page.goto(`${on.base}/desk`);
@@ -89,9 +93,18 @@ async function requests(page, on = system) {
 const ONE = /\/payment-requests\/[0-9a-f-]{36}$/;
 const SENDING = (url) => url.pathname === "/payment-requests";
 
-/** Answers every poll of a request with this state, as if the network were slow. */
+/** Shows a page this state of a request and nothing that happens to it, as if the network were slow. */
 async function freeze(page, request) {
+  page.live.frozen = true;
+  await page.live.tell(request);
   await page.route(ONE, (route) => route.fulfill({ json: request }));
+}
+
+/** Lets everything through again. The page connects again, and reads what it missed. */
+async function thaw(page) {
+  page.live.frozen = false;
+  await page.unroute(ONE);
+  await page.live.sockets.at(-1).close();
 }
 
 /** Returns the request as it is after the channel has reported that its link did not arrive. */
@@ -253,7 +266,7 @@ for (const [code, detail, meanwhile] of [
     await page.getByRole("button", { name: "Cancel Payment" }).click();
     await message(page, detail).waitFor();
     await picture(page, `desk-refused-${code}`);
-    await page.unroute(ONE);
+    await thaw(page);
     await card(page, "sent").waitFor({ state: "detached" });
     faultless(page);
   });
@@ -268,7 +281,7 @@ test("a cancellation that comes too late shows why: link_expired", async () => {
   await page.getByRole("button", { name: "Cancel Payment" }).click();
   await message(page, "The link has expired, so there is nothing left to cancel.").waitFor();
   await picture(page, "desk-refused-link_expired");
-  await page.unroute(ONE);
+  await thaw(page);
   await card(page, "expired").waitFor();
   faultless(page);
 });
@@ -311,7 +324,7 @@ test("the card shows a payment that comes too late, and its refund", async () =>
   await card(page, "refund_due").getByText("Reference pay_by_hand").waitFor();
   await accessible(page, "a refund that is due");
   await picture(page, "desk-refund-due");
-  await page.unroute(ONE);
+  await thaw(page);
   await message(page, "The money that came too late for order 10045 went back.").waitFor();
   await card(page, "refunded").getByText("History").click();
   await card(page, "refunded").getByText("Money came after the expiry").waitFor();
@@ -330,7 +343,7 @@ test("the card says when an expired request may still be paid on a page that is 
     const now = await alice.get(request.id);
     return now.status === "expired" && now;
   });
-  await page.unroute(ONE);
+  await thaw(page);
   await freeze(page, { ...expired, payment_page_may_be_open: true });
   const open = "The customer may still pay on a page that is already open; such a payment is refunded.";
   await card(page, "expired").getByText(open).waitFor();
@@ -380,7 +393,7 @@ test("the card shows an undelivered link, and sending again cancels the old requ
   await card(page, "sent").getByText("History").click();
   await accessible(page, "a link that was not delivered");
   await picture(page, "desk-undelivered");
-  await page.unroute(ONE);
+  await thaw(page);
   await page.getByRole("button", { name: "Send again" }).click();
   await message(page, "Sent again to Thandi: R250.00 for order 10045.").waitFor();
   assert.deepEqual(
@@ -423,7 +436,7 @@ test("an unconfirmed delivery is shown as uncertain, not as failed", async () =>
   await accessible(page, "a link that may have arrived");
   await picture(page, "desk-unconfirmed");
   // After the link expired without a click, the card still shows that the delivery is uncertain.
-  await page.unroute(ONE);
+  await thaw(page);
   await freeze(page, { ...doubtful, status: "expired", link: null });
   const failure = card(page, "expired").locator(".failure");
   await failure.getByText("It is not certain that the link arrived.").waitFor();
@@ -441,7 +454,7 @@ test("sending again also works if the old request is already canceled, as after 
   assert.equal((await sam.call("POST", `/payment-requests/${request.id}/cancel`)).status, 200);
   await page.getByRole("button", { name: "Send again" }).click();
   await message(page, "Sent again to Thandi: R250.00 for order 10045.").waitFor();
-  await page.unroute(ONE);
+  await thaw(page);
   await card(page, "canceled").waitFor();
   assert.deepEqual(
     (await requests(page)).map(({ status }) => status),
@@ -809,9 +822,10 @@ test("without a connection the page says so, loses nothing, and reconnects autom
 test("a system that hangs counts as no connection until it answers", async () => {
   const own = await System.start();
   try {
-    const page = await desk({ on: own });
+    const page = await desk({ on: own, polls: true });
     await send(page, own);
     own.pause();
+    await page.evaluate(() => window.dispatchEvent(new Event("focus")));
     await page.getByText("No connection. Reconnecting…").waitFor();
     own.resume();
     await message(page, "The connection is back.").waitFor();
@@ -914,7 +928,7 @@ test("texts that people wrote are shown unchanged as text, isolated from the pag
 });
 
 test("a hidden page does not poll, and polls at once when it is visible", async () => {
-  const page = await desk();
+  const page = await desk({ polls: true });
   const request = await send(page);
   await hide(page, true);
   const calls = apiCalls(page);

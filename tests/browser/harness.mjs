@@ -214,6 +214,31 @@ export async function open(browser, options = {}) {
   return tab(context);
 }
 
+/**
+ * Stands between a page and its live updates from now on: `live.sockets` has the page's sockets, the newest last. While
+ * `live.frozen`, nothing of the system reaches the page; `live.tell(request)` sends it a change.
+ */
+export async function live(page) {
+  const between = { frozen: false, sockets: [] };
+  between.tell = async (request) => {
+    const socket = await until("a socket", () => between.sockets.at(-1));
+    socket.send(JSON.stringify({ type: "changed", request }));
+  };
+  await page.routeWebSocket(/\/live\?ticket=/, (socket) => {
+    const server = socket.connectToServer();
+    between.sockets.push(socket);
+    server.onMessage((message) => {
+      if (!between.frozen) socket.send(message);
+    });
+  });
+  return between;
+}
+
+/** Lets a page get no ticket, so that it has to look by itself. */
+export function withoutLive(page) {
+  return page.route("**/live/tickets", (route) => route.fulfill({ status: 503, json: {} }));
+}
+
 /** Opens another tab in a context. */
 export async function tab(context) {
   const page = await context.newPage();

@@ -27,6 +27,7 @@ const PRINTS = {
   listPaymentRequests: /"items":\[\{/,
   cancelPaymentRequest: /"status":"canceled"/,
   reportAgents: /"agents":\[\{/,
+  createLiveTicket: /"url":"ws:\/\/[^"]*\?ticket=/,
   registerWebhookEndpoint: /"secret":"whsec_/,
   listWebhookEndpoints: /"items":\[\{/,
   rotateWebhookSecret: /"secret":"whsec_/,

@@ -41,6 +41,10 @@ fn every_message_has_examples_and_each_is_valid_by_the_description_and_by_its_ow
             if let Some(headers) = example.get("headers") {
                 check(&name, "headers", headers).unwrap();
             }
+            if name.starts_with("live.") {
+                // The request is one of the HTTP API, and its description's.
+                continue;
+            }
             let payload = &example["payload"];
             let (kind, own) = match name.strip_prefix("webhook.") {
                 Some(kind) => (kind, &payload["data"]),
@@ -72,7 +76,9 @@ fn every_channel_and_operation_leads_to_messages_that_are_there() {
     for (name, operation) in described["operations"].as_object().unwrap() {
         let channel = resolved(&described, &operation["channel"]);
         let messages = operation["messages"].as_array().unwrap();
-        assert_eq!(messages.len(), channel["messages"].as_object().unwrap().len(), "{name}");
+        // A channel in both directions has an operation for each.
+        let of_channel = channel["messages"].as_object().unwrap().len();
+        assert!(!messages.is_empty() && messages.len() <= of_channel, "{name}");
         for message in messages {
             reached.insert(resolved(&described, resolved(&described, message))["name"].to_string());
         }

@@ -25,7 +25,7 @@ use tests::system::{
 use tests::webhooks::{Received, Receiver};
 
 /// Each route of the deployment template, with the snapshot of its answer.
-const ROUTES: [(&str, &str); 26] = [
+const ROUTES: [(&str, &str); 27] = [
     ("ANY /p", "pages/link-unknown"),
     ("ANY /p/{proxy+}", "pages/link-unknown"),
     ("DELETE /webhook-endpoints/{id}", "api/webhook-endpoint-removed"),
@@ -44,6 +44,7 @@ const ROUTES: [(&str, &str); 26] = [
     ("GET /webhook-endpoints/{id}/deliveries", "api/webhook-deliveries"),
     ("HEAD /p/{token}", "pages/link-sent-head"),
     ("POST /delivery-reports/{channel}", "api/delivery-report"),
+    ("POST /live/tickets", "api/live-ticket"),
     ("POST /p/{token}", "pages/press"),
     ("POST /p/{token}/check", "pages/check"),
     ("POST /payment-requests", "api/create"),
@@ -96,6 +97,17 @@ async fn answers_to_agents_and_supervisors() {
     examples.assert("api/list", &alice.list(&[]).await);
     examples.assert("api/list-with-more", &alice.list(&[("limit", "1")]).await);
     assert_eq!(alice.listed(&[]).await.0, [id(&second), id(&first)]);
+}
+
+#[tokio::test]
+async fn answers_about_live_updates() {
+    let system = System::shared(&[]).await;
+    let alice = system.alice().await;
+    let answer = Answer::of(alice.request(Method::POST, "/live/tickets")).await;
+    let address = answer.json()["url"].as_str().unwrap().to_owned();
+    let example = "wss://live.example.com/live?ticket=4ZrjxzUmPJr1kqZ1VqVQ71";
+    let mut examples = Examples::of(&alice.workspace, &phone()).with(&address, example);
+    examples.assert("api/live-ticket", &answer);
 }
 
 #[tokio::test]

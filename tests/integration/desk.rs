@@ -121,6 +121,7 @@ async fn tokens_are_requested_only_from_the_configured_identity_provider() {
     let response = get(&system, "/desk").await;
     let policy = header(&response, CONTENT_SECURITY_POLICY);
     let connect = policy.split("; ").find(|directive| directive.starts_with("connect-src")).unwrap();
-    assert_eq!(connect, "connect-src 'self' https://id.example.com https://login.example.com");
+    let live = system.base().replacen("http:", "ws:", 1);
+    assert_eq!(connect, format!("connect-src 'self' https://id.example.com https://login.example.com {live}"));
     assert!(!response.text().await.unwrap().contains("<script>"));
 }

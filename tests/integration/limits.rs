@@ -267,6 +267,7 @@ fn an_invalid_limit_stops_create_alone_and_a_country_that_there_is_not_is_named(
     let environment = |name: &str, value: &str| {
         Environment::default()
             .with("TABLE_NAME", "chat2pay")
+            .with("SUMS_TABLE_NAME", "chat2pay-sums")
             .with("AWS_REGION", "us-east-1")
             .with("AWS_ACCESS_KEY_ID", "test")
             .with("AWS_SECRET_ACCESS_KEY", "test")

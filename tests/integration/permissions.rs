@@ -4,16 +4,28 @@
 use domain::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use tests::bus::Bus;
 use tests::channels::{Channels, Reply, TOKEN, clickatell_refusal};
 use tests::handlers::Handlers;
+use tests::live::Live;
 use tests::provider::OnClose;
+use tests::proxy::{Call, Proxy};
+use tests::stream::Stream;
 use tests::stripe::Stripe;
 use tests::webhooks::{Receiver, Webhooks, event};
 
-/// A DynamoDB action, with the index that it uses or `None` for the table.
-type Permission = (String, Option<String>);
+/// The logical id of a table, a DynamoDB action, and the index that it uses or `None` for the table itself.
+type Permission = (&'static str, String, Option<String>);
 
-/// Returns what a function's role allows on the table, read from the text of the deployment template.
+/// The logical id of each table, with its name in the tests.
+const TABLES: [(&str, &str); 4] = [
+    ("Table", local::dynamodb::TABLE_NAME),
+    ("LiveTable", local::dynamodb::LIVE_TABLE_NAME),
+    ("SumsTable", local::dynamodb::SUMS_TABLE_NAME),
+    ("WebhooksTable", local::dynamodb::WEBHOOKS_TABLE_NAME),
+];
+
+/// Returns what a function's role allows on the tables, read from the text of the deployment template.
 fn allowed(function: &str) -> BTreeSet<Permission> {
     let template = include_str!("../../infra/template.yaml");
     let id: String = function.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
@@ -28,21 +40,26 @@ fn allowed(function: &str) -> BTreeSet<Permission> {
             continue;
         }
         for action in actions.filter_map(|action| action.strip_prefix("dynamodb:")) {
+            let is_about = |id: &str| [" ", "{"].iter().any(|before| resource.contains(&format!("{before}{id}.Arn")));
+            let (table, _) = TABLES.into_iter().find(|(id, _)| is_about(id)).expect(resource);
             let indexes: Vec<_> =
                 resource.split("/index/").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect();
             if indexes.is_empty() {
-                let table = if function.starts_with("webhook") { "WebhooksTable" } else { "Table" };
                 assert_eq!(resource, format!("!GetAtt {table}.Arn"), "{function}: {action}");
-                allowed.insert((action.to_owned(), None));
+                allowed.insert((table, action.to_owned(), None));
             }
-            allowed.extend(indexes.into_iter().map(|index| (action.to_owned(), Some(index))));
+            allowed.extend(indexes.into_iter().map(|index| (table, action.to_owned(), Some(index))));
         }
     }
     allowed
 }
 
-fn made(handlers: &Handlers) -> BTreeSet<Permission> {
-    handlers.proxy.take_calls().into_iter().map(|call| (call.operation, call.index)).collect()
+fn made(proxy: &Proxy) -> BTreeSet<Permission> {
+    let permission = |call: Call| {
+        let (table, _) = TABLES.into_iter().find(|(_, name)| *name == call.table).expect("a table of the template");
+        (table, call.operation, call.index)
+    };
+    proxy.take_calls().into_iter().map(permission).collect()
 }
 
 /// Both functions have a table of their own.
@@ -50,9 +67,7 @@ fn made(handlers: &Handlers) -> BTreeSet<Permission> {
 async fn every_permission_of_the_webhooks_is_used_and_every_call_is_permitted() {
     let webhooks = Webhooks::start().await;
     let receiver = Receiver::start().await;
-    let made = || -> BTreeSet<Permission> {
-        webhooks.proxy.take_calls().into_iter().map(|call| (call.operation, call.index)).collect()
-    };
+    let made = || made(&webhooks.proxy);
     let (id, _) = webhooks.register(&receiver.url).await;
     webhooks.register(&format!("{}?2", receiver.url)).await;
     let other = webhooks.register(&format!("{}?3", receiver.url)).await.0;
@@ -73,31 +88,45 @@ async fn every_permission_of_the_webhooks_is_used_and_every_call_is_permitted() 
     assert_eq!(of_webhooks, allowed("webhooks"));
 }
 
+#[tokio::test]
+async fn every_permission_of_live_updates_is_used_and_every_call_is_permitted() {
+    let live = Live::start().await;
+    let (id, _) = live.handlers.sent().await;
+    made(&live.handlers.proxy);
+    live.warm().await;
+    live.connected("a", "alice", "agent").await;
+    live.announce(&id).await.unwrap();
+    live.message("a", r#"{"type":"ping"}"#).await;
+    live.disconnect("a").await;
+    assert_eq!(made(&live.handlers.proxy), allowed("live"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_permission_is_used_and_every_call_is_permitted() {
     let handlers = Handlers::with_limits(300, 1).await;
     let warmed = |name: &'static str| {
         let handlers = &handlers;
         async move {
-            made(handlers);
+            made(&handlers.proxy);
             handlers.warm(name).await;
         }
     };
 
     warmed("create").await;
     let (id, token) = handlers.sent().await;
-    assert_eq!(made(&handlers), allowed("create"), "create");
+    assert_eq!(made(&handlers.proxy), allowed("create"), "create");
 
     warmed("link-click").await;
     handlers.click(&token).await;
     handlers.check(&token).await;
-    assert_eq!(made(&handlers), allowed("link-click"), "link-click");
+    assert_eq!(made(&handlers.proxy), allowed("link-click"), "link-click");
 
     warmed("query").await;
     handlers.get(&id).await;
     handlers.list("agent").await;
     handlers.list("supervisor").await;
-    assert_eq!(made(&handlers), allowed("query"), "query");
+    handlers.read("/reports/agents", "supervisor").await;
+    assert_eq!(made(&handlers.proxy), allowed("query"), "query");
 
     // The path with the most calls: closing the checkout shows that the money is in flight.
     let deadline = handlers.stored(&id).await.deadline;
@@ -105,26 +134,26 @@ async fn every_permission_is_used_and_every_call_is_permitted() {
     tests::until(deadline).await;
     warmed("expire").await;
     handlers.expire_what_is_due().await;
-    assert_eq!(made(&handlers), allowed("expire"), "expire");
+    assert_eq!(made(&handlers.proxy), allowed("expire"), "expire");
 
     let ((canceled, _), (clicked, _)) = (handlers.sent().await, handlers.clicked().await);
     warmed("cancel").await;
     handlers.cancel(&canceled).await;
-    assert_eq!(made(&handlers), allowed("cancel"), "cancel");
+    assert_eq!(made(&handlers.proxy), allowed("cancel"), "cancel");
 
     warmed("payment-webhook").await;
     handlers.pay(&canceled, SystemClock.now()).await;
     handlers.process(&clicked, SystemClock.now()).await;
-    assert_eq!(made(&handlers), allowed("payment-webhook"), "payment-webhook");
+    assert_eq!(made(&handlers.proxy), allowed("payment-webhook"), "payment-webhook");
 
     warmed("refund").await;
     handlers.refund_due(&canceled).await.unwrap();
     // A payment that takes time also prolongs the customer's link.
     let (stripe, with_stripe) = Stripe::with_handlers(300, 900).await;
     let (late, _) = crate::stripe::waiting(&stripe, &with_stripe).await;
-    made(&with_stripe);
+    made(&with_stripe.proxy);
     with_stripe.refund_due(&late).await.unwrap();
-    assert_eq!(&made(&handlers) | &made(&with_stripe), allowed("refund"), "refund");
+    assert_eq!(&made(&handlers.proxy) | &made(&with_stripe.proxy), allowed("refund"), "refund");
 
     // A message is claimed, released when the channel is busy, claimed again, and abandoned.
     let channels = Channels::start().await;
@@ -137,7 +166,7 @@ async fn every_permission_is_used_and_every_call_is_permitted() {
     let (undelivered, _) = handlers.sent().await;
     let (_, event) = handlers.events(&undelivered).await.remove(0);
     let event = json!({ "source": "chat2pay", "detail": event }).to_string();
-    made(&handlers);
+    made(&handlers.proxy);
     for (code, given_up) in [(43, false), (27, true)] {
         channels.always(Some(Reply::Refused(400, clickatell_refusal(code))));
         assert_eq!(notify.invoke(&event).await.is_ok(), given_up);
@@ -152,7 +181,7 @@ async fn every_permission_is_used_and_every_call_is_permitted() {
     let mut fresh: Value = serde_json::from_str(&event).unwrap();
     fresh["detail"]["occurred_at"] = json!(SystemClock.now());
     chat.invoke(&fresh.to_string()).await.unwrap();
-    assert_eq!(made(&handlers), allowed("notify"), "notify");
+    assert_eq!(made(&handlers.proxy), allowed("notify"), "notify");
 
     let reports = handlers.delivery_reports(&[("CHANNEL", "clickatell"), ("CLICKATELL_API_KEY", TOKEN)]);
     channels.always(None);
@@ -161,10 +190,10 @@ async fn every_permission_is_used_and_every_call_is_permitted() {
     notify.invoke(&json!({ "source": "chat2pay", "detail": event }).to_string()).await.unwrap();
     let mark = &channels.received()[0].body["messages"][0]["clientMessageId"];
     let update = json!({ "event": { "messageStatusUpdate": [{ "clientMessageId": mark, "statusCode": 23 }] } });
-    made(&handlers);
+    made(&handlers.proxy);
     reports.warm().await;
     handlers.report_delivery(&*reports, "clickatell", json!({}), &update.to_string()).await;
-    assert_eq!(made(&handlers), allowed("delivery-report"), "delivery-report");
+    assert_eq!(made(&handlers.proxy), allowed("delivery-report"), "delivery-report");
 
     // A request that has waited since release 0.1 gets a look.
     let (waits, _) = handlers.clicked().await;
@@ -175,10 +204,17 @@ async fn every_permission_is_used_and_every_call_is_permitted() {
     // A payment that the table does not know is looked at once more, and stored as a difference.
     handlers.provider.add_payment(&canceled.replace(|c: char| c.is_ascii_digit(), "0"), SystemClock.now());
     let tomorrow = tests::doors_at(tests::system::shifted(SystemClock.now(), 24 * 60 * 60 * 1000));
-    let reconcile = reconcile::function(&handlers.environment().clone().with_doors(tomorrow)).unwrap();
-    made(&handlers);
+    let tomorrow = handlers.environment().clone().with_doors(tomorrow);
+    let reconcile = reconcile::function(&tomorrow).unwrap();
+    made(&handlers.proxy);
     reconcile.invoke("{}").await.unwrap();
-    assert_eq!(made(&handlers), allowed("reconcile"), "reconcile");
+    assert_eq!(made(&handlers.proxy), allowed("reconcile"), "reconcile");
 
-    assert_eq!(allowed("publish"), BTreeSet::new(), "publish has no business with the table");
+    // A change of a request whose hour is closed.
+    let bus = Bus::start().await;
+    let publish = bus.publisher(&tomorrow);
+    let mut stream = Stream::at_its_start(&handlers);
+    made(&handlers.proxy);
+    publish.invoke(&json!({ "Records": stream.next(&handlers) }).to_string()).await.unwrap();
+    assert_eq!(made(&handlers.proxy), allowed("publish"), "publish");
 }

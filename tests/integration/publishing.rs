@@ -3,8 +3,10 @@
 
 use runtime::Function;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use tests::bus::Bus;
 use tests::examples::Examples;
+use tests::handlers::Handlers;
 use tests::log::Log;
 
 const IDS: [&str; 3] = [
@@ -14,15 +16,16 @@ const IDS: [&str; 3] = [
 ];
 
 struct Publisher {
+    /// Has the database in which sums are dropped.
+    _handlers: Arc<Handlers>,
     bus: Bus,
     function: Box<dyn Function>,
 }
 
 impl Publisher {
     async fn start() -> Self {
-        tests::log();
-        let bus = Bus::start().await;
-        Self { function: bus.publisher(), bus }
+        let (handlers, bus) = (Handlers::start().await, Bus::start().await);
+        Self { function: bus.publisher(handlers.environment()), _handlers: handlers, bus }
     }
 
     /// Hands records to `publish`, and returns the sequence number from which the stream has to deliver again.

@@ -203,7 +203,7 @@ impl Deployment {
     }
 }
 
-fn client(environment: &Environment) -> aws_sdk_dynamodb::Client {
+pub(crate) fn client(environment: &Environment) -> aws_sdk_dynamodb::Client {
     use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())

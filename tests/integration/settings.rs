@@ -10,6 +10,7 @@ type Make = fn(&Environment) -> Result<Box<dyn Function>, ConfigError>;
 
 const SETTINGS: &[(&str, &str)] = &[
     ("TABLE_NAME", "chat2pay"),
+    ("SUMS_TABLE_NAME", "chat2pay-sums"),
     ("EVENT_BUS_NAME", "chat2pay"),
     ("AWS_REGION", "us-east-1"),
     ("AWS_ACCESS_KEY_ID", "test"),
@@ -28,6 +29,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("WEBHOOKS_TABLE_NAME", "chat2pay-webhooks"),
     ("WEBHOOK_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/1/chat2pay"),
     ("WEBHOOK_ENCRYPTION_KEY", "a-key-that-is-longer-than-32-characters"),
+    ("LIVE_TABLE_NAME", "chat2pay-live"),
+    ("LIVE_URL", "wss://live.example.com/live"),
     ("SIGN_IN", "oauth"),
     ("SIGN_IN_ISSUER", "https://id.example.com"),
     ("SIGN_IN_CLIENT_ID", "desk"),
@@ -42,8 +45,9 @@ fn functions() -> Vec<(&'static str, Make, Vec<&'static str>)> {
     vec![
         (create::NAME, create::function, [STORE, &["PUBLIC_BASE_URL", "PAYMENT_PROVIDER"]].concat()),
         (cancel::NAME, cancel::function, [STORE, &["PUBLIC_BASE_URL"]].concat()),
-        (query::NAME, query::function, [STORE, &["PUBLIC_BASE_URL"]].concat()),
+        (query::NAME, query::function, [STORE, &["SUMS_TABLE_NAME", "PUBLIC_BASE_URL"]].concat()),
         (link_click::NAME, link_click::function, [STORE, PROVIDER].concat()),
+        (live::NAME, live::function, [STORE, &["LIVE_TABLE_NAME", "LIVE_URL", "PUBLIC_BASE_URL"]].concat()),
         (
             payment_webhook::NAME,
             payment_webhook::function,
@@ -52,7 +56,11 @@ fn functions() -> Vec<(&'static str, Make, Vec<&'static str>)> {
         (expire::NAME, expire::function, [STORE, PROVIDER].concat()),
         (refund::NAME, refund::function, [STORE, PROVIDER].concat()),
         (reconcile::NAME, reconcile::function, [STORE, PROVIDER].concat()),
-        (publish::NAME, publish::function, [&STORE[1..], &["EVENT_BUS_NAME", "PUBLIC_BASE_URL"]].concat()),
+        (
+            publish::NAME,
+            publish::function,
+            [&STORE[1..], &["SUMS_TABLE_NAME", "EVENT_BUS_NAME", "PUBLIC_BASE_URL"]].concat(),
+        ),
         (webhook_endpoints::NAME, webhook_endpoints::function, [&STORE[1..], WEBHOOKS].concat()),
         (webhooks::NAME, webhooks::function, [&STORE[1..], WEBHOOKS].concat()),
         (desk::NAME, desk::function, vec!["SIGN_IN", "SIGN_IN_ISSUER", "SIGN_IN_CLIENT_ID"]),

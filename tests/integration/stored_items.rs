@@ -2,7 +2,7 @@
 //! another type, and given a value that this version does not know; and items lie about that are no requests at all.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use runtime::{Environment, Function};
+use runtime::Function;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -82,11 +82,8 @@ impl Table {
     async fn start() -> Self {
         let handlers = Handlers::start().await;
         let bus = Bus::start().await;
-        let environment: &Environment = handlers.environment();
-        let environment =
-            environment.clone().with("EVENT_BUS_NAME", "chat2pay").with("AWS_ENDPOINT_URL_EVENTBRIDGE", &bus.url);
         let (log, subscriber) = Log::of_this_thread();
-        Self { publish: publish::function(&environment).unwrap(), _subscriber: subscriber, handlers, bus, log }
+        Self { publish: bus.publisher(handlers.environment()), _subscriber: subscriber, handlers, bus, log }
     }
 
     /// Returns what was logged since the last call.

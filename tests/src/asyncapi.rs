@@ -1,6 +1,6 @@
 //! The description of what chat2pay publishes and exchanges as messages (AsyncAPI 3.0): the events on the bus, the
-//! status webhooks, and the webhook channel. It is built from the schemas in `events/schemas`, and its examples are
-//! snapshots of real events.
+//! status webhooks, the live messages, and the webhook channel. It is built from the schemas in `events/schemas`, and
+//! its examples are snapshots of real events.
 //!
 //! The committed file is `events/asyncapi.json`. `tests/openapi/run --write` writes it.
 
@@ -87,6 +87,8 @@ pub fn description() -> Value {
     }
     messages.insert("message.requested".to_owned(), message_requested());
     messages.insert("message.failed".to_owned(), message_failed());
+    messages.insert("live.changed".to_owned(), live_changed());
+    messages.insert("live.ping".to_owned(), live_ping());
     json!({
         "asyncapi": "3.0.0",
         "id": "urn:chat2pay:messages",
@@ -95,7 +97,7 @@ pub fn description() -> Value {
             "version": env!("CARGO_PKG_VERSION"),
             "description": ABOUT,
             "license": { "name": "MIT OR Apache-2.0" },
-            "tags": [{ "name": "events" }, { "name": "webhooks" }],
+            "tags": [{ "name": "events" }, { "name": "live updates" }, { "name": "webhooks" }],
         },
         "defaultContentType": "application/json",
         "servers": servers(),
@@ -124,6 +126,13 @@ fn servers() -> Value {
             "description": "A deployment of chat2pay. The stack's output `ApiUrl` is its address.",
             "variables": { "host": { "default": "pay.example.com", "description": "The deployment's host." } },
         },
+        "live": {
+            "host": "{host}",
+            "protocol": "wss",
+            "description": "The live updates of a deployment. `POST /live/tickets` of the HTTP API answers with the \
+                            whole address, which is good for one connection within 30 seconds.",
+            "variables": { "host": { "default": "live.example.com", "description": "The host in that address." } },
+        },
         "integrator": {
             "host": "{host}",
             "protocol": "https",
@@ -149,6 +158,14 @@ fn channels() -> Value {
             "servers": [{ "$ref": "#/servers/bus" }],
             "messages": references(kinds().map(str::to_owned)),
             "tags": [{ "name": "events" }],
+        },
+        "liveUpdates": {
+            "title": "Live updates",
+            "address": "/live",
+            "description": "One connection for each page. It ends with the caller's token, after two hours at most.",
+            "servers": [{ "$ref": "#/servers/live" }],
+            "messages": references(["live.changed".to_owned(), "live.ping".to_owned()].into_iter()),
+            "tags": [{ "name": "live updates" }],
         },
         "statusWebhooks": {
             "title": "Status webhooks",
@@ -202,6 +219,20 @@ fn operations() -> Value {
             "Publish an event",
             "chat2pay puts every event on the bus, at least once, in order per request.",
             kinds().map(str::to_owned).collect(),
+        ),
+        "notifyOfChange": of(
+            "send",
+            "liveUpdates",
+            "Notify a page of a change",
+            "chat2pay sends every change of the payment requests that the caller may see.",
+            vec!["live.changed".to_owned()],
+        ),
+        "receivePing": of(
+            "receive",
+            "liveUpdates",
+            "Keep the connection",
+            "The page sends it every five minutes. It gets no answer.",
+            vec!["live.ping".to_owned()],
         ),
         "deliverStatusWebhook": posted(of(
             "send",
@@ -464,6 +495,38 @@ fn message_failed() -> Value {
     let headers = example_headers(&"msg_2KWPBgLlAfxdpx2AI54pPJ85f4W".into());
     let examples = [json!({ "name": "failed", "headers": headers, "payload": example })];
     channel_message("message.failed", "A text did not reach the customer", &examples)
+}
+
+fn live_changed() -> Value {
+    let request = json!({
+        "type": "object",
+        "description": "The payment request as the HTTP API returns it: `PaymentRequest` in openapi.json.",
+        "required": ["id", "status", "version"],
+    });
+    live_message(
+        "live.changed",
+        "A payment request changed",
+        "The request as it is now. A page that receives an older `version` than it has ignores it.",
+        &json!({ "type": { "const": "changed" }, "request": request }),
+        &json!({ "type": "changed", "request": snapshot("api/create") }),
+    )
+}
+
+fn live_ping() -> Value {
+    let ping = json!({ "type": { "const": "ping" } });
+    live_message("live.ping", "A ping", "It keeps the connection.", &ping, &json!({ "type": "ping" }))
+}
+
+fn live_message(name: &str, title: &str, summary: &str, properties: &Value, example: &Value) -> Value {
+    let required: Vec<&String> = properties.as_object().unwrap().keys().collect();
+    json!({
+        "name": name,
+        "title": title,
+        "summary": summary,
+        "contentType": "application/json",
+        "payload": { "type": "object", "properties": properties, "required": required },
+        "examples": [{ "name": "example", "payload": example }],
+    })
 }
 
 /// The validators of the parts of messages, each compiled once.

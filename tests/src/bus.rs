@@ -26,17 +26,11 @@ pub struct Bus {
 }
 
 impl Bus {
-    /// Builds the function `publish`, which puts its events here.
+    /// Builds the function `publish`, which puts its events here, in an environment with a database.
     #[must_use]
-    pub fn publisher(&self) -> Box<dyn Function> {
-        let environment = Environment::default()
-            .with("EVENT_BUS_NAME", "chat2pay")
-            .with("AWS_REGION", "us-east-1")
-            .with("AWS_ACCESS_KEY_ID", "test")
-            .with("AWS_SECRET_ACCESS_KEY", "test")
-            .with("AWS_ENDPOINT_URL_EVENTBRIDGE", &self.url)
-            .with("PUBLIC_BASE_URL", "https://pay.example.com");
-        publish::function(&environment).unwrap()
+    pub fn publisher(&self, environment: &Environment) -> Box<dyn Function> {
+        let environment = environment.clone().with("EVENT_BUS_NAME", "chat2pay");
+        publish::function(&environment.with("AWS_ENDPOINT_URL_EVENTBRIDGE", &self.url)).unwrap()
     }
 
     /// Starts a bus on a free port.

@@ -59,12 +59,13 @@ static DATE: LazyLock<Regex> = LazyLock::new(|| regex(r#"("date": ")(\d{4}-\d\d-
 /// Patterns that are replaced after identifiers, tokens and times, each with its fixed example.
 static REST: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     [
+        (r"ws://127\.0\.0\.1:\d+", "wss://live.example.com"),
         // The envelope's `time` has no milliseconds.
         (r#"("time": ")[^"]+""#, r#"${1}2026-01-05T10:00:00Z""#),
         (r#"("(?:next_)?cursor": ")[^"]+""#, r#"${1}bmV4dA""#),
         (r"\bv1,[A-Za-z0-9+/]{43}=", "v1,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
         (r"(webhook-timestamp: )\d+", "${1}1767607200"),
-        (r"\bwhe_[A-Za-z0-9]{16,22}\b", "whe_2Jr7DVXm4bWq8n3cQzT5yK"),
+        (r"\bwhe_[A-Za-z0-9]{22}\b", "whe_2Jr7DVXm4bWq8n3cQzT5yK"),
         (r"\bwhsec_[A-Za-z0-9+/]+=*", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
         (r#"("clientMessageId": ")[\w-]{32}""#, r#"${1}AZkAAAAAcACAAAAAAAAAAQAAAAAAAAAA""#),
         (r"(Credential=\w+)/.*", "${1}/…\","),

@@ -7,8 +7,9 @@ use adapters::{ConfiguredProvider, DynamoDbStore, ProviderName};
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use domain::ports::{Due, DueIndex as _, Reads as _};
+use domain::ports::{Due, DueIndex as _, DuePeriod, Reads as _};
 use domain::{Clock as _, Doors, PaymentRequest, SystemClock, SystemRandomness, Timestamp};
+use futures::future::join_all;
 use http::HeaderMap;
 use local::dynamodb::Embedded;
 use runtime::webhook::Secrets;
@@ -88,6 +89,7 @@ impl Handlers {
         let (proxy, provider) = (Proxy::start(&database.url).await, Provider::start().await);
         let usual = Environment::default()
             .with("TABLE_NAME", local::dynamodb::TABLE_NAME)
+            .with("SUMS_TABLE_NAME", local::dynamodb::SUMS_TABLE_NAME)
             .with("AWS_REGION", "us-east-1")
             .with("AWS_ACCESS_KEY_ID", "test")
             .with("AWS_SECRET_ACCESS_KEY", "test")
@@ -443,7 +445,10 @@ impl Handlers {
 
     /// Returns the requests whose deadline has passed.
     pub async fn due(&self) -> Vec<Due> {
-        self.store().due(SystemClock.now()).await.unwrap()
+        let (store, latest) = (self.store(), SystemClock.now());
+        let period = DuePeriod { earliest: latest.saturating_sub(Duration::MAX), latest };
+        let pages = join_all(store.partitions().map(|partition| store.due(partition, period, None))).await;
+        pages.into_iter().flat_map(Result::unwrap).collect()
     }
 
     /// Returns the request as it is stored.

@@ -27,6 +27,8 @@ pub enum Fault {
 pub struct Call {
     /// The DynamoDB operation, such as `UpdateItem`.
     pub operation: String,
+    /// The table's name; of a batch that of its only table.
+    pub table: String,
     /// The index that was read, if any.
     pub index: Option<String>,
     /// The consumed capacity units of the table and its indexes together.
@@ -164,7 +166,8 @@ impl Proxy {
 
 async fn pass(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers["x-amz-target"].to_str().unwrap().to_owned();
-    let mut call = Call { operation: target.rsplit('.').next().unwrap().to_owned(), index: None, units: 0.0 };
+    let operation = target.rsplit('.').next().unwrap().to_owned();
+    let mut call = Call { operation, table: String::new(), index: None, units: 0.0 };
     let fault = if call.is_write() {
         shared.ledger.lock().unwrap().faults.pop_front().unwrap_or(Fault::None)
     } else {
@@ -179,6 +182,8 @@ async fn pass(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> 
         return crate::broken();
     }
     let mut request: Value = serde_json::from_slice(&body).unwrap();
+    let of_batch = || request["RequestItems"].as_object()?.keys().next().map(String::as_str);
+    call.table = request["TableName"].as_str().or_else(of_batch).unwrap_or_default().to_owned();
     call.index = request["IndexName"].as_str().map(str::to_owned);
     request["ReturnConsumedCapacity"] = "INDEXES".into();
     let forwarded = shared

@@ -12,24 +12,37 @@ const AT_ONCE: usize = 5_000;
 /// The number of agents whose requests are stored, `alice` among them.
 const AGENTS: usize = 20;
 
+/// The partitions of the index `due` for deadlines.
+const DEADLINE_SHARDS: u8 = 16;
+
 /// The times that an item holds in milliseconds.
 const MOMENTS: [&str; 3] = ["link_until", "due_at", "updated_at"];
 
-/// An ended request as the handlers wrote it, and when it was created.
+/// A request as the handlers wrote it, and when it was created.
+#[derive(Clone)]
 struct Sample {
     item: Item,
     created_at: Timestamp,
 }
 
+impl Sample {
+    async fn of(handlers: &Handlers, id: &str) -> Self {
+        let created_at = handlers.stored(id).await.created_at;
+        let key = json!({ "TableName": local::dynamodb::TABLE_NAME, "Key": { "pk": { "S": format!("REQ#{id}") } } });
+        let item = handlers.database.database.get_item(serde_json::from_value(key).unwrap()).unwrap().item.unwrap();
+        Self { item, created_at }
+    }
+}
+
 /// Stores requests of the workspace `acme`, directly into the embedded database.
 pub struct Stored {
-    /// Ended requests. Of twenty, eleven are paid, four were not clicked, three not paid and two canceled.
     samples: Vec<Sample>,
     made: usize,
 }
 
 impl Stored {
-    /// Lets the handlers of a machine of its own write the samples.
+    /// Lets the handlers of a machine of its own write the samples: ended requests. Of twenty, eleven are paid, four
+    /// were not clicked, three not paid and two canceled.
     pub async fn new() -> Self {
         let handlers = Handlers::start().await;
         let (paid, _) = handlers.clicked().await;
@@ -44,13 +57,18 @@ impl Stored {
         }
         let mut samples = Vec::new();
         for (id, times) in [(&paid, 11), (&unclicked, 4), (&unpaid, 3), (&canceled, 2)] {
-            let created_at = handlers.stored(id).await.created_at;
-            let key =
-                json!({ "TableName": local::dynamodb::TABLE_NAME, "Key": { "pk": { "S": format!("REQ#{id}") } } });
-            let item = handlers.database.database.get_item(serde_json::from_value(key).unwrap()).unwrap().item.unwrap();
-            samples.extend((0..times).map(|_| Sample { item: item.clone(), created_at }));
+            let sample = Sample::of(&handlers, id).await;
+            samples.extend((0..times).map(|_| sample.clone()));
         }
         Self { samples, made: 0 }
+    }
+
+    /// Lets the handlers of a machine of its own write the sample: a request that nobody has clicked, with a link that
+    /// lasts five minutes.
+    pub async fn sent() -> Self {
+        let handlers = Handlers::start().await;
+        let (sent, _) = handlers.sent().await;
+        Self { samples: vec![Sample::of(&handlers, &sent).await], made: 0 }
     }
 
     /// Stores this many requests, created at equal distances from `from` until before `to`. Half of them are Alice's.
@@ -95,6 +113,8 @@ impl Stored {
         for name in MOMENTS {
             item.entry(name.to_owned()).and_modify(|moment| shift(moment, later));
         }
+        let shard = id.as_bytes().last().unwrap() % DEADLINE_SHARDS;
+        item.entry("due_shard".to_owned()).and_modify(|number| *number = AttributeValue::N(shard.to_string()));
         item.entry("ttl".to_owned()).and_modify(|ttl| shift(ttl, later / 1_000));
         if let Some(AttributeValue::L(history)) = item.get_mut("history") {
             for entry in history {

@@ -49,11 +49,16 @@ class Deployment:
         return {name: body["Metadata"]["BuildProperties"]["Binary"] for name, body in functions.items()}
 
     @cached_property
+    def http_api(self):
+        """Returns the properties of the one API for HTTP. The other is that of live updates."""
+        (api,) = (api for api in self.properties("AWS::ApiGatewayV2::Api").values() if "Body" in api)
+        return api
+
+    @cached_property
     def routes(self):
         """Returns every route's method and path, with whether it requires a token and the function that answers."""
-        (api,) = self.properties("AWS::ApiGatewayV2::Api").values()
         routes = {}
-        for path, methods in api["Body"]["paths"].items():
+        for path, methods in self.http_api["Body"]["paths"].items():
             for method, route in methods.items():
                 uri = route["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
                 function = self.logical_names[re.search(r"\$\{(\w+)\.Arn\}", uri).group(1)]

@@ -27,6 +27,7 @@ ROUTES = {
     "POST /webhooks/{provider}": (False, "payment-webhook"),
     "POST /delivery-reports/{channel}": (False, "delivery-report"),
     "GET /delivery-reports/{channel}": (False, "delivery-report"),
+    "POST /live/tickets": (True, "live"),
     "POST /webhook-endpoints": (True, "webhook-endpoints"),
     "GET /webhook-endpoints": (True, "webhook-endpoints"),
     "DELETE /webhook-endpoints/{id}": (True, "webhook-endpoints"),
@@ -191,6 +192,7 @@ def every_log_has_a_retention_and_belongs_to_one_source(deployment):
     used += [
         reference(stage.get("AccessLogSettings", {}).get("DestinationArn"))
         for stage in deployment.properties("AWS::ApiGatewayV2::Stage").values()
+        if reference(stage["ApiId"]) != "LiveApi"
     ]
     if sorted(map(str, used)) != sorted(groups):
         yield f"the log groups {sorted(groups)} are used as {used}"
@@ -209,6 +211,8 @@ def no_policy_has_a_wildcard(deployment):
             if (sorted(actions), resources) == (XRAY, ["*"]):
                 continue
             for text in [*actions, *map(str, resources)]:
+                # The gateway names a connection when it is opened.
+                text = text.replace("/@connections/*", "")
                 if "*" in text or "?" in text:
                     yield f"{function}: {text}"
     for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy"):
@@ -408,13 +412,26 @@ def the_routes_are_those_of_the_contract_with_the_same_authorization(deployment)
     for route in ROUTES.keys() | deployment.routes.keys():
         if deployment.routes.get(route) != ROUTES.get(route):
             yield f"{route}: {deployment.routes.get(route)} and not {ROUTES.get(route)}"
-    (api,) = deployment.properties("AWS::ApiGatewayV2::Api").values()
-    schemes = api["Body"]["components"]["securitySchemes"]
+    schemes = deployment.http_api["Body"]["components"]["securitySchemes"]
     if {scheme["x-amazon-apigateway-authorizer"]["type"] for scheme in schemes.values()} != {"jwt"}:
         yield "the API accepts tokens other than JWTs"
-    (stage,) = deployment.properties("AWS::ApiGatewayV2::Stage").values()
-    if not {"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= stage.get("DefaultRouteSettings", {}).keys():
-        yield "the API has no throttling limits"
+    for name, stage in deployment.properties("AWS::ApiGatewayV2::Stage").items():
+        settings = {"the default": stage.get("DefaultRouteSettings", {}), **stage.get("RouteSettings", {})}
+        for route, own in settings.items():
+            if not {"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= own.keys():
+                yield f"{name}: {route} has no throttling limits"
+            # Each metric by route costs as much as one of our own, and nothing reads it.
+            if own.get("DetailedMetricsEnabled"):
+                yield f"{name}: {route} has detailed metrics"
+
+
+def what_desks_ask_cannot_starve_customers_the_provider_or_the_channel(deployment):
+    stages = deployment.properties("AWS::ApiGatewayV2::Stage").values()
+    outsiders = ("link-click", "payment-webhook", "delivery-report")
+    expected = {route for route, (_, function) in deployment.routes.items() if function in outsiders}
+    limited = {route for stage in stages for route in stage.get("RouteSettings", {})}
+    for route in expected ^ limited:
+        yield f"{route}: only routes of {', '.join(outsiders)} have limits of their own, and all of them"
 
 
 def a_program_gets_tokens_by_its_secret_alone_and_people_get_no_scope_of_a_service(deployment):
@@ -431,7 +448,7 @@ def a_program_gets_tokens_by_its_secret_alone_and_people_get_no_scope_of_a_servi
     prefix = {"Fn::If": ["HasMachineClient", "chat2pay/", ""]}
     if prefixes != {json.dumps(prefix)} or set(scopes) != {"chat2pay/${MachineWorkspace}/service"}:
         yield f"the functions read scopes by {prefixes}, and there are {set(scopes)}"
-    (authorizer,) = (api["Body"] for api in deployment.properties("AWS::ApiGatewayV2::Api").values())
+    authorizer = deployment.http_api["Body"]
     accepted = json.dumps(authorizer["components"]["securitySchemes"])
     for name, resource in deployment.of_type("AWS::Cognito::UserPoolClient").items():
         client = resource["Properties"]
@@ -453,10 +470,35 @@ def a_program_gets_tokens_by_its_secret_alone_and_people_get_no_scope_of_a_servi
 
 def every_table_is_protected_against_loss(deployment):
     tables = deployment.of_type("AWS::DynamoDB::Table")
-    if tables.keys() != {"Table", "WebhooksTable"}:
+    # What is in the table of live updates is made again within seconds, and is gone after two hours anyway.
+    transient = {"LiveTable"}
+    if tables.keys() != {"Table", "SumsTable", "WebhooksTable"} | transient:
         yield f"the tables are {sorted(tables)}"
-    for name, table in tables.items():
-        yield from _losses(name, table)
+    for name in tables.keys() - transient:
+        yield from _losses(name, tables[name])
+
+
+def live_updates_lead_to_one_function_which_posts_to_this_api_alone(deployment):
+    routes = deployment.properties("AWS::ApiGatewayV2::Route")
+    if sorted(route["RouteKey"] for route in routes.values()) != ["$connect", "$default", "$disconnect"]:
+        yield f"the routes are {sorted(routes)}"
+    for name, integration in deployment.properties("AWS::ApiGatewayV2::Integration").items():
+        if "${LiveFunction.Arn}" not in json.dumps(integration["IntegrationUri"]):
+            yield f"{name} does not invoke live"
+    for name, stage in deployment.properties("AWS::ApiGatewayV2::Stage").items():
+        # An address holds a ticket, which no log may have.
+        if "AccessLogSettings" in stage and "LiveApi" in json.dumps(stage["ApiId"]):
+            yield f"{name} logs what is called"
+    for function in deployment.functions:
+        for _, actions, resources in deployment.statements(function):
+            if "execute-api:ManageConnections" not in actions:
+                continue
+            if function != "live":
+                yield f"{function} may post to connections"
+            for resource in resources:
+                text = resource.get("Fn::Sub", "") if isinstance(resource, dict) else resource
+                if not text.endswith(("${LiveApi}/live/DELETE/@connections/*", "${LiveApi}/live/POST/@connections/*")):
+                    yield f"live may post to {text}"
 
 
 def _losses(name, table):

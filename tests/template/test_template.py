@@ -40,6 +40,11 @@ BREACHES = {
               Filters:
                 - Pattern: >-
                     {"eventName": ["INSERT", "MODIFY"], "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "REQ#"}]}}}}
+                # A request that a person deletes is no event, but its sums are dropped. The time to live needs none of
+                # it: sums are not used any more once it may delete one of their requests.
+                - Pattern: >-
+                    {"eventName": ["REMOVE"], "userIdentity": {"principalId": [{"exists": false}]},
+                     "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "REQ#"}]}}}}
                 - Pattern: >-
                     {"eventName": ["INSERT"], "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "DIFFERENCE#"}]}}}}
 """,
@@ -56,6 +61,15 @@ BREACHES = {
         ),
         ("            ScalingConfig: { MaximumConcurrency: 10 }\n", ""),
         ('"sqs:DeleteMessage", ', ""),
+    ],
+    rules.live_updates_lead_to_one_function_which_posts_to_this_api_alone: [
+        ("RouteKey: $disconnect", "RouteKey: $default"),
+        ("${LiveFunction.Arn}/invocations", "${CreateFunction.Arn}/invocations"),
+        (
+            "      StageName: live\n",
+            "      StageName: live\n      AccessLogSettings: { DestinationArn: !GetAtt LiveLogs.Arn, Format: x }\n",
+        ),
+        ("${LiveApi}/live/POST/@connections/*", "${LiveApi}/*/POST/@connections/*"),
     ],
     rules.every_queue_that_a_rule_fills_takes_events_of_this_rule_alone_and_loses_none: [
         (
@@ -211,6 +225,10 @@ BREACHES = {
         ("Method: HEAD", "Method: DELETE"),
         ("Method: ANY, Path: /p,", "Method: GET, Path: /p,"),
         ("        ThrottlingBurstLimit: !Ref RequestBurst\n", ""),
+        ("      DefaultRouteSettings:\n", "      DefaultRouteSettings:\n        DetailedMetricsEnabled: true\n"),
+    ],
+    rules.what_desks_ask_cannot_starve_customers_the_provider_or_the_channel: [
+        ('        "POST /p/{token}": {', '        "POST /payment-requests": {'),
     ],
     rules.a_program_gets_tokens_by_its_secret_alone_and_people_get_no_scope_of_a_service: [
         ("HasMachineClient, chat2pay/", "HasMachineClient, other/"),

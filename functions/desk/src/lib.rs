@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use runtime::assets::Assets;
 use runtime::http_function::path_parameter;
 use runtime::{Body, ConfigError, Environment, Function, HttpFunction, HttpHandler, Problem, Request, RequestExt as _};
-use sign_in::SignIn;
+use sign_in::{SignIn, origin};
 
 /// The function's name, which is the package's and the binary's too.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
@@ -54,7 +54,8 @@ struct Desk {
 /// A variable is missing or invalid.
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
     let sign_in = SignIn::new(environment)?;
-    let headers = page_headers(&sign_in)?;
+    let live = environment.get("LIVE_URL").map(|url| origin(url, "LIVE_URL")).transpose()?;
+    let headers = page_headers(&sign_in, live)?;
     // Neither serializing nor rendering can fail: all values are texts.
     let sign_in = serde_json::to_string(&sign_in).unwrap_or_default();
     let (version, sign_in) = (ASSETS.version, sign_in.as_str());
@@ -67,17 +68,17 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
     })))
 }
 
-/// Builds the headers of every page. A page may load only our own files, connect only to the API and the identity
-/// provider, and not be framed. Scripts may not write HTML from text (Trusted Types).
+/// Builds the headers of every page. A page may load only our own files, connect only to the API, its live updates and
+/// the identity provider, and not be framed. Scripts may not write HTML from text (Trusted Types).
 ///
 /// # Errors
 /// The identity provider's address is not valid in a header.
-fn page_headers(sign_in: &SignIn) -> Result<HeaderMap, ConfigError> {
+fn page_headers(sign_in: &SignIn, live: Option<String>) -> Result<HeaderMap, ConfigError> {
     let policy = format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' {}; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
          trusted-types 'none'",
-        sign_in.origins()?.join(" ")
+        sign_in.origins()?.into_iter().chain(live).collect::<Vec<_>>().join(" ")
     );
     let policy = HeaderValue::from_str(&policy)
         .map_err(|_| Environment::invalid("SIGN_IN_ISSUER", "an address such as https://sign-in.example.com"))?;

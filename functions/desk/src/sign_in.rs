@@ -90,7 +90,7 @@ impl SignIn {
 ///
 /// # Errors
 /// The URL has no origin, or one that cannot stand in a Content-Security-Policy.
-fn origin(url: &str, name: &str) -> Result<String, ConfigError> {
+pub(crate) fn origin(url: &str, name: &str) -> Result<String, ConfigError> {
     let wrong = || Environment::invalid(name, "an address such as https://sign-in.example.com");
     let uri: Uri = url.parse().map_err(|_| wrong())?;
     let (scheme, authority) = (uri.scheme().map(Scheme::as_str), uri.authority().map(Authority::as_str));

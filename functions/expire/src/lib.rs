@@ -4,12 +4,14 @@
 //! Two events invoke it: a scheduled rule once a minute, and the table's stream when time to live has removed a link.
 //! Either alone is enough. Neither decides that a request has expired: the condition of the write does.
 
-mod gates;
+mod circuit;
+mod partition;
 mod sweep;
 
 use adapters::dynamodb::stream::{ItemKind, RecordError, StreamRecord, link_of_image, records, target_of_link};
 use adapters::{ConfiguredProvider, DynamoDbStore};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
+use circuit::{Circuit, provider_answered};
 use domain::ports::{Closes, Link, Links as _, PaymentProvider as _, ProviderError, Reads as _};
 use domain::use_cases::UseCaseError;
 use domain::use_cases::checkouts::keep_checkout;
@@ -17,7 +19,6 @@ use domain::use_cases::expire::{Found, Settled, Waiting, expire_unclicked};
 use domain::use_cases::look::look;
 use domain::{CheckoutAttempt, Doors, Limits, PaymentRequest, PaymentRequestId, Status};
 use futures::StreamExt as _;
-use gates::{AT_ONCE, Gates, provider_answered};
 use runtime::telemetry::{Metric, chain, count, duration};
 use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
 use std::time::Duration;
@@ -25,10 +26,14 @@ use std::time::Duration;
 /// The function's name, which is the package's and the binary's too.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
 
+/// The number of requests that are settled at once: enough for a burst, few enough for the table and the provider.
+const AT_ONCE: usize = 16;
+
 struct Expire {
     store: DynamoDbStore,
     doors: Doors,
     provider: ConfiguredProvider,
+    circuit: Circuit,
     limits: Limits,
     lookahead: Duration,
     public_base_url: String,
@@ -50,6 +55,7 @@ pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigEr
         store: DynamoDbStore::new(environment)?.with_retention(limits.retention),
         doors: environment.doors(),
         provider: ConfiguredProvider::new(environment)?,
+        circuit: Circuit::default(),
         limits,
         lookahead: Duration::from_secs(lookahead),
         public_base_url: runtime::config::public_base_url(environment)?,
@@ -81,7 +87,6 @@ impl Expire {
     /// A request that still waits for its provider gets its link back, to be removed again after its next look: so the
     /// stream alone settles it in the end, also if the schedule never runs.
     async fn settle_removed(&self, records: Vec<StreamRecord>) -> DynamoDbEventResponse {
-        let gates = &Gates::default();
         let mut removed = Vec::new();
         for record in records {
             removed.extend(removed_link(&record).map(|id| {
@@ -90,7 +95,7 @@ impl Expire {
             }));
         }
         let settling = futures::stream::iter(removed).map(|(id, link, sequence_number)| async move {
-            let error = self.settle_and_keep(id, link, gates).await.err()?;
+            let error = self.settle_and_keep(id, link).await.err()?;
             tracing::error!(%id, cause = chain(&error), "request not settled: the stream delivers it again");
             Some(sequence_number)
         });
@@ -100,12 +105,7 @@ impl Expire {
         response
     }
 
-    async fn settle_and_keep(
-        &self,
-        id: PaymentRequestId,
-        link: Option<Link>,
-        gates: &Gates,
-    ) -> Result<(), UseCaseError> {
+    async fn settle_and_keep(&self, id: PaymentRequestId, link: Option<Link>) -> Result<(), UseCaseError> {
         if let Some(link) = link.filter(|link| link.attempts > CheckoutAttempt::FIRST) {
             match self.keep_checkout_of(id, link).await {
                 // It is found again, and counted, right below.
@@ -113,7 +113,7 @@ impl Expire {
                 kept => kept?,
             }
         }
-        let Some(settled) = self.settle(id, gates).await? else { return Ok(()) };
+        let Some(settled) = unless_unreadable(id, self.settle(id).await)? else { return Ok(()) };
         let Some(request) = settled.request().filter(|request| request.waits_for_provider(self.doors.now())) else {
             return Ok(());
         };
@@ -129,53 +129,35 @@ impl Expire {
         keep_checkout(&self.store, &self.provider, &self.public_base_url, &request, Some(link)).await
     }
 
-    /// Settles one request if something is due for it, as soon as a permit is free. Returns the outcome, which is
-    /// logged already; none for a request that cannot be read. That is no failure: it would fail every run, and block
-    /// the stream. Its write is made all the same if it only has to expire. The store has counted it.
-    async fn settle(&self, id: PaymentRequestId, gates: &Gates) -> Result<Option<Settled>, UseCaseError> {
-        match self.settle_readable(id, gates).await {
-            Err(error) if error.is_unreadable_item() => {
-                tracing::error!(%id, cause = chain(&error), "request not settled: its stored item cannot be read");
-                Ok(None)
-            }
-            settled => settled.map(Some),
-        }
-    }
-
-    async fn settle_readable(&self, id: PaymentRequestId, gates: &Gates) -> Result<Settled, UseCaseError> {
-        let permit = gates.store.acquire_store_permit().await;
-        let found = expire_unclicked(&self.store, &self.doors, id).await?;
-        drop(permit);
-        let settled = match found {
+    /// Settles one request if something is due for it, and logs the outcome.
+    async fn settle(&self, id: PaymentRequestId) -> Result<Settled, UseCaseError> {
+        let settled = match expire_unclicked(&self.store, &self.doors, id).await? {
             Found::Settled(settled) => settled,
-            Found::Waits(request) => {
-                let (status, waited) = (request.status, self.waited(&request));
-                let settled = self.look(request, gates).await?;
-                if status == Status::Clicked {
-                    gates.record_overdue(id, &settled);
-                }
-                if let Some(metric) = self.age_metric(status, &settled) {
-                    duration(metric, waited);
-                }
-                settled
-            }
+            Found::Waits(request) => self.look(request).await?,
         };
         log_outcome(id, &settled);
         Ok(settled)
     }
 
-    async fn look(&self, request: Box<PaymentRequest>, gates: &Gates) -> Result<Settled, UseCaseError> {
-        let _permit = gates.provider.acquire_provider_permit().await;
-        let may_wait = request.status != Status::Clicked || request.may_wait_for_provider(self.doors.now());
-        if gates.provider.circuit_is_open() && may_wait {
+    /// Asks the provider about a request that waits for it.
+    async fn look(&self, request: Box<PaymentRequest>) -> Result<Settled, UseCaseError> {
+        let (status, waited) = (request.status, self.waited(&request));
+        let may_wait = status != Status::Clicked || request.may_wait_for_provider(self.doors.now());
+        let settled = if self.circuit.is_open() && may_wait {
             // The link may be deleted before the next look.
             keep_checkout(&self.store, &self.provider, &self.public_base_url, &request, None).await?;
-            let error = ProviderError::Unavailable("it does not answer in this run".into());
-            return Ok(Settled::Postponed(request, error));
+            let error = ProviderError::Unavailable("it has not answered for some time".into());
+            Settled::Postponed(request, error)
+        } else {
+            // A look is large, and most requests that are due have none.
+            let look = look(&self.store, &self.provider, &self.doors, &self.public_base_url, *request);
+            let settled = Box::pin(look).await?;
+            self.circuit.record(provider_answered(&settled));
+            settled
+        };
+        if let Some(metric) = self.age_metric(status, &settled) {
+            duration(metric, waited);
         }
-        // A look is large, and most requests that are due have none.
-        let settled = Box::pin(look(&self.store, &self.provider, &self.doors, &self.public_base_url, *request)).await?;
-        gates.provider.record_answer(provider_answered(&settled));
         Ok(settled)
     }
 
@@ -200,6 +182,18 @@ impl Expire {
             // A refund is due, of late money or of a second payment.
             _ => Some(Metric::RefundWait),
         }
+    }
+}
+
+/// Returns none in place of a result about a request that cannot be read. That is no failure: it would fail every run,
+/// and block the stream. Its write is made all the same if it only has to expire. The store has counted it.
+fn unless_unreadable<T>(id: PaymentRequestId, result: Result<T, UseCaseError>) -> Result<Option<T>, UseCaseError> {
+    match result {
+        Err(error) if error.is_unreadable_item() => {
+            tracing::error!(%id, cause = chain(&error), "request not settled: its stored item cannot be read");
+            Ok(None)
+        }
+        result => result.map(Some),
     }
 }
 

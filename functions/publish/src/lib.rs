@@ -1,15 +1,19 @@
 //! The table's stream → the event bus: publishes every change of a payment request as an event, and every difference
 //! that a reconciliation found. The stream is the outbox.
 
-use adapters::EventBus;
 use adapters::dynamodb::stream::{ItemKind, RecordError, StreamRecord, difference_of_image, records, request_of_image};
 use adapters::eventbridge::{ENTRIES_PER_CALL, Entry, EntryError};
+use adapters::{EventBus, SumsTable};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use domain::difference::DifferenceEvent;
-use domain::{Doors, PaymentRequestEvent};
+use domain::ports::{KeptSums as _, StoreError};
+use domain::sums::{Period, SummedHour};
+use domain::{Doors, PaymentRequestEvent, Timestamp, WorkspaceId};
+use futures::future::join_all;
 use runtime::telemetry::{Metric, chain, count};
 use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
 use serde_json::json;
+use std::collections::BTreeMap;
 
 /// The function's name, which is the package's and the binary's too.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
@@ -19,6 +23,7 @@ const DEAD_LETTER_SOURCE: &str = "chat2pay.dead-letter";
 
 struct Publish {
     bus: EventBus,
+    sums: SumsTable,
     doors: Doors,
     public_base_url: String,
 }
@@ -30,6 +35,7 @@ struct Publish {
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
     Ok(Box::new(Publish {
         bus: EventBus::new(environment)?,
+        sums: SumsTable::new(environment)?,
         doors: environment.doors(),
         public_base_url: runtime::config::public_base_url(environment)?,
     }))
@@ -41,6 +47,49 @@ struct Pending {
     subject: String,
     sequence_number: String,
     entry: Entry,
+}
+
+/// A workspace with one of its periods.
+type SummedPeriod<'a> = (&'a WorkspaceId, Period);
+
+/// The records of a batch that change a period.
+#[derive(Debug, Clone, Copy)]
+struct Touched {
+    /// The place of the first of them.
+    first: usize,
+    /// Whether one of them inserts a request.
+    inserted: bool,
+}
+
+impl Default for Touched {
+    fn default() -> Self {
+        Self { first: usize::MAX, inserted: false }
+    }
+}
+
+impl Touched {
+    fn and(&mut self, other: Self) {
+        self.first = self.first.min(other.first);
+        self.inserted |= other.inserted;
+    }
+}
+
+/// Returns the hours whose sums these records change at `now`. An ordinary life is over before its hour is closed, so
+/// nearly every record changes none.
+fn changed_hours(records: &[StreamRecord], now: Timestamp) -> BTreeMap<SummedHour, Touched> {
+    let mut changed: BTreeMap<SummedHour, Touched> = BTreeMap::new();
+    for (place, record) in records.iter().enumerate() {
+        let hours: Vec<_> = record.summed_hours().into_iter().filter(|of| of.hour.may_have_sums(now)).collect();
+        // The items are compared only if it matters: to read both takes longer than everything before.
+        if hours.is_empty() || !record.alters_sums() {
+            continue;
+        }
+        let touched = Touched { first: place, inserted: record.old_image.is_empty() };
+        for hour in hours {
+            changed.entry(hour).or_default().and(touched);
+        }
+    }
+    changed
 }
 
 impl Function for Publish {
@@ -60,12 +109,63 @@ impl Function for Publish {
 }
 
 impl Publish {
+    /// Drops the sums that these records change, and puts every event of theirs on the bus, in the order of the stream.
+    ///
+    /// # Errors
+    /// The sequence number of the first record for which one of both failed. The stream redelivers from that record on,
+    /// so later events may be published twice. Consumers drop duplicates by their `event_id`.
+    async fn publish(&self, mut records: Vec<StreamRecord>) -> Result<(), String> {
+        let dropped = self.drop_sums(&records).await;
+        let not_dropped = dropped.map(|place| records.split_off(place));
+        self.publish_events(records).await?;
+        match not_dropped.and_then(|records| records.into_iter().next()) {
+            Some(record) => Err(record.sequence_number),
+            None => Ok(()),
+        }
+    }
+
+    /// Drops the sums of the closed hours and days that these records change, each once.
+    ///
+    /// An hour's sums are dropped before those of its day. The other way round, a report could read the day's item
+    /// after its drop and the hour's old sums before theirs, and would keep a day that nothing drops any more.
+    ///
+    /// Returns the place of the first record whose sums could not all be dropped.
+    async fn drop_sums(&self, records: &[StreamRecord]) -> Option<usize> {
+        let hours = changed_hours(records, self.doors.now());
+        let mut days: BTreeMap<SummedPeriod<'_>, Touched> = BTreeMap::new();
+        let dropped =
+            join_all(hours.iter().map(|(SummedHour { workspace, hour }, touched)| {
+                self.sums.drop_sums(workspace, *hour, touched.inserted)
+            }));
+        let mut failed: Vec<(usize, StoreError)> = Vec::new();
+        for ((SummedHour { workspace, hour }, touched), dropped) in hours.iter().zip(dropped.await) {
+            match dropped {
+                Ok(()) => days.entry((workspace, Period::day_of(hour.start()))).or_default().and(*touched),
+                Err(error) => failed.push((touched.first, error)),
+            }
+        }
+        days.retain(|(_, day), _| day.may_have_sums(self.doors.now()));
+        let dropped = join_all(
+            days.iter().map(|((workspace, day), touched)| self.sums.drop_sums(workspace, *day, touched.inserted)),
+        );
+        for (touched, dropped) in days.values().zip(dropped.await) {
+            failed.extend(dropped.err().map(|error| (touched.first, error)));
+        }
+        let failures = failed.len();
+        let (place, error) = failed.into_iter().min_by_key(|(place, _)| *place)?;
+        tracing::error!(
+            error = chain(&error),
+            failed = failures,
+            "some sums not dropped; the stream delivers their records again"
+        );
+        Some(place)
+    }
+
     /// Puts every event of these records on the bus, in the order of the stream.
     ///
     /// # Errors
-    /// The sequence number of the first record that was not published. The stream redelivers from that record on, so
-    /// later events may be published twice. Consumers drop duplicates by their `event_id`.
-    async fn publish(&self, records: Vec<StreamRecord>) -> Result<(), String> {
+    /// The sequence number of the first record that was not published.
+    async fn publish_events(&self, records: Vec<StreamRecord>) -> Result<(), String> {
         let mut batch: Vec<Pending> = Vec::new();
         for record in records {
             for pending in self.events(record) {

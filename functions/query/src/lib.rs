@@ -6,9 +6,11 @@ mod report;
 #[cfg(feature = "schema")]
 pub mod schema;
 
-use adapters::DynamoDbStore;
+use adapters::{DynamoDbStore, SumsTable};
+use domain::use_cases::UseCaseError;
 use domain::use_cases::list::{Filter, Search, get, list};
-use domain::use_cases::report::report as make_report;
+use domain::use_cases::report::{ReportError, report as make_report};
+use domain::use_cases::sums::Progress;
 use domain::{Caller, Doors, Identity, Invalid, Limits, OrderNumber, Phone, Timestamp};
 use http::{Response, StatusCode};
 use report::ReportQuery;
@@ -44,6 +46,7 @@ struct List<'a> {
 
 struct Query {
     store: DynamoDbStore,
+    sums: SumsTable,
     doors: Doors,
     limits: Limits,
     claims: ClaimNames,
@@ -57,6 +60,7 @@ struct Query {
 pub fn function(environment: &Environment) -> Result<Box<dyn Function>, ConfigError> {
     Ok(Box::new(HttpFunction(Query {
         store: DynamoDbStore::new(environment)?,
+        sums: SumsTable::new(environment)?,
         doors: environment.doors(),
         limits: runtime::config::limits(environment)?,
         claims: ClaimNames::new(environment),
@@ -95,8 +99,14 @@ impl Query {
             return Err(Problem::Forbidden);
         }
         let ReportQuery { from, to, include } = report::query(request, now)?;
-        let report = make_report(&self.store, now, caller, from, to).await?;
-        Ok(json(StatusCode::OK, &report::view(&report, include)))
+        match make_report(&self.store, &self.sums, &self.doors, now, caller, (from, to)).await {
+            Ok(report) => Ok(json(StatusCode::OK, &report::view(&report, include))),
+            Err(ReportError::NotReady(Progress { made, left })) => {
+                tracing::info!(made, left, "report not ready: hours or days are still to be summed");
+                Err(Problem::ReportNotReady)
+            }
+            Err(ReportError::Store(error)) => Err(UseCaseError::from(error).into()),
+        }
     }
 
     async fn many(&self, caller: &Caller, request: &Request, now: Timestamp) -> Result<Response<Body>, Problem> {

@@ -98,6 +98,7 @@ struct ReferencePage<'a> {
     envelope: Vec<Field>,
     events: Vec<Event>,
     events_block: Block,
+    live_updates: Channel,
     channels: Vec<Channel>,
     webhook_headers: Vec<Field>,
     verify: Block,
@@ -153,7 +154,8 @@ fn page<'a>(setting: &'a Setting, openapi: &Value, asyncapi: &Value) -> Referenc
         envelope: message_schemas.fields(message_schemas.named("Event")),
         events: messages::events(asyncapi, &message_schemas),
         events_block: shell::events(),
-        channels: messages::channels(asyncapi, &message_schemas),
+        live_updates: messages::live_updates(asyncapi, &message_schemas),
+        channels: messages::webhooks(asyncapi, &message_schemas),
         webhook_headers: message_schemas.fields(message_schemas.named("WebhookHeaders")),
         verify: signature::verify(asyncapi),
     }

@@ -16,7 +16,7 @@ pub(crate) struct Event {
     pub(crate) examples: Vec<Example>,
 }
 
-/// A place where webhooks go.
+/// A place where messages go.
 pub(crate) struct Channel {
     pub(crate) name: String,
     pub(crate) anchor: String,
@@ -88,33 +88,44 @@ pub(crate) fn events(description: &Value, schemas: &Schemas<'_>) -> Vec<Event> {
 }
 
 /// Returns the places where webhooks go.
-pub(crate) fn channels(description: &Value, schemas: &Schemas<'_>) -> Vec<Channel> {
+pub(crate) fn webhooks(description: &Value, schemas: &Schemas<'_>) -> Vec<Channel> {
     let operations = || description["operations"].as_object().into_iter().flatten().map(|(_, operation)| operation);
     ["statusWebhooks", "channelWebhook", "deliveryReports"]
         .into_iter()
         .map(|name| {
-            let channel = &description["channels"][name];
             let reference = format!("#/channels/{name}");
             let receives = operations().any(|of| of["channel"]["$ref"] == *reference && of["action"] == "receive");
-            Channel {
-                name: text(&channel["title"]).to_owned(),
-                anchor: anchor(name),
-                direction: if receives { "Your chat posts it to chat2pay" } else { "chat2pay posts it to you" },
-                sent: !receives,
-                address: channel["address"].as_str().map(str::to_owned),
-                about: inline(text(&channel["description"])),
-                fields: if name == "statusWebhooks" {
-                    schemas.fields(schemas.named("StatusWebhook"))
-                } else {
-                    Vec::new()
-                },
-                messages: in_order(description, channel)
-                    .into_iter()
-                    .map(|message| self::message(description, schemas, message))
-                    .collect(),
-            }
+            let direction = if receives { "Your chat posts it to chat2pay" } else { "chat2pay posts it to you" };
+            let channel = channel(description, schemas, name, direction);
+            let fields = match name {
+                "statusWebhooks" => schemas.fields(schemas.named("StatusWebhook")),
+                _ => Vec::new(),
+            };
+            Channel { sent: !receives, fields, ..channel }
         })
         .collect()
+}
+
+/// Returns the connection over which live updates come.
+pub(crate) fn live_updates(description: &Value, schemas: &Schemas<'_>) -> Channel {
+    channel(description, schemas, "liveUpdates", "chat2pay sends changes, and your page pings")
+}
+
+fn channel(description: &Value, schemas: &Schemas<'_>, name: &str, direction: &'static str) -> Channel {
+    let channel = &description["channels"][name];
+    Channel {
+        name: text(&channel["title"]).to_owned(),
+        anchor: anchor(name),
+        direction,
+        sent: true,
+        address: channel["address"].as_str().map(str::to_owned),
+        about: inline(text(&channel["description"])),
+        fields: Vec::new(),
+        messages: in_order(description, channel)
+            .into_iter()
+            .map(|message| self::message(description, schemas, message))
+            .collect(),
+    }
 }
 
 fn message(description: &Value, schemas: &Schemas<'_>, message: &Value) -> Message {
@@ -125,7 +136,11 @@ fn message(description: &Value, schemas: &Schemas<'_>, message: &Value) -> Messa
         event: is_event.then(|| event_anchor(name)),
         about: inline(text(&message["summary"])),
         folded: is_event && name != "PaymentRequestStatusChanged",
-        fields: if is_event { Vec::new() } else { schemas.fields(schemas.named(name)) },
+        fields: match &message["payload"] {
+            _ if is_event => Vec::new(),
+            payload if payload.get("properties").is_some() => schemas.fields(payload),
+            _ => schemas.fields(schemas.named(name)),
+        },
         examples: examples(message).into_iter().take(if is_event { 1 } else { usize::MAX }).collect(),
     }
 }

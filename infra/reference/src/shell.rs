@@ -52,7 +52,7 @@ const fn way(operation: &'static str, token: &'static str, address: &'static str
 }
 
 /// Every operation in the order in which a reader pastes them.
-const WAYS: [Way; 26] = [
+const WAYS: [Way; 27] = [
     Way {
         keeps: &[("ID", r#""id":"[0-9a-f-]\{36\}""#), ("LINK", r#""url":"[^"]*""#)],
         ..way("createPaymentRequest", "TOKEN", "", Shows::Body)
@@ -60,6 +60,7 @@ const WAYS: [Way; 26] = [
     way("readPaymentRequest", "TOKEN", "$BASE/payment-requests/$ID", Shows::Body),
     Way { query: &[("status", "sent"), ("limit", "5")], ..way("listPaymentRequests", "TOKEN", "", Shows::Body) },
     way("cancelPaymentRequest", "TOKEN", "$BASE/payment-requests/$ID/cancel", Shows::Body),
+    way("createLiveTicket", "TOKEN", "", Shows::Body),
     Way { query: &[("include", "days")], ..way("reportAgents", "SUPERVISOR", "", Shows::Body) },
     Way {
         // On one machine an endpoint may be on that machine.

@@ -67,6 +67,9 @@ pub(crate) const EVENTBRIDGE: Service = Service { variable: "AWS_ENDPOINT_URL_EV
 pub(crate) const SECRETS_MANAGER: Service =
     Service { variable: "AWS_ENDPOINT_URL_SECRETS_MANAGER", prefix: "secretsmanager" };
 pub(crate) const SMS: Service = Service { variable: "AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2", prefix: "sms-voice" };
+/// Every API has endpoints of its own there, so that a client is given its API's.
+pub(crate) const SOCKETS: Service =
+    Service { variable: "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI", prefix: "execute-api" };
 pub(crate) const SQS: Service = Service { variable: "AWS_ENDPOINT_URL_SQS", prefix: "sqs" };
 
 impl Service {
@@ -92,8 +95,13 @@ impl Service {
             None if is_other_partition(region) => return None,
             None => format!("https://{}.{region}.amazonaws.com", self.prefix),
         };
-        Some(SharedEndpointResolver::new(Known(Endpoint::builder().url(url).build())))
+        Some(endpoint_resolver(url))
     }
+}
+
+/// Returns what finds this endpoint, whatever the region.
+pub(crate) fn endpoint_resolver(url: String) -> SharedEndpointResolver {
+    SharedEndpointResolver::new(Known(Endpoint::builder().url(url).build()))
 }
 
 /// Finds the one endpoint that a client calls.

@@ -1,5 +1,5 @@
 //! The adapters behind the domain's ports: DynamoDB, EventBridge, payment providers, channels to the customer,
-//! status webhooks.
+//! status webhooks, live updates, sums of reports.
 
 mod aws;
 pub mod channel;
@@ -9,10 +9,12 @@ pub mod eventbridge;
 mod http_client;
 mod https;
 mod json;
+pub mod live;
 mod names;
 pub mod provider;
 mod retry;
 pub mod secrets;
+mod sums;
 mod trust;
 pub mod webhooks;
 
@@ -20,3 +22,4 @@ pub use channel::{ChannelName, ConfiguredChannel, ConfiguredReports, ReportedOut
 pub use dynamodb::DynamoDbStore;
 pub use eventbridge::EventBus;
 pub use provider::{ConfiguredProvider, ConfiguredWebhooks, ProviderName};
+pub use sums::SumsTable;

@@ -17,6 +17,7 @@ pub mod gsm;
 pub mod id;
 pub mod invalid;
 pub mod limits;
+pub mod live;
 pub mod message;
 pub mod money;
 pub mod payment_request;
@@ -27,6 +28,7 @@ pub mod retry_schedule;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod status;
+pub mod sums;
 #[cfg(test)]
 mod test_support;
 pub mod text;

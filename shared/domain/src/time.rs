@@ -19,6 +19,9 @@ pub struct Timestamp(i64);
 const RANGE: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_207_200_000;
 
 impl Timestamp {
+    /// The earliest point in time that can be represented.
+    pub const EARLIEST: Self = Self(*RANGE.start());
+
     /// Builds a timestamp from milliseconds since the Unix epoch.
     ///
     /// # Errors
@@ -74,6 +77,13 @@ impl Timestamp {
     pub fn end_of_last_month(self) -> Self {
         let start = format!("{}-01", self.month()).parse().unwrap_or(self);
         start.saturating_sub(Duration::from_millis(1))
+    }
+
+    /// Returns the first moment of the hour, in UTC.
+    #[must_use]
+    pub fn start_of_hour(self) -> Self {
+        const HOUR: i64 = 60 * 60 * 1000;
+        Self(self.0.div_euclid(HOUR) * HOUR)
     }
 
     /// Returns midnight UTC at the start of the day.
@@ -211,12 +221,13 @@ mod tests {
     }
 
     #[test]
-    fn days_and_months_are_in_utc() {
+    fn hours_days_and_months_are_in_utc() {
         let late: Timestamp = "2026-01-05T23:59:59.999Z".parse().unwrap();
         assert_eq!(late.month(), "2026-01");
         assert_eq!(late.end_of_last_month().to_string(), "2025-12-31T23:59:59.999Z");
         assert_eq!(late.end_of_last_month().end_of_last_month().to_string(), "2025-11-30T23:59:59.999Z");
         assert_eq!(late.start_of_day().to_string(), "2026-01-05T00:00:00.000Z");
+        assert_eq!(late.start_of_hour().to_string(), "2026-01-05T23:00:00.000Z");
     }
 
     #[test]

@@ -8,7 +8,7 @@
 use crate::function::InvocationError;
 use crate::json::{Document, Object, Unreadable};
 use domain::webhooks::WebhookEvent;
-use domain::{Actor, Metadata, PaymentRequestEvent, PaymentRequestId, Timestamp};
+use domain::{Actor, AgentId, Metadata, PaymentRequestEvent, PaymentRequestId, Timestamp, WorkspaceId};
 
 /// The part of an event by which a consumer finds the request, and how long ago it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,29 @@ pub struct Notice {
 /// [`InvocationError::Event`] if one of its fields cannot be read.
 pub fn notice(event: &str) -> Result<Notice, InvocationError> {
     of_detail(event, |detail| Ok(Notice { id: detail.required("id")?, occurred_at: detail.required("occurred_at")? }))
+}
+
+/// The part of an event by which a consumer finds the request, and those who may see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// The request's identifier.
+    pub id: PaymentRequestId,
+    /// The workspace that the request belongs to.
+    pub workspace: WorkspaceId,
+    /// The agent who sent the request.
+    pub agent: AgentId,
+}
+
+/// Reads the part of an event by which a consumer finds the request, and those who may see it.
+///
+/// # Errors
+/// [`InvocationError::Event`] if one of its fields cannot be read.
+pub fn subject(event: &str) -> Result<Subject, InvocationError> {
+    of_detail(event, |detail| {
+        let agent = detail.object("agent").ok_or_else(|| Unreadable::new("its agent is not an object"))?;
+        let (id, workspace) = (detail.required("id")?, detail.required("workspace")?);
+        Ok(Subject { id, workspace, agent: agent.required("id")? })
+    })
 }
 
 /// Reads a whole event, for a consumer that sends its content. Who made the change, why, and from which status is not

@@ -3,7 +3,7 @@
 use crate::environment::Environment;
 use crate::json::Object;
 use crate::problem::Problem;
-use domain::{Agent, Caller, Identity, Role};
+use domain::{Agent, Caller, Identity, Role, Timestamp};
 use lambda_http::Request;
 use serde::Deserialize;
 use serde_json::Value;
@@ -53,6 +53,23 @@ impl ClaimNames {
         Ok(Caller { workspace, identity })
     }
 
+    /// Returns the end of the caller's token: the claim `exp`, in seconds since the Unix epoch. A gateway passes it on
+    /// as a text or as a number.
+    ///
+    /// # Errors
+    /// [`Problem::Unauthenticated`] if the gateway verified no token; [`Problem::Forbidden`] if the claim is missing or
+    /// is no time.
+    pub fn token_ends_at(request: &Request) -> Result<Timestamp, Problem> {
+        let claims = request.extensions().get::<Claims>().ok_or(Problem::Unauthenticated)?;
+        let seconds = match claims.0.get("exp") {
+            Some(Claim::Number(seconds)) => Some(*seconds),
+            Some(Claim::Text(text)) => text.parse().ok(),
+            Some(Claim::List(_)) | None => None,
+        };
+        let milliseconds = seconds.and_then(|seconds: i64| seconds.checked_mul(1000)).ok_or(Problem::Forbidden)?;
+        Timestamp::from_milliseconds(milliseconds).map_err(|_| Problem::Forbidden)
+    }
+
     /// Returns the service that a scope names: `<prefix><workspace>/service`.
     ///
     /// Cognito lets nobody put a role or a workspace into a token for a program as it does into a person's, and what
@@ -85,6 +102,8 @@ pub(crate) struct Claims(BTreeMap<String, Claim>);
 enum Claim {
     Text(String),
     List(Vec<Value>),
+    /// Seconds, such as those of `exp`.
+    Number(i64),
 }
 
 /// Prints no content: a claim can be a name or an address.
@@ -111,7 +130,7 @@ impl Claims {
     fn text(&self, name: &str) -> Result<&str, Problem> {
         match self.0.get(name) {
             Some(Claim::Text(text)) => Ok(text),
-            Some(Claim::List(_)) | None => Err(Problem::Forbidden),
+            Some(Claim::List(_) | Claim::Number(_)) | None => Err(Problem::Forbidden),
         }
     }
 }
@@ -120,6 +139,7 @@ impl Claim {
     fn role(&self) -> Option<Role> {
         match self {
             Self::Text(text) => role(text),
+            Self::Number(_) => None,
             Self::List(elements) => highest(elements.iter().filter_map(|element| element.as_str()?.parse().ok())),
         }
     }

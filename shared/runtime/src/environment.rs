@@ -93,6 +93,12 @@ impl Environment {
         Ok(value)
     }
 
+    /// Returns the same variables and doors, with shared values of their own.
+    #[must_use]
+    pub fn separate(&self) -> Self {
+        Self { shared: Arc::default(), ..self.clone() }
+    }
+
     /// Returns a variable's value. An empty value counts as missing, because an optional template parameter that is not
     /// set arrives as an empty string.
     #[must_use]

@@ -57,6 +57,8 @@ pub enum Problem {
     TooManyRequests(Duration),
     /// The secret of a webhook endpoint was replaced too often within a day. The caller may try again after this time.
     RotatedTooOften(Duration),
+    /// The sums of a report are still being made. The same request goes on from where this one stopped.
+    ReportNotReady,
     /// An internal failure. The cause is logged, and not returned.
     TemporarilyUnavailable(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -106,7 +108,7 @@ impl Problem {
             Self::ValidationFailed(_) => "validation_failed",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::TooManyRequests(_) | Self::RotatedTooOften(_) => "too_many_requests",
-            Self::TemporarilyUnavailable(_) => "temporarily_unavailable",
+            Self::ReportNotReady | Self::TemporarilyUnavailable(_) => "temporarily_unavailable",
         }
     }
 
@@ -123,7 +125,7 @@ impl Problem {
             Self::UnsupportedMediaType(_) | Self::UnsupportedContentCoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::ValidationFailed(_) | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyRequests(_) | Self::RotatedTooOften(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::TemporarilyUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ReportNotReady | Self::TemporarilyUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -143,6 +145,7 @@ impl Problem {
             Self::ValidationFailed(_) => "Some fields are not valid",
             Self::IdempotencyKeyReused => "Idempotency key reused",
             Self::TooManyRequests(_) | Self::RotatedTooOften(_) => "Too many requests",
+            Self::ReportNotReady => "Report not ready",
             Self::TemporarilyUnavailable(_) => "Temporarily unavailable",
         }
     }
@@ -173,6 +176,9 @@ impl Problem {
                 let unit = if hours == 1 { "hour" } else { "hours" };
                 format!("The secret was replaced too often within a day. Please try again in {hours} {unit}.")
             }
+            Self::ReportNotReady => "This period is being counted for the first time, which takes a little longer. \
+                                     Please try again in a moment."
+                .to_owned(),
             Self::TemporarilyUnavailable(_) => {
                 "The service is temporarily unavailable. Please try again in a moment.".to_owned()
             }
@@ -206,7 +212,7 @@ impl Problem {
             Self::TooManyRequests(pause) | Self::RotatedTooOften(pause) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(pause)));
             }
-            Self::TemporarilyUnavailable(_) => {
+            Self::ReportNotReady | Self::TemporarilyUnavailable(_) => {
                 headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
             }
             // Names what would have been accepted (RFC 9110, section 15.5.16).

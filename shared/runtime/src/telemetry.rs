@@ -15,7 +15,7 @@ use tracing::{Level, Subscriber};
 ///
 /// All other crates are logged at `INFO` at most, whatever is asked for. At `DEBUG` and `TRACE`, the Lambda runtime,
 /// the AWS SDK and the HTTP client log whole events, requests and responses, with phone numbers, tokens and keys.
-pub const OWN_CRATES: [&str; 17] = [
+pub const OWN_CRATES: [&str; 18] = [
     "adapters",
     "cancel",
     "create",
@@ -24,6 +24,7 @@ pub const OWN_CRATES: [&str; 17] = [
     "domain",
     "expire",
     "link_click",
+    "live",
     "notify",
     "payment_webhook",
     "publish",

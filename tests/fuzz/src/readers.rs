@@ -538,6 +538,7 @@ fn is_about_request(bytes: &[u8]) -> bool {
 fn environment(cloud: &str, provider: &str) -> Environment {
     [
         ("TABLE_NAME", "chat2pay"),
+        ("SUMS_TABLE_NAME", "chat2pay-sums"),
         ("EVENT_BUS_NAME", "chat2pay"),
         ("WEBHOOKS_TABLE_NAME", "chat2pay-webhooks"),
         ("WEBHOOK_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/111122223333/chat2pay-webhooks"),

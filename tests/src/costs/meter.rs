@@ -6,13 +6,10 @@ use crate::channels::Channels;
 use crate::handlers::Handlers;
 use crate::proxy::{Call, read_units, write_units};
 use crate::stored::Stored;
+use crate::stream::Stream;
 use crate::webhooks::{Receiver, Reply, Webhooks};
 use domain::ports::Facts as _;
 use domain::{Fact, RunId, Timestamp};
-use dynoxide::actions::describe_stream::DescribeStreamRequest;
-use dynoxide::actions::get_records::GetRecordsRequest;
-use dynoxide::actions::get_shard_iterator::GetShardIteratorRequest;
-use dynoxide::actions::list_streams::ListStreamsRequest;
 use runtime::{Environment, Function};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -88,8 +85,8 @@ impl Meter {
         ]);
         Self {
             stream: Stream::at_its_start(&handlers),
+            publish: bus.publisher(handlers.environment()),
             handlers,
-            publish: bus.publisher(),
             bus,
             published: 0,
             _channels: channels,
@@ -113,14 +110,16 @@ impl Meter {
     /// Returns the cost of everything since the last time this was called, with what follows from it.
     async fn taken(&mut self) -> Cost {
         let requests = count(self.handlers.take_requests());
-        let own = of_calls(&self.handlers.proxy.take_calls());
-        let mut cost = own + Cost { api_requests: requests, invocations: requests, ..Cost::default() };
+        let mut calls = self.handlers.proxy.take_calls();
+        let mut cost = Cost { api_requests: requests, invocations: requests, ..Cost::default() };
         for record in self.stream.next(&self.handlers) {
             // A busy stream's batches make it fewer invocations.
             cost.invocations += 1.0;
             let answer = self.publish.invoke(&json!({ "Records": [record] }).to_string()).await.unwrap();
             assert_eq!(serde_json::from_str::<Value>(&answer).unwrap()["batchItemFailures"], json!([]));
         }
+        calls.extend(self.handlers.proxy.take_calls());
+        cost = cost + of_calls(&calls);
         let events = self.bus.accepted().split_off(self.published);
         self.published += events.len();
         for event in events {
@@ -271,8 +270,11 @@ impl Meter {
         let listed = async |handlers: &Handlers| handlers.read(conversation, "agent").await;
         self.path("list of a conversation, full", 0.0, listed).await;
         for (name, days, sent) in [
+            ("report, of a day with 10 requests, for the first time", 8, 10),
             ("report, of a day with 10 requests", 8, 10),
+            ("report, of a day with 100 requests, for the first time", 9, 100),
             ("report, of a day with 100 requests", 9, 100),
+            ("report, of a day with 1,000 requests, for the first time", 10, 1_000),
             ("report, of a day with 1,000 requests", 10, 1_000),
         ] {
             let (from, to) = (days_ago(days), days_ago(days - 1));
@@ -314,38 +316,4 @@ impl Meter {
 fn handed_on(entry: &Value) -> Value {
     let (kind, detail) = (&entry["DetailType"], &entry["Detail"]);
     json!({ "id": "e", "source": "chat2pay", "detail-type": kind, "time": NOW, "detail": detail })
-}
-
-/// The table's stream, read as `publish` is handed it.
-struct Stream {
-    iterator: String,
-}
-
-impl Stream {
-    fn at_its_start(handlers: &Handlers) -> Self {
-        let database = &handlers.database.database;
-        let table_name = Some(local::dynamodb::TABLE_NAME.to_owned());
-        let streams = database.list_streams(ListStreamsRequest { table_name, ..ListStreamsRequest::default() });
-        let stream_arn = streams.unwrap().streams.remove(0).stream_arn;
-        let request = DescribeStreamRequest { stream_arn: stream_arn.clone(), ..DescribeStreamRequest::default() };
-        let shard_id = database.describe_stream(request).unwrap().stream_description.shards.remove(0).shard_id;
-        let shard_iterator_type = "TRIM_HORIZON".to_owned();
-        let request = GetShardIteratorRequest { stream_arn, shard_id, shard_iterator_type, sequence_number: None };
-        Self { iterator: database.get_shard_iterator(request).unwrap().shard_iterator.unwrap() }
-    }
-
-    /// Returns the records since the last call that the template's filter hands to `publish`.
-    fn next(&mut self, handlers: &Handlers) -> Vec<Value> {
-        let request = GetRecordsRequest { shard_iterator: self.iterator.clone(), limit: None };
-        let read = handlers.database.database.get_records(request).unwrap();
-        self.iterator = read.next_shard_iterator.unwrap();
-        let records = read.records.iter().map(|record| serde_json::to_value(record).unwrap());
-        records.filter(is_published).collect()
-    }
-}
-
-/// Returns whether the template's filter hands this record to `publish`.
-fn is_published(record: &Value) -> bool {
-    let key = record["dynamodb"]["Keys"]["pk"]["S"].as_str().unwrap();
-    key.starts_with("REQ#") && record["eventName"] != "REMOVE"
 }

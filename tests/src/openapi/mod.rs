@@ -38,9 +38,10 @@ Every other method and path at or below `/p` is answered with the page of an unk
 operations, which OpenAPI cannot describe.";
 
 /// The tags: the name, whom the routes are for, and what they are.
-const TAGS: [(&str, &str); 6] = [
+const TAGS: [(&str, &str); 7] = [
     ("Payment requests", "For an integrator's programs, and for the desk's pages."),
     ("Reports", "For supervisors."),
+    ("Live updates", "For pages that show payment requests: each change arrives over a WebSocket."),
     ("Webhook endpoints", "For supervisors: the addresses that receive events, and what was delivered to them."),
     ("Customer's pages", "For the customer's browser, not for programs: the pages behind a link."),
     ("Provider and channel", "For the payment provider and the message channel, not for an integrator's programs."),

@@ -29,6 +29,7 @@ pub(super) fn all(generator: &mut SchemaGenerator) -> Vec<Operation> {
         webhook_endpoints(generator),
         one_webhook_endpoint(generator),
         webhook_deliveries(generator),
+        live(generator),
         customers_pages(),
         other_pages(),
         providers(),
@@ -316,6 +317,45 @@ fn webhook_endpoints(generator: &mut SchemaGenerator) -> Vec<Operation> {
     vec![register, list]
 }
 
+/// Returns the description of a body that is missing or an empty object.
+fn empty_body() -> Value {
+    json!({ "required": false, "content": { "application/json": {
+        "schema": { "type": "object", "additionalProperties": false },
+        "examples": { "empty": { "value": {} } },
+    } } })
+}
+
+fn live(generator: &mut SchemaGenerator) -> Vec<Operation> {
+    let ticket = operation(
+        "post",
+        "/live/tickets",
+        ("createLiveTicket", "Live updates", "integrator"),
+        (
+            "Get the address of a connection for live updates",
+            "For agents and supervisors. Connect to the address with a WebSocket within 30 seconds: it is good for one \
+             connection. Every change of a payment request that the caller may see arrives there as \
+             `{ \"type\": \"changed\", \"request\": … }`. Send `{ \"type\": \"ping\" }` every five minutes. The \
+             connection ends with the token, after two hours at most.",
+        ),
+        &json!({ "security": [{ "token": [] }], "requestBody": empty_body() }),
+        Answers::default()
+            .with(
+                201,
+                "The address.",
+                "application/json",
+                Value::from(::live::schema::ticket(generator)),
+                &[(
+                    "ticket",
+                    json!({ "url": format!("wss://live.example.com/live?ticket={TOKEN}"), "expires_in": 30 }),
+                )],
+                &[],
+            )
+            .problems(&BODIES)
+            .problems(&CALLERS),
+    );
+    vec![ticket]
+}
+
 fn one_webhook_endpoint(generator: &mut SchemaGenerator) -> Vec<Operation> {
     use webhook_endpoints::schema;
     let remove = operation(
@@ -329,10 +369,6 @@ fn one_webhook_endpoint(generator: &mut SchemaGenerator) -> Vec<Operation> {
             .problems(&["malformed_body", "not_found"])
             .problems(&CALLERS),
     );
-    let empty = json!({ "required": false, "content": { "application/json": {
-        "schema": { "type": "object", "additionalProperties": false },
-        "examples": { "empty": { "value": {} } },
-    } } });
     let rotate = operation(
         "post",
         "/webhook-endpoints/{id}/rotate-secret",
@@ -342,7 +378,7 @@ fn one_webhook_endpoint(generator: &mut SchemaGenerator) -> Vec<Operation> {
             "For supervisors. For 24 hours both secrets sign. A secret can be replaced three times within that time. \
              The body is empty, or an empty object.",
         ),
-        &json!({ "security": [{ "token": [] }], "parameters": [webhook_endpoint_id()], "requestBody": empty }),
+        &json!({ "security": [{ "token": [] }], "parameters": [webhook_endpoint_id()], "requestBody": empty_body() }),
         Answers::default()
             .with(
                 200,

@@ -120,6 +120,37 @@ function guide() {
   );
 }
 
+/** The identifiers of the requests that changed while nobody looked. */
+const unseen = new Set();
+const TITLE = document.title;
+
+/** Returns whether the person is at this page. */
+function isLookedAt() {
+  return !document.hidden && document.hasFocus();
+}
+
+function countUnseen() {
+  document.title = unseen.size > 0 ? `(${unseen.size}) ${TITLE}` : TITLE;
+}
+
+document.addEventListener("chat2pay-change", (event) => {
+  const { request, isNews } = /** @type {CustomEvent} */ (event).detail;
+  if (!isNews || (isLookedAt() && request.conversation_id === conversation.id)) return;
+  unseen.add(request.id);
+  countUnseen();
+});
+for (const name of ["focus", "pointerdown", "keydown"]) {
+  window.addEventListener(name, () => {
+    unseen.clear();
+    countUnseen();
+  });
+}
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  unseen.clear();
+  countUnseen();
+});
+
 keep();
 show();
 put(byId("main"), session instanceof LocalSession && guide(), desk);

@@ -10,6 +10,7 @@ import { ProblemError, UnreachableError } from "../client/index.js";
 import { Api, SignInFailed, sentenceOf } from "../shared/api.js";
 import { h, put } from "../shared/dom.js";
 import { icon } from "../shared/icons.js";
+import { Live } from "../shared/live.js";
 import { factsOf, isOpen, isPaid } from "../shared/statuses.js";
 import { Card } from "./card.js";
 import { Draft } from "./draft.js";
@@ -54,6 +55,7 @@ export class Chat2PayDesk extends HTMLElement {
     await this.#tokenGiven.promise;
     return this.#token?.(options) ?? "";
   });
+  #live = new Live(this.#api);
   #toasts = new Toasts();
   #banner = h("div", { class: "banner", role: "status" });
   #note = h("p", { class: "note" });
@@ -80,6 +82,7 @@ export class Chat2PayDesk extends HTMLElement {
     const root = this.attachShadow({ mode: "open" });
     root.adoptedStyleSheets = [sheet];
     const requests = h("div", { class: "requests" }, this.#banner, this.#note, this.#cardList, this.#confirmationList);
+    this.#live.addEventListener("change", (event) => this.#elsewhere(/** @type {CustomEvent} */ (event).detail));
     const conversation = h("div", { class: "conversation", part: "conversation" }, h("slot"), requests);
     root.append(h("div", { class: "layout" }, conversation, this.#panel), this.#toasts.element);
   }
@@ -97,6 +100,7 @@ export class Chat2PayDesk extends HTMLElement {
 
   disconnectedCallback() {
     this.#end();
+    this.#live.stop();
     this.#toasts.clear();
   }
 
@@ -120,6 +124,8 @@ export class Chat2PayDesk extends HTMLElement {
   set token(token) {
     this.#token = token;
     if (token) this.#tokenGiven.resolve();
+    // Another person may see other changes.
+    this.#live.stop();
     this.#schedule("begin");
   }
 
@@ -144,8 +150,10 @@ export class Chat2PayDesk extends HTMLElement {
     this.#end();
     const conversation = this.getAttribute("conversation-id");
     this.#panel.hidden = !conversation;
-    if (!this.isConnected || !conversation) return;
-    const requests = new Requests(this.#api, conversation);
+    if (!this.isConnected) return;
+    this.#live.start();
+    if (!conversation) return;
+    const requests = new Requests(this.#api, conversation, this.#live);
     /** @type {Shown} */
     const shown = {
       conversation,
@@ -325,7 +333,26 @@ export class Chat2PayDesk extends HTMLElement {
     this.#confirm(shown);
     if (loaded) this.#noteNothing(shown);
     if (before) this.#toasts.show(...news(request));
-    this.dispatchEvent(new CustomEvent("chat2pay-change", { bubbles: true, composed: true, detail: { request } }));
+    this.#tell(request, before !== undefined);
+  }
+
+  /**
+   * Informs the host about a change in a conversation that is not shown.
+   * @param {PaymentRequest} request
+   */
+  #elsewhere(request) {
+    if (request.conversation_id && request.conversation_id === this.#shown?.conversation) return;
+    if (request.version > 1) this.#toasts.show(...news(request));
+    this.#tell(request, true);
+  }
+
+  /**
+   * @param {PaymentRequest} request
+   * @param {boolean} isNews whether it has just happened; otherwise it was read
+   */
+  #tell(request, isNews) {
+    const detail = { request, isNews };
+    this.dispatchEvent(new CustomEvent("chat2pay-change", { bubbles: true, composed: true, detail }));
   }
 
   /**

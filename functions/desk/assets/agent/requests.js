@@ -1,21 +1,22 @@
-// The payment requests of one conversation. Each is polled for as long as it can change.
+// The payment requests of one conversation. Changes arrive as live updates. Without those, the requests are polled.
 
 /** @import { HistoryEntry, PaymentRequest, PaymentRequestList } from "../client/index.js" */
 /** @import { Api } from "../shared/api.js" */
+/** @import { Live } from "../shared/live.js" */
 
 import { UnreachableError } from "../client/index.js";
 import { isPassing, now } from "../shared/api.js";
 import { Poller } from "../shared/poller.js";
 import { expiryReason, factsOf, isOpen, isUnclicked, repeatedBy } from "../shared/statuses.js";
 
-/** How often to poll a request that waits for its customer, in milliseconds. */
-const EVERY = 1500;
 /**
- * How long to poll a request after it expired unpaid, in milliseconds: late money can still arrive. The pauses grow up
- * to `RARELY`.
+ * Without live updates: how often to read the conversation's requests while one of them can change, in milliseconds.
+ * The pause grows up to `RARELY` while none does.
  */
-const LATE_MONEY = 10 * 60_000;
+const EVERY = 5_000;
 const RARELY = 60_000;
+/** How long after it expired unpaid a request is read, in milliseconds: late money can still arrive. */
+const LATE_MONEY = 10 * 60_000;
 const PAGE_SIZE = 100;
 const PAGES_AT_MOST = 5;
 
@@ -56,25 +57,25 @@ export function missedDelivery(request) {
 }
 
 /**
- * Returns the pause before the next poll of a request in milliseconds, or `null` if the request cannot change any more.
+ * Returns whether a request can still change.
  * @param {PaymentRequest} request
  */
-function pollDelay(request) {
-  if (request.link && isOpen(request)) {
-    const left = Date.parse(request.link.expires_at) - now();
-    // Polls right after the deadline, so that the card shows 0:00 only briefly.
-    return left > 0 ? Math.min(EVERY, left + 50) : EVERY;
-  }
-  const last = request.history[request.history.length - 1];
-  const unwritten = request.status !== last.status;
-  if (unwritten) return EVERY;
-  const age = now() - Date.parse(request.updated_at);
-  const rarely = Math.min(Math.max(EVERY, age / 8), RARELY);
+function mayChange(request) {
+  if (isOpen(request)) return true;
+  const isUnwritten = request.status !== request.history[request.history.length - 1].status;
   // The provider may need seconds or days, for a payment and for a refund.
-  if (factsOf(request.status).awaits === "provider") return rarely;
-  const mayChange = expiryReason(request) === "not_paid";
-  if (!mayChange || age > LATE_MONEY) return null;
-  return rarely;
+  if (isUnwritten || factsOf(request.status).awaits === "provider") return true;
+  return expiryReason(request) === "not_paid" && now() - Date.parse(request.updated_at) < LATE_MONEY;
+}
+
+/**
+ * Returns the time until a request's deadline in milliseconds. The request is read right after it, so that the card
+ * shows 0:00 only briefly.
+ * @param {PaymentRequest} request
+ */
+function untilDeadline(request) {
+  const left = request.link && isOpen(request) ? Date.parse(request.link.expires_at) - now() : 0;
+  return left > 0 ? left + 50 : Number.POSITIVE_INFINITY;
 }
 
 /**
@@ -96,11 +97,12 @@ function isStale(known, received) {
 export class Requests extends EventTarget {
   #api;
   #conversation;
+  #live;
   /** @type {Map<string, PaymentRequest>} */
   #known = new Map();
-  #list = new Poller((signal) => this.#pollList(signal), EVERY);
-  /** @type {Map<string, Poller>} */
-  #pollers = new Map();
+  #list;
+  #ended = new AbortController();
+  #pause = EVERY;
   #channel = new BroadcastChannel(CHANNEL);
   /** @type {Error | null} */
   #trouble = null;
@@ -108,11 +110,23 @@ export class Requests extends EventTarget {
   /**
    * @param {Api} api
    * @param {string} conversation
+   * @param {Live} live
    */
-  constructor(api, conversation) {
+  constructor(api, conversation, live) {
     super();
     this.#api = api;
     this.#conversation = conversation;
+    this.#live = live;
+    this.#list = new Poller((signal) => this.#pollList(signal), EVERY, live);
+    live.addEventListener(
+      "change",
+      (event) => {
+        /** @type {PaymentRequest} */
+        const request = /** @type {CustomEvent} */ (event).detail;
+        if (request.conversation_id === this.#conversation) this.update(request);
+      },
+      { signal: this.#ended.signal },
+    );
     this.#channel.addEventListener("message", ({ data }) => {
       if (data === this.#conversation) this.refresh();
     });
@@ -125,8 +139,8 @@ export class Requests extends EventTarget {
   /** Stops polling for good, and aborts the calls in flight. */
   stop() {
     this.#channel.close();
+    this.#ended.abort();
     this.#list.stop();
-    for (const poller of this.#pollers.values()) poller.stop();
   }
 
   /** Reads the whole list now, with requests that other tabs or agents have created. */
@@ -135,11 +149,17 @@ export class Requests extends EventTarget {
   }
 
   /**
-   * Polls one request now.
+   * Reads one request now.
    * @param {string} id
    */
-  refreshOne(id) {
-    this.#pollers.get(id)?.now();
+  async refreshOne(id) {
+    const { signal } = this.#ended;
+    try {
+      this.update(await this.#watch(signal, this.#api.get(id, signal)));
+    } catch {
+      // The next poll shows what this call did not.
+      if (!signal.aborted) this.refresh();
+    }
   }
 
   /**
@@ -159,36 +179,11 @@ export class Requests extends EventTarget {
     const before = this.#known.get(request.id);
     if (before && isStale(before, request)) return;
     this.#known.set(request.id, request);
-    this.#schedule(request);
     if (before?.version === request.version && before.status === request.status) return;
+    this.#pause = EVERY;
+    // It may be the first one that can change.
+    if (!this.#live.isOpen) this.#list.soon(EVERY);
     this.dispatchEvent(new CustomEvent("change", { detail: { request, before } }));
-  }
-
-  /**
-   * Starts polling a request if it can change, and stops if it cannot.
-   * @param {PaymentRequest} request
-   */
-  #schedule(request) {
-    const { id } = request;
-    const poller = this.#pollers.get(id);
-    if (pollDelay(request) === null) {
-      poller?.stop();
-      this.#pollers.delete(id);
-    } else if (!poller) {
-      const added = new Poller((signal) => this.#pollOne(id, signal), EVERY);
-      this.#pollers.set(id, added);
-      added.start();
-    }
-  }
-
-  /**
-   * @param {string} id
-   * @param {AbortSignal} signal
-   */
-  async #pollOne(id, signal) {
-    const received = await this.#watch(signal, this.#api.get(id, signal));
-    this.update(received);
-    return pollDelay(this.#known.get(id) ?? received);
   }
 
   /** @param {AbortSignal} signal */
@@ -207,8 +202,11 @@ export class Requests extends EventTarget {
     } while (cursor && pages < PAGES_AT_MOST);
     for (const request of found.reverse()) this.update(request);
     this.dispatchEvent(new CustomEvent("loaded", { detail: { complete: !cursor } }));
-    // From now on each request has its own poller. The list is read again when the page becomes visible again.
-    return null;
+    const known = [...this.#known.values()].filter(mayChange);
+    if (known.length === 0) return null;
+    const pause = Math.min(this.#pause, ...known.map(untilDeadline));
+    this.#pause = Math.min(this.#pause * 1.5, RARELY);
+    return pause;
   }
 
   /**
@@ -219,6 +217,8 @@ export class Requests extends EventTarget {
     return this.#api.list(
       { conversation_id: this.#conversation, limit: PAGE_SIZE, cursor: cursor ?? undefined },
       signal,
+      // The poller repeats it, and whoever looks at the page learns at once that there is no connection.
+      1,
     );
   }
 
@@ -241,14 +241,14 @@ export class Requests extends EventTarget {
   }
 
   /**
-   * Stores the current error and dispatches `trouble` if it changed. When the error is gone, every poller polls at
-   * once: the failures had lengthened their pauses.
+   * Stores the current error and dispatches `trouble` if it changed. When the error is gone, the list is read at once:
+   * the failures had lengthened its pause.
    * @param {Error | null} error
    */
   #setTrouble(error) {
     if (error?.message === this.#trouble?.message) return;
     this.#trouble = error;
-    if (!error) for (const poller of [this.#list, ...this.#pollers.values()]) poller.now();
+    if (!error) this.#list.now();
     this.dispatchEvent(new CustomEvent("trouble", { detail: error }));
   }
 }

@@ -125,10 +125,11 @@ export class Api {
    * Reads a page of requests, newest first.
    * @param {ListPaymentRequestsParameters} parameters
    * @param {AbortSignal} [signal]
+   * @param {number} [tries] how often it is tried; once if a poller repeats it
    */
-  list(parameters, signal) {
+  list(parameters, signal, tries = TRIES) {
     const limits = { signal, timeout: READ_TIMEOUT };
-    return retried((options) => this.#client.listPaymentRequests(parameters, options), limits);
+    return retried((options) => this.#client.listPaymentRequests(parameters, options), limits, tries);
   }
 
   /**
@@ -147,6 +148,14 @@ export class Api {
    */
   report(parameters, signal) {
     return retried((options) => this.#client.reportAgents(parameters, options), { signal });
+  }
+
+  /**
+   * Gets the address of a connection for live updates, once: whoever connects repeats it.
+   * @param {AbortSignal} [signal]
+   */
+  liveTicket(signal) {
+    return this.#client.createLiveTicket({ signal, timeout: READ_TIMEOUT });
   }
 
   /**
@@ -212,15 +221,16 @@ export class Api {
  * @template Answer
  * @param {(options: CallOptions) => Promise<Answer>} call
  * @param {CallOptions} options
+ * @param {number} [tries]
  */
-async function retried(call, options) {
+async function retried(call, options, tries = TRIES) {
   const { signal } = options;
   for (let tried = 1; ; tried += 1) {
     try {
       return await call(options);
     } catch (error) {
       signal?.throwIfAborted();
-      if (!isPassing(error) || tried >= TRIES) throw error;
+      if (!isPassing(error) || tried >= tries) throw error;
       const pause = FIRST_PAUSE * 2 ** (tried - 1) * (0.5 + Math.random());
       const retryAfter = error instanceof ProblemError ? (error.retryAfter ?? 0) * 1000 : 0;
       if (retryAfter > LONGEST_PAUSE) throw error;

@@ -1,4 +1,6 @@
-// Polling: repeats a call while its result can still change and the page is visible.
+// Polling: repeats a call while its result can still change, the page is visible, and no live update reports changes.
+
+/** @import { Live } from "./live.js" */
 
 /** The longest pause after failures, before jitter, in milliseconds. */
 const SLOWEST_AFTER_FAILURES = 30_000;
@@ -11,6 +13,9 @@ const SLOWEST_AFTER_FAILURES = 30_000;
 /**
  * Repeats a poll until the poll returns `null`. Each time the poll throws, the pause doubles. While the page is hidden,
  * nothing is polled. When the page becomes visible, wakes from sleep or goes online, it polls at once.
+ *
+ * With live updates it polls once whenever they are connected, because changes were missed until then, and not again
+ * while they are.
  */
 export class Poller {
   #poll;
@@ -22,14 +27,21 @@ export class Poller {
   #failures = 0;
   #started = false;
   #again = false;
+  #live;
+  /** Whether a poll is due that has waited for the page to become visible. */
+  #due = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #soon;
 
   /**
    * @param {Poll} poll
    * @param {number} every the base of the pause after failures, in milliseconds
+   * @param {Live | null} live
    */
-  constructor(poll, every) {
+  constructor(poll, every, live = null) {
     this.#poll = poll;
     this.#every = every;
+    this.#live = live;
   }
 
   /** Starts polling, with a first poll at once. Does nothing if the poller has already started. */
@@ -40,6 +52,8 @@ export class Poller {
     window.addEventListener("online", this.#wake);
     window.addEventListener("pageshow", this.#wake);
     window.addEventListener("focus", this.#wake);
+    this.#live?.addEventListener("open", this.#connected);
+    this.#live?.addEventListener("down", this.#wake);
     this.now();
   }
 
@@ -51,7 +65,11 @@ export class Poller {
     window.removeEventListener("online", this.#wake);
     window.removeEventListener("pageshow", this.#wake);
     window.removeEventListener("focus", this.#wake);
+    this.#live?.removeEventListener("open", this.#connected);
+    this.#live?.removeEventListener("down", this.#wake);
     clearTimeout(this.#timer);
+    clearTimeout(this.#soon);
+    this.#soon = undefined;
     this.#running?.abort();
     this.#running = null;
   }
@@ -59,7 +77,24 @@ export class Poller {
   /** Polls now; if a poll is in flight, polls once more after it. */
   now() {
     clearTimeout(this.#timer);
-    if (!this.#started || document.hidden) return;
+    if (!this.#started) return;
+    this.#due = document.hidden;
+    if (!document.hidden) this.#runOrRepeat();
+  }
+
+  /**
+   * Polls after this pause, unless a poll is already waiting for another one.
+   * @param {number} pause in milliseconds
+   */
+  soon(pause) {
+    if (!this.#started || this.#soon !== undefined) return;
+    this.#soon = setTimeout(() => {
+      this.#soon = undefined;
+      this.now();
+    }, pause);
+  }
+
+  #runOrRepeat() {
     if (this.#running) {
       this.#again = true;
       return;
@@ -67,7 +102,15 @@ export class Poller {
     this.#run();
   }
 
-  #wake = () => this.now();
+  #wake = () => {
+    if (this.#due || !this.#live?.isOpen) this.now();
+  };
+
+  /** Polls also while the page is hidden: it shows in its title what was missed. */
+  #connected = () => {
+    clearTimeout(this.#timer);
+    this.#runOrRepeat();
+  };
 
   async #run() {
     const running = new AbortController();
@@ -86,7 +129,11 @@ export class Poller {
     if (this.#again) {
       this.#again = false;
       this.now();
-    } else if (pause !== null && !document.hidden) {
+    } else if (pause === null || (this.#failures === 0 && this.#live?.isOpen)) {
+      return;
+    } else if (document.hidden) {
+      this.#due = true;
+    } else {
       this.#timer = setTimeout(() => this.now(), pause);
     }
   }

@@ -3,6 +3,7 @@
 /** @import { Actor, HistoryEntry, PaymentRequest } from "../client/index.js" */
 /** @import { Api } from "../shared/api.js" */
 /** @import { Child } from "../shared/dom.js" */
+/** @import { Live } from "../shared/live.js" */
 
 import { ProblemError } from "../client/index.js";
 import { now, sentenceOf } from "../shared/api.js";
@@ -24,6 +25,7 @@ const LATE_ENDS = 600_000;
 /** The drawer. It dispatches `close` when it was closed. */
 export class RequestDrawer extends EventTarget {
   #api;
+  #live;
   /** @type {Poller | null} */
   #poller = null;
   /** @type {PaymentRequest | null} */
@@ -36,10 +38,15 @@ export class RequestDrawer extends EventTarget {
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #timer;
 
-  /** @param {Api} api */
-  constructor(api) {
+  /**
+   * @param {Api} api
+   * @param {Live} live
+   */
+  constructor(api, live) {
     super();
     this.#api = api;
+    this.#live = live;
+    live.addEventListener("change", (event) => this.#changed(/** @type {CustomEvent} */ (event).detail));
     const closing = { type: "button", class: "quiet", "aria-label": "Close", onclick: () => this.element.close() };
     this.element = h(
       "dialog",
@@ -76,7 +83,7 @@ export class RequestDrawer extends EventTarget {
     if (!this.element.open) this.element.showModal();
     clearInterval(this.#timer);
     this.#timer = setInterval(() => this.#tick(), 1_000);
-    this.#poller = new Poller((signal) => this.#poll(id, signal), SOON);
+    this.#poller = new Poller((signal) => this.#poll(id, signal), SOON, this.#live);
     this.#poller.start();
   }
 
@@ -107,6 +114,12 @@ export class RequestDrawer extends EventTarget {
       put(this.#problem, `${sentenceOf(error)} ${state}`);
       throw error;
     }
+  }
+
+  /** @param {PaymentRequest} request */
+  #changed(request) {
+    const shown = this.#shown;
+    if (this.element.open && shown?.id === request.id && shown.version <= request.version) this.#show(request);
   }
 
   /** @param {PaymentRequest} request */

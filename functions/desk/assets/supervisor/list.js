@@ -2,6 +2,7 @@
 
 /** @import { PaymentRequest } from "../client/index.js" */
 /** @import { Api } from "../shared/api.js" */
+/** @import { Live } from "../shared/live.js" */
 /** @import { Range } from "./dates.js" */
 
 import { ProblemError } from "../client/index.js";
@@ -20,6 +21,8 @@ import { requests, shortTime } from "./texts.js";
 /** The shortest and the longest pause between polls, in milliseconds. */
 const SOON = 10_000;
 const SLOWEST = 60_000;
+/** The pause between a change and the read that shows it, in milliseconds. Many changes share one. */
+const AFTER_CHANGES = 1_000;
 
 /**
  * The filter that the page's address holds.
@@ -34,6 +37,7 @@ const SLOWEST = 60_000;
  */
 export class RequestList {
   #api;
+  #live;
   #change;
   /** @type {(Record<string, string> & { order_number: string, phone: string }) | null} */
   #query = null;
@@ -101,9 +105,12 @@ export class RequestList {
    * @param {Api} api
    * @param {(filter: { agent: string, status: string }) => void} change is called when the person chooses another agent
    *   or status
+   * @param {Live} live
    */
-  constructor(api, change) {
+  constructor(api, change, live) {
     this.#api = api;
+    this.#live = live;
+    live.addEventListener("change", (event) => this.#changed(/** @type {CustomEvent} */ (event).detail));
     this.#change = change;
     const filters = h(
       "form",
@@ -217,7 +224,7 @@ export class RequestList {
       await this.#read(pages, signal);
       return JSON.stringify(pages.items.map(({ id, version, status: is }) => [id, version, is]));
     };
-    this.#poller = new Poller(slowing(read, SOON, SLOWEST), SOON);
+    this.#poller = new Poller(slowing(read, SOON, SLOWEST), SOON, this.#live);
     this.#poller.start();
   }
 
@@ -366,6 +373,24 @@ export class RequestList {
       row.element.lastElementChild?.replaceWith(status);
     }
     return row.element;
+  }
+
+  /**
+   * Shows a change. The list is read again where the change may concern what is not shown yet.
+   * @param {PaymentRequest} request
+   */
+  #changed(request) {
+    const pages = this.#pages;
+    if (!pages || pages.isNew || this.#query === null) return;
+    const place = pages.items.findIndex(({ id }) => id === request.id);
+    const shown = pages.items[place];
+    if (shown && shown.version <= request.version) {
+      pages.items[place] = request;
+      this.#draw(pages);
+    }
+    const first = pages.items[0];
+    const isNew = !shown && (!first || request.created_at >= first.created_at);
+    if (isNew || this.#query.status) this.#poller?.soon(AFTER_CHANGES);
   }
 
   async #startExport() {

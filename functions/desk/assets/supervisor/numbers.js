@@ -2,6 +2,7 @@
 
 /** @import { Api } from "../shared/api.js" */
 /** @import { Child } from "../shared/dom.js" */
+/** @import { Live } from "../shared/live.js" */
 /** @import { Range } from "./dates.js" */
 /** @import { Found, Tally } from "./report.js" */
 
@@ -18,6 +19,8 @@ import { count, rate, requests, timeOfDay } from "./texts.js";
 /** The shortest and the longest pause between polls, in milliseconds. */
 const SOON = 10_000;
 const SLOWEST = 60_000;
+/** The pause between a change and the report that has it, in milliseconds. Many changes share one report. */
+const AFTER_CHANGES = 3_000;
 
 /**
  * The page's callbacks.
@@ -33,6 +36,7 @@ const SLOWEST = 60_000;
 export class Numbers {
   #api;
   #handlers;
+  #live;
   /** @type {Poller | null} */
   #poller = null;
   /** @type {Range | null} */
@@ -54,9 +58,11 @@ export class Numbers {
   /**
    * @param {Api} api
    * @param {Handlers} handlers
+   * @param {Live} live
    */
-  constructor(api, handlers) {
+  constructor(api, handlers, live) {
     this.#api = api;
+    this.#live = live;
     this.#handlers = handlers;
     this.#time = new TimeChart(handlers.chooseRange);
     this.#agents = new AgentTable(handlers.chooseAgent);
@@ -84,8 +90,14 @@ export class Numbers {
     this.#poller = new Poller(
       slowing((signal) => this.#read(report, range, signal), SOON, SLOWEST),
       SOON,
+      this.#live,
     );
     this.#poller.start();
+  }
+
+  /** Reads the report soon, because a request has changed. */
+  changed() {
+    this.#poller?.soon(AFTER_CHANGES);
   }
 
   /** Stops polling. */

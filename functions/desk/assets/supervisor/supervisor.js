@@ -7,6 +7,7 @@
 import { ProblemError } from "../client/index.js";
 import { Api, now } from "../shared/api.js";
 import { byId, h, isolated, put } from "../shared/dom.js";
+import { Live } from "../shared/live.js";
 import { page } from "../shared/page.js";
 import { palette, STATUSES } from "../shared/statuses.js";
 import { dayOf, EARLIEST, isDay, PRESETS, rangeText, USUAL, WIDEST } from "./dates.js";
@@ -67,6 +68,7 @@ LINKS.webhooks?.setAttribute("href", "#webhooks");
 class Supervisor {
   #ended = new AbortController();
   #api = new Api(new URL("/", location.href), ({ renew }) => session.token({ renew }));
+  #live = new Live(this.#api);
   #endpoints = new Endpoints(this.#api);
   /**
    * The webhooks' part, once it has been loaded.
@@ -79,25 +81,29 @@ class Supervisor {
    */
   #part = null;
   #disabled = h("div", { role: "status" });
-  #numbers = new Numbers(this.#api, {
-    found: ({ agents }) => {
-      this.#list.setAgents(agents);
-      this.#list.element.hidden = false;
+  #numbers = new Numbers(
+    this.#api,
+    {
+      found: ({ agents }) => {
+        this.#list.setAgents(agents);
+        this.#list.element.hidden = false;
+      },
+      failed: (error) => {
+        if (error instanceof ProblemError && error.code === "forbidden") return this.#refuse();
+        this.#list.element.hidden = false;
+        return false;
+      },
+      chooseRange: (range) => this.#go({ range }),
+      chooseAgent: (agent) => {
+        this.#go({ agent });
+        this.#list.focus();
+      },
+      widen: () => this.#go({ range: WIDEST.of(today()) }),
     },
-    failed: (error) => {
-      if (error instanceof ProblemError && error.code === "forbidden") return this.#refuse();
-      this.#list.element.hidden = false;
-      return false;
-    },
-    chooseRange: (range) => this.#go({ range }),
-    chooseAgent: (agent) => {
-      this.#go({ agent });
-      this.#list.focus();
-    },
-    widen: () => this.#go({ range: WIDEST.of(today()) }),
-  });
-  #list = new RequestList(this.#api, (filter) => this.#go(filter));
-  #drawer = new RequestDrawer(this.#api);
+    this.#live,
+  );
+  #list = new RequestList(this.#api, (filter) => this.#go(filter), this.#live);
+  #drawer = new RequestDrawer(this.#api, this.#live);
   /**
    * The id of the request in the drawer; `null` if there is none, and `undefined` before the first `#show`.
    * @type {string | null | undefined}
@@ -144,6 +150,8 @@ class Supervisor {
     window.addEventListener("popstate", () => this.turn(), { signal });
     this.#endpoints.addEventListener("change", () => this.#endpointsRead());
     this.#endpoints.start();
+    this.#live.addEventListener("change", () => this.#numbers.changed());
+    this.#live.start();
     this.#drawer.addEventListener("close", () => this.#drawerClosed());
     // The default range changes at midnight (UTC).
     const timer = setInterval(() => {
@@ -157,6 +165,7 @@ class Supervisor {
   /** Stops all polling and removes everything from the page. */
   end() {
     this.#ended.abort();
+    this.#live.stop();
     this.#numbers.stop();
     this.#list.stop();
     this.#endpoints.stop();

@@ -19,13 +19,14 @@ const FOR_CLIENTS: usize = 16;
 pub type Make = fn(&Environment) -> Result<Box<dyn Function>, ConfigError>;
 
 /// Every function, with its name in a deployment.
-pub const FUNCTIONS: [(&str, Make); 14] = [
+pub const FUNCTIONS: [(&str, Make); 15] = [
     (cancel::NAME, cancel::function),
     (create::NAME, create::function),
     (delivery_report::NAME, delivery_report::function),
     (desk::NAME, desk::function),
     (expire::NAME, expire::function),
     (link_click::NAME, link_click::function),
+    (live::NAME, live::function),
     (notify::NAME, notify::function),
     (payment_webhook::NAME, payment_webhook::function),
     (publish::NAME, publish::function),
@@ -119,7 +120,9 @@ impl Functions {
         let mut functions = BTreeMap::new();
         for (name, make) in FUNCTIONS {
             let Some(settings) = settings.get(name) else { continue };
-            let function = make(environment).map_err(|cause| FunctionError::Config { name, cause })?;
+            // It posts to many connections at once, which must not hold up what the other functions call.
+            let own = if name == live::NAME { environment.separate() } else { environment.clone() };
+            let function = make(&own).map_err(|cause| FunctionError::Config { name, cause })?;
             functions.insert(name, Here { function: Arc::from(function), timeout: settings.timeout });
         }
         Ok(Self::of_this_process(functions, shutdown))

@@ -8,6 +8,7 @@ mod gateway;
 pub(crate) mod pattern;
 pub(crate) mod queue;
 mod schedule;
+pub(crate) mod sockets;
 mod stream;
 pub(crate) mod template;
 mod time;
@@ -47,6 +48,7 @@ pub(crate) async fn start(runner: &Runner) -> Result<Cloud, CloudError> {
     let (queue, queue_routes) = queue::start(runner).await?;
     let own_routes = Router::new().merge(tokens::router(&tokens)).merge(queue_routes);
     let own_routes = own_routes.merge(bus::start(runner, queue).await?).merge(dynamodb::start(runner));
+    let own_routes = own_routes.merge(sockets::start(runner));
     stream::start(runner).await?;
     schedule::start(runner);
     Ok(Cloud { own_routes, http_api: gateway::router(runner, tokens)? })

@@ -9,7 +9,7 @@ use http::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -57,8 +57,12 @@ pub(crate) struct Template {
     pub(crate) table: Table,
     /// The table of webhook endpoints and deliveries.
     pub(crate) webhooks_table: Table,
+    /// The table of the sums of reports.
+    pub(crate) sums_table: Table,
     /// The CORS settings, without the allowed origins, which are a parameter.
     pub(crate) cors: Cors,
+    /// The keys of the routes that have a rate limit of their own. All others share one.
+    pub(crate) limited_alone: BTreeSet<String>,
     /// The functions by name, in the order of their logical ids.
     pub(crate) functions: BTreeMap<String, FunctionSettings>,
     /// The HTTP API's routes.
@@ -71,6 +75,19 @@ pub(crate) struct Template {
     pub(crate) queue_consumers: Vec<QueueConsumer>,
     /// The bus's rules, which select a target for each event.
     pub(crate) rules: Vec<Rule>,
+    /// The table of live updates.
+    pub(crate) live_table: Table,
+    /// The WebSocket API of live updates.
+    pub(crate) sockets: SocketApi,
+}
+
+/// The WebSocket API: one stage, whose routes all lead to one function.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct SocketApi {
+    /// The stage's name, which is the path of the connections.
+    pub(crate) stage: String,
+    /// The name of the function.
+    pub(crate) function: String,
 }
 
 /// The table's settings, in the form of `CreateTable` and `UpdateTimeToLive`.
@@ -300,16 +317,21 @@ impl Template {
         let options = serde_saphyr::options! { strict_booleans: true };
         let document: Document =
             serde_saphyr::from_str_with_options(text, options).map_err(|cause| TemplateError::Yaml(Box::new(cause)))?;
+        let api = document.only("AWS::Serverless::HttpApi")?;
         let mut template = Self {
             table: Table::from(&document.named("AWS::DynamoDB::Table", "Table")?)?,
             webhooks_table: Table::from(&document.named("AWS::DynamoDB::Table", "WebhooksTable")?)?,
-            cors: Cors::from(&document.only("AWS::Serverless::HttpApi")?)?,
+            sums_table: Table::from(&document.named("AWS::DynamoDB::Table", "SumsTable")?)?,
+            cors: Cors::from(&api)?,
+            limited_alone: api.properties::<ApiProperties>()?.route_settings.into_keys().collect(),
             functions: BTreeMap::new(),
             routes: Vec::new(),
             schedules: Vec::new(),
             stream_consumers: Vec::new(),
             queue_consumers: Vec::new(),
             rules: Vec::new(),
+            live_table: Table::from(&document.named("AWS::DynamoDB::Table", "LiveTable")?)?,
+            sockets: SocketApi::from(&document)?,
         };
         for resource in document.all("AWS::Serverless::Function") {
             template.add_function(&resource, &document)?;
@@ -395,6 +417,29 @@ impl Table {
         // Resources that only a deployment needs.
         definition.retain(|name, _| name != "PointInTimeRecoverySpecification" && name != "SSESpecification");
         Ok(Self { definition, ttl_attribute: properties.time_to_live_specification.attribute_name })
+    }
+}
+
+impl SocketApi {
+    fn from(document: &Document) -> Result<Self, TemplateError> {
+        let stage: StageProperties = document.only("AWS::ApiGatewayV2::Stage")?.properties()?;
+        let integration = document.only("AWS::ApiGatewayV2::Integration")?;
+        let uri = integration.properties::<IntegrationProperties>()?.integration_uri;
+        let function = uri.split_once("/functions/${").and_then(|(_, rest)| rest.split_once(".Arn}")).map(|(id, _)| id);
+        let Some(function) = function else {
+            return Err(integration.unsupported("it invokes no function of the template"));
+        };
+        let mut keys = Vec::new();
+        for route in document.all("AWS::ApiGatewayV2::Route") {
+            keys.push(route.properties::<RouteProperties>()?.route_key);
+        }
+        keys.sort_unstable();
+        if keys != ["$connect", "$default", "$disconnect"] {
+            return Err(integration.unsupported("its routes are not those of connections and their messages"));
+        }
+        let function = document.named("AWS::Serverless::Function", function)?;
+        let metadata: FunctionMetadata = function.parse(&function.body.metadata)?;
+        Ok(Self { stage: stage.stage_name, function: metadata.build_properties.binary })
     }
 }
 
@@ -579,6 +624,26 @@ struct TimeToLiveSpecification {
 struct ApiProperties {
     #[serde(default)]
     cors_configuration: Option<Value>,
+    #[serde(default)]
+    route_settings: BTreeMap<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct StageProperties {
+    stage_name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct IntegrationProperties {
+    integration_uri: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RouteProperties {
+    route_key: String,
 }
 
 #[derive(Deserialize)]
@@ -743,10 +808,10 @@ mod tests {
     fn the_embedded_template_is_fully_supported() {
         let template = Template::embedded().unwrap();
         let names: Vec<_> = template.functions.keys().map(String::as_str).collect();
-        let all = "cancel create delivery-report desk expire link-click notify payment-webhook publish query \
+        let all = "cancel create delivery-report desk expire link-click live notify payment-webhook publish query \
                    reconcile refund webhook-endpoints webhooks";
         assert_eq!(names.join(" "), all);
-        assert_eq!(template.routes.len(), 26);
+        assert_eq!(template.routes.len(), 27);
         assert!(route(&template, "POST /payment-requests").authorized);
         assert!(!route(&template, "HEAD /p/{token}").authorized);
         assert_eq!(route(&template, "ANY /p/{proxy+}").methods, Methods::Any);
@@ -758,6 +823,8 @@ mod tests {
         assert_eq!(of_queue(Target::DeadLetters), Some("Unpublishable"));
         assert_eq!(of_queue(Target::Queue), Some("WebhookEvents"));
         assert_eq!(template.cors.allow_methods, ["DELETE", "GET", "POST"]);
+        let alone = ["POST /p/{token}", "POST /webhooks/{provider}", "GET /payment-requests"];
+        assert_eq!(alone.map(|route| template.limited_alone.contains(route)), [true, true, false]);
         let queue = QueueConsumer {
             function: "webhooks".to_owned(),
             queue: "WebhookQueue".to_owned(),
@@ -788,7 +855,9 @@ mod tests {
         assert_eq!(takers(&json!({ "eventName": "REMOVE", "userIdentity": ttl, "dynamodb": link })), ["expire"]);
         assert!(takers(&json!({ "eventName": "REMOVE", "dynamodb": link })).is_empty());
         assert!(takers(&json!({ "eventName": "REMOVE", "userIdentity": ttl, "dynamodb": request })).is_empty());
-        assert_eq!(takers(&json!({ "eventName": "MODIFY", "dynamodb": request })), ["publish"]);
+        for name in ["INSERT", "MODIFY", "REMOVE"] {
+            assert_eq!(takers(&json!({ "eventName": name, "dynamodb": request })), ["publish"], "{name}");
+        }
         assert!(takers(&json!({ "eventName": "INSERT", "dynamodb": link })).is_empty());
     }
 

@@ -2,8 +2,9 @@
 
 use crate::cloud::aws::REGION;
 use crate::cloud::bus::EVENT_BUS_NAME;
-use crate::cloud::dynamodb::{TABLE_NAME, WEBHOOKS_TABLE_NAME};
+use crate::cloud::dynamodb::{LIVE_TABLE_NAME, SUMS_TABLE_NAME, TABLE_NAME, WEBHOOKS_TABLE_NAME};
 use crate::cloud::queue::QUEUE_PATH;
+use crate::cloud::sockets::{MANAGEMENT_PATH, STAGE};
 use crate::stand_ins::StandIns;
 use runtime::{ConfigError, Environment};
 use stand_in_host::Host;
@@ -22,10 +23,13 @@ pub(super) fn for_functions(
     Ok(stand_ins
         .configure(host, given)?
         .or("TABLE_NAME", TABLE_NAME)
+        .or("SUMS_TABLE_NAME", SUMS_TABLE_NAME)
         .or("EVENT_BUS_NAME", EVENT_BUS_NAME)
         .or("PUBLIC_BASE_URL", &host.base_url)
         .or("SIGN_IN", "local")
         .or("WEBHOOKS_TABLE_NAME", WEBHOOKS_TABLE_NAME)
+        .or("LIVE_TABLE_NAME", LIVE_TABLE_NAME)
+        .or("LIVE_URL", format!("{}/{STAGE}", host.base_url.replacen("http:", "ws:", 1)))
         .or("WEBHOOK_QUEUE_URL", format!("{}{QUEUE_PATH}", host.own_url))
         // A developer's own endpoint is most likely on this machine.
         .or("WEBHOOK_ENDPOINTS_ON_LOOPBACK", "allowed")
@@ -36,6 +40,7 @@ pub(super) fn for_functions(
         .with("AWS_SESSION_TOKEN", "")
         .with("AWS_ENDPOINT_URL_DYNAMODB", dynamodb)
         .with("AWS_ENDPOINT_URL_SQS", format!("{}/local/aws/sqs", host.own_url))
+        .with("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI", format!("{}{MANAGEMENT_PATH}", host.own_url))
         .with("AWS_ENDPOINT_URL_EVENTBRIDGE", format!("{}/local/aws/events", host.own_url)))
 }
 

@@ -108,7 +108,14 @@ pub async fn start(options: Options) -> Result<Local, StartError> {
 
     let table_name = options.environment.get("TABLE_NAME").unwrap_or(dynamodb::TABLE_NAME);
     let webhooks_table = options.environment.get("WEBHOOKS_TABLE_NAME").unwrap_or(dynamodb::WEBHOOKS_TABLE_NAME);
-    let tables = [(table_name, &template.table), (webhooks_table, &template.webhooks_table)];
+    let live_table = options.environment.get("LIVE_TABLE_NAME").unwrap_or(dynamodb::LIVE_TABLE_NAME);
+    let sums_table = options.environment.get("SUMS_TABLE_NAME").unwrap_or(dynamodb::SUMS_TABLE_NAME);
+    let tables = [
+        (table_name, &template.table),
+        (webhooks_table, &template.webhooks_table),
+        (live_table, &template.live_table),
+        (sums_table, &template.sums_table),
+    ];
     let embedded = Embedded::with_tables(options.data_dir.as_deref(), &tables, &doors).await?;
     let store_file = options.data_dir.as_ref().map(|directory| directory.join("local.sqlite"));
     let opened = tokio::task::spawn_blocking(move || DurableStore::open(store_file.as_deref())).await;

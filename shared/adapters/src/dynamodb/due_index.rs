@@ -1,29 +1,42 @@
 //! The store's port for the index of what is due.
 
 use super::error::store_error;
-use super::keys::{LOOKED_AT, due_shards, look_shards};
+use super::keys::{LOOKED_AT, due_shards, key, look_shards};
 use super::read;
 use super::store::{DynamoDbStore, Page};
 use aws_sdk_dynamodb::types::{AttributeValue, Select};
-use domain::ports::{Due, DueIndex, StoreError};
+use domain::ports::{Due, DueIndex, DuePeriod, StoreError};
 use domain::{Status, Timestamp};
 use futures::future::try_join_all;
+use std::ops::Range;
 
 fn number(number: i64) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
 
 impl DueIndex for DynamoDbStore {
-    async fn due(&self, latest: Timestamp) -> Result<Vec<Due>, StoreError> {
-        let shards = due_shards().map(|shard| {
-            let partition = ("due_shard", number(i64::from(shard)));
-            let range = ("due_at", number(0), number(latest.as_milliseconds()));
-            let page = Page { index: "due", partition, range, newest_first: false, at_most: None };
-            self.query(page, |key| read::due(key).map(|(id, due_at)| Due { id, due_at }))
-        });
-        let mut due: Vec<Due> = try_join_all(shards).await?.into_iter().flatten().collect();
-        due.sort_by_key(|due| due.due_at);
-        Ok(due)
+    const PAGE: usize = 500;
+
+    fn partitions(&self) -> Range<u8> {
+        due_shards()
+    }
+
+    async fn due(&self, partition: u8, period: DuePeriod, after: Option<Due>) -> Result<Vec<Due>, StoreError> {
+        let time = |time: Timestamp| number(time.as_milliseconds());
+        let shard = number(i64::from(partition));
+        let page = Page {
+            index: "due",
+            partition: ("due_shard", shard.clone()),
+            range: ("due_at", time(period.earliest), time(period.latest)),
+            newest_first: false,
+            at_most: Some(Self::PAGE),
+            after: after.map(|after| {
+                [("pk", key(after.id)), ("due_shard", shard), ("due_at", time(after.due_at))]
+                    .map(|(name, value)| (name.to_owned(), value))
+                    .into()
+            }),
+        };
+        self.query(page, |key| read::due(key).map(|(id, due_at)| Due { id, due_at })).await
     }
 
     async fn waiting(&self) -> Result<Vec<(Status, usize)>, StoreError> {

@@ -2,7 +2,7 @@
 
 use super::batch::{Batch, KEYS_AT_MOST};
 use super::keys::{key, workspace_agent, workspace_month};
-use super::read::{Unreadable, payment_request, position};
+use super::read::{payment_request, position};
 use super::store::{DynamoDbStore, Item, Page};
 use crate::aws::{ATTEMPTS, INITIAL_BACKOFF};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -10,6 +10,7 @@ use domain::ports::{Creations, Listed, Listing, Lists, Position, StoreError};
 use domain::{AgentId, Audience, PaymentRequest, PaymentRequestId, Timestamp, WorkspaceId};
 use futures::future::try_join_all;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// The number of months' partitions that are read in parallel when a list reaches far back.
@@ -19,22 +20,23 @@ impl Lists for DynamoDbStore {
     async fn list(&self, listing: &Listing) -> Result<Listed, StoreError> {
         // One more than the limit, to find out whether there are more.
         let at_most = listing.limit + 1;
+        let unreadable = AtomicUsize::new(0);
         let mut positions = match &listing.audience {
-            Audience::Workspace(workspace) => self.positions_by_month(listing, workspace, at_most).await?,
+            Audience::Workspace(workspace) => self.positions_by_month(listing, workspace, at_most, &unreadable).await?,
             Audience::Agent(workspace, agent) => {
                 let partition = ("workspace_agent", workspace_agent(workspace, agent));
-                self.positions(listing, "by_agent", partition, at_most).await?
+                self.positions(listing, "by_agent", partition, at_most, &unreadable).await?
             }
         };
         let more = positions.len() > listing.limit;
         positions.truncate(listing.limit);
         let next = if more { positions.last().copied() } else { None };
         let ids: Vec<PaymentRequestId> = positions.iter().map(|position| position.id).collect();
-        let mut found = self.get_all(&ids).await?;
+        let Found { mut requests, unreadable: items, deleted_from } = self.find_all(&ids).await?;
         // The index lags behind the table by moments, so a key's item may be gone. An item that cannot be read is left
         // out too: the page is then shorter, and the next one starts where it would have.
-        let requests = ids.iter().filter_map(|id| found.remove(id)).collect();
-        Ok(Listed { requests, next })
+        let requests = ids.iter().filter_map(|id| requests.remove(id)).collect();
+        Ok(Listed { requests, next, unreadable: unreadable.into_inner() + items, deleted_from })
     }
 }
 
@@ -55,6 +57,7 @@ impl Creations for DynamoDbStore {
             range: ("created", text(low), text(":".to_owned())),
             newest_first: true,
             at_most: Some(at_most),
+            after: None,
         };
         self.query(page, |key| position(key).map(|position| position.created_at)).await
     }
@@ -68,6 +71,7 @@ impl DynamoDbStore {
         index: &str,
         partition: (&str, String),
         at_most: usize,
+        unreadable: &AtomicUsize,
     ) -> Result<Vec<Position>, StoreError> {
         // A range key begins with a time, so it sorts after that time alone. Therefore the low end is inclusive and the
         // high end exclusive, although BETWEEN includes both. After a position, its own key comes first and is dropped.
@@ -81,8 +85,13 @@ impl DynamoDbStore {
         let range = ("created", AttributeValue::S(low), AttributeValue::S(end));
         let partition = (partition.0, AttributeValue::S(partition.1));
         let at_most_keys = Some(at_most + usize::from(high.is_some()));
-        let page = Page { index, partition, range, newest_first: true, at_most: at_most_keys };
-        let mut positions = self.query(page, position).await?;
+        let page = Page { index, partition, range, newest_first: true, at_most: at_most_keys, after: None };
+        let read = |key| {
+            position(key).inspect_err(|_| {
+                unreadable.fetch_add(1, Ordering::Relaxed);
+            })
+        };
+        let mut positions = self.query(page, read).await?;
         positions.retain(|position| Some(*position) != listing.after);
         positions.truncate(at_most);
         Ok(positions)
@@ -94,6 +103,7 @@ impl DynamoDbStore {
         listing: &Listing,
         workspace: &WorkspaceId,
         at_most: usize,
+        unreadable: &AtomicUsize,
     ) -> Result<Vec<Position>, StoreError> {
         let newest = listing.after.map_or(listing.to, |after| after.created_at.min(listing.to));
         let mut moment = Some(newest);
@@ -109,8 +119,9 @@ impl DynamoDbStore {
             }
             at_once = (at_once * 2).min(MONTHS_AT_ONCE);
             let wanted = at_most - positions.len();
-            let found =
-                months.into_iter().map(|key| self.positions(listing, "by_month", ("workspace_month", key), wanted));
+            let found = months
+                .into_iter()
+                .map(|key| self.positions(listing, "by_month", ("workspace_month", key), wanted, unreadable));
             positions.extend(try_join_all(found).await?.into_iter().flatten());
         }
         positions.truncate(at_most);
@@ -122,11 +133,31 @@ impl DynamoDbStore {
         &self,
         ids: &[PaymentRequestId],
     ) -> Result<HashMap<PaymentRequestId, PaymentRequest>, StoreError> {
-        let batches = try_join_all(ids.chunks(KEYS_AT_MOST).map(|ids| self.get_batch(ids))).await?;
-        Ok(batches.into_iter().flatten().map(|request| (request.id, request)).collect())
+        Ok(self.find_all(ids).await?.requests)
     }
 
-    async fn get_batch(&self, ids: &[PaymentRequestId]) -> Result<Vec<PaymentRequest>, StoreError> {
+    /// Reads the requests with these identifiers, as [`Self::get_all`], and what else their items tell.
+    async fn find_all(&self, ids: &[PaymentRequestId]) -> Result<Found, StoreError> {
+        let batches = try_join_all(ids.chunks(KEYS_AT_MOST).map(|ids| self.get_batch(ids))).await?;
+        let mut found = Found::default();
+        for item in batches.into_iter().flatten() {
+            let deleted_from = deleted_from(&item);
+            match payment_request(item) {
+                Ok(request) => {
+                    let earliest = found.deleted_from.into_iter().chain(deleted_from).min();
+                    found.deleted_from = earliest;
+                    found.requests.insert(request.id, request);
+                }
+                Err(unreadable) => {
+                    unreadable.leave_out();
+                    found.unreadable += 1;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    async fn get_batch(&self, ids: &[PaymentRequestId]) -> Result<Vec<Item>, StoreError> {
         let keys: Vec<Item> = ids.iter().map(|id| HashMap::from([("pk".to_owned(), key(*id))])).collect();
         let batch = Batch {
             client: &self.client,
@@ -135,9 +166,25 @@ impl DynamoDbStore {
             attempts: ATTEMPTS,
             initial_backoff: INITIAL_BACKOFF,
         };
-        let items = batch.read(keys).await?.into_iter();
-        Ok(items.filter_map(|item| payment_request(item).inspect_err(Unreadable::leave_out).ok()).collect())
+        batch.read(keys).await
     }
+}
+
+/// The requests of a list, and what else their items tell.
+#[derive(Default)]
+struct Found {
+    requests: HashMap<PaymentRequestId, PaymentRequest>,
+    /// The number of items that cannot be read.
+    unreadable: usize,
+    /// The earliest time from which DynamoDB deletes one of the items.
+    deleted_from: Option<Timestamp>,
+}
+
+/// Returns the time from which DynamoDB deletes an item. One whose time cannot be read may be deleted at any moment.
+fn deleted_from(item: &Item) -> Option<Timestamp> {
+    let seconds = |ttl: &AttributeValue| ttl.as_n().ok()?.parse::<i64>().ok()?.checked_mul(1_000);
+    let time = |ttl| Timestamp::from_milliseconds(seconds(ttl)?).ok();
+    item.get("ttl").map(|ttl| time(ttl).unwrap_or(Timestamp::EARLIEST))
 }
 
 #[cfg(test)]

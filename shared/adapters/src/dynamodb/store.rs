@@ -59,6 +59,8 @@ pub(super) struct Page<'a> {
     pub(super) newest_first: bool,
     /// The greatest number of readable keys; `None` for all.
     pub(super) at_most: Option<usize>,
+    /// The key after which to begin: the last one of the page before.
+    pub(super) after: Option<Item>,
 }
 
 impl DynamoDbStore {
@@ -174,8 +176,8 @@ impl DynamoDbStore {
         page: Page<'_>,
         read: impl Fn(Item) -> Result<T, Unreadable>,
     ) -> Result<Vec<T>, StoreError> {
-        let Page { index, partition, range, newest_first, at_most } = page;
-        let (mut keys, mut start) = (Vec::new(), None);
+        let Page { index, partition, range, newest_first, at_most, after: mut start } = page;
+        let mut keys = Vec::new();
         loop {
             let wanted = at_most.map(|limit| limit.saturating_sub(keys.len()));
             let output = self

@@ -5,13 +5,14 @@
 
 use super::keys::{DIFFERENCE, LINK, REQUEST, request_of_key};
 use super::read::{self, Unreadable};
-use domain::ports::Link;
-use domain::{Difference, PaymentRequest, PaymentRequestId};
+use domain::ports::{Link, Position};
+use domain::sums::{Period, SummedHour};
+use domain::{Agent, Difference, Money, PaymentRequest, PaymentRequestId, Status, Timestamp, WorkspaceId};
 use runtime::json::{self, Document, Object};
 use serde_dynamo::{AttributeValue, Item};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// The principal that DynamoDB names for the removal of an item whose time to live is over
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-streams.html>).
@@ -128,6 +129,23 @@ impl StreamRecord {
         }
     }
 
+    /// Returns the hours whose sums include the record's request: that in which it was created, by either image. None
+    /// if neither tells the hour, of any other item, and of a request that the time to live removed: no sum is valid
+    /// for longer than its requests are there.
+    #[must_use]
+    pub fn summed_hours(&self) -> BTreeSet<SummedHour> {
+        if self.kind() != ItemKind::Request || self.removed_by_time_to_live {
+            return BTreeSet::new();
+        }
+        [&self.old_image, &self.new_image].into_iter().filter_map(summed_hour).collect()
+    }
+
+    /// Returns whether the record changes what a report shows of its request, or until when the request is there.
+    #[must_use]
+    pub fn alters_sums(&self) -> bool {
+        Reported::of(&self.old_image) != Reported::of(&self.new_image)
+    }
+
     /// Returns the keys of a request's item, for an operator who has to find it; `None` for any other item, whose key
     /// may be a link's token.
     #[must_use]
@@ -135,6 +153,45 @@ impl StreamRecord {
         let key = self.key.as_deref()?;
         request_of_key(key).map(|_| json!({ "pk": { "S": key } }))
     }
+}
+
+/// What a report shows of a request, and when the request is deleted.
+#[derive(PartialEq)]
+struct Reported {
+    workspace: WorkspaceId,
+    agent: Agent,
+    money: Money,
+    created_at: Timestamp,
+    status: Status,
+    is_clicked: bool,
+    deleted_from: Option<AttributeValue>,
+}
+
+impl Reported {
+    /// Returns `None` for no item, and for one that cannot be read: a report leaves it out.
+    fn of(image: &Item) -> Option<Self> {
+        let deleted_from = image.get("ttl").cloned();
+        let request = request_of_image(image.clone()).ok()??;
+        Some(Self {
+            is_clicked: request.history.iter().any(|entry| entry.status == Status::Clicked),
+            workspace: request.workspace,
+            agent: request.agent,
+            money: request.details.money,
+            created_at: request.created_at,
+            status: request.status,
+            deleted_from,
+        })
+    }
+}
+
+/// Reads the hour in which the request in an image was created, even if nothing else can be read.
+fn summed_hour(image: &Item) -> Option<SummedHour> {
+    let text = |name: &str| match image.get(name) {
+        Some(AttributeValue::S(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let Position { created_at, .. } = text("created")?.parse().ok()?;
+    Some(SummedHour { workspace: text("workspace")?.parse().ok()?, hour: Period::hour_of(created_at) })
 }
 
 /// Reads the payment request in an image; `None` for an empty image, which a record has if no item existed.

@@ -5,6 +5,7 @@ use crate::payment_request::PaymentRequest;
 use crate::ports::{Changed, StoreError};
 use crate::status::Status;
 use crate::time::Timestamp;
+use std::ops::Range;
 
 /// An entry of the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,11 +16,32 @@ pub struct Due {
     pub due_at: Timestamp,
 }
 
-/// The index of the requests for which something is due.
+/// A period of time in the index, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DuePeriod {
+    /// The earliest time.
+    pub earliest: Timestamp,
+    /// The latest time.
+    pub latest: Timestamp,
+}
+
+/// The index of the requests for which something is due. It has several partitions, and each is read on its own.
 pub trait DueIndex: Send + Sync {
-    /// Returns every request that is due at or before `latest`, earliest first. The index is eventually consistent, so
-    /// it may miss the writes of the last moments; the caller must poll again.
-    fn due(&self, latest: Timestamp) -> impl Future<Output = Result<Vec<Due>, StoreError>> + Send;
+    /// The number of entries on a full page.
+    const PAGE: usize;
+
+    /// Returns the numbers of the partitions.
+    fn partitions(&self) -> Range<u8>;
+
+    /// Returns the next page of one partition: what is due in the period, earliest first, beginning after the entry
+    /// `after`. A page that is not full is the last one. The index is eventually consistent, so it may miss the writes
+    /// of the last moments; the caller must poll again.
+    fn due(
+        &self,
+        partition: u8,
+        period: DuePeriod,
+        after: Option<Due>,
+    ) -> impl Future<Output = Result<Vec<Due>, StoreError>> + Send;
 
     /// Returns how many requests of each status wait for a look at their provider, whenever that is.
     fn waiting(&self) -> impl Future<Output = Result<Vec<(Status, usize)>, StoreError>> + Send;

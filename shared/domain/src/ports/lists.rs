@@ -64,6 +64,10 @@ pub struct Listed {
     pub requests: Vec<PaymentRequest>,
     /// The position at which the next page starts; `None` on the last page.
     pub next: Option<Position>,
+    /// The number of requests that are left out because this version cannot read them.
+    pub unreadable: usize,
+    /// The earliest time at which one of the requests may be deleted; `None` if none is to be deleted yet.
+    pub deleted_from: Option<Timestamp>,
 }
 
 /// Lists of requests.

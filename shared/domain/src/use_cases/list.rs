@@ -215,7 +215,8 @@ mod tests {
             let rest = self.requests.get(after..).unwrap_or_default();
             let requests = rest.iter().take(listing.limit).cloned().collect::<Vec<_>>();
             let more = rest.len() > listing.limit;
-            Ok(Listed { next: requests.last().filter(|_| more).map(Position::after), requests })
+            let next = requests.last().filter(|_| more).map(Position::after);
+            Ok(Listed { requests, next, unreadable: 0, deleted_from: None })
         }
     }
 

@@ -9,6 +9,7 @@ pub mod create;
 mod deadline_tests;
 pub mod expire;
 pub mod list;
+pub mod live;
 pub mod look;
 pub mod notify;
 pub mod pay;
@@ -20,10 +21,11 @@ pub mod refund;
 pub mod report;
 pub mod resume_looks;
 mod second_payments;
+pub mod sums;
 pub mod webhooks;
 
 use crate::doors::NoRandomness;
-use crate::ports::{ProviderError, QueueError, StoreError, VaultError};
+use crate::ports::{ProviderError, QueueError, SocketError, StoreError, VaultError};
 
 /// The error of a use case that did not complete. Every use case can be retried from its start.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +51,9 @@ pub enum UseCaseError {
     /// A secret could not be encrypted or decrypted.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// The gateway of live updates failed.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
     /// The source of randomness failed, so that no identifier could be generated.
     #[error(transparent)]
     Randomness(#[from] NoRandomness),

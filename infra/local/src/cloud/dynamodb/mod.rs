@@ -24,6 +24,12 @@ pub const TABLE_NAME: &str = "chat2pay";
 /// The default name of the table of webhook endpoints, if `WEBHOOKS_TABLE_NAME` is not set.
 pub const WEBHOOKS_TABLE_NAME: &str = "chat2pay-webhooks";
 
+/// The default name of the table of live updates, if `LIVE_TABLE_NAME` is not set.
+pub const LIVE_TABLE_NAME: &str = "chat2pay-live";
+
+/// The default name of the table of sums, if `SUMS_TABLE_NAME` is not set.
+pub const SUMS_TABLE_NAME: &str = "chat2pay-sums";
+
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// The reason why the embedded DynamoDB could not be started, or a call to it failed.
@@ -60,14 +66,19 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Starts a database with the tables [`TABLE_NAME`] and [`WEBHOOKS_TABLE_NAME`], in a file of this directory or in
+    /// Starts a database with the template's tables under their default names, in a file of this directory or in
     /// memory.
     ///
     /// # Errors
     /// [`DatabaseError`] if the file or a table cannot be created, or no port is available.
     pub async fn start(data_dir: Option<&Path>) -> Result<Self, DatabaseError> {
         let template = Template::embedded()?;
-        let tables = [(TABLE_NAME, &template.table), (WEBHOOKS_TABLE_NAME, &template.webhooks_table)];
+        let tables = [
+            (TABLE_NAME, &template.table),
+            (WEBHOOKS_TABLE_NAME, &template.webhooks_table),
+            (LIVE_TABLE_NAME, &template.live_table),
+            (SUMS_TABLE_NAME, &template.sums_table),
+        ];
         Self::with_tables(data_dir, &tables, &Doors::default()).await
     }
 

@@ -60,7 +60,11 @@ pub(super) fn router(runner: &Runner, tokens: Arc<Tokens>) -> Result<Router, Con
     let gateway = Gateway {
         routes: Routes::new(&runner.template.routes),
         tokens,
-        throttle: Throttle::from_environment(&runner.environment, runner.host.doors.now())?,
+        throttle: Throttle::from_environment(
+            &runner.environment,
+            &runner.template.limited_alone,
+            runner.host.doors.now(),
+        )?,
         authority: runner.host.base_url.trim_start_matches("http://").to_owned(),
         runner: runner.clone(),
     };
@@ -115,7 +119,8 @@ impl Gateway {
             return Err(GatewayError::HeadersTooLarge);
         }
         let found = self.routes.find(&parts.method, path).ok_or(GatewayError::NotFound)?;
-        if self.throttle.as_ref().is_some_and(|throttle| !throttle.admits(self.runner.host.doors.now())) {
+        let now = self.runner.host.doors.now();
+        if self.throttle.as_ref().is_some_and(|throttle| !throttle.admits(&found.route.key(), now)) {
             return Err(GatewayError::TooManyRequests);
         }
         let claims = found.route.authorized.then(|| self.claims(&parts.headers)).transpose()?;

@@ -1,0 +1,147 @@
+// Live updates on the pages: what arrives, what is read when nothing does, and what nobody has seen yet.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { faultless, launch, live, open, press, System, until, withoutLive } from "./harness.mjs";
+
+let system;
+let browser;
+before(async () => {
+  [system, browser] = await Promise.all([System.start(), launch()]);
+});
+after(async () => {
+  await browser?.close();
+  await system?.stop();
+});
+
+const card = (page, status) => page.locator(`article[data-status="${status}"]`);
+
+/** Opens the desk, signed in as Alice, with a clock that a test can advance. `prepare` sees the page before it loads. */
+async function desk(prepare = async () => {}) {
+  const page = await open(browser);
+  await page.clock.install();
+  await prepare(page);
+  await page.goto(`${system.base}/desk`);
+  await page.getByRole("button", { name: "Alice" }).click();
+  await page.getByText("No payment requests in this conversation yet.").waitFor();
+  return page;
+}
+
+/** Returns the conversation that a page shows. */
+const conversationOf = (page) => page.locator("chat2pay-desk").getAttribute("conversation-id");
+
+/** Records the page's calls of the API from now on. */
+function calls(page) {
+  const made = [];
+  page.on("request", (request) => {
+    const { pathname } = new URL(request.url());
+    if (/^\/(payment-requests|reports|live)/.test(pathname)) made.push(`${request.method()} ${pathname}`);
+  });
+  return made;
+}
+
+/** Waits until the page has a socket over which changes arrive. */
+async function connected(page, alice) {
+  const conversation_id = await conversationOf(page);
+  const request = await alice.send({ conversation_id });
+  await card(page, "sent").first().waitFor();
+  return request;
+}
+
+test("a change of another conversation reaches the host, the title and a message, until somebody looks", async () => {
+  const page = await desk();
+  const alice = await system.person();
+  await connected(page, alice);
+  await page.evaluate(() => {
+    globalThis.heard = [];
+    document.addEventListener("chat2pay-change", ({ detail }) => globalThis.heard.push(detail));
+  });
+  const elsewhere = await alice.send({ conversation_id: "elsewhere", order_number: "777" });
+  await press(elsewhere.link.url);
+  const heard = () => page.evaluate(() => globalThis.heard);
+  await until("the event", async () =>
+    (await heard()).some(
+      ({ request, isNews }) => request.id === elsewhere.id && request.status === "clicked" && isNews,
+    ),
+  );
+  assert.match(await page.title(), /^\(1\) /);
+  await page.getByRole("region", { name: "Status messages" }).getByText("777").first().waitFor();
+  assert.equal(await card(page, "clicked").count(), 0, "it is no card of this conversation");
+  await page.keyboard.press("Shift");
+  assert.doesNotMatch(await page.title(), /^\(/);
+  faultless(page);
+});
+
+test("ten open cards cost no call within an hour", async () => {
+  const page = await desk();
+  const alice = await system.person();
+  const first = await connected(page, alice);
+  for (let count = 1; count < 10; count += 1) await alice.send({ conversation_id: first.conversation_id });
+  await until("ten cards", async () => (await card(page, "sent").count()) === 10);
+  const made = calls(page);
+  await page.clock.runFor(60 * 60_000);
+  assert.deepEqual(made, []);
+  await press(first.link.url);
+  await card(page, "clicked").waitFor();
+  assert.deepEqual(made, [], "the change arrives by itself");
+  faultless(page);
+});
+
+test("a lost socket is opened again, and what was missed is read once", async () => {
+  const page = await desk(async (opened) => {
+    opened.live = await live(opened);
+  });
+  const request = await connected(page, await system.person());
+  page.live.frozen = true;
+  await press(request.link.url);
+  const made = calls(page);
+  await page.live.sockets.at(-1).close();
+  page.live.frozen = false;
+  await card(page, "clicked").waitFor();
+  assert.deepEqual(made, ["POST /live/tickets", "GET /payment-requests"]);
+  faultless(page);
+});
+
+test("without a socket the desk looks after five seconds, and then ever more rarely", async () => {
+  const page = await desk(withoutLive);
+  const alice = await system.person();
+  await alice.send({ conversation_id: await conversationOf(page) });
+  await page.evaluate(() => window.dispatchEvent(new Event("focus")));
+  await card(page, "sent").waitFor();
+  const made = calls(page);
+  const looks = () => made.filter((call) => call === "GET /payment-requests").length;
+  const counts = [];
+  for (let minute = 0; minute < 3; minute += 1) {
+    const before = looks();
+    for (let second = 0; second < 60; second += 1) await page.clock.runFor(1_000);
+    counts.push(looks() - before);
+  }
+  assert.ok(counts[0] >= 3 && counts[0] <= 12, `${counts}`);
+  assert.ok(counts[2] < counts[0] && counts[2] <= 3, `${counts}`);
+  faultless(page);
+});
+
+test("the supervisor's rows change at once, the report soon and once, and nothing is read while nothing changes", async () => {
+  const page = await open(browser);
+  await page.clock.install();
+  await page.goto(`${system.base}/desk/supervisor`);
+  await page.getByRole("button", { name: "Sam" }).click();
+  const alice = await system.person();
+  const request = await alice.send({ order_number: "31415" });
+  const row = page.getByRole("row").filter({ hasText: "31415" });
+  await row.getByText("Sent").waitFor();
+  const report = page.waitForResponse(/\/reports\/agents/);
+  await page.clock.runFor(4_000);
+  await report;
+  const made = calls(page);
+  await page.clock.runFor(10 * 60_000);
+  assert.deepEqual(made, []);
+  await press(request.link.url);
+  await row.getByText("Clicked").waitFor();
+  const others = await Promise.all([1, 2, 3].map(() => alice.send()));
+  await Promise.all(others.map(({ id }) => alice.cancel(id)));
+  await until("the report", () => made.includes("GET /reports/agents"));
+  await page.clock.runFor(60_000);
+  assert.ok(made.filter((call) => call === "GET /reports/agents").length <= 3, `${made}`);
+  faultless(page);
+});
