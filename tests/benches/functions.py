@@ -51,14 +51,14 @@ EVENTS = {
     "payment-webhook": "each reports the payment of another clicked request",
     "delivery-report": "each reports that another request's text did not arrive",
     "desk": "each loads the agent's page",
-    "webhook-endpoints": "each lists the endpoints; there is none",
+    "webhook-endpoints": "each lists the endpoints, and finds none",
     "publish": "each publishes the same change",
     "expire": "each looks for what is due; nothing is",
     "live": "each looks for those who watch; nobody does",
     "refund": "each refunds another request, which was paid after it was canceled",
-    "reconcile": "each compares the payments of a day; there is none",
+    "reconcile": "each compares a day without payments",
     "notify": "each sends another text",
-    "webhooks": "each looks for endpoints; there is none",
+    "webhooks": "each looks for endpoints, and finds none",
 }
 
 
