@@ -65,7 +65,7 @@ static REST: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r#"("(?:next_)?cursor": ")[^"]+""#, r#"${1}bmV4dA""#),
         (r"\bv1,[A-Za-z0-9+/]{43}=", "v1,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
         (r"(webhook-timestamp: )\d+", "${1}1767607200"),
-        (r"\bwhe_[A-Za-z0-9]{22}\b", "whe_2Jr7DVXm4bWq8n3cQzT5yK"),
+        (r"\bwhe_[A-Za-z0-9]{16,22}\b", "whe_2Jr7DVXm4bWq8n3cQzT5yK"),
         (r"\bwhsec_[A-Za-z0-9+/]+=*", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
         (r#"("clientMessageId": ")[\w-]{32}""#, r#"${1}AZkAAAAAcACAAAAAAAAAAQAAAAAAAAAA""#),
         (r"(Credential=\w+)/.*", "${1}/…\","),
