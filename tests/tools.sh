@@ -47,6 +47,29 @@ build_local_runner() {
   export RUNNER=$target/${CARGO_BUILD_TARGET:+$CARGO_BUILD_TARGET/}debug/local
 }
 
+# find_chromium: prints the path of the browser: $CHROMIUM, or the first of the usual names that there is.
+find_chromium() {
+  local name
+  for name in "${CHROMIUM:-}" chromium chromium-browser google-chrome google-chrome-stable; do
+    if [ -n "$name" ] && command -v "$name"; then return; fi
+  done
+  return 1
+}
+
+# browser_tools: builds the local runner and installs what drives a browser. Exports $RUNNER and $CHROMIUM. As root on a
+# Debian machine without a browser, installs one.
+browser_tools() {
+  local wanted=(chromium fonts-dejavu-core fonts-noto-color-emoji)
+  if ! find_chromium > /dev/null && [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
+    export DEBIAN_FRONTEND=noninteractive
+    { apt-get update -q && apt-get install -q -y --no-install-recommends "${wanted[@]}"; } > /dev/null
+  fi
+  CHROMIUM=$(find_chromium) || { echo 'there is no Chromium: install it, or name it in CHROMIUM' >&2; return 1; }
+  export CHROMIUM
+  build_local_runner
+  npm ci --prefix tests/browser --silent
+}
+
 # start_local_runner LOG [FLAG…]: starts the local runner and returns once it is ready; otherwise prints its log and
 # fails.
 start_local_runner() {

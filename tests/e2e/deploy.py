@@ -120,8 +120,10 @@ class Issuer:
         ).decode()
 
 
-def translated(parameters):
-    """Returns the CloudFormation template made by AWS's own translator, with the HTTP API's body expanded."""
+def translated(parameters, endpoint):
+    """Returns the CloudFormation template made by AWS's own translator, with the HTTP API's body expanded, for the
+    emulator at this address.
+    """
     template = yaml_parse((ROOT / "infra" / "template.yaml").read_text())
     del template["Globals"]["Function"]["CodeUri"]
     for resource in template["Resources"].values():
@@ -132,6 +134,10 @@ def translated(parameters):
             variables = resource["Properties"].get("Environment", {}).get("Variables", {})
             if "WEBHOOK_QUEUE_URL" in variables:
                 variables["WEBHOOK_ENDPOINTS_ON_LOOPBACK"] = "allowed"
+            if "LIVE_TABLE_NAME" in variables:
+                # The emulator has no names below amazonaws.com, where the stage has its address.
+                stage = {"Fn::Sub": endpoint + "/_aws/execute-api/${LiveApi}/live"}
+                variables["AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"] = stage
     os.environ.setdefault("AWS_DEFAULT_REGION", REGION)
     template = Translator({}, Parser()).translate(template, parameters)
     for name in [
@@ -144,7 +150,8 @@ def translated(parameters):
 
 def with_routes(template):
     resources = template["Resources"]
-    (api_id,) = [name for name, resource in resources.items() if resource["Type"] == "AWS::ApiGatewayV2::Api"]
+    apis = {name: api for name, api in resources.items() if api["Type"] == "AWS::ApiGatewayV2::Api"}
+    (api_id,) = [name for name, api in apis.items() if "Body" in api["Properties"]]
     api = resources[api_id]["Properties"]
     body = api.pop("Body")
     api |= {"Name": STACK, "ProtocolType": "HTTP"}
@@ -213,7 +220,7 @@ class Stack:
 
     def deploy(self, parameters):
         cloudformation = self.client("cloudformation")
-        template = translated(parameters)
+        template = translated(parameters, self.endpoint)
         arguments = {
             "StackName": STACK,
             "TemplateURL": self.put("template.json", json.dumps(template).encode()),
@@ -380,6 +387,7 @@ def run(logs, provider_name):
         outputs = stack.deploy(parameters | {"PublicBaseUrl": api})
         assert outputs["ApiId"] == api_id, "an update does not replace the API"
         # The emulator's other form of the same address, for senders that cannot resolve names below .localhost.
+        live_api = outputs["LiveUrl"].removeprefix("wss://").split(".")[0]
         webhooks = f"{endpoint}/_aws/execute-api/{api_id}/$default/webhooks/{provider.name}"
         reports = webhooks.removesuffix(f"webhooks/{provider.name}") + "delivery-reports/webhook"
         stand_ins = {
@@ -399,6 +407,7 @@ def run(logs, provider_name):
                 issuer_key_id=issuer.key_id,
                 issuer=issuer.url,
                 audience=issuer.audience,
+                live_url=f"ws://localhost:{aws_port}/_aws/execute-api/{live_api}/live",
                 messages_url=f"{local}/local/messages",
                 events_queue=stack.listen(outputs["EventBusName"]),
                 aws_endpoint=endpoint,

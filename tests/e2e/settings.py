@@ -44,6 +44,8 @@ class Settings:
     audience: str | None = None
     #: Alternatively, the address that issues tokens: the local runner's `/local/token`.
     token_url: str | None = None
+    #: The address of live updates, where it is not the one that the API says.
+    live_url: str | None = None
     #: The stand-in phone's `/local/messages`; without it, tests of messages are skipped.
     messages_url: str | None = None
     #: The source of events: the local runner's `/local/events`, or an SQS queue that a rule of the bus fills.

@@ -17,6 +17,7 @@ import unittest
 import urllib.parse
 import uuid
 
+import live
 import webhook
 from client import call, eventually, form
 from provider import PROVIDERS
@@ -669,6 +670,45 @@ class Callers(EndToEnd):
         report = self.api("GET", "/reports/agents", token=supervisor).json
         self.assertEqual(report["total"]["sent"], 1)
         self.assertEqual(self.api("GET", "/reports/agents").code, "forbidden")
+
+
+class Live(EndToEnd):
+    def ticket(self, token):
+        """Asks for a ticket and returns the address of its connection, as the system under test has it."""
+        answer = self.api("POST", "/live/tickets", token=token)
+        self.assertEqual((answer.status, answer.json["expires_in"]), (201, 30), answer)
+        url = answer.json["url"]
+        return self.settings.live_url + url[url.index("?") :] if self.settings.live_url else url
+
+    def socket(self, token):
+        socket = live.Socket(self.ticket(token))
+        self.addCleanup(socket.close)
+        return socket
+
+    def test_every_change_reaches_the_agent_and_the_supervisor_and_nobody_else(self):
+        bob, sue = (self.settings.token(*who, self.workspace) for who in (("bob", "agent"), ("sue", "supervisor")))
+        at_alice, at_bob, at_sue = (self.socket(token) for token in (self.alice, bob, sue))
+        request = self.sent()
+        self.assertEqual(self.cancel(request).status, 200)
+        for socket in (at_alice, at_sue):
+            seen = []
+            while "canceled" not in seen:
+                message = socket.message()
+                self.assertIsNotNone(message, f"a change after {seen}")
+                self.assertEqual((message["type"], message["request"]["id"]), ("changed", request["id"]))
+                seen.append(message["request"]["status"])
+            self.assertEqual(message["request"], self.read(request), "the request as the API returns it")
+        own = self.api("POST", "/payment-requests", self.order(), bob)
+        self.assertEqual(own.status, 201, own)
+        self.assertEqual(at_bob.message()["request"]["id"], own.json["id"], "and nothing of Alice's before")
+
+    def test_a_ticket_opens_one_connection(self):
+        address = self.ticket(self.alice)
+        live.Socket(address).close()
+        for refused in (address, address.replace("ticket=", "ticket=1"), address.split("=")[0] + "="):
+            with self.assertRaises(live.Refused) as answer:
+                live.Socket(refused)
+            self.assertEqual(answer.exception.status, 403)
 
 
 class Contract(EndToEnd):

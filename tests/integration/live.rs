@@ -156,18 +156,35 @@ async fn a_client_that_has_gone_costs_one_failed_post() {
 }
 
 #[tokio::test]
-async fn a_failing_post_is_not_repeated_and_holds_up_no_other() {
+async fn a_connection_that_cannot_be_notified_is_closed_so_that_its_client_reads_and_holds_up_no_other() {
     let live = Live::start().await;
     for connection in ["a", "b", "c"] {
         live.connected(connection, "alice", "agent").await;
     }
-    live.gateway.answer("b", StatusCode::INTERNAL_SERVER_ERROR);
+    live.gateway.answer_posts("b", StatusCode::TOO_MANY_REQUESTS);
     let (id, _) = live.handlers.sent().await;
     live.announce(&id).await.unwrap();
-    assert_eq!(live.gateway.take_calls().len(), 3);
+    let calls = live.gateway.take_calls();
+    assert_eq!(calls.last(), Some(&(Method::DELETE, "b".to_owned())), "{calls:?}");
+    assert!(calls.iter().filter(|(_, connection)| connection == "b").count() > 2, "it is tried again before");
     let mut told: Vec<_> = live.gateway.take_messages().into_iter().map(|(connection, _)| connection).collect();
     told.sort();
     assert_eq!(told, ["a", "c"]);
+    live.announce(&id).await.unwrap();
+    assert!(live.gateway.take_calls().iter().all(|(_, connection)| connection != "b"), "it is forgotten");
+}
+
+#[tokio::test]
+async fn a_gateway_that_takes_no_call_fails_the_invocation_so_that_it_is_repeated_and_seen() {
+    let live = Live::start().await;
+    live.connected("a", "alice", "agent").await;
+    live.gateway.answer("a", StatusCode::FORBIDDEN);
+    let (id, _) = live.handlers.sent().await;
+    let error = live.announce(&id).await.unwrap_err();
+    assert!(format!("{error:?}").contains("Unreachable(1,"), "{error:?}");
+    live.gateway.answer("a", StatusCode::OK);
+    live.announce(&id).await.unwrap();
+    assert_eq!(live.gateway.take_messages().len(), 1);
 }
 
 #[tokio::test]
@@ -198,20 +215,24 @@ async fn an_event_cannot_show_a_request_to_others_than_those_who_may_see_it() {
 }
 
 #[tokio::test]
-async fn the_connections_of_an_agent_are_bounded_and_harm_no_other() {
+async fn the_connections_of_a_person_are_bounded_and_harm_no_other() {
     let live = Live::start().await;
-    let most = domain::live::CONNECTIONS_OF_AN_AGENT;
+    let most = domain::live::CONNECTIONS_OF_A_PERSON;
     for number in 0..most {
         live.connected(&format!("a{number}"), "alice", "agent").await;
+        live.connected(&format!("s{number}"), "sam", "supervisor").await;
     }
-    let ticket = live.ticket("alice", "agent", in_an_hour()).await;
-    assert_eq!(live.connect("one-more", &ticket).await, 429);
+    for (person, role) in [("alice", "agent"), ("sam", "supervisor")] {
+        let ticket = live.ticket(person, role, in_an_hour()).await;
+        assert_eq!(live.connect("one-more", &ticket).await, 429, "{person}");
+    }
     live.connected("b", "bob", "agent").await;
+    live.connected("sue", "sue", "supervisor").await;
     live.disconnect("a0").await;
     live.connected("instead", "alice", "agent").await;
     let (id, _) = live.handlers.sent().await;
     live.announce(&id).await.unwrap();
-    assert_eq!(live.gateway.take_messages().len(), most);
+    assert_eq!(live.gateway.take_messages().len(), 2 * most + 1, "those of Alice, Sam and Sue");
 }
 
 #[tokio::test]

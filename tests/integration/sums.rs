@@ -636,7 +636,7 @@ async fn sums_are_not_used_any_more_once_a_request_may_be_deleted() {
 }
 
 #[tokio::test]
-async fn a_request_whose_deadline_is_still_to_come_keeps_the_sums_of_its_hour_from_being_kept() {
+async fn the_sums_of_a_request_whose_deadline_is_still_to_come_are_good_until_then() {
     let mut world = World::start().await;
     let (hour, ids) = settled(&mut world).await;
     // A longer time limit was in force when it was sent.
@@ -646,11 +646,11 @@ async fn a_request_whose_deadline_is_still_to_come_keeps_the_sums_of_its_hour_fr
         item.insert("due_at".to_owned(), AttributeValue::N(deadline.as_milliseconds().to_string()));
     });
     world.deliver().await;
-    world.assert_exact("acme", hour.start(), hour.end()).await;
-    assert!(!world.has_sums(hour).await);
-    world.pass(HOUR * 2);
-    world.assert_exact("acme", hour.start(), hour.end()).await;
-    assert!(world.has_sums(hour).await);
+    for _ in 0..3 {
+        world.assert_exact("acme", hour.start(), hour.end()).await;
+        assert!(world.has_sums(hour).await);
+        world.pass(HOUR);
+    }
 }
 
 #[tokio::test]

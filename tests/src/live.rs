@@ -29,6 +29,7 @@ pub struct Gateway {
     calls: Arc<Mutex<Vec<GatewayCall>>>,
     messages: Arc<Mutex<Vec<(String, Value)>>>,
     statuses: Arc<Mutex<HashMap<String, StatusCode>>>,
+    post_statuses: Arc<Mutex<HashMap<String, StatusCode>>>,
 }
 
 impl Gateway {
@@ -48,6 +49,11 @@ impl Gateway {
     pub fn answer(&self, connection: &str, status: StatusCode) {
         self.statuses.lock().unwrap().insert(connection.to_owned(), status);
     }
+
+    /// Answers the posts to a connection with this status from now on, and everything else as before.
+    pub fn answer_posts(&self, connection: &str, status: StatusCode) {
+        self.post_statuses.lock().unwrap().insert(connection.to_owned(), status);
+    }
 }
 
 async fn call(
@@ -57,7 +63,9 @@ async fn call(
     body: axum::body::Bytes,
 ) -> StatusCode {
     gateway.calls.lock().unwrap().push((method.clone(), connection.clone()));
-    let status = gateway.statuses.lock().unwrap().get(&connection).copied().unwrap_or(StatusCode::OK);
+    let posted = gateway.post_statuses.lock().unwrap().get(&connection).copied().filter(|_| method == Method::POST);
+    let status = posted.or_else(|| gateway.statuses.lock().unwrap().get(&connection).copied());
+    let status = status.unwrap_or(StatusCode::OK);
     if method == Method::POST && status == StatusCode::OK {
         gateway.messages.lock().unwrap().push((connection, serde_json::from_slice(&body).unwrap()));
     }

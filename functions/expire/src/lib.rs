@@ -19,8 +19,10 @@ use domain::use_cases::expire::{Found, Settled, Waiting, expire_unclicked};
 use domain::use_cases::look::look;
 use domain::{CheckoutAttempt, Doors, Limits, PaymentRequest, PaymentRequestId, Status};
 use futures::StreamExt as _;
+use futures::stream;
 use runtime::telemetry::{Metric, chain, count, duration};
 use runtime::{BoxFuture, ConfigError, Environment, Function, InvocationError};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The function's name, which is the package's and the binary's too.
@@ -28,6 +30,21 @@ pub const NAME: &str = env!("CARGO_PKG_NAME");
 
 /// The number of requests that are settled at once: enough for a burst, few enough for the table and the provider.
 const AT_ONCE: usize = 16;
+
+/// A link that time to live has removed.
+struct Removed {
+    id: PaymentRequestId,
+    link: Option<Link>,
+    sequence_number: String,
+}
+
+/// What became of a request whose link was removed.
+enum Expired {
+    /// There is nothing left to do.
+    Done,
+    /// The provider has to be asked, about the request as it was read, if it was.
+    Waits(Option<Box<PaymentRequest>>),
+}
 
 struct Expire {
     store: DynamoDbStore,
@@ -87,22 +104,56 @@ impl Expire {
     /// A request that still waits for its provider gets its link back, to be removed again after its next look: so the
     /// stream alone settles it in the end, also if the schedule never runs.
     async fn settle_removed(&self, records: Vec<StreamRecord>) -> DynamoDbEventResponse {
-        let mut removed = Vec::new();
-        for record in records {
-            removed.extend(removed_link(&record).map(|id| {
-                let link = link_of_image(record.old_image).ok();
-                (id, link, record.sequence_number)
-            }));
-        }
-        let settling = futures::stream::iter(removed).map(|(id, link, sequence_number)| async move {
-            let error = self.settle_and_keep(id, link).await.err()?;
-            tracing::error!(%id, cause = chain(&error), "request not settled: the stream delivers it again");
-            Some(sequence_number)
+        let removed: Vec<_> = records.into_iter().filter_map(removed_link).collect();
+        // Most were never clicked. A provider that hangs must not hold those up.
+        let expiring = removed.iter().enumerate().map(|(place, removed)| {
+            let id = removed.id;
+            // Of a further checkout only the link knew, so that it has to be kept whatever becomes of the request.
+            let has_checkout = removed.link.as_ref().is_some_and(|link| link.attempts > CheckoutAttempt::FIRST);
+            async move { (place, if has_checkout { Ok(Expired::Waits(None)) } else { self.expire_removed(id).await }) }
         });
-        let failed: Vec<_> = settling.buffered(AT_ONCE).collect().await;
+        let mut expiring = stream::iter(expiring.collect::<Vec<_>>()).buffer_unordered(AT_ONCE);
+        let (mut looking, mut failed) = (Vec::new(), BTreeMap::new());
+        while let Some((place, expired)) = expiring.next().await {
+            match expired {
+                Ok(Expired::Done) => {}
+                Ok(Expired::Waits(request)) => {
+                    let (id, link) = (removed[place].id, removed[place].link.clone());
+                    looking.push(async move {
+                        let looked = match request {
+                            Some(request) => self.look_and_keep(request).await,
+                            None => self.settle_and_keep(id, link).await,
+                        };
+                        (place, looked)
+                    });
+                }
+                Err(error) => drop(failed.insert(place, error)),
+            }
+        }
+        let mut looking = stream::iter(looking).buffer_unordered(AT_ONCE);
+        while let Some((place, looked)) = looking.next().await {
+            failed.extend(looked.err().map(|error| (place, error)));
+        }
+        for (place, error) in &failed {
+            let id = removed[*place].id;
+            tracing::error!(%id, cause = chain(error), "request not settled: the stream delivers it again");
+        }
         let mut response = DynamoDbEventResponse::default();
-        response.batch_item_failures = failed.into_iter().flatten().take(1).map(failure).collect();
+        let first = failed.keys().next().map(|place| removed[*place].sequence_number.clone());
+        response.batch_item_failures = first.into_iter().map(failure).collect();
         response
+    }
+
+    /// Expires a request whose link was removed, if nobody has clicked it.
+    async fn expire_removed(&self, id: PaymentRequestId) -> Result<Expired, UseCaseError> {
+        match unless_unreadable(id, expire_unclicked(&self.store, &self.doors, id).await)? {
+            Some(Found::Waits(request)) => Ok(Expired::Waits(Some(request))),
+            Some(Found::Settled(settled)) => {
+                log_outcome(id, &settled);
+                Ok(Expired::Done)
+            }
+            None => Ok(Expired::Done),
+        }
     }
 
     async fn settle_and_keep(&self, id: PaymentRequestId, link: Option<Link>) -> Result<(), UseCaseError> {
@@ -113,7 +164,21 @@ impl Expire {
                 kept => kept?,
             }
         }
-        let Some(settled) = unless_unreadable(id, self.settle(id).await)? else { return Ok(()) };
+        match unless_unreadable(id, self.settle(id).await)? {
+            Some(settled) => self.keep_link(id, &settled).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn look_and_keep(&self, request: Box<PaymentRequest>) -> Result<(), UseCaseError> {
+        let id = request.id;
+        let Some(settled) = unless_unreadable(id, self.look(request).await)? else { return Ok(()) };
+        log_outcome(id, &settled);
+        self.keep_link(id, &settled).await
+    }
+
+    /// Gives a request that still waits for its provider its link back.
+    async fn keep_link(&self, id: PaymentRequestId, settled: &Settled) -> Result<(), UseCaseError> {
         let Some(request) = settled.request().filter(|request| request.waits_for_provider(self.doors.now())) else {
             return Ok(());
         };
@@ -203,9 +268,9 @@ fn failure(sequence_number: String) -> DynamoDbBatchItemFailure {
     failure
 }
 
-/// Returns the request of a link that time to live has removed; `None` for any other record. A removed request is no
-/// link: its retention is over, so nothing is left to settle.
-fn removed_link(record: &StreamRecord) -> Option<PaymentRequestId> {
+/// Returns the link that time to live has removed; `None` for any other record. A removed request is no link: its
+/// retention is over, so nothing is left to settle.
+fn removed_link(record: StreamRecord) -> Option<Removed> {
     let target = match record.kind() {
         ItemKind::Link if record.removed_by_time_to_live => {
             target_of_link(record.old_image.clone()).map_err(RecordError::from)
@@ -213,13 +278,15 @@ fn removed_link(record: &StreamRecord) -> Option<PaymentRequestId> {
         ItemKind::Unreadable => Err(RecordError::Form),
         ItemKind::Request | ItemKind::Link | ItemKind::Difference | ItemKind::Other => return None,
     };
-    target
-        .inspect_err(|error| {
+    let sequence_number = record.sequence_number;
+    match target {
+        Ok(id) => Some(Removed { id, link: link_of_image(record.old_image).ok(), sequence_number }),
+        Err(error) => {
             count(Metric::RecordUnreadable);
-            let sequence_number = &record.sequence_number;
             tracing::error!(%error, sequence_number, "stream record left out; the schedule settles its request");
-        })
-        .ok()
+            None
+        }
+    }
 }
 
 /// Logs the outcome of one request, and counts what an operator has to see.

@@ -11,6 +11,9 @@ use tokio::time::{Instant, sleep_until};
 /// How long an entry may come late to the index, so that the next look up finds it only then.
 const LATE: Duration = Duration::from_secs(10);
 
+/// The pause before a page is read again that could not be read.
+const AGAIN: Duration = Duration::from_secs(5);
+
 /// The time that a run has.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Times {
@@ -30,8 +33,8 @@ pub(crate) struct Partition<'a, Index, Doors> {
     times: Times,
     /// The earliest time that this look up is about.
     earliest: Timestamp,
-    /// Whether every page of this look up could be read so far.
-    is_read: bool,
+    /// Why the page that is wanted could not be read.
+    unread: Option<StoreError>,
     /// The entry that the next page begins after.
     after: Option<Due>,
     page: VecDeque<Due>,
@@ -49,7 +52,7 @@ impl<'a, Index: DueIndex, Doors: Clock> Partition<'a, Index, Doors> {
             number,
             times,
             earliest: times.end.saturating_sub(Duration::MAX),
-            is_read: true,
+            unread: None,
             after: None,
             page: VecDeque::new(),
             is_last_page: false,
@@ -58,7 +61,7 @@ impl<'a, Index: DueIndex, Doors: Clock> Partition<'a, Index, Doors> {
         }
     }
 
-    /// Returns the requests of the partition, each when it is due; the error of a page that cannot be read in between.
+    /// Returns the requests of the partition, each when it is due; at the end the error of a page that could not be read.
     pub(crate) fn due(self) -> impl Stream<Item = Result<Due, StoreError>> + Send + use<'a, Index, Doors> {
         stream::unfold(self, |mut partition| async move { partition.next().await.map(|due| (due, partition)) })
     }
@@ -78,32 +81,31 @@ impl<'a, Index: DueIndex, Doors: Clock> Partition<'a, Index, Doors> {
                     return Some(Ok(due));
                 }
             } else if !self.is_last_page {
-                if let Err(error) = self.read_page().await {
-                    return Some(Err(error));
+                self.read_page().await;
+                if self.unread.is_some() {
+                    self.wait_until(Instant::now() + AGAIN).await;
                 }
             } else if self.has_another_look_up() {
                 self.wait_until(self.next_look_up).await;
             } else {
-                return None;
+                break;
             }
         }
-        None
+        self.unread.take().map(Err)
     }
 
-    async fn read_page(&mut self) -> Result<(), StoreError> {
+    async fn read_page(&mut self) {
         let period = DuePeriod { earliest: self.earliest, latest: self.times.end };
         match self.index.due(self.number, period, self.after).await {
             Ok(page) => {
                 self.is_last_page = page.len() < Index::PAGE;
                 self.after = page.last().copied();
                 self.page = page.into();
-                Ok(())
+                self.unread = None;
             }
             Err(error) => {
-                tracing::error!(partition = self.number, cause = chain(&error), "due requests not read");
-                self.is_last_page = true;
-                self.is_read = false;
-                Err(error)
+                tracing::warn!(partition = self.number, cause = chain(&error), "due requests not read: once more soon");
+                self.unread = Some(error);
             }
         }
     }
@@ -117,12 +119,12 @@ impl<'a, Index: DueIndex, Doors: Clock> Partition<'a, Index, Doors> {
         if look_up.is_none_or(|look_up| now < look_up) {
             return;
         }
-        // All that was due before has been returned, but for what comes late to the index.
-        if self.is_read {
-            self.earliest = self.doors.now().saturating_sub(LATE);
+        // All that was due before has been returned, but for what comes late to the index, and for what was not read yet.
+        if self.unread.is_none() {
+            let usual = self.doors.now().saturating_sub(LATE);
+            self.earliest = self.page.front().map_or(usual, |due| usual.min(due.due_at));
             self.returned.retain(|due| due.due_at >= self.earliest);
         }
-        self.is_read = true;
         self.after = None;
         self.page.clear();
         self.is_last_page = false;
@@ -137,7 +139,8 @@ impl<'a, Index: DueIndex, Doors: Clock> Partition<'a, Index, Doors> {
 
     /// Remembers an entry if it may be found again. Returns whether it has not been returned before.
     fn remember(&mut self, due: Due) -> bool {
-        due.due_at < self.doors.now().saturating_sub(LATE) || self.returned.insert(due)
+        let is_found_again = due.due_at >= self.doors.now().saturating_sub(LATE) && self.has_another_look_up();
+        !is_found_again || self.returned.insert(due)
     }
 }
 
@@ -264,13 +267,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_cannot_be_read_is_looked_up_again() {
-        let index = Index::with([-90_000, -80_000, -70_000, -60_000]);
-        *index.failures.lock().unwrap() = 1;
-        let returned = run(&index, times(10)).await;
-        let all = [-90_000, -80_000, -70_000, -60_000].map(|due| (10_000, Some(due)));
-        assert_eq!(returned[0], (0, None));
-        assert_eq!(returned[1..], all);
+    async fn what_cannot_be_read_is_read_again_soon() {
+        for interval in [3, 60] {
+            let index = Index::with([-90_000, -80_000, -70_000, -60_000, 30_000]);
+            *index.failures.lock().unwrap() = 2;
+            let returned = run(&index, times(interval)).await;
+            let when = if interval == 3 { 6_000 } else { 10_000 };
+            let overdue = [-90_000, -80_000, -70_000, -60_000].map(|due| (when, Some(due)));
+            assert_eq!(returned, [&overdue[..], &[(30_000, Some(30_000))]].concat(), "{interval}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_could_not_read_everything_ends_with_the_error() {
+        let index = Index::with([1_000]);
+        *index.failures.lock().unwrap() = usize::MAX;
+        assert_eq!(run(&index, times(60)).await, [(62_000, None)]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -43,21 +43,36 @@ pub(crate) struct Announcer {
     pub(crate) public_base_url: String,
 }
 
+/// Why a change was not announced to everybody.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AnnounceError {
+    /// The table did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The gateway took neither the message of some connections nor their end, so that their clients know nothing of
+    /// the change and are not told to read it either. Holds their number, and why the last was not closed.
+    #[error("{0} connections could be neither notified nor closed")]
+    Unreachable(usize, #[source] SocketError),
+}
+
 /// What became of one connection's message.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Posted {
     Notified,
     /// The connection has ended, or its client has gone.
     Gone,
-    Failed,
+    /// The message could not be posted, and the connection was closed: its client reads what it missed.
+    Closed(SocketError),
+    /// Nor could it be closed.
+    Unreachable(SocketError),
 }
 
 impl Announcer {
-    /// Posts the request, as it is now, to every connection that watches it. What cannot be posted is not repeated: the
-    /// client reads what it missed when it connects again.
+    /// Posts the request, as it is now, to every connection that watches it. A connection that cannot be notified is
+    /// closed: its client opens another one, and reads what it missed.
     ///
     /// Without a connection, the request is not even read.
-    pub(crate) async fn announce(&self, subject: &Subject) -> Result<(), StoreError> {
+    pub(crate) async fn announce(&self, subject: &Subject) -> Result<(), AnnounceError> {
         let id = subject.id;
         let agent = Audience::Agent(subject.workspace.clone(), subject.agent.clone());
         let workspace = Audience::Workspace(subject.workspace.clone());
@@ -78,15 +93,24 @@ impl Announcer {
             Message { r#type: Changed::Changed, request: representation(&request, now, &self.public_base_url) };
         let message = serde_json::to_string(&message).map_err(|error| StoreError::Refused(error.into()))?;
         let posts = watchers.into_iter().map(|watcher| self.post(watcher, &request, &message));
-        let posted: Vec<Posted> = futures::stream::iter(posts).buffer_unordered(POSTS_AT_ONCE).collect().await;
-        let number = |what| posted.iter().filter(|posted| **posted == what).count();
-        let (notified, gone, failed) = (number(Posted::Notified), number(Posted::Gone), number(Posted::Failed));
-        if failed == 0 {
-            tracing::info!(%id, notified, gone, "change announced");
-        } else {
-            tracing::warn!(%id, notified, gone, failed, "change announced, but not to every connection");
+        let mut posted = futures::stream::iter(posts).buffer_unordered(POSTS_AT_ONCE);
+        let (mut notified, mut gone, mut closed, mut unreachable) = (0_usize, 0_usize, Vec::new(), Vec::new());
+        while let Some(posted) = posted.next().await {
+            match posted {
+                Posted::Notified => notified += 1,
+                Posted::Gone => gone += 1,
+                Posted::Closed(error) => closed.push(error),
+                Posted::Unreachable(error) => unreachable.push(error),
+            }
         }
-        Ok(())
+        if let Some(error) = closed.first() {
+            let (cause, closed) = (chain(error), closed.len());
+            tracing::warn!(%id, notified, gone, closed, cause, "connections closed: they could not be notified");
+        } else {
+            tracing::info!(%id, notified, gone, "change announced");
+        }
+        let count = unreachable.len();
+        unreachable.pop().map_or(Ok(()), |error| Err(AnnounceError::Unreachable(count, error)))
     }
 
     async fn post(&self, watcher: Watcher, request: &PaymentRequest, message: &str) -> Posted {
@@ -98,17 +122,20 @@ impl Announcer {
         }
         // An event cannot make a connection see what its token does not.
         if !watcher.audience.covers(&request.workspace, &request.agent.id) {
-            return Posted::Failed;
+            return Posted::Gone;
         }
         match self.gateway.post(&watcher.connection, message).await {
             Ok(()) => Posted::Notified,
             // The gateway does not know a connection before it has opened it.
             Err(SocketError::Gone) if watcher.is_opening(self.doors.now()) => Posted::Gone,
             Err(SocketError::Gone) => self.forget(&watcher).await,
-            Err(error @ SocketError::Failed(_)) => {
-                tracing::debug!(error = chain(&error), "message not posted");
-                Posted::Failed
-            }
+            Err(error @ SocketError::Failed(_)) => match self.gateway.close(&watcher.connection).await {
+                Ok(()) => {
+                    self.forget(&watcher).await;
+                    Posted::Closed(error)
+                }
+                Err(error) => Posted::Unreachable(error),
+            },
         }
     }
 

@@ -34,15 +34,15 @@ pub(crate) struct Tickets {
 impl HttpHandler for Tickets {
     async fn handle(&self, request: Request) -> Result<Response<Body>, Problem> {
         let caller = self.claims.caller(&request)?;
-        if matches!(caller.identity, Identity::Service(_)) {
+        let (Identity::Agent(person) | Identity::Supervisor(person)) = &caller.identity else {
             return Err(Problem::Forbidden);
-        }
+        };
         // The token says everything, so the body must be missing or an empty object.
         if !body(&request)?.is_empty() {
             Fields::of_body(&request)?.finish(Some(()))?;
         }
         let token_ends_at = ClaimNames::token_ends_at(&request)?;
-        let ticket = issue(&self.table, &self.doors, caller.audience(), token_ends_at).await?;
+        let ticket = issue(&self.table, &self.doors, caller.audience(), person.id.clone(), token_ends_at).await?;
         let view = TicketView { url: self.gateway.address(&ticket), expires_in: TICKET_LIFETIME.as_secs() };
         Ok(json(StatusCode::CREATED, &view))
     }

@@ -92,6 +92,41 @@ fn changed_hours(records: &[StreamRecord], now: Timestamp) -> BTreeMap<SummedHou
     changed
 }
 
+/// The sums that could not be dropped.
+#[derive(Default)]
+struct Failed {
+    /// Those of which the next try may succeed, by the place of their first record.
+    for_now: BTreeMap<usize, StoreError>,
+    /// Why one will never be dropped.
+    for_good: Option<StoreError>,
+}
+
+impl Failed {
+    fn add(&mut self, place: usize, error: StoreError) {
+        match error {
+            StoreError::Unavailable(_) => drop(self.for_now.insert(place, error)),
+            // The table or the permission is missing. Sums are a cache: they must not hold up the events of money.
+            StoreError::Refused(_) | StoreError::Corrupt(_) => self.for_good = Some(error),
+        }
+    }
+
+    /// Logs the failures. Returns the place of the first record that is to be delivered again.
+    fn place(mut self) -> Option<usize> {
+        if let Some(error) = self.for_good {
+            count(Metric::SumsNotDropped);
+            tracing::error!(cause = chain(&error), "some sums not dropped: reports may show old numbers");
+        }
+        let failed = self.for_now.len();
+        let (place, error) = self.for_now.pop_first()?;
+        tracing::error!(
+            error = chain(&error),
+            failed,
+            "some sums not dropped; the stream delivers their records again"
+        );
+        Some(place)
+    }
+}
+
 impl Function for Publish {
     fn invoke<'a>(&'a self, event: &'a str) -> BoxFuture<'a, Result<String, InvocationError>> {
         Box::pin(async move {
@@ -137,11 +172,11 @@ impl Publish {
             join_all(hours.iter().map(|(SummedHour { workspace, hour }, touched)| {
                 self.sums.drop_sums(workspace, *hour, touched.inserted)
             }));
-        let mut failed: Vec<(usize, StoreError)> = Vec::new();
+        let mut failed = Failed::default();
         for ((SummedHour { workspace, hour }, touched), dropped) in hours.iter().zip(dropped.await) {
             match dropped {
                 Ok(()) => days.entry((workspace, Period::day_of(hour.start()))).or_default().and(*touched),
-                Err(error) => failed.push((touched.first, error)),
+                Err(error) => failed.add(touched.first, error),
             }
         }
         days.retain(|(_, day), _| day.may_have_sums(self.doors.now()));
@@ -149,16 +184,11 @@ impl Publish {
             days.iter().map(|((workspace, day), touched)| self.sums.drop_sums(workspace, *day, touched.inserted)),
         );
         for (touched, dropped) in days.values().zip(dropped.await) {
-            failed.extend(dropped.err().map(|error| (touched.first, error)));
+            if let Err(error) = dropped {
+                failed.add(touched.first, error);
+            }
         }
-        let failures = failed.len();
-        let (place, error) = failed.into_iter().min_by_key(|(place, _)| *place)?;
-        tracing::error!(
-            error = chain(&error),
-            failed = failures,
-            "some sums not dropped; the stream delivers their records again"
-        );
-        Some(place)
+        failed.place()
     }
 
     /// Puts every event of these records on the bus, in the order of the stream.

@@ -2,7 +2,7 @@
 
 use crate::doors::{NoRandomness, Randomness};
 use crate::invalid::Invalid;
-use crate::people::Audience;
+use crate::people::{AgentId, Audience};
 use crate::text::text;
 use crate::time::Timestamp;
 use crate::token::LinkToken;
@@ -22,10 +22,11 @@ pub const CONNECTION_LIFETIME: Duration = Duration::from_hours(2);
 /// be posted does not mean that the client has gone.
 pub const OPENING: Duration = Duration::from_secs(30);
 
-/// The connections that one agent may have at once: a tab each, in every browser.
-pub const CONNECTIONS_OF_AN_AGENT: usize = 50;
-/// The connections that the supervisors of one workspace may have at once, all of them together.
-pub const CONNECTIONS_OF_SUPERVISORS: usize = 200;
+/// The connections that one person may have at once: a tab each, in every browser.
+pub const CONNECTIONS_OF_A_PERSON: usize = 50;
+/// The connections that the supervisors of one workspace may have at once, all of them together. Every change is sent
+/// to each.
+pub const CONNECTIONS_OF_SUPERVISORS: usize = 1_000;
 
 /// A ticket: 128 random bits, valid for one connection within [`TICKET_LIFETIME`]. It stands in an address, where the
 /// caller's token must not. Its holder may watch, so `Debug` redacts it.
@@ -81,6 +82,8 @@ text!(
 pub struct Grant {
     /// The requests that the caller may see.
     pub audience: Audience,
+    /// The caller.
+    pub person: AgentId,
     /// The end of the caller's token.
     pub token_ends_at: Timestamp,
     /// The end of the ticket itself.
@@ -94,6 +97,8 @@ pub struct Watcher {
     pub connection: ConnectionId,
     /// The requests whose changes it is notified of.
     pub audience: Audience,
+    /// Whose connection it is.
+    pub person: AgentId,
     /// When it was opened.
     pub connected_at: Timestamp,
     /// Its end: that of the caller's token, or of the gateway's patience.
@@ -105,7 +110,7 @@ impl Watcher {
     #[must_use]
     pub fn new(connection: ConnectionId, grant: Grant, now: Timestamp) -> Self {
         let ends_at = grant.token_ends_at.min(now.saturating_add(CONNECTION_LIFETIME));
-        Self { connection, audience: grant.audience, connected_at: now, ends_at }
+        Self { connection, audience: grant.audience, person: grant.person, connected_at: now, ends_at }
     }
 
     /// Returns whether the connection must not be notified any more.
@@ -121,13 +126,15 @@ impl Watcher {
     }
 }
 
-/// Returns how many connections may watch an audience at once.
+/// Returns the limit that one more connection of a person would pass; `None` if there is room. `open` are the
+/// connections of the person's audience.
 #[must_use]
-pub fn connections_at_most(audience: &Audience) -> usize {
-    match audience {
-        Audience::Agent(..) => CONNECTIONS_OF_AN_AGENT,
-        Audience::Workspace(_) => CONNECTIONS_OF_SUPERVISORS,
-    }
+pub fn passed_limit<'a>(open: impl Iterator<Item = &'a Watcher> + Clone, person: &AgentId) -> Option<usize> {
+    let own = open.clone().filter(|watcher| watcher.person == *person).count();
+    let all = open.count();
+    [(own, CONNECTIONS_OF_A_PERSON), (all, CONNECTIONS_OF_SUPERVISORS)]
+        .into_iter()
+        .find_map(|(count, limit)| (count >= limit).then_some(limit))
 }
 
 #[cfg(test)]
@@ -151,6 +158,7 @@ mod tests {
         let ended = |token: Duration| {
             let grant = Grant {
                 audience: Audience::Workspace("acme".parse().unwrap()),
+                person: "sam".parse().unwrap(),
                 token_ends_at: now.saturating_add(token),
                 ticket_ends_at: now,
             };

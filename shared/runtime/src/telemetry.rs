@@ -160,6 +160,8 @@ pub enum Metric {
     RefundNotDue,
     /// A difference between what the provider knows and what is stored here.
     ReconciliationDifference,
+    /// Sums of a report that a change should have dropped, and that never will be.
+    SumsNotDropped,
     /// A reconciliation that stopped before it had compared everything.
     ReconciliationStopped,
     /// Payments that a reconciliation compared.
@@ -206,6 +208,7 @@ impl Metric {
             Self::RefundFailed => "RefundFailed",
             Self::RefundNotDue => "RefundNotDue",
             Self::ReconciliationDifference => "ReconciliationDifference",
+            Self::SumsNotDropped => "SumsNotDropped",
             Self::ReconciliationStopped => "ReconciliationStopped",
             Self::PaymentsReconciled => "PaymentsReconciled",
             Self::WebhookAbandoned => "WebhookAbandoned",

@@ -11,11 +11,12 @@ import { Api, SignInFailed, sentenceOf } from "../shared/api.js";
 import { h, put } from "../shared/dom.js";
 import { icon } from "../shared/icons.js";
 import { Live } from "../shared/live.js";
-import { factsOf, isOpen, isPaid } from "../shared/statuses.js";
+import { factsOf, isOpen, isPaid, isStale } from "../shared/statuses.js";
 import { Card } from "./card.js";
 import { Draft } from "./draft.js";
 import style from "./element.css.js";
 import { PaymentForm } from "./form.js";
+import { missedSince } from "./missed.js";
 import { failedAttempts, failedDelivery, Requests } from "./requests.js";
 import { sentencesOf } from "./statuses.js";
 import { texts } from "./texts.js";
@@ -26,6 +27,9 @@ const BASE = new URL("../../../../", import.meta.url);
 
 /** How often the remaining times are updated, in milliseconds. */
 const TICK = 500;
+
+/** Of how many requests it is remembered which change was told last. */
+const TOLD_AT_MOST = 1_000;
 
 // A constructed style sheet is allowed even if the host site's Content-Security-Policy forbids inline styles.
 const sheet = new CSSStyleSheet();
@@ -65,6 +69,17 @@ export class Chat2PayDesk extends HTMLElement {
   #panel = h("section", { class: "panel", "aria-label": texts.panel });
 
   /**
+   * The latest state of each request that the host and the agent were told of, by its id, the oldest first.
+   * @type {Map<string, PaymentRequest>}
+   */
+  #told = new Map();
+  /**
+   * Since when changes may have been missed, and are not read yet; in milliseconds.
+   * @type {number | null}
+   */
+  #missedSince = null;
+  #reading = new AbortController();
+  /**
    * The conversation that is shown; another conversation gets a new state.
    * @type {Shown | null}
    */
@@ -83,6 +98,7 @@ export class Chat2PayDesk extends HTMLElement {
     root.adoptedStyleSheets = [sheet];
     const requests = h("div", { class: "requests" }, this.#banner, this.#note, this.#cardList, this.#confirmationList);
     this.#live.addEventListener("change", (event) => this.#elsewhere(/** @type {CustomEvent} */ (event).detail));
+    this.#live.addEventListener("open", (event) => this.#catchUp(/** @type {CustomEvent} */ (event).detail));
     const conversation = h("div", { class: "conversation", part: "conversation" }, h("slot"), requests);
     root.append(h("div", { class: "layout" }, conversation, this.#panel), this.#toasts.element);
   }
@@ -100,8 +116,15 @@ export class Chat2PayDesk extends HTMLElement {
 
   disconnectedCallback() {
     this.#end();
-    this.#live.stop();
+    this.#stopLive();
     this.#toasts.clear();
+  }
+
+  #stopLive() {
+    this.#live.stop();
+    this.#reading.abort();
+    this.#missedSince = null;
+    this.#told.clear();
   }
 
   /**
@@ -125,7 +148,7 @@ export class Chat2PayDesk extends HTMLElement {
     this.#token = token;
     if (token) this.#tokenGiven.resolve();
     // Another person may see other changes.
-    this.#live.stop();
+    this.#stopLive();
     this.#schedule("begin");
   }
 
@@ -169,7 +192,7 @@ export class Chat2PayDesk extends HTMLElement {
     /** @type {(type: string, handler: (detail: any) => void) => void} */
     const listen = (type, handler) =>
       requests.addEventListener(type, (event) => handler(/** @type {CustomEvent} */ (event).detail), { signal });
-    listen("change", ({ request, before }) => this.#changed(shown, request, before));
+    listen("change", ({ request, before, isNews }) => this.#changed(shown, request, before, isNews));
     listen("trouble", (error) => this.#trouble(shown, error));
     listen("loaded", ({ complete }) => this.#loaded(shown, complete));
     put(this.#note, texts.loading);
@@ -323,8 +346,9 @@ export class Chat2PayDesk extends HTMLElement {
    * @param {Shown} shown
    * @param {PaymentRequest} request
    * @param {PaymentRequest | undefined} before
+   * @param {boolean} isNews
    */
-  #changed(shown, request, before) {
+  #changed(shown, request, before, isNews) {
     const { cards, loaded } = shown;
     const card = cards.get(request.id);
     if (card) card.update(request);
@@ -333,7 +357,7 @@ export class Chat2PayDesk extends HTMLElement {
     this.#confirm(shown);
     if (loaded) this.#noteNothing(shown);
     if (before) this.#toasts.show(...news(request));
-    this.#tell(request, before !== undefined);
+    this.#tell(request, isNews);
   }
 
   /**
@@ -342,8 +366,32 @@ export class Chat2PayDesk extends HTMLElement {
    */
   #elsewhere(request) {
     if (request.conversation_id && request.conversation_id === this.#shown?.conversation) return;
+    const told = this.#told.get(request.id);
+    // Changes may arrive twice, and late.
+    const isSame = told?.version === request.version && told.status === request.status;
+    if (told && (isSame || isStale(told, request))) return;
     if (request.version > 1) this.#toasts.show(...news(request));
     this.#tell(request, true);
+  }
+
+  /**
+   * Reads what changed elsewhere while there was no connection. The conversation that is shown is read by itself.
+   * @param {number | null} since
+   */
+  async #catchUp(since) {
+    this.#missedSince ??= since;
+    if (this.#missedSince === null) return;
+    this.#reading.abort();
+    this.#reading = new AbortController();
+    const { signal } = this.#reading;
+    try {
+      const missed = await missedSince(this.#api, this.#missedSince, signal);
+      signal.throwIfAborted();
+      this.#missedSince = null;
+      for (const request of missed) this.#elsewhere(request);
+    } catch {
+      // It is read when the connection is opened the next time.
+    }
   }
 
   /**
@@ -351,6 +399,10 @@ export class Chat2PayDesk extends HTMLElement {
    * @param {boolean} isNews whether it has just happened; otherwise it was read
    */
   #tell(request, isNews) {
+    this.#told.delete(request.id);
+    this.#told.set(request.id, request);
+    const [oldest] = this.#told.keys();
+    if (this.#told.size > TOLD_AT_MOST) this.#told.delete(oldest);
     const detail = { request, isNews };
     this.dispatchEvent(new CustomEvent("chat2pay-change", { bubbles: true, composed: true, detail }));
   }

@@ -7,7 +7,7 @@
 import { UnreachableError } from "../client/index.js";
 import { isPassing, now } from "../shared/api.js";
 import { Poller } from "../shared/poller.js";
-import { expiryReason, factsOf, isOpen, isUnclicked, repeatedBy } from "../shared/statuses.js";
+import { expiryReason, factsOf, isOpen, isStale, isUnclicked, repeatedBy } from "../shared/statuses.js";
 
 /**
  * Without live updates: how often to read the conversation's requests while one of them can change, in milliseconds.
@@ -79,20 +79,9 @@ function untilDeadline(request) {
 }
 
 /**
- * Returns whether a received request is older than the known one: answers may arrive out of order.
- * @param {PaymentRequest} known
- * @param {PaymentRequest} received
- */
-function isStale(known, received) {
-  if (received.version !== known.version) return received.version < known.version;
-  // When a deadline passes, the status changes before the version does.
-  return isOpen(received) && !isOpen(known);
-}
-
-/**
  * The requests of one conversation. It dispatches `change` for each request that is new or has changed (`detail`:
- * `request`, `before`), `loaded` when the list has been read (`detail`: `complete`), and `trouble` when polling fails
- * or works again (`detail`: the error or `null`).
+ * `request`, `before`, `isNews`), `loaded` when the list has been read (`detail`: `complete`), and `trouble` when
+ * polling fails or works again (`detail`: the error or `null`).
  */
 export class Requests extends EventTarget {
   #api;
@@ -123,10 +112,14 @@ export class Requests extends EventTarget {
       (event) => {
         /** @type {PaymentRequest} */
         const request = /** @type {CustomEvent} */ (event).detail;
-        if (request.conversation_id === this.#conversation) this.update(request);
+        if (request.conversation_id === this.#conversation) this.update(request, true);
       },
       { signal: this.#ended.signal },
     );
+    const atFirst = () => {
+      this.#pause = EVERY;
+    };
+    live.addEventListener("down", atFirst, { signal: this.#ended.signal });
     this.#channel.addEventListener("message", ({ data }) => {
       if (data === this.#conversation) this.refresh();
     });
@@ -174,8 +167,9 @@ export class Requests extends EventTarget {
   /**
    * Stores a received state of a request, unless it is stale, and dispatches `change` if it differs.
    * @param {PaymentRequest} request
+   * @param {boolean} isNews whether it has just happened; a change of a request that is known always has
    */
-  update(request) {
+  update(request, isNews = false) {
     const before = this.#known.get(request.id);
     if (before && isStale(before, request)) return;
     this.#known.set(request.id, request);
@@ -183,7 +177,8 @@ export class Requests extends EventTarget {
     this.#pause = EVERY;
     // It may be the first one that can change.
     if (!this.#live.isOpen) this.#list.soon(EVERY);
-    this.dispatchEvent(new CustomEvent("change", { detail: { request, before } }));
+    const detail = { request, before, isNews: isNews || before !== undefined };
+    this.dispatchEvent(new CustomEvent("change", { detail }));
   }
 
   /** @param {AbortSignal} signal */

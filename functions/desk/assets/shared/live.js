@@ -3,20 +3,28 @@
 /** @import { PaymentRequest } from "../client/index.js" */
 /** @import { Api } from "./api.js" */
 
+import { ProblemError } from "../client/index.js";
+import { now } from "./api.js";
+
 /** How often to ping, in milliseconds. A gateway ends a connection that is silent for ten minutes. */
 const PING = 5 * 60_000;
 /** The longest time to wait for a connection, in milliseconds. */
 const PATIENCE = 10_000;
 /** The pause before the first new attempt, in milliseconds; it doubles with each failure up to `LONGEST_PAUSE`. */
 const FIRST_PAUSE = 1_000;
-const LONGEST_PAUSE = 60_000;
+const LONGEST_PAUSE = 10 * 60_000;
 /** How long a connection has to last to count as a success, in milliseconds. */
 const STABLE = 30_000;
+/** How often to look whether the machine has slept, in milliseconds. A hidden page's timers may be a minute late. */
+const TICK = 30_000;
+/** How late the look is after a sleep, in milliseconds. The gateway may have ended the connection meanwhile. */
+const SLEPT = 150_000;
 
 /**
  * The connection. It dispatches `change` for each change (`detail`: the request), `open` when it is connected, also
- * again, and `down` when it cannot be. What changed while it was not connected is not dispatched: whoever needs it
- * reads it at `open`. Between `down` and `open`, everything has to be read.
+ * again (`detail`: since when changes may have been missed, in milliseconds by the API's clock; `null` at first), and
+ * `down` when it cannot be. What changed while it was not connected is not dispatched: whoever needs it reads it at
+ * `open`. Between `down` and `open`, everything has to be read.
  */
 export class Live extends EventTarget {
   #api;
@@ -28,6 +36,11 @@ export class Live extends EventTarget {
   #isDown = false;
   #isConnecting = false;
   #failures = 0;
+  /**
+   * When something last arrived, in milliseconds by the API's clock; `null` before the first connection.
+   * @type {number | null}
+   */
+  #heardAt = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
@@ -51,6 +64,7 @@ export class Live extends EventTarget {
     // A socket that has lost its network stays open for minutes.
     window.addEventListener("offline", this.#lost, { signal });
     document.addEventListener("visibilitychange", this.#soon, { signal });
+    this.#wakeAfterSleep(signal);
     this.#failures = 0;
     this.#connect(signal);
   }
@@ -65,6 +79,7 @@ export class Live extends EventTarget {
     this.#isOpen = false;
     this.#isDown = false;
     this.#isConnecting = false;
+    this.#heardAt = null;
   }
 
   /** Connects now instead of after the pause. */
@@ -77,12 +92,34 @@ export class Live extends EventTarget {
   #lost = () => {
     if (!this.#isOpen || !this.#started) return;
     this.#isOpen = false;
-    this.#isDown = true;
     this.#socket?.close();
     this.#socket = null;
-    this.dispatchEvent(new Event("down"));
+    this.#down();
     this.#again(this.#started.signal);
   };
+
+  /**
+   * Connects again after the machine has slept. The socket may then be gone without a word.
+   * @param {AbortSignal} signal
+   */
+  #wakeAfterSleep(signal) {
+    let last = Date.now();
+    const ticking = setInterval(() => {
+      const passed = Date.now() - last;
+      last = Date.now();
+      if (passed < SLEPT || !this.#isOpen) return;
+      this.#failures = 0;
+      this.#lost();
+    }, TICK);
+    signal.addEventListener("abort", () => clearInterval(ticking));
+  }
+
+  /** Says, once, that changes do not arrive. */
+  #down() {
+    if (this.#isDown) return;
+    this.#isDown = true;
+    this.dispatchEvent(new Event("down"));
+  }
 
   /** @param {AbortSignal} signal ends with this start */
   async #connect(signal) {
@@ -95,14 +132,12 @@ export class Live extends EventTarget {
       await opened(socket, signal);
       this.#isConnecting = false;
       this.#watch(socket, signal);
-    } catch {
+    } catch (error) {
       if (signal.aborted) return;
       this.#isConnecting = false;
-      if (!this.#isDown) {
-        this.#isDown = true;
-        this.dispatchEvent(new Event("down"));
-      }
-      this.#again(signal);
+      this.#down();
+      // Who may not watch, may not in a minute either.
+      if (!(error instanceof ProblemError && error.status === 403)) this.#again(signal);
     }
   }
 
@@ -116,6 +151,7 @@ export class Live extends EventTarget {
     socket.addEventListener("message", ({ data }) => {
       const message = parsed(data);
       if (message?.type === "changed" && !signal.aborted) {
+        this.#heardAt = now();
         this.dispatchEvent(new CustomEvent("change", { detail: message.request }));
       }
     });
@@ -124,11 +160,15 @@ export class Live extends EventTarget {
       if (signal.aborted || socket !== this.#socket) return;
       this.#isOpen = false;
       if (Date.now() - openedAt > STABLE) this.#failures = 0;
+      // The first new attempt comes within two seconds. Later ones may take long.
+      if (this.#failures > 0) this.#down();
       this.#again(signal);
     });
     this.#isOpen = true;
     this.#isDown = false;
-    this.dispatchEvent(new Event("open"));
+    const missedSince = this.#heardAt;
+    this.#heardAt = now();
+    this.dispatchEvent(new CustomEvent("open", { detail: missedSince }));
   }
 
   /** @param {AbortSignal} signal */

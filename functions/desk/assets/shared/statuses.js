@@ -2,6 +2,7 @@
 // `agent/statuses.js`, which has the agent's sentences. One test compares both tables with the domain's list. Another
 // test checks that no other file names a status.
 
+/** @import { PaymentRequest } from "../client/index.js" */
 /** @import { IconName } from "./icons.js" */
 
 /**
@@ -264,4 +265,15 @@ export function isCertain(reason) {
  */
 export function undeliveredText(reason) {
   return UNDELIVERED.get(reason ?? "") ?? `${reason}.`;
+}
+
+/**
+ * Returns whether a received request is older than the known one: answers may arrive out of order.
+ * @param {PaymentRequest} known
+ * @param {PaymentRequest} received
+ */
+export function isStale(known, received) {
+  if (received.version !== known.version) return received.version < known.version;
+  // When a deadline passes, the status changes before the version does.
+  return isOpen(received) && !isOpen(known);
 }

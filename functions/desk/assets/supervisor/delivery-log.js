@@ -25,9 +25,11 @@ import {
   statePill,
 } from "./webhook-texts.js";
 
-/** The shortest and the longest pause between polls, in milliseconds. */
+/** The shortest and the longest pause between polls while something is pending, in milliseconds. */
 const SOON = 5_000;
 const SLOWEST = 60_000;
+/** The pause between a change and the reading that has its delivery, in milliseconds. */
+const AFTER_CHANGES = 1_000;
 /** The time within which seconds matter to a person, in milliseconds. */
 const SOON_FOR_A_PERSON = 600_000;
 
@@ -94,6 +96,9 @@ export class DeliveryLog {
       this.#state,
       h("p", { class: "more" }, this.#more),
     );
+    const { live, signal } = context;
+    live.addEventListener("change", () => this.#poller?.soon(AFTER_CHANGES), { signal });
+    for (const turn of ["open", "down"]) live.addEventListener(turn, () => this.#poller?.now(), { signal });
     this.#choose("");
   }
 
@@ -134,7 +139,13 @@ export class DeliveryLog {
       await this.#read(pages, signal);
       return JSON.stringify(pages.items.map(writtenOf));
     };
-    this.#poller = new Poller(slowing(read, SOON, SLOWEST), SOON);
+    const slowly = slowing(read, SOON, SLOWEST);
+    this.#poller = new Poller(async (signal) => {
+      const pause = await slowly(signal);
+      // Every delivery begins with a change of a request.
+      const isIdle = this.#context.live.isOpen && !pages.items.some(({ status }) => status === "pending");
+      return isIdle ? null : pause;
+    }, SOON);
     this.#poller.start();
   }
 

@@ -10,15 +10,14 @@ import { now, sentenceOf } from "../shared/api.js";
 import { h, isolated, put } from "../shared/dom.js";
 import { icon } from "../shared/icons.js";
 import { formatMoney } from "../shared/money.js";
-import { Poller } from "../shared/poller.js";
-import { countdown, factsOf, isCertain, isOpen, repeatedBy, undeliveredText } from "../shared/statuses.js";
+import { Poller, slowing } from "../shared/poller.js";
+import { countdown, factsOf, isCertain, isOpen, isStale, repeatedBy, undeliveredText } from "../shared/statuses.js";
 import { statusPill } from "./charts.js";
 import { exactTime, reasonText } from "./texts.js";
 
-/** How often to poll a request that waits for its customer, in milliseconds. */
-const SOON = 2_000;
-/** How often to poll a request that waits for the provider or for late money, in milliseconds. */
-const LATE = 15_000;
+/** Without live updates: the shortest and the longest pause between polls, in milliseconds. */
+const SOON = 5_000;
+const SLOWEST = 60_000;
 /** How long after its end a request is polled for late money, in milliseconds. */
 const LATE_ENDS = 600_000;
 
@@ -30,6 +29,11 @@ export class RequestDrawer extends EventTarget {
   #poller = null;
   /** @type {PaymentRequest | null} */
   #shown = null;
+  /**
+   * The id of the request that the drawer is about; `null` while it is closed.
+   * @type {string | null}
+   */
+  #id = null;
   #title = h("h2", { id: "drawer-title" });
   #status = h("span", {});
   #body = h("div", { class: "drawer-body" });
@@ -60,6 +64,7 @@ export class RequestDrawer extends EventTarget {
       this.#poller?.stop();
       clearInterval(this.#timer);
       this.#poller = null;
+      this.#id = null;
       this.#shown = null;
       this.dispatchEvent(new Event("close"));
     });
@@ -72,6 +77,7 @@ export class RequestDrawer extends EventTarget {
    */
   open(id, known) {
     this.#poller?.stop();
+    this.#id = id;
     this.#shown = null;
     put(this.#news);
     put(this.#problem);
@@ -83,7 +89,15 @@ export class RequestDrawer extends EventTarget {
     if (!this.element.open) this.element.showModal();
     clearInterval(this.#timer);
     this.#timer = setInterval(() => this.#tick(), 1_000);
-    this.#poller = new Poller((signal) => this.#poll(id, signal), SOON, this.#live);
+    const whileItCanChange = slowing((signal) => this.#read(id, signal), SOON, SLOWEST);
+    this.#poller = new Poller(
+      async (signal) => {
+        const pause = await whileItCanChange(signal);
+        return this.#shown && mayChange(this.#shown) ? pause : null;
+      },
+      SOON,
+      this.#live,
+    );
     this.#poller.start();
   }
 
@@ -95,12 +109,12 @@ export class RequestDrawer extends EventTarget {
    * @param {string} id
    * @param {AbortSignal} signal
    */
-  async #poll(id, signal) {
+  async #read(id, signal) {
     try {
       const request = await this.#api.get(id, signal);
       this.#show(request);
       put(this.#problem);
-      return pollDelay(request);
+      return `${request.version} ${request.status}`;
     } catch (error) {
       if (signal.aborted) throw error;
       if (error instanceof ProblemError && error.status === 404) {
@@ -108,7 +122,7 @@ export class RequestDrawer extends EventTarget {
         const text =
           "There is no such request. It may belong to another company, or it was deleted after the retention period.";
         put(this.#body, h("p", {}, text));
-        return null;
+        return "";
       }
       const state = this.#shown ? "This is the last known state." : "Trying again.";
       put(this.#problem, `${sentenceOf(error)} ${state}`);
@@ -118,13 +132,13 @@ export class RequestDrawer extends EventTarget {
 
   /** @param {PaymentRequest} request */
   #changed(request) {
-    const shown = this.#shown;
-    if (this.element.open && shown?.id === request.id && shown.version <= request.version) this.#show(request);
+    if (request.id === this.#id) this.#show(request);
   }
 
   /** @param {PaymentRequest} request */
   #show(request) {
     const before = this.#shown;
+    if (before && isStale(before, request)) return;
     this.#shown = request;
     if (before?.version === request.version && before.status === request.status) return;
     if (before) put(this.#news, `Now: ${newsOf(request)}.`);
@@ -143,16 +157,14 @@ export class RequestDrawer extends EventTarget {
 }
 
 /**
- * Returns the pause before the next poll of a request in milliseconds, or `null` if the request cannot change any more.
+ * Returns whether a request can still change, as far as anybody waits for it here.
  * @param {PaymentRequest} request
  */
-function pollDelay(request) {
+function mayChange(request) {
   const { awaits } = factsOf(request.status);
   // The provider may need days, for a payment and for a refund.
-  if (awaits === "provider") return LATE;
-  if (isOpen(request)) return SOON;
-  const isLate = now() - Date.parse(request.updated_at) > LATE_ENDS;
-  return isLate || awaits !== "late money" ? null : LATE;
+  if (awaits === "provider" || isOpen(request)) return true;
+  return awaits === "late money" && now() - Date.parse(request.updated_at) <= LATE_ENDS;
 }
 
 /**

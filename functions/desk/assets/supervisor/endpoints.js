@@ -1,15 +1,17 @@
-// The workspace's webhook endpoints, polled for all of the supervisor's pages.
+// The workspace's webhook endpoints, for all of the supervisor's pages.
 
 /** @import { WebhookEndpoint } from "../client/index.js" */
 /** @import { Api } from "../shared/api.js" */
 
-import { Poller, slowing } from "../shared/poller.js";
+import { Poller } from "../shared/poller.js";
 
-/** The shortest and the longest pause between polls, in milliseconds. */
-const SOON = 15_000;
-const SLOWEST = 120_000;
+/** The base of the pause after failures, in milliseconds. */
+const AGAIN = 15_000;
 
-/** The endpoints. It dispatches `change` after every poll, also after one that failed. */
+/**
+ * The endpoints. They are read at first, and whenever somebody comes back to the page: they change by a person's hand,
+ * or after five days of failures. It dispatches `change` after every read, also after one that failed.
+ */
 export class Endpoints extends EventTarget {
   #api;
   #poller;
@@ -28,10 +30,10 @@ export class Endpoints extends EventTarget {
   constructor(api) {
     super();
     this.#api = api;
-    this.#poller = new Poller(
-      slowing((signal) => this.#read(signal), SOON, SLOWEST),
-      SOON,
-    );
+    this.#poller = new Poller(async (signal) => {
+      await this.#read(signal);
+      return null;
+    }, AGAIN);
   }
 
   start() {
@@ -90,6 +92,5 @@ export class Endpoints extends EventTarget {
       throw error;
     }
     this.dispatchEvent(new Event("change"));
-    return JSON.stringify(this.items);
   }
 }

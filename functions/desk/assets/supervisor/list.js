@@ -380,17 +380,17 @@ export class RequestList {
    * @param {PaymentRequest} request
    */
   #changed(request) {
-    const pages = this.#pages;
-    if (!pages || pages.isNew || this.#query === null) return;
-    const place = pages.items.findIndex(({ id }) => id === request.id);
-    const shown = pages.items[place];
-    if (shown && shown.version <= request.version) {
-      pages.items[place] = request;
-      this.#draw(pages);
-    }
+    const [pages, query] = [this.#pages, this.#query];
+    if (!pages || query === null) return;
+    const isShown = pages.hear(request);
+    if (pages.isNew) return;
+    if (isShown) this.#draw(pages);
+    // A change of what the filters leave out concerns nobody here.
+    const isWanted = query.from <= request.created_at && request.created_at < query.to;
+    if (!isWanted || (query.agent && query.agent !== request.agent.id)) return;
     const first = pages.items[0];
-    const isNew = !shown && (!first || request.created_at >= first.created_at);
-    if (isNew || this.#query.status) this.#poller?.soon(AFTER_CHANGES);
+    const isNew = !isShown && (!first || request.created_at >= first.created_at);
+    if (isNew || query.status) this.#poller?.soon(AFTER_CHANGES);
   }
 
   async #startExport() {

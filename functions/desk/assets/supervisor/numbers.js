@@ -1,5 +1,6 @@
 // The numbers of a range, with their charts.
 
+/** @import { PaymentRequest } from "../client/index.js" */
 /** @import { Api } from "../shared/api.js" */
 /** @import { Child } from "../shared/dom.js" */
 /** @import { Live } from "../shared/live.js" */
@@ -12,7 +13,7 @@ import { formatMoney } from "../shared/money.js";
 import { Poller, slowing } from "../shared/poller.js";
 import { STATUSES } from "../shared/statuses.js";
 import { AgentTable, funnel, statusPill, TimeChart } from "./charts.js";
-import { rangeText } from "./dates.js";
+import { parameters, rangeText } from "./dates.js";
 import { Report } from "./report.js";
 import { count, rate, requests, timeOfDay } from "./texts.js";
 
@@ -95,9 +96,14 @@ export class Numbers {
     this.#poller.start();
   }
 
-  /** Reads the report soon, because a request has changed. */
-  changed() {
-    this.#poller?.soon(AFTER_CHANGES);
+  /**
+   * Reads the report soon, if it is about a request that has changed.
+   * @param {PaymentRequest} request
+   */
+  changed({ created_at }) {
+    if (!this.#range) return;
+    const { from, to } = parameters(this.#range);
+    if (from <= created_at && created_at < to) this.#poller?.soon(AFTER_CHANGES);
   }
 
   /** Stops polling. */

@@ -3,12 +3,14 @@
 /** @import { PaymentRequest } from "../client/index.js" */
 /** @import { Api } from "../shared/api.js" */
 
-import { isUnderWay } from "../shared/statuses.js";
+import { isStale, isUnderWay } from "../shared/statuses.js";
 
 const PAGE = 25;
 const LARGEST_PAGE = 100;
 /** How many pages are read at a time. After so many empty pages, the person decides whether to continue. */
 const PAGES_AT_A_TIME = 10;
+/** Of how many requests the latest change is kept that arrived by itself. */
+const HEARD_AT_MOST = 1_000;
 
 /** The requests that match a query, as far as their pages have been read. */
 export class Pages {
@@ -19,6 +21,12 @@ export class Pages {
    * @type {string | null | undefined}
    */
   #cursor;
+  /**
+   * The changes that arrived by themselves, by their requests' ids, the oldest first. A page that was being read
+   * meanwhile may not have them yet.
+   * @type {Map<string, PaymentRequest>}
+   */
+  #heard = new Map();
 
   /**
    * @param {Api} api
@@ -42,6 +50,31 @@ export class Pages {
   /** Whether no page has been read yet. */
   get isNew() {
     return this.#cursor === undefined;
+  }
+
+  /**
+   * Takes a change that arrived by itself, and returns whether it is about a request that has been read.
+   * @param {PaymentRequest} request
+   */
+  hear(request) {
+    const newest = this.#newest(request);
+    this.#heard.delete(request.id);
+    this.#heard.set(request.id, newest);
+    const [oldest] = this.#heard.keys();
+    if (this.#heard.size > HEARD_AT_MOST) this.#heard.delete(oldest);
+    const place = this.items.findIndex(({ id }) => id === request.id);
+    if (place < 0) return false;
+    if (!isStale(this.items[place], newest)) this.items[place] = newest;
+    return true;
+  }
+
+  /**
+   * Returns the newest known state of a request.
+   * @param {PaymentRequest} request
+   */
+  #newest(request) {
+    const heard = this.#heard.get(request.id);
+    return heard && isStale(heard, request) ? heard : request;
   }
 
   /**
@@ -115,7 +148,8 @@ export class Pages {
    * @param {string | null | undefined} cursor
    * @param {AbortSignal} signal
    */
-  #page(limit, cursor, signal) {
-    return this.#api.list({ ...this.#parameters, limit, cursor: cursor ?? undefined }, signal);
+  async #page(limit, cursor, signal) {
+    const page = await this.#api.list({ ...this.#parameters, limit, cursor: cursor ?? undefined }, signal);
+    return { ...page, items: page.items.map((item) => this.#newest(item)) };
   }
 }

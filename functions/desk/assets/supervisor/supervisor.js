@@ -150,7 +150,9 @@ class Supervisor {
     window.addEventListener("popstate", () => this.turn(), { signal });
     this.#endpoints.addEventListener("change", () => this.#endpointsRead());
     this.#endpoints.start();
-    this.#live.addEventListener("change", () => this.#numbers.changed());
+    this.#live.addEventListener("change", (event) => {
+      this.#numbers.changed(/** @type {CustomEvent} */ (event).detail);
+    });
     this.#live.start();
     this.#drawer.addEventListener("close", () => this.#drawerClosed());
     // The default range changes at midnight (UTC).
@@ -217,7 +219,7 @@ class Supervisor {
       try {
         const { Webhooks } = await import("./webhooks.js");
         if (this.#ended.signal.aborted) return;
-        this.#webhooks ??= new Webhooks(this.#api, this.#endpoints);
+        this.#webhooks ??= new Webhooks(this.#api, this.#endpoints, this.#live);
       } catch {
         if (!this.#ended.signal.aborted && this.#part === part) this.#notLoaded(endpoint, isMoved);
         return;

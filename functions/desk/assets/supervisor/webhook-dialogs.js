@@ -3,6 +3,7 @@
 /** @import { WebhookEndpoint, WebhookEndpointWithSecret } from "../client/index.js" */
 /** @import { Api } from "../shared/api.js" */
 /** @import { Child } from "../shared/dom.js" */
+/** @import { Live } from "../shared/live.js" */
 /** @import { Endpoints } from "./endpoints.js" */
 
 import { ProblemError } from "../client/index.js";
@@ -19,7 +20,7 @@ const KEPT_DAYS = 30;
 
 /**
  * What the dialogs need: the API, the endpoints to be updated, and a signal that closes the dialogs.
- * @typedef {{ api: Api, endpoints: Endpoints, signal: AbortSignal }} Context
+ * @typedef {{ api: Api, endpoints: Endpoints, live: Live, signal: AbortSignal }} Context
  */
 
 /**

@@ -3,6 +3,7 @@
 /** @import { WebhookAttempt, WebhookDelivery, WebhookEndpoint } from "../client/index.js" */
 /** @import { Api } from "../shared/api.js" */
 /** @import { Child } from "../shared/dom.js" */
+/** @import { Live } from "../shared/live.js" */
 /** @import { Endpoints } from "./endpoints.js" */
 
 import { now } from "../shared/api.js";
@@ -44,6 +45,7 @@ export function placeOf(id) {
 export class Webhooks {
   #api;
   #endpoints;
+  #live;
   #shown = new AbortController();
   /** @type {{ update: () => void } | null} */
   #view = null;
@@ -51,10 +53,12 @@ export class Webhooks {
   /**
    * @param {Api} api
    * @param {Endpoints} endpoints
+   * @param {Live} live
    */
-  constructor(api, endpoints) {
+  constructor(api, endpoints, live) {
     this.#api = api;
     this.#endpoints = endpoints;
+    this.#live = live;
     this.element = h("div", { class: "webhooks" });
     endpoints.addEventListener("change", () => this.#view?.update());
   }
@@ -66,7 +70,7 @@ export class Webhooks {
   show(id) {
     this.stop();
     this.#shown = new AbortController();
-    const context = { api: this.#api, endpoints: this.#endpoints, signal: this.#shown.signal };
+    const context = { api: this.#api, endpoints: this.#endpoints, live: this.#live, signal: this.#shown.signal };
     const view = id === null ? new EndpointList(context) : new EndpointPage(context, id);
     this.#view = view;
     put(this.element, view.element);

@@ -263,7 +263,10 @@ impl Gateway {
         self.connections().remove(&context.id);
         let code = match end {
             End::Client => None,
-            End::TooLarge => Some(close_code::SIZE),
+            End::TooLarge => {
+                tracing::warn!("connection closed: its client sent a message that is larger than a frame");
+                Some(close_code::SIZE)
+            }
             End::Closed => Some(close_code::NORMAL),
             End::GoingAway => Some(close_code::AWAY),
             End::Dropped => {

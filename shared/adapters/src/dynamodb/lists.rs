@@ -139,9 +139,14 @@ impl DynamoDbStore {
     /// Reads the requests with these identifiers, as [`Self::get_all`], and what else their items tell.
     async fn find_all(&self, ids: &[PaymentRequestId]) -> Result<Found, StoreError> {
         let batches = try_join_all(ids.chunks(KEYS_AT_MOST).map(|ids| self.get_batch(ids))).await?;
-        let mut found = Found::default();
+        let (mut found, now) = (Found::default(), self.doors.now());
         for item in batches.into_iter().flatten() {
             let deleted_from = deleted_from(&item);
+            // DynamoDB deletes it within a few days. If it were listed until then, what is summed of a day at the end
+            // of retention could be kept on none of these days.
+            if deleted_from.is_some_and(|from| from <= now) {
+                continue;
+            }
             match payment_request(item) {
                 Ok(request) => {
                     let earliest = found.deleted_from.into_iter().chain(deleted_from).min();
@@ -180,11 +185,11 @@ struct Found {
     deleted_from: Option<Timestamp>,
 }
 
-/// Returns the time from which DynamoDB deletes an item. One whose time cannot be read may be deleted at any moment.
+/// Returns the time from which DynamoDB deletes an item; `None` for one that it does not delete, also because its time
+/// cannot be read.
 fn deleted_from(item: &Item) -> Option<Timestamp> {
     let seconds = |ttl: &AttributeValue| ttl.as_n().ok()?.parse::<i64>().ok()?.checked_mul(1_000);
-    let time = |ttl| Timestamp::from_milliseconds(seconds(ttl)?).ok();
-    item.get("ttl").map(|ttl| time(ttl).unwrap_or(Timestamp::EARLIEST))
+    Timestamp::from_milliseconds(seconds(item.get("ttl")?)?).ok()
 }
 
 #[cfg(test)]

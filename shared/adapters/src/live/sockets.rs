@@ -3,8 +3,6 @@
 
 use crate::aws::{SOCKETS, client_config, endpoint_resolver};
 use aws_sdk_apigatewaymanagement::Client;
-use aws_sdk_apigatewaymanagement::config::retry::RetryConfig;
-use aws_sdk_apigatewaymanagement::config::timeout::TimeoutConfig;
 use aws_sdk_apigatewaymanagement::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_apigatewaymanagement::primitives::Blob;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -12,11 +10,7 @@ use domain::live::{ConnectionId, Ticket};
 use domain::ports::{SocketError, Sockets};
 use runtime::{ConfigError, Environment};
 use std::error::Error;
-use std::time::Duration;
 use url::Url;
-
-/// The timeout of one call. A call is not repeated: what a client misses, it reads when it connects again.
-const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The WebSocket API's stage.
 #[derive(Debug, Clone)]
@@ -44,10 +38,7 @@ impl LiveGateway {
         if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
             return Err(invalid());
         }
-        let mut config = client_config!(aws_sdk_apigatewaymanagement, environment, SOCKETS)
-            .to_builder()
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(TimeoutConfig::builder().operation_timeout(CALL_TIMEOUT).build());
+        let mut config = client_config!(aws_sdk_apigatewaymanagement, environment, SOCKETS).to_builder();
         if SOCKETS.configured(environment)?.is_none() {
             let endpoint = url.as_str().replacen(url.scheme(), of_endpoint, 1);
             config.set_endpoint_resolver(Some(endpoint_resolver(endpoint)));

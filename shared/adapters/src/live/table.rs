@@ -23,6 +23,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 use std::collections::HashMap;
+use std::time::Duration;
+
+/// How long a connection is kept after its end, so that the next change or ping finds it and closes it. Longer than a
+/// gateway keeps a silent one.
+const KEPT_AFTER_ITS_END: Duration = Duration::from_mins(15);
 
 /// An item, or the key of an item.
 type Item = HashMap<String, AttributeValue>;
@@ -40,6 +45,7 @@ pub struct LiveTable {
 struct TicketItem {
     #[serde(flatten)]
     audience: AudienceFields,
+    person: AgentId,
     token_ends_at: Timestamp,
     ticket_ends_at: Timestamp,
     /// The time to live, in seconds since the Unix epoch.
@@ -51,6 +57,7 @@ struct TicketItem {
 struct ConnectionItem {
     #[serde(flatten)]
     audience: AudienceFields,
+    person: AgentId,
     id: ConnectionId,
     connected_at: Timestamp,
     ends_at: Timestamp,
@@ -88,10 +95,11 @@ impl From<&Watcher> for ConnectionItem {
     fn from(watcher: &Watcher) -> Self {
         Self {
             audience: (&watcher.audience).into(),
+            person: watcher.person.clone(),
             id: watcher.connection.clone(),
             connected_at: watcher.connected_at,
             ends_at: watcher.ends_at,
-            ttl: watcher.ends_at.as_seconds_ceiling(),
+            ttl: watcher.ends_at.saturating_add(KEPT_AFTER_ITS_END).as_seconds_ceiling(),
         }
     }
 }
@@ -101,6 +109,7 @@ impl From<ConnectionItem> for Watcher {
         Self {
             connection: item.id,
             audience: item.audience.into(),
+            person: item.person,
             connected_at: item.connected_at,
             ends_at: item.ends_at,
         }
@@ -193,6 +202,7 @@ impl Connections for LiveTable {
     async fn insert_ticket(&self, ticket: &Ticket, grant: &Grant) -> Result<(), StoreError> {
         let item = TicketItem {
             audience: (&grant.audience).into(),
+            person: grant.person.clone(),
             token_ends_at: grant.token_ends_at,
             ticket_ends_at: grant.ticket_ends_at,
             ttl: grant.ticket_ends_at.as_seconds_ceiling(),
@@ -204,6 +214,7 @@ impl Connections for LiveTable {
         let taken: Option<TicketItem> = self.take(ticket_key(ticket)).await?;
         Ok(taken.map(|item| Grant {
             audience: item.audience.into(),
+            person: item.person,
             token_ends_at: item.token_ends_at,
             ticket_ends_at: item.ticket_ends_at,
         }))

@@ -72,6 +72,7 @@ pub struct Listed {
 
 /// Lists of requests.
 pub trait Lists: Send + Sync {
-    /// Returns a page of the requests that an audience may see, newest first.
+    /// Returns a page of the requests that an audience may see, newest first. One whose retention is over is left out,
+    /// whether it is still stored or not.
     fn list(&self, listing: &Listing) -> impl Future<Output = Result<Listed, StoreError>> + Send;
 }

@@ -2,8 +2,8 @@
 
 use super::UseCaseError;
 use crate::doors::Doors;
-use crate::live::{ConnectionId, Grant, TICKET_LIFETIME, Ticket, Watcher, connections_at_most};
-use crate::people::Audience;
+use crate::live::{ConnectionId, Grant, TICKET_LIFETIME, Ticket, Watcher, passed_limit};
+use crate::people::{AgentId, Audience};
 use crate::ports::{Connections, Sockets};
 use crate::time::Timestamp;
 
@@ -14,7 +14,7 @@ pub enum Connected {
     Opened(Watcher),
     /// The ticket is unknown, used or late.
     NoTicket,
-    /// As many connections as allowed watch the audience already. Holds that number.
+    /// The person, or all who watch the audience, have as many connections as allowed. Holds that number.
     TooMany(usize),
 }
 
@@ -27,7 +27,7 @@ pub enum Pinged {
     Closed,
 }
 
-/// Issues a ticket to a caller who may see this audience and whose token ends at `token_ends_at`.
+/// Issues a ticket to a person who may see this audience and whose token ends at `token_ends_at`.
 ///
 /// # Errors
 /// The store or the source of randomness failed.
@@ -35,11 +35,12 @@ pub async fn issue(
     store: &impl Connections,
     doors: &Doors,
     audience: Audience,
+    person: AgentId,
     token_ends_at: Timestamp,
 ) -> Result<Ticket, UseCaseError> {
     let ticket = Ticket::random(doors)?;
     let ticket_ends_at = doors.now().saturating_add(TICKET_LIFETIME);
-    store.insert_ticket(&ticket, &Grant { audience, token_ends_at, ticket_ends_at }).await?;
+    store.insert_ticket(&ticket, &Grant { audience, person, token_ends_at, ticket_ends_at }).await?;
     Ok(ticket)
 }
 
@@ -60,9 +61,9 @@ pub async fn connect(
     if now >= grant.ticket_ends_at || now >= grant.token_ends_at {
         return Ok(Connected::NoTicket);
     }
-    let limit = connections_at_most(&grant.audience);
     let watchers = store.watchers(&grant.audience).await?;
-    if watchers.iter().filter(|watcher| !watcher.has_ended(now)).count() >= limit {
+    let open = watchers.iter().filter(|watcher| !watcher.has_ended(now));
+    if let Some(limit) = passed_limit(open, &grant.person) {
         return Ok(Connected::TooMany(limit));
     }
     let watcher = Watcher::new(connection, grant, now);

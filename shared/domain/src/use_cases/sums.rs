@@ -80,27 +80,44 @@ impl<L: Lists, K: KeptSums> Summing<'_, L, K> {
         let (mut of_hours, mut at_once): (Vec<Period>, Vec<Period>) =
             days.iter().partition(|day| items.contains_key(day));
         hours.extend(self.take_hours(&mut of_hours, &mut at_once, &mut items, &mut known).await?);
-        let (mut too_many, mut progress) = (Vec::new(), Progress::default());
-        for (day, making) in self.make_all(&at_once, &items, may_go_on).await? {
-            match making {
-                Making::TooMany => too_many.push(day),
-                making => progress.count(day, making, &mut known),
+        let mut progress = self.make_of_hours(&of_hours, &hours, &items, &mut known, may_go_on).await?;
+        // A few days at a time, each with its hours: what was begun is then kept when the time is over.
+        for some in at_once.chunks(AT_ONCE) {
+            let mut too_many = Vec::new();
+            for (day, making) in self.make_all(some, &items, may_go_on).await? {
+                match making {
+                    Making::TooMany => too_many.push(day),
+                    making => progress.count(day, making, &mut known),
+                }
             }
+            let rest: Vec<Period> = too_many.iter().copied().flat_map(Period::hours).collect();
+            items.extend(self.read(&rest).await?);
+            let (_, hours) = self.take_known(&rest, &items, &mut known);
+            progress.add(self.make_of_hours(&too_many, &hours, &items, &mut known, may_go_on).await?);
         }
-        let rest = too_many.iter().copied().flat_map(Period::hours).collect::<Vec<_>>();
-        items.extend(self.read(&rest).await?);
-        hours.extend(self.take_known(&rest, &items, &mut known).1);
-        for (hour, making) in self.make_all(&hours, &items, may_go_on).await? {
-            progress.count(hour, making, &mut known);
-        }
-        let days = of_hours.iter().chain(&too_many);
-        let made: Vec<_> = days.filter_map(|day| Some((*day, day_of_hours(*day, &known)?))).collect();
-        for some in made.chunks(AT_ONCE) {
-            try_join_all(some.iter().map(|(day, made)| self.keep(*day, &items, made))).await?;
-        }
-        known.extend(made);
         let sums = periods.iter().filter_map(|period| Some((*period, known.remove(period)?.sums))).collect();
         Ok(Summed { sums, progress })
+    }
+
+    /// Makes and keeps these hours, and then those of the days whose hours are all known.
+    async fn make_of_hours(
+        &self,
+        days: &[Period],
+        hours: &[Period],
+        items: &Items,
+        known: &mut Known,
+        may_go_on: &(impl Fn() -> bool + Sync),
+    ) -> Result<Progress, StoreError> {
+        let mut progress = Progress::default();
+        for (hour, making) in self.make_all(hours, items, may_go_on).await? {
+            progress.count(hour, making, known);
+        }
+        let made: Vec<_> = days.iter().filter_map(|day| Some((*day, day_of_hours(*day, known)?))).collect();
+        for some in made.chunks(AT_ONCE) {
+            try_join_all(some.iter().map(|(day, made)| self.keep(*day, items, made))).await?;
+        }
+        known.extend(made);
+        Ok(progress)
     }
 
     /// Reads the hours of these days. Returns those that are missing. A day of which none is kept is made at once.
@@ -201,6 +218,11 @@ fn day_of_hours(day: Period, known: &Known) -> Option<MadeSums> {
 }
 
 impl Progress {
+    fn add(&mut self, other: Self) {
+        self.made += other.made;
+        self.left += other.left;
+    }
+
     fn count(&mut self, period: Period, making: Making, known: &mut Known) {
         if let Making::Made(made) = making {
             self.made += 1;
