@@ -35,8 +35,8 @@ fn rows(costs: &Costs, region: &Region) -> Vec<Row> {
     for page in OpenPage::all() {
         let hour = page.hour(costs);
         let row = Row::new("open_pages", page.name).with_number("api_requests", hour.api_requests);
-        let row = row.with_number("read_units", hour.read_units);
-        rows.push(row.with_number("dollars_per_1000_hours", hour.dollars(region) / 1_000.0));
+        let row = row.with_number("messages", hour.messages).with_number("read_units", hour.read_units);
+        rows.push(row.with_number("dollars_per_1000_hours", page.dollars(costs, region) / 1_000.0));
     }
     let month = costs.of("expire, a minute without requests") * MINUTES;
     let row = Row::new("at_rest", "expire, a month without requests").with_number("dynamodb_calls", month.calls);

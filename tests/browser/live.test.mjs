@@ -35,7 +35,8 @@ function calls(page) {
   const made = [];
   page.on("request", (request) => {
     const { pathname } = new URL(request.url());
-    if (/^\/(payment-requests|reports|live)/.test(pathname)) made.push(`${request.method()} ${pathname}`);
+    if (/^\/(payment-requests|reports|live|webhook-endpoints)/.test(pathname))
+      made.push(`${request.method()} ${pathname}`);
   });
   return made;
 }
@@ -48,22 +49,29 @@ async function connected(page, alice) {
   return request;
 }
 
+/** Records the changes that the host is told of from now on. */
+function listen(page) {
+  return page.evaluate(() => {
+    globalThis.heard = [];
+    document.addEventListener("chat2pay-change", ({ detail }) => globalThis.heard.push(detail));
+  });
+}
+
+/** Returns the changes that were recorded. */
+const heard = (page) => page.evaluate(() => globalThis.heard);
+
+/** Returns whether a change is news of a request in this status. */
+const isNews = (change, { id }, status) =>
+  change.request.id === id && change.request.status === status && change.isNews;
+
 test("a change of another conversation reaches the host, the title and a message, until somebody looks", async () => {
   const page = await desk();
   const alice = await system.person();
   await connected(page, alice);
-  await page.evaluate(() => {
-    globalThis.heard = [];
-    document.addEventListener("chat2pay-change", ({ detail }) => globalThis.heard.push(detail));
-  });
+  await listen(page);
   const elsewhere = await alice.send({ conversation_id: "elsewhere", order_number: "777" });
   await press(elsewhere.link.url);
-  const heard = () => page.evaluate(() => globalThis.heard);
-  await until("the event", async () =>
-    (await heard()).some(
-      ({ request, isNews }) => request.id === elsewhere.id && request.status === "clicked" && isNews,
-    ),
-  );
+  await until("the event", async () => (await heard(page)).some((change) => isNews(change, elsewhere, "clicked")));
   assert.match(await page.title(), /^\(1\) /);
   await page.getByRole("region", { name: "Status messages" }).getByText("777").first().waitFor();
   assert.equal(await card(page, "clicked").count(), 0, "it is no card of this conversation");
@@ -87,18 +95,87 @@ test("ten open cards cost no call within an hour", async () => {
   faultless(page);
 });
 
-test("a lost socket is opened again, and what was missed is read once", async () => {
+test("a lost socket is opened again, and what was missed is read once, in every conversation", async () => {
+  const page = await desk(async (opened) => {
+    opened.live = await live(opened);
+  });
+  const alice = await system.person();
+  const request = await connected(page, alice);
+  await listen(page);
+  page.live.frozen = true;
+  await press(request.link.url);
+  const elsewhere = await alice.send({ conversation_id: "elsewhere", order_number: "778" });
+  await press(elsewhere.link.url);
+  const made = calls(page);
+  await page.live.sockets.at(-1).close();
+  page.live.frozen = false;
+  await card(page, "clicked").waitFor();
+  await until("the event", async () => (await heard(page)).some((change) => isNews(change, elsewhere, "clicked")));
+  assert.match(await page.title(), /^\([12]\) /);
+  // The conversation that is shown, and what changed meanwhile.
+  assert.deepEqual(made, ["POST /live/tickets", "GET /payment-requests", "GET /payment-requests"]);
+  faultless(page);
+});
+
+test("a socket that is cut again and again leaves the desk looking meanwhile", async () => {
+  const page = await desk(async (opened) => {
+    opened.live = await live(opened);
+  });
+  const alice = await system.person();
+  const request = await connected(page, alice);
+  for (let cut = 0; cut < 3; cut += 1) {
+    const count = page.live.sockets.length;
+    await page.live.sockets.at(-1).close();
+    await until("the next attempt", async () => {
+      await page.clock.runFor(1_000);
+      return page.live.sockets.length > count;
+    });
+  }
+  // The pauses have grown. Nothing arrives, so that only looking can show the change.
+  page.live.frozen = true;
+  await page.live.sockets.at(-1).close();
+  await press(request.link.url);
+  await until("a look", async () => {
+    await page.clock.runFor(500);
+    return (await card(page, "clicked").count()) > 0;
+  });
+  faultless(page);
+});
+
+test("after a sleep the desk connects again, because the socket may be gone without a word", async () => {
   const page = await desk(async (opened) => {
     opened.live = await live(opened);
   });
   const request = await connected(page, await system.person());
   page.live.frozen = true;
   await press(request.link.url);
-  const made = calls(page);
-  await page.live.sockets.at(-1).close();
+  const count = page.live.sockets.length;
+  await page.clock.fastForward(10 * 60_000);
   page.live.frozen = false;
+  await until("another socket", async () => {
+    await page.clock.runFor(1_000);
+    return page.live.sockets.length > count;
+  });
   await card(page, "clicked").waitFor();
-  assert.deepEqual(made, ["POST /live/tickets", "GET /payment-requests"]);
+  faultless(page);
+});
+
+test("what arrives twice or late of another conversation is told once", async () => {
+  const page = await desk(async (opened) => {
+    opened.live = await live(opened);
+  });
+  const alice = await system.person();
+  await connected(page, alice);
+  const first = await alice.send({ conversation_id: "elsewhere", order_number: "779" });
+  await press(first.link.url);
+  const second = await alice.get(first.id);
+  await until("the clicked request", async () => (await alice.get(first.id)).status === "clicked");
+  await listen(page);
+  for (const request of [second, first, second]) await page.live.tell(request);
+  const third = await alice.send({ conversation_id: "elsewhere", order_number: "780" });
+  await until("the last change", async () => (await heard(page)).some((change) => isNews(change, third, "sent")));
+  const told = (await heard(page)).filter(({ request }) => request.id === first.id);
+  assert.ok(told.length <= 1, JSON.stringify(told));
   faultless(page);
 });
 

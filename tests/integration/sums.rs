@@ -5,6 +5,7 @@ use adapters::{DynamoDbStore, SumsTable};
 use domain::ports::{Inserted, Inserts as _, Keeping, Kept, KeptSums as _, Position};
 use domain::sums::{AgentSums, Cell, MadeSums, Period};
 use domain::use_cases::report::{Report, Sum, Tally, report};
+use domain::use_cases::sums::Summing;
 use domain::{
     Agent, Amount, Caller, Clock, Customer, Details, Doors, Identity, LinkToken, Metadata, Money, OperationId,
     PaymentRequest, PaymentRequestId, Phone, Sender, Status, Timestamp, WorkspaceId,
@@ -21,6 +22,7 @@ use tests::SetClock;
 use tests::bus::Bus;
 use tests::handlers::Handlers;
 use tests::proxy::{Call, Fault, read_units, reads_and_writes, write_units};
+use tests::stored::Stored;
 use tests::stream::Stream;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -596,6 +598,20 @@ async fn a_drop_that_fails_comes_again_and_events_before_it_are_published() {
 }
 
 #[tokio::test]
+async fn a_drop_that_is_refused_holds_no_event_up() {
+    let mut world = World::start().await;
+    let (_, ids) = settled(&mut world).await;
+    let before = world.bus.accepted().len();
+    world.publish = world.bus.publisher(&world.handlers.environment().clone().with("SUMS_TABLE_NAME", "none"));
+    world.set_status(&ids[0], "refund_due");
+    let (fresh, _) = world.handlers.sent().await;
+    assert_eq!(world.deliver().await, None);
+    let published = world.bus.accepted().split_off(before);
+    let of = |id: &str| published.iter().filter(|entry| entry["Detail"]["id"] == id).count();
+    assert_eq!((of(&ids[0]) > 0, of(&fresh)), (true, 1), "{published:?}");
+}
+
+#[tokio::test]
 async fn sums_with_a_request_that_cannot_be_read_are_not_kept() {
     let mut world = World::start().await;
     let (hour, ids) = settled(&mut world).await;
@@ -629,10 +645,13 @@ async fn sums_are_not_used_any_more_once_a_request_may_be_deleted() {
     world.assert_exact("acme", day.start(), day.end()).await;
     assert_eq!(world.kept("acme", day).await.valid_until, Some(ends));
     world.clock.set(ends);
+    // It stays stored for a while, in no report, and what is left can be kept.
+    assert_eq!(world.report("acme", day.start(), day.end()).await.total.sent, 1);
+    assert_eq!(world.kept("acme", day).await.valid_until, None, "the sums were made again");
+    assert!(world.has_sums(day).await);
     // The time to live removes it, which `publish` is not told.
     world.delete(&ids[0]);
     world.assert_exact("acme", day.start(), day.end()).await;
-    assert_eq!(world.kept("acme", day).await.valid_until, None, "the sums were made again");
 }
 
 #[tokio::test]
@@ -717,6 +736,38 @@ async fn a_report_that_takes_too_long_is_answered_503_and_the_next_one_goes_on()
     assert!(answers > 2, "{answers}");
     assert_eq!(made, 46, "each hour is made once");
     assert_eq!(last.body["total"]["sent"], 2);
+}
+
+#[tokio::test]
+async fn a_first_report_over_large_days_keeps_what_it_began_when_its_time_is_over() {
+    let world = World::start().await;
+    let (first, days) = (at("2026-01-05"), 10);
+    let last = first.saturating_add(DAY * days);
+    Stored::new().await.add(&world.handlers.database.database, 10_500, first, last);
+    let (workspace, store, kept) = ("acme".parse().unwrap(), world.store(), world.sums());
+    let periods: Vec<Period> = (0..days).map(|day| Period::day_of(first.saturating_add(DAY * day))).collect();
+    let summing = Summing { lists: &store, kept: &kept, workspace: &workspace, now: world.now() };
+    let (mut rounds, mut before) = (0, usize::MAX);
+    loop {
+        let steps = AtomicI64::new(30);
+        let summed = summing.sums(&periods, &|| steps.fetch_sub(1, Ordering::SeqCst) > 0).await.unwrap();
+        if summed.progress.left == 0 {
+            break;
+        }
+        rounds += 1;
+        let mut missing = 0;
+        for hour in periods.iter().flat_map(|day| day.hours()) {
+            missing += usize::from(!world.has_sums(hour).await);
+        }
+        assert!(missing < before, "round {rounds} made nothing that is kept: {missing} hours are missing");
+        before = missing;
+    }
+    assert!(rounds > 5, "{rounds}");
+    let report = world.report("acme", first, last).await;
+    assert_eq!(report.total.sent, 10_500);
+    for day in periods {
+        assert!(world.has_sums(day).await, "{day}");
+    }
 }
 
 #[tokio::test]

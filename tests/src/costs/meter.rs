@@ -4,6 +4,7 @@ use super::Cost;
 use crate::bus::Bus;
 use crate::channels::Channels;
 use crate::handlers::Handlers;
+use crate::live::Live;
 use crate::proxy::{Call, read_units, write_units};
 use crate::stored::Stored;
 use crate::stream::Stream;
@@ -24,6 +25,9 @@ const WORTH_A_TEXT: [&str; 3] = ["sent", "canceled", "paid"];
 
 /// A message is sent to the queue, received and deleted. Batches make it fewer requests.
 const REQUESTS_OF_A_MESSAGE: f64 = 3.0;
+
+/// Something whose calls are counted.
+type Step<'a> = std::pin::Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 /// The functions, and what they have cost since the last look.
 struct Meter {
@@ -49,6 +53,7 @@ pub(super) async fn measure() -> Vec<(&'static str, Cost)> {
     Box::pin(meter.messages()).await;
     Box::pin(meter.looks()).await;
     Box::pin(meter.webhooks_of_integrators(paid)).await;
+    Box::pin(meter.live_updates()).await;
     meter.costs
 }
 
@@ -282,6 +287,32 @@ impl Meter {
             let answer = self.path(name, 0.0, async |handlers| handlers.read(&address, "supervisor").await).await;
             assert_eq!(answer.body["total"]["sent"], sent, "{name}");
         }
+    }
+
+    /// Measures what live updates add to each event, and what a desk costs that has them.
+    async fn live_updates(&mut self) {
+        let live = Live::start().await;
+        live.warm().await;
+        let (id, _) = live.handlers.sent().await;
+        let mut measured = async |name, own: Cost, step: Step<'_>| {
+            live.handlers.proxy.take_calls();
+            step.await;
+            let messages = count(live.gateway.take_messages().len());
+            self.costs
+                .push((name, of_calls(&live.handlers.proxy.take_calls()) + own + Cost { messages, ..Cost::default() }));
+        };
+        let of = |api_requests, invocations, messages| Cost { api_requests, invocations, messages, ..Cost::default() };
+        let announce = || -> Step<'_> { Box::pin(async { drop(live.announce(&id).await.unwrap()) }) };
+        measured("live updates: an event that nobody watches", of(0.0, 1.0, 0.0), announce()).await;
+        let opened_and_closed = Box::pin(async {
+            live.connected("a", "alice", "agent").await;
+            live.disconnect("a").await;
+        });
+        measured("live updates: a connection, opened and closed", of(1.0, 3.0, 0.0), opened_and_closed).await;
+        live.connected("b", "alice", "agent").await;
+        measured("live updates: an event that one desk watches", of(0.0, 1.0, 0.0), announce()).await;
+        let ping = Box::pin(live.message("b", r#"{"type":"ping"}"#));
+        measured("live updates: a ping", of(0.0, 1.0, 1.0), ping).await;
     }
 
     /// Measures what an endpoint of an integrator adds to the cost of each event: here the first three of one request.

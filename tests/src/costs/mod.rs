@@ -28,19 +28,21 @@ pub struct Cost {
     pub queue_requests: f64,
     /// The invocations of functions, those behind the stream, the bus and the queue included.
     pub invocations: f64,
+    /// The messages over `WebSocket`s, in both directions, of at most 32 KB.
+    pub messages: f64,
 }
 
 impl Cost {
     /// Builds a cost from its counts, in the order of [`Self::counts`].
     #[must_use]
-    pub const fn of(counts: [f64; 7]) -> Self {
-        let [api_requests, calls, read_units, write_units, events, queue_requests, invocations] = counts;
-        Self { api_requests, calls, read_units, write_units, events, queue_requests, invocations }
+    pub const fn of(counts: [f64; 8]) -> Self {
+        let [api_requests, calls, read_units, write_units, events, queue_requests, invocations, messages] = counts;
+        Self { api_requests, calls, read_units, write_units, events, queue_requests, invocations, messages }
     }
 
     /// Returns every count with its name.
     #[must_use]
-    pub const fn counts(&self) -> [(&'static str, f64); 7] {
+    pub const fn counts(&self) -> [(&'static str, f64); 8] {
         [
             ("api_requests", self.api_requests),
             ("dynamodb_calls", self.calls),
@@ -49,6 +51,7 @@ impl Cost {
             ("events", self.events),
             ("queue_requests", self.queue_requests),
             ("invocations", self.invocations),
+            ("messages", self.messages),
         ]
     }
 
@@ -67,6 +70,7 @@ impl Cost {
             + self.write_units * region.write_unit
             + self.events * region.event
             + self.queue_requests * region.queue_request
+            + self.messages * region.socket_message
     }
 
     /// Returns the dollars of the invocations of a million times this, without those of their duration.
@@ -89,7 +93,7 @@ impl Cost {
     }
 
     fn with(self, other: Self, combine: impl Fn(f64, f64) -> f64) -> Self {
-        let mut counts = [0.0; 7];
+        let mut counts = [0.0; 8];
         for (count, ((_, one), (_, two))) in counts.iter_mut().zip(self.counts().into_iter().zip(other.counts())) {
             *count = combine(one, two);
         }
@@ -160,33 +164,35 @@ pub struct OpenPage {
     pub every: f64,
     /// The paths of each question.
     pub paths: &'static [&'static str],
+    /// How many minutes of an hour it has a `WebSocket`.
+    pub connected_minutes: f64,
 }
 
 impl OpenPage {
     /// Returns every page, with the pauses that its script has.
     #[must_use]
-    pub fn all() -> [Self; 3] {
-        let (agent, list) = (
+    pub fn all() -> [Self; 4] {
+        let (live, agent, list) = (
+            include_str!("../../../functions/desk/assets/shared/live.js"),
             include_str!("../../../functions/desk/assets/agent/requests.js"),
             include_str!("../../../functions/desk/assets/supervisor/list.js"),
         );
         let supervisor = &["report, of a day with 100 requests", "list of a supervisor, 25 of the workspace"];
+        let page = |name, every, paths| Self { name, every, paths, connected_minutes: 0.0 };
         [
             Self {
-                name: "the desk, with one request that can change",
-                every: constant(agent, "EVERY"),
-                paths: &["read of one request"],
+                name: "any page, with live updates",
+                every: constant(live, "PING"),
+                paths: &["live updates: a ping"],
+                connected_minutes: 60.0,
             },
-            Self {
-                name: "the supervisor's page, while something changes",
-                every: constant(list, "SOON"),
-                paths: supervisor,
-            },
-            Self {
-                name: "the supervisor's page, while nothing changes",
-                every: constant(list, "SLOWEST"),
-                paths: supervisor,
-            },
+            page(
+                "without: the desk, while one of 20 requests can change and none does",
+                constant(agent, "RARELY"),
+                &["list of an agent, 20"],
+            ),
+            page("without: the supervisor's page, while something changes", constant(list, "SOON"), supervisor),
+            page("without: the supervisor's page, while nothing changes", constant(list, "SLOWEST"), supervisor),
         ]
     }
 
@@ -196,7 +202,13 @@ impl OpenPage {
         3_600_000.0 / self.every
     }
 
-    /// Returns the cost of an hour.
+    /// Returns the dollars of a million hours.
+    #[must_use]
+    pub fn dollars(&self, costs: &Costs, region: &Region) -> f64 {
+        self.hour(costs).dollars(region) + self.connected_minutes * region.socket_minute
+    }
+
+    /// Returns the cost of an hour, without that of the connection.
     #[must_use]
     pub fn hour(&self, costs: &Costs) -> Cost {
         self.paths.iter().map(|path| costs.of(path)).sum::<Cost>() * self.questions()
@@ -213,5 +225,6 @@ fn memory_in_gigabytes() -> f64 {
 /// Returns the value of a numeric constant of a script.
 fn constant(script: &str, name: &str) -> f64 {
     let value = script.split(&format!("\nconst {name} = ")).nth(1).and_then(|rest| rest.split(';').next());
-    value.unwrap_or_else(|| panic!("the script has no constant {name}")).replace('_', "").parse().unwrap()
+    let value = value.unwrap_or_else(|| panic!("the script has no constant {name}")).replace('_', "");
+    value.split(" * ").map(|factor| factor.parse::<f64>().unwrap()).product()
 }

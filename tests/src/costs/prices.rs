@@ -31,6 +31,10 @@ pub struct Region {
     pub event: f64,
     /// A request to a standard queue of SQS, of at most 64 KB.
     pub queue_request: f64,
+    /// A message over a `WebSocket`, of at most 32 KB.
+    pub socket_message: f64,
+    /// A minute of an open `WebSocket`.
+    pub socket_minute: f64,
     /// An invocation of Lambda.
     pub invocation: f64,
     /// A gigabyte-second of Lambda on arm64.
