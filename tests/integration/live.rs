@@ -161,7 +161,7 @@ async fn a_connection_that_cannot_be_notified_is_closed_so_that_its_client_reads
     for connection in ["a", "b", "c"] {
         live.connected(connection, "alice", "agent").await;
     }
-    live.gateway.answer_posts("b", StatusCode::TOO_MANY_REQUESTS);
+    live.gateway.answer_posts("b", StatusCode::SERVICE_UNAVAILABLE);
     let (id, _) = live.handlers.sent().await;
     live.announce(&id).await.unwrap();
     let calls = live.gateway.take_calls();

@@ -140,7 +140,7 @@ impl<'a, Index: DueIndex, Doors: Clock> Partition<'a, Index, Doors> {
     /// Remembers an entry if it may be found again. Returns whether it has not been returned before.
     fn remember(&mut self, due: Due) -> bool {
         let is_found_again = due.due_at >= self.doors.now().saturating_sub(LATE) && self.has_another_look_up();
-        !is_found_again || self.returned.insert(due)
+        if is_found_again { self.returned.insert(due) } else { !self.returned.contains(&due) }
     }
 }
 
