@@ -8,6 +8,8 @@ const NONCE = "c2l0ZXMgb3du";
 
 let host;
 let stranger;
+/** A site that is allowed, and whose policy does not allow live updates. */
+let deaf;
 let system;
 let browser;
 before(async () => {
@@ -22,19 +24,24 @@ before(async () => {
     () => html(),
     () => ({ "content-security-policy": policy() }),
   );
-  system = await System.start({ ALLOWED_ORIGINS: host.origin });
+  deaf = await site(
+    () => html(),
+    () => ({ "content-security-policy": policy("") }),
+  );
+  system = await System.start({ ALLOWED_ORIGINS: `${host.origin},${deaf.origin}` });
 });
 after(async () => {
   await browser?.close();
   host?.close();
   stranger?.close();
+  deaf?.close();
   await system?.stop();
 });
 
 /** Returns a policy that allows only what the README asks a site to allow: no styles, and no strings as scripts. */
-function policy() {
+function policy(live = system.base.replace(/^http/, "ws")) {
   return (
-    `default-src 'none'; script-src 'nonce-${NONCE}' ${system.base}; connect-src ${system.base}; ` +
+    `default-src 'none'; script-src 'nonce-${NONCE}' ${system.base}; connect-src ${system.base} ${live}; ` +
     "require-trusted-types-for 'script'; trusted-types 'none'"
   );
 }
@@ -107,6 +114,16 @@ test("a site that is not allowed cannot load the element, gets a CORS error, and
   await until("the refusal", () => page.problems.some((problem) => /blocked by CORS policy/.test(problem)));
   assert.ok(await page.getByText("Thandi: How do I pay?").isVisible());
   assert.equal(await page.evaluate(() => customElements.get("chat2pay-desk")), undefined);
+});
+
+test("a site whose policy forbids live updates is told once, and the element looks by itself", async () => {
+  const page = await visit(deaf.origin);
+  await page.getByText("No payment requests in this conversation yet.").waitFor();
+  await send(page);
+  await page.getByRole("button", { name: "Cancel Payment" }).click();
+  await page.locator('article[data-status="canceled"]').waitFor();
+  for (let second = 0; second < 120; second += 1) await page.clock.runFor(1_000);
+  assert.equal(page.problems.filter((problem) => /Content Security Policy/.test(problem)).length, 1);
 });
 
 test("without a signed-in person the element says so, and no input is lost", async () => {

@@ -201,9 +201,15 @@ test("without a socket the desk looks after five seconds, and then ever more rar
 test("the supervisor's rows change at once, the report soon and once, and nothing is read while nothing changes", async () => {
   const page = await open(browser);
   await page.clock.install();
+  const arrived = new Promise((resolve) => {
+    page.on("websocket", (socket) => socket.on("framereceived", resolve));
+  });
   await page.goto(`${system.base}/desk/supervisor`);
   await page.getByRole("button", { name: "Sam" }).click();
   const alice = await system.person();
+  // Until the socket is open, the page has to look.
+  const asking = setInterval(() => alice.send(), 500);
+  await arrived.finally(() => clearInterval(asking));
   const request = await alice.send({ order_number: "31415" });
   const row = page.getByRole("row").filter({ hasText: "31415" });
   await row.getByText("Sent").waitFor();

@@ -282,11 +282,10 @@ test("an empty page is not the end of the list, and after many the person decide
   const { workspace, alice } = await company();
   const sent = await alice.send();
   const page = await open(browser);
-  let pagesRead = 0;
   await page.route("**/payment-requests?*", (route) => {
-    pagesRead += 1;
-    const items = pagesRead > 15 ? [sent] : [];
-    route.fulfill({ json: { items, next_cursor: pagesRead > 15 ? null : `cursor-${pagesRead}` } });
+    const cursor = new URL(route.request().url()).searchParams.get("cursor") ?? "cursor-0";
+    const place = Number(cursor.slice("cursor-".length)) + 1;
+    route.fulfill({ json: { items: place > 15 ? [sent] : [], next_cursor: place > 15 ? null : `cursor-${place}` } });
   });
   await page.route("**/local/token", (route) =>
     route.continue({ postData: JSON.stringify({ ...route.request().postDataJSON(), workspace }) }),

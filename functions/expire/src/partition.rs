@@ -61,7 +61,7 @@ impl<'a, Index: DueIndex, Doors: Clock> Partition<'a, Index, Doors> {
         }
     }
 
-    /// Returns the requests of the partition, each when it is due; at the end the error of a page that could not be read.
+    /// Returns the requests of the partition, each when it is due; at the end, the error of a page that was never read.
     pub(crate) fn due(self) -> impl Stream<Item = Result<Due, StoreError>> + Send + use<'a, Index, Doors> {
         stream::unfold(self, |mut partition| async move { partition.next().await.map(|due| (due, partition)) })
     }
@@ -104,7 +104,7 @@ impl<'a, Index: DueIndex, Doors: Clock> Partition<'a, Index, Doors> {
                 self.unread = None;
             }
             Err(error) => {
-                tracing::warn!(partition = self.number, cause = chain(&error), "due requests not read: once more soon");
+                tracing::warn!(partition = self.number, cause = chain(&error), "due requests not read: again soon");
                 self.unread = Some(error);
             }
         }
@@ -119,7 +119,7 @@ impl<'a, Index: DueIndex, Doors: Clock> Partition<'a, Index, Doors> {
         if look_up.is_none_or(|look_up| now < look_up) {
             return;
         }
-        // All that was due before has been returned, but for what comes late to the index, and for what was not read yet.
+        // All that was due before has been returned, but for what comes late to the index and what was not read yet.
         if self.unread.is_none() {
             let usual = self.doors.now().saturating_sub(LATE);
             self.earliest = self.page.front().map_or(usual, |due| usual.min(due.due_at));

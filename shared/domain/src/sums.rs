@@ -204,8 +204,8 @@ impl Sums {
 pub struct MadeSums {
     /// The sums.
     pub sums: Sums,
-    /// The time from which the sums are not used any more: one of the requests expires then, or may be deleted from then
-    /// on, and the stream does not say so.
+    /// The time from which the sums are not used any more: one of the requests expires then, or may be deleted from
+    /// then on, and the stream does not say so.
     pub valid_until: Option<Timestamp>,
     /// Whether all requests could be read.
     pub is_final: bool,
@@ -227,8 +227,8 @@ impl MadeSums {
 
     /// Adds a request that is older than all before it, with the status to show at `now`.
     pub fn add(&mut self, request: &PaymentRequest, now: Timestamp) {
-        // Its expiry is still to come, without a write that would drop the sums. The deadline is the request's own, so a
-        // longer time limit that was in force when it was sent counts too.
+        // Its expiry is still to come, without a write that would drop the sums. The deadline is the request's own, so
+        // a longer time limit that was in force when it was sent counts too.
         if request.status_at(now) == Status::Sent {
             self.limit(Some(request.deadline));
         }

@@ -73,6 +73,39 @@ export function sentenceOf(error) {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** For how long a new token is taken for the answer to calls that were made with the old one, in milliseconds. */
+const JUST_RENEWED = 5_000;
+
+/**
+ * Returns the source of the tokens for calls that are made at the same time. It asks `source` once for all of them: a
+ * site that renews a token twice may lose both.
+ * @param {TokenSource} source
+ * @returns {TokenSource}
+ */
+function shared(source) {
+  /** @type {Promise<string> | null} */
+  let asked = null;
+  /** @type {{ token: Promise<string>, at: number } | null} */
+  let renewed = null;
+  return ({ renew }) => {
+    if (!renew) {
+      asked ??= Promise.resolve(source({ renew })).finally(() => {
+        asked = null;
+      });
+      return asked;
+    }
+    if (!renewed || Date.now() - renewed.at > JUST_RENEWED) {
+      const token = Promise.resolve(source({ renew }));
+      renewed = { token, at: Date.now() };
+      // What failed is no answer to a later call.
+      token.catch(() => {
+        renewed = null;
+      });
+    }
+    return renewed.token;
+  };
+}
+
 /** The API, which acts for the person that the token names. */
 export class Api {
   #client;
@@ -82,11 +115,12 @@ export class Api {
    * @param {TokenSource} source
    */
   constructor(baseUrl, source) {
+    const tokens = shared(source);
     this.#client = new Client({
       baseUrl,
       async token(options) {
         try {
-          const token = await source(options);
+          const token = await tokens(options);
           if (typeof token === "string" && token !== "") return token;
         } catch (cause) {
           throw new SignInFailed(cause);

@@ -35,6 +35,10 @@ export class Live extends EventTarget {
   #isOpen = false;
   #isDown = false;
   #isConnecting = false;
+  /** Whether the page's Content-Security-Policy forbids the connection. */
+  #isForbidden = false;
+  /** The origin of the address that was tried last. */
+  #origin = "";
   #failures = 0;
   /**
    * When something last arrived, in milliseconds by the API's clock; `null` before the first connection.
@@ -64,6 +68,7 @@ export class Live extends EventTarget {
     // A socket that has lost its network stays open for minutes.
     window.addEventListener("offline", this.#lost, { signal });
     document.addEventListener("visibilitychange", this.#soon, { signal });
+    document.addEventListener("securitypolicyviolation", this.#forbidden, { signal });
     this.#wakeAfterSleep(signal);
     this.#failures = 0;
     this.#connect(signal);
@@ -79,14 +84,23 @@ export class Live extends EventTarget {
     this.#isOpen = false;
     this.#isDown = false;
     this.#isConnecting = false;
+    this.#isForbidden = false;
     this.#heardAt = null;
   }
 
   /** Connects now instead of after the pause. */
   #soon = () => {
-    if (!this.#started || document.hidden || this.#isOpen || this.#isConnecting) return;
+    if (!this.#started || document.hidden || this.#isOpen || this.#isConnecting || this.#isForbidden) return;
     clearTimeout(this.#timer);
     this.#connect(this.#started.signal);
+  };
+
+  /** @param {SecurityPolicyViolationEvent} event */
+  #forbidden = ({ effectiveDirective, blockedURI }) => {
+    if (effectiveDirective !== "connect-src" || this.#origin === "" || !blockedURI.startsWith(this.#origin)) return;
+    // Another attempt would only be one more line in the site's console.
+    this.#isForbidden = true;
+    clearTimeout(this.#timer);
   };
 
   #lost = () => {
@@ -127,6 +141,7 @@ export class Live extends EventTarget {
     try {
       const { url } = await this.#api.liveTicket(signal);
       signal.throwIfAborted();
+      this.#origin = new URL(url).origin;
       const socket = new WebSocket(url);
       this.#socket = socket;
       await opened(socket, signal);
@@ -137,7 +152,8 @@ export class Live extends EventTarget {
       this.#isConnecting = false;
       this.#down();
       // Who may not watch, may not in a minute either.
-      if (!(error instanceof ProblemError && error.status === 403)) this.#again(signal);
+      const isFinal = this.#isForbidden || (error instanceof ProblemError && error.status === 403);
+      if (!isFinal) this.#again(signal);
     }
   }
 
@@ -147,7 +163,10 @@ export class Live extends EventTarget {
    */
   #watch(socket, signal) {
     const openedAt = Date.now();
-    const pinging = setInterval(() => socket.send(JSON.stringify({ type: "ping" })), PING);
+    const pinging = setInterval(() => {
+      // It may have been given up.
+      if (socket === this.#socket) socket.send(JSON.stringify({ type: "ping" }));
+    }, PING);
     socket.addEventListener("message", ({ data }) => {
       const message = parsed(data);
       if (message?.type === "changed" && !signal.aborted) {
