@@ -14,6 +14,7 @@ import {
   settle,
   until,
   wire,
+  withoutLive,
 } from "./harness.mjs";
 
 const TODAY = new Date().toISOString().slice(0, 10);
@@ -47,8 +48,9 @@ async function company() {
 }
 
 /** Opens a window in which a person of the company is signed in. */
-async function signedIn(workspace, { name = "Sam", route = "/desk/supervisor", options = {} } = {}) {
+async function signedIn(workspace, { name = "Sam", route = "/desk/supervisor", options = {}, polls = false } = {}) {
   const page = await open(browser, options);
+  if (polls) await withoutLive(page);
   await page.route("**/local/token", (request) => {
     request.continue({ postData: JSON.stringify({ ...request.request().postDataJSON(), workspace }) });
   });
@@ -753,7 +755,7 @@ test("texts that people wrote are shown as text everywhere", async () => {
 test("a hidden page does not poll", async () => {
   const { workspace, alice } = await company();
   await alice.send();
-  const page = await signedIn(workspace);
+  const page = await signedIn(workspace, { polls: true });
   await rows(page).first().waitFor();
   await page.evaluate(() => {
     Object.defineProperty(document, "hidden", { configurable: true, get: () => globalThis.isHidden });
