@@ -695,6 +695,10 @@ class Live(EndToEnd):
             while "canceled" not in seen:
                 message = socket.message()
                 self.assertIsNotNone(message, f"a change after {seen}")
+                if socket is at_alice and not seen:
+                    written = datetime.datetime.fromisoformat(message["request"]["updated_at"])
+                    lag = datetime.datetime.now(datetime.UTC) - written
+                    print(f"the change arrived {lag.total_seconds():.2f} s after its write", flush=True)
                 self.assertEqual((message["type"], message["request"]["id"]), ("changed", request["id"]))
                 seen.append(message["request"]["status"])
             self.assertEqual(message["request"], self.read(request), "the request as the API returns it")
