@@ -145,6 +145,9 @@ def translated(parameters, endpoint):
     ]:
         # The emulator does not support alarms on a sum of metrics.
         del template["Resources"][name]
+    # Nor does it know deployments of a WebSocket API: its stages show their routes at once.
+    del template["Resources"]["LiveDeployment"]
+    del template["Resources"]["LiveStage"]["Properties"]["DeploymentId"]
     return with_routes(template)
 
 
