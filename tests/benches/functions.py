@@ -192,6 +192,11 @@ class Events:
         event = replaced(sample("delivery-report/unsigned.json"), (SAMPLE_ID, self.created()["id"]))
         return signed(event, self.variables["CHANNEL_WEBHOOK_SECRET"])
 
+    def _publish(self):
+        # A change of a request of long ago would drop sums of reports.
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return replaced(sample("publish/inserted.json"), ("2026-01-05T10:00:00.000Z#", f"{now}#"))
+
     def _refund(self):
         identifier = self.created()["id"]
         self._done("cancel", self.cancel_of(identifier))
