@@ -27,6 +27,12 @@ async function desk(prepare = async () => {}) {
   return page;
 }
 
+/** Opens the desk with a hand on its sockets (`page.live`). */
+const controlledDesk = () =>
+  desk(async (page) => {
+    page.live = await live(page);
+  });
+
 /** Returns the conversation that a page shows. */
 const conversationOf = (page) => page.locator("chat2pay-desk").getAttribute("conversation-id");
 
@@ -96,9 +102,7 @@ test("ten open cards cost no call within an hour", async () => {
 });
 
 test("a lost socket is opened again, and what was missed is read once, in every conversation", async () => {
-  const page = await desk(async (opened) => {
-    opened.live = await live(opened);
-  });
+  const page = await controlledDesk();
   const alice = await system.person();
   const request = await connected(page, alice);
   await listen(page);
@@ -118,9 +122,7 @@ test("a lost socket is opened again, and what was missed is read once, in every 
 });
 
 test("a socket that is cut again and again leaves the desk looking meanwhile", async () => {
-  const page = await desk(async (opened) => {
-    opened.live = await live(opened);
-  });
+  const page = await controlledDesk();
   const alice = await system.person();
   const request = await connected(page, alice);
   for (let cut = 0; cut < 3; cut += 1) {
@@ -143,9 +145,7 @@ test("a socket that is cut again and again leaves the desk looking meanwhile", a
 });
 
 test("after a sleep the desk connects again, because the socket may be gone without a word", async () => {
-  const page = await desk(async (opened) => {
-    opened.live = await live(opened);
-  });
+  const page = await controlledDesk();
   const request = await connected(page, await system.person());
   page.live.frozen = true;
   await press(request.link.url);
@@ -161,9 +161,7 @@ test("after a sleep the desk connects again, because the socket may be gone with
 });
 
 test("what arrives twice or late of another conversation is told once", async () => {
-  const page = await desk(async (opened) => {
-    opened.live = await live(opened);
-  });
+  const page = await controlledDesk();
   const alice = await system.person();
   await connected(page, alice);
   const first = await alice.send({ conversation_id: "elsewhere", order_number: "779" });

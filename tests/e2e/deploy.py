@@ -1,9 +1,10 @@
 """Deploys the stack to an AWS emulator that runs the real function binaries, and runs the suite against it.
 
 SAM's translation puts the routes into an OpenAPI body, which the emulator (ministack) does not read. The script
-therefore expands the body into routes and integrations, as API Gateway does. Everything else is the unchanged output of
-AWS's own translator for `infra/template.yaml`. The local runner provides the payment provider and the phone; this
-script is the token issuer.
+therefore expands the body into routes and integrations, as API Gateway does. It leaves out alarms on a sum of metrics
+and the WebSocket API's deployment. It gives `live` the emulator's address, and lets webhook endpoints be on this
+machine. Everything else is the unchanged output of AWS's own translator for `infra/template.yaml`. The local runner
+provides the payment provider and the phone; this script is the token issuer.
 """
 
 import base64

@@ -94,27 +94,33 @@ fn changed_hours(records: &[StreamRecord], now: Timestamp) -> BTreeMap<SummedHou
 
 /// The sums that could not be dropped.
 #[derive(Default)]
-struct Failed {
+struct Failed<'a> {
     /// Those of which the next try may succeed, by the place of their first record.
     for_now: BTreeMap<usize, StoreError>,
-    /// Why one will never be dropped.
-    for_good: Option<StoreError>,
+    /// Those that will never be dropped, and why not.
+    for_good: Vec<(SummedPeriod<'a>, StoreError)>,
 }
 
-impl Failed {
-    fn add(&mut self, place: usize, error: StoreError) {
+impl<'a> Failed<'a> {
+    fn add(&mut self, place: usize, period: SummedPeriod<'a>, error: StoreError) {
         match error {
             StoreError::Unavailable(_) => drop(self.for_now.insert(place, error)),
             // The table or the permission is missing. Sums are a cache: they must not hold up the events of money.
-            StoreError::Refused(_) | StoreError::Corrupt(_) => self.for_good = Some(error),
+            StoreError::Refused(_) | StoreError::Corrupt(_) => self.for_good.push((period, error)),
         }
     }
 
     /// Logs the failures. Returns the place of the first record that is to be delivered again.
     fn place(mut self) -> Option<usize> {
-        if let Some(error) = self.for_good {
+        if let Some(((workspace, period), error)) = self.for_good.first() {
             count(Metric::SumsNotDropped);
-            tracing::error!(cause = chain(&error), "some sums not dropped: reports may show old numbers");
+            tracing::error!(
+                %workspace,
+                %period,
+                failed = self.for_good.len(),
+                cause = chain(error),
+                "some sums not dropped: reports may show old numbers"
+            );
         }
         let failed = self.for_now.len();
         let (place, error) = self.for_now.pop_first()?;
@@ -176,16 +182,16 @@ impl Publish {
         for ((SummedHour { workspace, hour }, touched), dropped) in hours.iter().zip(dropped.await) {
             match dropped {
                 Ok(()) => days.entry((workspace, Period::day_of(hour.start()))).or_default().and(*touched),
-                Err(error) => failed.add(touched.first, error),
+                Err(error) => failed.add(touched.first, (workspace, *hour), error),
             }
         }
         days.retain(|(_, day), _| day.may_have_sums(self.doors.now()));
         let dropped = join_all(
             days.iter().map(|((workspace, day), touched)| self.sums.drop_sums(workspace, *day, touched.inserted)),
         );
-        for (touched, dropped) in days.values().zip(dropped.await) {
+        for ((day, touched), dropped) in days.iter().zip(dropped.await) {
             if let Err(error) = dropped {
-                failed.add(touched.first, error);
+                failed.add(touched.first, *day, error);
             }
         }
         failed.place()

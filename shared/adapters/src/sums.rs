@@ -5,11 +5,11 @@
 
 use crate::aws::{ATTEMPTS, INITIAL_BACKOFF, client_config};
 use crate::dynamodb::{Batch, KEYS_AT_MOST, store_error};
-use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::{Client, Config};
 use domain::ports::{Keeping, Kept, KeptSums, StoreError};
 use domain::sums::{AgentSums, Cell, MadeSums, Period, Sums};
 use domain::{AgentId, Currency, Doors, Status, Timestamp, WorkspaceId};
@@ -17,6 +17,7 @@ use futures::future::try_join_all;
 use runtime::{ConfigError, Environment};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// How long an item is kept after its sums were made or dropped. Somebody who asks for them later makes them again.
@@ -35,7 +36,10 @@ type Item = HashMap<String, AttributeValue>;
 /// The table of sums.
 #[derive(Debug, Clone)]
 pub struct SumsTable {
-    client: Client,
+    config: Config,
+    /// Made at the first call. Most instances of `publish` and `query` never need it, and its making is a fifth of
+    /// their start.
+    client: OnceLock<Client>,
     table: String,
     doors: Doors,
 }
@@ -48,16 +52,21 @@ impl SumsTable {
     /// A variable is missing or invalid.
     pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(Self {
-            client: Client::from_conf(client_config!(aws_sdk_dynamodb, environment, DYNAMODB)),
+            config: client_config!(aws_sdk_dynamodb, environment, DYNAMODB),
+            client: OnceLock::new(),
             table: environment.require("SUMS_TABLE_NAME")?.to_owned(),
             doors: environment.doors(),
         })
     }
 
+    fn client(&self) -> &Client {
+        self.client.get_or_init(|| Client::from_conf(self.config.clone()))
+    }
+
     /// Starts an update of a period's item, which is kept for another while.
     fn update(&self, workspace: &WorkspaceId, period: Period) -> UpdateItemFluentBuilder {
         let kept_until = self.doors.now().saturating_add(KEPT).as_seconds_ceiling();
-        self.client
+        self.client()
             .update_item()
             .table_name(&self.table)
             .set_key(Some(key(workspace, period)))
@@ -68,7 +77,7 @@ impl SumsTable {
     /// Reads the items of some of the periods, at most as many as a batch may have.
     async fn batch(&self, workspace: &WorkspaceId, periods: &[Period]) -> Result<Vec<(Period, Kept)>, StoreError> {
         let batch = Batch {
-            client: &self.client,
+            client: self.client(),
             table: &self.table,
             doors: &self.doors,
             attempts: ATTEMPTS,

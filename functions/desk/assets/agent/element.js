@@ -10,8 +10,8 @@ import { ProblemError, UnreachableError } from "../client/index.js";
 import { Api, SignInFailed, sentenceOf } from "../shared/api.js";
 import { h, put } from "../shared/dom.js";
 import { icon } from "../shared/icons.js";
-import { Live } from "../shared/live.js";
-import { factsOf, isOpen, isPaid, isStale } from "../shared/statuses.js";
+import { Latest, Live } from "../shared/live.js";
+import { factsOf, isOpen, isPaid, isSame, isStale } from "../shared/statuses.js";
 import { Card } from "./card.js";
 import { Draft } from "./draft.js";
 import style from "./element.css.js";
@@ -27,9 +27,6 @@ const BASE = new URL("../../../../", import.meta.url);
 
 /** How often the remaining times are updated, in milliseconds. */
 const TICK = 500;
-
-/** Of how many requests it is remembered which change was told last. */
-const TOLD_AT_MOST = 1_000;
 
 // A constructed style sheet is allowed even if the host site's Content-Security-Policy forbids inline styles.
 const sheet = new CSSStyleSheet();
@@ -68,11 +65,8 @@ export class Chat2PayDesk extends HTMLElement {
   #extension = this.#extensionCard();
   #panel = h("section", { class: "panel", "aria-label": texts.panel });
 
-  /**
-   * The latest state of each request that the host and the agent were told of, by its id, the oldest first.
-   * @type {Map<string, PaymentRequest>}
-   */
-  #told = new Map();
+  /** The latest state of each request that the host and the agent were told of. */
+  #told = new Latest();
   /**
    * Since when changes may have been missed, and are not read yet; in milliseconds.
    * @type {number | null}
@@ -368,8 +362,7 @@ export class Chat2PayDesk extends HTMLElement {
     if (request.conversation_id && request.conversation_id === this.#shown?.conversation) return;
     const told = this.#told.get(request.id);
     // Changes may arrive twice, and late.
-    const isSame = told?.version === request.version && told.status === request.status;
-    if (told && (isSame || isStale(told, request))) return;
+    if (told && (isSame(told, request) || isStale(told, request))) return;
     if (request.version > 1) this.#toasts.show(...news(request));
     this.#tell(request, true);
   }
@@ -399,10 +392,7 @@ export class Chat2PayDesk extends HTMLElement {
    * @param {boolean} isNews whether it has just happened; otherwise it was read
    */
   #tell(request, isNews) {
-    this.#told.delete(request.id);
-    this.#told.set(request.id, request);
-    const [oldest] = this.#told.keys();
-    if (this.#told.size > TOLD_AT_MOST) this.#told.delete(oldest);
+    this.#told.keep(request);
     const detail = { request, isNews };
     this.dispatchEvent(new CustomEvent("chat2pay-change", { bubbles: true, composed: true, detail }));
   }

@@ -7,7 +7,7 @@
 import { UnreachableError } from "../client/index.js";
 import { isPassing, now } from "../shared/api.js";
 import { Poller } from "../shared/poller.js";
-import { expiryReason, factsOf, isOpen, isStale, isUnclicked, repeatedBy } from "../shared/statuses.js";
+import { expiryReason, factsOf, isOpen, isSame, isStale, isUnclicked, repeatedBy } from "../shared/statuses.js";
 
 /**
  * Without live updates: how often to read the conversation's requests while one of them can change, in milliseconds.
@@ -173,7 +173,7 @@ export class Requests extends EventTarget {
     const before = this.#known.get(request.id);
     if (before && isStale(before, request)) return;
     this.#known.set(request.id, request);
-    if (before?.version === request.version && before.status === request.status) return;
+    if (isSame(before, request)) return;
     this.#pause = EVERY;
     // It may be the first one that can change.
     if (!this.#live.isOpen) this.#list.soon(EVERY);

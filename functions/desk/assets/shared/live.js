@@ -20,6 +20,35 @@ const TICK = 30_000;
 /** How late the look is after a sleep, in milliseconds. The gateway may have ended the connection meanwhile. */
 const SLEPT = 150_000;
 
+/** Of how many requests `Latest` keeps the latest change. */
+const LATEST_AT_MOST = 1_000;
+
+/** The changes that arrived, the latest of each request. */
+export class Latest {
+  /** @type {Map<string, PaymentRequest>} */
+  #requests = new Map();
+
+  /** @param {string} id */
+  get(id) {
+    return this.#requests.get(id);
+  }
+
+  /**
+   * Keeps a change, and forgets the one that has been kept for the longest time if there are too many.
+   * @param {PaymentRequest} request
+   */
+  keep(request) {
+    this.#requests.delete(request.id);
+    this.#requests.set(request.id, request);
+    const [oldest] = this.#requests.keys();
+    if (this.#requests.size > LATEST_AT_MOST) this.#requests.delete(oldest);
+  }
+
+  clear() {
+    this.#requests.clear();
+  }
+}
+
 /**
  * The connection. It dispatches `change` for each change (`detail`: the request), `open` when it is connected, also
  * again (`detail`: since when changes may have been missed, in milliseconds by the API's clock; `null` at first), and

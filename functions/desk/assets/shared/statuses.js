@@ -277,3 +277,12 @@ export function isStale(known, received) {
   // When a deadline passes, the status changes before the version does.
   return isOpen(received) && !isOpen(known);
 }
+
+/**
+ * Returns whether a received request is the known one, unchanged.
+ * @param {PaymentRequest | null | undefined} known
+ * @param {PaymentRequest} received
+ */
+export function isSame(known, received) {
+  return known?.version === received.version && known.status === received.status;
+}

@@ -11,7 +11,16 @@ import { h, isolated, put } from "../shared/dom.js";
 import { icon } from "../shared/icons.js";
 import { formatMoney } from "../shared/money.js";
 import { Poller, slowing } from "../shared/poller.js";
-import { countdown, factsOf, isCertain, isOpen, isStale, repeatedBy, undeliveredText } from "../shared/statuses.js";
+import {
+  countdown,
+  factsOf,
+  isCertain,
+  isOpen,
+  isSame,
+  isStale,
+  repeatedBy,
+  undeliveredText,
+} from "../shared/statuses.js";
 import { statusPill } from "./charts.js";
 import { exactTime, reasonText } from "./texts.js";
 
@@ -140,7 +149,7 @@ export class RequestDrawer extends EventTarget {
     const before = this.#shown;
     if (before && isStale(before, request)) return;
     this.#shown = request;
-    if (before?.version === request.version && before.status === request.status) return;
+    if (isSame(before, request)) return;
     if (before) put(this.#news, `Now: ${newsOf(request)}.`);
     this.#body.removeAttribute("aria-busy");
     put(this.#title, "Order ", isolated(request.order_number));

@@ -3,14 +3,13 @@
 /** @import { PaymentRequest } from "../client/index.js" */
 /** @import { Api } from "../shared/api.js" */
 
+import { Latest } from "../shared/live.js";
 import { isStale, isUnderWay } from "../shared/statuses.js";
 
 const PAGE = 25;
 const LARGEST_PAGE = 100;
 /** How many pages are read at a time. After so many empty pages, the person decides whether to continue. */
 const PAGES_AT_A_TIME = 10;
-/** Of how many requests the latest change is kept that arrived by itself. */
-const HEARD_AT_MOST = 1_000;
 
 /** The requests that match a query, as far as their pages have been read. */
 export class Pages {
@@ -22,11 +21,9 @@ export class Pages {
    */
   #cursor;
   /**
-   * The changes that arrived by themselves, by their requests' ids, the oldest first. A page that was being read
-   * meanwhile may not have them yet.
-   * @type {Map<string, PaymentRequest>}
+   * The changes that arrived by themselves. A page that was being read meanwhile may not have them yet.
    */
-  #heard = new Map();
+  #heard = new Latest();
 
   /**
    * @param {Api} api
@@ -58,10 +55,7 @@ export class Pages {
    */
   hear(request) {
     const newest = this.#newest(request);
-    this.#heard.delete(request.id);
-    this.#heard.set(request.id, newest);
-    const [oldest] = this.#heard.keys();
-    if (this.#heard.size > HEARD_AT_MOST) this.#heard.delete(oldest);
+    this.#heard.keep(newest);
     const place = this.items.findIndex(({ id }) => id === request.id);
     if (place < 0) return false;
     if (!isStale(this.items[place], newest)) this.items[place] = newest;
