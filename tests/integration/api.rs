@@ -341,6 +341,8 @@ mod idempotency {
             assert_eq!(again.json(), first.json());
         }
         assert_eq!(alice.listed(&[]).await.0, [id(&first.json())]);
+        // The link's text is not sent any more once its request is canceled.
+        system.wait_for_texts(&phone, 1).await;
         // The answer shows the request's current state, not its state at the first call.
         let canceled = alice.cancel(id(&first.json())).await.json();
         let again = alice.create_with_key(&order(&phone), "key-1").await;

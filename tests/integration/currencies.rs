@@ -46,6 +46,8 @@ async fn a_request_in_a_former_currency_is_shown_paid_and_counted() {
     let page = system.page(http::Method::GET, link(&shown)).await;
     assert!(page.text().contains("BGN\u{a0}250.00"), "{}", page.text());
 
+    // The link's text is not sent any more once the customer has clicked.
+    system.wait_for_texts(&phone, 1).await;
     let checkout = system.click(link(&shown)).await;
     system.settle(&checkout, "succeeded").await;
     alice.wait_for(&id, "paid").await;

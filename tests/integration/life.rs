@@ -206,6 +206,7 @@ async fn a_declined_attempt_is_in_the_history_and_the_customer_can_still_pay() {
     let system = System::shared(&[]).await;
     let (alice, phone) = (system.alice().await, phone());
     let sent = alice.sent_to(&phone).await;
+    system.wait_for_texts(&phone, 1).await;
     let checkout = system.click(link(&sent)).await;
     let clicked = alice.read(id(&sent)).await;
     let mut examples = Examples::of(&alice.workspace, &phone);
@@ -275,6 +276,7 @@ async fn money_paid_in_time_pays_the_request_even_if_it_is_reported_after_expiry
     for (system, pressed) in [(&checkout, true), (&short, false)] {
         let (alice, phone) = (system.alice().await, phone());
         let sent = alice.sent_to(&phone).await;
+        system.wait_for_texts(&phone, 1).await;
         if pressed {
             system.click(link(&sent)).await;
         }
@@ -348,6 +350,7 @@ async fn a_repeated_webhook_changes_nothing() {
     let system = System::shared(&[]).await;
     let (alice, phone) = (system.alice().await, phone());
     let sent = alice.sent_to(&phone).await;
+    system.wait_for_texts(&phone, 1).await;
     system.click(link(&sent)).await;
 
     let declined = failed(&sent, "insufficient_funds").to_string();

@@ -258,6 +258,8 @@ async fn amounts_are_formatted_by_the_rules_of_their_currency() {
         let sent = alice.sent_as(&order).await;
         let page = system.page(Method::GET, link(&sent)).await;
         assert!(page.text().contains(written), "{written}: {page:?}");
+        // The link's text is not sent any more once the customer has clicked.
+        system.wait_for_texts(&phone, 1).await;
         let checkout = system.click(link(&sent)).await;
         let payment_page = system.page(Method::GET, &checkout).await;
         assert!(payment_page.text().contains(written), "{written}: {payment_page:?}");

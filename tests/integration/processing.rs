@@ -37,6 +37,7 @@ async fn a_bank_transfer_is_shown_as_processing_until_its_money_arrives() {
     let (alice, phone) = (system.alice().await, phone());
     let sue = system.user(&alice.workspace, "sue", "supervisor").await;
     let sent = alice.sent_to(&phone).await;
+    system.wait_for_texts(&phone, 1).await;
     let checkout = system.click(link(&sent)).await;
     assert!(system.page(Method::GET, &checkout).await.text().contains("value=\"processing\""));
     let back = system.settle(&checkout, "processing").await;

@@ -265,8 +265,8 @@ async fn a_data_directory_keeps_all_data_over_a_clean_restart() {
     let alice = system.user(&workspace, "alice", "agent").await;
     let sent = alice.create_with_key(&order(&phone), "key-1").await.json();
     let token = link(&sent).strip_prefix("https://pay.example.com").unwrap();
-    let checkout = system.press(token).await.header("location").to_owned();
     let texts = system.wait_for_texts(&phone, 1).await;
+    let checkout = system.press(token).await.header("location").to_owned();
     let events = system.wait_for_events(id(&sent), 2).await;
     let (before, bearer) = (alice.read(id(&sent)).await, alice.token.clone());
     runner.signal("TERM").await;
