@@ -782,6 +782,12 @@ mod lists {
             (vec![("order_number", "777")], vec![]),
             (vec![("phone", &*thandi)], vec![&first, &second, &fourth]),
             (vec![("phone", "+27831234567")], vec![]),
+            (vec![("q", "7")], vec![&first, &third, &fourth]),
+            (vec![("q", &*thandi)], vec![&first, &second, &fourth]),
+            (vec![("q", &*nationally(&thandi))], vec![&first, &second, &fourth]),
+            (vec![("q", "THAN"), ("order_number", "77")], vec![&second]),
+            (vec![("q", "Sipho")], vec![]),
+            (vec![("q", " ")], vec![&first, &second, &third, &fourth]),
             (vec![("conversation_id", "c-1")], vec![&first, &fourth]),
             (vec![("conversation_id", "C-1")], vec![]),
             (vec![("conversation_id", "c")], vec![]),
@@ -803,6 +809,12 @@ mod lists {
                 assert_eq!(agent.listed(&query).await, (own, None), "{name}: {query:?}");
             }
         }
+    }
+
+    /// Returns a South African number as people there write it.
+    fn nationally(phone: &str) -> String {
+        let (network, number) = phone.strip_prefix("+27").unwrap().split_at(2);
+        format!("(0{network}) {number}")
     }
 
     #[tokio::test]

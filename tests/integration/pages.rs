@@ -4,8 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::limits::CALL_INTERVAL;
 use domain::{Clock as _, Status, SystemClock};
+use flate2::read::GzDecoder;
 use http::Method;
 use serde_json::json;
+use std::io::Read as _;
 use tests::handlers::Handlers;
 use tests::provider::OnClose;
 use tests::system::{Answer, SHORT_CHECKOUT, SHORT_LINK, System, all, id, link, now, order, paid, phone};
@@ -25,7 +27,7 @@ fn assert_guarded(page: &Answer) {
         ("x-robots-tag", "noindex"),
         ("x-content-type-options", "nosniff"),
         ("content-type", "text/html; charset=utf-8"),
-        ("vary", "accept-language"),
+        ("vary", "accept-language, accept-encoding"),
     ] {
         assert_eq!(page.header(name), value, "{name}: {page:?}");
     }
@@ -147,6 +149,24 @@ async fn a_live_page_shows_the_order_the_amount_the_time_left_and_one_button() {
     assert!(page.text().contains("Time left") && page.text().matches("<button").count() == 1, "{page:?}");
     let clicked = alice.read(id(&sent)).await;
     assert!(page.text().contains(clicked["link"]["expires_at"].as_str().unwrap()), "{page:?}");
+}
+
+#[tokio::test]
+async fn pages_and_lists_are_compressed_for_those_who_take_it() {
+    let system = System::shared(&[]).await;
+    let alice = system.alice().await;
+    let sent = alice.sent_to(&phone()).await;
+    for path in [link(&sent), "/p/unknown", "/desk", "/payment-requests"] {
+        let plain = Answer::of(alice.request(Method::GET, path)).await;
+        assert_eq!(plain.header("content-encoding"), "", "{path}");
+        let compressed = Answer::of(alice.request(Method::GET, path).header("accept-encoding", "gzip")).await;
+        assert_eq!((compressed.header("content-encoding"), compressed.status), ("gzip", plain.status));
+        let mut read = Vec::new();
+        GzDecoder::new(&*compressed.body).read_to_end(&mut read).unwrap();
+        // The time left, and an address with the version, may differ; the length does not.
+        assert_eq!(read.len(), plain.body.len());
+        assert!(compressed.body.len() < plain.body.len() * 2 / 3, "{} of {}", compressed.body.len(), plain.body.len());
+    }
 }
 
 #[tokio::test]

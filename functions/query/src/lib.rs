@@ -11,7 +11,7 @@ use domain::use_cases::UseCaseError;
 use domain::use_cases::list::{Filter, Search, get, list};
 use domain::use_cases::report::{ReportError, report as make_report};
 use domain::use_cases::sums::Progress;
-use domain::{Caller, Doors, Identity, Invalid, Limits, OrderNumber, Phone, Timestamp};
+use domain::{Caller, Doors, Identity, Invalid, Limits, OrderNumber, Phone, SearchText, Timestamp};
 use http::{Response, StatusCode};
 use report::ReportQuery;
 use runtime::caller::ClaimNames;
@@ -135,6 +135,7 @@ fn search(request: &Request) -> Result<Search, Problem> {
         to: with_plus(&mut fields, "to", str::parse),
         filter: Filter {
             status: fields.optional("status", parsed),
+            text: fields.optional("q", |value| text(&value, SearchText::read)).flatten(),
             // The order number and the phone are parsed by the wider rules for stored requests, so that a request can
             // still be found after the rules for new ones become stricter.
             order_number: fields.optional("order_number", |value| text(&value, OrderNumber::from_record)),

@@ -26,6 +26,12 @@ pub fn list_parameters(generator: &mut SchemaGenerator) -> Vec<(&'static str, &'
             "The agent whose requests are listed. An agent gets only their own.",
             generator.subschema_for::<AgentId>(),
         ),
+        (
+            "q",
+            "Only requests that this text finds: by their order number, by the customer's phone number in any form, or \
+             by a part of the customer's name. Case and accents do not count.",
+            json_schema!({ "type": "string", "maxLength": 200 }),
+        ),
         ("status", "Only requests with this status.", generator.subschema_for::<Status>()),
         ("phone", "Only requests to this phone number.", generator.subschema_for::<Phone>()),
         ("order_number", "Only requests of this order.", generator.subschema_for::<OrderNumber>()),

@@ -27,6 +27,7 @@ pub mod ports;
 pub mod retry_schedule;
 #[cfg(feature = "schema")]
 pub mod schema;
+pub mod search_text;
 pub mod status;
 pub mod sums;
 #[cfg(test)]
@@ -55,6 +56,7 @@ pub use payment_request::{Details, HistoryEntry, Payment, PaymentRequest};
 pub use people::{Actor, Agent, AgentId, Audience, Caller, Customer, Identity, Role, Scope, Sender, WorkspaceId};
 pub use phone::Phone;
 pub use retry_schedule::RetrySchedule;
+pub use search_text::SearchText;
 pub use status::Status;
 pub use text::{ConversationId, CustomerName, Description, Metadata, OrderNumber, Reason};
 pub use time::{Clock, SystemClock, Timestamp};

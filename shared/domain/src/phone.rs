@@ -2,10 +2,13 @@
 
 mod numbering_plan;
 mod other_form;
+mod written;
 
 use crate::invalid::Invalid;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+
+pub(crate) use written::WrittenPhone;
 
 /// A telephone number in E.164 form (ITU-T E.164: `+`, country code, at most 15 digits).
 ///

@@ -1,6 +1,7 @@
 //! Functions behind the HTTP API, and helpers to read requests and build responses.
 
 use crate::api_event::{self, NoRequest, UndecodableBody};
+use crate::content_coding::{compressed, takes_gzip};
 use crate::function::{BoxFuture, Function, InvocationError};
 use crate::problem::Problem;
 use crate::telemetry::chain;
@@ -79,6 +80,7 @@ fn refused(problem: Problem) -> Response<Body> {
 async fn answer(handler: &impl HttpHandler, request: Request) -> Response<Body> {
     // Log the route instead of the path: a path can contain a customer's token.
     let route = route_key(&request).to_owned();
+    let takes_gzip = takes_gzip(&request);
     let mut response = match handler.handle(request).await {
         Ok(response) => response,
         Err(problem) => {
@@ -90,7 +92,7 @@ async fn answer(handler: &impl HttpHandler, request: Request) -> Response<Body> 
     };
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     tracing::info!(route, status = response.status().as_u16(), "answered");
-    response
+    compressed(response, takes_gzip)
 }
 
 /// Returns the key of the route that the gateway matched, such as `GET /reports/agents`. Without a gateway it is empty.

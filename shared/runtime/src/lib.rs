@@ -6,6 +6,7 @@ pub mod assets;
 pub mod bus_event;
 pub mod caller;
 pub mod config;
+mod content_coding;
 pub mod environment;
 pub mod fields;
 pub mod function;

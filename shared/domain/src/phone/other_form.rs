@@ -15,13 +15,18 @@ pub(super) fn other_form(text: &str) -> Option<Phone> {
         (false, None) if may_lack_a_country(&digits) => return None,
         (_, None) => &digits,
     };
-    let form = numbering_plan::e164(digits).or_else(|| renumbered(digits))?;
+    let form = of_digits(digits)?;
     // libphonenumber may read its own result in yet another way, so check that it leaves the result unchanged.
     Phone::from_record(&format!("+{form}")).ok().filter(|_| numbering_plan::is_valid(&form))
 }
 
+/// Returns the digits of the number that these digits, beginning with a calling code, are a form of.
+pub(super) fn of_digits(digits: &str) -> Option<String> {
+    numbering_plan::e164(digits).or_else(|| renumbered(digits))
+}
+
 /// Returns whether the text has a plus, and its digits; `None` if it is not written like a phone number.
-fn digits(text: &str) -> Option<(bool, String)> {
+pub(super) fn digits(text: &str) -> Option<(bool, String)> {
     if text.len() > 4 * LONGEST {
         return None;
     }

@@ -7,6 +7,7 @@ use crate::payment_request::PaymentRequest;
 use crate::people::{AgentId, Audience, Caller, Identity};
 use crate::phone::Phone;
 use crate::ports::{Listing, Lists, Position, Reads};
+use crate::search_text::SearchText;
 use crate::status::Status;
 use crate::text::{ConversationId, OrderNumber};
 use crate::time::Timestamp;
@@ -17,6 +18,8 @@ use std::time::Duration;
 pub struct Filter {
     /// The status that is shown at the moment of the search ([`PaymentRequest::status_at`]).
     pub status: Option<Status>,
+    /// What a person types to find a request.
+    pub text: Option<SearchText>,
     /// The order number, matched exactly.
     pub order_number: Option<OrderNumber>,
     /// The phone number, matched exactly.
@@ -31,6 +34,7 @@ impl Filter {
     pub fn matches(&self, request: &PaymentRequest, now: Timestamp) -> bool {
         let details = &request.details;
         self.status.is_none_or(|status| request.status_at(now) == status)
+            && self.text.as_ref().is_none_or(|text| text.finds(details))
             && self.order_number.as_ref().is_none_or(|order_number| *order_number == details.order_number)
             && self.phone.as_ref().is_none_or(|phone| *phone == details.customer.phone)
             && (self.conversation_id.is_none() || self.conversation_id == details.conversation_id)
@@ -270,6 +274,7 @@ mod tests {
         sent.details.conversation_id = Some("c-981".parse().unwrap());
         let all = Filter {
             status: Some(Status::Sent),
+            text: SearchText::read("thandi").unwrap(),
             order_number: Some("10045".parse().unwrap()),
             phone: Some(Phone::from_record("+27831234567").unwrap()),
             conversation_id: Some("c-981".parse().unwrap()),
@@ -278,6 +283,7 @@ mod tests {
         assert!(Filter::default().matches(&sent, at(999)));
         for other in [
             Filter { status: Some(Status::Paid), ..all.clone() },
+            Filter { text: SearchText::read("sipho").unwrap(), ..all.clone() },
             Filter { order_number: Some("1004".parse().unwrap()), ..all.clone() },
             Filter { order_number: Some(OrderNumber::from_record("10045 ").unwrap()), ..all.clone() },
             Filter { phone: Some(Phone::from_record("+2783123456").unwrap()), ..all.clone() },
