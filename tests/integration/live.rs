@@ -3,6 +3,7 @@
 use axum::http::{Method, StatusCode};
 use domain::{Clock as _, SystemClock};
 use serde_json::{Value, json};
+use std::io::Write as _;
 use std::time::Duration;
 use tests::live::{Client, Live, address, claims};
 use tests::system::{Answer, System, now, shifted, workspace};
@@ -288,6 +289,46 @@ async fn a_message_that_is_too_large_ends_its_connection_alone() {
     other.send(r#"{"type":"ping"}"#).await;
     let request = alice.sent().await;
     other.until(request["id"].as_str().unwrap(), "sent").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_goes_during_its_handshake_leaves_no_connection() {
+    let system = System::start(&[]).await;
+    let management = Management { system: &system };
+    let alice = system.alice().await;
+    let host = system.base().strip_prefix("http://").unwrap().to_owned();
+    for _ in 0..20 {
+        let address = address(&alice).await;
+        let (_, path) = address.split_once(&host).unwrap();
+        let mut stream = std::net::TcpStream::connect(&host).unwrap();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        // Gone right after it has asked.
+        stream.write_all(request.as_bytes()).unwrap();
+    }
+    tests::system::eventually("no connection", async || match management.connections().await.len() {
+        0 => Ok(()),
+        open => Err(format!("{open} are stored")),
+    })
+    .await;
+    system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_floods_is_closed_and_one_that_closes_is_answered() {
+    let system = System::shared(&[]).await;
+    let alice = system.alice().await;
+    let (mut floods, mut closes) = (Client::of(&alice).await, Client::of(&alice).await);
+    for _ in 0..300 {
+        if !floods.try_send(r#"{"type":"ping"}"#).await {
+            break;
+        }
+    }
+    assert_eq!(floods.closed().await, Some(1008));
+    closes.close().await;
+    assert_eq!(closes.closed().await, Some(1000));
 }
 
 /// The management interface of the local system's gateway, as the function calls it.

@@ -14,6 +14,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
@@ -235,6 +237,18 @@ impl Client {
     pub async fn send(&mut self, text: &str) {
         use futures::SinkExt as _;
         self.0.send(Message::text(text)).await.unwrap();
+    }
+
+    /// Sends a text, if the connection is still open.
+    pub async fn try_send(&mut self, text: &str) -> bool {
+        use futures::SinkExt as _;
+        self.0.send(Message::text(text)).await.is_ok()
+    }
+
+    /// Closes the connection from this side.
+    pub async fn close(&mut self) {
+        let frame = CloseFrame { code: CloseCode::Normal, reason: "".into() };
+        self.0.close(Some(frame)).await.unwrap();
     }
 
     /// Returns the next message, which has to be a change, and its request.

@@ -4,7 +4,6 @@
 //! `runtime::assets` serves the files under a version that is the digest of all contents. A browser may therefore cache
 //! them forever, and files can refer to each other by their relative paths.
 
-mod bundle;
 mod small;
 
 use flate2::Compression;
@@ -47,14 +46,6 @@ pub enum EmbedError {
         line: usize,
         /// The unsupported construct.
         reason: &'static str,
-    },
-    /// A module cannot be bundled.
-    #[error("{name}: {reason}")]
-    Bundle {
-        /// The module's name in the folder.
-        name: String,
-        /// What is wrong with it.
-        reason: String,
     },
     /// The folder has no file with this name.
     #[error("the folder has no file {0}")]
@@ -119,26 +110,6 @@ impl Folder {
             }
         }
         Ok(self.with(&format!("{name}.js"), format!("export default \"{literal}\";\n")))
-    }
-
-    /// Replaces the folder's scripts with bundles: each of `entries` with everything that it imports, and each of
-    /// `separate` likewise. Those are not part of the other bundles; they are loaded when they are needed.
-    ///
-    /// # Errors
-    /// [`EmbedError::Bundle`] if a module cannot be bundled, [`EmbedError::Text`] if it is not UTF-8.
-    pub fn with_bundles(mut self, entries: &[&str], separate: &[&str]) -> Result<Self, EmbedError> {
-        let mut modules = BTreeMap::new();
-        for (name, content) in self.files.extract_if(.., |name, _| extension(name) == "js") {
-            // Without comments, which may look like code.
-            let source = text(&name, made_small(&name, content)?)?;
-            modules.insert(name, source);
-        }
-        for entry in entries.iter().chain(separate) {
-            let bundle = bundle::bundle(&modules, entry, separate)
-                .map_err(|(name, reason)| EmbedError::Bundle { name, reason })?;
-            self.files.insert((*entry).to_owned(), bundle.into_bytes());
-        }
-        Ok(self)
     }
 
     /// Writes `$OUT_DIR/assets.rs`, an expression of type `runtime::assets::Assets` that contains the files. Style

@@ -22,7 +22,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
 /// The stage's name, which is the path of the connections.
@@ -47,6 +47,18 @@ const WAITING_AT_MOST: usize = 32;
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// The size of a connection's read buffer, in bytes. Clients send nothing but pings.
 const READ_BUFFER: usize = 1024;
+/// The bytes that may wait to be written to a client: a message in both of its halves, and answers to its pings. A
+/// client that never reads can make no more of them wait.
+const WRITE_BUFFER: usize = 2 * MESSAGE_LIMIT;
+
+/// The most frames that a client may send within [`FLOOD_WINDOW`]. A desk pings every five minutes. The template's
+/// stage limits the messages of all clients together.
+const FRAMES_AT_MOST: usize = 100;
+/// The time in which a client's frames are counted together.
+const FLOOD_WINDOW: Duration = Duration::from_secs(10);
+
+/// How long a client is waited for until it has closed its side of a connection.
+const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The most connections at once.
 const CONNECTIONS: usize = 10_000;
@@ -81,6 +93,10 @@ enum End {
     Client,
     /// A message was too large.
     TooLarge,
+    /// It sent more than a desk ever does.
+    Flood,
+    /// What it sent is no WebSocket frame.
+    Unreadable,
     /// The function closed it.
     Closed,
     /// Its time is over, or the runner stops.
@@ -149,19 +165,16 @@ async fn connect(
         let parameters: Map<String, Value> = parameters.into_iter().map(|(name, value)| (name, value.into())).collect();
         event["queryStringParameters"] = parameters.into();
     }
-    match gateway.invoke(&event).await.map(|answer| status(&answer)) {
-        Ok(status) if status.is_success() => {}
-        Ok(status) => return refusal(status),
-        Err(error) => {
-            tracing::error!(%error, "connection refused: the function failed");
-            return refusal(StatusCode::INTERNAL_SERVER_ERROR);
-        }
-    }
     let opened = Arc::new(context);
+    let answered = Handshake::begin(&gateway, &opened, event).answered().await;
+    if !answered.is_success() {
+        return refusal(answered);
+    }
     let (failed, failed_context) = (Arc::clone(&gateway), Arc::clone(&opened));
     upgrade
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)
+        .max_write_buffer_size(WRITE_BUFFER)
         .max_frame_size(FRAME_LIMIT)
         .max_message_size(MESSAGE_LIMIT)
         .on_failed_upgrade(move |_| {
@@ -172,6 +185,54 @@ async fn connect(
             let shutdown = gateway.runner.host.shutdown.clone();
             shutdown.spawn(async move { gateway.serve(socket, &opened, place).await });
         })
+}
+
+/// A handshake whose client has not been answered yet. If the client goes before, the connection has ended once it is
+/// open.
+struct Handshake {
+    gateway: Arc<Gateway>,
+    context: Arc<Context>,
+    answer: Option<oneshot::Receiver<StatusCode>>,
+}
+
+impl Handshake {
+    /// Invokes the function, which goes on when the client goes.
+    fn begin(gateway: &Arc<Gateway>, context: &Arc<Context>, event: Value) -> Self {
+        let (sender, answer) = oneshot::channel();
+        let invoking = Arc::clone(gateway);
+        gateway.runner.host.shutdown.spawn(async move {
+            let status = match invoking.invoke(&event).await {
+                Ok(answer) => status(&answer),
+                Err(error) => {
+                    tracing::error!(%error, "connection refused: the function failed");
+                    StatusCode::INTERNAL_SERVER_ERROR
+                }
+            };
+            // The receiver waits for it, whether the client does or not.
+            sender.send(status).unwrap_or_default();
+        });
+        Self { gateway: Arc::clone(gateway), context: Arc::clone(context), answer: Some(answer) }
+    }
+
+    /// Returns the function's answer.
+    async fn answered(mut self) -> StatusCode {
+        let Some(answer) = &mut self.answer else { return StatusCode::INTERNAL_SERVER_ERROR };
+        let status = answer.await.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        self.answer = None;
+        status
+    }
+}
+
+impl Drop for Handshake {
+    fn drop(&mut self) {
+        let Some(answer) = self.answer.take() else { return };
+        let (gateway, context) = (Arc::clone(&self.gateway), Arc::clone(&self.context));
+        self.gateway.runner.host.shutdown.spawn(async move {
+            if answer.await.is_ok_and(|status| status.is_success()) {
+                gateway.disconnected(&context).await;
+            }
+        });
+    }
 }
 
 /// Builds the answer to a handshake that is refused.
@@ -233,8 +294,15 @@ impl Gateway {
         let connection = Connection { outgoing, connected_at: context.connected_at, client: context.client };
         self.connections().insert(context.id.clone(), connection);
         let ends_at = Instant::now() + LIFETIME;
+        let (mut window, mut frames) = (Instant::now(), 0);
         let end = loop {
             let idle_until = Instant::now() + IDLE_TIMEOUT;
+            if window.elapsed() > FLOOD_WINDOW {
+                (window, frames) = (Instant::now(), 0);
+            }
+            if frames > FRAMES_AT_MOST {
+                break End::Flood;
+            }
             tokio::select! {
                 outgoing = messages.recv() => match outgoing {
                     Some(Outgoing::Message(text)) => {
@@ -247,22 +315,34 @@ impl Gateway {
                     Some(Outgoing::Close) => break End::Closed,
                     None => break End::Dropped,
                 },
-                received = socket.recv() => match received {
-                    Some(Ok(Message::Text(text))) => self.message(context, text.as_str()).await,
-                    Some(Ok(Message::Binary(bytes))) => {
-                        self.message(context, &String::from_utf8_lossy(&bytes)).await;
+                received = socket.recv() => {
+                    frames += 1;
+                    match received {
+                        Some(Ok(Message::Text(text))) => self.message(context, text.as_str()).await,
+                        Some(Ok(Message::Binary(bytes))) => {
+                            self.message(context, &String::from_utf8_lossy(&bytes)).await;
+                        }
+                        Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                        Some(Err(error)) if is_too_large(&error) => break End::TooLarge,
+                        Some(Err(error)) if is_unreadable(&error) => break End::Unreadable,
+                        Some(Ok(Message::Close(_)) | Err(_)) | None => break End::Client,
                     }
-                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                    Some(Err(error)) if is_too_large(&error) => break End::TooLarge,
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => break End::Client,
-                },
+                }
                 () = sleep_until(idle_until.min(ends_at)) => break End::GoingAway,
                 () = self.runner.host.shutdown.draining() => break End::GoingAway,
             }
         };
         self.connections().remove(&context.id);
-        let code = match end {
+        let code = match &end {
             End::Client => None,
+            End::Flood => {
+                tracing::warn!("connection closed: its client sends more than a desk ever does");
+                Some(close_code::POLICY)
+            }
+            End::Unreadable => {
+                tracing::warn!("connection closed: what its client sent is no WebSocket frame");
+                Some(close_code::PROTOCOL)
+            }
             End::TooLarge => {
                 tracing::warn!("connection closed: its client sent a message that is larger than a frame");
                 Some(close_code::SIZE)
@@ -278,6 +358,11 @@ impl Gateway {
             let frame = Message::Close(Some(CloseFrame { code, reason: "".into() }));
             // The client may be gone already.
             drop(timeout(SEND_TIMEOUT, socket.send(frame)).await);
+        }
+        if !matches!(end, End::Dropped) {
+            // Reads on until both sides have closed (RFC 6455, section 7.1.1): the library answers the client's close
+            // frame while it is asked for more, and what is unread when a socket is dropped resets the connection.
+            drop(timeout(CLOSING_TIMEOUT, async { while let Some(Ok(_)) = socket.recv().await {} }).await);
         }
         drop(socket);
         drop(place);
@@ -309,6 +394,13 @@ impl Gateway {
 fn is_too_large(error: &axum::Error) -> bool {
     // The library's own error type is not public. Its text names the limit.
     error.to_string().contains("too long") || error.to_string().contains("Space limit exceeded")
+}
+
+/// Returns whether what a client sent is against the protocol.
+fn is_unreadable(error: &axum::Error) -> bool {
+    let text = error.to_string();
+    text.contains("WebSocket protocol error") && !text.contains("without closing handshake")
+        || text.contains("UTF-8 encoding error")
 }
 
 /// Builds the answer for a connection that is not there.

@@ -116,7 +116,7 @@ pub async fn start(options: Options) -> Result<Local, StartError> {
         (live_table, &template.live_table),
         (sums_table, &template.sums_table),
     ];
-    let embedded = Embedded::with_tables(options.data_dir.as_deref(), &tables, &doors).await?;
+    let embedded = Embedded::with_tables(options.data_dir.as_deref(), &tables, live_table, &doors).await?;
     let store_file = options.data_dir.as_ref().map(|directory| directory.join("local.sqlite"));
     let opened = tokio::task::spawn_blocking(move || DurableStore::open(store_file.as_deref())).await;
     let (shutdown_handle, shutdown) = ShutdownHandle::new();

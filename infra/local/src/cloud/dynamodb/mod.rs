@@ -6,6 +6,7 @@ use super::template::{Table, Template, TemplateError};
 use crate::runner::Runner;
 use axum::Router;
 use dynoxide::actions::create_table::CreateTableRequest;
+use dynoxide::actions::delete_table::DeleteTableRequest;
 use dynoxide::actions::update_time_to_live::UpdateTimeToLiveRequest;
 use dynoxide::{Database, DynoxideError};
 use serde::Deserialize;
@@ -79,16 +80,19 @@ impl Embedded {
             (LIVE_TABLE_NAME, &template.live_table),
             (SUMS_TABLE_NAME, &template.sums_table),
         ];
-        Self::with_tables(data_dir, &tables, &Doors::default()).await
+        Self::with_tables(data_dir, &tables, LIVE_TABLE_NAME, &Doors::default()).await
     }
 
-    /// Starts a database and creates these tables under these names, unless the directory already contains them.
+    /// Starts a database and creates these tables under these names, unless the directory already contains them. The
+    /// table of live updates begins empty: no connection of an earlier run is open any more, and each that is stored
+    /// takes one of its person's places.
     ///
     /// # Errors
     /// [`DatabaseError`] if the file or a table cannot be created, or no port is available.
     pub(crate) async fn with_tables(
         data_dir: Option<&Path>,
         tables: &[(&str, &Table)],
+        live_table: &str,
         doors: &Doors,
     ) -> Result<Self, DatabaseError> {
         let path = match data_dir {
@@ -98,9 +102,14 @@ impl Embedded {
             // An in-memory database with a name, by which `index_stream` opens a second connection.
             None => format!("file:{}?mode=memory&cache=shared", doors.uuid()),
         };
+        let live_table = live_table.to_owned();
         let requests = tables.iter().map(|(name, table)| requests(name, table)).collect::<Result<Vec<_>, _>>()?;
         let database = blocking(move || {
             let database = Database::new(&path)?;
+            match database.delete_table(DeleteTableRequest { table_name: live_table }) {
+                Ok(_) | Err(DynoxideError::ResourceNotFoundException(_)) => {}
+                Err(error) => return Err(error),
+            }
             for (create, ttl) in requests {
                 match database.create_table(create) {
                     Ok(_) => {
