@@ -187,6 +187,11 @@ export class Client {
 export interface ListPaymentRequestsParameters {
   /** The agent whose requests are listed. An agent gets only their own. */
   agent?: AgentId;
+  /**
+   * Only requests that this text finds: by their order number, by the customer's phone number in any form, or by a part
+   * of the customer's name. Case and accents do not count.
+   */
+  q?: string;
   /** Only requests with this status. */
   status?: Status;
   /** Only requests to this phone number. */
