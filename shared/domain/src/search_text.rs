@@ -67,8 +67,10 @@ fn folded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::phone::Phone;
+    use crate::status::Status;
     use crate::test_support::request;
-    use crate::{OrderNumber, Phone, Status};
+    use crate::text::OrderNumber;
 
     fn finds(text: &str, order_number: &str, phone: &str, name: Option<&str>) -> bool {
         let mut details = request(Status::Sent, 1_000).details;
