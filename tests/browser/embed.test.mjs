@@ -172,7 +172,9 @@ test("when the API rejects a token, the site is asked to renew it once", async (
   });
   await until("the renewal", () => page.evaluate(() => globalThis.tokenCalls.some(({ renew }) => renew)));
   await page.getByText("No payment requests in this conversation yet.").waitFor();
-  assert.deepEqual(await page.evaluate(() => globalThis.tokenCalls), [{ renew: false }, { renew: true }]);
+  const asked = await page.evaluate(() => globalThis.tokenCalls);
+  assert.deepEqual(asked.slice(0, 2), [{ renew: false }, { renew: true }]);
+  assert.equal(asked.filter(({ renew }) => renew).length, 1);
 });
 
 test("the element waits for its token, and can be added late", async () => {
